@@ -1,0 +1,22 @@
+"""How a single attention layer learns: exact-gradient simulators whose every run stands beside the theory."""
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.descent import Run, descend
+from attn_dynamics.gradient import loss_and_gradient
+from attn_dynamics.heads import FixedLinear, TrainedLinear, TwoLayer
+from attn_dynamics.initial import draw
+from attn_dynamics.parameters import Parameters
+
+__version__ = "0.1.0"
+__all__ = [
+    "Corpus",
+    "FixedLinear",
+    "Parameters",
+    "Run",
+    "TrainedLinear",
+    "TwoLayer",
+    "__version__",
+    "descend",
+    "draw",
+    "loss_and_gradient",
+]

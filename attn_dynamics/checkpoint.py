@@ -1,0 +1,84 @@
+"""Checkpoints of a run: one file, replaced whole every few seconds, that fits one run only."""
+
+import hashlib
+import time
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.errors import InputError
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.storage import read_arrays, write_arrays
+
+SHARE = 20
+"""A checkpoint waits at least this many times as long as the last one took to write."""
+
+
+class Checkpoint:
+    """The file that a run saves itself to and goes on from.
+
+    Args:
+        path: the file; its folder exists.
+        every: seconds between two writes, more if writing is slow.
+    """
+
+    def __init__(self, path: Path, every: float = 5.0) -> None:
+        self.path = path
+        self._every = every
+        self._due = time.monotonic() + every
+
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() >= self._due
+
+    def save(self, identity: str, arrays: dict[str, np.ndarray]) -> None:
+        """Replace the file.
+
+        Raises:
+            StorageError: it could not be written; the last checkpoint still stands.
+        """
+        begun = time.monotonic()
+        write_arrays(self.path, {"identity": np.array(identity)} | arrays)
+        ended = time.monotonic()
+        self._due = ended + max(self._every, SHARE * (ended - begun))
+
+    def load(self, identity: str) -> dict[str, np.ndarray] | None:
+        """What was saved last, or None if nothing was.
+
+        Raises:
+            InputError: the file is of a run with another corpus, start or setting, or is no checkpoint.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            arrays = read_arrays(self.path)
+            saved = str(arrays.pop("identity"))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"checkpoint {self.path}",
+                expected="a checkpoint of this program",
+                given=f"a file that cannot be read ({error})",
+                fix="Remove it to start again.",
+            ) from None
+        if saved != identity:
+            raise InputError(
+                f"checkpoint {self.path}",
+                expected="a checkpoint of this run",
+                given="one of another corpus, start, learning rate or trained subset",
+                fix="Resume with the settings of that run, or give a new folder.",
+            )
+        return arrays
+
+
+def identity(corpora: Collection[Corpus], parameters: Parameters, *settings: object) -> str:
+    """A digest that two runs share exactly if they take the same course."""
+    digest = hashlib.sha256(repr(settings).encode())
+    arrays = [part for each in corpora for part in (each.counts.indptr, each.counts.indices, each.counts.data, each.labels)]
+    arrays += [parameters.query, parameters.keys, parameters.embeddings, *parameters.head.arrays().values()]
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.hexdigest()

@@ -1,0 +1,202 @@
+"""Gradient descent: a loop that knows a gradient, a recorder and a stopping rule, and no model."""
+
+import math
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from attn_dynamics.checkpoint import Checkpoint, identity
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.dynamics import Dynamics
+from attn_dynamics.errors import InputError
+from attn_dynamics.gradient import Fit, check_fit
+from attn_dynamics.interrupt import deferred_interrupt
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.record import Recorder
+from attn_dynamics.stopping import Patience
+
+Ended = Literal["epochs", "patience", "interrupted", "diverged"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Run:
+    """What a run leaves."""
+
+    parameters: Parameters | None
+    """At the end, or where the development loss was lowest if early stopping was on; None if the run diverged."""
+    trajectory: xr.Dataset
+    """Dimensions epoch, word, snapshot, vocabulary; epoch e is the state before step e, time = learning rate × epoch."""
+    ended: Ended
+    """Why it ended."""
+    best_epoch: int
+    """The epoch of `parameters`."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, taken at the end of an epoch; `run` holds all that came before."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"interrupted after epoch {run.trajectory.epoch[-1].item()}")
+        self.run = run
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer finite; `run` holds all that came before."""
+
+    def __init__(self, run: Run, epoch: int, learning_rate: float) -> None:
+        super().__init__(
+            f"loss at epoch {epoch}: expected a finite number, got one that is not. "
+            f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
+        )
+        self.run = run
+
+
+def descend(
+    corpus: Corpus,
+    parameters: Parameters,
+    *,
+    learning_rate: float = 0.1,
+    epochs: int = 5000,
+    train: Collection[str] = ("keys", "embeddings", "head"),
+    judge: Mapping[str, Corpus] | None = None,
+    follow: Sequence[Hashable] = (),
+    patience: int | None = None,
+    reduced: bool = True,
+    checkpoint: Checkpoint | None = None,
+    meter: Callable[[int, float], None] | None = None,
+) -> Run:
+    """Full-batch gradient descent with the exact gradient, recorded (theory §1).
+
+    Args:
+        corpus: N sentences over V words to train on.
+        parameters: the start; not changed.
+        learning_rate: η > 0; time = η × epoch.
+        epochs: steps, at least 0; epochs 0 … epochs are recorded.
+        train: any of query, keys, embeddings, head.
+        judge: further corpora by name, judged at every epoch; "dev" is what `patience` watches.
+        follow: words that are recorded at every epoch.
+        patience: stop after so many epochs without a lower dev loss, and return to the best state.
+        reduced: use law A6 where it holds; the results are the same to round-off.
+        checkpoint: save to, and go on from, this file.
+        meter: called with epoch and training loss.
+
+    Raises:
+        InputError: a bad argument.
+        Interrupted: on Ctrl-C, with the run so far.
+        Diverged: the loss is not finite, with the run so far.
+    """
+    judge = dict(judge or {})
+    _check(learning_rate, epochs, patience, judge)
+    for each in judge.values():
+        check_fit(each, parameters)
+    dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced)
+    recorder = Recorder(dynamics, corpus, judge, follow)
+    stopping = Patience(patience) if patience is not None else None
+    loop = _Loop(dynamics, recorder, stopping, learning_rate)
+    if checkpoint is not None:
+        settings = learning_rate, sorted(train), patience, reduced, list(judge), list(map(str, follow))
+        loop.save_to(checkpoint, identity([corpus, *judge.values()], parameters, *settings))
+    return loop.run(epochs, meter)
+
+
+class _Loop:
+    def __init__(self, dynamics: Dynamics, recorder: Recorder, stopping: Patience | None, learning_rate: float) -> None:
+        self._dynamics = dynamics
+        self._recorder = recorder
+        self._stopping = stopping
+        self._learning_rate = learning_rate
+        self._epoch = 0
+        self._checkpoint: tuple[Checkpoint, str] | None = None
+
+    def save_to(self, checkpoint: Checkpoint, identity: str) -> None:
+        """Save to this checkpoint from now on, and go on from what it holds."""
+        self._checkpoint = checkpoint, identity
+        saved = checkpoint.load(identity)
+        if saved is None:
+            return
+        self._epoch = int(saved["epoch"])
+        self._dynamics.restore(_part(saved, "dynamics."))
+        self._recorder.restore(_part(saved, "recorder."), self._epoch)
+        if self._stopping is not None:
+            self._stopping.restore(_part(saved, "stopping."))
+
+    def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> Run:
+        """Go on to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends it."""
+        with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
+            while True:
+                self._save(only_if_due=True)
+                fit, gradient = self._dynamics.evaluate()
+                if not math.isfinite(fit.loss):
+                    raise Diverged(self._finish("diverged"), self._epoch, self._learning_rate)
+                fits = self._recorder.record(self._epoch, fit, gradient)
+                if meter is not None:
+                    meter(self._epoch, fit.loss)
+                ended = self._ended(fits, epochs, interrupted())
+                if ended is not None:
+                    run = self._finish(ended)
+                    if ended == "interrupted":
+                        raise Interrupted(run)
+                    return run
+                self._dynamics.step(gradient, self._learning_rate)
+                self._epoch += 1
+
+    def _ended(self, fits: Mapping[str, Fit], epochs: int, interrupted: bool) -> Ended | None:
+        if self._stopping is not None and self._stopping.update(self._epoch, fits["dev"].loss, self._dynamics.state()):
+            return "patience"
+        if self._epoch >= epochs:
+            return "epochs"
+        return "interrupted" if interrupted else None
+
+    def _finish(self, ended: Ended) -> Run:
+        epoch = self._epoch
+        if ended != "diverged":
+            self._recorder.snapshot(epoch)
+            self._save()
+            if self._stopping is not None:
+                epoch = self._stopping.best_epoch
+                self._dynamics.restore(self._stopping.best)
+        return Run(
+            parameters=self._dynamics.parameters() if ended != "diverged" else None,
+            trajectory=self._recorder.dataset(self._learning_rate),
+            ended=ended,
+            best_epoch=epoch,
+        )
+
+    def _save(self, *, only_if_due: bool = False) -> None:
+        if self._checkpoint is None:
+            return
+        checkpoint, identity = self._checkpoint
+        if only_if_due and not checkpoint.due():
+            return
+        arrays = {"epoch": np.array(self._epoch)} | _named("dynamics.", self._dynamics.state())
+        arrays |= _named("recorder.", self._recorder.state())
+        if self._stopping is not None:
+            arrays |= _named("stopping.", self._stopping.state())
+        checkpoint.save(identity, arrays)
+
+
+def _named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _check(learning_rate: float, epochs: int, patience: int | None, judge: Mapping[str, Corpus]) -> None:
+    if not (learning_rate > 0 and math.isfinite(learning_rate)):
+        raise InputError(
+            "learning_rate", expected="a finite number above 0", given=learning_rate, fix="LMN21 takes 0.1."
+        )
+    if epochs < 0:
+        raise InputError("epochs", expected="0 or more", given=epochs, fix="Give the number of steps.")
+    if patience is not None and "dev" not in judge:
+        raise InputError(
+            "patience",
+            expected="a development corpus to watch",
+            given=f"{', '.join(judge) or 'none'}",
+            fix='Pass judge={"dev": corpus}, or leave patience out.',
+        )

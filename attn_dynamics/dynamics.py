@@ -1,0 +1,145 @@
+"""What moves when a model is trained: coordinates, their velocity under the gradient, and the way back to parameters.
+
+Only what can move is kept. With the query fixed that is the scores, since K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With the head's
+first layer W = Q R fixed it is F = E Q in rank-many columns, since the part of E orthogonal to span W never moves (law A6).
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+from scipy.linalg.blas import dgemm
+
+from attn_dynamics.attention import Operand
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.errors import InputError
+from attn_dynamics.gradient import Fit, Gradient, Objective, check_fit
+from attn_dynamics.heads import Array
+from attn_dynamics.parameters import TRAINABLE, Parameters
+
+
+class Dynamics:
+    """A model in training on one corpus: the present state, its gradient, and one step along it.
+
+    Args:
+        corpus: what the gradient is taken on.
+        parameters: the start; copied.
+        train: any of query, keys, embeddings, head.
+        reduced: move F = E Q (V, r) for E (V, d) where law A6 allows it (the default), or never.
+
+    Raises:
+        InputError: an unknown name in `train`, or parameters for another corpus.
+    """
+
+    def __init__(
+        self, corpus: Corpus, parameters: Parameters, *, train: Collection[str], reduced: bool = True
+    ) -> None:
+        check_fit(corpus, parameters)
+        check_train(train)
+        self._start = parameters
+        self._train = frozenset(train)
+        self._trained_head = parameters.head.trained if "head" in train else ()
+        d, r = parameters.head.first_layer.shape
+        self._basis: Array | None = None
+        head, embeddings = parameters.head, parameters.embeddings
+        if reduced and r < d and head.first not in self._trained_head:
+            self._basis, upper = np.linalg.qr(head.first_layer)
+            head, embeddings = head.replace(**{head.first: upper}), np.ascontiguousarray(embeddings @ self._basis)
+            still = parameters.embeddings - embeddings @ self._basis.T
+        self._still_norm2 = np.zeros(corpus.n_words) if self._basis is None else np.einsum("wd,wd->w", still, still)
+        self.head = head.replace(**{name: array.copy() for name, array in head.arrays().items()})
+        self.embeddings = embeddings.copy(order="C")
+        self.scores = parameters.scores
+        self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
+        self.objective = Objective(corpus, self.head)
+        values = self.objective.values(self.embeddings, self.head)
+        self.operand = Operand(*values.shape)
+
+    def evaluate(self) -> tuple[Fit, Gradient]:
+        """Loss, accuracy and gradient of the present state."""
+        values = self.objective.values(self.embeddings, self.head)
+        self.operand.update(self.scores, values)
+        return self.objective.fit_and_gradient(self.operand, values, self.embeddings, self.head)
+
+    def step(self, gradient: Gradient, learning_rate: float) -> None:
+        """One step of gradient descent, all trained parameters at once."""
+        if "embeddings" in self._train:
+            self._step_embeddings(gradient, learning_rate)
+        for name in self._trained_head:
+            getattr(self.head, name)[...] -= learning_rate * gradient.head[name]
+        self._step_scores(gradient.scores, learning_rate)
+
+    def state(self) -> dict[str, Array]:
+        """Everything that moves, by name; the arrays themselves, not copies."""
+        moving = {"scores": self.scores}
+        if "query" in self._train:
+            moving |= {"keys": self._keys, "query": self._query}
+        if "embeddings" in self._train:
+            moving["embeddings"] = self.embeddings
+        return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Return to a state that `state` gave."""
+        for name, array in self.state().items():
+            array[...] = state[name]
+
+    def parameters(self) -> Parameters:
+        """The present state in the shape of the start, in arrays of its own."""
+        start, head = self._start, self.head.replace(**{n: a.copy() for n, a in self.head.arrays().items()})
+        embeddings = self.embeddings.copy()
+        if self._basis is not None:
+            head = head.replace(**{head.first: start.head.first_layer})
+            embeddings = start.embeddings + (self.embeddings - start.embeddings @ self._basis) @ self._basis.T
+        keys, query = self._keys.copy(), self._query.copy()
+        if "query" not in self._train and "keys" in self._train:
+            keys += np.outer(self.scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
+        return Parameters(query=query, keys=keys, embeddings=embeddings, head=head)
+
+    def embedding_norms(self, columns: Array | slice = slice(None)) -> Array:
+        """‖ν_w‖ of some words, or of all (V,)."""
+        rows = self.embeddings[columns]
+        return np.sqrt(np.einsum("wd,wd->w", rows, rows) + self._still_norm2[columns])
+
+    @property
+    def query_norm(self) -> float:
+        """‖q‖."""
+        return float(np.linalg.norm(self._query))
+
+    def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
+        if gradient.projection is None:
+            gradient.values[...] *= learning_rate
+            self.embeddings -= gradient.values
+        else:
+            # Eᵀ -= η W (∂L/∂P)ᵀ in place: ∂L/∂E (V, d) is never formed.
+            dgemm(
+                -learning_rate,
+                gradient.projection.T,
+                gradient.values.T,
+                1.0,
+                self.embeddings.T,
+                trans_a=True,
+                overwrite_c=True,
+            )
+
+    def _step_scores(self, slopes: Array, learning_rate: float) -> None:
+        if "query" not in self._train:
+            if "keys" in self._train:
+                self.scores -= (learning_rate * (self._query @ self._query)) * slopes
+            return
+        query_slope = self._keys.T @ slopes
+        if "keys" in self._train:
+            self._keys -= learning_rate * np.outer(slopes, self._query)
+        self._query -= learning_rate * query_slope
+        self.scores[...] = self._keys @ self._query
+
+
+def check_train(train: Collection[str]) -> None:
+    """Refuse names that nothing can be trained under.
+
+    Raises:
+        InputError: an unknown name, or one name given as a bare string.
+    """
+    unknown = [train] if isinstance(train, str) else [name for name in train if name not in TRAINABLE]
+    if unknown:
+        raise InputError(
+            "train", expected=f"any of {', '.join(TRAINABLE)}", given=repr(unknown[0]), fix='Write train=("keys",).'
+        )

@@ -1,0 +1,18 @@
+"""The two ways in which a run can refuse or fail, each with a message that helps."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message says what was expected, what came and how to mend it."""
+
+    def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
+        super().__init__(f"{subject}: expected {expected}, got {given}. {fix}")
+
+
+class StorageError(OSError):
+    """A file could not be written; whatever stood there before is untouched."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        super().__init__(
+            f"{path}: expected to write this file, got: {reason}. "
+            "What was there before is untouched; free some space (or name another folder) and go on with --resume."
+        )

@@ -1,0 +1,89 @@
+"""Initial values by name: LMN21's published configuration, and the start under which its theory is exact."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import HEADS, Head
+from attn_dynamics.parameters import Parameters
+
+EMBEDDING_SCALE = 1e-3
+"""Standard deviation of the initial embeddings, N(0, 10⁻⁶)."""
+QUERY_SCALE = 0.3
+"""Standard deviation of the entries of the published query, N(0, 0.3²)."""
+
+Draw = Callable[[np.random.Generator, type[Head], int, int, int, int], Parameters]
+
+
+def published(
+    rng: np.random.Generator, head: type[Head], n_words: int, n_classes: int, d: int, hidden: int
+) -> Parameters:
+    """LMN21's published configuration: q ~ N(0, 0.3²), K = 0, E ~ N(0, 10⁻⁶), and the head's own draw (theory §1)."""
+    return Parameters(
+        query=QUERY_SCALE * rng.standard_normal(d),
+        keys=np.zeros((n_words, d)),
+        embeddings=EMBEDDING_SCALE * rng.standard_normal((n_words, d)),
+        head=head.draw(rng, d, n_classes, hidden),
+    )
+
+
+def lmn21(rng: np.random.Generator, head: type[Head], n_words: int, n_classes: int, d: int, hidden: int) -> Parameters:
+    """LMN21's analysis: as published, but with orthonormal columns in the head's first layer and a query of norm one."""
+    start = published(rng, head, n_words, n_classes, d, hidden)
+    return Parameters(
+        query=start.query / np.linalg.norm(start.query),
+        keys=start.keys,
+        embeddings=start.embeddings,
+        head=start.head.replace(**{start.head.first: _orthonormal(start.head.first_layer)}),
+    )
+
+
+def mean_field(
+    rng: np.random.Generator, head: type[Head], n_words: int, n_classes: int, d: int, hidden: int
+) -> Parameters:
+    """The start of the mean-field theory (theory §4): as `lmn21` with E = 0."""
+    start = lmn21(rng, head, n_words, n_classes, d, hidden)
+    return Parameters(
+        query=start.query, keys=start.keys, embeddings=np.zeros_like(start.embeddings), head=start.head
+    )
+
+
+PRESETS: dict[str, Draw] = {"published": published, "lmn21": lmn21, "mean-field": mean_field}
+
+
+def draw(
+    preset: str,
+    model: str,
+    *,
+    n_words: int,
+    n_classes: int,
+    embedding_dim: int,
+    hidden_dim: int = 10,
+    rng: np.random.Generator,
+) -> Parameters:
+    """Initial parameters of a model by the name of their preset; d_k = d = `embedding_dim`.
+
+    Raises:
+        InputError: an unknown preset or model, a dimension below one, or more classes than dimensions where the preset
+            wants orthonormal columns.
+    """
+    for name, value, known in (("preset", preset, PRESETS), ("model", model, HEADS)):
+        if value not in known:
+            raise InputError(name, expected=f"one of {', '.join(known)}", given=repr(value), fix="Choose one of these.")
+    for name, value in (("embedding_dim", embedding_dim), ("hidden_dim", hidden_dim)):
+        if value < 1:
+            raise InputError(name, expected="at least 1", given=value, fix="Give a positive integer.")
+    return PRESETS[preset](rng, HEADS[model], n_words, n_classes, embedding_dim, hidden_dim)
+
+
+def _orthonormal(weight: np.ndarray) -> np.ndarray:
+    if weight.shape[1] > weight.shape[0]:
+        raise InputError(
+            "embedding_dim",
+            expected=f"at least the {weight.shape[1]} columns of the head's first layer",
+            given=weight.shape[0],
+            fix="Raise the embedding dimension, or take the preset 'published'.",
+        )
+    columns, upper = np.linalg.qr(weight)
+    return columns * np.sign(np.diag(upper))

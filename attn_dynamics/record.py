@@ -1,0 +1,148 @@
+"""What is kept of a run and how often, as an xarray Dataset.
+
+Every epoch: losses, accuracies, training signals, the score sum, and four quantities of a few followed words. At epochs that
+thin out (ten a decade) and at the end: three quantities of all words.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.dynamics import Dynamics
+from attn_dynamics.gradient import Fit, Gradient, Objective
+from attn_dynamics.heads import Array
+
+SIGNALS = {
+    "score_signal": "T_s = ‖∂L/∂s‖₂ over all words",
+    "followed_score_signal": "‖∂L/∂s‖₂ over the followed words",
+    "embedding_signal": "T_ν = ‖∂L/∂E‖_F",
+    "score_sum": "Σ_w s_w; the query fixed, it never moves (law A1)",
+}
+WORDS = {
+    "score": "s_w",
+    "embedding_norm": "‖ν_w‖",
+    "attention": "mean of A_iw over the training sentences that hold w",
+    "score_gradient": "∂L/∂s_w",
+}
+ALL_WORDS = {name: f"{WORDS[name]}, all words" for name in ("score", "embedding_norm", "attention")}
+
+
+def snapshot_due(epoch: int) -> bool:
+    """Whether all words are recorded at this epoch: 0 and ten a decade, whatever the length of the run."""
+    if epoch == 0:
+        return True
+    step = round(10 * np.log10(epoch))
+    return epoch == round(10 ** (step / 10))
+
+
+class Recorder:
+    """Keeps a run of `dynamics`, judged on further corpora, with some words followed at every epoch.
+
+    Args:
+        dynamics: what is observed.
+        train: the corpus that it is trained on.
+        others: further corpora to judge it on, by name ("dev", "test").
+        words: the words to follow.
+    """
+
+    def __init__(
+        self, dynamics: Dynamics, train: Corpus, others: Mapping[str, Corpus], words: Sequence[Hashable]
+    ) -> None:
+        self._dynamics = dynamics
+        self._objectives = {name: Objective(corpus, dynamics.head) for name, corpus in others.items()}
+        self._columns = train.columns(words)
+        self._places = dynamics.objective.attention.places(self._columns)
+        self._words = [str(word) for word in words]
+        self._vocabulary = [str(word) for word in train.vocabulary]
+        self._frequency = np.bincount(train.counts.indices, minlength=train.n_words)
+        self._fits = [f"{name}_{part}" for name in ("train", *others) for part in Fit._fields]
+        self._rows = np.empty((1024, len(self._fits) + len(SIGNALS) + len(WORDS) * self._columns.size))
+        self._count = 0
+        self._snapshots: dict[int, Array] = {}
+
+    def record(self, epoch: int, fit: Fit, gradient: Gradient) -> dict[str, Fit]:
+        """Keep the state before step `epoch`; how well each corpus is classified there."""
+        dynamics, columns = self._dynamics, self._columns
+        operand = dynamics.operand
+        fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
+        slopes = gradient.scores[columns]
+        row = self._next_row()
+        row[: len(self._fits)] = [value for each in fits.values() for value in each]
+        row[len(self._fits) : len(self._fits) + len(SIGNALS)] = (
+            _norm(gradient.scores),
+            _norm(slopes),
+            gradient.embeddings_norm,
+            dynamics.scores.sum(),
+        )
+        words = row[len(self._fits) + len(SIGNALS) :].reshape(len(WORDS), -1)
+        words[0] = dynamics.scores[columns]
+        words[1] = dynamics.embedding_norms(columns)
+        words[2] = dynamics.objective.attention.mean_weights(operand, self._places)
+        words[3] = slopes
+        if snapshot_due(epoch):
+            self.snapshot(epoch)
+        return fits
+
+    def snapshot(self, epoch: int) -> None:
+        """Keep all words at the state that was last evaluated."""
+        dynamics = self._dynamics
+        with np.errstate(invalid="ignore", divide="ignore"):
+            attention = dynamics.objective.attention.received(dynamics.operand) / self._frequency
+        self._snapshots[epoch] = np.stack([dynamics.scores, dynamics.embedding_norms(), attention])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that was kept, for a checkpoint."""
+        return {
+            "rows": self._rows[: self._count],
+            "snapshot_epochs": np.array(list(self._snapshots), dtype=np.int64),
+            "snapshots": np.array(list(self._snapshots.values())),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray], epoch: int) -> None:
+        """Go on, at this epoch, from what `state` gave; what was kept at it or later is recorded again."""
+        self._rows, self._count = state["rows"], epoch
+        kept = zip(state["snapshot_epochs"].tolist(), state["snapshots"], strict=True)
+        self._snapshots = {at: words for at, words in kept if at < epoch}
+
+    def dataset(self, learning_rate: float) -> xr.Dataset:
+        """The trajectory: dimensions epoch, word, snapshot (epochs), vocabulary; time = learning rate × epoch."""
+        rows, epochs = self._rows[: self._count], np.arange(self._count)
+        scalars = [*self._fits, *SIGNALS]
+        followed = rows[:, len(scalars) :].reshape(self._count, len(WORDS), -1)
+        kept = np.array(list(self._snapshots.values())).reshape(-1, len(ALL_WORDS), len(self._vocabulary))
+        variables: dict[str, object] = {
+            name: ("epoch", rows[:, place].copy(), _describe(name)) for place, name in enumerate(scalars)
+        }
+        for place, (name, meaning) in enumerate(WORDS.items()):
+            variables[name] = (("epoch", "word"), followed[:, place].copy(), {"long_name": meaning})
+        for place, (name, meaning) in enumerate(ALL_WORDS.items()):
+            variables[f"all_{name}"] = (("snapshot", "vocabulary"), kept[:, place].copy(), {"long_name": meaning})
+        coordinates = {
+            "epoch": epochs,
+            "time": ("epoch", learning_rate * epochs, {"long_name": "time, learning rate × epoch"}),
+            "word": self._words,
+            "snapshot": np.array(list(self._snapshots), dtype=np.int64),
+            "vocabulary": self._vocabulary,
+        }
+        return xr.Dataset(variables, coordinates)
+
+    def _next_row(self) -> Array:
+        if self._count == len(self._rows):
+            grown = np.empty((2 * len(self._rows) + 1, self._rows.shape[1]))
+            grown[: self._count] = self._rows
+            self._rows = grown
+        self._count += 1
+        return self._rows[self._count - 1]
+
+
+def _norm(vector: Array) -> float:
+    return float(np.sqrt(vector @ vector))
+
+
+def _describe(name: str) -> dict[str, str]:
+    if name in SIGNALS:
+        return {"long_name": SIGNALS[name]}
+    split, part = name.split("_")
+    return {"long_name": f"{split} {part}", "units": "nats" if part == "loss" else "1"}

@@ -1,0 +1,47 @@
+"""SST-2 and SST-5 from the Hugging Face hub, whole sentences in the standard splits."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.task import Task
+from attn_dynamics.tasks.text import task_from_splits
+
+HUB_NAMES = {"sst2": "SetFit/sst2", "sst5": "SetFit/sst5"}
+"""By task, a data set of columns text and label whose splits are the sentences of the treebank, without phrases."""
+
+_HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+
+
+def hub_task(name: str, *, preparation: str = "lmn21", vocabulary: str = "all") -> Task:
+    """Load a data set through the `datasets` library.
+
+    Args:
+        name: "sst2" or "sst5".
+        preparation: as in `text_task`.
+        vocabulary: as in `text_task`.
+
+    Raises:
+        InputError: another name, `datasets` is not installed, the data cannot be had, or as `task_from_splits`.
+    """
+    if name not in HUB_NAMES:
+        subject, expected = "task", f"one of {', '.join(HUB_NAMES)}"
+        raise InputError(subject, expected=expected, given=repr(name), fix="Give a path for data of your own.")
+    splits = {part: ((row["label"], row["text"]) for row in rows) for part, rows in _load(HUB_NAMES[name]).items()}
+    return task_from_splits(name, splits, preparation=preparation, vocabulary=vocabulary)
+
+
+def _load(hub_name: str) -> dict[str, Iterable[dict[str, Any]]]:
+    try:
+        datasets = import_module("datasets")
+    except ImportError as error:
+        fix = "Run pip install 'attn-dynamics[data]', or name a folder that holds the data with --data-dir."
+        raise InputError(hub_name, expected="the datasets library to load it", given=error, fix=fix) from error
+    try:
+        data = datasets.load_dataset(hub_name)
+        return {part: data[hub_split] for part, hub_split in _HUB_SPLITS.items()}
+    # A download fails with OSError, but also with errors of the library and of its HTTP client.
+    except Exception as error:
+        given, fix = f"{type(error).__name__}: {error}", "Name a folder that holds the data with --data-dir."
+        raise InputError(hub_name, expected="data from the hub or its cache", given=given, fix=fix) from error

@@ -1,0 +1,74 @@
+"""LMN21's topic task: one topic word of the sentence's class among words that say nothing (theory §1)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthetic:
+    """The synthetic topic task; defaults are LMN21's.
+
+    Each sentence holds one topic word of its class, drawn uniformly, and `other_words` words drawn uniformly and
+    independently from a dictionary (so a word may repeat).
+
+    Raises:
+        InputError: a count below its least value, or a distribution that is none.
+    """
+
+    topics: int = 4
+    """n: classes."""
+    topic_words: int = 2
+    """Topic words of each class."""
+    topic_distribution: tuple[float, ...] | None = None
+    """Probability of each class; uniform if not given."""
+    other_words: int = 20
+    """m: non-topic words in each sentence."""
+    dictionary: int = 5000
+    """Non-topic words to draw from."""
+    sentences: int = 800
+    """Training sentences."""
+    test_sentences: int = 200
+    """Test sentences; 0 for none."""
+
+    def __post_init__(self) -> None:
+        least = {"topics": 2, "topic_words": 1, "other_words": 0, "dictionary": 1, "sentences": 1, "test_sentences": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise InputError(
+                    name, expected=f"at least {bound}", given=getattr(self, name), fix="Give a larger integer."
+                )
+        p = self.topic_distribution
+        if p is not None and (len(p) != self.topics or not min(p) >= 0 or not abs(sum(p) - 1) <= 1e-9):
+            raise InputError(
+                "topic_distribution",
+                expected=f"{self.topics} probabilities that sum to 1",
+                given=p,
+                fix="Give one for each topic.",
+            )
+
+    def draw(self, seed: int) -> Task:
+        """The task of one seed, the same to the bit wherever it is drawn."""
+        rng = np.random.default_rng(seed)
+        names = [[f"t{topic + 1}.{word + 1}" for word in range(self.topic_words)] for topic in range(self.topics)]
+        vocabulary = (
+            *(word for topic in names for word in topic),
+            *(f"w{word + 1}" for word in range(self.dictionary)),
+        )
+        train = self._corpus(rng, self.sentences, vocabulary)
+        test = self._corpus(rng, self.test_sentences, vocabulary) if self.test_sentences else None
+        return Task(name="synthetic", train=train, test=test, topic_words=tuple(map(tuple, names)))
+
+    def _corpus(self, rng: np.random.Generator, sentences: int, vocabulary: tuple[str, ...]) -> Corpus:
+        labels = rng.choice(self.topics, size=sentences, p=self.topic_distribution)
+        topic = labels * self.topic_words + rng.integers(self.topic_words, size=sentences)
+        first_other = self.topics * self.topic_words
+        tokens = np.empty((sentences, 1 + self.other_words), np.int32)
+        tokens[:, 0] = topic
+        tokens[:, 1:] = rng.integers(first_other, first_other + self.dictionary, tokens[:, 1:].shape, dtype=np.int32)
+        offsets = np.arange(sentences + 1) * tokens.shape[1]
+        return Corpus.from_tokens(tokens.ravel(), offsets, labels, vocabulary, n_classes=self.topics)
