@@ -1,10 +1,15 @@
 """The attention block on one corpus: contexts forward, gradients backward, by two sparse products an epoch (theory §1)."""
 
+from functools import cached_property
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.kernels import products, softmax
+from attn_dynamics.kernels import sentences, words
+
+Array = NDArray[np.float64]
 
 SHARED_SPREAD = 64.0
 """Spread of scores up to which one shift serves all sentences.
@@ -14,27 +19,35 @@ score, so that nothing overflows and no sentence of low scores becomes 0/0."""
 
 
 class Operand:
-    """[e^s ⊙ P | e^s] (V, k + 1) for scores s and values P (V, k): shared by all corpora over one vocabulary."""
+    """[e^s ⊙ P | e^s] (V, k + 1) for scores s and values Pᵀ (k, V): shared by all corpora over one vocabulary."""
 
-    def __init__(self, n_words: int, width: int) -> None:
+    def __init__(self, width: int, n_words: int) -> None:
         self.columns = np.empty((n_words, width + 1))
-        self.scores: NDArray[np.float64] | None = None
+        self.apart: Array | None = None
+        """The scores (V,), where they are spread too wide for one shift; the operand is [P | 1] then."""
 
-    def update(self, scores: NDArray[np.float64], values: NDArray[np.float64]) -> None:
-        """Take up new scores (V,) and values (V, k)."""
-        low, high = scores.min(), scores.max()
-        if high - low <= SHARED_SPREAD:
-            self.scores = None
-            softmax.word_operand(scores, 0.5 * (low + high), values, self.columns)
-        else:
-            self.scores = scores
-            self.columns[:, :-1] = values
-            self.columns[:, -1] = 1.0
+    def update(self, scores: Array, values: Array) -> None:
+        """Take up new scores (V,) and values Pᵀ (k, V)."""
+        shared = words.operand(scores, values, SHARED_SPREAD, self.columns)
+        self.apart = None if shared else scores
 
     @property
-    def weights(self) -> NDArray[np.float64]:
+    def weights(self) -> Array:
         """(V,) what a word's entries in the pattern are multiplied with: e^s up to a shift, or 1."""
         return self.columns[:, -1]
+
+
+class Places(NamedTuple):
+    """Where a few words stand in a corpus."""
+
+    columns: NDArray[np.int64]
+    """(words,) their columns in the pattern."""
+    bounds: NDArray[np.int64]
+    """(words + 1,) bounds of each word in the two arrays below."""
+    entries: NDArray[np.int64]
+    """Entries of the pattern by sentences."""
+    rows: NDArray[np.int64]
+    """Sentences of those entries."""
 
 
 class Attention:
@@ -43,59 +56,57 @@ class Attention:
     def __init__(self, corpus: Corpus, width: int) -> None:
         counts = corpus.counts
         self._pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32)
-        self._counts = counts.data
-        self._data: NDArray = counts.data
+        self._counts: NDArray = counts.data
+        self._data = self._counts
         self._sentences = np.empty((corpus.n_sentences, width + 1))
         self._normalisers = np.empty(corpus.n_sentences)
-        self._width = width
+        self._bounds = sentences.parts(self._pattern[0], corpus.n_words)
         self._n_words = corpus.n_words
-        self._backward: tuple[NDArray, ...] | None = None
 
-    def contexts(self, operand: Operand) -> NDArray[np.float64]:
+    def contexts(self, operand: Operand) -> Array:
         """v (N, k): the attended mean of the values of each sentence's words."""
-        if operand.scores is None:
-            self._data = self._counts
-        else:
+        self._data = self._counts
+        if operand.apart is not None:
             self._data = np.empty(self._counts.size)
-            softmax.sentence_softmax(*self._pattern, self._counts, operand.scores, self._data)
-        products.gather(*self._pattern, self._data, operand.columns, self._sentences)
-        softmax.normalise(self._sentences, self._normalisers)
+            sentences.relative_weights(*self._pattern, self._counts, operand.apart, self._data)
+        sentences.attend(*self._pattern, self._data, operand.columns, self._sentences, self._normalisers)
         return self._sentences[:, :-1]
 
-    def gradient(
-        self, operand: Operand, values: NDArray[np.float64], slopes: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(∂L/∂s (V,), ∂L/∂P (V, k)) from slopes ∂L/∂v (N, k), at the operand of the last `contexts`, which it consumes."""
-        if self._backward is None:
-            parts = products.scatter_parts(self._pattern[0], self._n_words, self._width + 1)
-            shape = (self._n_words, self._width)
-            self._backward = *parts, np.empty((shape[0], shape[1] + 1)), np.empty(shape), np.empty(shape[0])
-        bounds, partial, sums, value_gradient, score_gradient = self._backward
-        softmax.sentence_operand(slopes, self._normalisers, self._sentences)
-        products.scatter(*self._pattern, self._data, self._sentences, bounds, partial, sums)
-        softmax.word_gradients(sums, operand.columns, values, value_gradient, score_gradient)
+    def gradient(self, operand: Operand, slopes: Array) -> tuple[Array, Array]:
+        """(∂L/∂s (V,), (∂L/∂P)ᵀ (k, V)) from slopes ∂L/∂v (N, k), at the operand of the last `contexts`, which it consumes."""
+        partial, value_gradient, score_gradient = self._backward_buffers
+        sentences.attend_back(
+            *self._pattern, self._data, slopes, self._normalisers, self._sentences, self._bounds, partial
+        )
+        words.gradients(partial, operand.columns, value_gradient, score_gradient)
         return score_gradient, value_gradient
 
-    def places(self, columns: NDArray[np.int64]) -> tuple[NDArray, ...]:
-        """Where a few words stand, for `mean_weights`: their columns, and bounds, entries and rows of those entries."""
-        found = [np.flatnonzero(self._pattern[1] == column) for column in columns]
-        entries = np.concatenate([*found, np.empty(0, np.int64)]).astype(np.int64)
-        rows = np.searchsorted(self._pattern[0], entries, side="right") - 1
-        return columns, np.cumsum([0, *(place.size for place in found)]), entries, rows
+    def received(self, operand: Operand) -> Array:
+        """Σ_i A_iw (V,): the attention that each word receives over all sentences, at the last `contexts`."""
+        offsets, indices = self._pattern
+        shares = np.repeat(1.0 / self._normalisers, np.diff(offsets.view(np.int32))) * self._data
+        return np.bincount(indices.view(np.int32), shares, self._n_words) * operand.weights
 
-    def mean_weights(self, operand: Operand, places: tuple[NDArray, ...]) -> NDArray[np.float64]:
+    def places(self, columns: NDArray[np.int64]) -> Places:
+        """Find a few words, for `mean_weights`."""
+        offsets, indices = self._pattern
+        found = [np.flatnonzero(indices == column) for column in columns]
+        entries = np.concatenate([np.empty(0, np.int64), *found])
+        rows = np.searchsorted(offsets, entries, side="right") - 1
+        return Places(columns, np.cumsum([0, *(place.size for place in found)]), entries, rows)
+
+    def mean_weights(self, operand: Operand, places: Places) -> Array:
         """Mean attention (words,) that a few words receive in the sentences that hold them, at the last `contexts`.
 
-        Not a number for a word that stands in no sentence."""
-        columns, bounds, entries, rows = places
-        out = np.empty(columns.size)
-        weights = operand.weights[columns]
-        softmax.mean_attention(bounds, entries, rows, self._data, weights, self._normalisers, out)
+        Not a number for a word that stands in no sentence.
+        """
+        out = np.empty(places.columns.size)
+        weights = operand.weights[places.columns]
+        sentences.mean_attention(*places[1:], self._data, weights, self._normalisers, out)
         return out
 
-    def received(self, operand: Operand) -> NDArray[np.float64]:
-        """Σ_i A_iw (V,): the attention that each word receives over all sentences, at the last `contexts`."""
-        out = np.empty((self._n_words, 1))
-        parts = products.scatter_parts(self._pattern[0], self._n_words, 1)
-        products.scatter(*self._pattern, self._data, 1.0 / self._normalisers[:, None], *parts, out)
-        return out[:, 0] * operand.weights
+    @cached_property
+    def _backward_buffers(self) -> tuple[Array, Array, Array]:
+        # Made on first use: a corpus that is only judged needs none.
+        size, width = self._n_words, self._sentences.shape[1]
+        return np.empty((self._bounds.size - 1, size, width)), np.empty((width - 1, size)), np.empty(size)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from attn_dynamics.checkpoint import Checkpoint, identity
 from attn_dynamics.corpus import Corpus
@@ -125,7 +126,12 @@ class _Loop:
 
     def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> Run:
         """Go on to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends it."""
-        with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
+        # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
+        with (
+            deferred_interrupt() as interrupted,
+            threadpool_limits(1, user_api="blas"),
+            np.errstate(over="ignore", invalid="ignore"),
+        ):
             while True:
                 self._save(only_if_due=True)
                 fit, gradient = self._dynamics.evaluate()

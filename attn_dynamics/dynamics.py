@@ -1,19 +1,20 @@
 """What moves when a model is trained: coordinates, their velocity under the gradient, and the way back to parameters.
 
 Only what can move is kept. With the query fixed that is the scores, since K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With the head's
-first layer W = Q R fixed it is F = E Q in rank-many columns, since the part of E orthogonal to span W never moves (law A6).
+first layer fixed it is F = E Q, Q (d, k) an orthonormal basis of all that the head reads, W = Q R: the part of E orthogonal to
+it never moves (law A6).
 """
 
 from collections.abc import Collection
 
 import numpy as np
-from scipy.linalg.blas import dgemm
 
 from attn_dynamics.attention import Operand
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.gradient import Fit, Gradient, Objective, check_fit
-from attn_dynamics.heads import Array
+from attn_dynamics.heads import Array, Head
+from attn_dynamics.kernels import words
 from attn_dynamics.parameters import TRAINABLE, Parameters
 
 
@@ -38,27 +39,25 @@ class Dynamics:
         self._start = parameters
         self._train = frozenset(train)
         self._trained_head = parameters.head.trained if "head" in train else ()
-        d, r = parameters.head.first_layer.shape
-        self._basis: Array | None = None
-        head, embeddings = parameters.head, parameters.embeddings
-        if reduced and r < d and head.first not in self._trained_head:
-            self._basis, upper = np.linalg.qr(head.first_layer)
-            head, embeddings = head.replace(**{head.first: upper}), np.ascontiguousarray(embeddings @ self._basis)
+        self._basis = _basis(parameters.head) if reduced and parameters.head.first not in self._trained_head else None
+        head, embeddings, still = parameters.head, parameters.embeddings, np.zeros((corpus.n_words, 1))
+        if self._basis is not None:
+            head = head.replace(**{head.first: self._basis.T @ head.first_layer})
+            embeddings = parameters.embeddings @ self._basis
             still = parameters.embeddings - embeddings @ self._basis.T
-        self._still_norm2 = np.zeros(corpus.n_words) if self._basis is None else np.einsum("wd,wd->w", still, still)
         self.head = head.replace(**{name: array.copy() for name, array in head.arrays().items()})
-        self.embeddings = embeddings.copy(order="C")
-        self.scores = parameters.scores
-        self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
         self.objective = Objective(corpus, self.head)
-        values = self.objective.values(self.embeddings, self.head)
-        self.operand = Operand(*values.shape)
+        self._axes = np.array(embeddings.T, order="C")
+        self.scores = parameters.scores
+        self._still_norm2 = np.einsum("wd,wd->w", still, still)
+        self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
+        self.operand = Operand(*self.objective.values(self._axes, self.head).shape)
 
     def evaluate(self) -> tuple[Fit, Gradient]:
         """Loss, accuracy and gradient of the present state."""
-        values = self.objective.values(self.embeddings, self.head)
+        values = self.objective.values(self._axes, self.head)
         self.operand.update(self.scores, values)
-        return self.objective.fit_and_gradient(self.operand, values, self.embeddings, self.head)
+        return self.objective.fit_and_gradient(self.operand, self._axes, self.head)
 
     def step(self, gradient: Gradient, learning_rate: float) -> None:
         """One step of gradient descent, all trained parameters at once."""
@@ -74,7 +73,7 @@ class Dynamics:
         if "query" in self._train:
             moving |= {"keys": self._keys, "query": self._query}
         if "embeddings" in self._train:
-            moving["embeddings"] = self.embeddings
+            moving["axes"] = self._axes
         return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
 
     def restore(self, state: dict[str, Array]) -> None:
@@ -85,10 +84,10 @@ class Dynamics:
     def parameters(self) -> Parameters:
         """The present state in the shape of the start, in arrays of its own."""
         start, head = self._start, self.head.replace(**{n: a.copy() for n, a in self.head.arrays().items()})
-        embeddings = self.embeddings.copy()
+        embeddings = self._axes.T.copy()
         if self._basis is not None:
             head = head.replace(**{head.first: start.head.first_layer})
-            embeddings = start.embeddings + (self.embeddings - start.embeddings @ self._basis) @ self._basis.T
+            embeddings = start.embeddings + (embeddings - start.embeddings @ self._basis) @ self._basis.T
         keys, query = self._keys.copy(), self._query.copy()
         if "query" not in self._train and "keys" in self._train:
             keys += np.outer(self.scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
@@ -96,8 +95,8 @@ class Dynamics:
 
     def embedding_norms(self, columns: Array | slice = slice(None)) -> Array:
         """‖ν_w‖ of some words, or of all (V,)."""
-        rows = self.embeddings[columns]
-        return np.sqrt(np.einsum("wd,wd->w", rows, rows) + self._still_norm2[columns])
+        chosen = self._axes[:, columns]
+        return np.sqrt(np.einsum("dw,dw->w", chosen, chosen) + self._still_norm2[columns])
 
     @property
     def query_norm(self) -> float:
@@ -105,20 +104,10 @@ class Dynamics:
         return float(np.linalg.norm(self._query))
 
     def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
-        if gradient.projection is None:
-            gradient.values[...] *= learning_rate
-            self.embeddings -= gradient.values
+        if gradient.reading is None:
+            words.subtract(self._axes, learning_rate, gradient.values)
         else:
-            # Eᵀ -= η W (∂L/∂P)ᵀ in place: ∂L/∂E (V, d) is never formed.
-            dgemm(
-                -learning_rate,
-                gradient.projection.T,
-                gradient.values.T,
-                1.0,
-                self.embeddings.T,
-                trans_a=True,
-                overwrite_c=True,
-            )
+            words.descend(self._axes, gradient.values, gradient.reading, learning_rate)
 
     def _step_scores(self, slopes: Array, learning_rate: float) -> None:
         if "query" not in self._train:
@@ -130,6 +119,12 @@ class Dynamics:
             self._keys -= learning_rate * np.outer(slopes, self._query)
         self._query -= learning_rate * query_slope
         self.scores[...] = self._keys @ self._query
+
+
+def _basis(head: Head) -> Array | None:
+    """Orthonormal basis (d, k) of what a head reads, if that is less than all of the d dimensions."""
+    reading = head.reading()
+    return np.linalg.qr(reading)[0] if reading.shape[1] < reading.shape[0] else None
 
 
 def check_train(train: Collection[str]) -> None:

@@ -1,5 +1,6 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,9 +9,9 @@ from attn_dynamics.attention import Attention, Operand
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, Head
-from attn_dynamics.kernels.softmax import cross_entropy
+from attn_dynamics.kernels import words
+from attn_dynamics.kernels.loss import cross_entropy
 from attn_dynamics.parameters import Parameters
-
 
 class Fit(NamedTuple):
     """How well a corpus is classified."""
@@ -27,66 +28,77 @@ class Gradient(NamedTuple):
     scores: Array
     """∂L/∂s (V,)."""
     values: Array
-    """∂L/∂P (V, k) by the values P that were attended: E W in r columns, or E itself."""
+    """(∂L/∂P)ᵀ (k, V) by the values P that were attended: E W, or E itself."""
     head: dict[str, Array]
-    """∂L/∂ every array of the head, trained or not."""
-    projection: Array | None
-    """W (d, r) if P = E W, so that ∂L/∂E = (∂L/∂P) Wᵀ; None if P = E."""
+    """∂L/∂ the arrays of the head: all that may be trained, perhaps more."""
+    reading: Array | None
+    """W (d, k) if P = E W, so that ∂L/∂E = (∂L/∂P) Wᵀ; None if P = E."""
 
     @property
     def embeddings(self) -> Array:
         """∂L/∂E (V, d) = Σ_i A_iw g_i."""
-        return self.values.copy() if self.projection is None else self.values @ self.projection.T
+        return self.values.T.copy() if self.reading is None else self.values.T @ self.reading.T
 
-    @property
-    def embeddings_norm(self) -> float:
-        """‖∂L/∂E‖_F, without forming it."""
-        if self.projection is None:
-            return float(np.linalg.norm(self.values))
-        inner = np.vdot(self.values.T @ self.values, self.projection.T @ self.projection)
-        return float(np.sqrt(max(inner, 0.0)))
+    def norms(self) -> tuple[float, float]:
+        """‖∂L/∂s‖₂ and ‖∂L/∂E‖_F, the training signals T_s and T_ν (theory §4), without forming ∂L/∂E."""
+        metric = np.eye(len(self.values)) if self.reading is None else self.reading.T @ self.reading
+        squares = words.squared_norms(self.scores, self.values, metric, np.empty((words.PARTS, 2)))
+        return math.sqrt(squares[0]), math.sqrt(max(squares[1], 0.0))
 
 
 class Objective:
     """Mean cross-entropy of one corpus under one shape of model; owns its buffers, so results live until the next call.
 
-    The products run in the smaller of d and r columns: on P = E W (V, r) where the head's first layer W (d, r) narrows,
-    which is exact because v W = A (E W), and on E otherwise.
+    The products run in the smaller of d and k columns: on P = E W (V, k) where the head reads through a W (d, k) that narrows,
+    which is exact because v W = A (E W), and on E otherwise. Embeddings come as their axes Eᵀ (d, V).
     """
 
     def __init__(self, corpus: Corpus, head: Head) -> None:
-        d, r = head.first_layer.shape
-        self._projects = r < d
+        d, k = head.reading().shape
+        self._narrows = k < d
+        self.attention = Attention(corpus, min(d, k))
         self._labels = corpus.labels
-        self.attention = Attention(corpus, min(d, r))
+        self._losses = np.empty(corpus.n_sentences)
+        self._values = np.empty((k, corpus.n_words if self._narrows else 0))
+        self._pulled = np.empty((words.PARTS, d, k)), np.empty((d, k))
 
-    def values(self, embeddings: Array, head: Head) -> Array:
-        """P (V, k), what is attended."""
-        return embeddings @ head.first_layer if self._projects else embeddings
+    def values(self, axes: Array, head: Head) -> Array:
+        """Pᵀ (k, V), what is attended."""
+        if not self._narrows:
+            return axes
+        words.project(axes, head.reading(), self._values)
+        return self._values
 
     def fit(self, operand: Operand, head: Head) -> Fit:
         """Loss and accuracy at an operand made of `values`."""
-        contexts = self.attention.contexts(operand)
-        logits = head.logits(contexts if self._projects else contexts @ head.first_layer)
-        loss, correct = cross_entropy(logits, self._labels)
-        return Fit(loss, correct / self._labels.size)
+        return self._judge(head.logits(self._read(self.attention.contexts(operand), head)))
 
-    def fit_and_gradient(self, operand: Operand, values: Array, embeddings: Array, head: Head) -> tuple[Fit, Gradient]:
-        """The same, with the gradient of everything; `operand` must hold these `values`."""
+    def fit_and_gradient(self, operand: Operand, axes: Array, head: Head) -> tuple[Fit, Gradient]:
+        """The same, with the gradient of everything."""
         contexts = self.attention.contexts(operand)
-        projected = contexts if self._projects else contexts @ head.first_layer
-        slopes = head.logits(projected)
-        loss, correct = cross_entropy(slopes, self._labels)
-        slopes, head_gradient = head.backward(projected, slopes)
-        if self._projects:
-            score_gradient, value_gradient = self.attention.gradient(operand, values, slopes)
+        read = self._read(contexts, head)
+        slopes = head.logits(read)
+        fit = self._judge(slopes)
+        slopes, head_gradient = head.backward(read, slopes)
+        trains_first = head.first in head.trained
+        if not self._narrows:
+            if trains_first:
+                head_gradient[head.first] = head.first_gradient(contexts.T @ slopes)
+            return fit, Gradient(*self.attention.gradient(operand, slopes @ head.reading().T), head_gradient, None)
+        score_gradient, value_gradient = self.attention.gradient(operand, slopes)
+        if trains_first:
             # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
-            head_gradient[head.first] = embeddings.T @ value_gradient
-        else:
-            head_gradient[head.first] = contexts.T @ slopes
-            score_gradient, value_gradient = self.attention.gradient(operand, values, slopes @ head.first_layer.T)
-        projection = head.first_layer if self._projects else None
-        return Fit(loss, correct / self._labels.size), Gradient(score_gradient, value_gradient, head_gradient, projection)
+            words.pull_back(axes, value_gradient, *self._pulled)
+            head_gradient[head.first] = head.first_gradient(self._pulled[1])
+        return fit, Gradient(score_gradient, value_gradient, head_gradient, head.reading())
+
+    def _read(self, contexts: Array, head: Head) -> Array:
+        return contexts if self._narrows else contexts @ head.reading()
+
+    def _judge(self, logits: Array) -> Fit:
+        """Turns logits (N, n) into ∂L/∂logits."""
+        loss, correct = cross_entropy(logits, self._labels, self._losses)
+        return Fit(loss, correct / self._labels.size)
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
@@ -103,12 +115,12 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
         InputError: `parameters` are for another vocabulary or number of classes.
     """
     check_fit(corpus, parameters)
-    head, embeddings = parameters.head, parameters.embeddings
+    head, axes = parameters.head, np.ascontiguousarray(parameters.embeddings.T)
     objective = Objective(corpus, head)
-    values = objective.values(embeddings, head)
+    values = objective.values(axes, head)
     operand = Operand(*values.shape)
     operand.update(parameters.scores, values)
-    fit, gradient = objective.fit_and_gradient(operand, values, embeddings, head)
+    fit, gradient = objective.fit_and_gradient(operand, axes, head)
     zeros = {name: np.zeros_like(array) for name, array in head.arrays().items()}
     trained = {name: gradient.head[name] for name in head.trained}
     return fit.loss, Parameters(

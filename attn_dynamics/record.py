@@ -4,6 +4,7 @@ Every epoch: losses, accuracies, training signals, the score sum, and four quant
 thin out (ten a decade) and at the end: three quantities of all words.
 """
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -68,12 +69,13 @@ class Recorder:
         operand = dynamics.operand
         fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
         slopes = gradient.scores[columns]
+        score_signal, embedding_signal = gradient.norms()
         row = self._next_row()
         row[: len(self._fits)] = [value for each in fits.values() for value in each]
         row[len(self._fits) : len(self._fits) + len(SIGNALS)] = (
-            _norm(gradient.scores),
-            _norm(slopes),
-            gradient.embeddings_norm,
+            score_signal,
+            math.sqrt(slopes @ slopes),
+            embedding_signal,
             dynamics.scores.sum(),
         )
         words = row[len(self._fits) + len(SIGNALS) :].reshape(len(WORDS), -1)
@@ -135,10 +137,6 @@ class Recorder:
             self._rows = grown
         self._count += 1
         return self._rows[self._count - 1]
-
-
-def _norm(vector: Array) -> float:
-    return float(np.sqrt(vector @ vector))
 
 
 def _describe(name: str) -> dict[str, str]:

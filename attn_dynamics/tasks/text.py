@@ -177,7 +177,7 @@ def _rows(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
 
 def _fields(line: bytes, encoding: str, where: str) -> tuple[int, str] | None:
     try:
-        fields = line.decode(encoding).split(maxsplit=1)
+        fields = line.decode(encoding).rstrip().split(maxsplit=1)
     except (LookupError, ValueError) as error:
         fix = "Name the encoding of the file, for example --encoding latin-1, or save it as UTF-8."
         raise InputError(where, expected=f"text encoded in {encoding}", given=error, fix=fix) from error

@@ -1,0 +1,116 @@
+"""The settings of one run of the command, and what makes two runs the same."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import HEADS
+from attn_dynamics.initial import PRESETS
+from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.tasks import Synthetic, TextOptions
+
+if TYPE_CHECKING:
+    Model = Preset = Trainable = str
+else:
+    Model = tyro.extras.literal_type_from_choices(HEADS)
+    Preset = tyro.extras.literal_type_from_choices(PRESETS)
+    Trainable = tyro.extras.literal_type_from_choices(TRAINABLE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Train an attention model with its exact gradient and set what happens beside the theory.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    model: Model = "attn-tc"
+    """Classifier on top of the attention block: fixed linear, trained linear or two-layer."""
+    task: str = "synthetic"
+    """What to learn: synthetic, sst2, sst5, or the path of a file or folder of `LABEL text` lines."""
+    data_dir: Path | None = None
+    """Folder that holds the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
+    epochs: int | None = None
+    """Steps of gradient descent, at most (default: 5,000 on the synthetic task, 50,000 on text)."""
+    learning_rate: float = 0.1
+    """η; time = η × epoch."""
+    embedding_dim: int = 10
+    """d, dimension of embeddings, keys and query."""
+    hidden_dim: int = 10
+    """h, hidden units of attn-tl."""
+    start: Preset = "published"
+    """Initial values: LMN21's published configuration, its analysis, or the mean-field theory's."""
+    train: tuple[Trainable, ...] = ("keys", "embeddings", "head")
+    """What moves: any of query, keys, embeddings, head."""
+    patience: int | None = None
+    """Stop after so many epochs without a lower dev loss (default where there is dev data: 2,000; LMN21's text says 100); 0 never stops."""
+    seed: int = 0
+    """Seed of the data (synthetic task, splits) and of the initial values."""
+    replicates: int = 1
+    """Runs from different initial values on the same data."""
+    follow: tuple[str, ...] = ()
+    """Words to record at every epoch; the topic words, where the task names them."""
+    full: bool = False
+    """Do not use law A6: move all d dimensions of the embeddings even where n suffice."""
+    out: Path | None = None
+    """Folder for the results; by default a new one below runs/."""
+    resume: bool = False
+    """Go on from the checkpoint in the folder, or start if there is none."""
+    overwrite: bool = False
+    """Replace the results in the folder."""
+    text: Annotated[TextOptions, tyro.conf.arg(name="")] = TextOptions()
+    synthetic: Annotated[Synthetic, tyro.conf.arg(name="")] = Synthetic()
+
+    def __post_init__(self) -> None:
+        least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1, "seed": 0}
+        if self.epochs is not None:
+            least["epochs"] = 0
+        if self.patience is not None:
+            least["patience"] = 0
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise InputError(
+                    _flag(name), expected=f"{bound} or more", given=getattr(self, name), fix="Give a larger integer."
+                )
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise InputError(
+                "--learning-rate",
+                expected="a finite number above 0",
+                given=self.learning_rate,
+                fix="LMN21 takes 0.1.",
+            )
+        if self.resume and self.overwrite:
+            raise InputError("--resume", expected="either this or --overwrite", given="both", fix="Leave one out.")
+
+    @property
+    def horizon(self) -> int:
+        """The epochs to run at most."""
+        return self.epochs if self.epochs is not None else 5000 if self.task == "synthetic" else 50_000
+
+    @property
+    def default_out(self) -> Path:
+        """Folder below runs/ that is named after what is run."""
+        return Path("runs") / f"{self.model}-{Path(self.task).name or 'task'}-seed{self.seed}"
+
+    def course(self) -> dict[str, Any]:
+        """All that decides the course of the run, ready for JSON: not how long it is nor where it is kept."""
+        kept = dataclasses.asdict(self)
+        for name in ("epochs", "out", "resume", "overwrite"):
+            del kept[name]
+        kept["data_dir"] = None if self.data_dir is None else str(self.data_dir.resolve())
+        return _as_json(kept)
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _as_json(each) for key, each in value.items()}
+    return [_as_json(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

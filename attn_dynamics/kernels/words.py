@@ -1,0 +1,136 @@
+"""Passes over the vocabulary. What belongs to words is held axis by axis, (k, V), so that words lie side by side; only the
+operands of the sparse products are held word by word, (V, k + 1).
+
+Sums over the vocabulary are taken in a fixed number of parts, so that they do not depend on the number of threads.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+PARTS = 8
+"""Parts of a sum over the vocabulary."""
+BLOCK = 256
+"""Words whose numbers stay in the cache nearest to the processor."""
+
+
+@njit(cache=True, error_model="numpy", parallel=True)
+def operand(scores, values, spread, out):
+    """Fill out (V, k + 1) with [e^(s - shift) ⊙ P | e^(s - shift)] from scores s (V,) and values Pᵀ (k, V).
+
+    The shift is the middle of the scores. Where they are spread wider than allowed, fills in [P | 1] and answers False.
+    """
+    width, size = values.shape
+    low, high = np.inf, -np.inf
+    for word in prange(size):
+        low = min(low, scores[word])
+        high = max(high, scores[word])
+    shared = high - low <= spread
+    shift = 0.5 * (low + high)
+    for block in prange((size + BLOCK - 1) // BLOCK):
+        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        for word in range(start, stop):
+            out[word, width] = np.exp(scores[word] - shift) if shared else 1.0
+        for column in range(width):
+            for word in range(start, stop):
+                out[word, column] = out[word, width] * values[column, word]
+    return shared
+
+
+@njit(cache=True, error_model="numpy", parallel=True)
+def gradients(partial, operand, value_gradient, score_gradient):
+    """(∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the parts of Cᵀ[g | g·v]/D (parts, V, k + 1) and the operand that led to v."""
+    width, size = value_gradient.shape
+    for word in prange(size):
+        weight = operand[word, width]
+        total = partial[0, word, width]
+        for part in range(1, partial.shape[0]):
+            total += partial[part, word, width]
+        slope = -weight * total
+        for column in range(width):
+            total = partial[0, word, column]
+            for part in range(1, partial.shape[0]):
+                total += partial[part, word, column]
+            value_gradient[column, word] = weight * total
+            slope += operand[word, column] * total
+        score_gradient[word] = slope
+
+
+@njit(cache=True, error_model="numpy", parallel=True, fastmath={"reassoc", "contract"})
+def squared_norms(score_gradient, value_gradient, metric, partial):
+    """(‖∂L/∂s‖², ‖∂L/∂E‖_F²), the latter Σ_w b_wᵀ (WᵀW) b_w with columns b_w of (∂L/∂P)ᵀ and metric WᵀW (k, k)."""
+    width, size = value_gradient.shape
+    for part in prange(PARTS):
+        start, stop = part * size // PARTS, (part + 1) * size // PARTS
+        partial[part] = 0.0
+        for word in range(start, stop):
+            partial[part, 0] += score_gradient[word] ** 2
+        for row in range(width):
+            for column in range(row + 1):
+                if metric[row, column] != 0.0:
+                    total = 0.0
+                    for word in range(start, stop):
+                        total += value_gradient[row, word] * value_gradient[column, word]
+                    partial[part, 1] += (1 if row == column else 2) * metric[row, column] * total
+    return partial[:, 0].sum(), partial[:, 1].sum()
+
+
+@njit(cache=True, error_model="numpy", parallel=True)
+def project(axes, weight, out):
+    """Pᵀ = (E W)ᵀ (k, V) from axes Eᵀ (d, V) and weight W (d, k)."""
+    size = axes.shape[1]
+    for block in prange((size + BLOCK - 1) // BLOCK):
+        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        for column in range(weight.shape[1]):
+            sums = out[column, start:stop]
+            sums[:] = 0.0
+            for axis in range(axes.shape[0]):
+                factor, row = weight[axis, column], axes[axis, start:stop]
+                for word in range(row.size):
+                    sums[word] += factor * row[word]
+
+
+@njit(cache=True, error_model="numpy", parallel=True)
+def descend(axes, value_gradient, weight, rate):
+    """E -= rate (∂L/∂P) Wᵀ in place: ∂L/∂E (V, d) is never formed. From axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), W (d, k)."""
+    size = axes.shape[1]
+    for block in prange((size + BLOCK - 1) // BLOCK):
+        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        for axis in range(axes.shape[0]):
+            row = axes[axis, start:stop]
+            for column in range(weight.shape[1]):
+                factor, slope = rate * weight[axis, column], value_gradient[column, start:stop]
+                for word in range(row.size):
+                    row[word] -= factor * slope[word]
+
+
+@njit(cache=True, error_model="numpy", parallel=True)
+def subtract(array, rate, step):
+    """array -= rate · step, both (k, V), in place."""
+    size = array.shape[1]
+    for block in prange((size + BLOCK - 1) // BLOCK):
+        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        for column in range(array.shape[0]):
+            for word in range(start, stop):
+                array[column, word] -= rate * step[column, word]
+
+
+@njit(cache=True, error_model="numpy", parallel=True, fastmath={"reassoc", "contract"})
+def pull_back(axes, value_gradient, partial, out):
+    """∂L/∂W (d, k) = Eᵀ (∂L/∂P) from axes Eᵀ (d, V) and (∂L/∂P)ᵀ (k, V), with scratch partial (PARTS, d, k)."""
+    size = axes.shape[1]
+    for part in prange(PARTS):
+        first, last = part * size // PARTS, (part + 1) * size // PARTS
+        partial[part] = 0.0
+        for start in range(first, last, BLOCK):
+            stop = min(last, start + BLOCK)
+            for axis in range(axes.shape[0]):
+                row = axes[axis, start:stop]
+                for column in range(value_gradient.shape[0]):
+                    slope = value_gradient[column, start:stop]
+                    total = 0.0
+                    for word in range(row.size):
+                        total += slope[word] * row[word]
+                    partial[part, axis, column] += total
+    out[:] = partial[0]
+    for part in range(1, PARTS):
+        out += partial[part]

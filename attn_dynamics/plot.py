@@ -1,0 +1,221 @@
+"""Figures of one run, drawn from its trajectory alone."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attn_dynamics.storage import write_whole
+from attn_dynamics.theory.sen import sen_norm
+
+SHOWN = 8
+"""Words that a figure follows."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2, 2, 2)))
+MARKERS = "osD^vP*X"
+STYLE = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 9.0,
+    "grid.alpha": 0.3,
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 8.0,
+    "legend.frameon": False,
+    "savefig.dpi": 160,
+}
+TIME = "time, learning rate × epoch"
+QUANTITIES = {"score": "score $s$", "embedding_norm": r"embedding norm $\|\nu\|$", "attention": "mean attention weight"}
+
+
+class Track(NamedTuple):
+    """One word along a run: arrays over the epochs at which it was recorded."""
+
+    word: str
+    time: np.ndarray
+    score: np.ndarray
+    embedding_norm: np.ndarray
+    attention: np.ndarray
+    others: float
+    """m, the mean number of other words in its sentences."""
+
+
+def tracks(run: xr.Dataset) -> list[Track]:
+    """The followed words; where none were followed, those of largest final score, at the epochs of the snapshots."""
+    names = run.vocabulary.values.tolist()
+    if run.sizes["word"]:
+        places = {word: names.index(word) for word in run.word.values.tolist()}
+        return [
+            Track(word, run.time.values, *(run[name].values[:, k] for name in QUANTITIES), run.others.values[place])
+            for k, (word, place) in enumerate(places.items())
+        ]
+    time = run.attrs["learning_rate"] * run.snapshot.values
+    final = np.where(run.frequency.values > 0, run.all_score.values[-1], -np.inf)
+    return [
+        Track(
+            names[place], time, *(run[f"all_{name}"].values[:, place] for name in QUANTITIES), run.others.values[place]
+        )
+        for place in np.argsort(-final, kind="stable")[:SHOWN]
+    ]
+
+
+def sen_deviation(track: Track, query_norm: float) -> np.ndarray:
+    """Relative distance of ‖ν‖ from the SEN curve through the word's start (theory B1)."""
+    theory = sen_norm(track.score, track.others, query_norm, track.score[0], track.embedding_norm[0])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return track.embedding_norm / theory - 1.0
+
+
+def sen_figure(run: xr.Dataset) -> Figure:
+    """Score against embedding norm, the SEN curve beside the run, and their distance."""
+    followed = tracks(run)[:SHOWN]
+    alike = len({round(track.others, 9) for track in followed}) == 1
+    return _sen_together(run, followed) if alike else _sen_apart(run, followed)
+
+
+def loss_figure(run: xr.Dataset) -> Figure:
+    """Loss and accuracy of every split."""
+    figure = Figure(figsize=(8.0, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    splits = [name for name in ("train", "dev", "test") if f"{name}_loss" in run]
+    for name, colour, line in zip(splits, COLOURS, LINES, strict=False):
+        left.plot(run.time, run[f"{name}_loss"], color=colour, linestyle=line, label=name)
+        right.plot(run.time, run[f"{name}_accuracy"], color=colour, linestyle=line, label=name)
+    left.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale="log")
+    right.set(xlabel=TIME, ylabel="accuracy")
+    best = run.attrs["best_epoch"] * run.attrs["learning_rate"]
+    if "dev_loss" in run:
+        for axes in (left, right):
+            axes.axvline(best, color="black", linewidth=0.8, linestyle=":", label="lowest dev loss")
+    left.legend()
+    return figure
+
+
+def words_figure(run: xr.Dataset) -> Figure:
+    """Score, embedding norm and attention of the followed words over time."""
+    figure = Figure(figsize=(10.0, 3.2), layout="constrained")
+    panels = figure.subplots(1, 3)
+    for axes, (name, label) in zip(panels, QUANTITIES.items(), strict=True):
+        for k, track in enumerate(tracks(run)[:SHOWN]):
+            axes.plot(track.time, getattr(track, name), color=COLOURS[k], linestyle=LINES[k], label=track.word)
+        axes.set(xlabel=TIME, ylabel=label)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=SHOWN)
+    return figure
+
+
+def distributions_figure(run: xr.Dataset) -> Figure:
+    """Final scores and embedding norms of topic words and of all others."""
+    figure = Figure(figsize=(8.0, 3.2), layout="constrained")
+    topic = np.isin(run.vocabulary.values, [track.word for track in tracks(run)])
+    named = bool(run.sizes["word"])
+    groups = {
+        "other words": ~topic & (run.frequency.values > 0),
+        "topic words" if run.attrs["topic_words"] else "followed words" if named else "words of largest score": topic,
+    }
+    for axes, name in zip(figure.subplots(1, 2), ("score", "embedding_norm"), strict=True):
+        values = run[f"all_{name}"].values[-1]
+        edges = np.histogram_bin_edges(values[groups["other words"] | topic], bins=60)
+        for (label, chosen), colour, hatch in zip(groups.items(), COLOURS, ("", "////"), strict=False):
+            axes.hist(values[chosen], edges, color=colour, alpha=0.75, hatch=hatch, edgecolor="white", label=label)
+        axes.set(xlabel=f"final {QUANTITIES[name]}", ylabel="words", yscale="log")
+    axes.legend()
+    return figure
+
+
+def signals_figure(run: xr.Dataset) -> Figure:
+    """Training signals that reach the attention block."""
+    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+    axes = figure.subplots()
+    curves = {
+        "score_signal": r"$T_s=\|\partial L/\partial s\|_2$, all words",
+        "followed_score_signal": r"$\|\partial L/\partial s\|_2$, followed words",
+        "embedding_signal": r"$T_\nu=\|\partial L/\partial E\|_F$",
+    }
+    for (name, label), colour, line in zip(curves.items(), COLOURS, LINES, strict=False):
+        if name != "followed_score_signal" or run.sizes["word"]:
+            axes.plot(run.time, run[name], color=colour, linestyle=line, label=label)
+    axes.set(xlabel=TIME, ylabel="norm of the gradient (nats per unit)", yscale="log")
+    axes.legend()
+    return figure
+
+
+FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
+    "sen": sen_figure,
+    "loss": loss_figure,
+    "words": words_figure,
+    "distributions": distributions_figure,
+    "signals": signals_figure,
+}
+
+
+def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
+    """Draw every figure of a run as PNG into a folder.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, draw in FIGURES.items():
+        buffer = BytesIO()
+        with mpl.rc_context(STYLE):
+            figure = draw(run)
+            figure.suptitle(run.attrs["title"])
+            figure.savefig(buffer, format="png")
+        paths.append(folder / f"{name}.png")
+        write_whole(paths[-1], lambda file, content=buffer: file.write(content.getbuffer()))
+    return paths
+
+
+def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
+    figure = Figure(figsize=(8.6, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    query_norm = run.attrs["query_norm"]
+    _draw_theory(left, followed, query_norm)
+    for k, track in enumerate(followed):
+        places = _thinned(track.time.size)
+        left.plot(
+            track.score[places], track.embedding_norm[places], MARKERS[k], color=COLOURS[k], ms=4, label=track.word
+        )
+        right.plot(
+            track.time[1:], 100 * sen_deviation(track, query_norm)[1:], color=COLOURS[k], linestyle=LINES[k], label=track.word
+        )
+    left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
+    right.set(xlabel=TIME, ylabel="deviation from SEN (%)", xscale="log")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return figure
+
+
+def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
+    rows = -(-len(followed) // 4)
+    figure = Figure(figsize=(10.0, 2.6 * rows + 0.4), layout="constrained")
+    panels = figure.subplots(rows, 4, squeeze=False).ravel()
+    for axes in panels[len(followed) :]:
+        axes.set_axis_off()
+    for axes, track in zip(panels, followed, strict=False):
+        _draw_theory(axes, [track], run.attrs["query_norm"])
+        places = _thinned(track.time.size)
+        axes.plot(track.score[places], track.embedding_norm[places], "o", color=COLOURS[0], ms=3.5, label="run")
+        axes.set_title(f"“{track.word}”, m = {track.others:.1f}", fontsize=9)
+        axes.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
+    panels[0].legend()
+    return figure
+
+
+def _draw_theory(axes: Axes, followed: list[Track], query_norm: float) -> None:
+    first = followed[0]
+    if np.isnan(query_norm):
+        return
+    scores = np.linspace(first.score[0], max(track.score.max() for track in followed), 200)
+    norms = sen_norm(scores, first.others, query_norm, first.score[0], first.embedding_norm[0])
+    axes.plot(scores, norms, color="black", linewidth=1.2, label="SEN, theory B1")
+
+
+def _thinned(size: int, wanted: int = 24) -> np.ndarray:
+    return np.unique(np.linspace(0, size - 1, wanted).round().astype(int))

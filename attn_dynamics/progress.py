@@ -1,0 +1,29 @@
+"""A progress bar that shows the loss and the speed, and costs a clock reading an epoch."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+REFRESH = 0.1
+"""Seconds between two updates."""
+
+
+@contextmanager
+def meter(epochs: int, label: str) -> Iterator[Callable[[int, float], None]]:
+    """A bar of so many epochs; within the block, call what it gives with epoch and loss."""
+    with tqdm(total=epochs, desc=label, unit=" epochs", mininterval=REFRESH, dynamic_ncols=True) as bar:
+        due, last = 0.0, (0, float("nan"))
+
+        def show(epoch: int, loss: float) -> None:
+            nonlocal due, last
+            last = epoch, loss
+            if (now := time.monotonic()) >= due:
+                due = now + REFRESH
+                bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+                bar.update(epoch - bar.n)
+
+        yield show
+        bar.set_postfix_str(f"loss {last[1]:.4f}", refresh=False)
+        bar.update(last[0] - bar.n)

@@ -1,0 +1,155 @@
+"""What a run leaves behind: the annotated trajectory, a summary, and a table of what was measured beside the theory."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.table import Table
+from scipy.stats import t as student
+
+from attn_dynamics.config import Config
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.descent import Run
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.plot import Track, sen_deviation, tracks
+from attn_dynamics.tasks import Task
+
+PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
+
+
+def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Dataset:
+    """The trajectory with all that its figures need: m and frequency of every word, ‖q‖, names and versions.
+
+    ‖q‖ is not a number where the SEN relation does not apply: it takes a fixed query, trained keys and embeddings (theory §3).
+    """
+    sen_applies = {"keys", "embeddings"} <= set(config.train) and "query" not in config.train
+    query_norm = float(np.linalg.norm(start.query)) if sen_applies else np.nan
+    frequency, others = _neighbours(task.train)
+    words = {
+        "frequency": ("vocabulary", frequency, {"long_name": "training sentences that hold the word"}),
+        "others": ("vocabulary", others, {"long_name": "m, mean number of other words in its sentences"}),
+    }
+    return run.trajectory.assign(words).assign_attrs(
+        title=f"{config.model} on {task.name}, seed {config.seed}",
+        model=config.model,
+        task=task.name,
+        seed=config.seed,
+        learning_rate=config.learning_rate,
+        query_norm=query_norm,
+        best_epoch=run.best_epoch,
+        ended=run.ended,
+        topic_words=[str(word) for topic in task.topic_words for word in topic],
+        versions=[f"{name} {version(name)}" for name in PACKAGES] + [f"python {platform.python_version()}"],
+    )
+
+
+def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
+    """The numbers of one run: losses and accuracies at the best epoch, the rest at the last."""
+    best = trajectory.sel(epoch=trajectory.attrs["best_epoch"])
+    fits = {
+        f"{split}_{part}": float(best[f"{split}_{part}"]) if f"{split}_{part}" in best else None
+        for split in ("train", "dev", "test")
+        for part in ("loss", "accuracy")
+    }
+    return {
+        "model": trajectory.attrs["model"],
+        "task": trajectory.attrs["task"],
+        "seed": trajectory.attrs["seed"],
+        "epochs": int(trajectory.epoch[-1]),
+        "ended": trajectory.attrs["ended"],
+        "best_epoch": trajectory.attrs["best_epoch"],
+        **fits,
+        "sen_residual": sen_residual(trajectory),
+        "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
+        "query_norm": trajectory.attrs["query_norm"],
+        "words": {track.word: _final(track, trajectory.attrs["query_norm"]) for track in tracks(trajectory)},
+        "versions": trajectory.attrs["versions"],
+        "seconds": seconds,
+    }
+
+
+def sen_residual(trajectory: xr.Dataset) -> float | None:
+    """Largest relative distance from the SEN curve over the topic words at the end (theory B2); None without any."""
+    topic = set(trajectory.attrs["topic_words"])
+    query_norm = trajectory.attrs["query_norm"]
+    ends = [abs(sen_deviation(track, query_norm)[-1]) for track in tracks(trajectory) if track.word in topic]
+    return float(max(ends)) if ends and np.isfinite(query_norm) else None
+
+
+def table(summary: dict[str, Any]) -> Table:
+    """One run, measured beside theory."""
+    out = Table(title=f"{summary['model']} on {summary['task']}, seed {summary['seed']}: {_story(summary)}")
+    for name in ("quantity", "measured", "theory", "difference", "source"):
+        out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
+    for name, value in summary.items():
+        if name.endswith(("_loss", "_accuracy")) and value is not None:
+            out.add_row(name.replace("_", " "), f"{value:.4g}", "", "", "")
+    out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
+    for word, final in summary["words"].items():
+        norm, theory = final["embedding_norm"], final["sen_norm"]
+        beside = (f"{theory:.4f}", f"{100 * (norm / theory - 1):+.2f} %", "SEN, B1") if np.isfinite(theory) else ()
+        out.add_row(f"‖ν‖ of “{word}” at s = {final['score']:.3f}", f"{norm:.4f}", *beside)
+    return out
+
+
+def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean over replicates with the half-width of its 95 % confidence interval (Student's t)."""
+    numbers = {
+        name: np.array([each[name] for each in summaries], float)
+        for name, value in summaries[0].items()
+        if isinstance(value, float)
+    }
+    shared = {name: summaries[0][name] for name in ("model", "task", "seed", "versions")}
+    width = {name: _half_width(values) for name, values in numbers.items()}
+    return shared | {
+        "replicates": len(summaries),
+        **{name: float(values.mean()) for name, values in numbers.items()},
+        "confidence_95": width,
+        "runs": summaries,
+    }
+
+
+def replicates_table(summary: dict[str, Any]) -> Table:
+    """Mean ± 95 % confidence interval over replicates."""
+    out = Table(title=f"{summary['model']} on {summary['task']}: {summary['replicates']} replicates, mean ± 95 % interval")
+    out.add_column("quantity")
+    out.add_column("measured", justify="right")
+    for name, width in summary["confidence_95"].items():
+        out.add_row(name.replace("_", " "), f"{summary[name]:.4g} ± {width:.2g}")
+    return out
+
+
+def _half_width(values: np.ndarray) -> float:
+    if values.size < 2:
+        return float("nan")
+    return float(student.ppf(0.975, values.size - 1) * values.std(ddof=1) / values.size**0.5)
+
+
+def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+    present = corpus.counts.astype(bool).astype(float)
+    frequency = present.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return frequency, corpus.lengths @ present / frequency - 1.0
+
+
+def _final(track: Track, query_norm: float) -> dict[str, float]:
+    norm = float(track.embedding_norm[-1])
+    return {
+        "score": float(track.score[-1]),
+        "embedding_norm": norm,
+        "sen_norm": norm / (1.0 + float(sen_deviation(track, query_norm)[-1])),
+        "attention": float(track.attention[-1]),
+        "others": float(track.others),
+    }
+
+
+def _story(summary: dict[str, Any]) -> str:
+    endings = {
+        "epochs": f"{summary['epochs']:,} epochs",
+        "patience": f"stopped early at epoch {summary['epochs']:,}, best at {summary['best_epoch']:,}",
+        "interrupted": f"interrupted after epoch {summary['epochs']:,}",
+        "diverged": f"diverged after epoch {summary['epochs']:,}",
+    }
+    return endings[summary["ended"]]

@@ -1,0 +1,137 @@
+"""The command: one run, or replicates of it, with its results in a folder.
+
+python -m attn_dynamics.simulate --model attn-tc
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+import xarray as xr
+from rich.console import Console
+
+from attn_dynamics import results
+from attn_dynamics.checkpoint import Checkpoint
+from attn_dynamics.config import Config
+from attn_dynamics.descent import Diverged, Interrupted, Run, descend
+from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.folder import open_folder
+from attn_dynamics.initial import draw
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.plot import save_figures
+from attn_dynamics.progress import meter
+from attn_dynamics.storage import write_json, write_netcdf
+from attn_dynamics.tasks import Options, Task, load_task
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+"""Exit codes: the input cannot be used, the run failed, Ctrl-C."""
+PATIENCE = 2000
+"""Epochs without a lower dev loss after which a run stops, as LMN21's published configuration has it."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    try:
+        return simulate(tyro.cli(Config, args=arguments, prog="python -m attn_dynamics.simulate"))
+    except (InputError, StorageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted before anything was computed", file=sys.stderr)
+        return INTERRUPTED
+
+
+def simulate(config: Config) -> int:
+    """One configuration from data to figures; the exit code.
+
+    Raises:
+        InputError: bad settings or data; nothing was written then.
+        StorageError: a result could not be written.
+    """
+    options = Options(seed=config.seed, data_dir=config.data_dir, text=config.text, synthetic=config.synthetic)
+    task = load_task(config.task, options)
+    for note in task.notes:
+        print(note, file=sys.stderr)
+    out = open_folder(config)
+    console = Console()
+    if config.replicates == 1:
+        code, summary, _ = _run(config, task, out, 0)
+        console.print(results.table(summary))
+    else:
+        code, summary = _run_replicates(config, task, out)
+        console.print(results.replicates_table(summary))
+    console.print(f"results and figures in {out}")
+    return code
+
+
+def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[str, Any]]:
+    finished, code = [], 0
+    for replicate in range(config.replicates):
+        folder = out / f"replicate-{replicate}"
+        folder.mkdir(exist_ok=True)
+        finished.append(_run(config, task, folder, replicate))
+        code = code or finished[-1][0]
+        if code == INTERRUPTED:
+            break
+    joined = xr.concat([each[2] for each in finished], "replicate", join="outer", combine_attrs="drop_conflicts")
+    write_netcdf(out / "trajectory.nc", joined)
+    summary = results.summarise_replicates([each[1] for each in finished])
+    write_json(out / "summary.json", summary)
+    return code, summary
+
+
+def _run(config: Config, task: Task, out: Path, replicate: int) -> tuple[int, dict[str, Any], xr.Dataset]:
+    begun = time.perf_counter()
+    start = draw(
+        config.start,
+        config.model,
+        n_words=task.train.n_words,
+        n_classes=task.train.n_classes,
+        embedding_dim=config.embedding_dim,
+        hidden_dim=config.hidden_dim,
+        rng=np.random.default_rng([config.seed, replicate]),
+    )
+    try:
+        with meter(config.horizon, config.model) as show:
+            run, code = _descend(config, task, start, Checkpoint(out / "checkpoint.npz"), show), 0
+    except (Interrupted, Diverged) as stop:
+        print(stop, file=sys.stderr)
+        run, code = stop.run, INTERRUPTED if isinstance(stop, Interrupted) else FAILED
+    trajectory = results.annotate(run, config, task, start)
+    summary = results.summarise(trajectory, time.perf_counter() - begun)
+    write_netcdf(out / "trajectory.nc", trajectory)
+    write_json(out / "summary.json", summary)
+    save_figures(trajectory, out / "figures")
+    return code, summary, trajectory
+
+
+def _descend(
+    config: Config, task: Task, start: Parameters, checkpoint: Checkpoint, meter: Callable[[int, float], None]
+) -> Run:
+    return descend(
+        task.train,
+        start,
+        learning_rate=config.learning_rate,
+        epochs=config.horizon,
+        train=config.train,
+        judge={name: corpus for name, corpus in task.splits.items() if name != "train"},
+        follow=config.follow or [word for topic in task.topic_words for word in topic],
+        patience=_patience(config, task),
+        reduced=not config.full,
+        checkpoint=checkpoint,
+        meter=meter,
+    )
+
+
+def _patience(config: Config, task: Task) -> int | None:
+    if config.patience is None:
+        return PATIENCE if task.dev is not None else None
+    return config.patience or None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""What a task may be told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attn_dynamics.tasks.synthetic import Synthetic
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions:
+    """How labelled text becomes a task."""
+
+    preparation: str = "lmn21"
+    """How a text becomes words: lmn21 (drop punctuation, split at white space) or whitespace."""
+    vocabulary: str = "all"
+    """Words of all splits, or of train alone; words unseen in training keep their initial values."""
+    split: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    """Shares of train, dev and test when one file is given."""
+    encoding: str = "utf-8"
+    """Encoding of the files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """All that the tasks of the command may depend on."""
+
+    seed: int = 0
+    """Of whatever is drawn: the synthetic data, the split of a single file."""
+    data_dir: Path | None = None
+    """Where the files of a named task lie."""
+    text: TextOptions = field(default_factory=TextOptions)
+    synthetic: Synthetic = field(default_factory=Synthetic)

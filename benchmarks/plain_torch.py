@@ -1,0 +1,127 @@
+"""What one would write without the theory: a padded batch, nn.Embedding, autograd and SGD, in plain PyTorch."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.heads import FixedLinear, Head, TwoLayer
+from attn_dynamics.parameters import Parameters
+
+
+class Batch(NamedTuple):
+    """A corpus as one padded batch."""
+
+    words: Tensor
+    """(N, longest sentence), padded with word 0."""
+    padding: Tensor
+    """(N, longest sentence), true where there is no word."""
+    labels: Tensor
+    """(N,)."""
+
+
+def padded(corpus: Corpus) -> Batch:
+    """All sentences side by side, repeated words repeated."""
+    lengths = torch.as_tensor(corpus.lengths)
+    padding = torch.arange(int(lengths.max())) >= lengths[:, None]
+    words = torch.zeros(padding.shape, dtype=torch.int64)
+    words[~padding] = torch.as_tensor(np.repeat(corpus.counts.indices, corpus.counts.data).astype(np.int64))
+    return Batch(words, padding, torch.as_tensor(corpus.labels))
+
+
+class PlainModel(nn.Module):
+    """The model with keys, embeddings and head as PyTorch modules; the query is a constant."""
+
+    def __init__(self, parameters: Parameters, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.query = torch.as_tensor(parameters.query, dtype=dtype)
+        self.keys = nn.Embedding.from_pretrained(torch.as_tensor(parameters.keys, dtype=dtype).clone(), freeze=False)
+        self.embeddings = nn.Embedding.from_pretrained(
+            torch.as_tensor(parameters.embeddings, dtype=dtype).clone(), freeze=False
+        )
+        self.head = _head(parameters.head, dtype)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits (N, n) and attention (N, longest sentence)."""
+        scores = (self.keys(batch.words) @ self.query).masked_fill(batch.padding, -torch.inf)
+        attention = torch.softmax(scores, dim=1)
+        contexts = torch.bmm(attention[:, None, :], self.embeddings(batch.words))[:, 0]
+        return self.head(contexts), attention
+
+
+def train(
+    model: PlainModel, batch: Batch, test: Batch, followed: Tensor, learning_rate: float, *, record: bool
+) -> Iterator[Tensor | None]:
+    """Epochs of gradient descent without end; each yields what was recorded of the state before its step.
+
+    Recorded is what the simulators record at every epoch: losses, accuracies, training signals, score sum, and of the
+    followed words score, embedding norm, attention and score gradient.
+    """
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=learning_rate)
+    places = [torch.nonzero(batch.words == word, as_tuple=True) for word in followed]
+    while True:
+        optimiser.zero_grad()
+        logits, attention = model(batch)
+        loss = cross_entropy(logits, batch.labels)
+        loss.backward()
+        yield _row(model, batch, test, followed, places, loss, logits, attention) if record else None
+        optimiser.step()
+
+
+@torch.no_grad()
+def _row(
+    model: PlainModel,
+    batch: Batch,
+    test: Batch,
+    followed: Tensor,
+    places: list[tuple[Tensor, ...]],
+    loss: Tensor,
+    logits: Tensor,
+    attention: Tensor,
+) -> Tensor:
+    test_logits, _ = model(test)
+    keys, embeddings = model.keys.weight, model.embeddings.weight
+    assert keys.grad is not None and embeddings.grad is not None
+    score_gradient = keys.grad @ model.query / (model.query @ model.query)
+    scalars = (
+        loss,
+        _accuracy(logits, batch.labels),
+        cross_entropy(test_logits, test.labels),
+        _accuracy(test_logits, test.labels),
+        score_gradient.norm(),
+        score_gradient[followed].norm(),
+        embeddings.grad.norm(),
+        (keys @ model.query).sum(),
+    )
+    words = (
+        keys[followed] @ model.query,
+        embeddings[followed].norm(dim=1),
+        torch.stack([attention[place].mean() for place in places]),
+        score_gradient[followed],
+    )
+    return torch.cat([torch.stack(scalars), *words])
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.argmax(1) == labels).to(logits.dtype).mean()
+
+
+def _head(head: Head, dtype: torch.dtype) -> nn.Module:
+    if isinstance(head, TwoLayer):
+        first = _linear(head.weight_in, head.bias_in, dtype)
+        return nn.Sequential(first, nn.ReLU(), _linear(head.weight_out, head.bias_out, dtype))
+    linear = _linear(head.first_layer, None, dtype)
+    return linear.requires_grad_(not isinstance(head, FixedLinear))
+
+
+def _linear(weight: np.ndarray, bias: np.ndarray | None, dtype: torch.dtype) -> nn.Linear:
+    layer = nn.Linear(*weight.shape, bias=bias is not None, dtype=dtype)
+    with torch.no_grad():
+        layer.weight.copy_(torch.as_tensor(weight.T))
+        if bias is not None:
+            layer.bias.copy_(torch.as_tensor(bias))
+    return layer
