@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,10 @@ SHARED_SPREAD = 64.0
 
 e^(s - shift) then loses spread/2 · 2⁻⁵² of relative accuracy at most; beyond it each sentence takes off its own largest
 score, so that nothing overflows and no sentence of low scores becomes 0/0."""
+
+
+ENTRIES_A_PART = 4
+"""Entries of a mean sentence that one thread of the backward product should find in its part of the vocabulary."""
 
 
 class Operand:
@@ -54,14 +59,13 @@ class Attention:
     """Contexts v = A P of one corpus and the gradient through them. Owns its buffers: results live until the next call."""
 
     def __init__(self, corpus: Corpus, width: int) -> None:
+        self._corpus = corpus
         counts = corpus.counts
         self._pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32)
         self._counts: NDArray = counts.data
         self._data = self._counts
         self._sentences = np.empty((corpus.n_sentences, width + 1))
         self._normalisers = np.empty(corpus.n_sentences)
-        self._bounds = sentences.parts(self._pattern[0], corpus.n_words)
-        self._n_words = corpus.n_words
 
     def contexts(self, operand: Operand) -> Array:
         """v (N, k): the attended mean of the values of each sentence's words."""
@@ -73,19 +77,28 @@ class Attention:
         return self._sentences[:, :-1]
 
     def gradient(self, operand: Operand, slopes: Array) -> tuple[Array, Array]:
-        """(∂L/∂s (V,), (∂L/∂P)ᵀ (k, V)) from slopes ∂L/∂v (N, k), at the operand of the last `contexts`, which it consumes."""
-        partial, value_gradient, score_gradient = self._backward_buffers
+        """(∂L/∂s (V,), (∂L/∂P)ᵀ (k, V)) from slopes ∂L/∂v (k, N), at the operand of the last `contexts`, which it consumes."""
+        bounds, splits, sums, value_gradient, score_gradient = self._backward
         sentences.attend_back(
-            *self._pattern, self._data, slopes, self._normalisers, self._sentences, self._bounds, partial
+            self._pattern[1],
+            self._data,
+            slopes,
+            self._normalisers,
+            self._sentences,
+            operand.columns,
+            bounds,
+            splits,
+            sums,
+            value_gradient,
+            score_gradient,
         )
-        words.gradients(partial, operand.columns, value_gradient, score_gradient)
         return score_gradient, value_gradient
 
     def received(self, operand: Operand) -> Array:
         """Σ_i A_iw (V,): the attention that each word receives over all sentences, at the last `contexts`."""
         offsets, indices = self._pattern
         shares = np.repeat(1.0 / self._normalisers, np.diff(offsets.view(np.int32))) * self._data
-        return np.bincount(indices.view(np.int32), shares, self._n_words) * operand.weights
+        return np.bincount(indices.view(np.int32), shares, self._corpus.n_words) * operand.weights
 
     def places(self, columns: NDArray[np.int64]) -> Places:
         """Find a few words, for `mean_weights`."""
@@ -101,12 +114,15 @@ class Attention:
         Not a number for a word that stands in no sentence.
         """
         out = np.empty(places.columns.size)
-        weights = operand.weights[places.columns]
-        sentences.mean_attention(*places[1:], self._data, weights, self._normalisers, out)
+        columns, *where = places
+        sentences.mean_attention(*where, self._data, columns, operand.columns, self._normalisers, out)
         return out
 
     @cached_property
-    def _backward_buffers(self) -> tuple[Array, Array, Array]:
+    def _backward(self) -> tuple[Array, ...]:
         # Made on first use: a corpus that is only judged needs none.
-        size, width = self._n_words, self._sentences.shape[1]
-        return np.empty((self._bounds.size - 1, size, width)), np.empty((width - 1, size)), np.empty(size)
+        counts, width = self._corpus.counts, self._sentences.shape[1]
+        parts = max(min(numba.get_num_threads(), counts.nnz // (ENTRIES_A_PART * counts.shape[0])), 1)
+        size = self._corpus.n_words
+        gradients = np.empty((size, width)), np.empty((width - 1, size)), np.empty(size)
+        return *sentences.split_words(counts, parts), *gradients

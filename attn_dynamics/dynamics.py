@@ -95,8 +95,8 @@ class Dynamics:
 
     def embedding_norms(self, columns: Array | slice = slice(None)) -> Array:
         """‖ν_w‖ of some words, or of all (V,)."""
-        chosen = self._axes[:, columns]
-        return np.sqrt(np.einsum("dw,dw->w", chosen, chosen) + self._still_norm2[columns])
+        chosen = self._axes if isinstance(columns, slice) else self._axes.take(columns, axis=1)
+        return np.sqrt((chosen * chosen).sum(axis=0) + self._still_norm2[columns])
 
     @property
     def query_norm(self) -> float:
@@ -123,7 +123,7 @@ class Dynamics:
 
 def _basis(head: Head) -> Array | None:
     """Orthonormal basis (d, k) of what a head reads, if that is less than all of the d dimensions."""
-    reading = head.reading()
+    reading = head.reading
     return np.linalg.qr(reading)[0] if reading.shape[1] < reading.shape[0] else None
 
 

@@ -1,6 +1,7 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,11 +29,11 @@ class Gradient(NamedTuple):
     scores: Array
     """∂L/∂s (V,)."""
     values: Array
-    """(∂L/∂P)ᵀ (k, V) by the values P that were attended: E W, or E itself."""
+    """(∂L/∂P)ᵀ (k, V) by the values P that were attended: E R, or E itself."""
     head: dict[str, Array]
     """∂L/∂ the arrays of the head: all that may be trained, perhaps more."""
     reading: Array | None
-    """W (d, k) if P = E W, so that ∂L/∂E = (∂L/∂P) Wᵀ; None if P = E."""
+    """R (d, k) if P = E R, so that ∂L/∂E = (∂L/∂P) Rᵀ; None if P = E."""
 
     @property
     def embeddings(self) -> Array:
@@ -41,7 +42,7 @@ class Gradient(NamedTuple):
 
     def norms(self) -> tuple[float, float]:
         """‖∂L/∂s‖₂ and ‖∂L/∂E‖_F, the training signals T_s and T_ν (theory §4), without forming ∂L/∂E."""
-        metric = np.eye(len(self.values)) if self.reading is None else self.reading.T @ self.reading
+        metric = _identity(len(self.values)) if self.reading is None else self.reading.T @ self.reading
         squares = words.squared_norms(self.scores, self.values, metric, np.empty((words.PARTS, 2)))
         return math.sqrt(squares[0]), math.sqrt(max(squares[1], 0.0))
 
@@ -49,12 +50,13 @@ class Gradient(NamedTuple):
 class Objective:
     """Mean cross-entropy of one corpus under one shape of model; owns its buffers, so results live until the next call.
 
-    The products run in the smaller of d and k columns: on P = E W (V, k) where the head reads through a W (d, k) that narrows,
-    which is exact because v W = A (E W), and on E otherwise. Embeddings come as their axes Eᵀ (d, V).
+    The loss sees a context v through (W H)ᵀ v alone, W (d, r) the first layer and H (r, k) the head's contrasts. Where k < d
+    the products run on P = E W H (V, k), which is exact because v W H = A (E W H) for rows v of A E; otherwise on E itself.
+    Embeddings come as their axes Eᵀ (d, V).
     """
 
     def __init__(self, corpus: Corpus, head: Head) -> None:
-        d, k = head.reading().shape
+        d, k = head.reading.shape
         self._narrows = k < d
         self.attention = Attention(corpus, min(d, k))
         self._labels = corpus.labels
@@ -66,37 +68,38 @@ class Objective:
         """Pᵀ (k, V), what is attended."""
         if not self._narrows:
             return axes
-        words.project(axes, head.reading(), self._values)
+        words.project(axes, head.reading, self._values)
         return self._values
 
     def fit(self, operand: Operand, head: Head) -> Fit:
         """Loss and accuracy at an operand made of `values`."""
-        return self._judge(head.logits(self._read(self.attention.contexts(operand), head)))
+        return self._judge(head.logits(self._project(self.attention.contexts(operand), head)))
 
     def fit_and_gradient(self, operand: Operand, axes: Array, head: Head) -> tuple[Fit, Gradient]:
         """The same, with the gradient of everything."""
         contexts = self.attention.contexts(operand)
-        read = self._read(contexts, head)
-        slopes = head.logits(read)
+        projected = self._project(contexts, head)
+        slopes = head.logits(projected)
         fit = self._judge(slopes)
-        slopes, head_gradient = head.backward(read, slopes)
+        slopes, head_gradient = head.backward(projected, slopes)
         trains_first = head.first in head.trained
         if not self._narrows:
             if trains_first:
-                head_gradient[head.first] = head.first_gradient(contexts.T @ slopes)
-            return fit, Gradient(*self.attention.gradient(operand, slopes @ head.reading().T), head_gradient, None)
-        score_gradient, value_gradient = self.attention.gradient(operand, slopes)
+                head_gradient[head.first] = contexts.T @ slopes.T
+            return fit, Gradient(*self.attention.gradient(operand, head.first_layer @ slopes), head_gradient, None)
+        score_gradient, value_gradient = self.attention.gradient(operand, head.contrasts.T @ slopes)
         if trains_first:
             # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
             words.pull_back(axes, value_gradient, *self._pulled)
-            head_gradient[head.first] = head.first_gradient(self._pulled[1])
-        return fit, Gradient(score_gradient, value_gradient, head_gradient, head.reading())
+            head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
+        return fit, Gradient(score_gradient, value_gradient, head_gradient, head.reading)
 
-    def _read(self, contexts: Array, head: Head) -> Array:
-        return contexts if self._narrows else contexts @ head.reading()
+    def _project(self, contexts: Array, head: Head) -> Array:
+        """u = Wᵀ v (r, N), up to what the loss does not see."""
+        return (head.contrasts if self._narrows else head.first_layer.T) @ contexts.T
 
     def _judge(self, logits: Array) -> Fit:
-        """Turns logits (N, n) into ∂L/∂logits."""
+        """Turns logits (n, N) into ∂L/∂logits."""
         loss, correct = cross_entropy(logits, self._labels, self._losses)
         return Fit(loss, correct / self._labels.size)
 
@@ -148,3 +151,8 @@ def check_fit(corpus: Corpus, parameters: Parameters) -> None:
                 given=f"{given}",
                 fix="Draw the parameters with the corpus's n_words and n_classes.",
             )
+
+
+@cache
+def _identity(size: int) -> Array:
+    return np.eye(size)

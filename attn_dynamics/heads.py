@@ -1,7 +1,7 @@
 """The classifiers on top of the attention block: fixed linear, trained linear, two-layer (theory §1).
 
-Every head reads the context v (N, d) through a matrix W (d, k), u = v W, so that the sparse products may run in the smaller of
-d and k columns. A new head is one class and one line in `HEADS`: simulators, tests and benchmarks take it up.
+Every head reads a context v through its first layer W (d, r), u = Wᵀ v, so that the sparse products may run in fewer columns
+than d. As in the formulas, a sentence is a column: u is (r, N), logits are (n, N). A new head is one class and one line in `HEADS`: simulators, tests and benchmarks take it up.
 """
 
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ class Head(ABC):
     """
 
     first: ClassVar[str]
-    """Name of the layer (d, r) that the context enters."""
+    """Name of the first layer W (d, r)."""
     trained: ClassVar[tuple[str, ...]]
     """Names of the arrays that "head" in `train` sets free."""
 
@@ -65,20 +65,22 @@ class Head(ABC):
         """The shape of every array, given that of the first layer."""
 
     @abstractmethod
+    def logits(self, projected: Array) -> Array:
+        """z (n, N), a new array, from u = Wᵀ v (r, N)."""
+
+    @abstractmethod
+    def backward(self, projected: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
+        """(∂L/∂u (r, N), gradients of all arrays but the first) from u and ∂L/∂z (n, N)."""
+
+    @property
+    def contrasts(self) -> Array:
+        """H (r, k), orthonormal columns that span all ∂L/∂u: the loss sees u through Hᵀ u alone."""
+        return np.eye(self.first_layer.shape[1])
+
+    @property
     def reading(self) -> Array:
-        """W (d, k), all that the head sees of a context."""
-
-    @abstractmethod
-    def logits(self, read: Array) -> Array:
-        """z (N, n) from u = v W (N, k), in a new array and up to a constant per sentence, which no loss sees."""
-
-    @abstractmethod
-    def backward(self, read: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
-        """(∂L/∂u (N, k), gradients of all arrays but the first) from u and ∂L/∂z (N, n)."""
-
-    @abstractmethod
-    def first_gradient(self, reading_gradient: Array) -> Array:
-        """∂L/∂(first layer) (d, r) from ∂L/∂W (d, k)."""
+        """W H (d, k), all that the loss sees of a context."""
+        return self.first_layer @ self.contrasts
 
     @classmethod
     @abstractmethod
@@ -87,9 +89,7 @@ class Head(ABC):
 
 
 class _Linear(Head):
-    """z = Uᵀ v. The loss sees logits up to a constant only, and ∂L/∂z sums to 0 over classes: n - 1 columns of U H say all,
-    H (n, n - 1) an orthonormal basis of what sums to 0. It sharpens law A6 by one dimension.
-    """
+    """z = Uᵀ v. The loss sees logits up to a constant for each sentence, so n - 1 contrasts of them say all."""
 
     first = "weight"
 
@@ -100,17 +100,15 @@ class _Linear(Head):
     def shapes(self, d: int, r: int) -> dict[str, tuple[int, ...]]:
         return {"weight": (d, r)}
 
-    def reading(self) -> Array:
-        return self.first_layer @ contrasts(self.n_classes)
+    def logits(self, projected: Array) -> Array:
+        return projected.copy()
 
-    def logits(self, read: Array) -> Array:
-        return read @ contrasts(self.n_classes).T
+    def backward(self, projected: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
+        return slopes, {}
 
-    def backward(self, read: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
-        return slopes @ contrasts(self.n_classes), {}
-
-    def first_gradient(self, reading_gradient: Array) -> Array:
-        return reading_gradient @ contrasts(self.n_classes).T
+    @property
+    def contrasts(self) -> Array:
+        return _contrasts(self.n_classes)
 
 
 @final
@@ -169,26 +167,22 @@ class TwoLayer(Head):
         n = self.n_classes
         return {"weight_in": (d, r), "bias_in": (r,), "weight_out": (r, n), "bias_out": (n,)}
 
-    def reading(self) -> Array:
-        return self.weight_in
+    def logits(self, projected: Array) -> Array:
+        return self.weight_out.T @ self._hidden(projected) + self.bias_out[:, None]
 
-    def logits(self, read: Array) -> Array:
-        return self._hidden(read) @ self.weight_out + self.bias_out
-
-    def backward(self, read: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
-        hidden = self._hidden(read)
-        slopes_in = slopes @ self.weight_out.T
+    def backward(self, projected: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
+        hidden = self._hidden(projected)
+        slopes_in = self.weight_out @ slopes
         slopes_in *= hidden > 0.0
-        # A product with ones is several times as fast as a sum over the long axis.
-        ones = np.ones(len(slopes))
-        gradients = {"bias_in": ones @ slopes_in, "weight_out": hidden.T @ slopes, "bias_out": ones @ slopes}
+        gradients = {
+            "bias_in": slopes_in.sum(axis=1),
+            "weight_out": hidden @ slopes.T,
+            "bias_out": slopes.sum(axis=1),
+        }
         return slopes_in, gradients
 
-    def first_gradient(self, reading_gradient: Array) -> Array:
-        return reading_gradient
-
-    def _hidden(self, read: Array) -> Array:
-        hidden = read + self.bias_in
+    def _hidden(self, projected: Array) -> Array:
+        hidden = projected + self.bias_in[:, None]
         return np.maximum(hidden, 0.0, out=hidden)
 
     @classmethod
@@ -207,7 +201,7 @@ HEADS: dict[str, type[Head]] = {"attn-fc": FixedLinear, "attn-tc": TrainedLinear
 
 
 @cache
-def contrasts(n: int) -> Array:
+def _contrasts(n: int) -> Array:
     """H (n, n - 1): orthonormal columns, each of which sums to 0."""
     return np.linalg.qr(np.eye(n, n - 1) - 1.0 / n)[0]
 

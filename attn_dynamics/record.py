@@ -6,6 +6,7 @@ thin out (ten a decade) and at the end: three quantities of all words.
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 import xarray as xr
@@ -32,10 +33,7 @@ ALL_WORDS = {name: f"{WORDS[name]}, all words" for name in ("score", "embedding_
 
 def snapshot_due(epoch: int) -> bool:
     """Whether all words are recorded at this epoch: 0 and ten a decade, whatever the length of the run."""
-    if epoch == 0:
-        return True
-    step = round(10 * np.log10(epoch))
-    return epoch == round(10 ** (step / 10))
+    return epoch == 0 or epoch == round(10 ** (round(10 * math.log10(epoch)) / 10))
 
 
 class Recorder:
@@ -70,15 +68,11 @@ class Recorder:
         fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
         slopes = gradient.scores[columns]
         score_signal, embedding_signal = gradient.norms()
+        signals = score_signal, math.sqrt(slopes @ slopes), embedding_signal, dynamics.scores.sum()
+        scalars = [*chain.from_iterable(fits.values()), *signals]
         row = self._next_row()
-        row[: len(self._fits)] = [value for each in fits.values() for value in each]
-        row[len(self._fits) : len(self._fits) + len(SIGNALS)] = (
-            score_signal,
-            math.sqrt(slopes @ slopes),
-            embedding_signal,
-            dynamics.scores.sum(),
-        )
-        words = row[len(self._fits) + len(SIGNALS) :].reshape(len(WORDS), -1)
+        row[: len(scalars)] = scalars
+        words = row[len(scalars) :].reshape(len(WORDS), -1)
         words[0] = dynamics.scores[columns]
         words[1] = dynamics.embedding_norms(columns)
         words[2] = dynamics.objective.attention.mean_weights(operand, self._places)

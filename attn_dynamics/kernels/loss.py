@@ -3,25 +3,40 @@
 import numpy as np
 from numba import njit, prange
 
+from attn_dynamics.kernels.exponential import exponentials
+
+BLOCK = 256
+"""Sentences whose logits stay in the cache nearest to the processor."""
+
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def cross_entropy(logits, labels, losses):
-    """(mean loss, correct sentences); logits (N, n) become ∂L/∂logits in place, losses (N,) is scratch."""
-    rows, classes = logits.shape
+    """(mean loss, correct sentences); logits (n, N) become ∂L/∂logits in place, losses (N,) is scratch."""
+    classes, size = logits.shape
     correct = 0
-    for row in prange(rows):
-        best = 0
-        for column in range(1, classes):
-            if logits[row, column] > logits[row, best]:
-                best = column
-        largest, target = logits[row, best], logits[row, labels[row]]
-        total = 0.0
-        for column in range(classes):
-            logits[row, column] = np.exp(logits[row, column] - largest)
-            total += logits[row, column]
-        losses[row] = np.log(total) + largest - target
-        correct += best == labels[row]
-        for column in range(classes):
-            logits[row, column] /= total * rows
-        logits[row, labels[row]] -= 1.0 / rows
-    return losses.sum() / rows, correct
+    for block in prange((size + BLOCK - 1) // BLOCK):
+        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        largest, best = logits[0, start:stop].copy(), np.zeros(stop - start, np.int64)
+        for label in range(1, classes):
+            row = logits[label, start:stop]
+            for place in range(row.size):
+                best[place] = label if row[place] > largest[place] else best[place]
+                largest[place] = max(row[place], largest[place])
+        for place in range(stop - start):
+            correct += best[place] == labels[start + place]
+            losses[start + place] = largest[place] - logits[labels[start + place], start + place]
+        total, scratch = np.zeros(stop - start), np.empty(stop - start)
+        for label in range(classes):
+            row = logits[label, start:stop]
+            row -= largest
+            exponentials(row, scratch, scratch.view(np.int64))
+            total += row
+        for place in range(stop - start):
+            losses[start + place] += np.log(total[place])
+            total[place] = 1.0 / (total[place] * size)
+        for label in range(classes):
+            row = logits[label, start:stop]
+            row *= total
+        for place in range(start, stop):
+            logits[labels[place], place] -= 1.0 / size
+    return losses.sum() / size, correct

@@ -24,7 +24,10 @@ def _gather(start, stop, indices, data, operand, out, place):
             b += weight * operand[row, np.uint64(column + 1)]
             c += weight * operand[row, np.uint64(column + 2)]
             d += weight * operand[row, np.uint64(column + 3)]
-        out[place, column], out[place, column + 1], out[place, column + 2], out[place, column + 3] = a, b, c, d
+        out[place, column] = a
+        out[place, column + 1] = b
+        out[place, column + 2] = c
+        out[place, column + 3] = d
         column += 4
     while column < width:
         a = 0.0
@@ -49,8 +52,8 @@ def attend(offsets, words, data, operand, sentences, normalisers):
 
 
 @njit(cache=True, error_model="numpy")
-def _scatter(start, stop, indices, data, operand, place, out, part):
-    """out[part, indices] (k,) += data · operand[place] over the entries from start to stop."""
+def _scatter(start, stop, indices, data, operand, place, out):
+    """out[indices] (k,) += data · operand[place] over the entries from start to stop."""
     width = operand.shape[1]
     column = 0
     while column + 4 <= width:
@@ -59,51 +62,66 @@ def _scatter(start, stop, indices, data, operand, place, out, part):
             weight = float(data[entry])
             row = indices[entry]
             # Four loads before four stores: only then are they one vector each.
-            p = out[part, row, np.uint64(column)] + weight * a
-            q = out[part, row, np.uint64(column + 1)] + weight * b
-            r = out[part, row, np.uint64(column + 2)] + weight * c
-            s = out[part, row, np.uint64(column + 3)] + weight * d
-            out[part, row, np.uint64(column)] = p
-            out[part, row, np.uint64(column + 1)] = q
-            out[part, row, np.uint64(column + 2)] = r
-            out[part, row, np.uint64(column + 3)] = s
+            p = out[row, np.uint64(column)] + weight * a
+            q = out[row, np.uint64(column + 1)] + weight * b
+            r = out[row, np.uint64(column + 2)] + weight * c
+            s = out[row, np.uint64(column + 3)] + weight * d
+            out[row, np.uint64(column)] = p
+            out[row, np.uint64(column + 1)] = q
+            out[row, np.uint64(column + 2)] = r
+            out[row, np.uint64(column + 3)] = s
         column += 4
     while column < width:
         a = operand[place, column]
         for entry in range(start, stop):
-            out[part, indices[entry], np.uint64(column)] += float(data[entry]) * a
+            out[indices[entry], np.uint64(column)] += float(data[entry]) * a
         column += 1
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def attend_back(offsets, words, data, slopes, normalisers, sentences, bounds, partial):
-    """Cᵀ [g | g·v]/D, each part of the sentences into its own partial (parts, V, k + 1).
+def attend_back(words, data, slopes, normalisers, sentences, operand, bounds, splits, sums, value_gradient, score_gradient):
+    """(∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from slopes g = ∂L/∂v (k, N) and what `attend` used and left.
 
-    Takes slopes g = ∂L/∂v (N, k) and what `attend` used and left; replaces the contexts v in `sentences` by [g | g·v]/D.
+    Replaces the contexts v in `sentences` by [g | g·v]/D and sums them over the pattern into sums (V, k + 1), scratch. Part p
+    owns the words from bounds[p] to bounds[p + 1]: its entries in sentence i stand from splits[p, i] to splits[p + 1, i].
     """
-    width = slopes.shape[1]
-    for part in prange(partial.shape[0]):
-        partial[part] = 0.0
-        for row in range(bounds[part], bounds[part + 1]):
-            along = 0.0
+    width = slopes.shape[0]
+    for row in prange(normalisers.size):
+        along = 0.0
+        for column in range(width):
+            slope = slopes[column, row] / normalisers[row]
+            along += slope * sentences[row, column]
+            sentences[row, column] = slope
+        sentences[row, width] = along
+    for part in prange(bounds.size - 1):
+        for word in range(bounds[part], bounds[part + 1]):
+            for column in range(width + 1):
+                sums[word, column] = 0.0
+        for row in range(normalisers.size):
+            _scatter(splits[part, row], splits[part + 1, row], words, data, sentences, row, sums)
+        for word in range(bounds[part], bounds[part + 1]):
+            weight = operand[word, width]
+            slope = -weight * sums[word, width]
             for column in range(width):
-                slope = slopes[row, column] / normalisers[row]
-                along += slope * sentences[row, column]
-                sentences[row, column] = slope
-            sentences[row, width] = along
-            _scatter(offsets[row], offsets[row + 1], words, data, sentences, row, partial, part)
+                value_gradient[column, word] = weight * sums[word, column]
+                slope += operand[word, column] * sums[word, column]
+            score_gradient[word] = slope
 
 
-def parts(offsets, n_words):
-    """Bounds (parts + 1,) that split the sentences into parts of about equal entries.
+def split_words(counts, parts):
+    """Cut the vocabulary into parts of about equal entries of a sorted pattern, for `attend_back`: bounds and splits.
 
-    Their number is a power of two that depends on the pattern alone, never on the machine, and keeps the sum over parts no
-    dearer than the product itself.
+    The sum of each word stays in the order of the sentences, so the parts change no bit of it.
     """
-    entries = int(offsets[-1])
-    number = min(1 << max(entries // n_words, 1).bit_length() - 1, 16)
-    shares = np.arange(1, number) * entries // number
-    return np.concatenate([[0], np.searchsorted(offsets, shares), [offsets.size - 1]])
+    filled = np.cumsum(np.bincount(counts.indices, minlength=counts.shape[1]))
+    inner = np.searchsorted(filled, np.arange(1, parts) * counts.nnz // parts)
+    bounds = np.concatenate([[0], inner, [counts.shape[1]]])
+    splits = np.empty((parts + 1, counts.shape[0]), np.uint32)
+    splits[0], splits[parts] = counts.indptr[:-1], counts.indptr[1:]
+    for part in range(1, parts):
+        below = np.concatenate([[0], np.cumsum(counts.indices < bounds[part], dtype=np.int32)])
+        splits[part] = counts.indptr[:-1] + below[counts.indptr[1:]] - below[counts.indptr[:-1]]
+    return bounds, splits
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
@@ -118,10 +136,13 @@ def relative_weights(offsets, words, counts, scores, out):
 
 
 @njit(cache=True, error_model="numpy")
-def mean_attention(bounds, entries, rows, data, weights, normalisers, out):
-    """Mean of A over the sentences that hold each of a few words, whose entries stand at entries[bounds[j]:bounds[j + 1]]."""
+def mean_attention(bounds, entries, rows, data, columns, operand, normalisers, out):
+    """Mean of A (words,) over the sentences that hold each of a few words, columns (words,) of the pattern.
+
+    The entries of word j stand at entries[bounds[j]:bounds[j + 1]], in the sentences rows of the same places.
+    """
     for word in range(out.size):
         total = 0.0
         for place in range(bounds[word], bounds[word + 1]):
             total += float(data[entries[place]]) / normalisers[rows[place]]
-        out[word] = total * weights[word] / (bounds[word + 1] - bounds[word])
+        out[word] = total * operand[columns[word], operand.shape[1] - 1] / (bounds[word + 1] - bounds[word])

@@ -7,6 +7,8 @@ Sums over the vocabulary are taken in a fixed number of parts, so that they do n
 import numpy as np
 from numba import njit, prange
 
+from attn_dynamics.kernels.exponential import exponentials
+
 PARTS = 8
 """Parts of a sum over the vocabulary."""
 BLOCK = 256
@@ -28,31 +30,16 @@ def operand(scores, values, spread, out):
     shift = 0.5 * (low + high)
     for block in prange((size + BLOCK - 1) // BLOCK):
         start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
-        for word in range(start, stop):
-            out[word, width] = np.exp(scores[word] - shift) if shared else 1.0
+        weights, scratch = np.ones(stop - start), np.empty(stop - start)
+        if shared:
+            weights[:] = scores[start:stop] - shift
+            exponentials(weights, scratch, scratch.view(np.int64))
+        for word in range(weights.size):
+            out[start + word, width] = weights[word]
         for column in range(width):
-            for word in range(start, stop):
-                out[word, column] = out[word, width] * values[column, word]
+            for word in range(weights.size):
+                out[start + word, column] = weights[word] * values[column, start + word]
     return shared
-
-
-@njit(cache=True, error_model="numpy", parallel=True)
-def gradients(partial, operand, value_gradient, score_gradient):
-    """(∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the parts of Cᵀ[g | g·v]/D (parts, V, k + 1) and the operand that led to v."""
-    width, size = value_gradient.shape
-    for word in prange(size):
-        weight = operand[word, width]
-        total = partial[0, word, width]
-        for part in range(1, partial.shape[0]):
-            total += partial[part, word, width]
-        slope = -weight * total
-        for column in range(width):
-            total = partial[0, word, column]
-            for part in range(1, partial.shape[0]):
-                total += partial[part, word, column]
-            value_gradient[column, word] = weight * total
-            slope += operand[word, column] * total
-        score_gradient[word] = slope
 
 
 @njit(cache=True, error_model="numpy", parallel=True, fastmath={"reassoc", "contract"})
@@ -61,16 +48,17 @@ def squared_norms(score_gradient, value_gradient, metric, partial):
     width, size = value_gradient.shape
     for part in prange(PARTS):
         start, stop = part * size // PARTS, (part + 1) * size // PARTS
-        partial[part] = 0.0
+        scores, values = 0.0, 0.0
         for word in range(start, stop):
-            partial[part, 0] += score_gradient[word] ** 2
+            scores += score_gradient[word] * score_gradient[word]
         for row in range(width):
             for column in range(row + 1):
                 if metric[row, column] != 0.0:
                     total = 0.0
                     for word in range(start, stop):
                         total += value_gradient[row, word] * value_gradient[column, word]
-                    partial[part, 1] += (1 if row == column else 2) * metric[row, column] * total
+                    values += (1 if row == column else 2) * metric[row, column] * total
+        partial[part, 0], partial[part, 1] = scores, values
     return partial[:, 0].sum(), partial[:, 1].sum()
 
 

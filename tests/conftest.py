@@ -1,0 +1,16 @@
+"""Hypothesis profiles (`--hypothesis-profile=thorough` draws many more cases), and one thread for numba.
+
+The results do not depend on the number of threads (tests/kernels); several workers of pytest-xdist would only fight for cores.
+"""
+
+import os
+
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # before numba is first imported
+
+from hypothesis import HealthCheck, settings
+
+SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100, suppress_health_check=SLOW_TO_DRAW)
+settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=SLOW_TO_DRAW)
+settings.load_profile("ci")
