@@ -1,4 +1,4 @@
-"""The attention block on one corpus: contexts forward, gradients backward, by two sparse products an epoch (theory §1)."""
+"""The attention block on one corpus: contexts forward, gradients back, two sparse products an epoch (theory §1)."""
 
 from functools import cached_property
 from typing import NamedTuple
@@ -56,7 +56,7 @@ class Places(NamedTuple):
 
 
 class Attention:
-    """Contexts v = A P of one corpus and the gradient through them. Owns its buffers: results live until the next call."""
+    """Contexts v = A P of one corpus and the gradient through them; results live in its buffers until the next call."""
 
     def __init__(self, corpus: Corpus, width: int) -> None:
         self._corpus = corpus
@@ -77,7 +77,7 @@ class Attention:
         return self._sentences[:, :-1]
 
     def gradient(self, operand: Operand, slopes: Array) -> tuple[Array, Array]:
-        """(∂L/∂s (V,), (∂L/∂P)ᵀ (k, V)) from slopes ∂L/∂v (k, N), at the operand of the last `contexts`, which it consumes."""
+        """(∂L/∂s (V,), (∂L/∂P)ᵀ (k, V)) from slopes ∂L/∂v (k, N), at the last `contexts`, which it consumes."""
         bounds, splits, sums, value_gradient, score_gradient = self._backward
         sentences.attend_back(
             self._pattern[1],
@@ -114,15 +114,14 @@ class Attention:
         Not a number for a word that stands in no sentence.
         """
         out = np.empty(places.columns.size)
-        columns, *where = places
-        sentences.mean_attention(*where, self._data, columns, operand.columns, self._normalisers, out)
+        where = places.bounds, places.entries, places.rows
+        sentences.mean_attention(*where, self._data, places.columns, operand.columns, self._normalisers, out)
         return out
 
     @cached_property
-    def _backward(self) -> tuple[Array, ...]:
+    def _backward(self) -> tuple[NDArray, ...]:
         # Made on first use: a corpus that is only judged needs none.
-        counts, width = self._corpus.counts, self._sentences.shape[1]
-        parts = max(min(numba.get_num_threads(), counts.nnz // (ENTRIES_A_PART * counts.shape[0])), 1)
-        size = self._corpus.n_words
+        counts, size, width = self._corpus.counts, self._corpus.n_words, self._sentences.shape[1]
+        parts = max(min(numba.get_num_threads(), counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
         gradients = np.empty((size, width)), np.empty((width - 1, size)), np.empty(size)
         return *sentences.split_words(counts, parts), *gradients

@@ -76,7 +76,9 @@ class Checkpoint:
 def identity(corpora: Collection[Corpus], parameters: Parameters, *settings: object) -> str:
     """A digest that two runs share exactly if they take the same course."""
     digest = hashlib.sha256(repr(settings).encode())
-    arrays = [part for each in corpora for part in (each.counts.indptr, each.counts.indices, each.counts.data, each.labels)]
+    arrays = [
+        part for each in corpora for part in (each.counts.indptr, each.counts.indices, each.counts.data, each.labels)
+    ]
     arrays += [parameters.query, parameters.keys, parameters.embeddings, *parameters.head.arrays().values()]
     for array in arrays:
         digest.update(repr(array.shape).encode())

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 
@@ -14,7 +14,9 @@ from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, TextOptions
 
 if TYPE_CHECKING:
-    Model = Preset = Trainable = str
+    Model: TypeAlias = str
+    Preset: TypeAlias = str
+    Trainable: TypeAlias = str
 else:
     Model = tyro.extras.literal_type_from_choices(HEADS)
     Preset = tyro.extras.literal_type_from_choices(PRESETS)
@@ -48,7 +50,8 @@ class Config:
     train: tuple[Trainable, ...] = ("keys", "embeddings", "head")
     """What moves: any of query, keys, embeddings, head."""
     patience: int | None = None
-    """Stop after so many epochs without a lower dev loss (default where there is dev data: 2,000; LMN21's text says 100); 0 never stops."""
+    """Stop after so many epochs without a lower dev loss, 0 for never (default where there is dev data: 2,000, as
+    LMN21's published configuration has it; its text says 100)."""
     seed: int = 0
     """Seed of the data (synthetic task, splits) and of the initial values."""
     replicates: int = 1
@@ -63,8 +66,8 @@ class Config:
     """Go on from the checkpoint in the folder, or start if there is none."""
     overwrite: bool = False
     """Replace the results in the folder."""
-    text: Annotated[TextOptions, tyro.conf.arg(name="")] = TextOptions()
-    synthetic: Annotated[Synthetic, tyro.conf.arg(name="")] = Synthetic()
+    text: Annotated[TextOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=TextOptions)
+    synthetic: Annotated[Synthetic, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Synthetic)
 
     def __post_init__(self) -> None:
         least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1, "seed": 0}

@@ -33,11 +33,12 @@ class Corpus:
     """n: the number of classes."""
 
     def __post_init__(self) -> None:
-        _check_labels(self.labels, self.n_sentences, self.n_classes)
-        if self.counts.shape[1] != len(self.vocabulary):
+        n_sentences, n_words = self.counts.shape  # pyright: ignore[reportGeneralTypeIssues]
+        _check_labels(self.labels, n_sentences, self.n_classes)
+        if n_words != len(self.vocabulary):
             raise InputError(
                 "vocabulary",
-                expected=f"{self.counts.shape[1]} words, one a column of counts",
+                expected=f"{n_words} words, one a column of counts",
                 given=f"{len(self.vocabulary)} words",
                 fix="Give counts and vocabulary in the same order.",
             )
@@ -113,12 +114,12 @@ class Corpus:
     @property
     def n_sentences(self) -> int:
         """N."""
-        return self.counts.shape[0]
+        return len(self.labels)
 
     @property
     def n_words(self) -> int:
         """V, the size of the vocabulary, words of no sentence included."""
-        return self.counts.shape[1]
+        return len(self.vocabulary)
 
     @property
     def lengths(self) -> NDArray[np.int64]:

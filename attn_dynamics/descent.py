@@ -29,7 +29,7 @@ class Run:
     parameters: Parameters | None
     """At the end, or where the development loss was lowest if early stopping was on; None if the run diverged."""
     trajectory: xr.Dataset
-    """Dimensions epoch, word, snapshot, vocabulary; epoch e is the state before step e, time = learning rate × epoch."""
+    """Dimensions epoch, word, snapshot, vocabulary; epoch e is the state before step e, time learning rate × epoch."""
     ended: Ended
     """Why it ended."""
     best_epoch: int

@@ -1,13 +1,14 @@
 """What moves when a model is trained: coordinates, their velocity under the gradient, and the way back to parameters.
 
-Only what can move is kept. With the query fixed that is the scores, since K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With the head's
-first layer fixed it is F = E Q, Q (d, k) an orthonormal basis of all that the head reads, W = Q R: the part of E orthogonal to
-it never moves (law A6).
+Only what can move is kept. With the query fixed that is the scores, since K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With the
+head's first layer fixed it is F = E Q, Q (d, k) an orthonormal basis of all that the head reads: the part of E
+orthogonal to it never moves (law A6, sharpened by the head's contrasts).
 """
 
 from collections.abc import Collection
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attn_dynamics.attention import Operand
 from attn_dynamics.corpus import Corpus
@@ -31,9 +32,7 @@ class Dynamics:
         InputError: an unknown name in `train`, or parameters for another corpus.
     """
 
-    def __init__(
-        self, corpus: Corpus, parameters: Parameters, *, train: Collection[str], reduced: bool = True
-    ) -> None:
+    def __init__(self, corpus: Corpus, parameters: Parameters, *, train: Collection[str], reduced: bool = True) -> None:
         check_fit(corpus, parameters)
         check_train(train)
         self._start = parameters
@@ -93,7 +92,7 @@ class Dynamics:
             keys += np.outer(self.scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
         return Parameters(query=query, keys=keys, embeddings=embeddings, head=head)
 
-    def embedding_norms(self, columns: Array | slice = slice(None)) -> Array:
+    def embedding_norms(self, columns: NDArray[np.int64] | slice = slice(None)) -> Array:
         """‖ν_w‖ of some words, or of all (V,)."""
         chosen = self._axes if isinstance(columns, slice) else self._axes.take(columns, axis=1)
         return np.sqrt((chosen * chosen).sum(axis=0) + self._still_norm2[columns])

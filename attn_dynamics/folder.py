@@ -18,7 +18,8 @@ def open_folder(config: Config) -> Path:
     """Make or reopen the folder for this configuration, and write the configuration into it.
 
     Raises:
-        InputError: it holds something else, or another run and neither --resume (of the same run) nor --overwrite was given.
+        InputError: it holds something else, or another run and neither --resume (of the same run) nor --overwrite
+            was given.
         StorageError: it cannot be made.
     """
     folder = config.out or _default(config)

@@ -14,6 +14,7 @@ from attn_dynamics.kernels import words
 from attn_dynamics.kernels.loss import cross_entropy
 from attn_dynamics.parameters import Parameters
 
+
 class Fit(NamedTuple):
     """How well a corpus is classified."""
 
@@ -50,8 +51,8 @@ class Gradient(NamedTuple):
 class Objective:
     """Mean cross-entropy of one corpus under one shape of model; owns its buffers, so results live until the next call.
 
-    The loss sees a context v through (W H)ᵀ v alone, W (d, r) the first layer and H (r, k) the head's contrasts. Where k < d
-    the products run on P = E W H (V, k), which is exact because v W H = A (E W H) for rows v of A E; otherwise on E itself.
+    The loss sees a context v through (W H)ᵀ v alone, W (d, r) the first layer and H (r, k) the head's contrasts. Where
+    k < d the products run on P = E W H (V, k), which is exact because (A E) W H = A (E W H); otherwise on E itself.
     Embeddings come as their axes Eᵀ (d, V).
     """
 

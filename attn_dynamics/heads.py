@@ -1,7 +1,8 @@
 """The classifiers on top of the attention block: fixed linear, trained linear, two-layer (theory §1).
 
-Every head reads a context v through its first layer W (d, r), u = Wᵀ v, so that the sparse products may run in fewer columns
-than d. As in the formulas, a sentence is a column: u is (r, N), logits are (n, N). A new head is one class and one line in `HEADS`: simulators, tests and benchmarks take it up.
+Every head reads a context v through its first layer W (d, r), u = Wᵀ v, so that the sparse products may run in fewer
+columns than d. As in the formulas, a sentence is a column: u is (r, N), logits are (n, N). A new head is one class and
+one line in `HEADS`: simulators, tests and benchmarks take it up.
 """
 
 from abc import ABC, abstractmethod
@@ -48,7 +49,7 @@ class Head(ABC):
 
     def replace(self, **arrays: Array) -> Self:
         """The same head with some arrays replaced."""
-        return replace(self, **arrays)  # pyright: ignore[reportType]
+        return replace(self, **arrays)  # pyright: ignore[reportArgumentType]
 
     @property
     def first_layer(self) -> Array:
@@ -85,7 +86,7 @@ class Head(ABC):
     @classmethod
     @abstractmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:
-        """Initial values of a published run. LMN21 states those of the fixed head; for trained ones the choice is ours."""
+        """Initial values of a published run; LMN21 states those of the fixed head, for trained ones they are ours."""
 
 
 class _Linear(Head):

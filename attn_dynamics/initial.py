@@ -29,7 +29,7 @@ def published(
 
 
 def lmn21(rng: np.random.Generator, head: type[Head], n_words: int, n_classes: int, d: int, hidden: int) -> Parameters:
-    """LMN21's analysis: as published, but with orthonormal columns in the head's first layer and a query of norm one."""
+    """LMN21's analysis: as published, with orthonormal columns in the head's first layer and a query of norm one."""
     start = published(rng, head, n_words, n_classes, d, hidden)
     return Parameters(
         query=start.query / np.linalg.norm(start.query),
@@ -44,9 +44,7 @@ def mean_field(
 ) -> Parameters:
     """The start of the mean-field theory (theory §4): as `lmn21` with E = 0."""
     start = lmn21(rng, head, n_words, n_classes, d, hidden)
-    return Parameters(
-        query=start.query, keys=start.keys, embeddings=np.zeros_like(start.embeddings), head=start.head
-    )
+    return Parameters(query=start.query, keys=start.keys, embeddings=np.zeros_like(start.embeddings), head=start.head)
 
 
 PRESETS: dict[str, Draw] = {"published": published, "lmn21": lmn21, "mean-field": mean_field}

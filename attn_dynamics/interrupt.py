@@ -10,7 +10,7 @@ from contextlib import contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Within the block Ctrl-C only makes the function that it gives answer True; a second one interrupts at once.
 
-    Outside the main thread, or where the program handles the signal itself, nothing is changed and the answer stays False.
+    Outside the main thread, or where the program handles the signal itself, nothing changes and the answer stays False.
     """
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or usual is not signal.default_int_handler:

@@ -30,9 +30,7 @@ class Parameters:
         for name in ("query", "keys", "embeddings"):
             object.__setattr__(self, name, as_floats(name, getattr(self, name)))
         self._expect("query", self.query.ndim == 1, "shape (d_k,)", self.query.shape)
-        self._expect(
-            "keys", self.keys.ndim == 2 and self.keys.shape[1] == self.query.size, "(V, d_k)", self.keys.shape
-        )
+        self._expect("keys", self.keys.ndim == 2 and self.keys.shape[1] == self.query.size, "(V, d_k)", self.keys.shape)
         wanted = (self.keys.shape[0], self.head.first_layer.shape[0])
         self._expect("embeddings", self.embeddings.shape == wanted, f"(V, d) = {wanted}", self.embeddings.shape)
 

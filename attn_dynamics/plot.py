@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,13 +13,12 @@ from matplotlib.figure import Figure
 
 from attn_dynamics.storage import write_whole
 from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.tracks import SHOWN, Track, sen_deviation, tracks
 
-SHOWN = 8
-"""Words that a figure follows."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2, 2, 2)))
 MARKERS = "osD^vP*X"
-STYLE = {
+STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -32,44 +31,6 @@ STYLE = {
 }
 TIME = "time, learning rate × epoch"
 QUANTITIES = {"score": "score $s$", "embedding_norm": r"embedding norm $\|\nu\|$", "attention": "mean attention weight"}
-
-
-class Track(NamedTuple):
-    """One word along a run: arrays over the epochs at which it was recorded."""
-
-    word: str
-    time: np.ndarray
-    score: np.ndarray
-    embedding_norm: np.ndarray
-    attention: np.ndarray
-    others: float
-    """m, the mean number of other words in its sentences."""
-
-
-def tracks(run: xr.Dataset) -> list[Track]:
-    """The followed words; where none were followed, those of largest final score, at the epochs of the snapshots."""
-    names = run.vocabulary.values.tolist()
-    if run.sizes["word"]:
-        places = {word: names.index(word) for word in run.word.values.tolist()}
-        return [
-            Track(word, run.time.values, *(run[name].values[:, k] for name in QUANTITIES), run.others.values[place])
-            for k, (word, place) in enumerate(places.items())
-        ]
-    time = run.attrs["learning_rate"] * run.snapshot.values
-    final = np.where(run.frequency.values > 0, run.all_score.values[-1], -np.inf)
-    return [
-        Track(
-            names[place], time, *(run[f"all_{name}"].values[:, place] for name in QUANTITIES), run.others.values[place]
-        )
-        for place in np.argsort(-final, kind="stable")[:SHOWN]
-    ]
-
-
-def sen_deviation(track: Track, query_norm: float) -> np.ndarray:
-    """Relative distance of ‖ν‖ from the SEN curve through the word's start (theory B1)."""
-    theory = sen_norm(track.score, track.others, query_norm, track.score[0], track.embedding_norm[0])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return track.embedding_norm / theory - 1.0
 
 
 def sen_figure(run: xr.Dataset) -> Figure:
@@ -118,13 +79,14 @@ def distributions_figure(run: xr.Dataset) -> Figure:
         "other words": ~topic & (run.frequency.values > 0),
         "topic words" if run.attrs["topic_words"] else "followed words" if named else "words of largest score": topic,
     }
-    for axes, name in zip(figure.subplots(1, 2), ("score", "embedding_norm"), strict=True):
+    panels = figure.subplots(1, 2)
+    for axes, name in zip(panels, ("score", "embedding_norm"), strict=True):
         values = run[f"all_{name}"].values[-1]
         edges = np.histogram_bin_edges(values[groups["other words"] | topic], bins=60)
         for (label, chosen), colour, hatch in zip(groups.items(), COLOURS, ("", "////"), strict=False):
             axes.hist(values[chosen], edges, color=colour, alpha=0.75, hatch=hatch, edgecolor="white", label=label)
         axes.set(xlabel=f"final {QUANTITIES[name]}", ylabel="words", yscale="log")
-    axes.legend()
+    panels[0].legend()
     return figure
 
 
@@ -184,7 +146,11 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
             track.score[places], track.embedding_norm[places], MARKERS[k], color=COLOURS[k], ms=4, label=track.word
         )
         right.plot(
-            track.time[1:], 100 * sen_deviation(track, query_norm)[1:], color=COLOURS[k], linestyle=LINES[k], label=track.word
+            track.time[1:],
+            100 * sen_deviation(track, query_norm)[1:],
+            color=COLOURS[k],
+            linestyle=LINES[k],
+            label=track.word,
         )
     left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
     right.set(xlabel=TIME, ylabel="deviation from SEN (%)", xscale="log")

@@ -1,7 +1,7 @@
 """What is kept of a run and how often, as an xarray Dataset.
 
-Every epoch: losses, accuracies, training signals, the score sum, and four quantities of a few followed words. At epochs that
-thin out (ten a decade) and at the end: three quantities of all words.
+Every epoch: losses, accuracies, training signals, the score sum, and four quantities of a few followed words. At epochs
+that thin out (ten a decade) and at the end: three quantities of all words.
 """
 
 import math

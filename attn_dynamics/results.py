@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from rich.table import Table
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import Run
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.plot import Track, sen_deviation, tracks
 from attn_dynamics.tasks import Task
+from attn_dynamics.tracks import Track, sen_deviation, tracks
 
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
 
@@ -22,7 +22,8 @@ PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
 def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Dataset:
     """The trajectory with all that its figures need: m and frequency of every word, ‖q‖, names and versions.
 
-    ‖q‖ is not a number where the SEN relation does not apply: it takes a fixed query, trained keys and embeddings (theory §3).
+    ‖q‖ is not a number where the SEN relation does not apply, which takes a fixed query, trained keys and embeddings
+    (theory §3).
     """
     sen_applies = {"keys", "embeddings"} <= set(config.train) and "query" not in config.train
     query_norm = float(np.linalg.norm(start.query)) if sen_applies else np.nan
@@ -113,7 +114,9 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
 
 def replicates_table(summary: dict[str, Any]) -> Table:
     """Mean ± 95 % confidence interval over replicates."""
-    out = Table(title=f"{summary['model']} on {summary['task']}: {summary['replicates']} replicates, mean ± 95 % interval")
+    out = Table(
+        title=f"{summary['model']} on {summary['task']}: {summary['replicates']} replicates, mean ± 95 % interval"
+    )
     out.add_column("quantity")
     out.add_column("measured", justify="right")
     for name, width in summary["confidence_95"].items():
@@ -124,7 +127,7 @@ def replicates_table(summary: dict[str, Any]) -> Table:
 def _half_width(values: np.ndarray) -> float:
     if values.size < 2:
         return float("nan")
-    return float(student.ppf(0.975, values.size - 1) * values.std(ddof=1) / values.size**0.5)
+    return float(stdtrit(values.size - 1, 0.975) * values.std(ddof=1) / values.size**0.5)
 
 
 def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:

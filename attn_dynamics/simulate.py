@@ -77,8 +77,8 @@ def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[st
         code = code or finished[-1][0]
         if code == INTERRUPTED:
             break
-    joined = xr.concat([each[2] for each in finished], "replicate", join="outer", combine_attrs="drop_conflicts")
-    write_netcdf(out / "trajectory.nc", joined)
+    runs: list[xr.Dataset] = [each[2] for each in finished]
+    write_netcdf(out / "trajectory.nc", xr.concat(runs, "replicate", join="outer", combine_attrs="drop_conflicts"))
     summary = results.summarise_replicates([each[1] for each in finished])
     write_json(out / "summary.json", summary)
     return code, summary

@@ -29,7 +29,8 @@ def padded(corpus: Corpus) -> Batch:
     lengths = torch.as_tensor(corpus.lengths)
     padding = torch.arange(int(lengths.max())) >= lengths[:, None]
     words = torch.zeros(padding.shape, dtype=torch.int64)
-    words[~padding] = torch.as_tensor(np.repeat(corpus.counts.indices, corpus.counts.data).astype(np.int64))
+    repeats = np.asarray(corpus.counts.data, dtype=np.int64)
+    words[~padding] = torch.as_tensor(np.repeat(corpus.counts.indices.astype(np.int64), repeats))
     return Batch(words, padding, torch.as_tensor(corpus.labels))
 
 
@@ -85,7 +86,8 @@ def _row(
 ) -> Tensor:
     test_logits, _ = model(test)
     keys, embeddings = model.keys.weight, model.embeddings.weight
-    assert keys.grad is not None and embeddings.grad is not None
+    assert keys.grad is not None
+    assert embeddings.grad is not None
     score_gradient = keys.grad @ model.query / (model.query @ model.query)
     scalars = (
         loss,

@@ -138,7 +138,8 @@ def _head_loss(case: Case) -> float:
     """The loss by the head's own logits on contexts that are made densely."""
     parameters = case.parameters
     contexts = attention_of(case.corpus, parameters.scores) @ parameters.embeddings
-    return cross_entropy_of(parameters.head.logits(contexts @ parameters.head.reading()), case.corpus.labels)
+    logits = parameters.head.logits(np.ascontiguousarray(parameters.head.first_layer.T @ contexts.T))
+    return cross_entropy_of(logits.T, case.corpus.labels)
 
 
 STENCIL = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
@@ -158,7 +159,7 @@ def _slope(case: Case, name: str, direction: np.ndarray, step: float) -> float:
 def slope_errors(case: Case, gradient: Parameters, seed: int) -> dict[str, float] | None:
     """Error of the gradient along a random direction of length one in every array; None where a relu has its kink there.
 
-    The formula of order eight is off by O(h⁸), below 1e-13 at h = 2⁻⁷, and by cancellation ε L / h, about 1e-13. It is taken at
+    The formula of order eight is off by O(h⁸), about 1e-22 at h = 2⁻⁹, and by cancellation ε L / h, about 1e-12. It is taken at
     h and at 2h as well: where these differ the loss has a kink in between.
     """
     rng = np.random.default_rng(seed)
@@ -167,7 +168,7 @@ def slope_errors(case: Case, gradient: Parameters, seed: int) -> dict[str, float
         ours = named(gradient)[name]
         direction = rng.standard_normal(ours.shape)
         direction /= np.linalg.norm(direction)
-        coarse, fine = (_slope(case, name, direction, 2.0**-k) for k in (6, 7))
+        coarse, fine = (_slope(case, name, direction, 2.0**-k) for k in (8, 9))
         if abs(coarse - fine) > 0.1 * SLOPE_TOLERANCE:
             return None
         errors[name] = abs(float((ours * direction).sum()) - fine)
@@ -175,9 +176,8 @@ def slope_errors(case: Case, gradient: Parameters, seed: int) -> dict[str, float
 
 
 def slope_error(case: Case, gradient: Parameters, name: str) -> float:
-    errors = slope_errors(case, gradient, 0)
-    assert errors is not None
-    return errors[name]
+    """The error of one array, along the first direction that crosses no kink."""
+    return next(errors[name] for seed in range(100) if (errors := slope_errors(case, gradient, seed)) is not None)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -230,7 +230,7 @@ BREAKAGES = {
 @pytest.mark.parametrize("breakage", BREAKAGES)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_wrong_gradient_is_rejected_whichever_array_it_is_in(model: str, breakage: str) -> None:
-    corpus = topic_corpus(1)
+    corpus = topic_corpus(1, sentences=6)
     case = Case(corpus, parameters_for(corpus, model, 1, d=5, spread=3.0))
     gradient = loss_and_gradient(corpus, case.parameters)[1]
     assert max(gradient_errors(case, gradient).values()) <= TOLERANCE
@@ -244,7 +244,7 @@ def test_a_wrong_gradient_is_rejected_whichever_array_it_is_in(model: str, break
 
 
 def test_a_head_whose_backward_pass_is_wrong_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus = topic_corpus(2)
+    corpus = topic_corpus(2, sentences=6)
     right = TwoLayer.backward
 
     def wrong(self: TwoLayer, read, slopes):  # noqa: ANN001, ANN202

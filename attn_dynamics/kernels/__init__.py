@@ -3,4 +3,4 @@
 import numba
 
 # Off by numba's default. It turns the four columns of the sparse products into one vector, a third of their time.
-numba.config.SLP_VECTORIZE = 1  # pyright: ignore[reportAttributeAccessIssue]
+numba.config.SLP_VECTORIZE = 1  # pyright: ignore

@@ -1,6 +1,5 @@
 """e^x of a short array, which the compiler turns into vector instructions; calls of the usual function it cannot."""
 
-import numpy as np
 from numba import njit
 
 # ln 2 in two parts: the first has few enough digits that its product with an exponent is exact (Cody and Waite).

@@ -1,8 +1,8 @@
 """The two sparse-dense products that one epoch costs, C X forward and Cᵀ Y backward, sentence by sentence (theory §1).
 
 Columns go in fours, which fill a vector register; the rest go singly. Offsets and indices are unsigned, which spares
-numba's test for negative ones and a third of the time. Every sum is taken in an order fixed by the pattern alone, so the
-results do not depend on the number of threads.
+numba's test for negative ones and a third of the time. Every sum is taken in an order fixed by the pattern alone, so
+the results do not depend on the number of threads.
 """
 
 import numpy as np
@@ -57,7 +57,12 @@ def _scatter(start, stop, indices, data, operand, place, out):
     width = operand.shape[1]
     column = 0
     while column + 4 <= width:
-        a, b, c, d = operand[place, column], operand[place, column + 1], operand[place, column + 2], operand[place, column + 3]
+        a, b, c, d = (
+            operand[place, column],
+            operand[place, column + 1],
+            operand[place, column + 2],
+            operand[place, column + 3],
+        )
         for entry in range(start, stop):
             weight = float(data[entry])
             row = indices[entry]
@@ -79,11 +84,14 @@ def _scatter(start, stop, indices, data, operand, place, out):
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def attend_back(words, data, slopes, normalisers, sentences, operand, bounds, splits, sums, value_gradient, score_gradient):
+def attend_back(
+    words, data, slopes, normalisers, sentences, operand, bounds, splits, sums, value_gradient, score_gradient
+):
     """(∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from slopes g = ∂L/∂v (k, N) and what `attend` used and left.
 
-    Replaces the contexts v in `sentences` by [g | g·v]/D and sums them over the pattern into sums (V, k + 1), scratch. Part p
-    owns the words from bounds[p] to bounds[p + 1]: its entries in sentence i stand from splits[p, i] to splits[p + 1, i].
+    Replaces the contexts v in `sentences` by [g | g·v]/D and sums them over the pattern into sums (V, k + 1), scratch.
+    Part p owns the words from bounds[p] to bounds[p + 1], its entries in sentence i stand from splits[p, i] to
+    splits[p + 1, i].
     """
     width = slopes.shape[0]
     for row in prange(normalisers.size):

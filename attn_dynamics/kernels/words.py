@@ -1,5 +1,5 @@
-"""Passes over the vocabulary. What belongs to words is held axis by axis, (k, V), so that words lie side by side; only the
-operands of the sparse products are held word by word, (V, k + 1).
+"""Passes over the vocabulary. What belongs to words is held axis by axis, (k, V), so that words lie side by side; only
+the operands of the sparse products are held word by word, (V, k + 1).
 
 Sums over the vocabulary are taken in a fixed number of parts, so that they do not depend on the number of threads.
 """

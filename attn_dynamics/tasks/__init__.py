@@ -1,4 +1,4 @@
-"""Where a corpus comes from: the synthetic topic task, and labelled text. A new task is one file and one line in `TASKS`."""
+"""Where a corpus comes from: the synthetic topic task or text. A new task is one file and one line in `TASKS`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -56,7 +56,7 @@ def load_task(name: str, options: Options) -> Task:
     if name in TASKS:
         return TASKS[name](options)
     path = Path(name)
-    if not path.exists() and not path.parent.is_dir() or path.name == name and not path.exists():
+    if (not path.exists() and not path.parent.is_dir()) or (path.name == name and not path.exists()):
         raise InputError(
             "--task",
             expected=f"one of {', '.join(TASKS)}, or a path",

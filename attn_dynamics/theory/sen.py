@@ -6,7 +6,11 @@ from scipy.special import wrightomega
 
 
 def sen_norm(
-    score: ArrayLike, others: ArrayLike, query_norm: ArrayLike, start_score: ArrayLike = 0.0, start_norm: ArrayLike = 0.0
+    score: ArrayLike,
+    others: ArrayLike,
+    query_norm: ArrayLike,
+    start_score: ArrayLike = 0.0,
+    start_norm: ArrayLike = 0.0,
 ) -> NDArray[np.float64]:
     """‖ν‖ of a topic word at score s among m other words (theory B1).
 
@@ -29,6 +33,8 @@ def sen_score(
 ) -> NDArray[np.float64]:
     """s of a topic word at embedding norm ‖ν‖: the inverse of `sen_norm`, by the Wright omega function (theory B4)."""
     m, s0 = np.asarray(others, float), np.asarray(start_score, float)
-    gained = 0.5 * np.asarray(query_norm, float) ** 2 * (np.asarray(norm, float) ** 2 - np.asarray(start_norm, float) ** 2)
+    gained = (
+        0.5 * np.asarray(query_norm, float) ** 2 * (np.asarray(norm, float) ** 2 - np.asarray(start_norm, float) ** 2)
+    )
     c = s0 + np.exp(s0) / m + gained
     return np.asarray(c - wrightomega(c - np.log(m)).real)
