@@ -23,6 +23,10 @@ ENTRIES_A_PART = 4
 """Entries of a mean sentence that one thread of the backward product should find in its part of the vocabulary."""
 
 
+BLOCK = 1 << 13
+"""Sentences to a block."""
+
+
 class Operand:
     """[e^s ⊙ P | e^s] (V, k + 1) for scores s and values Pᵀ (k, V): shared by all corpora over one vocabulary."""
 
@@ -55,8 +59,20 @@ class Places(NamedTuple):
     """Sentences of those entries."""
 
 
+class Block(NamedTuple):
+    """A run of sentences, few enough that what belongs to them stays in the cache; views of the arrays of the whole."""
+
+    rows: slice
+    offsets: NDArray[np.uint32]
+    sentences: Array
+    normalisers: Array
+
+
 class Attention:
-    """Contexts v = A P of one corpus and the gradient through them; results live in its buffers until the next call."""
+    """Contexts v = A P of one corpus and the gradient through them; results live in its buffers until the next call.
+
+    Sentences go block by block: memory beside the pattern, and time a token, do not grow with the corpus.
+    """
 
     def __init__(self, corpus: Corpus, width: int) -> None:
         self._corpus = corpus
@@ -64,34 +80,52 @@ class Attention:
         self._pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32)
         self._counts: NDArray = counts.data
         self._data = self._counts
-        self._sentences = np.empty((corpus.n_sentences, width + 1))
         self._normalisers = np.empty(corpus.n_sentences)
+        buffer = np.empty((min(BLOCK, corpus.n_sentences), width + 1))
+        self.blocks = [
+            Block(
+                slice(start, stop),
+                self._pattern[0][start : stop + 1],
+                buffer[: stop - start],
+                self._normalisers[start:stop],
+            )
+            for start in range(0, corpus.n_sentences, BLOCK)
+            for stop in [min(start + BLOCK, corpus.n_sentences)]
+        ]
 
-    def contexts(self, operand: Operand) -> Array:
-        """v (N, k): the attended mean of the values of each sentence's words."""
+    def prepare(self, operand: Operand) -> None:
+        """Take up an operand, before the contexts of the first block."""
         self._data = self._counts
         if operand.apart is not None:
             self._data = np.empty(self._counts.size)
             sentences.relative_weights(*self._pattern, self._counts, operand.apart, self._data)
-        sentences.attend(*self._pattern, self._data, operand.columns, self._sentences, self._normalisers)
-        return self._sentences[:, :-1]
 
-    def gradient(self, operand: Operand, slopes: Array) -> tuple[Array, Array]:
-        """(∂L/∂s (V,), (∂L/∂P)ᵀ (k, V)) from slopes ∂L/∂v (k, N), at the last `contexts`, which it consumes."""
-        bounds, splits, sums, value_gradient, score_gradient = self._backward
+    def contexts(self, operand: Operand, block: Block) -> Array:
+        """v (N, k) of the sentences of a block: the attended mean of the values of their words."""
+        sentences.attend(
+            block.offsets, self._pattern[1], self._data, operand.columns, block.sentences, block.normalisers
+        )
+        return block.sentences[:, :-1]
+
+    def add_gradient(self, slopes: Array, block: Block) -> None:
+        """Take in slopes ∂L/∂v (k, N) of a block, right after its `contexts`, which are lost."""
+        bounds, splits, sums, *_ = self._backward
         sentences.attend_back(
             self._pattern[1],
             self._data,
             slopes,
-            self._normalisers,
-            self._sentences,
-            operand.columns,
+            block.normalisers,
+            block.sentences,
             bounds,
-            splits,
+            splits[:, block.rows],
+            block.rows.start == 0,
             sums,
-            value_gradient,
-            score_gradient,
         )
+
+    def gradient(self, operand: Operand) -> tuple[Array, Array]:
+        """(∂L/∂s (V,), (∂L/∂P)ᵀ (k, V)), once all blocks are in."""
+        bounds, _, sums, value_gradient, score_gradient = self._backward
+        words.gradients(bounds, sums, operand.columns, value_gradient, score_gradient)
         return score_gradient, value_gradient
 
     def received(self, operand: Operand) -> Array:
@@ -121,7 +155,7 @@ class Attention:
     @cached_property
     def _backward(self) -> tuple[NDArray, ...]:
         # Made on first use: a corpus that is only judged needs none.
-        counts, size, width = self._corpus.counts, self._corpus.n_words, self._sentences.shape[1]
-        parts = max(min(numba.get_num_threads(), counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
+        counts, size, width = self._corpus.counts, self._corpus.n_words, self.blocks[0].sentences.shape[1]
+        parts = max(min(numba.config.NUMBA_NUM_THREADS, counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
         gradients = np.empty((size, width)), np.empty((width - 1, size)), np.empty(size)
         return *sentences.split_words(counts, parts), *gradients

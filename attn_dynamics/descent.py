@@ -18,6 +18,7 @@ from attn_dynamics.interrupt import deferred_interrupt
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Recorder
 from attn_dynamics.stopping import Patience
+from attn_dynamics.threads import fastest_threads
 
 Ended = Literal["epochs", "patience", "interrupted", "diverged"]
 
@@ -129,10 +130,12 @@ class _Loop:
         # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
         with (
             deferred_interrupt() as interrupted,
+            fastest_threads() as tune,
             threadpool_limits(1, user_api="blas"),
             np.errstate(over="ignore", invalid="ignore"),
         ):
             while True:
+                tune()
                 self._save(only_if_due=True)
                 fit, gradient = self._dynamics.evaluate()
                 if not math.isfinite(fit.loss):

@@ -111,7 +111,7 @@ class Dynamics:
     def _step_scores(self, slopes: Array, learning_rate: float) -> None:
         if "query" not in self._train:
             if "keys" in self._train:
-                self.scores -= (learning_rate * (self._query @ self._query)) * slopes
+                words.subtract(self.scores[None], learning_rate * (self._query @ self._query), slopes[None])
             return
         query_slope = self._keys.T @ slopes
         if "keys" in self._train:

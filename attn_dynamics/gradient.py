@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics.attention import Attention, Operand
+from attn_dynamics.attention import Attention, Block, Operand
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, Head
@@ -59,6 +59,7 @@ class Objective:
     def __init__(self, corpus: Corpus, head: Head) -> None:
         d, k = head.reading.shape
         self._narrows = k < d
+        self._trains_first = head.first in head.trained
         self.attention = Attention(corpus, min(d, k))
         self._labels = corpus.labels
         self._losses = np.empty(corpus.n_sentences)
@@ -74,35 +75,46 @@ class Objective:
 
     def fit(self, operand: Operand, head: Head) -> Fit:
         """Loss and accuracy at an operand made of `values`."""
-        return self._judge(head.logits(self._project(self.attention.contexts(operand), head)))
+        self.attention.prepare(operand)
+        correct = 0
+        for block in self.attention.blocks:
+            logits = head.logits(self._project(self.attention.contexts(operand, block), head))
+            correct += self._judge(logits, block)
+        return self._fit(correct)
 
     def fit_and_gradient(self, operand: Operand, axes: Array, head: Head) -> tuple[Fit, Gradient]:
         """The same, with the gradient of everything."""
-        contexts = self.attention.contexts(operand)
-        projected = self._project(contexts, head)
-        slopes = head.logits(projected)
-        fit = self._judge(slopes)
-        slopes, head_gradient = head.backward(projected, slopes)
-        trains_first = head.first in head.trained
-        if not self._narrows:
-            if trains_first:
-                head_gradient[head.first] = contexts.T @ slopes.T
-            return fit, Gradient(*self.attention.gradient(operand, head.first_layer @ slopes), head_gradient, None)
-        score_gradient, value_gradient = self.attention.gradient(operand, head.contrasts.T @ slopes)
-        if trains_first:
+        self.attention.prepare(operand)
+        correct, head_gradient = 0, {}
+        for block in self.attention.blocks:
+            contexts = self.attention.contexts(operand, block)
+            projected = self._project(contexts, head)
+            slopes = head.logits(projected)
+            correct += self._judge(slopes, block)
+            slopes, gradients = head.backward(projected, slopes)
+            if self._trains_first and not self._narrows:
+                gradients[head.first] = contexts.T @ slopes.T
+            for name, gradient in gradients.items():
+                head_gradient[name] = head_gradient[name] + gradient if name in head_gradient else gradient
+            self.attention.add_gradient((head.contrasts.T if self._narrows else head.first_layer) @ slopes, block)
+        score_gradient, value_gradient = self.attention.gradient(operand)
+        if self._trains_first and self._narrows:
             # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
             words.pull_back(axes, value_gradient, *self._pulled)
             head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
-        return fit, Gradient(score_gradient, value_gradient, head_gradient, head.reading)
+        reading = head.reading if self._narrows else None
+        return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, reading)
 
     def _project(self, contexts: Array, head: Head) -> Array:
         """u = Wᵀ v (r, N), up to what the loss does not see."""
         return (head.contrasts if self._narrows else head.first_layer.T) @ contexts.T
 
-    def _judge(self, logits: Array) -> Fit:
-        """Turns logits (n, N) into ∂L/∂logits."""
-        loss, correct = cross_entropy(logits, self._labels, self._losses)
-        return Fit(loss, correct / self._labels.size)
+    def _judge(self, logits: Array, block: Block) -> int:
+        """Correct sentences of a block; turns its logits (n, N) into ∂L/∂logits."""
+        return cross_entropy(logits, self._labels[block.rows], self._labels.size, self._losses[block.rows])
+
+    def _fit(self, correct: int) -> Fit:
+        return Fit(float(self._losses.sum()) / self._labels.size, correct / self._labels.size)
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:

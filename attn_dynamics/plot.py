@@ -86,6 +86,7 @@ def distributions_figure(run: xr.Dataset) -> Figure:
         for (label, chosen), colour, hatch in zip(groups.items(), COLOURS, ("", "////"), strict=False):
             axes.hist(values[chosen], edges, color=colour, alpha=0.75, hatch=hatch, edgecolor="white", label=label)
         axes.set(xlabel=f"final {QUANTITIES[name]}", ylabel="words", yscale="log")
+        axes.set_ylim(bottom=0.7)
     panels[0].legend()
     return figure
 

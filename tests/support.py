@@ -271,3 +271,52 @@ def relative_error(ours: Array, reference: Array, round_off: float) -> float:
         return 0.0
     size = np.abs(reference).max()
     return float(excess / size) if size > 0.0 else float("inf")
+
+
+# --- descent as one would write it first
+
+
+class Epoch(NamedTuple):
+    """One state of a run, by name: scalars, quantities of all words (V,), and the parameters themselves."""
+
+    scalars: dict[str, float]
+    words: dict[str, Array]
+    parameters: Parameters
+
+
+def naive_descent(
+    corpora: dict[str, Corpus], start: Parameters, *, train: Sequence[str], rate: float, epochs: int
+) -> list[Epoch]:
+    """Plain descent on the corpus called "train", by dense autograd: the states before each step and after the last."""
+    states, parameters = [], start
+    for _ in range(epochs + 1):
+        states.append(_epoch(corpora, parameters))
+        gradient = dense(corpora["train"], parameters).gradient
+        moving = {name for name in trained_names(start.head) if name.split(".")[0] in train}
+        arrays = {n: a - rate * gradient[n] if n in moving else a for n, a in named(parameters).items()}
+        parameters = built(parameters, arrays)
+    return states
+
+
+def _epoch(corpora: dict[str, Corpus], parameters: Parameters) -> Epoch:
+    scalars = {}
+    for name, corpus in corpora.items():
+        judged = dense(corpus, parameters)
+        scalars |= {f"{name}_loss": judged.loss, f"{name}_accuracy": judged.accuracy}
+    corpus = corpora["train"]
+    gradient = dense(corpus, parameters).gradient
+    present = corpus.counts.toarray() > 0
+    shares = attention_of(corpus, parameters.scores)
+    means = [column[held].mean() if held.any() else np.nan for column, held in zip(shares.T, present.T, strict=True)]
+    scalars |= {
+        "score_signal": float(np.sqrt((gradient["scores"] ** 2).sum())),
+        "embedding_signal": float(np.sqrt((gradient["embeddings"] ** 2).sum())),
+        "score_sum": float(parameters.scores.sum()),
+    }
+    words = {
+        "score": parameters.scores,
+        "embedding_norm": np.sqrt((parameters.embeddings**2).sum(axis=1)),
+        "attention": np.array(means),
+        "score_gradient": gradient["scores"],
+    }
+    return Epoch(scalars, words, parameters)

@@ -10,8 +10,8 @@ BLOCK = 256
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def cross_entropy(logits, labels, losses):
-    """(mean loss, correct sentences); logits (n, N) become ∂L/∂logits in place, losses (N,) is scratch."""
+def cross_entropy(logits, labels, total_sentences, losses):
+    """Correct sentences; fills in losses (N,), logits (n, N) become the gradient of the mean over all sentences."""
     classes, size = logits.shape
     correct = 0
     for block in prange((size + BLOCK - 1) // BLOCK):
@@ -33,10 +33,10 @@ def cross_entropy(logits, labels, losses):
             total += row
         for place in range(stop - start):
             losses[start + place] += np.log(total[place])
-            total[place] = 1.0 / (total[place] * size)
+            total[place] = 1.0 / (total[place] * total_sentences)
         for label in range(classes):
             row = logits[label, start:stop]
             row *= total
         for place in range(start, stop):
-            logits[labels[place], place] -= 1.0 / size
-    return losses.sum() / size, correct
+            logits[labels[place], place] -= 1.0 / total_sentences
+    return correct

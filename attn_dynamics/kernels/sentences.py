@@ -84,14 +84,11 @@ def _scatter(start, stop, indices, data, operand, place, out):
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def attend_back(
-    words, data, slopes, normalisers, sentences, operand, bounds, splits, sums, value_gradient, score_gradient
-):
-    """(∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from slopes g = ∂L/∂v (k, N) and what `attend` used and left.
+def attend_back(words, data, slopes, normalisers, sentences, bounds, splits, fresh, sums):
+    """sums (V, k + 1) += Cᵀ [g | g·v]/D from slopes g = ∂L/∂v (k, N) and what `attend` left; fresh sums begin at 0.
 
-    Replaces the contexts v in `sentences` by [g | g·v]/D and sums them over the pattern into sums (V, k + 1), scratch.
-    Part p owns the words from bounds[p] to bounds[p + 1], its entries in sentence i stand from splits[p, i] to
-    splits[p + 1, i].
+    Replaces the contexts v in `sentences` by [g | g·v]/D. Part p owns the words from bounds[p] to bounds[p + 1]; its
+    entries in sentence i stand from splits[p, i] to splits[p + 1, i].
     """
     width = slopes.shape[0]
     for row in prange(normalisers.size):
@@ -102,24 +99,17 @@ def attend_back(
             sentences[row, column] = slope
         sentences[row, width] = along
     for part in prange(bounds.size - 1):
-        for word in range(bounds[part], bounds[part + 1]):
-            for column in range(width + 1):
-                sums[word, column] = 0.0
+        if fresh:
+            sums[bounds[part] : bounds[part + 1]] = 0.0
         for row in range(normalisers.size):
             _scatter(splits[part, row], splits[part + 1, row], words, data, sentences, row, sums)
-        for word in range(bounds[part], bounds[part + 1]):
-            weight = operand[word, width]
-            slope = -weight * sums[word, width]
-            for column in range(width):
-                value_gradient[column, word] = weight * sums[word, column]
-                slope += operand[word, column] * sums[word, column]
-            score_gradient[word] = slope
 
 
 def split_words(counts, parts):
-    """Cut the vocabulary into parts of about equal entries of a sorted pattern, for `attend_back`: bounds and splits.
+    """Cut the vocabulary into parts of about equal entries: bounds (parts + 1,) and splits (parts + 1, N).
 
-    The sum of each word stays in the order of the sentences, so the parts change no bit of it.
+    Indices of the pattern are sorted. The sum of each word stays in the order of the sentences, so the parts change no
+    bit of it.
     """
     filled = np.cumsum(np.bincount(counts.indices, minlength=counts.shape[1]))
     inner = np.searchsorted(filled, np.arange(1, parts) * counts.nnz // parts)

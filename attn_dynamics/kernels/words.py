@@ -42,6 +42,23 @@ def operand(scores, values, spread, out):
     return shared
 
 
+@njit(cache=True, error_model="numpy", parallel=True)
+def gradients(bounds, sums, operand, value_gradient, score_gradient):
+    """(∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the sums of the backward product and the operand of the forward one.
+
+    Goes by the parts of the backward product, so that each thread finds the sums that it made.
+    """
+    width = value_gradient.shape[0]
+    for part in prange(bounds.size - 1):
+        for word in range(bounds[part], bounds[part + 1]):
+            weight = operand[word, width]
+            slope = -weight * sums[word, width]
+            for column in range(width):
+                value_gradient[column, word] = weight * sums[word, column]
+                slope += operand[word, column] * sums[word, column]
+            score_gradient[word] = slope
+
+
 @njit(cache=True, error_model="numpy", parallel=True, fastmath={"reassoc", "contract"})
 def squared_norms(score_gradient, value_gradient, metric, partial):
     """(‖∂L/∂s‖², ‖∂L/∂E‖_F²), the latter Σ_w b_wᵀ (WᵀW) b_w with columns b_w of (∂L/∂P)ᵀ and metric WᵀW (k, k)."""

@@ -1,0 +1,58 @@
+"""How time and memory grow with the corpus: 10⁵ to 10⁷ tokens, each size in a process of its own."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from attn_dynamics import descend, draw
+from attn_dynamics.tasks import Synthetic
+
+SIZES = (10**5, 10**6, 10**7)
+
+
+def growth() -> None:
+    """Print seconds relative to the smallest size, and bytes a token beside what does not grow with the corpus."""
+    print("\ngrowth with the corpus: Attn-TC on the synthetic task, recorded")
+    print(f"{'tokens':>12}  {'time a token and epoch':>24}  {'peak bytes a token':>20}")
+    measured = [_measure(size) for size in SIZES]
+    for size, (seconds, peak) in zip(SIZES, measured, strict=True):
+        relative = seconds / size / (measured[0][0] / SIZES[0])
+        print(f"{size:>12,}  {relative:>22.2f} ×  {peak / size if peak else float('nan'):>20.1f}")
+    print(f"10⁷ tokens take {measured[2][0] / measured[1][0]:.1f} times as long as 10⁶")
+
+
+def _measure(size: int) -> tuple[float, float]:
+    out = subprocess.run([sys.executable, "-m", "benchmarks.growth", str(size)], check=True, capture_output=True)
+    return tuple(json.loads(out.stdout))
+
+
+def _run(size: int) -> tuple[float, float]:
+    """(seconds an epoch, peak bytes beside a run on hardly any tokens)."""
+    _descend(100, 2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    epochs = max(40, 3 * 10**7 // size)
+    return _descend(size, epochs), 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+def _descend(size: int, epochs: int) -> float:
+    task = Synthetic(sentences=size // 21, test_sentences=0).draw(0)
+    corpus = task.train
+    start = draw(
+        "published",
+        "attn-tc",
+        n_words=corpus.n_words,
+        n_classes=corpus.n_classes,
+        embedding_dim=10,
+        rng=np.random.default_rng(0),
+    )
+    times: list[float] = []
+    descend(corpus, start, epochs=epochs, meter=lambda epoch, loss: times.append(time.perf_counter()))
+    return float(np.median(np.diff(times)))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_run(int(sys.argv[1]))))

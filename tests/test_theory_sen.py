@@ -1,0 +1,156 @@
+"""Claims B1 and B4: the score-embedding-norm relation, and its inverse in closed form, both to the accuracy of float64."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from attn_dynamics.theory.sen import sen_norm, sen_score
+from tests.support import EPS, examples
+
+LARGEST_EXPONENT = 600.0
+"""Of e^s/m: beyond it the relation itself leaves the range of float64."""
+
+scores = st.floats(-30.0, LARGEST_EXPONENT)
+others = st.floats(0.05, 1e4)
+query_norms = st.floats(1e-3, 1e3)
+starts = st.one_of(st.just((0.0, 0.0)), st.tuples(st.floats(-5.0, 5.0), st.floats(0.0, 10.0)))
+
+
+def relation(norm: float, score: float, m: float, query_norm: float, start: tuple[float, float]) -> float:
+    """Both sides of B1 as they stand in the theory: the difference, in shares of the terms that it adds."""
+    start_score, start_norm = start
+    terms = (
+        score,
+        np.exp(score) / m,
+        -start_score,
+        -np.exp(start_score) / m,
+        -0.5 * query_norm**2 * norm**2,
+        0.5 * query_norm**2 * start_norm**2,
+    )
+    return float(abs(sum(terms)) / sum(map(abs, terms))) if any(terms) else 0.0
+
+
+@settings(max_examples=examples(500))
+@given(scores, others, query_norms, starts)
+def test_b1_the_norm_satisfies_the_relation(
+    score: float, m: float, query_norm: float, start: tuple[float, float]
+) -> None:
+    norm = float(sen_norm(score, m, query_norm, *start))
+    # Below its start a word may not reach the score at any norm.
+    assume(np.isfinite(norm))
+    assert relation(norm, score, m, query_norm, start) <= 1e-13 * (1 + abs(score))
+
+
+def inverse_error(
+    score: float, m: float, query_norm: float, start: tuple[float, float], inverse=sen_score
+) -> tuple[float, float]:
+    """|s(‖ν‖(s)) − s|, and what round-off in the relation's own terms allows: ds = dc/(1 + e^s/m), and ε|s|, ε|ln m|."""
+    norm = float(sen_norm(score, m, query_norm, *start))
+    terms = abs(start[0]) + np.exp(start[0]) / m + 0.5 * query_norm**2 * (norm**2 + start[1] ** 2)
+    allowed = 16 * EPS * (1 + abs(score) + abs(start[0]) + abs(np.log(m)) + terms / (1 + np.exp(score) / m))
+    return abs(float(inverse(norm, m, query_norm, *start)) - score), float(allowed)
+
+
+@settings(max_examples=examples(500))
+@given(scores, others, query_norms, starts)
+def test_b4_the_inverse_returns_the_score(score: float, m: float, query_norm: float, start: tuple[float, float]) -> None:
+    assume(np.isfinite(sen_norm(score, m, query_norm, *start)))
+    error, allowed = inverse_error(score, m, query_norm, start)
+    assert error <= allowed
+
+
+@settings(max_examples=examples(200))
+@given(st.floats(0.0, 1e6), others, st.floats(1e-3, 10.0))
+def test_b4_the_norm_of_the_inverse_is_the_norm(norm: float, m: float, query_norm: float) -> None:
+    """The other way round, for norms of any size."""
+    score = float(sen_score(norm, m, query_norm))
+    # c = 1/m + ‖q‖²‖ν‖²/2 and, where ω is small, s = c − ω are known to round-off; e^s passes on an error ε|s|.
+    half = 0.5 * query_norm**2 * norm**2
+    allowed = 32 * EPS * (1 + 1 / m) * (1 + 1 / m + abs(np.log(m)) + (1 + abs(score)) * half)
+    assert abs(score + np.expm1(score) / m - half) <= allowed
+    if score > 0.0:
+        assert abs(0.5 * query_norm**2 * float(sen_norm(score, m, query_norm)) ** 2 - half) <= allowed
+
+
+def test_at_a_norm_of_a_million_nothing_overflows_and_the_score_is_exact() -> None:
+    for m, query_norm in ((1.0, 1.0), (20.0, 0.9), (20.0, 30.0), (1e4, 1e-3)):
+        half = 0.5 * query_norm**2 * 1e12
+        score = float(sen_score(1e6, m, query_norm))
+        # By bisection in s + (e^s − 1)/m = half, whose slope is at least 1.
+        low, high = 0.0, np.log(m * half + m + 1.0)
+        while high - low > 2 * np.spacing(high):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if middle + np.expm1(middle) / m < half else (low, middle)
+        assert score == pytest.approx(low, abs=1e-12)
+
+
+def test_a_start_other_than_zero_is_where_the_curve_begins() -> None:
+    for start in ((0.0, 0.0), (1.5, 0.0), (-2.0, 3.0), (4.0, 0.1)):
+        assert sen_norm(start[0], 20.0, 0.9, *start) == pytest.approx(start[1], abs=1e-15)
+        assert sen_score(start[1], 20.0, 0.9, *start) == pytest.approx(start[0], abs=1e-14)
+
+
+@given(others, query_norms, starts)
+def test_the_curve_and_its_inverse_rise(m: float, query_norm: float, start: tuple[float, float]) -> None:
+    score = start[0] + np.linspace(0.0, 50.0, 200)
+    norm = sen_norm(score, m, query_norm, *start)
+    assert (np.diff(norm) > 0).all()
+    assert (np.diff(sen_score(start[1] + np.linspace(0.0, 1e3, 200), m, query_norm, *start)) >= 0).all()
+
+
+def test_from_zero_it_is_the_published_curve() -> None:
+    score = np.linspace(0.0, 8.0, 50)
+    published = np.sqrt(2.0 * (score + (np.exp(score) - 1.0) / 20.0)) / 0.7
+    np.testing.assert_allclose(sen_norm(score, 20.0, 0.7), published, rtol=1e-14)
+    assert sen_norm(0.0, 20.0, 0.7) == 0.0
+
+
+def test_a_score_that_the_relation_does_not_reach_has_no_norm() -> None:
+    assert np.isnan(sen_norm(-1.0, 20.0, 1.0))
+    assert np.isfinite(sen_norm(-1.0, 20.0, 1.0, start_norm=5.0))
+
+
+def test_arrays_of_any_shape_broadcast() -> None:
+    score, m = np.linspace(0, 3, 6).reshape(2, 3), np.array([5.0, 20.0, 80.0])
+    norm = sen_norm(score, m, 0.9)
+    assert norm.shape == (2, 3)
+    np.testing.assert_allclose(sen_score(norm, m, 0.9), score, atol=1e-14)
+    assert sen_norm(1.0, 20.0, 1.0) == sen_norm([1.0], [20.0], [1.0])[0]
+
+
+def test_small_scores_lose_no_digits() -> None:
+    """Near zero ‖q‖²‖ν‖² = 2 s (1 + 1/m) + O(s²)."""
+    for score in (1e-3, 1e-8, 1e-15, 1e-100):
+        series = 2.0 * (score * (1 + 1 / 20) + score**2 / 40 + score**3 / 120)
+        assert sen_norm(score, 20.0, 1.0) ** 2 == pytest.approx(series, rel=1e-13)
+
+
+def test_the_relation_is_what_the_flow_of_one_topic_word_integrates_to() -> None:
+    """dν = a dτ, ds = ‖q‖²(1 − a) ν dν with a = e^s/(e^s + m), by small steps: what the relation was derived from."""
+    m, query_norm, score, norm = 20.0, 0.9, 0.3, 0.2
+    start = score, norm
+    step = 1e-3
+    slope = lambda s, x: query_norm**2 * x * m / (np.exp(s) + m)  # noqa: E731
+    for _ in range(4000):
+        k1 = slope(score, norm)
+        k2 = slope(score + step * k1 / 2, norm + step / 2)
+        k3 = slope(score + step * k2 / 2, norm + step / 2)
+        k4 = slope(score + step * k3, norm + step)
+        score, norm = score + step * (k1 + 2 * k2 + 2 * k3 + k4) / 6, norm + step
+    assert sen_norm(score, m, query_norm, *start) == pytest.approx(norm, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda norm, m, q, s0, x0: sen_score(norm / 2**0.5, m, q, s0, x0),
+        lambda norm, m, q, s0, x0: sen_score(norm, m + 1, q, s0, x0),
+        lambda norm, m, q, s0, x0: sen_score(norm, m * (1 + 1e-9), q, s0, x0),
+        lambda norm, m, q, s0, x0: sen_score(norm, m, q, 0.0, x0),
+    ],
+    ids=["a lost factor 2", "m off by one", "m off by 10⁻⁹", "a forgotten start"],
+)
+def test_a_wrong_inverse_is_rejected(wrong) -> None:
+    error, allowed = inverse_error(3.0, 20.0, 0.9, (0.5, 0.1), wrong)
+    assert error > allowed
