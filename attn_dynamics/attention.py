@@ -23,6 +23,7 @@ ENTRIES_A_PART = 4
 """Entries of a mean sentence that one thread of the backward product should find in its part of the vocabulary."""
 
 
+MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore
 BLOCK = 1 << 13
 """Sentences to a block."""
 
@@ -156,6 +157,6 @@ class Attention:
     def _backward(self) -> tuple[NDArray, ...]:
         # Made on first use: a corpus that is only judged needs none.
         counts, size, width = self._corpus.counts, self._corpus.n_words, self.blocks[0].sentences.shape[1]
-        parts = max(min(numba.config.NUMBA_NUM_THREADS, counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
+        parts = max(min(MOST_THREADS, counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
         gradients = np.empty((size, width)), np.empty((width - 1, size)), np.empty(size)
         return *sentences.split_words(counts, parts), *gradients

@@ -1,0 +1,58 @@
+"""The command within this process, in an empty folder of its own."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from attn_dynamics import simulate
+from tests.command.driving import Call, Outcome, calling_at, without_figures
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the working directory."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def call_drawing(place: Path, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the command in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        try:
+            code = simulate.main([*map(str, arguments)])
+        except SystemExit as stop:
+            assert isinstance(stop.code, int)
+            code = stop.code
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def call(call_drawing: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run the command in this process and draw no figures."""
+    monkeypatch.setattr(simulate, "save_figures", without_figures)
+    return call_drawing
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
+    """Choose the epoch of the next run at which Ctrl-C is pressed, and how often."""
+
+    def choose(epoch: int, times: int = 1) -> None:
+        def press() -> None:
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(
+            simulate, "meter", lambda epochs, label: calling_at(epoch if epochs else None, press, epochs, label)
+        )
+
+    return choose

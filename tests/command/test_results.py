@@ -1,0 +1,371 @@
+"""A run of the command leaves its configuration, numbers, figures and a table, and they agree with each other."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.image import imread
+from scipy import stats
+
+from tests.command.driving import (
+    FIGURES,
+    TASK,
+    TINY,
+    Call,
+    differences,
+    ended,
+    film_folder,
+    films,
+    read_json,
+    started,
+    trajectory,
+    unfinished,
+)
+
+MODELS = ("attn-fc", "attn-tc", "attn-tl")
+PROMISED = {
+    "model",
+    "task",
+    "seed",
+    "epochs",
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "sen_residual",
+    "score_sum_drift",
+    "seconds",
+}
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+LEFT = {"config.json", "summary.json", "trajectory.nc", "checkpoint.npz"}
+DRAWN = {f"figures/{name}.png" for name in FIGURES}
+
+
+def sen_by_hand(run: xr.Dataset, word: str) -> np.ndarray:
+    """‖ν‖ as theory B1 has it, from the scores: ‖ν‖² = ‖ν₀‖² + (2/‖q‖²)[(s - s₀) + (e^s - e^{s₀})/m]."""
+    one = run.sel(word=word)
+    s, m = one.score.values, float(run.others.sel(vocabulary=word))
+    risen = (s - s[0]) + (np.exp(s) - np.exp(s[0])) / m
+    return np.sqrt(one.embedding_norm.values[0] ** 2 + 2 * risen / run.attrs["query_norm"] ** 2)
+
+
+# --- one run
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_run_leaves_all_its_files_and_ends_with_success(model: str, call_drawing: Call) -> None:
+    done = call_drawing(*TINY, "--model", model, "--out", "here")
+    assert done.code == 0
+    here = Path("here")
+    assert files(here) == LEFT | DRAWN
+    assert unfinished(here) == []
+    for figure in DRAWN:
+        assert np.ptp(imread(here / figure)) > 0.5, f"{figure} is blank"
+    summary = read_json(here / "summary.json")
+    assert summary.keys() >= PROMISED
+    assert (summary["model"], summary["task"], summary["seed"], summary["epochs"]) == (model, "synthetic", 0, 60)
+    assert 0 < summary["seconds"] < 60
+
+
+def test_the_command_is_a_program_whose_exit_code_and_output_stay_apart(place: Path) -> None:
+    done = ended(started(*TINY, "--out", "here", cwd=place))
+    assert done.code == 0
+    assert files(place / "here") == LEFT | DRAWN
+    assert "measured" in done.out
+    assert "epochs" in done.err
+    assert "epochs/s" not in done.out
+    assert "Traceback" not in done.err
+    assert "Warning" not in done.err
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_summary_says_what_the_trajectory_holds(model: str, call: Call) -> None:
+    assert call(*TINY, "--model", model, "--out", "here", "--seed", "3").code == 0
+    summary, run = read_json(Path("here/summary.json")), trajectory(Path("here"))
+    assert run.sizes["epoch"] == 61
+    assert run.epoch.values.tolist() == list(range(61))
+    np.testing.assert_allclose(run.time, 0.1 * run.epoch)
+    last = run.isel(epoch=-1)
+    for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+        assert summary[name] == last[name].item()
+    assert summary["dev_loss"] is None
+    assert summary["score_sum_drift"] == np.abs(run.score_sum - run.score_sum[0]).max().item()
+    words = [f"t{topic}.{word}" for topic in (1, 2, 3, 4) for word in (1, 2)]
+    assert run.word.values.tolist() == words
+    assert list(summary["words"]) == words
+    off = {word: last.embedding_norm.sel(word=word).item() / sen_by_hand(run, word)[-1] - 1 for word in words}
+    assert summary["sen_residual"] == pytest.approx(max(map(abs, off.values())), rel=1e-12)
+    for word, final in summary["words"].items():
+        assert final["score"] == last.score.sel(word=word).item()
+        assert final["embedding_norm"] == last.embedding_norm.sel(word=word).item()
+        assert final["sen_norm"] == pytest.approx(sen_by_hand(run, word)[-1], rel=1e-12)
+        assert final["others"] == 5.0
+    assert run.attrs["model"] == model
+    assert run.attrs["ended"] == "epochs"
+
+
+def test_the_configuration_says_how_to_do_it_again(call: Call) -> None:
+    call(*TINY, "--out", "here", "--seed", "5", "--learning-rate", "0.2")
+    config = read_json(Path("here/config.json"))
+    chosen = {"model": "attn-tc", "task": "synthetic", "seed": 5, "learning_rate": 0.2, "epochs": 60}
+    assert config.items() >= chosen.items()
+    assert config["synthetic"].items() >= {"dictionary": 50, "sentences": 40, "other_words": 5}.items()
+    assert config["train"] == ["keys", "embeddings", "head"]
+
+
+def test_the_table_has_the_measured_value_beside_the_theory(call: Call) -> None:
+    done = call(*TINY, "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    for heading in ("quantity", "measured", "theory", "difference"):
+        assert heading in done.out
+    for word, final in summary["words"].items():
+        (row,) = (line for line in done.out.splitlines() if f"“{word}”" in line)
+        assert f"{final['embedding_norm']:.4f}" in row
+        assert f"{final['sen_norm']:.4f}" in row
+    assert f"{summary['train_loss']:.4g}" in done.out
+    assert "here" in done.out.splitlines()[-1]
+
+
+def test_a_long_run_follows_the_theory_and_the_table_says_so(call: Call) -> None:
+    done = call("--epochs", "3000", *TASK, "--out", "here", "--model", "attn-fc", "--start", "mean-field")
+    summary = read_json(Path("here/summary.json"))
+    assert done.code == 0
+    assert summary["train_accuracy"] == 1.0
+    assert summary["train_loss"] < 0.5
+    assert summary["score_sum_drift"] < 1e-12
+    assert summary["sen_residual"] < 0.3
+
+
+def test_the_same_command_gives_the_same_bits_and_another_seed_others(call: Call) -> None:
+    for out in ("one", "two"):
+        call(*TINY, "--out", out)
+    call(*TINY, "--out", "three", "--seed", "1")
+    assert differences(Path("one"), Path("two")) == []
+    assert set(differences(Path("one"), Path("three"))) == LEFT
+
+
+def test_no_epochs_at_all_leave_the_start(call_drawing: Call) -> None:
+    assert call_drawing("--epochs", "0", *TASK, "--out", "here").code == 0
+    assert trajectory(Path("here")).sizes["epoch"] == 1
+    assert read_json(Path("here/summary.json"))["epochs"] == 0
+    assert files(Path("here")) >= DRAWN
+
+
+def test_without_test_sentences_the_test_loss_is_null(call: Call) -> None:
+    assert call(*TINY, "--test-sentences", "0", "--out", "here").code == 0
+    assert read_json(Path("here/summary.json"))["test_loss"] is None
+
+
+# --- what moves
+
+
+def test_without_trained_embeddings_there_is_no_relation_to_be_off_from(call_drawing: Call) -> None:
+    done = call_drawing(*TINY, "--train", "keys", "head", "--out", "here")
+    assert done.code == 0
+    summary, run = read_json(Path("here/summary.json")), trajectory(Path("here"))
+    assert summary["sen_residual"] is None
+    assert all(final["sen_norm"] is None for final in summary["words"].values())
+    np.testing.assert_array_equal(run.embedding_norm, np.broadcast_to(run.embedding_norm[0], run.embedding_norm.shape))
+    assert abs(run.score[-1] - run.score[0]).max() > 0
+    assert "SEN" not in done.out
+    assert "nan" not in done.out.lower()
+    assert files(Path("here")) >= DRAWN
+
+
+@pytest.mark.parametrize("moving", [("query", "keys", "embeddings", "head"), ("embeddings", "head"), ()])
+def test_any_part_may_move_and_the_relation_is_kept_for_where_it_holds(moving: tuple[str, ...], call: Call) -> None:
+    done = call(*TINY, "--train", *moving, "--out", "here")
+    assert done.code == 0
+    assert read_json(Path("here/summary.json"))["sen_residual"] is None
+    run = trajectory(Path("here"))
+    assert (abs(run.score[-1] - run.score[0]).max() > 0) == ("keys" in moving)
+    assert (abs(run.embedding_norm[-1] - run.embedding_norm[0]).max() > 0) == ("embeddings" in moving)
+
+
+# --- text
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_text_from_one_file_is_split_and_learned(model: str, call: Call, tmp_path: Path) -> None:
+    path = films(tmp_path / "films.txt")
+    done = call("--task", path, "--epochs", "60", "--model", model, "--out", "here")
+    assert done.code == 0
+    summary = read_json(Path("here/summary.json"))
+    assert summary["task"] == str(path)
+    assert summary["sen_residual"] is None
+    assert all(summary[f"{split}_loss"] > 0 for split in ("train", "dev", "test"))
+    assert trajectory(Path("here")).sizes["word"] == 0
+    assert "good" in summary["words"]
+
+
+def test_dev_data_stop_the_run_early_and_the_best_epoch_is_reported(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films")
+    wanted = ("--task", folder, "--epochs", "3000", "--patience", "25", "--out", "here")
+    done = call(*wanted)
+    assert done.code == 0
+    summary, run = read_json(Path("here/summary.json")), trajectory(Path("here"))
+    assert summary["ended"] == "patience"
+    best = int(run.dev_loss.argmin())
+    assert summary["best_epoch"] == best
+    assert summary["epochs"] == best + 25 < 3000
+    for name in ("train_loss", "dev_loss", "test_loss", "train_accuracy", "dev_accuracy", "test_accuracy"):
+        assert summary[name] == run[name][best].item()
+    assert "stopped early" in done.out
+
+
+def test_patience_zero_never_stops(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films")
+    call("--task", folder, "--epochs", "300", "--patience", "0", "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert (summary["ended"], summary["epochs"], summary["best_epoch"]) == ("epochs", 300, 300)
+
+
+def test_without_dev_data_a_run_takes_all_its_epochs(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films", dev=False)
+    call("--task", folder, "--epochs", "60", "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert (summary["ended"], summary["epochs"], summary["dev_loss"]) == ("epochs", 60, None)
+    assert summary["test_loss"] is not None
+
+
+def test_a_named_data_set_is_found_in_the_folder_that_is_given(call: Call, tmp_path: Path) -> None:
+    for part, sentences in (("train", 40), ("dev", 12), ("test", 12)):
+        films(tmp_path / f"stsa.binary.{part}", sentences=sentences)
+        films(tmp_path / f"stsa.fine.{part}", sentences=sentences)
+    assert call("--task", "sst2", "--data-dir", tmp_path, "--epochs", "5").code == 0
+    assert read_json(Path("runs/attn-tc-sst2-seed0/summary.json"))["task"] == "sst2"
+
+
+def test_followed_words_are_recorded_at_every_epoch(call: Call, tmp_path: Path) -> None:
+    films(tmp_path / "films.txt")
+    done = call("--task", tmp_path / "films.txt", "--epochs", "60", "--follow", "good", "bad", "--out", "here")
+    assert done.code == 0
+    run = trajectory(Path("here"))
+    assert run.word.values.tolist() == ["good", "bad"]
+    assert run.score.dims == ("epoch", "word")
+    assert run.score.shape == (61, 2)
+    assert list(read_json(Path("here/summary.json"))["words"]) == ["good", "bad"]
+    assert "“good”" in done.out
+
+
+def test_a_followed_word_of_the_test_data_alone_keeps_its_start(call_drawing: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films", dev=False)
+    with (folder / "test.txt").open("a") as file:
+        file.write("1 unheard\n")
+    done = call_drawing("--task", folder, "--epochs", "30", "--follow", "unheard", "good", "--out", "here")
+    assert done.code == 0
+    run = trajectory(Path("here"))
+    assert (run.score.sel(word="unheard") == 0).all()
+    assert read_json(Path("here/summary.json"))["words"]["unheard"]["sen_norm"] is None
+    (row,) = (line for line in done.out.splitlines() if "“unheard”" in line)
+    assert "nan" not in row
+    assert files(Path("here")) >= DRAWN
+
+
+@pytest.mark.parametrize("word", ["[/b]", "[bold]", "$x$", r"$\frac$", "_it", "a_{b"])
+def test_words_that_mean_something_to_a_printer_are_words(word: str, call_drawing: Call, tmp_path: Path) -> None:
+    path = tmp_path / "films.txt"
+    path.write_text("".join(f"{number % 2} {word} word{number % 3} $ \n" for number in range(30)), encoding="utf-8")
+    arguments = ("--task", path, "--preparation", "whitespace", "--epochs", "5", "--follow", word, "--out", "here")
+    done = call_drawing(*arguments)
+    assert done.code == 0
+    assert f"“{word}”" in done.out
+    assert files(Path("here")) == LEFT | DRAWN
+
+
+def test_a_folder_whose_name_means_something_to_a_printer_is_named_as_it_is(call: Call) -> None:
+    for out in ("run[1]", "run[bold]", "run[", "[/b]"):
+        done = call(*TINY, "--out", out)
+        assert done.code == 0
+        assert done.out.rstrip().endswith(f" {out}")
+
+
+# --- replicates
+
+
+def half_width(values: list[float]) -> float:
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
+    return (high - low) / 2
+
+
+@pytest.fixture
+def three(call: Call) -> Path:
+    assert call(*TINY, "--replicates", "3", "--out", "here").code == 0
+    return Path("here")
+
+
+def test_replicates_leave_a_folder_each_and_a_joined_trajectory(three: Path) -> None:
+    joined = trajectory(three)
+    assert joined.sizes["replicate"] == 3
+    single = LEFT - {"config.json"}
+    for replicate in range(3):
+        folder = three / f"replicate-{replicate}"
+        assert files(folder) == single
+        one = trajectory(folder)
+        for name in one.data_vars:
+            if "replicate" in joined[name].dims:
+                np.testing.assert_array_equal(joined[name].isel(replicate=replicate), one[name])
+    assert {"train_loss", "score", "embedding_norm", "all_score", "score_sum"} <= {
+        str(name) for name in joined.data_vars if "replicate" in joined[name].dims
+    }
+    assert joined.time.dims == ("epoch",)
+    losses = joined.train_loss.isel(epoch=-1).values
+    assert len(set(losses.tolist())) == 3
+
+
+def test_replicates_are_summed_up_by_mean_and_interval(three: Path) -> None:
+    summary = read_json(three / "summary.json")
+    runs = [read_json(three / f"replicate-{replicate}" / "summary.json") for replicate in range(3)]
+    assert summary.keys() >= PROMISED
+    assert summary["replicates"] == 3
+    assert summary["runs"] == runs
+    for name in ("train_loss", "test_loss", "train_accuracy", "sen_residual", "score_sum_drift", "seconds"):
+        values = [run[name] for run in runs]
+        assert summary[name] == pytest.approx(sum(values) / 3, rel=1e-12), name
+        assert summary["confidence_95"][name] == pytest.approx(half_width(values), rel=1e-9), name
+
+
+def test_the_first_replicate_is_the_run_without_replicates(three: Path, call: Call) -> None:
+    call(*TINY, "--out", "single")
+    single = trajectory(Path("single"))
+    assert single.identical(trajectory(three / "replicate-0"))
+
+
+def test_the_table_of_replicates_shows_mean_and_interval(call: Call) -> None:
+    done = call(*TINY, "--replicates", "2", "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert "95 %" in done.out
+    (row,) = (line for line in done.out.splitlines() if "train loss" in line)
+    assert f"{summary['train_loss']:.4g} ± {summary['confidence_95']['train_loss']:.2g}" in row
+
+
+def test_replicates_that_stop_at_different_epochs_are_joined_with_gaps(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films")
+    arguments = ("--task", folder, "--epochs", "3000", "--patience", "25", "--replicates", "3", "--out", "here")
+    assert call(*arguments).code == 0
+    joined, alone = trajectory(Path("here")), [trajectory(Path(f"here/replicate-{k}")) for k in range(3)]
+    lengths = [one.sizes["epoch"] for one in alone]
+    assert len(set(lengths)) > 1, "the replicates stop together: this test shows nothing"
+    assert joined.sizes["epoch"] == max(lengths)
+    for replicate, one in enumerate(alone):
+        values = joined.train_loss.isel(replicate=replicate).values
+        np.testing.assert_array_equal(values[: lengths[replicate]], one.train_loss)
+        assert np.isnan(values[lengths[replicate] :]).all()
+    assert np.isfinite(joined.time).all()
+    summary = read_json(Path("here/summary.json"))
+    assert summary["train_loss"] == pytest.approx(np.mean([run["train_loss"] for run in summary["runs"]]))
+
+
+def test_one_replicate_is_no_ground_for_an_interval(call: Call, ctrl_c: Callable[..., None]) -> None:
+    ctrl_c(20)
+    assert call(*TINY, "--replicates", "3", "--out", "here").code == 130
+    summary = read_json(Path("here/summary.json"))
+    assert summary["replicates"] == 1
+    assert summary["confidence_95"]["train_loss"] is None

@@ -1,0 +1,292 @@
+"""A run that was cut off goes on from its checkpoint to the very bits of a run that was not."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attn_dynamics import simulate
+from tests.command.driving import (
+    TASK,
+    TINY,
+    Call,
+    Moment,
+    contents,
+    differences,
+    eager,
+    ended,
+    film_folder,
+    forked,
+    read_json,
+    started,
+    trajectory,
+    unfinished,
+)
+
+KILLED = -9
+LENGTH = 1500
+"""Epochs of a run that is killed."""
+
+
+def settings(kind: str, folder: Path) -> tuple[object, ...]:
+    text = ("--task", film_folder(folder / "films"), "--follow", "good") if "text" in kind else TASK
+    return {
+        "fixed linear": ("--epochs", LENGTH, *text, "--model", "attn-fc"),
+        "trained linear": ("--epochs", LENGTH, *text, "--model", "attn-tc"),
+        "two-layer": ("--epochs", LENGTH, *text, "--model", "attn-tl", "--full"),
+        "trained query": ("--epochs", LENGTH, *text, "--train", "query", "keys", "embeddings", "head"),
+        "text, early stopping": ("--epochs", LENGTH, *text, "--model", "attn-tl", "--patience", "700"),
+        "replicates": ("--epochs", LENGTH // 2, *text, "--replicates", "2"),
+    }[kind]
+
+
+KINDS = ("fixed linear", "trained linear", "two-layer", "trained query", "text, early stopping", "replicates")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(kind: str, place: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(KINDS.index(kind))
+    arguments = settings(kind, tmp_path)
+    assert forked(*arguments, "--out", "whole", cwd=place).code == 0
+    kills = 0
+    for attempt in range(5):
+        # The first write, of the configuration, has a test of its own.
+        moment = Moment(epoch=int(rng.integers(1, 700))) if attempt % 2 else Moment(write=int(rng.integers(2, 6)))
+        code = forked(*arguments, "--out", "torn", "--resume", cwd=place, killed=moment).code
+        assert code in (0, KILLED)
+        kills += code == KILLED
+    assert kills >= 3
+    assert forked(*arguments, "--out", "torn", "--resume", cwd=place).code == 0
+    assert differences(place / "torn", place / "whole") == []
+    assert unfinished(place / "torn") == []
+
+
+@pytest.mark.parametrize("write", [1, 2, 3, 4, 5])
+def test_a_run_that_is_killed_as_it_writes_a_file_goes_on(write: int, place: Path) -> None:
+    # Without epochs: configuration, checkpoint (perhaps twice), trajectory, summary.
+    arguments = ("--epochs", 3, *TASK, "--out")
+    assert forked(*arguments, "whole", cwd=place).code == 0
+    assert forked(*arguments, "torn", cwd=place, killed=Moment(write=write)).code in (0, KILLED)
+    done = forked(*arguments, "torn", "--resume", cwd=place)
+    assert done.code == 0, done.said
+    assert differences(place / "torn", place / "whole") == []
+    assert unfinished(place / "torn") == []
+
+
+def test_a_run_with_a_checkpoint_is_not_done_again(
+    call: Call, ctrl_c: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (*TINY, "--out", "here")
+    ctrl_c(40)
+    assert call(*arguments).code == 130
+    seen: list[int] = []
+    monkeypatch.setattr(simulate, "meter", _Watching(seen))
+    assert call(*arguments, "--resume").code == 0
+    assert seen == list(range(40, 61))
+
+
+class _Watching:
+    """A progress bar that keeps the epochs it is shown."""
+
+    def __init__(self, seen: list[int]) -> None:
+        self._seen = seen
+
+    def __call__(self, epochs: int, label: str) -> "_Watching":
+        return self
+
+    def __enter__(self) -> Callable[[int, float], None]:
+        return lambda epoch, loss: self._seen.append(epoch)
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def test_without_a_checkpoint_a_resumed_run_starts(call: Call) -> None:
+    assert call(*TINY, "--out", "new", "--resume").code == 0
+    assert call(*TINY, "--out", "whole").code == 0
+    Path("empty").mkdir()
+    assert call(*TINY, "--out", "empty", "--resume").code == 0
+    Path("begun").mkdir()
+    Path("begun/config.json").write_bytes(Path("whole/config.json").read_bytes())
+    assert call(*TINY, "--out", "begun", "--resume").code == 0
+    for out in ("new", "empty", "begun"):
+        assert differences(Path(out), Path("whole")) == []
+
+
+@pytest.mark.parametrize("model", ["attn-fc", "attn-tc", "attn-tl"])
+def test_more_epochs_lengthen_a_run_to_what_it_would_have_been(model: str, call: Call) -> None:
+    task = ("--model", model, *TASK)
+    assert call("--epochs", "60", *task, "--out", "here").code == 0
+    assert call("--epochs", "137", *task, "--out", "here", "--resume").code == 0
+    assert call("--epochs", "137", *task, "--out", "whole").code == 0
+    assert differences(Path("here"), Path("whole")) == []
+    assert trajectory(Path("here")).sizes["epoch"] == 138
+
+
+def test_more_epochs_lengthen_replicates_too(call: Call) -> None:
+    task = (*TASK, "--replicates", "2")
+    call("--epochs", "30", *task, "--out", "here")
+    assert call("--epochs", "47", *task, "--out", "here", "--resume").code == 0
+    call("--epochs", "47", *task, "--out", "whole")
+    assert differences(Path("here"), Path("whole")) == []
+
+
+def test_fewer_epochs_are_refused(call: Call) -> None:
+    call(*TINY, "--out", "here")
+    before = contents(Path("here"))
+    done = call("--epochs", "59", *TASK, "--out", "here", "--resume")
+    assert done.code == 2
+    assert done.said.startswith("error: --epochs: expected at least the 60")
+    assert "got 59" in done.said
+    assert contents(Path("here")) == before
+
+
+@pytest.mark.parametrize("more", [(), ("--replicates", "2")])
+def test_a_finished_run_that_is_resumed_stays_as_it_is(more: tuple[str, ...], call: Call) -> None:
+    arguments = (*TINY, *more, "--out")
+    for out in ("here", "whole"):
+        call(*arguments, out)
+    done = call(*arguments, "here", "--resume")
+    assert done.code == 0
+    assert "measured" in done.out
+    assert differences(Path("here"), Path("whole")) == []
+
+
+def test_a_run_that_stopped_early_stays_as_it_is(call: Call, tmp_path: Path) -> None:
+    arguments = ("--task", film_folder(tmp_path / "films"), "--patience", "25", "--epochs", "3000", "--out")
+    for out in ("here", "whole"):
+        call(*arguments, out)
+    for _ in range(2):
+        assert call(*arguments, "here", "--resume").code == 0
+    assert differences(Path("here"), Path("whole")) == []
+    assert read_json(Path("here/summary.json"))["ended"] == "patience"
+
+
+# --- Ctrl-C
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ctrl_c_leaves_usable_results_and_the_run_goes_on_to_the_same_bits(
+    kind: str, call: Call, ctrl_c: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate, "Checkpoint", eager)
+    arguments = settings(kind, tmp_path)
+    assert call(*arguments, "--out", "whole").code == 0
+    for epoch in (123, 457):
+        ctrl_c(epoch)
+        done = call(*arguments, "--out", "torn", "--resume")
+        assert done.code == 130
+        assert f"interrupted after epoch {epoch}" in done.said
+        summary = read_json(Path("torn/summary.json"))
+        single = summary["runs"][-1] if kind == "replicates" else summary
+        assert single["ended"] == "interrupted"
+        assert single["epochs"] == epoch
+        run, whole = trajectory(Path("torn")), trajectory(Path("whole"))
+        if kind == "replicates":
+            run, whole = run.isel(replicate=0), whole.isel(replicate=0)
+        assert run.sizes["epoch"] == epoch + 1
+        np.testing.assert_array_equal(run.train_loss, whole.train_loss[: epoch + 1])
+        assert "measured" in done.out
+    ctrl_c(-1)
+    assert call(*arguments, "--out", "torn", "--resume").code == 0
+    assert differences(Path("torn"), Path("whole")) == []
+
+
+def test_ctrl_c_in_the_second_replicate_keeps_the_first(
+    call: Call, ctrl_c: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = (*TINY, "--replicates", "3", "--out")
+    call(*arguments, "whole")
+    call(*arguments, "here")  # finished, so that the next interruption is of what is made longer
+    ctrl_c(20)
+    for _ in range(2):
+        assert call(*arguments, "torn", "--resume").code == 130
+    joined = trajectory(Path("torn"))
+    assert joined.sizes["replicate"] == 1  # still in the first: each start presses Ctrl-C at its epoch 20
+    ctrl_c(-1)
+    assert call(*arguments, "torn", "--resume").code == 0
+    assert differences(Path("torn"), Path("whole")) == []
+
+
+def test_a_second_ctrl_c_does_not_wait_and_the_run_can_still_go_on(
+    call: Call, ctrl_c: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate, "Checkpoint", eager)
+    arguments = (*TINY, "--out")
+    call(*arguments, "whole")
+    ctrl_c(30, times=2)
+    done = call(*arguments, "torn")
+    assert done.code == 130
+    assert "Traceback" not in done.err
+    assert "before anything was computed" not in done.err
+    ctrl_c(-1)
+    assert call(*arguments, "torn", "--resume").code == 0
+    assert differences(Path("torn"), Path("whole")) == []
+
+
+def test_ctrl_c_while_figures_are_drawn_keeps_the_numbers(
+    call: Call, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    call(*TINY, "--out", "whole")
+    monkeypatch.setattr(simulate, "save_figures", cut_off)
+    done = call(*TINY, "--out", "here")
+    assert done.code == 130
+    assert "before anything was computed" not in done.err
+    assert differences(place / "here", place / "whole") == []
+
+
+def test_ctrl_c_ends_the_program_with_its_exit_code_and_figures(place: Path) -> None:
+    process = started("--epochs", "100000000", *TASK, "--out", "here", cwd=place)
+    assert process.stderr is not None
+    shown = ""
+    while "loss" not in shown:
+        shown += process.stderr.read(1)
+    time.sleep(0.3)
+    process.send_signal(2)
+    done = ended(process)
+    assert done.code == 130
+    assert "Traceback" not in done.err
+    assert read_json(place / "here/summary.json")["ended"] == "interrupted"
+    assert trajectory(place / "here").sizes["epoch"] > 1
+    assert len(list((place / "here/figures").iterdir())) == 5
+    assert unfinished(place) == []
+
+
+# --- at its own pace
+
+
+@pytest.mark.slow
+def test_the_program_killed_at_arbitrary_times_ends_as_if_it_never_was(place: Path) -> None:
+    rng = np.random.default_rng(2024)
+    arguments = ("--epochs", "30000", "--sentences", "400", "--dictionary", "2000", "--model", "attn-tl", "--out")
+    begun = time.monotonic()
+    assert ended(started(*arguments, "whole", cwd=place), 600).code == 0
+    length = time.monotonic() - begun
+    for share in rng.uniform(0.1, 0.9, 4):
+        process = started(*arguments, "torn", "--resume", cwd=place)
+        time.sleep(share * max(length, 8.0))
+        process.kill()
+        assert ended(process).code in (0, KILLED)
+    assert ended(started(*arguments, "torn", "--resume", cwd=place), 600).code == 0
+    assert differences(place / "torn", place / "whole") == []
+    assert unfinished(place / "torn") == []
+
+
+@pytest.mark.slow
+def test_the_program_interrupted_at_arbitrary_times_ends_as_if_it_never_was(place: Path) -> None:
+    rng = np.random.default_rng(2025)
+    arguments = ("--epochs", "30000", "--sentences", "400", "--dictionary", "2000", "--out")
+    begun = time.monotonic()
+    assert ended(started(*arguments, "whole", cwd=place), 600).code == 0
+    length = time.monotonic() - begun
+    for share in rng.uniform(0.3, 0.6, 2):
+        process = started(*arguments, "torn", "--resume", cwd=place)
+        time.sleep(share * length)
+        process.send_signal(2)
+        assert ended(process).code in (0, 130)
+    assert ended(started(*arguments, "torn", "--resume", cwd=place), 600).code == 0
+    assert differences(place / "torn", place / "whole") == []
