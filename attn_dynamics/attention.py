@@ -32,7 +32,8 @@ class Operand:
     """[e^s ⊙ P | e^s] (V, k + 1) for scores s and values Pᵀ (k, V): shared by all corpora over one vocabulary."""
 
     def __init__(self, width: int, n_words: int) -> None:
-        self.columns = np.empty((n_words, width + 1))
+        self.width = width
+        self.columns = np.zeros((n_words, _columns(width)))
         self.apart: Array | None = None
         """The scores (V,), where they are spread too wide for one shift; the operand is [P | 1] then."""
 
@@ -44,7 +45,7 @@ class Operand:
     @property
     def weights(self) -> Array:
         """(V,) what a word's entries in the pattern are multiplied with: e^s up to a shift, or 1."""
-        return self.columns[:, -1]
+        return self.columns[:, self.width]
 
 
 class Places(NamedTuple):
@@ -66,6 +67,8 @@ class Block(NamedTuple):
     rows: slice
     offsets: NDArray[np.uint32]
     sentences: Array
+    contexts: Array
+    """The first k columns of `sentences`."""
     normalisers: Array
 
 
@@ -82,17 +85,10 @@ class Attention:
         self._counts: NDArray = counts.data
         self._data = self._counts
         self._normalisers = np.empty(corpus.n_sentences)
-        buffer = np.empty((min(BLOCK, corpus.n_sentences), width + 1))
-        self.blocks = [
-            Block(
-                slice(start, stop),
-                self._pattern[0][start : stop + 1],
-                buffer[: stop - start],
-                self._normalisers[start:stop],
-            )
-            for start in range(0, corpus.n_sentences, BLOCK)
-            for stop in [min(start + BLOCK, corpus.n_sentences)]
-        ]
+        self._width = width
+        buffer = np.empty((min(BLOCK, corpus.n_sentences), _columns(width)))
+        starts = range(0, corpus.n_sentences, BLOCK)
+        self.blocks = [self._block(slice(start, start + BLOCK), buffer) for start in starts]
 
     def prepare(self, operand: Operand) -> None:
         """Take up an operand, before the contexts of the first block."""
@@ -104,9 +100,15 @@ class Attention:
     def contexts(self, operand: Operand, block: Block) -> Array:
         """v (N, k) of the sentences of a block: the attended mean of the values of their words."""
         sentences.attend(
-            block.offsets, self._pattern[1], self._data, operand.columns, block.sentences, block.normalisers
+            block.offsets,
+            self._pattern[1],
+            self._data,
+            operand.columns,
+            self._width,
+            block.sentences,
+            block.normalisers,
         )
-        return block.sentences[:, :-1]
+        return block.contexts
 
     def add_gradient(self, slopes: Array, block: Block) -> None:
         """Take in slopes ∂L/∂v (k, N) of a block, right after its `contexts`, which are lost."""
@@ -118,16 +120,16 @@ class Attention:
             block.normalisers,
             block.sentences,
             bounds,
-            splits[:, block.rows],
+            splits if len(self.blocks) == 1 else splits[:, block.rows],
             block.rows.start == 0,
             sums,
         )
 
-    def gradient(self, operand: Operand) -> tuple[Array, Array]:
-        """(∂L/∂s (V,), (∂L/∂P)ᵀ (k, V)), once all blocks are in."""
-        bounds, _, sums, value_gradient, score_gradient = self._backward
-        words.gradients(bounds, sums, operand.columns, value_gradient, score_gradient)
-        return score_gradient, value_gradient
+    def gradient(self, operand: Operand, metric: Array) -> tuple[Array, Array, tuple[float, float]]:
+        """Once all blocks are in: ∂L/∂s (V,), (∂L/∂P)ᵀ (k, V) and their squared norms, the latter's by a metric (k, k)."""
+        _, _, sums, value_gradient, score_gradient, partial = self._backward
+        squares = words.gradients(sums, operand.columns, metric, value_gradient, score_gradient, partial)
+        return score_gradient, value_gradient, squares
 
     def received(self, operand: Operand) -> Array:
         """Σ_i A_iw (V,): the attention that each word receives over all sentences, at the last `contexts`."""
@@ -150,13 +152,29 @@ class Attention:
         """
         out = np.empty(places.columns.size)
         where = places.bounds, places.entries, places.rows
-        sentences.mean_attention(*where, self._data, places.columns, operand.columns, self._normalisers, out)
+        sentences.mean_attention(*where, self._data, places.columns, operand.weights, self._normalisers, out)
         return out
 
     @cached_property
     def _backward(self) -> tuple[NDArray, ...]:
         # Made on first use: a corpus that is only judged needs none.
-        counts, size, width = self._corpus.counts, self._corpus.n_words, self.blocks[0].sentences.shape[1]
+        counts, size, width = self._corpus.counts, self._corpus.n_words, self._width
         parts = max(min(MOST_THREADS, counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
-        gradients = np.empty((size, width)), np.empty((width - 1, size)), np.empty(size)
+        gradients = (
+            np.empty((size, _columns(width))),
+            np.empty((width, size)),
+            np.empty(size),
+            np.empty((words.PARTS, 2)),
+        )
         return *sentences.split_words(counts, parts), *gradients
+
+    def _block(self, rows: slice, buffer: Array) -> Block:
+        normalisers = self._normalisers[rows]
+        sentences = buffer[: normalisers.size]
+        offsets = self._pattern[0][rows.start : rows.start + normalisers.size + 1]
+        return Block(rows, offsets, sentences, sentences[:, : self._width], normalisers)
+
+
+def _columns(width: int) -> int:
+    """k + 1, or one more where that fills another vector of four: three single columns cost more than one vector."""
+    return width + 1 + ((width + 1) % 4 == 3)

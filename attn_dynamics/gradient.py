@@ -1,12 +1,11 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
 import math
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics.attention import Attention, Block, Operand
+from attn_dynamics.attention import Attention, Operand
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, Head
@@ -35,17 +34,15 @@ class Gradient(NamedTuple):
     """∂L/∂ the arrays of the head: all that may be trained, perhaps more."""
     reading: Array | None
     """R (d, k) if P = E R, so that ∂L/∂E = (∂L/∂P) Rᵀ; None if P = E."""
+    score_signal: float
+    """T_s = ‖∂L/∂s‖₂ (theory §4)."""
+    embedding_signal: float
+    """T_ν = ‖∂L/∂E‖_F (theory §4)."""
 
     @property
     def embeddings(self) -> Array:
         """∂L/∂E (V, d) = Σ_i A_iw g_i."""
         return self.values.T.copy() if self.reading is None else self.values.T @ self.reading.T
-
-    def norms(self) -> tuple[float, float]:
-        """‖∂L/∂s‖₂ and ‖∂L/∂E‖_F, the training signals T_s and T_ν (theory §4), without forming ∂L/∂E."""
-        metric = _identity(len(self.values)) if self.reading is None else self.reading.T @ self.reading
-        squares = words.squared_norms(self.scores, self.values, metric, np.empty((words.PARTS, 2)))
-        return math.sqrt(squares[0]), math.sqrt(max(squares[1], 0.0))
 
 
 class Objective:
@@ -63,6 +60,8 @@ class Objective:
         self.attention = Attention(corpus, min(d, k))
         self._labels = corpus.labels
         self._losses = np.empty(corpus.n_sentences)
+        self._blocks = [(b, self._labels[b.rows], self._losses[b.rows]) for b in self.attention.blocks]
+        self._identity = np.eye(min(d, k))
         self._values = np.empty((k, corpus.n_words if self._narrows else 0))
         self._pulled = np.empty((words.PARTS, d, k)), np.empty((d, k))
 
@@ -76,45 +75,44 @@ class Objective:
     def fit(self, operand: Operand, head: Head) -> Fit:
         """Loss and accuracy at an operand made of `values`."""
         self.attention.prepare(operand)
+        entry = self._entry(head)
         correct = 0
-        for block in self.attention.blocks:
-            logits = head.logits(self._project(self.attention.contexts(operand, block), head))
-            correct += self._judge(logits, block)
+        for block, labels, losses in self._blocks:
+            logits, _ = head.forward(entry @ self.attention.contexts(operand, block).T)
+            correct += cross_entropy(logits, labels, self._labels.size, losses)
         return self._fit(correct)
 
     def fit_and_gradient(self, operand: Operand, axes: Array, head: Head) -> tuple[Fit, Gradient]:
         """The same, with the gradient of everything."""
         self.attention.prepare(operand)
+        entry = self._entry(head)
         correct, head_gradient = 0, {}
-        for block in self.attention.blocks:
+        for block, labels, losses in self._blocks:
             contexts = self.attention.contexts(operand, block)
-            projected = self._project(contexts, head)
-            slopes = head.logits(projected)
-            correct += self._judge(slopes, block)
-            slopes, gradients = head.backward(projected, slopes)
+            slopes, kept = head.forward(entry @ contexts.T)
+            correct += cross_entropy(slopes, labels, self._labels.size, losses)
+            slopes, gradients = head.backward(kept, slopes)
             if self._trains_first and not self._narrows:
                 gradients[head.first] = contexts.T @ slopes.T
             for name, gradient in gradients.items():
                 head_gradient[name] = head_gradient[name] + gradient if name in head_gradient else gradient
-            self.attention.add_gradient((head.contrasts.T if self._narrows else head.first_layer) @ slopes, block)
-        score_gradient, value_gradient = self.attention.gradient(operand)
+            self.attention.add_gradient(entry.T @ slopes, block)
+        reading = head.reading if self._narrows else None
+        metric = self._identity if reading is None else reading.T @ reading
+        score_gradient, value_gradient, squares = self.attention.gradient(operand, metric)
         if self._trains_first and self._narrows:
             # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
             words.pull_back(axes, value_gradient, *self._pulled)
             head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
-        reading = head.reading if self._narrows else None
-        return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, reading)
+        signals = (math.sqrt(max(square, 0.0)) for square in squares)
+        return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, reading, *signals)
 
-    def _project(self, contexts: Array, head: Head) -> Array:
-        """u = Wᵀ v (r, N), up to what the loss does not see."""
-        return (head.contrasts if self._narrows else head.first_layer.T) @ contexts.T
-
-    def _judge(self, logits: Array, block: Block) -> int:
-        """Correct sentences of a block; turns its logits (n, N) into ∂L/∂logits."""
-        return cross_entropy(logits, self._labels[block.rows], self._labels.size, self._losses[block.rows])
+    def _entry(self, head: Head) -> Array:
+        """From what is attended to u = Wᵀ v, up to what the loss does not see: H, or Wᵀ."""
+        return head.contrasts if self._narrows else head.first_layer.T
 
     def _fit(self, correct: int) -> Fit:
-        return Fit(float(self._losses.sum()) / self._labels.size, correct / self._labels.size)
+        return Fit(float(np.add.reduce(self._losses)) / self._labels.size, correct / self._labels.size)
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
@@ -164,8 +162,3 @@ def check_fit(corpus: Corpus, parameters: Parameters) -> None:
                 given=f"{given}",
                 fix="Draw the parameters with the corpus's n_words and n_classes.",
             )
-
-
-@cache
-def _identity(size: int) -> Array:
-    return np.eye(size)

@@ -66,12 +66,12 @@ class Head(ABC):
         """The shape of every array, given that of the first layer."""
 
     @abstractmethod
-    def logits(self, projected: Array) -> Array:
-        """z (n, N), a new array, from u = Wᵀ v (r, N)."""
+    def forward(self, projected: Array) -> tuple[Array, Array]:
+        """(z (n, N), what `backward` needs) from u = Wᵀ v (r, N), which may be overwritten."""
 
     @abstractmethod
-    def backward(self, projected: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
-        """(∂L/∂u (r, N), gradients of all arrays but the first) from u and ∂L/∂z (n, N)."""
+    def backward(self, kept: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
+        """(∂L/∂u (r, N), gradients of all arrays but the first) from what was kept and ∂L/∂z (n, N)."""
 
     @property
     def contrasts(self) -> Array:
@@ -101,10 +101,10 @@ class _Linear(Head):
     def shapes(self, d: int, r: int) -> dict[str, tuple[int, ...]]:
         return {"weight": (d, r)}
 
-    def logits(self, projected: Array) -> Array:
-        return projected.copy()
+    def forward(self, projected: Array) -> tuple[Array, Array]:
+        return projected, projected
 
-    def backward(self, projected: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
+    def backward(self, kept: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
         return slopes, {}
 
     @property
@@ -168,23 +168,19 @@ class TwoLayer(Head):
         n = self.n_classes
         return {"weight_in": (d, r), "bias_in": (r,), "weight_out": (r, n), "bias_out": (n,)}
 
-    def logits(self, projected: Array) -> Array:
-        return self.weight_out.T @ self._hidden(projected) + self.bias_out[:, None]
+    def forward(self, projected: Array) -> tuple[Array, Array]:
+        hidden = projected
+        hidden += self.bias_in[:, None]
+        np.maximum(hidden, 0.0, out=hidden)
+        logits = self.weight_out.T @ hidden
+        logits += self.bias_out[:, None]
+        return logits, hidden
 
-    def backward(self, projected: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
-        hidden = self._hidden(projected)
+    def backward(self, kept: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
         slopes_in = self.weight_out @ slopes
-        slopes_in *= hidden > 0.0
-        gradients = {
-            "bias_in": slopes_in.sum(axis=1),
-            "weight_out": hidden @ slopes.T,
-            "bias_out": slopes.sum(axis=1),
-        }
+        slopes_in *= kept > 0.0
+        gradients = {"bias_in": slopes_in.sum(axis=1), "weight_out": kept @ slopes.T, "bias_out": slopes.sum(axis=1)}
         return slopes_in, gradients
-
-    def _hidden(self, projected: Array) -> Array:
-        hidden = projected + self.bias_in[:, None]
-        return np.maximum(hidden, 0.0, out=hidden)
 
     @classmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:

@@ -57,7 +57,8 @@ class Recorder:
         self._vocabulary = [str(word) for word in train.vocabulary]
         self._frequency = np.bincount(train.counts.indices, minlength=train.n_words)
         self._fits = [f"{name}_{part}" for name in ("train", *others) for part in Fit._fields]
-        self._rows = np.empty((1024, len(self._fits) + len(SIGNALS) + len(WORDS) * self._columns.size))
+        self._scalars = len(self._fits) + len(SIGNALS)
+        self._rows = np.empty((1024, self._scalars + len(WORDS) * self._columns.size))
         self._count = 0
         self._snapshots: dict[int, Array] = {}
 
@@ -66,14 +67,13 @@ class Recorder:
         dynamics, columns = self._dynamics, self._columns
         operand = dynamics.operand
         fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
-        slopes = gradient.scores[columns]
-        score_signal, embedding_signal = gradient.norms()
-        signals = score_signal, math.sqrt(slopes @ slopes), embedding_signal, dynamics.scores.sum()
-        scalars = [*chain.from_iterable(fits.values()), *signals]
+        slopes = gradient.scores.take(columns)
+        followed_signal, score_sum = math.sqrt(slopes @ slopes), np.add.reduce(dynamics.scores)
+        signals = gradient.score_signal, followed_signal, gradient.embedding_signal, score_sum
         row = self._next_row()
-        row[: len(scalars)] = scalars
-        words = row[len(scalars) :].reshape(len(WORDS), -1)
-        words[0] = dynamics.scores[columns]
+        row[: self._scalars] = *chain.from_iterable(fits.values()), *signals
+        words = row[self._scalars :].reshape(len(WORDS), -1)
+        words[0] = dynamics.scores.take(columns)
         words[1] = dynamics.embedding_norms(columns)
         words[2] = dynamics.objective.attention.mean_weights(operand, self._places)
         words[3] = slopes

@@ -1,4 +1,4 @@
-"""Ours beside plain PyTorch on the same data from the same start: the same trajectory first, then the ratio of times."""
+"""Ours beside plain PyTorch, same data and start: first the trajectories must agree, then the ratio of times counts."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice

@@ -1,6 +1,6 @@
 """Hypothesis profiles (`--hypothesis-profile=thorough` draws many more cases), and one thread for numba.
 
-The results do not depend on the number of threads (tests/kernels); several workers of pytest-xdist would only fight for cores.
+Results do not depend on the number of threads (tests/kernels), and several test processes would only fight for cores.
 """
 
 import os

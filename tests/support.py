@@ -1,4 +1,4 @@
-"""What several test files share: drawn corpora and models, and the model of theory §1 written densely, as it stands there."""
+"""What several test files share: drawn corpora and models, and the model of theory §1 written densely, as it stands."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,6 +57,11 @@ def formula(head: Head) -> Formula:
     return FORMULAS[type(head)]
 
 
+def own_logits(head: Head, contexts: Array) -> Array:
+    """Logits (N, n) that a head itself makes of contexts (N, d)."""
+    return head.forward(np.ascontiguousarray(head.first_layer.T @ contexts.T))[0].T
+
+
 # --- drawn cases
 
 
@@ -68,11 +73,15 @@ class Case:
     parameters: Parameters
 
     def __repr__(self) -> str:
-        words = np.repeat(self.corpus.counts.indices, self.corpus.counts.data)
-        bounds = np.cumsum(self.corpus.lengths)[:-1]
-        sentences = [part.tolist() for part in np.split(words, bounds)]
+        sentences = [part.tolist() for part in tokens_of(self.corpus)]
         arrays = named(self.parameters)
         return f"Case({sentences}, labels={self.corpus.labels.tolist()}, n={self.corpus.n_classes}, {arrays})"
+
+
+def tokens_of(corpus: Corpus) -> list[NDArray[np.int32]]:
+    """Sentences as columns of words, sorted."""
+    counts: NDArray[np.int32] = corpus.counts.data
+    return np.split(np.repeat(corpus.counts.indices, counts), np.cumsum(corpus.lengths)[:-1])
 
 
 def numbered(sentences: Sequence[Sequence[int]], labels: Sequence[int], n_words: int, n_classes: int) -> Corpus:
@@ -82,7 +91,12 @@ def numbered(sentences: Sequence[Sequence[int]], labels: Sequence[int], n_words:
 
 @st.composite
 def corpora(
-    draw: st.DrawFn, *, max_words: int = 9, max_sentences: int = 8, n_classes: int | None = None, n_words: int | None = None
+    draw: st.DrawFn,
+    *,
+    max_words: int = 9,
+    max_sentences: int = 8,
+    n_classes: int | None = None,
+    n_words: int | None = None,
 ) -> Corpus:
     """Ragged sentences with repeats, of one word too; words of no sentence; classes that are absent."""
     words = n_words if n_words is not None else draw(st.integers(1, max_words), label="words")
@@ -147,7 +161,9 @@ def topic_corpus(seed: int = 0, *, sentences: int = 24, words: int = 14, n_class
     rng = np.random.default_rng(seed)
     labels = rng.integers(n_classes, size=sentences)
     others = [rng.integers(n_classes, words - 1, rng.integers(1, 6)).tolist() for _ in range(sentences)]
-    return numbered([[int(y), *rest] for y, rest in zip(labels, others, strict=True)], labels.tolist(), words, n_classes)
+    return numbered(
+        [[int(y), *rest] for y, rest in zip(labels, others, strict=True)], labels.tolist(), words, n_classes
+    )
 
 
 # --- models as plain arrays
@@ -200,10 +216,10 @@ class Dense(NamedTuple):
 def dense(corpus: Corpus, parameters: Parameters) -> Dense:
     """The model of theory §1 in dense float64 torch, differentiated by autograd.
 
-    `round_off` is 16 ε κ M. M is the largest entry of the gradient with every term that is added up taken by its absolute value
-    and every sentence's ∂L/∂z at its bound 1/N: no backward-stable way of adding up can promise less than a few ε M, and where
-    terms cancel or a softmax saturates this, not the gradient's own size, is the scale of the error. κ = 1 + |s| + |z| at their
-    largest, because e^x passes on an error ε|x| of its argument as a relative one.
+    `round_off` is 16 ε κ M. M is the largest entry of the gradient with every term that is added up taken by its
+    absolute value and every sentence's ∂L/∂z at its bound 1/N: no backward-stable way of adding up can promise less
+    than a few ε M, and where terms cancel or a softmax saturates this, not the gradient's own size, is the scale of
+    the error. κ = 1 + |s| + |z| at their largest: e^x passes on an error ε|x| of its argument as a relative one.
     """
     arrays = {name: torch.tensor(array, requires_grad=True) for name, array in named(parameters).items()}
     counts, labels = torch.tensor(corpus.counts.toarray(), dtype=torch.float64), torch.tensor(corpus.labels)
@@ -251,7 +267,7 @@ class _SmallestRelu(torch.overrides.TorchFunctionMode):
 
     value = float("inf")
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in (torch.relu, torch.Tensor.relu, torch.nn.functional.relu):
             self.value = min(self.value, float(args[0].detach().abs().min()))
         return func(*args, **(kwargs or {}))

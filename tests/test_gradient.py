@@ -1,4 +1,4 @@
-"""Claim: the gradient of every parameter of every head is exact — autograd's, and the loss's own slope, to 1e-10 relative."""
+"""Claim: the gradient of every parameter of every head is autograd's, and the loss's own slope, to 1e-10 relative."""
 
 from dataclasses import replace
 
@@ -26,8 +26,10 @@ from tests.support import (
     formula,
     named,
     numbered,
+    own_logits,
     parameters_for,
     relative_error,
+    tokens_of,
     topic_corpus,
     trained_names,
 )
@@ -138,8 +140,7 @@ def _head_loss(case: Case) -> float:
     """The loss by the head's own logits on contexts that are made densely."""
     parameters = case.parameters
     contexts = attention_of(case.corpus, parameters.scores) @ parameters.embeddings
-    logits = parameters.head.logits(np.ascontiguousarray(parameters.head.first_layer.T @ contexts.T))
-    return cross_entropy_of(logits.T, case.corpus.labels)
+    return cross_entropy_of(own_logits(parameters.head, contexts), case.corpus.labels)
 
 
 STENCIL = {1: 4 / 5, 2: -1 / 5, 3: 4 / 105, 4: -1 / 280}
@@ -157,10 +158,10 @@ def _slope(case: Case, name: str, direction: np.ndarray, step: float) -> float:
 
 
 def slope_errors(case: Case, gradient: Parameters, seed: int) -> dict[str, float] | None:
-    """Error of the gradient along a random direction of length one in every array; None where a relu has its kink there.
+    """Error of the gradient along a random direction of length one in every array; None where a relu has its kink.
 
-    The formula of order eight is off by O(h⁸), about 1e-22 at h = 2⁻⁹, and by cancellation ε L / h, about 1e-12. It is taken at
-    h and at 2h as well: where these differ the loss has a kink in between.
+    The formula of order eight is off by O(h⁸), about 1e-22 at h = 2⁻⁹, and by cancellation ε L / h, about 1e-12. It is
+    taken at h and at 2h: where these differ the loss has a kink in between.
     """
     rng = np.random.default_rng(seed)
     errors = {}
@@ -223,7 +224,9 @@ BREAKAGES = {
     "a sign": lambda array: -array,
     "a factor of two": lambda array: 2.0 * array,
     "one part in 10⁹": lambda array: (1.0 + 1e-9) * array,
-    "one entry missing": lambda array: np.where(np.arange(array.size).reshape(array.shape) == np.abs(array).argmax(), 0.0, array),
+    "one entry missing": lambda array: np.where(
+        np.arange(array.size).reshape(array.shape) == np.abs(array).argmax(), 0.0, array
+    ),
 }
 
 
@@ -247,7 +250,7 @@ def test_a_head_whose_backward_pass_is_wrong_is_rejected(monkeypatch: pytest.Mon
     corpus = topic_corpus(2, sentences=6)
     right = TwoLayer.backward
 
-    def wrong(self: TwoLayer, read, slopes):  # noqa: ANN001, ANN202
+    def wrong(self: TwoLayer, read, slopes):
         slopes_in, gradients = right(self, read, slopes)
         return slopes_in, gradients | {"bias_in": 0.5 * gradients["bias_in"]}
 
@@ -295,7 +298,7 @@ def test_the_order_of_sentences_and_the_numbers_of_words_do_not_matter(case: Cas
     rows = np.array(data.draw(st.permutations(range(corpus.n_sentences)), label="sentences"))
     columns = np.array(data.draw(st.permutations(range(corpus.n_words)), label="words"))
     words = np.argsort(columns)
-    tokens = np.split(np.repeat(corpus.counts.indices, corpus.counts.data), np.cumsum(corpus.lengths)[:-1])
+    tokens = tokens_of(corpus)
     moved = numbered(
         [words[tokens[row]].tolist() for row in rows], corpus.labels[rows].tolist(), corpus.n_words, corpus.n_classes
     )

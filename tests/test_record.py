@@ -1,6 +1,7 @@
 """Claim: what is recorded at epoch e is the state before step e, as a dense loop written by hand has it."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from attn_dynamics import Corpus, Parameters, Run, descend
 from attn_dynamics.errors import InputError
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.record import snapshot_due
-from tests.support import MODELS, Epoch, named, naive_descent, numbered, parameters_for, topic_corpus
+from tests.support import MODELS, Epoch, naive_descent, named, numbered, parameters_for, topic_corpus
 
 SUBSETS = [tuple(name for k, name in enumerate(TRAINABLE) if number >> k & 1) for number in range(2 ** len(TRAINABLE))]
 EPOCHS, RATE = 5, 0.5
@@ -18,8 +19,8 @@ ABSENT = 13
 FOLLOW = (2, 0, ABSENT, 7)
 
 
-def close(measured: object, expected: object, name: str) -> None:
-    np.testing.assert_allclose(measured, expected, rtol=1e-11, atol=1e-13, err_msg=name)  # pyright: ignore[reportArgumentType]
+def close(measured: Any, expected: Any, name: str) -> None:
+    np.testing.assert_allclose(measured, expected, rtol=1e-11, atol=1e-13, err_msg=name)
 
 
 def compare(run: Run, states: list[Epoch]) -> None:
@@ -70,7 +71,9 @@ def test_scores_spread_over_thousands_are_recorded_as_exactly(model: str) -> Non
     corpus = topic_corpus(3)
     start = parameters_for(corpus, model, 3, spread=2000.0)
     run = descend(corpus, start, learning_rate=RATE, epochs=EPOCHS, follow=FOLLOW)
-    for epoch, state in enumerate(naive_descent({"train": corpus}, start, train=TRAINABLE[1:], rate=RATE, epochs=EPOCHS)):
+    for epoch, state in enumerate(
+        naive_descent({"train": corpus}, start, train=TRAINABLE[1:], rate=RATE, epochs=EPOCHS)
+    ):
         at = run.trajectory.sel(epoch=epoch)
         for name, expected in state.words.items():
             np.testing.assert_allclose(at[name], expected[list(FOLLOW)], rtol=1e-9, atol=1e-11, err_msg=name)
@@ -203,9 +206,7 @@ def test_keys_are_rebuilt_from_the_scores_while_the_query_is_fixed(model: str) -
 
 def test_with_a_query_of_zero_the_keys_cannot_move() -> None:
     corpus, start, _ = small_run()
-    zero = Parameters(
-        query=np.zeros_like(start.query), keys=start.keys, embeddings=start.embeddings, head=start.head
-    )
+    zero = Parameters(query=np.zeros_like(start.query), keys=start.keys, embeddings=start.embeddings, head=start.head)
     run = descend(corpus, zero, epochs=5)
     assert run.parameters is not None
     np.testing.assert_array_equal(run.parameters.keys, start.keys)

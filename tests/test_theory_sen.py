@@ -1,4 +1,4 @@
-"""Claims B1 and B4: the score-embedding-norm relation, and its inverse in closed form, both to the accuracy of float64."""
+"""Claims B1 and B4: the score-embedding-norm relation and its inverse in closed form, to the accuracy of float64."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_b1_the_norm_satisfies_the_relation(
 def inverse_error(
     score: float, m: float, query_norm: float, start: tuple[float, float], inverse=sen_score
 ) -> tuple[float, float]:
-    """|s(‖ν‖(s)) − s|, and what round-off in the relation's own terms allows: ds = dc/(1 + e^s/m), and ε|s|, ε|ln m|."""
+    """|s(‖ν‖(s)) − s|, and what round-off in the terms of the relation allows: ds = dc/(1 + e^s/m), ε|s|, ε|ln m|."""
     norm = float(sen_norm(score, m, query_norm, *start))
     terms = abs(start[0]) + np.exp(start[0]) / m + 0.5 * query_norm**2 * (norm**2 + start[1] ** 2)
     allowed = 16 * EPS * (1 + abs(score) + abs(start[0]) + abs(np.log(m)) + terms / (1 + np.exp(score) / m))
@@ -54,7 +54,9 @@ def inverse_error(
 
 @settings(max_examples=examples(500))
 @given(scores, others, query_norms, starts)
-def test_b4_the_inverse_returns_the_score(score: float, m: float, query_norm: float, start: tuple[float, float]) -> None:
+def test_b4_the_inverse_returns_the_score(
+    score: float, m: float, query_norm: float, start: tuple[float, float]
+) -> None:
     assume(np.isfinite(sen_norm(score, m, query_norm, *start)))
     error, allowed = inverse_error(score, m, query_norm, start)
     assert error <= allowed

@@ -38,12 +38,12 @@ def _gather(start, stop, indices, data, operand, out, place):
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def attend(offsets, words, data, operand, sentences, normalisers):
+def attend(offsets, words, data, operand, width, sentences, normalisers):
     """Contexts v = Σ c e^s P / D into sentences[:, :k], their divisors D = Σ c e^s into normalisers (N,).
 
-    `operand` is [e^s ⊙ P | e^s] (V, k + 1); the pattern C goes by sentences: offsets (N + 1,), words and data (nnz,).
+    `operand` is [e^s ⊙ P | e^s | 0] (V, k + 1 and padding), width k; the pattern C goes by sentences: offsets (N + 1,),
+    words and data (nnz,).
     """
-    width = operand.shape[1] - 1
     for row in prange(normalisers.size):
         _gather(offsets[row], offsets[row + 1], words, data, operand, sentences, row)
         normalisers[row] = sentences[row, width]
@@ -134,7 +134,7 @@ def relative_weights(offsets, words, counts, scores, out):
 
 
 @njit(cache=True, error_model="numpy")
-def mean_attention(bounds, entries, rows, data, columns, operand, normalisers, out):
+def mean_attention(bounds, entries, rows, data, columns, weights, normalisers, out):
     """Mean of A (words,) over the sentences that hold each of a few words, columns (words,) of the pattern.
 
     The entries of word j stand at entries[bounds[j]:bounds[j + 1]], in the sentences rows of the same places.
@@ -143,4 +143,4 @@ def mean_attention(bounds, entries, rows, data, columns, operand, normalisers, o
         total = 0.0
         for place in range(bounds[word], bounds[word + 1]):
             total += float(data[entries[place]]) / normalisers[rows[place]]
-        out[word] = total * operand[columns[word], operand.shape[1] - 1] / (bounds[word + 1] - bounds[word])
+        out[word] = total * weights[columns[word]] / (bounds[word + 1] - bounds[word])

@@ -42,40 +42,39 @@ def operand(scores, values, spread, out):
     return shared
 
 
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _dot(left, right):
+    """Σ left · right, in as many sums at a time as the processor takes."""
+    total = 0.0
+    for place in range(left.size):
+        total += left[place] * right[place]
+    return total
+
+
 @njit(cache=True, error_model="numpy", parallel=True)
-def gradients(bounds, sums, operand, value_gradient, score_gradient):
+def gradients(sums, operand, metric, value_gradient, score_gradient, partial):
     """(∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the sums of the backward product and the operand of the forward one.
 
-    Goes by the parts of the backward product, so that each thread finds the sums that it made.
+    Answers ‖∂L/∂s‖² and ‖∂L/∂E‖_F² = Σ_w b_wᵀ G b_w, columns b_w of (∂L/∂P)ᵀ and metric G = RᵀR (k, k) where P = E R.
     """
-    width = value_gradient.shape[0]
-    for part in prange(bounds.size - 1):
-        for word in range(bounds[part], bounds[part + 1]):
+    width, size = value_gradient.shape
+    for part in prange(PARTS):
+        start, stop = part * size // PARTS, (part + 1) * size // PARTS
+        for word in range(start, stop):
             weight = operand[word, width]
             slope = -weight * sums[word, width]
             for column in range(width):
                 value_gradient[column, word] = weight * sums[word, column]
                 slope += operand[word, column] * sums[word, column]
             score_gradient[word] = slope
-
-
-@njit(cache=True, error_model="numpy", parallel=True, fastmath={"reassoc", "contract"})
-def squared_norms(score_gradient, value_gradient, metric, partial):
-    """(‖∂L/∂s‖², ‖∂L/∂E‖_F²), the latter Σ_w b_wᵀ (WᵀW) b_w with columns b_w of (∂L/∂P)ᵀ and metric WᵀW (k, k)."""
-    width, size = value_gradient.shape
-    for part in prange(PARTS):
-        start, stop = part * size // PARTS, (part + 1) * size // PARTS
-        scores, values = 0.0, 0.0
-        for word in range(start, stop):
-            scores += score_gradient[word] * score_gradient[word]
+        partial[part, 0] = _dot(score_gradient[start:stop], score_gradient[start:stop])
+        square = 0.0
         for row in range(width):
             for column in range(row + 1):
                 if metric[row, column] != 0.0:
-                    total = 0.0
-                    for word in range(start, stop):
-                        total += value_gradient[row, word] * value_gradient[column, word]
-                    values += (1 if row == column else 2) * metric[row, column] * total
-        partial[part, 0], partial[part, 1] = scores, values
+                    share = _dot(value_gradient[row, start:stop], value_gradient[column, start:stop])
+                    square += (1 if row == column else 2) * metric[row, column] * share
+        partial[part, 1] = square
     return partial[:, 0].sum(), partial[:, 1].sum()
 
 
@@ -119,9 +118,9 @@ def subtract(array, rate, step):
                 array[column, word] -= rate * step[column, word]
 
 
-@njit(cache=True, error_model="numpy", parallel=True, fastmath={"reassoc", "contract"})
+@njit(cache=True, error_model="numpy", parallel=True)
 def pull_back(axes, value_gradient, partial, out):
-    """∂L/∂W (d, k) = Eᵀ (∂L/∂P) from axes Eᵀ (d, V) and (∂L/∂P)ᵀ (k, V), with scratch partial (PARTS, d, k)."""
+    """∂L/∂R (d, k) = Eᵀ (∂L/∂P) from axes Eᵀ (d, V) and (∂L/∂P)ᵀ (k, V), with scratch partial (PARTS, d, k)."""
     size = axes.shape[1]
     for part in prange(PARTS):
         first, last = part * size // PARTS, (part + 1) * size // PARTS
@@ -129,13 +128,8 @@ def pull_back(axes, value_gradient, partial, out):
         for start in range(first, last, BLOCK):
             stop = min(last, start + BLOCK)
             for axis in range(axes.shape[0]):
-                row = axes[axis, start:stop]
                 for column in range(value_gradient.shape[0]):
-                    slope = value_gradient[column, start:stop]
-                    total = 0.0
-                    for word in range(row.size):
-                        total += slope[word] * row[word]
-                    partial[part, axis, column] += total
+                    partial[part, axis, column] += _dot(axes[axis, start:stop], value_gradient[column, start:stop])
     out[:] = partial[0]
     for part in range(1, PARTS):
         out += partial[part]

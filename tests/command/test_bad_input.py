@@ -1,0 +1,312 @@
+"""Whatever cannot be used is refused before anything is written, in one message: what was expected, what came, what helps."""
+
+from pathlib import Path
+
+import pytest
+
+from attn_dynamics import simulate
+from tests.command.driving import TASK, TINY, Call, contents, ended, film_folder, read_json, started, trajectory
+
+
+def one_message(err: str) -> str:
+    """The only line on standard error, without its mark."""
+    assert err.startswith("error: "), err
+    assert err.endswith("\n")
+    message = err.removesuffix("\n").removeprefix("error: ")
+    assert "\n" not in message
+    assert "\r" not in message
+    assert message.count(": expected ") == 1
+    return message
+
+
+# --- values of the command line
+
+RANGES = {
+    ("--learning-rate", "0"): ("a finite number above 0", "got 0.0", "0.1"),
+    ("--learning-rate", "-0.1"): ("a finite number above 0", "got -0.1", "0.1"),
+    ("--learning-rate", "nan"): ("a finite number above 0", "got nan", "0.1"),
+    ("--learning-rate", "inf"): ("a finite number above 0", "got inf", "0.1"),
+    ("--epochs", "-1"): ("0 or more", "got -1", "larger"),
+    ("--patience", "-1"): ("0 or more", "got -1", "larger"),
+    ("--seed", "-1"): ("0 or more", "got -1", "larger"),
+    ("--replicates", "0"): ("1 or more", "got 0", "larger"),
+    ("--embedding-dim", "0"): ("1 or more", "got 0", "larger"),
+    ("--hidden-dim", "0"): ("1 or more", "got 0", "larger"),
+    ("--resume", "--overwrite"): ("either this or --overwrite", "got both", "Leave one out"),
+}
+
+
+@pytest.mark.parametrize("arguments", RANGES)
+def test_a_value_out_of_range_is_refused(arguments: tuple[str, ...], call: Call, place: Path) -> None:
+    done = call(*TINY, *arguments, "--out", "here")
+    assert done.code == 2
+    assert done.out == ""
+    assert done.said.count("expected") == 1
+    assert arguments[0] in done.said
+    for part in RANGES[arguments]:
+        assert part in done.said
+    assert "Traceback" not in done.err
+    assert contents(place) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--learning-rate", "fast"), ("--learning-rate", "'fast'")),
+        (("--epochs", "many"), ("--epochs", "'many'")),
+        (("--epochs", "2.5"), ("--epochs", "'2.5'")),
+        (("--seed", "x"), ("--seed", "'x'")),
+        (("--model", "attn"), ("--model", "'attn'", "attn-fc", "attn-tc", "attn-tl")),
+        (("--start", "warm"), ("--start", "'warm'", "published", "mean-field")),
+        (("--train", "keys", "values"), ("--train", "'values'", "embeddings")),
+        (("--split", "0.5", "0.5"), ("--split", "3")),
+        (("--lerning-rate", "0.1"), ("--lerning-rate", "--learning-rate")),
+    ],
+)
+def test_an_argument_that_cannot_be_read_is_refused(
+    arguments: tuple[str, ...], named: tuple[str, ...], call: Call, place: Path
+) -> None:
+    done = call(*TINY, *arguments, "--out", "here")
+    assert done.code == 2
+    assert done.out == ""
+    for part in named:
+        assert part in done.said
+    assert "Traceback" not in done.err
+    assert contents(place) == {}
+
+
+LATER = {
+    ("--task", "sst3"): ("--task", "synthetic, sst2, sst5", "'sst3'", "spelling"),
+    ("--task", "nowhere/films.txt"): ("--task", "a path", "'nowhere/films.txt'", "spelling"),
+    ("--task", "./films.txt"): ("films.txt", "a file", "no such file", "spelling"),
+    ("--task", "sst2", "--data-dir", "nowhere"): ("nowhere", "a folder", "no such", "spelling"),
+    ("--patience", "5"): ("--patience", "dev", "test", "leave"),
+    ("--follow", "unheard"): ("--follow", "vocabulary", "'unheard'", "Leave that word out"),
+    ("--follow", "t1.1", "unheard", "w1"): ("--follow", "vocabulary", "'unheard'", "Leave that word out"),
+    ("--start", "lmn21", "--embedding-dim", "2"): ("--embedding-dim", "at least the 4", "got 2", "published"),
+    ("--sentences", "0"): ("--sentences", "at least 1", "got 0", "larger"),
+    ("--dictionary", "0"): ("--dictionary", "at least 1", "got 0", "larger"),
+    ("--topics", "1"): ("--topics", "at least 2", "got 1", "larger"),
+    ("--topic-distribution", "0.5", "0.6"): ("--topic-distribution", "4 probabilities", "(0.5, 0.6)", "one for each"),
+}
+
+
+@pytest.mark.parametrize("arguments", LATER)
+def test_what_the_task_cannot_use_is_refused_by_the_name_of_its_option(
+    arguments: tuple[str, ...], call: Call, place: Path
+) -> None:
+    done = call(*TINY, *arguments, "--out", "here")
+    assert done.code == 2
+    assert contents(place) == {}
+    assert done.out == ""
+    message = one_message(done.err).lower()
+    subject, expected, given, fix = (part.lower() for part in LATER[arguments])
+    assert subject in message
+    before, after = message.split(", got ", 1)
+    assert expected in before
+    assert given.removeprefix("got ") in after
+    assert fix in after
+    assert "judge=" not in message, "what helps is an option of the command, not of the library"
+
+
+# --- data
+
+DATA = {
+    "an empty file": (b"", ("films.txt", "an empty file")),
+    "blank lines alone": (b"\n  \n\n", ("films.txt", "an empty file")),
+    "a line without a label": (b"1 good film\nbad film\n", ("films.txt, line 2", "'bad film'", "integer label")),
+    "a label alone": (b"1 good film\n0 bad film\n1\n", ("films.txt, line 3", "'1'", "LABEL text")),
+    "a label that is no integer": (b"1.5 good film\n0 bad\n", ("films.txt, line 1", "'1.5 good film'", "integer")),
+    "a label too large": (b"1 good\n99999999999999999999 bad\n", ("films.txt, line 2", "9999", "integer")),
+    "bytes that are not UTF-8": (
+        b"1 good\n\n0 bad\n1 na\xefve\n",
+        ("films.txt, line 4", "utf-8", "0xef", "--encoding latin-1"),
+    ),
+    "a single class": (b"1 good film\n1 fine film\n" * 10, ("films.txt", "two different labels", "only the label 1")),
+    "too few lines for three parts": (b"1 good\n0 bad\n", ("films.txt", "at least one sentence", "none")),
+    "punctuation alone": (b"1 !\n0 ?\n" * 10, ("films.txt", "at least one sentence", "none")),
+}
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_data_that_cannot_be_used_are_refused_by_file_and_line(
+    kind: str, call: Call, place: Path, tmp_path: Path
+) -> None:
+    content, parts = DATA[kind]
+    (tmp_path / "films.txt").write_bytes(content)
+    done = call("--task", tmp_path / "films.txt", "--epochs", "5", "--out", "here")
+    assert done.code == 2
+    message = one_message(done.err)
+    for part in parts:
+        assert part in message
+    assert message.endswith(".")
+    assert contents(place) == {}
+
+
+OPTIONS = {
+    ("--preparation", "bpe"): ("preparation", "lmn21 and whitespace", "'bpe'"),
+    ("--vocabulary", "dev"): ("vocabulary", "all and train", "'dev'"),
+    ("--split", "1", "1", "1"): ("split", "sum to 1", "(1.0, 1.0, 1.0)"),
+    ("--split", "0", "0.5", "0.5"): ("split", "train (above 0)", "(0.0, 0.5, 0.5)"),
+    ("--split", "1.2", "-0.1", "-0.1"): ("split", "sum to 1", "(1.2, -0.1, -0.1)"),
+    ("--split", "nan", "0.5", "0.5"): ("split", "sum to 1", "nan"),
+    ("--encoding", "latin-99"): ("films.txt, line 1", "latin-99", "unknown encoding"),
+}
+
+
+@pytest.mark.parametrize("arguments", OPTIONS)
+def test_options_of_text_that_cannot_be_used_are_refused(
+    arguments: tuple[str, ...], call: Call, place: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "films.txt").write_text("1 good\n0 bad\n" * 20, encoding="utf-8")
+    done = call("--task", tmp_path / "films.txt", *arguments, "--epochs", "5", "--out", "here")
+    assert done.code == 2
+    message = one_message(done.err)
+    for part in OPTIONS[arguments]:
+        assert part in message
+    assert contents(place) == {}
+
+
+def test_patience_without_dev_data_is_refused_for_text_too(call: Call, place: Path, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films", dev=False)
+    done = call("--task", folder, "--patience", "5", "--out", "here")
+    assert done.code == 2
+    assert "dev" in one_message(done.err)
+    assert contents(place) == {}
+
+
+def test_a_folder_without_test_data_is_refused(call: Call, place: Path, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films", dev=False)
+    (folder / "test.txt").unlink()
+    done = call("--task", folder, "--out", "here")
+    assert done.code == 2
+    assert "both a train and a test file, got only train.txt" in one_message(done.err)
+    assert contents(place) == {}
+
+
+def test_sentences_without_words_are_counted_and_the_run_goes_on(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films")
+    for part, lines in (("train", "1 ...\n0 !\n1 ?!\n"), ("test", "0 --\n")):
+        with (folder / f"{part}.txt").open("a", encoding="utf-8") as file:
+            file.write(lines)
+    done = call("--task", folder, "--epochs", "5", "--out", "here")
+    assert done.code == 0
+    assert 'Of 43 train sentences, dropped 3 without words after the preparation "lmn21".' in done.said
+    assert 'Of 13 test sentences, dropped 1 without words after the preparation "lmn21".' in done.said
+    assert "dev" not in done.said
+    assert trajectory(Path("here")).sizes["epoch"] == 6
+
+
+def test_sentences_without_known_words_are_counted_and_the_run_goes_on(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films")
+    with (folder / "test.txt").open("a", encoding="utf-8") as file:
+        file.write("0 unheard of\n")
+    done = call("--task", folder, "--epochs", "5", "--vocabulary", "train", "--out", "here")
+    assert done.code == 0
+    assert "Of 13 test sentences, dropped 1 without words of the training vocabulary." in done.said
+
+
+# --- places
+
+
+def test_a_file_is_no_folder_for_results(call: Call, place: Path) -> None:
+    (place / "here").write_text("mine")
+    for flag in ((), ("--overwrite",), ("--resume",)):
+        done = call(*TINY, "--out", "here", *flag)
+        assert done.code == 2
+        message = one_message(done.err)
+        assert message.startswith("--out: expected a folder, got the file here.")
+        assert "another place" in message
+        assert contents(place) == {"here": b"mine"}
+
+
+@pytest.mark.parametrize("out", ["taken/below", "x" * 300, "/proc/nowhere", "a\0b"])
+def test_a_folder_that_cannot_be_made_is_refused(out: str, call: Call, place: Path) -> None:
+    (place / "taken").write_text("mine")
+    done = call(*TINY, "--out", out)
+    assert done.code == 2
+    message = one_message(done.err)
+    assert out in message
+    assert contents(place) == {"taken": b"mine"}
+
+
+def test_ctrl_c_while_the_data_are_read_ends_without_a_trace(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulate, "load_task", cut_off)
+    done = call(*TINY, "--out", "here")
+    assert done.code == 130
+    assert done.err == "interrupted before anything was computed\n"
+    assert contents(place) == {}
+
+
+def test_the_program_says_the_same_and_ends_with_the_exit_code(place: Path) -> None:
+    done = ended(started("--task", "sst3", "--out", "here", cwd=place))
+    assert done.code == 2
+    assert "got 'sst3'" in one_message(done.err)
+    assert contents(place) == {}
+
+
+def test_help_names_every_option_with_its_default(call: Call) -> None:
+    done = call("--help")
+    assert done.code == 0
+    options = ("--model", "--task", "--data-dir", "--epochs", "--learning-rate", "--embedding-dim", "--hidden-dim")
+    options += ("--start", "--train", "--patience", "--seed", "--replicates", "--follow", "--out", "--resume")
+    options += ("--overwrite", "--preparation", "--vocabulary", "--split", "--encoding", "--dictionary", "--sentences")
+    for option in options:
+        assert option in done.out
+    assert "--text." not in done.out
+    assert "--synthetic." not in done.out
+
+
+# --- a run that fails
+
+
+@pytest.mark.parametrize("rate", ["1e6", "1e300"])
+@pytest.mark.parametrize("model", ["attn-fc", "attn-tc", "attn-tl"])
+def test_a_run_that_diverges_says_so_and_keeps_all_that_came_before(rate: str, model: str, call: Call) -> None:
+    done = call("--epochs", "2000", *TASK, "--model", model, "--learning-rate", rate, "--out", "here")
+    if done.code == 0:
+        assert model == "attn-fc", "only attention to fixed classifiers may bear such a rate"
+        return
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    summary, run = read_json(Path("here/summary.json")), trajectory(Path("here"))
+    assert summary["ended"] == "diverged"
+    assert f"loss at epoch {summary['epochs'] + 1}: expected a finite number" in done.said
+    assert "learning rate" in done.said
+    assert run.sizes["epoch"] == summary["epochs"] + 1 >= 1
+    for name in ("train_loss", "test_loss"):
+        assert np_finite(run[name].values)
+    assert summary["train_loss"] == run.train_loss[-1].item()
+    assert "diverged" in done.out
+
+
+def np_finite(values) -> bool:  # noqa: ANN001
+    return bool(abs(values).max() < float("inf"))
+
+
+def test_a_run_that_diverges_draws_its_figures(call_drawing: Call) -> None:
+    done = call_drawing(*TINY, "--learning-rate", "1e6", "--out", "here")
+    assert done.code == 1
+    assert len(list(Path("here/figures").glob("*.png"))) == 5
+
+
+def test_a_run_that_diverges_under_early_stopping_reports_its_best_epoch(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films")
+    arguments = ("--task", folder, "--learning-rate", "1e150", "--epochs", "50", "--patience", "40", "--out", "here")
+    assert call(*arguments).code == 1
+    summary, run = read_json(Path("here/summary.json")), trajectory(Path("here"))
+    assert summary["best_epoch"] == int(run.dev_loss.values.argmin())
+    assert summary["dev_loss"] == run.dev_loss.values.min()
+
+
+def test_replicates_that_diverge_are_told_from_those_that_do_not(call: Call) -> None:
+    done = call(*TINY, "--learning-rate", "1e6", "--replicates", "2", "--out", "here")
+    assert done.code == 1
+    summary = read_json(Path("here/summary.json"))
+    assert [run["ended"] for run in summary["runs"]] == ["diverged", "diverged"]
+    assert trajectory(Path("here")).sizes["replicate"] == 2

@@ -1,0 +1,337 @@
+"""Claim: the compiled loops do what their docstrings say, at every width, with the same bits on any threads."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+from attn_dynamics import Corpus, attention, descend, loss_and_gradient
+from attn_dynamics.attention import SHARED_SPREAD, Attention, Operand
+from attn_dynamics.gradient import Objective
+from attn_dynamics.heads import HEADS
+from attn_dynamics.kernels import loss, sentences, words
+from attn_dynamics.kernels.exponential import exponentials
+from tests.support import (
+    EPS,
+    MODELS,
+    Array,
+    attention_of,
+    cross_entropy_of,
+    dense,
+    named,
+    numbered,
+    parameters_for,
+    relative_error,
+    topic_corpus,
+    trained_names,
+)
+
+WIDTHS = range(1, 14)
+SPREADS = (1.0, 0.45 * SHARED_SPREAD, 0.55 * SHARED_SPREAD, 2000.0)
+"""Largest scores, either side of where one shift serves all sentences."""
+
+
+def ragged(seed: int, *, n_sentences: int = 30, n_words: int = 25, longest: int = 40) -> Corpus:
+    """Sentences from one word to many, with repeats; the last word stands in none."""
+    rng = np.random.default_rng(seed)
+    drawn = [rng.integers(n_words - 1, size=rng.integers(1, longest)).tolist() for _ in range(n_sentences)]
+    return numbered(drawn, rng.integers(3, size=n_sentences).tolist(), n_words, 3)
+
+
+def spread_scores(rng: np.random.Generator, size: int, spread: float) -> Array:
+    scores = rng.uniform(-spread, spread, size)
+    scores[:2] = spread, -spread
+    return scores
+
+
+# --- attention, forward and back
+
+
+def through(corpus: Corpus, scores: Array, values: Array, slopes: Array) -> tuple[Array, Array, Array, Array]:
+    """Contexts, ∂L/∂s, ∂L/∂P and the attention received, block by block."""
+    block_attention, operand = Attention(corpus, values.shape[1]), Operand(values.shape[1], corpus.n_words)
+    operand.update(scores, np.ascontiguousarray(values.T))
+    block_attention.prepare(operand)
+    contexts = []
+    for block in block_attention.blocks:
+        contexts.append(block_attention.contexts(operand, block).copy())
+        block_attention.add_gradient(np.ascontiguousarray(slopes[block.rows].T), block)
+    score_gradient, value_gradient = block_attention.gradient(operand)
+    return np.concatenate(contexts), score_gradient, value_gradient.T, block_attention.received(operand)
+
+
+@pytest.mark.parametrize("block", [1, 7, 10_000])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("spread", SPREADS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_attention_is_the_dense_one_forward_and_back(
+    width: int, spread: float, threads: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many parts the vocabulary and blocks the sentences are cut into."""
+    monkeypatch.setattr(attention, "MOST_THREADS", threads)
+    monkeypatch.setattr(attention, "BLOCK", block)
+    rng = np.random.default_rng(width)
+    corpus = ragged(width)
+    scores = spread_scores(rng, corpus.n_words, spread)
+    values, slopes = rng.standard_normal((corpus.n_words, width)), rng.standard_normal((corpus.n_sentences, width))
+    contexts, score_gradient, value_gradient, received = through(corpus, scores, values, slopes)
+    shares = attention_of(corpus, scores)
+    along = ((shares @ values) * slopes).sum(axis=1)
+    tolerance = {"rtol": 1e-11, "atol": 50 * EPS * (1 + spread)}
+    np.testing.assert_allclose(contexts, shares @ values, **tolerance)
+    np.testing.assert_allclose(value_gradient, shares.T @ slopes, **tolerance)
+    np.testing.assert_allclose(
+        score_gradient, ((shares.T @ slopes) * values).sum(axis=1) - shares.T @ along, **tolerance
+    )
+    np.testing.assert_allclose(received, shares.sum(axis=0), **tolerance)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
+def test_parts_cover_every_word_and_every_entry_once(parts: int) -> None:
+    corpus = ragged(3)
+    counts = corpus.counts
+    bounds, splits = sentences.split_words(counts, parts)
+    assert bounds.size == parts + 1
+    assert (bounds[0], bounds[-1]) == (0, corpus.n_words)
+    assert (np.diff(bounds) >= 0).all()
+    np.testing.assert_array_equal(splits[0], counts.indptr[:-1])
+    np.testing.assert_array_equal(splits[-1], counts.indptr[1:])
+    for part in range(parts):
+        for row in range(corpus.n_sentences):
+            held = counts.indices[splits[part, row] : splits[part + 1, row]]
+            assert ((bounds[part] <= held) & (held < bounds[part + 1])).all()
+    sizes = (np.diff(splits.astype(np.int64), axis=0)).sum(axis=1)
+    assert sizes.sum() == counts.nnz
+    # About equal: none is larger than its share by more than the most frequent word.
+    assert sizes.max() <= counts.nnz / parts + np.bincount(counts.indices).max()
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+def test_parts_and_blocks_change_no_bit(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    corpus = ragged(4)
+    scores = spread_scores(rng, corpus.n_words, 3.0)
+    values, slopes = rng.standard_normal((corpus.n_words, 6)), rng.standard_normal((corpus.n_sentences, 6))
+    whole = [array.tobytes() for array in through(corpus, scores, values, slopes)]
+    monkeypatch.setattr(attention, "MOST_THREADS", parts)
+    monkeypatch.setattr(attention, "BLOCK", 11)
+    assert [array.tobytes() for array in through(corpus, scores, values, slopes)] == whole
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_gradient_over_many_blocks_is_exact(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "BLOCK", 5)
+    for d in (2, 8):
+        corpus = topic_corpus(1, sentences=33)
+        parameters = parameters_for(corpus, model, 1, d=d)
+        value, gradient = loss_and_gradient(corpus, parameters)
+        reference = dense(corpus, parameters)
+        assert value == pytest.approx(reference.loss, rel=1e-12)
+        for name in trained_names(parameters.head):
+            ours = named(gradient)[name]
+            assert relative_error(ours, reference.gradient[name], reference.round_off[name]) <= 1e-10
+
+
+def test_blocks_change_nothing_that_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = topic_corpus(2, sentences=33)
+    for model in MODELS:
+        start = parameters_for(corpus, model, 2)
+        options = {"epochs": 20, "follow": (0, 5, 13), "judge": {"test": topic_corpus(3)}}
+        whole = descend(corpus, start, **options).trajectory
+        with monkeypatch.context() as patch:
+            patch.setattr(attention, "BLOCK", 4)
+            blocks = descend(corpus, start, **options).trajectory
+        for name in whole.data_vars:
+            np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-11, atol=1e-13, err_msg=str(name))
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+def test_the_mean_attention_of_a_few_words_is_that_of_the_dense_matrix(spread: float) -> None:
+    rng = np.random.default_rng(1)
+    corpus = ragged(5)
+    scores = spread_scores(rng, corpus.n_words, spread)
+    block_attention, operand = Attention(corpus, 2), Operand(2, corpus.n_words)
+    operand.update(scores, rng.standard_normal((2, corpus.n_words)))
+    block_attention.prepare(operand)
+    for block in block_attention.blocks:
+        block_attention.contexts(operand, block)
+    columns = np.array([4, 0, 24, 4])
+    with np.errstate(invalid="ignore"):  # which only matters without the compiler
+        means = block_attention.mean_weights(operand, block_attention.places(columns))
+    shares, held = attention_of(corpus, scores), corpus.counts.toarray() > 0
+    expected = [shares[held[:, column], column].mean() if held[:, column].any() else np.nan for column in columns]
+    np.testing.assert_allclose(means, expected, rtol=1e-11, atol=1e-300)
+    assert np.isnan(means[2])
+
+
+# --- words
+
+
+@pytest.mark.parametrize("n_words", [1, 2, 255, 256, 257, 700])
+@pytest.mark.parametrize("spread", [0.0, *SPREADS])
+def test_an_operand_is_the_weighted_values_beside_their_weights(spread: float, n_words: int) -> None:
+    rng = np.random.default_rng(n_words)
+    scores, values = spread * rng.uniform(-1, 1, n_words), rng.standard_normal((3, n_words))
+    out = np.empty((n_words, 4))
+    shared = words.operand(scores, values, SHARED_SPREAD, out)
+    assert shared == (np.ptp(scores) <= SHARED_SPREAD)
+    weights = np.exp(scores - 0.5 * (scores.min() + scores.max())) if shared else np.ones(n_words)
+    np.testing.assert_allclose(out[:, 3], weights, rtol=4 * EPS)
+    np.testing.assert_array_equal(out[:, :3], out[:, 3:] * values.T)
+
+
+SHAPES = [(d, k) for d in (1, 2, 5, 13) for k in (1, 3, 4, 9)]
+
+
+@pytest.mark.parametrize(("d", "k"), SHAPES)
+def test_products_over_the_vocabulary_are_those_of_numpy(d: int, k: int) -> None:
+    rng = np.random.default_rng(10 * d + k)
+    axes, slopes, weight = (rng.standard_normal(shape) for shape in ((d, 600), (k, 600), (d, k)))
+    out = np.full((k, 600), np.nan)
+    words.project(axes, weight, out)
+    np.testing.assert_allclose(out, weight.T @ axes, atol=50 * EPS)
+
+    pulled = np.full((d, k), np.nan)
+    words.pull_back(axes, slopes, np.full((words.PARTS, d, k), np.nan), pulled)
+    np.testing.assert_allclose(pulled, axes @ slopes.T, atol=1e-12)
+
+    moved = axes.copy()
+    words.descend(moved, slopes, weight, 0.3)
+    np.testing.assert_allclose(moved, axes - 0.3 * weight @ slopes, atol=50 * EPS)
+
+    words.subtract(moved, -0.7, axes)
+    np.testing.assert_allclose(moved, 1.7 * axes - 0.3 * weight @ slopes, atol=50 * EPS)
+
+
+@pytest.mark.parametrize("n_words", [1, 7, 8, 9, 600])
+@pytest.mark.parametrize(("d", "k"), SHAPES)
+def test_squared_norms_are_those_of_numpy(d: int, k: int, n_words: int) -> None:
+    rng = np.random.default_rng(n_words)
+    scores, values, weight = (rng.standard_normal(shape) for shape in (n_words, (k, n_words), (d, k)))
+    for metric, full in ((weight.T @ weight, weight @ values), (np.eye(k), values)):
+        ours = words.squared_norms(scores, values, metric, np.full((words.PARTS, 2), np.nan))
+        np.testing.assert_allclose(ours, (scores @ scores, (full**2).sum()), rtol=1e-12)
+
+
+# --- loss
+
+
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 600])
+@pytest.mark.parametrize("n_classes", [2, 3, 5, 13])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 1e4])
+def test_cross_entropy_is_that_of_the_formula(n_classes: int, size: int, scale: float) -> None:
+    rng = np.random.default_rng(n_classes)
+    logits, labels = scale * rng.standard_normal((n_classes, size)), rng.integers(n_classes, size=size)
+    slopes, losses = logits.copy(), np.empty(size)
+    correct = loss.cross_entropy(slopes, labels, size, losses)
+    assert losses.mean() == pytest.approx(cross_entropy_of(logits.T, labels), rel=1e-13)
+    assert correct == (logits.argmax(axis=0) == labels).sum()
+    expected = (softmax(logits, axis=0) - np.eye(n_classes)[:, labels]) / size
+    np.testing.assert_allclose(slopes, expected, rtol=1e-12, atol=8 * EPS * (1 + scale) / size)
+    np.testing.assert_allclose(slopes.sum(axis=0), 0.0, atol=8 * EPS / size)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_logit_that_is_no_number_never_leaves_a_loss_that_is_one(label: int, wrong: float) -> None:
+    """Whether it is that of the sentence's class or of another; only −∞ is a limit, of a class that is never chosen."""
+    logits, losses = np.zeros((3, 1)), np.empty(1)
+    logits[1] = wrong
+    with np.errstate(all="ignore"):
+        loss.cross_entropy(logits, np.array([label]), 1, losses)
+    if label == 0 and wrong == -np.inf:
+        assert losses[0] == pytest.approx(np.log(2))
+    else:
+        assert not np.isfinite(losses[0])
+
+
+# --- exponential
+
+
+def exponential(x: Array) -> Array:
+    out, scratch = x.copy(), np.empty(x.size)
+    with np.errstate(over="ignore"):
+        exponentials(out, scratch, scratch.view(np.int64))
+    return out
+
+
+@settings(max_examples=50)
+@given(st.lists(st.floats(-700.0, 700.0), min_size=1, max_size=300))
+def test_the_exponential_is_right_to_two_units_in_the_last_place(values: list[float]) -> None:
+    x = np.array(values)
+    exact = np.exp(x.astype(np.longdouble))
+    assert (np.abs(exponential(x) - exact) <= 2 * np.spacing(exact.astype(float))).all()
+
+
+def test_the_exponential_is_exact_at_zero_and_nothing_far_below() -> None:
+    assert exponential(np.array([0.0, -0.0])).tolist() == [1.0, 1.0]
+    far = exponential(np.array([-701.0, -1e5, -np.inf]))
+    assert ((far >= 0) & (far < 1e-300)).all()
+
+
+def test_the_exponential_rises() -> None:
+    x = np.linspace(-40, 40, 20_001)
+    assert (np.diff(exponential(x)) > 0).all()
+
+
+# --- threads
+
+DIGESTS = """
+import hashlib
+import numba
+import numpy as np
+from attn_dynamics import descend, loss_and_gradient
+from attn_dynamics.kernels import words
+from attn_dynamics.tasks import Synthetic
+from tests.support import named, parameters_for
+
+def digest(*arrays):
+    return hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest()
+
+task = Synthetic(sentences=900, dictionary=1500).draw(0)
+assert numba.config.NUMBA_NUM_THREADS == 3
+for model in MODELS:
+    for spread in (1.0, 500.0):
+        for d in (2, 6):
+            start = parameters_for(task.train, model, 0, d=d, spread=spread)
+            found = set()
+            for threads in (1, 2, 3):
+                numba.set_num_threads(threads)
+                loss, gradient = loss_and_gradient(task.train, start)
+                run = descend(task.train, start, epochs=8, follow=["t1.1", "w3"], judge={"test": task.test})
+                values = [run.trajectory[name].values for name in run.trajectory.data_vars]
+                found.add(digest(loss, *named(gradient).values(), *values, *named(run.parameters).values()))
+            print(model, spread, d, len(found))
+"""
+
+
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    """In a process of its own, since the number of threads is settled when numba is first used."""
+    environment = os.environ | {"NUMBA_NUM_THREADS": "3", "NUMBA_DISABLE_JIT": "0", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"MODELS = {MODELS}\n{DIGESTS}"],
+        capture_output=True,
+        text=True,
+        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4 * len(MODELS)
+    assert [line for line in lines if not line.endswith(" 1")] == []
+
+
+def test_an_objective_of_every_head_runs_in_the_smaller_of_two_widths() -> None:
+    """What the products cost: the columns of the operand."""
+    corpus = topic_corpus(n_classes=3)
+    rng = np.random.default_rng(0)
+    for model, hidden_width in (("attn-fc", 2), ("attn-tc", 2), ("attn-tl", 4)):
+        for d in (1, 2, 3, 9):
+            head = HEADS[model].draw(rng, d, 3, 4)
+            values = Objective(corpus, head).values(np.ones((d, corpus.n_words)), head)
+            assert values.shape == (min(d, hidden_width), corpus.n_words)
