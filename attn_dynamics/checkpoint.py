@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -56,7 +55,8 @@ class Checkpoint:
         try:
             arrays = read_arrays(self.path)
             saved = str(arrays.pop("identity"))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        # A damaged archive raises what it likes: OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error.
+        except Exception as error:
             raise InputError(
                 f"checkpoint {self.path}",
                 expected="a checkpoint of this program",
@@ -75,7 +75,7 @@ class Checkpoint:
 
 def identity(corpora: Collection[Corpus], parameters: Parameters, *settings: object) -> str:
     """A digest that two runs share exactly if they take the same course."""
-    digest = hashlib.sha256(repr(settings).encode())
+    digest = hashlib.sha256(repr((type(parameters.head).__name__, *settings)).encode())
     arrays = [
         part for each in corpora for part in (each.counts.indptr, each.counts.indices, each.counts.data, each.labels)
     ]

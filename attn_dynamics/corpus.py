@@ -64,7 +64,15 @@ class Corpus:
         Raises:
             InputError: as the class, and where a word is not in the vocabulary that was given.
         """
-        index = {word: column for column, word in enumerate(vocabulary if vocabulary is not None else ())}
+        given = tuple(vocabulary if vocabulary is not None else ())
+        index = {word: column for column, word in enumerate(given)}
+        if len(index) < len(given):
+            raise InputError(
+                "vocabulary",
+                expected="each word once",
+                given=f"{len(given) - len(index)} of {len(given)} words repeated",
+                fix="Drop the repetitions, for example by dict.fromkeys.",
+            )
         tokens, offsets = array("i"), array("q", [0])
         for row, sentence in enumerate(sentences):
             if vocabulary is None:

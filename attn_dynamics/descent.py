@@ -99,7 +99,14 @@ def descend(
     stopping = Patience(patience) if patience is not None else None
     loop = _Loop(dynamics, recorder, stopping, learning_rate)
     if checkpoint is not None:
-        settings = learning_rate, sorted(train), patience, reduced, list(judge), list(map(str, follow))
+        settings = (
+            float(learning_rate),
+            sorted(train),
+            patience and int(patience),
+            bool(reduced),
+            [*judge],
+            [*map(str, follow)],
+        )
         loop.save_to(checkpoint, identity([corpus, *judge.values()], parameters, *settings))
     return loop.run(epochs, meter)
 
@@ -138,7 +145,7 @@ class _Loop:
                 tune()
                 self._save(only_if_due=True)
                 fit, gradient = self._dynamics.evaluate()
-                if not math.isfinite(fit.loss):
+                if not all(map(math.isfinite, (fit.loss, gradient.score_signal, gradient.embedding_signal))):
                     raise Diverged(self._finish("diverged"), self._epoch, self._learning_rate)
                 fits = self._recorder.record(self._epoch, fit, gradient)
                 if meter is not None:
@@ -161,10 +168,13 @@ class _Loop:
 
     def _finish(self, ended: Ended) -> Run:
         epoch = self._epoch
-        if ended != "diverged":
+        if ended == "diverged":
+            # The best that is left is the last recorded epoch, if there is one.
+            epoch = max(epoch - 1, 0)
+        else:
             self._recorder.snapshot(epoch)
             self._save()
-            if self._stopping is not None:
+            if self._stopping is not None and self._stopping.best:
                 epoch = self._stopping.best_epoch
                 self._dynamics.restore(self._stopping.best)
         return Run(
@@ -199,6 +209,10 @@ def _check(learning_rate: float, epochs: int, patience: int | None, judge: Mappi
     if not (learning_rate > 0 and math.isfinite(learning_rate)):
         raise InputError(
             "learning_rate", expected="a finite number above 0", given=learning_rate, fix="LMN21 takes 0.1."
+        )
+    if "train" in judge:
+        raise InputError(
+            "judge", expected="names other than 'train'", given=", ".join(judge), fix="That one is always judged."
         )
     if epochs < 0:
         raise InputError("epochs", expected="0 or more", given=epochs, fix="Give the number of steps.")

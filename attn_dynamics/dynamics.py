@@ -85,7 +85,7 @@ class Dynamics:
         start, head = self._start, self.head.replace(**{n: a.copy() for n, a in self.head.arrays().items()})
         embeddings = self._axes.T.copy()
         if self._basis is not None:
-            head = head.replace(**{head.first: start.head.first_layer})
+            head = head.replace(**{head.first: start.head.first_layer.copy()})
             embeddings = start.embeddings + (embeddings - start.embeddings @ self._basis) @ self._basis.T
         keys, query = self._keys.copy(), self._query.copy()
         if "query" not in self._train and "keys" in self._train:

@@ -106,7 +106,7 @@ class Recorder:
         """The trajectory: dimensions epoch, word, snapshot (epochs), vocabulary; time = learning rate × epoch."""
         rows, epochs = self._rows[: self._count], np.arange(self._count)
         scalars = [*self._fits, *SIGNALS]
-        followed = rows[:, len(scalars) :].reshape(self._count, len(WORDS), -1)
+        followed = rows[:, len(scalars) :].reshape(self._count, len(WORDS), self._columns.size)
         kept = np.array(list(self._snapshots.values())).reshape(-1, len(ALL_WORDS), len(self._vocabulary))
         variables: dict[str, object] = {
             name: ("epoch", rows[:, place].copy(), _describe(name)) for place, name in enumerate(scalars)
@@ -136,5 +136,5 @@ class Recorder:
 def _describe(name: str) -> dict[str, str]:
     if name in SIGNALS:
         return {"long_name": SIGNALS[name]}
-    split, part = name.split("_")
+    split, part = name.rsplit("_", 1)
     return {"long_name": f"{split} {part}", "units": "nats" if part == "loss" else "1"}

@@ -5,7 +5,7 @@ python -m attn_dynamics.simulate --model attn-tc
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except Diverged as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("interrupted before anything was computed", file=sys.stderr)
         return INTERRUPTED
@@ -56,6 +59,7 @@ def simulate(config: Config) -> int:
     task = load_task(config.task, options)
     for note in task.notes:
         print(note, file=sys.stderr)
+    _check(config, task)
     out = open_folder(config)
     console = Console()
     if config.replicates == 1:
@@ -99,6 +103,8 @@ def _run(config: Config, task: Task, out: Path, replicate: int) -> tuple[int, di
         with meter(config.horizon, config.model) as show:
             run, code = _descend(config, task, start, Checkpoint(out / "checkpoint.npz"), show), 0
     except (Interrupted, Diverged) as stop:
+        if not stop.run.trajectory.sizes["epoch"]:
+            raise
         print(stop, file=sys.stderr)
         run, code = stop.run, INTERRUPTED if isinstance(stop, Interrupted) else FAILED
     trajectory = results.annotate(run, config, task, start)
@@ -119,12 +125,25 @@ def _descend(
         epochs=config.horizon,
         train=config.train,
         judge={name: corpus for name, corpus in task.splits.items() if name != "train"},
-        follow=config.follow or [word for topic in task.topic_words for word in topic],
+        follow=_followed(config, task),
         patience=_patience(config, task),
         reduced=not config.full,
         checkpoint=checkpoint,
         meter=meter,
     )
+
+
+def _check(config: Config, task: Task) -> None:
+    """Refuse, before anything is written, what only the data can tell to be wrong."""
+    task.train.columns(_followed(config, task))
+    if config.patience and task.dev is None:
+        raise InputError(
+            "--patience", expected="a task with dev data", given=f"{task.name}, which has none", fix="Leave it out."
+        )
+
+
+def _followed(config: Config, task: Task) -> Sequence[Hashable]:
+    return config.follow or [word for topic in task.topic_words for word in topic]
 
 
 def _patience(config: Config, task: Task) -> int | None:

@@ -78,10 +78,10 @@ class Case:
         return f"Case({sentences}, labels={self.corpus.labels.tolist()}, n={self.corpus.n_classes}, {arrays})"
 
 
-def tokens_of(corpus: Corpus) -> list[NDArray[np.int32]]:
+def tokens_of(corpus: Corpus) -> list[NDArray[np.int64]]:
     """Sentences as columns of words, sorted."""
-    counts: NDArray[np.int32] = corpus.counts.data
-    return np.split(np.repeat(corpus.counts.indices, counts), np.cumsum(corpus.lengths)[:-1])
+    counts, columns = (np.asarray(part, np.int64) for part in (corpus.counts.data, corpus.counts.indices))
+    return np.split(np.repeat(columns, counts), np.cumsum(corpus.lengths)[:-1])
 
 
 def numbered(sentences: Sequence[Sequence[int]], labels: Sequence[int], n_words: int, n_classes: int) -> Corpus:

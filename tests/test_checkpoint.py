@@ -54,7 +54,7 @@ def go(model: str = "attn-tc", path: Path | None = None, **options) -> Run:
     start = options.pop("start", None) or parameters_for(corpus, model, 0, d=5)
     every = options.pop("every", 0.0)
     defaults: dict[str, Any] = {"learning_rate": 0.3, "epochs": 40, "judge": {"dev": DEV}, "follow": (3, 1, 13)}
-    saving = {} if path is None else {"checkpoint": Checkpoint(path, every=every)}
+    saving: dict[str, Any] = {} if path is None else {"checkpoint": Checkpoint(path, every=every)}
     return descend(corpus, start, **defaults | saving | options)
 
 

@@ -75,7 +75,12 @@ def gradients(sums, operand, metric, value_gradient, score_gradient, partial):
                     share = _dot(value_gradient[row, start:stop], value_gradient[column, start:stop])
                     square += (1 if row == column else 2) * metric[row, column] * share
         partial[part, 1] = square
-    return partial[:, 0].sum(), partial[:, 1].sum()
+    # Not by .sum(): within a parallel kernel it is taken in as many parts as there are threads.
+    scores, values = 0.0, 0.0
+    for part in range(PARTS):
+        scores += partial[part, 0]
+        values += partial[part, 1]
+    return scores, values
 
 
 @njit(cache=True, error_model="numpy", parallel=True)

@@ -37,4 +37,7 @@ def sen_score(
         0.5 * np.asarray(query_norm, float) ** 2 * (np.asarray(norm, float) ** 2 - np.asarray(start_norm, float) ** 2)
     )
     c = s0 + np.exp(s0) / m + gained
-    return np.asarray(c - wrightomega(c - np.log(m)).real)
+    omega = wrightomega(c - np.log(m)).real
+    # ω = e^s / m, so s = c - ω = ln m + ln ω: each form is exact where the other cancels.
+    with np.errstate(divide="ignore"):
+        return np.where(omega > 1.0, np.log(m) + np.log(omega), c - omega)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,10 +29,10 @@ def call_drawing(place: Path, capsys: pytest.CaptureFixture[str]) -> Call:
         capsys.readouterr()
         try:
             code = simulate.main([*map(str, arguments)])
-        except SystemExit as stop:
-            assert isinstance(stop.code, int)
-            code = stop.code
-        return Outcome(code, *capsys.readouterr())
+        except SystemExit as stop:  # from the parser of arguments
+            code = stop.code if isinstance(stop.code, int) else 1
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
 
     return run
 
@@ -43,7 +45,7 @@ def call(call_drawing: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
 
 
 @pytest.fixture
-def ctrl_c(monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Choose the epoch of the next run at which Ctrl-C is pressed, and how often."""
 
     def choose(epoch: int, times: int = 1) -> None:
@@ -51,8 +53,6 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
 
-        monkeypatch.setattr(
-            simulate, "meter", lambda epochs, label: calling_at(epoch if epochs else None, press, epochs, label)
-        )
+        monkeypatch.setattr(simulate, "meter", partial(calling_at, epoch, press))
 
     return choose

@@ -143,7 +143,12 @@ def calling_at(
     epoch: int | None, act: Callable[[], object], epochs: int, label: str
 ) -> Iterator[Callable[[int, float], None]]:
     """Stands in for the progress bar: does something at an epoch."""
-    yield lambda now, loss: act() and None if now == epoch else None
+
+    def show(now: int, loss: float) -> None:
+        if now == epoch:
+            act()
+
+    yield show
 
 
 # --- what was left
@@ -227,7 +232,7 @@ def films(path: Path, *, sentences: int = 40, flipped: bool = False, seed: int =
     lines = []
     for number in range(sentences):
         good = number % 2 == 1
-        others = " ".join(f"word{word}" for word in rng.integers(0, 12, 4))
+        others = " ".join(f"word{word}" for word in rng.integers(0, 12, rng.integers(2, 7)))
         lines.append(f"{int(good != flipped)} {'good' if good else 'bad'} {others}\n")
     path.write_text("".join(lines), encoding="utf-8")
     return path

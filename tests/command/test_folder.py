@@ -1,18 +1,29 @@
 """The folder of a run: nothing that somebody may want is overwritten or removed without being asked to."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.command.driving import TASK, TINY, Call, contents, differences, films, read_json
+from attn_dynamics import simulate
+from tests.command.driving import TASK, TINY, Call, contents, differences, films, read_json, without_figures
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kept") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate, "save_figures", without_figures)
+        assert simulate.main([*TINY, "--seed", "7", "--out", str(folder)]) == 0
+    return folder
 
 
 @pytest.fixture
-def run(call: Call) -> Path:
+def run(kept: Path, place: Path) -> Path:
     """The results of a tiny run, seed 7."""
-    assert call(*TINY, "--seed", "7", "--out", "here").code == 0
+    shutil.copytree(kept, place / "here")
     return Path("here")
 
 
@@ -86,12 +97,10 @@ def test_a_configuration_with_a_part_missing_is_refused(run: Path, call: Call) -
 
 
 def test_without_a_name_every_run_gets_a_folder_of_its_own(call: Call, tmp_path: Path) -> None:
-    for _ in range(3):
-        done = call(*TINY)
-        assert done.code == 0
+    said = [call(*TINY).out for _ in range(3)]
     first = Path("runs/attn-tc-synthetic-seed0")
     assert sorted(map(str, Path("runs").iterdir())) == [str(first), f"{first}-2", f"{first}-3"]
-    assert f"{first}-3" in done.out
+    assert f"{first}-3" in said[-1]
     assert differences(first, Path(f"{first}-3")) == []
     call(*TINY, "--model", "attn-fc", "--seed", "4")
     assert Path("runs/attn-fc-synthetic-seed4/summary.json").exists()
@@ -187,9 +196,16 @@ def test_a_damaged_checkpoint_is_refused_and_nothing_is_touched(kind: str, run: 
     path = run / "checkpoint.npz"
     path.write_bytes(damaged(path.read_bytes(), kind))
     before = contents(run)
-    done = call("--epochs", "80", *TASK, "--seed", "7", "--out", "here", "--resume")
+    done = call(*TINY, "--seed", "7", "--out", "here", "--resume")
     assert done.code == 2
     assert "checkpoint.npz: expected a checkpoint" in done.said
+    assert contents(run) == before
+
+
+def test_a_run_that_could_not_be_lengthened_is_not_said_to_be_longer(run: Path, call: Call) -> None:
+    (run / "checkpoint.npz").write_bytes(b"anything")
+    before = contents(run)
+    assert call("--epochs", "80", *TASK, "--seed", "7", "--out", "here", "--resume").code == 2
     assert contents(run) == before
 
 

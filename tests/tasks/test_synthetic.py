@@ -1,4 +1,4 @@
-"""Claim: the synthetic task is LMN21's (a topic word of the class, m others) and the same to the bit wherever it is drawn."""
+"""Claim: the synthetic task is LMN21's, a topic word of the class among m others, the same to the bit everywhere."""
 
 import hashlib
 

@@ -1,0 +1,379 @@
+"""The figures of a run can be read: labelled, no text over another, in grey too, with the theory beside the run."""
+
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from attn_dynamics import simulate
+from attn_dynamics.plot import FIGURES, STYLE, save_figures
+from tests.command import driving
+
+TOLERANCE = 1.0
+"""Pixels by which two texts may touch: glyphs do not fill their boxes."""
+
+Runs = dict[str, xr.Dataset]
+CASES = ("topic words", "no epochs", "text", "no relation")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """The trajectories of runs that differ in what their figures show."""
+    place = tmp_path_factory.mktemp("runs")
+    text = ("--task", "films")
+    wanted = {
+        "topic words": ("--epochs", "1500"),
+        "short": driving.TINY,
+        "no epochs": ("--epochs", "0", *driving.TASK),
+        "text": (*text, "--epochs", "400"),
+        "one followed word": (*text, "--epochs", "50", "--follow", "good"),
+        "unheard word": (*text, "--epochs", "50", "--follow", "unheard", "good"),
+        "no relation": (*driving.TINY, "--train", "keys", "head"),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(simulate, "save_figures", driving.without_figures)
+        with driving.film_folder(Path("films")).joinpath("test.txt").open("a", encoding="utf-8") as file:
+            file.write("1 unheard\n")
+        for name, arguments in wanted.items():
+            assert simulate.main([*map(str, arguments), "--out", name]) == 0
+        return {name: driving.trajectory(Path(name)) for name in wanted}
+
+
+class Drawn:
+    """Every figure of every case as it is saved, and the texts in it that collide; drawn when first asked for."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._kept: dict[tuple[str, str], tuple[Figure, list[str]]] = {}
+
+    def __getitem__(self, wanted: tuple[str, str]) -> tuple[Figure, list[str]]:
+        if wanted not in self._kept:
+            case, name = wanted
+            self._kept[wanted] = draw(self._runs[case], name)
+        return self._kept[wanted]
+
+
+@pytest.fixture(scope="module")
+def drawn(runs: Runs) -> Drawn:
+    return Drawn(runs)
+
+
+def draw(run: xr.Dataset, name: str) -> tuple[Figure, list[str]]:
+    with mpl.rc_context(STYLE):
+        figure = FIGURES[name](run)
+        figure.suptitle(run.attrs["title"])
+        return figure, collisions(figure)
+
+
+every_figure = pytest.mark.parametrize("name", FIGURES)
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+# --- what is read off a figure
+
+
+def panels(figure: Figure) -> list[Axes]:
+    return [axes for axes in figure.axes if axes.axison]
+
+
+def points(line: Line2D) -> np.ndarray:
+    return np.asarray(line.get_xydata(), float)
+
+
+def curves(axes: Axes) -> list[Line2D]:
+    return [line for line in axes.lines if np.isfinite(points(line)).all(axis=1).any()]
+
+
+def dashes(line: Line2D) -> object:
+    """Dash pattern and marker: all that is left of a line in grey."""
+    # `get_linestyle` calls every pattern of one's own "--".
+    pattern = line._unscaled_dash_pattern if line.get_linestyle() != "None" else None  # pyright: ignore[reportAttributeAccessIssue]
+    return str(pattern), line.get_marker()
+
+
+def alike_in_grey(axes: Axes) -> list[tuple[str, str]]:
+    """Pairs of curves that only their colour tells apart."""
+    return [
+        (str(one.get_label()), str(other.get_label()))
+        for one, other in combinations(curves(axes), 2)
+        if dashes(one) == dashes(other)
+    ]
+
+
+def legends(figure: Figure) -> list[list[str]]:
+    found = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    return [[text.get_text() for text in legend.get_texts()] for legend in found if legend is not None]
+
+
+def texts(figure: Figure) -> Iterator[Text]:
+    """Every text that is seen."""
+    yield from figure.texts
+    if figure._suptitle is not None:  # pyright: ignore[reportAttributeAccessIssue]
+        yield figure._suptitle  # pyright: ignore[reportAttributeAccessIssue]
+    for legend in figure.legends:
+        yield from legend.get_texts()
+    for axes in figure.axes:
+        yield from axes.texts
+        legend = axes.get_legend()
+        if legend is not None:
+            yield from legend.get_texts()
+        if not axes.axison:
+            continue
+        yield axes.title
+        for axis in (axes.xaxis, axes.yaxis):
+            yield axis.label
+            yield axis.get_offset_text()
+            low, high = sorted(axis.get_view_interval())
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                if low <= tick.get_loc() <= high:
+                    yield tick.label1
+
+
+def collisions(figure: Figure) -> list[str]:
+    """Texts over each other or beyond the edge of the figure, drawn as they are saved."""
+    figure.set_dpi(STYLE["savefig.dpi"])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    boxes: dict[int, tuple[str, Bbox]] = {
+        id(text): (text.get_text(), text.get_window_extent(canvas.get_renderer()))
+        for text in texts(figure)
+        if text.get_visible() and text.get_text().strip()
+    }
+    found = [
+        f"“{text}” is cut off"
+        for text, box in boxes.values()
+        if box.x0 < figure.bbox.x0 - TOLERANCE
+        or box.x1 > figure.bbox.x1 + TOLERANCE
+        or box.y0 < figure.bbox.y0 - TOLERANCE
+        or box.y1 > figure.bbox.y1 + TOLERANCE
+    ]
+    for (text, box), (other, beside) in combinations(boxes.values(), 2):
+        width = min(box.x1, beside.x1) - max(box.x0, beside.x0)
+        height = min(box.y1, beside.y1) - max(box.y0, beside.y0)
+        if width > TOLERANCE and height > TOLERANCE:
+            found.append(f"“{text}” over “{other}”")
+    return found
+
+
+# --- every figure
+
+
+@every_case
+@every_figure
+def test_no_text_lies_over_another_or_is_cut_off(case: str, name: str, drawn: Drawn) -> None:
+    assert drawn[case, name][1] == []
+
+
+@every_case
+@every_figure
+def test_every_axis_is_labelled_and_every_figure_named(case: str, name: str, drawn: Drawn, runs: Runs) -> None:
+    figure = drawn[case, name][0]
+    assert panels(figure)
+    for axes in panels(figure):
+        assert axes.get_xlabel().strip()
+        assert axes.get_ylabel().strip()
+    assert figure.get_suptitle() == runs[case].attrs["title"]
+
+
+@every_case
+@every_figure
+def test_every_curve_is_named_in_a_legend_and_no_legend_is_empty(case: str, name: str, drawn: Drawn) -> None:
+    figure = drawn[case, name][0]
+    found = legends(figure)
+    assert found
+    assert all(found)
+    named = {text for legend in found for text in legend}
+    assert all(text.strip() for text in named)
+    for axes in panels(figure):
+        assert {str(line.get_label()) for line in curves(axes)} <= named
+
+
+@every_case
+@every_figure
+def test_curves_are_told_apart_without_colour(case: str, name: str, drawn: Drawn) -> None:
+    for axes in panels(drawn[case, name][0]):
+        assert alike_in_grey(axes) == []
+        hatches = [bars[0].get_hatch() for bars in axes.containers if len(bars)]
+        assert len(set(hatches)) == len(hatches)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "no epochs"])
+@every_figure
+def test_no_panel_stands_empty(case: str, name: str, drawn: Drawn) -> None:
+    for axes in panels(drawn[case, name][0]):
+        assert curves(axes) or axes.patches, axes.get_ylabel()
+
+
+def test_units_are_named(drawn: Drawn) -> None:
+    labels = {
+        name: [axes.get_ylabel() for axes in panels(drawn["topic words", name][0])]
+        for name in ("sen", "loss", "signals")
+    }
+    assert labels["loss"][0] == "mean cross-entropy (nats)"
+    assert "(%)" in labels["sen"][1]
+    assert "nats" in labels["signals"][0]
+    for name in ("loss", "words", "signals"):
+        for axes in panels(drawn["topic words", name][0]):
+            assert axes.get_xlabel() == "time, learning rate × epoch"
+
+
+# --- the theory beside the run
+
+
+def theory_curves(axes: Axes) -> list[Line2D]:
+    return [line for line in axes.lines if "SEN" in str(line.get_label())]
+
+
+def norm_by_hand(scores: np.ndarray, m: float, query_norm: float, s0: float, norm0: float) -> np.ndarray:
+    return np.sqrt(norm0**2 + 2 / query_norm**2 * ((scores - s0) + (np.exp(scores) - np.exp(s0)) / m))
+
+
+def test_the_relation_is_drawn_beside_the_topic_words(drawn: Drawn, runs: Runs) -> None:
+    run, (left, right) = runs["topic words"], panels(drawn["topic words", "sen"][0])
+    (theory,) = theory_curves(left)
+    scores, norms = (np.asarray(values) for values in theory.get_data())
+    first = run.isel(word=0, epoch=0)
+    wanted = norm_by_hand(scores, 20.0, run.attrs["query_norm"], first.score.item(), first.embedding_norm.item())
+    np.testing.assert_allclose(norms, wanted, rtol=1e-9)
+    assert scores.max() == pytest.approx(run.score.max().item())
+    assert len(curves(left)) == 1 + 8
+    assert len(curves(right)) == 8
+    for line in curves(left):
+        if line is not theory:
+            word = run.sel(word=str(line.get_label()))
+            scores = points(line)[:, 0]
+            assert set(scores.tolist()) <= set(word.score.values.tolist())
+            assert scores[-1] == word.score.values[-1]
+
+
+def test_the_deviation_is_that_of_the_run_from_the_curve(drawn: Drawn, runs: Runs) -> None:
+    run, right = runs["topic words"], panels(drawn["topic words", "sen"][0])[1]
+    for line in curves(right):
+        one = run.sel(word=str(line.get_label()))
+        s, norm = one.score.values, one.embedding_norm.values
+        theory = norm_by_hand(s[1:], 20.0, run.attrs["query_norm"], s[0], norm[0])
+        np.testing.assert_allclose(points(line)[:, 1], 100 * (norm[1:] / theory - 1), rtol=1e-6, atol=1e-9)
+
+
+def test_the_relation_is_drawn_beside_every_word_of_text(drawn: Drawn) -> None:
+    found = panels(drawn["text", "sen"][0])
+    assert len(found) == 8
+    for axes in found:
+        assert len(theory_curves(axes)) == 1
+        assert "m = " in axes.get_title()
+
+
+def test_the_relation_is_drawn_beside_a_single_word(drawn: Drawn) -> None:
+    assert theory_curves(panels(drawn["one followed word", "sen"][0])[0])
+
+
+def test_where_the_relation_does_not_hold_it_is_not_drawn(drawn: Drawn) -> None:
+    for axes in panels(drawn["no relation", "sen"][0]):
+        assert theory_curves(axes) == []
+
+
+def test_every_split_has_its_loss_and_accuracy(drawn: Drawn, runs: Runs) -> None:
+    run, (left, right) = runs["text"], panels(drawn["text", "loss"][0])
+    for axes, part in ((left, "loss"), (right, "accuracy")):
+        by_name = {str(line.get_label()): line for line in axes.lines}
+        assert {"train", "dev", "test", "lowest dev loss"} <= by_name.keys()
+        for split in ("train", "dev", "test"):
+            np.testing.assert_array_equal(by_name[split].get_ydata(), run[f"{split}_{part}"])
+        assert points(by_name["lowest dev loss"])[0, 0] == pytest.approx(0.1 * run.attrs["best_epoch"])
+
+
+def test_the_distributions_count_every_word_once(drawn: Drawn, runs: Runs) -> None:
+    run = runs["topic words"]
+    for axes in panels(drawn["topic words", "distributions"][0]):
+        counts = [sum(bar.get_height() for bar in bars) for bars in axes.containers]
+        assert counts == [int((run.frequency > 0).sum()) - 8, 8]
+
+
+# --- words and names as they come
+
+
+def followed(run: xr.Dataset, word: str) -> xr.Dataset:
+    """A run whose first followed word is called something else."""
+    old = str(run.word.values[0])
+    return run.assign_coords(
+        word=[word if each == old else each for each in run.word.values.tolist()],
+        vocabulary=[word if each == old else each for each in run.vocabulary.values.tolist()],
+    ).assign_attrs(topic_words=[word if each == old else each for each in run.attrs["topic_words"]])
+
+
+@pytest.mark.parametrize(
+    ("word", "name"), [("$x$", "words"), (r"$\frac$", "sen"), ("_it", "sen"), ("_it", "words"), ("a_{b%#", "words")]
+)
+def test_a_word_is_named_as_it_is(word: str, name: str, runs: Runs) -> None:
+    figure, _ = draw(followed(runs["short"], word), name)
+    assert any(word in text.replace("\\$", "$") for legend in legends(figure) for text in legend)
+    for text in texts(figure):
+        if word in text.get_text():
+            assert "$" not in word or not text.get_parse_math()
+
+
+def test_a_word_that_training_never_sees_can_be_drawn(runs: Runs, tmp_path: Path) -> None:
+    saved = save_figures(runs["unheard word"], tmp_path / "figures")
+    assert [path.name for path in saved] == [f"{name}.png" for name in FIGURES]
+
+
+@pytest.mark.parametrize("name", ["signals", "loss"])
+def test_the_path_of_a_task_may_be_long(name: str, runs: Runs) -> None:
+    path = "/data/reviews/2013/stanford-sentiment-treebank/sentences/stsa.binary"
+    run = runs["short"].assign_attrs(title=f"attn-tc on {path}, seed 1234")
+    assert draw(run, name)[1] == []
+
+
+def test_dollars_in_a_path_are_no_formula(runs: Runs) -> None:
+    draw(runs["short"].assign_attrs(title=r"attn-tc on /data/$\frac$, seed 0"), "loss")
+
+
+def test_the_words_of_reviews_fit(runs: Runs) -> None:
+    words = "disappointing performances heartbreaking entertaining unfortunately thoughtful captivating overwhelming"
+    renamed = runs["short"]
+    for old, new in zip(renamed.word.values.tolist(), words.split(), strict=True):
+        renamed = renamed.assign_coords(
+            {name: [new if each == old else each for each in renamed[name].values] for name in ("word", "vocabulary")}
+        )
+    assert draw(renamed, "words")[1] == []
+    assert draw(renamed, "sen")[1] == []
+
+
+# --- the checks themselves
+
+
+def test_texts_over_each_other_are_found() -> None:
+    figure = Figure(figsize=(4, 3))
+    figure.suptitle("measured")
+    figure.text(0.5, 0.97, "predicted", ha="center", va="top")
+    (found,) = collisions(figure)
+    assert {"“measured”", "“predicted”"} == set(found.split(" over "))
+    figure.text(0.99, 0.3, "beyond")
+    assert "“beyond” is cut off" in collisions(figure)
+
+
+def test_crowded_ticks_are_found() -> None:
+    figure = Figure(figsize=(1.5, 1.5))
+    axes = figure.subplots()
+    axes.set_xticks(range(10), [f"{tick}.000" for tick in range(10)])
+    assert any("over" in each for each in collisions(figure))
+
+
+def test_curves_of_different_colour_alone_are_found() -> None:
+    axes = Figure().subplots()
+    axes.plot([0, 1], [0, 1], color="red", label="one")
+    axes.plot([0, 1], [1, 0], color="green", label="two")
+    axes.plot([0, 1], [1, 1], "--", label="three")
+    axes.plot([0, 1], [1, 2], linestyle=(0, (5, 1)), label="four")
+    assert alike_in_grey(axes) == [("one", "two")]
