@@ -126,7 +126,7 @@ class Attention:
         )
 
     def gradient(self, operand: Operand, metric: Array) -> tuple[Array, Array, tuple[float, float]]:
-        """Once all blocks are in: ∂L/∂s (V,), (∂L/∂P)ᵀ (k, V), and their squared norms, the latter by a metric (k, k)."""
+        """Once all blocks are in: ∂L/∂s (V,), (∂L/∂P)ᵀ (k, V), and their squared norms, the latter by a metric."""
         _, _, sums, value_gradient, score_gradient, partial = self._backward
         squares = words.gradients(sums, operand.columns, metric, value_gradient, score_gradient, partial)
         return score_gradient, value_gradient, squares

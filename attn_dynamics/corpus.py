@@ -67,10 +67,11 @@ class Corpus:
         given = tuple(vocabulary if vocabulary is not None else ())
         index = {word: column for column, word in enumerate(given)}
         if len(index) < len(given):
+            repeated = next(word for column, word in enumerate(given) if index[word] != column)
             raise InputError(
                 "vocabulary",
                 expected="each word once",
-                given=f"{len(given) - len(index)} of {len(given)} words repeated",
+                given=f"{repeated!r} more than once",
                 fix="Drop the repetitions, for example by dict.fromkeys.",
             )
         tokens, offsets = array("i"), array("q", [0])

@@ -145,7 +145,7 @@ class _Loop:
                 tune()
                 self._save(only_if_due=True)
                 fit, gradient = self._dynamics.evaluate()
-                if not all(map(math.isfinite, (fit.loss, gradient.score_signal, gradient.embedding_signal))):
+                if not self._dynamics.is_finite(fit, gradient):
                     raise Diverged(self._finish("diverged"), self._epoch, self._learning_rate)
                 fits = self._recorder.record(self._epoch, fit, gradient)
                 if meter is not None:

@@ -5,6 +5,7 @@ head's first layer fixed it is F = E Q, Q (d, k) an orthonormal basis of all tha
 orthogonal to it never moves (law A6, sharpened by the head's contrasts).
 """
 
+import math
 from collections.abc import Collection
 
 import numpy as np
@@ -57,6 +58,12 @@ class Dynamics:
         values = self.objective.values(self._axes, self.head)
         self.operand.update(self.scores, values)
         return self.objective.fit_and_gradient(self.operand, self._axes, self.head)
+
+    def is_finite(self, fit: Fit, gradient: Gradient) -> bool:
+        """Whether what `evaluate` answered, and the scores it started from, are finite numbers."""
+        # Scores that are not finite are spread wider than one shift allows, so most epochs need no look at them all.
+        scores = self.operand.apart is None or bool(np.isfinite(self.scores).all())
+        return scores and all(map(math.isfinite, (fit.loss, gradient.score_signal, gradient.embedding_signal)))
 
     def step(self, gradient: Gradient, learning_rate: float) -> None:
         """One step of gradient descent, all trained parameters at once."""

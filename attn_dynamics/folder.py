@@ -1,21 +1,24 @@
 """The folder of a run: never another run's results overwritten without being asked to."""
 
 import json
-import shutil
+import re
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.plot import FIGURES
 from attn_dynamics.storage import write_json
 
 CONFIG = "config.json"
-OURS = (CONFIG, "summary.json", "trajectory.nc", "checkpoint.npz", "figures")
+OURS = (CONFIG, "summary.json", "trajectory.nc", "checkpoint.npz", *(f"figures/{name}.png" for name in FIGURES))
+"""What a run leaves."""
 
 
 def open_folder(config: Config) -> Path:
-    """Make or reopen the folder for this configuration, and write the configuration into it.
+    """Make or reopen the folder for this configuration.
 
     Raises:
         InputError: it holds something else, or another run and neither --resume (of the same run) nor --overwrite
@@ -23,17 +26,30 @@ def open_folder(config: Config) -> Path:
         StorageError: it cannot be made.
     """
     folder = config.out or _default(config)
-    if folder.exists() and not folder.is_dir():
-        raise InputError("--out", expected="a folder", given=f"the file {folder}", fix="Name another place.")
-    wanted = config.course() | {"epochs": config.horizon}
-    if folder.exists() and any(folder.iterdir()):
-        _admit(folder, config, wanted)
     try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError("--out", expected="a folder", given=f"the file {folder}", fix="Name another place.")
+        if folder.exists() and any(not _is_partial(path) for path in folder.iterdir()):
+            _admit(folder, config)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(folder, error.strerror) from None
-    write_json(folder / CONFIG, wanted)
+    if not (folder / CONFIG).exists():
+        write_config(folder, config)
     return folder
+
+
+def write_config(folder: Path, config: Config) -> None:
+    """Write the configuration down; once more at the end of a run that was made longer.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    write_json(folder / CONFIG, _content(config))
+
+
+def _content(config: Config) -> dict[str, Any]:
+    return config.course() | {"epochs": config.horizon}
 
 
 def _default(config: Config) -> Path:
@@ -48,8 +64,8 @@ def _default(config: Config) -> Path:
     raise AssertionError  # pragma: no cover
 
 
-def _admit(folder: Path, config: Config, wanted: dict[str, Any]) -> None:
-    saved = _saved(folder)
+def _admit(folder: Path, config: Config) -> None:
+    saved = _saved(folder, _content(config))
     if config.overwrite:
         _clear(folder)
     elif not config.resume:
@@ -60,28 +76,33 @@ def _admit(folder: Path, config: Config, wanted: dict[str, Any]) -> None:
             fix="Go on with that run by --resume, replace it by --overwrite, or name another folder.",
         )
     else:
-        _check_same(folder, saved, wanted)
+        _check_same(folder, saved, _content(config))
 
 
-def _saved(folder: Path) -> dict[str, Any]:
+def _saved(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     try:
-        return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        saved = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        saved = None
+    missing = wanted.keys() - saved.keys() if isinstance(saved, dict) else wanted.keys()
+    if not isinstance(saved, dict) or missing:
         raise InputError(
             "--out",
             expected="a new or empty folder, or one of an earlier run",
-            given=f"{folder}, which holds other files and no readable {CONFIG}",
+            given=f"{folder}, which holds other files and no {CONFIG} with {', '.join(sorted(missing))}",
             fix="Name another folder.",
-        ) from None
+        )
+    return saved
 
 
 def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
-    differing = [name for name in wanted if name != "epochs" and saved.get(name) != wanted[name]]
+    before, now = dict(_flat(saved)), dict(_flat(wanted))
+    differing = [name for name in now if name != "epochs" and before.get(name) != now[name]]
     if differing:
         raise InputError(
             "--resume",
             expected=f"the configuration of the run in {folder}",
-            given=", ".join(f"{name} = {wanted[name]} instead of {saved.get(name)}" for name in differing),
+            given=", ".join(f"{name} = {now[name]} instead of {before.get(name)}" for name in differing),
             fix="Give the settings of that run, or another folder by --out.",
         )
     if wanted["epochs"] < saved["epochs"]:
@@ -93,10 +114,25 @@ def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> 
         )
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a run leaves, and nothing else."""
-    for path in [*(folder / name for name in OURS), *folder.glob("replicate-*"), *folder.glob(".*.partial")]:
-        if path.is_dir():
-            shutil.rmtree(path)
+def _flat(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value)
         else:
+            yield name, value
+
+
+def _clear(folder: Path) -> None:
+    """Remove what runs leave, and nothing else; folders only once they are empty."""
+    replicates = [path for path in folder.glob("replicate-*") if re.fullmatch(r"replicate-\d+", path.name)]
+    for place in (*replicates, folder):
+        for path in (*(place / name for name in OURS), *filter(_is_partial, place.iterdir())):
             path.unlink(missing_ok=True)
+        for emptied in (place / "figures", *([place] if place != folder else [])):
+            if emptied.is_dir() and not any(emptied.iterdir()):
+                emptied.rmdir()
+
+
+def _is_partial(path: Path) -> bool:
+    """Whether this is what a killed run left of a file that it was writing."""
+    return path.name.startswith(".") and path.name.endswith(".partial") and path.is_file()

@@ -1,17 +1,20 @@
 """Figures of one run, drawn from its trajectory alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from attn_dynamics.storage import write_whole
+from attn_dynamics.storage import make_folder, write_whole
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, sen_deviation, tracks
 
@@ -19,6 +22,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2, 2, 2)))
 MARKERS = "osD^vP*X"
 STYLE: Any = {
+    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.use_mathtext": True,
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -29,6 +34,8 @@ STYLE: Any = {
     "legend.frameon": False,
     "savefig.dpi": 160,
 }
+TITLE_LETTERS = 12
+"""Letters of a title to an inch."""
 TIME = "time, learning rate × epoch"
 QUANTITIES = {"score": "score $s$", "embedding_norm": r"embedding norm $\|\nu\|$", "attention": "mean attention weight"}
 
@@ -62,11 +69,12 @@ def words_figure(run: xr.Dataset) -> Figure:
     """Score, embedding norm and attention of the followed words over time."""
     figure = Figure(figsize=(10.0, 3.2), layout="constrained")
     panels = figure.subplots(1, 3)
+    followed = tracks(run)[:SHOWN]
     for axes, (name, label) in zip(panels, QUANTITIES.items(), strict=True):
-        for k, track in enumerate(tracks(run)[:SHOWN]):
+        for k, track in enumerate(followed):
             axes.plot(track.time, getattr(track, name), color=COLOURS[k], linestyle=LINES[k], label=track.word)
         axes.set(xlabel=TIME, ylabel=label)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=SHOWN)
+    _name_words(figure, panels[0].lines, [track.word for track in followed])
     return figure
 
 
@@ -74,11 +82,9 @@ def distributions_figure(run: xr.Dataset) -> Figure:
     """Final scores and embedding norms of topic words and of all others."""
     figure = Figure(figsize=(8.0, 3.2), layout="constrained")
     topic = np.isin(run.vocabulary.values, [track.word for track in tracks(run)])
-    named = bool(run.sizes["word"])
-    groups = {
-        "other words": ~topic & (run.frequency.values > 0),
-        "topic words" if run.attrs["topic_words"] else "followed words" if named else "words of largest score": topic,
-    }
+    kind = "topic words" if np.size(run.attrs["topic_words"]) else "followed words"
+    kind = kind if run.sizes["word"] else "words of largest score"
+    groups = {"other words": ~topic & (run.frequency.values > 0), kind: topic}
     panels = figure.subplots(1, 2)
     for axes, name in zip(panels, ("score", "embedding_norm"), strict=True):
         values = run[f"all_{name}"].values[-1]
@@ -87,6 +93,7 @@ def distributions_figure(run: xr.Dataset) -> Figure:
             axes.hist(values[chosen], edges, color=colour, alpha=0.75, hatch=hatch, edgecolor="white", label=label)
         axes.set(xlabel=f"final {QUANTITIES[name]}", ylabel="words", yscale="log")
         axes.set_ylim(bottom=0.7)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     panels[0].legend()
     return figure
 
@@ -117,19 +124,28 @@ FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
 }
 
 
+def draw_figure(run: xr.Dataset, name: str) -> Figure:
+    """One figure of `FIGURES` in the style of all, under the name of the run."""
+    with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        figure = FIGURES[name](run)
+        # A path may be longer than the figure is wide.
+        title = fill(run.attrs["title"], int(TITLE_LETTERS * figure.get_figwidth()))
+        figure.suptitle(title, parse_math=False, fontsize=10)
+        return figure
+
+
 def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
     """Draw every figure of a run as PNG into a folder.
 
     Raises:
         StorageError: a file could not be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths = []
-    for name, draw in FIGURES.items():
+    for name in FIGURES:
         buffer = BytesIO()
-        with mpl.rc_context(STYLE):
-            figure = draw(run)
-            figure.suptitle(run.attrs["title"])
+        figure = draw_figure(run, name)
+        with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             figure.savefig(buffer, format="png")
         paths.append(folder / f"{name}.png")
         write_whole(paths[-1], lambda file, content=buffer: file.write(content.getbuffer()))
@@ -137,25 +153,23 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
 
 def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
-    figure = Figure(figsize=(8.6, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
     query_norm = run.attrs["query_norm"]
-    _draw_theory(left, followed, query_norm)
+    applies = not np.isnan(query_norm)
+    figure = Figure(figsize=(8.6 if applies else 4.8, 3.6), layout="constrained")
+    left, *rest = figure.subplots(1, 1 + applies, squeeze=False)[0]
     for k, track in enumerate(followed):
+        style = {"color": COLOURS[k], "label": track.word}
         places = _thinned(track.time.size)
-        left.plot(
-            track.score[places], track.embedding_norm[places], MARKERS[k], color=COLOURS[k], ms=4, label=track.word
-        )
-        right.plot(
-            track.time[1:],
-            100 * sen_deviation(track, query_norm)[1:],
-            color=COLOURS[k],
-            linestyle=LINES[k],
-            label=track.word,
-        )
+        left.plot(track.score[places], track.embedding_norm[places], MARKERS[k], ms=4, **style)
+        for right in rest:
+            right.plot(track.time[1:], 100 * sen_deviation(track, query_norm)[1:], linestyle=LINES[k], **style)
+    _draw_theory(left, followed, query_norm)
     left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
-    right.set(xlabel=TIME, ylabel="deviation from SEN (%)", xscale="log")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    left.xaxis.set_major_locator(MaxNLocator(5))
+    for right in rest:
+        right.set(xlabel=TIME, ylabel="deviation from SEN (%)", xscale="log")
+    theory = [str(line.get_label()) for line in left.lines[len(followed) :]]
+    _name_words(figure, left.lines, [*(track.word for track in followed), *theory])
     return figure
 
 
@@ -169,10 +183,17 @@ def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
         _draw_theory(axes, [track], run.attrs["query_norm"])
         places = _thinned(track.time.size)
         axes.plot(track.score[places], track.embedding_norm[places], "o", color=COLOURS[0], ms=3.5, label="run")
-        axes.set_title(f"“{track.word}”, m = {track.others:.1f}", fontsize=9)
+        axes.set_title(f"“{track.word}”, m = {track.others:.1f}", fontsize=9, parse_math=False)
         axes.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
     panels[0].legend()
     return figure
+
+
+def _name_words(figure: Figure, lines: Iterable[Artist], names: list[str]) -> None:
+    """A legend below the panels, in which a word is a word, also one like $x$ or _it."""
+    legend = figure.legend(list(lines), names, loc="outside lower center", ncols=5)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _draw_theory(axes: Axes, followed: list[Track], query_norm: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from rich.table import Table
+from rich.text import Text
 from scipy.special import stdtrit
 
 from attn_dynamics.config import Config
@@ -14,6 +15,7 @@ from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import Run
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.tasks import Task
+from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import Track, sen_deviation, tracks
 
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
@@ -76,12 +78,13 @@ def sen_residual(trajectory: xr.Dataset) -> float | None:
     topic = set(trajectory.attrs["topic_words"])
     query_norm = trajectory.attrs["query_norm"]
     ends = [abs(sen_deviation(track, query_norm)[-1]) for track in tracks(trajectory) if track.word in topic]
-    return float(max(ends)) if ends and np.isfinite(query_norm) else None
+    return float(np.max(ends)) if ends and np.isfinite(query_norm) else None
 
 
 def table(summary: dict[str, Any]) -> Table:
     """One run, measured beside theory."""
-    out = Table(title=f"{summary['model']} on {summary['task']}, seed {summary['seed']}: {_story(summary)}")
+    # As Text, because a name may hold what the printer takes for its own marks.
+    out = Table(title=Text(f"{summary['model']} on {summary['task']}, seed {summary['seed']}: {_story(summary)}"))
     for name in ("quantity", "measured", "theory", "difference", "source"):
         out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
     for name, value in summary.items():
@@ -91,8 +94,15 @@ def table(summary: dict[str, Any]) -> Table:
     for word, final in summary["words"].items():
         norm, theory = final["embedding_norm"], final["sen_norm"]
         beside = (f"{theory:.4f}", f"{100 * (norm / theory - 1):+.2f} %", "SEN, B1") if np.isfinite(theory) else ()
-        out.add_row(f"‖ν‖ of “{word}” at s = {final['score']:.3f}", f"{norm:.4f}", *beside)
+        out.add_row(Text(f"‖ν‖ of “{word}” at s = {final['score']:.3f}"), f"{norm:.4f}", *beside)
     return out
+
+
+def join(trajectories: list[xr.Dataset]) -> xr.Dataset:
+    """Replicates side by side; where one ended earlier than another it has no numbers."""
+    runs = [each.drop_vars("time") for each in trajectories]
+    joined = xr.concat(runs, "replicate", join="outer", combine_attrs="drop_conflicts", data_vars="all")
+    return joined.assign_coords(time=max((each.time for each in trajectories), key=len))
 
 
 def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -106,6 +116,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
     width = {name: _half_width(values) for name, values in numbers.items()}
     return shared | {
         "replicates": len(summaries),
+        "epochs": [each["epochs"] for each in summaries],
         **{name: float(values.mean()) for name, values in numbers.items()},
         "confidence_95": width,
         "runs": summaries,
@@ -114,9 +125,8 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
 
 def replicates_table(summary: dict[str, Any]) -> Table:
     """Mean ± 95 % confidence interval over replicates."""
-    out = Table(
-        title=f"{summary['model']} on {summary['task']}: {summary['replicates']} replicates, mean ± 95 % interval"
-    )
+    story = f"{summary['replicates']} replicates, mean ± 95 % interval"
+    out = Table(title=Text(f"{summary['model']} on {summary['task']}: {story}"))
     out.add_column("quantity")
     out.add_column("measured", justify="right")
     for name, width in summary["confidence_95"].items():
@@ -127,7 +137,8 @@ def replicates_table(summary: dict[str, Any]) -> Table:
 def _half_width(values: np.ndarray) -> float:
     if values.size < 2:
         return float("nan")
-    return float(stdtrit(values.size - 1, 0.975) * values.std(ddof=1) / values.size**0.5)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(stdtrit(values.size - 1, 0.975) * values.std(ddof=1) / values.size**0.5)
 
 
 def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
@@ -138,11 +149,11 @@ def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _final(track: Track, query_norm: float) -> dict[str, float]:
-    norm = float(track.embedding_norm[-1])
+    norm, start = float(track.embedding_norm[-1]), float(track.embedding_norm[0])
     return {
         "score": float(track.score[-1]),
         "embedding_norm": norm,
-        "sen_norm": norm / (1.0 + float(sen_deviation(track, query_norm)[-1])),
+        "sen_norm": float(sen_norm(track.score[-1], track.others, query_norm, track.score[0], start)),
         "attention": float(track.attention[-1]),
         "others": float(track.others),
     }

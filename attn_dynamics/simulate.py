@@ -19,12 +19,12 @@ from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.config import Config
 from attn_dynamics.descent import Diverged, Interrupted, Run, descend
 from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.folder import open_folder
+from attn_dynamics.folder import open_folder, write_config
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import save_figures
 from attn_dynamics.progress import meter
-from attn_dynamics.storage import write_json, write_netcdf
+from attn_dynamics.storage import make_folder, write_json, write_netcdf
 from attn_dynamics.tasks import Options, Task, load_task
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
@@ -60,37 +60,44 @@ def simulate(config: Config) -> int:
     for note in task.notes:
         print(note, file=sys.stderr)
     _check(config, task)
+    starts = [_start(config, task, replicate) for replicate in range(config.replicates)]
     out = open_folder(config)
-    console = Console()
+    try:
+        return _simulate(config, task, starts, out)
+    except KeyboardInterrupt:
+        print(f"interrupted; what was written to {out} is kept, --resume goes on with it", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _simulate(config: Config, task: Task, starts: list[Parameters], out: Path) -> int:
+    console = Console(markup=False, highlight=False)
     if config.replicates == 1:
-        code, summary, _ = _run(config, task, out, 0)
+        code, summary, _ = _run(config, task, starts[0], out)
         console.print(results.table(summary))
     else:
-        code, summary = _run_replicates(config, task, out)
+        code, summary = _run_replicates(config, task, starts, out)
         console.print(results.replicates_table(summary))
-    console.print(f"results and figures in {out}")
+    write_config(out, config)
+    console.print(f"results and figures in {out}", soft_wrap=True)
     return code
 
 
-def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[str, Any]]:
+def _run_replicates(config: Config, task: Task, starts: list[Parameters], out: Path) -> tuple[int, dict[str, Any]]:
     finished, code = [], 0
-    for replicate in range(config.replicates):
-        folder = out / f"replicate-{replicate}"
-        folder.mkdir(exist_ok=True)
-        finished.append(_run(config, task, folder, replicate))
+    for replicate, start in enumerate(starts):
+        folder = make_folder(out / f"replicate-{replicate}")
+        finished.append(_run(config, task, start, folder))
         code = code or finished[-1][0]
         if code == INTERRUPTED:
             break
-    runs: list[xr.Dataset] = [each[2] for each in finished]
-    write_netcdf(out / "trajectory.nc", xr.concat(runs, "replicate", join="outer", combine_attrs="drop_conflicts"))
+    write_netcdf(out / "trajectory.nc", results.join([each[2] for each in finished]))
     summary = results.summarise_replicates([each[1] for each in finished])
     write_json(out / "summary.json", summary)
     return code, summary
 
 
-def _run(config: Config, task: Task, out: Path, replicate: int) -> tuple[int, dict[str, Any], xr.Dataset]:
-    begun = time.perf_counter()
-    start = draw(
+def _start(config: Config, task: Task, replicate: int) -> Parameters:
+    return draw(
         config.start,
         config.model,
         n_words=task.train.n_words,
@@ -99,6 +106,10 @@ def _run(config: Config, task: Task, out: Path, replicate: int) -> tuple[int, di
         hidden_dim=config.hidden_dim,
         rng=np.random.default_rng([config.seed, replicate]),
     )
+
+
+def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any], xr.Dataset]:
+    begun = time.perf_counter()
     try:
         with meter(config.horizon, config.model) as show:
             run, code = _descend(config, task, start, Checkpoint(out / "checkpoint.npz"), show), 0
@@ -138,7 +149,10 @@ def _check(config: Config, task: Task) -> None:
     task.train.columns(_followed(config, task))
     if config.patience and task.dev is None:
         raise InputError(
-            "--patience", expected="a task with dev data", given=f"{task.name}, which has none", fix="Leave it out."
+            "--patience",
+            expected="a task with dev data",
+            given=f"{task.name}, which has only {' and '.join(task.splits)}",
+            fix="Leave it out.",
         )
 
 

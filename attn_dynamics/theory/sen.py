@@ -22,9 +22,9 @@ def sen_norm(
         start_norm: ‖ν₀‖.
     """
     s, m, s0 = (np.asarray(value, float) for value in (score, others, start_score))
-    # (s - s₀) + e^{s₀}(e^{s-s₀} - 1)/m, by expm1 because scores start at their reference.
-    travelled = (s - s0) + np.exp(s0) * np.expm1(s - s0) / m
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        # (s - s₀) + e^{s₀}(e^{s-s₀} - 1)/m, by expm1 because scores start at their reference.
+        travelled = (s - s0) + np.exp(s0) * np.expm1(s - s0) / m
         return np.sqrt(np.asarray(start_norm, float) ** 2 + 2.0 * travelled / np.asarray(query_norm, float) ** 2)
 
 

@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from attn_dynamics import simulate
-from attn_dynamics.plot import FIGURES, STYLE, save_figures
+from attn_dynamics.plot import FIGURES, STYLE, draw_figure, save_figures
 from tests.command import driving
 
 TOLERANCE = 1.0
@@ -70,9 +70,8 @@ def drawn(runs: Runs) -> Drawn:
 
 
 def draw(run: xr.Dataset, name: str) -> tuple[Figure, list[str]]:
+    figure = draw_figure(run, name)
     with mpl.rc_context(STYLE):
-        figure = FIGURES[name](run)
-        figure.suptitle(run.attrs["title"])
         return figure, collisions(figure)
 
 
