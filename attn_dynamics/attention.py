@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.corpus import Corpus
+from attn_dynamics.heads import Array
 from attn_dynamics.kernels import sentences, words
-
-Array = NDArray[np.float64]
 
 SHARED_SPREAD = 64.0
 """Spread of scores up to which one shift serves all sentences.
@@ -65,11 +64,15 @@ class Block(NamedTuple):
     """A run of sentences, few enough that what belongs to them stays in the cache; views of the arrays of the whole."""
 
     rows: slice
+    """Its B sentences in the corpus."""
     offsets: NDArray[np.uint32]
+    """(B + 1,) bounds of their entries."""
     sentences: Array
+    """(B, k + 1 and padding): contexts, later the operands of the backward product."""
     contexts: Array
-    """The first k columns of `sentences`."""
+    """(B, k), the first columns of `sentences`."""
     normalisers: Array
+    """(B,), Σ_w C_iw e^{s_w} up to the shift."""
 
 
 class Attention:
@@ -98,7 +101,7 @@ class Attention:
             sentences.relative_weights(*self._pattern, self._counts, operand.apart, self._data)
 
     def contexts(self, operand: Operand, block: Block) -> Array:
-        """v (N, k) of the sentences of a block: the attended mean of the values of their words."""
+        """v (B, k) of the sentences of a block: the attended mean of the values of their words."""
         sentences.attend(
             block.offsets,
             self._pattern[1],
@@ -111,7 +114,7 @@ class Attention:
         return block.contexts
 
     def add_gradient(self, slopes: Array, block: Block) -> None:
-        """Take in slopes ∂L/∂v (k, N) of a block, right after its `contexts`, which are lost."""
+        """Take in slopes ∂L/∂v (k, B) of a block, right after its `contexts`, which are lost."""
         bounds, splits, sums, *_ = self._backward
         sentences.attend_back(
             self._pattern[1],

@@ -67,7 +67,7 @@ class Checkpoint:
             raise InputError(
                 f"checkpoint {self.path}",
                 expected="a checkpoint of this run",
-                given="one of another corpus, start, learning rate or trained subset",
+                given="one of another corpus, start or setting",
                 fix="Resume with the settings of that run, or give a new folder.",
             )
         return arrays
@@ -75,7 +75,8 @@ class Checkpoint:
 
 def identity(corpora: Collection[Corpus], parameters: Parameters, *settings: object) -> str:
     """A digest that two runs share exactly if they take the same course."""
-    digest = hashlib.sha256(repr((type(parameters.head).__name__, *settings)).encode())
+    vocabulary = next(iter(corpora)).vocabulary
+    digest = hashlib.sha256(repr((type(parameters.head).__name__, *settings, vocabulary)).encode())
     arrays = [
         part for each in corpora for part in (each.counts.indptr, each.counts.indices, each.counts.data, each.labels)
     ]

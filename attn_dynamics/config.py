@@ -57,9 +57,9 @@ class Config:
     replicates: int = 1
     """Runs from different initial values on the same data."""
     follow: tuple[str, ...] = ()
-    """Words to record at every epoch; the topic words, where the task names them."""
+    """Words to record at every epoch, beside the topic words where the task names them."""
     full: bool = False
-    """Do not use law A6: move all d dimensions of the embeddings even where n suffice."""
+    """Do not use law A6: move all d dimensions of the embeddings even where fewer can move."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False

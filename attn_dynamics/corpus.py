@@ -33,6 +33,8 @@ class Corpus:
     """n: the number of classes."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", _canonical(self.counts))
+        object.__setattr__(self, "labels", _integers("labels", self.labels))
         n_sentences, n_words = self.counts.shape  # pyright: ignore[reportGeneralTypeIssues]
         _check_labels(self.labels, n_sentences, self.n_classes)
         if n_words != len(self.vocabulary):
@@ -116,7 +118,6 @@ class Corpus:
             (np.ones(tokens.size, np.int32), tokens.astype(np.int32), np.asarray(offsets).astype(np.int32)),
             shape=(len(offsets) - 1, len(vocabulary)),
         )
-        counts.sum_duplicates()
         classes = n_classes if n_classes is not None else int(labels.max(initial=-1)) + 1
         return cls(counts=counts, labels=labels, vocabulary=tuple(vocabulary), n_classes=classes)
 
@@ -173,6 +174,24 @@ def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
             fix="Number the classes 0, 1, 2, …",
         )
     return given.astype(np.int64)
+
+
+def _canonical(counts: csr_array) -> csr_array:
+    """Sorted, one entry a word and sentence, all in 32 bits; a copy only where it was not so."""
+    counts = csr_array(counts)
+    if not np.issubdtype(counts.dtype, np.integer) or (counts.nnz and counts.data.min() < 1):
+        raise InputError(
+            "counts",
+            expected="whole numbers from 1",
+            given=f"{counts.dtype} from {counts.data.min(initial=1)}",
+            fix="Leave out entries that are 0, and give weights no sign and no fraction.",
+        )
+    if not counts.has_canonical_format:
+        # In place, but on arrays of our own: `csr_array` shares those that it is given.
+        counts = counts if counts.data.flags.owndata and counts.data.base is None else counts.copy()
+        counts.sum_duplicates()
+    narrow = (part.astype(np.int32, copy=False) for part in (counts.data, counts.indices, counts.indptr))
+    return csr_array(tuple(narrow), shape=counts.shape)
 
 
 def _check_labels(labels: NDArray[np.int64], n_sentences: int, n_classes: int) -> None:

@@ -94,21 +94,23 @@ def descend(
     _check(learning_rate, epochs, patience, judge)
     for each in judge.values():
         check_fit(each, parameters)
-    dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced)
-    recorder = Recorder(dynamics, corpus, judge, follow)
-    stopping = Patience(patience) if patience is not None else None
-    loop = _Loop(dynamics, recorder, stopping, learning_rate)
-    if checkpoint is not None:
-        settings = (
-            float(learning_rate),
-            sorted(train),
-            patience and int(patience),
-            bool(reduced),
-            [*judge],
-            [*map(str, follow)],
-        )
-        loop.save_to(checkpoint, identity([corpus, *judge.values()], parameters, *settings))
-    return loop.run(epochs, meter)
+    # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
+    with threadpool_limits(1, user_api="blas"):
+        dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced)
+        recorder = Recorder(dynamics, corpus, judge, follow)
+        stopping = Patience(patience) if patience is not None else None
+        loop = _Loop(dynamics, recorder, stopping, learning_rate)
+        if checkpoint is not None:
+            settings = (
+                float(learning_rate),
+                sorted(train),
+                patience and int(patience),
+                bool(reduced),
+                [*judge],
+                [*map(str, follow)],
+            )
+            loop.save_to(checkpoint, identity([corpus, *judge.values()], parameters, *settings), epochs)
+        return loop.run(epochs, meter)
 
 
 class _Loop:
@@ -120,13 +122,20 @@ class _Loop:
         self._epoch = 0
         self._checkpoint: tuple[Checkpoint, str] | None = None
 
-    def save_to(self, checkpoint: Checkpoint, identity: str) -> None:
+    def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
         """Save to this checkpoint from now on, and go on from what it holds."""
         self._checkpoint = checkpoint, identity
         saved = checkpoint.load(identity)
         if saved is None:
             return
         self._epoch = int(saved["epoch"])
+        if self._epoch > epochs:
+            raise InputError(
+                "epochs",
+                expected=f"at least the {self._epoch} of the checkpoint {checkpoint.path}",
+                given=epochs,
+                fix="A run can be made longer, not shorter.",
+            )
         self._dynamics.restore(_part(saved, "dynamics."))
         self._recorder.restore(_part(saved, "recorder."), self._epoch)
         if self._stopping is not None:
@@ -134,11 +143,9 @@ class _Loop:
 
     def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> Run:
         """Go on to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends it."""
-        # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
         with (
             deferred_interrupt() as interrupted,
             fastest_threads() as tune,
-            threadpool_limits(1, user_api="blas"),
             np.errstate(over="ignore", invalid="ignore"),
         ):
             while True:

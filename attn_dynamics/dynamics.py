@@ -27,7 +27,7 @@ class Dynamics:
         corpus: what the gradient is taken on.
         parameters: the start; copied.
         train: any of query, keys, embeddings, head.
-        reduced: move F = E Q (V, r) for E (V, d) where law A6 allows it (the default), or never.
+        reduced: move F = E Q (V, k) for E (V, d) where law A6 allows it (the default), or never.
 
     Raises:
         InputError: an unknown name in `train`, or parameters for another corpus.
@@ -61,7 +61,7 @@ class Dynamics:
 
     def is_finite(self, fit: Fit, gradient: Gradient) -> bool:
         """Whether what `evaluate` answered, and the scores it started from, are finite numbers."""
-        # Scores that are not finite are spread wider than one shift allows, so most epochs need no look at them all.
+        # An infinite score is spread wider than one shift allows, so most epochs need no look at them all.
         scores = self.operand.apart is None or bool(np.isfinite(self.scores).all())
         return scores and all(map(math.isfinite, (fit.loss, gradient.score_signal, gradient.embedding_signal)))
 

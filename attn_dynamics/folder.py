@@ -53,13 +53,13 @@ def _content(config: Config) -> dict[str, Any]:
 
 
 def _default(config: Config) -> Path:
-    """runs/NAME, runs/NAME-2, …: the first that is free, or with --resume the last that is not."""
+    """runs/NAME, runs/NAME-2, …: the first that is free, or with --resume or --overwrite the last that is not."""
     first = config.default_out
     names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in count(1))
     last = first
     for folder in names:
         if not folder.exists():
-            return last if config.resume else folder
+            return last if config.resume or config.overwrite else folder
         last = folder
     raise AssertionError  # pragma: no cover
 

@@ -67,7 +67,7 @@ class Head(ABC):
 
     @abstractmethod
     def forward(self, projected: Array) -> tuple[Array, Array]:
-        """(z (n, N), what `backward` needs) from u = Wᵀ v (r, N), which may be overwritten."""
+        """(z (n, N), what `backward` needs) from u = Wᵀ v (r, N), which may be overwritten, as z will be."""
 
     @abstractmethod
     def backward(self, kept: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
@@ -75,7 +75,7 @@ class Head(ABC):
 
     @property
     def contrasts(self) -> Array:
-        """H (r, k), orthonormal columns that span all ∂L/∂u: the loss sees u through Hᵀ u alone."""
+        """H (r, k), orthonormal columns that span all ∂L/∂u, whatever is trained: the loss sees u through Hᵀ u alone."""
         return np.eye(self.first_layer.shape[1])
 
     @property
@@ -86,7 +86,7 @@ class Head(ABC):
     @classmethod
     @abstractmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:
-        """Initial values of a published run; LMN21 states those of the fixed head, for trained ones they are ours."""
+        """Initial values of a published run; LMN21 states those of the fixed head."""
 
 
 class _Linear(Head):

@@ -57,8 +57,8 @@ def loss_figure(run: xr.Dataset) -> Figure:
         right.plot(run.time, run[f"{name}_accuracy"], color=colour, linestyle=line, label=name)
     left.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale="log")
     right.set(xlabel=TIME, ylabel="accuracy")
-    best = run.attrs["best_epoch"] * run.attrs["learning_rate"]
     if "dev_loss" in run:
+        best = run.attrs["best_epoch"] * run.attrs["learning_rate"]
         for axes in (left, right):
             axes.axvline(best, color="black", linewidth=0.8, linestyle=":", label="lowest dev loss")
     left.legend()
@@ -81,9 +81,9 @@ def words_figure(run: xr.Dataset) -> Figure:
 def distributions_figure(run: xr.Dataset) -> Figure:
     """Final scores and embedding norms of topic words and of all others."""
     figure = Figure(figsize=(8.0, 3.2), layout="constrained")
-    topic = np.isin(run.vocabulary.values, [track.word for track in tracks(run)])
-    kind = "topic words" if np.size(run.attrs["topic_words"]) else "followed words"
-    kind = kind if run.sizes["word"] else "words of largest score"
+    named = np.atleast_1d(run.attrs["topic_words"])
+    kind = "topic words" if named.size else "followed words" if run.sizes["word"] else "words of largest score"
+    topic = np.isin(run.vocabulary.values, named if named.size else [track.word for track in tracks(run)])
     groups = {"other words": ~topic & (run.frequency.values > 0), kind: topic}
     panels = figure.subplots(1, 2)
     for axes, name in zip(panels, ("score", "embedding_norm"), strict=True):

@@ -28,7 +28,7 @@ from attn_dynamics.storage import make_folder, write_json, write_netcdf
 from attn_dynamics.tasks import Options, Task, load_task
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
-"""Exit codes: the input cannot be used, the run failed, Ctrl-C."""
+"""Exit codes: the input cannot be used or a result not be written, the run failed, Ctrl-C."""
 PATIENCE = 2000
 """Epochs without a lower dev loss after which a run stops, as LMN21's published configuration has it."""
 
@@ -60,36 +60,37 @@ def simulate(config: Config) -> int:
     for note in task.notes:
         print(note, file=sys.stderr)
     _check(config, task)
-    starts = [_start(config, task, replicate) for replicate in range(config.replicates)]
+    start = _start(config, task, 0)
     out = open_folder(config)
     try:
-        return _simulate(config, task, starts, out)
+        return _simulate(config, task, start, out)
     except KeyboardInterrupt:
         print(f"interrupted; what was written to {out} is kept, --resume goes on with it", file=sys.stderr)
         return INTERRUPTED
 
 
-def _simulate(config: Config, task: Task, starts: list[Parameters], out: Path) -> int:
+def _simulate(config: Config, task: Task, start: Parameters, out: Path) -> int:
     console = Console(markup=False, highlight=False)
     if config.replicates == 1:
-        code, summary, _ = _run(config, task, starts[0], out)
+        code, summary, _ = _run(config, task, start, out)
         console.print(results.table(summary))
     else:
-        code, summary = _run_replicates(config, task, starts, out)
+        code, summary = _run_replicates(config, task, out)
         console.print(results.replicates_table(summary))
     write_config(out, config)
     console.print(f"results and figures in {out}", soft_wrap=True)
     return code
 
 
-def _run_replicates(config: Config, task: Task, starts: list[Parameters], out: Path) -> tuple[int, dict[str, Any]]:
+def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[str, Any]]:
     finished, code = [], 0
-    for replicate, start in enumerate(starts):
+    for replicate in range(config.replicates):
         folder = make_folder(out / f"replicate-{replicate}")
-        finished.append(_run(config, task, start, folder))
-        code = code or finished[-1][0]
-        if code == INTERRUPTED:
+        finished.append(_run(config, task, _start(config, task, replicate), folder))
+        if finished[-1][0] == INTERRUPTED:
+            code = INTERRUPTED
             break
+        code = code or finished[-1][0]
     write_netcdf(out / "trajectory.nc", results.join([each[2] for each in finished]))
     summary = results.summarise_replicates([each[1] for each in finished])
     write_json(out / "summary.json", summary)
@@ -157,7 +158,7 @@ def _check(config: Config, task: Task) -> None:
 
 
 def _followed(config: Config, task: Task) -> Sequence[Hashable]:
-    return config.follow or [word for topic in task.topic_words for word in topic]
+    return list(dict.fromkeys([*(word for topic in task.topic_words for word in topic), *config.follow]))
 
 
 def _patience(config: Config, task: Task) -> int | None:

@@ -193,7 +193,9 @@ def _choose_set(path: Path, prefer: str | None) -> dict[str, Path]:
     folder, wanted = (path, prefer) if path.is_dir() else (path.parent, path.name)
     found = _sets(folder)
     named = {key: files for key, files in found.items() if wanted is not None and _bare(key[0]) == _bare(wanted)}
-    sets = named or (found if path == folder else {})
+    # A set of no name may be any; one of another name is other data.
+    rest = {key: files for key, files in found.items() if prefer is None or not _bare(key[0])}
+    sets = named or (rest if path == folder else {})
     sets = {key: files for key, files in sets.items() if "train" in files} or sets
     if not sets:
         expected = "a file, a folder with files named like train.txt and test.txt, or the prefix of such files"
