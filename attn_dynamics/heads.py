@@ -2,7 +2,7 @@
 
 Every head reads a context v through its first layer W (d, r), u = Wᵀ v, so that the sparse products may run in fewer
 columns than d. As in the formulas, a sentence is a column: u is (r, N), logits are (n, N). A new head is one class and
-one line in `HEADS`: simulators, tests and benchmarks take it up.
+one line in `HEADS`: simulators and tests take it up; the test against autograd asks for its formula.
 """
 
 from abc import ABC, abstractmethod
@@ -75,7 +75,7 @@ class Head(ABC):
 
     @property
     def contrasts(self) -> Array:
-        """H (r, k), orthonormal columns that span all ∂L/∂u, whatever is trained: the loss sees u through Hᵀ u alone."""
+        """H (r, k), orthonormal columns that span every ∂L/∂u whatever is trained: the loss sees Hᵀ u alone."""
         return np.eye(self.first_layer.shape[1])
 
     @property

@@ -1,6 +1,7 @@
 """Initial values by name: LMN21's published configuration, and the start under which its theory is exact."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,12 +32,8 @@ def published(
 def lmn21(rng: np.random.Generator, head: type[Head], n_words: int, n_classes: int, d: int, hidden: int) -> Parameters:
     """LMN21's analysis: as published, with orthonormal columns in the head's first layer and a query of norm one."""
     start = published(rng, head, n_words, n_classes, d, hidden)
-    return Parameters(
-        query=start.query / np.linalg.norm(start.query),
-        keys=start.keys,
-        embeddings=start.embeddings,
-        head=start.head.replace(**{start.head.first: _orthonormal(start.head.first_layer)}),
-    )
+    first = {start.head.first: _orthonormal(start.head.first_layer)}
+    return replace(start, query=start.query / np.linalg.norm(start.query), head=start.head.replace(**first))
 
 
 def mean_field(
@@ -44,7 +41,7 @@ def mean_field(
 ) -> Parameters:
     """The start of the mean-field theory (theory §4): as `lmn21` with E = 0."""
     start = lmn21(rng, head, n_words, n_classes, d, hidden)
-    return Parameters(query=start.query, keys=start.keys, embeddings=np.zeros_like(start.embeddings), head=start.head)
+    return replace(start, embeddings=np.zeros_like(start.embeddings))
 
 
 PRESETS: dict[str, Draw] = {"published": published, "lmn21": lmn21, "mean-field": mean_field}

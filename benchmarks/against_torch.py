@@ -1,5 +1,6 @@
 """Ours beside plain PyTorch, same data and start: first the trajectories must agree, then the ratio of times counts."""
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,6 @@ import torch
 
 from attn_dynamics import Corpus, Parameters, descend, draw
 from attn_dynamics.heads import HEADS
-from attn_dynamics.record import SIGNALS, WORDS
 from attn_dynamics.tasks import Synthetic, Task, text_task
 from benchmarks.plain_torch import PlainModel, padded, train
 from benchmarks.timing import ratio
@@ -18,8 +18,15 @@ LEARNING_RATE = 0.1
 COLUMNS = ("float64, recorded", "float64, bare", "float32, recorded", "float32, bare")
 """Plain PyTorch in two precisions, recording what ours records or nothing at all; ours is float64 and records."""
 AGREE = 1e-9
-"""Relative distance allowed between two trajectories in float64: 2⁻⁵² a step, a million times over."""
-SST = Path(__file__).resolve().parents[2] / "shared" / "data" / "sst"
+"""Relative distance allowed between two trajectories in float64: round-off of 2⁻⁵², grown a few million times."""
+RECORDED = (
+    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+    *("score_signal", "followed_score_signal", "embedding_signal", "score_sum"),
+    *("score", "embedding_norm", "attention", "score_gradient"),
+)
+"""In the order in which the plain model records them."""
+SST = Path(os.environ.get("SST_DIR", "../shared/data/sst"))
+"""Folder of stsa.binary.train, .dev and .test."""
 
 
 def paper() -> None:
@@ -32,7 +39,7 @@ def paper() -> None:
 def sst2(folder: Path = SST) -> None:
     """SST-2 with 200-dimensional embeddings."""
     if not folder.is_dir():
-        print(f"SST-2: skipped, for there is no {folder}")
+        print(f"\nSST-2: skipped, for there is no {folder}; name the folder of the files by SST_DIR=…")
         return
     task = text_task(folder, prefer="stsa.binary", name="sst2")
     followed = ["powerful", "solid", "stupid", "suffers", "mess"]
@@ -50,9 +57,7 @@ def _table(
     agree_over: int,
 ) -> None:
     print(f"\n{title}: epochs a second as a multiple of plain PyTorch's, median (least … most)")
-    print(
-        f"{'model':8}  {'float64, recorded':24}  {'float64, bare':24}  {'float32, recorded':24}  {'float32, bare':24}"
-    )
+    print(f"{'model':8}  " + "  ".join(f"{column:24}" for column in COLUMNS))
     for model in models:
         start = draw(
             "published",
@@ -107,14 +112,11 @@ def _ours(task: Task, start: Parameters, followed: Sequence[str], epochs: int) -
         judge={"test": _test(task)},
         follow=followed,
     ).trajectory
-    scalars = [run[name].values for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy", *SIGNALS)]
-    order = ("score_signal", "followed_score_signal", "embedding_signal", "score_sum")
-    assert tuple(SIGNALS) == order
-    return np.column_stack([*scalars, *(run[name].values for name in WORDS)])
+    return np.column_stack([run[name].values for name in RECORDED])
 
 
 def _check_agreement(task: Task, start: Parameters, followed: Sequence[str], epochs: int) -> None:
-    theirs = [row for row in islice(_torch_epochs(task, start, followed, dtype=torch.float64, record=True), epochs + 1)]
+    theirs = list(islice(_torch_epochs(task, start, followed, dtype=torch.float64, record=True), epochs + 1))
     theirs = np.stack([row.numpy() for row in theirs if row is not None])
     ours = _ours(task, start, followed, epochs)
     scale = np.abs(theirs).max(axis=0) + 1e-3

@@ -1,10 +1,10 @@
 """How time and memory grow with the corpus: 10⁵ to 10⁷ tokens, each size in a process of its own."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 
@@ -15,27 +15,33 @@ SIZES = (10**5, 10**6, 10**7)
 
 
 def growth() -> None:
-    """Print seconds relative to the smallest size, and bytes a token beside what does not grow with the corpus."""
+    """Print time and peak memory a token, the latter beside what a corpus of hardly any tokens takes."""
     print("\ngrowth with the corpus: Attn-TC on the synthetic task, recorded")
     print(f"{'tokens':>12}  {'time a token and epoch':>24}  {'peak bytes a token':>20}")
     measured = [_measure(size) for size in SIZES]
     for size, (seconds, peak) in zip(SIZES, measured, strict=True):
         relative = seconds / size / (measured[0][0] / SIZES[0])
-        print(f"{size:>12,}  {relative:>22.2f} ×  {peak / size if peak else float('nan'):>20.1f}")
+        print(f"{size:>12,}  {relative:>22.2f} ×  {peak / size:>20.1f}")
     print(f"10⁷ tokens take {measured[2][0] / measured[1][0]:.1f} times as long as 10⁶")
 
 
 def _measure(size: int) -> tuple[float, float]:
-    out = subprocess.run([sys.executable, "-m", "benchmarks.growth", str(size)], check=True, capture_output=True)
+    out = subprocess.run([sys.executable, "-m", "benchmarks.growth", str(size)], check=True, stdout=subprocess.PIPE)
     return tuple(json.loads(out.stdout))
 
 
 def _run(size: int) -> tuple[float, float]:
-    """(seconds an epoch, peak bytes beside a run on hardly any tokens)."""
-    _descend(100, 2)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    epochs = max(40, 3 * 10**7 // size)
-    return _descend(size, epochs), 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """(seconds an epoch, peak bytes): the times first, since tracing memory costs some."""
+    seconds = _descend(size, max(40, 3 * 10**7 // size))
+    return seconds, _peak(size) - _peak(100)
+
+
+def _peak(size: int) -> int:
+    tracemalloc.start()
+    _descend(size, 2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
 
 
 def _descend(size: int, epochs: int) -> float:

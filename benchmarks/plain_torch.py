@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.heads import FixedLinear, Head, TwoLayer
+from attn_dynamics.heads import FixedLinear, Head, TrainedLinear, TwoLayer
 from attn_dynamics.parameters import Parameters
 
 
@@ -116,6 +116,9 @@ def _head(head: Head, dtype: torch.dtype) -> nn.Module:
     if isinstance(head, TwoLayer):
         first = _linear(head.weight_in, head.bias_in, dtype)
         return nn.Sequential(first, nn.ReLU(), _linear(head.weight_out, head.bias_out, dtype))
+    if not isinstance(head, FixedLinear | TrainedLinear):
+        message = f"{type(head).__name__} has no twin in plain PyTorch: add one to _head in {__name__}"
+        raise TypeError(message)
     linear = _linear(head.first_layer, None, dtype)
     return linear.requires_grad_(not isinstance(head, FixedLinear))
 

@@ -2,5 +2,5 @@
 
 import numba
 
-# Off by numba's default. It turns the four columns of the sparse products into one vector, a third of their time.
+# Off by numba's default. It turns the four columns of the sparse products into one vector.
 numba.config.SLP_VECTORIZE = 1  # pyright: ignore

@@ -193,10 +193,14 @@ def _choose_set(path: Path, prefer: str | None) -> dict[str, Path]:
     folder, wanted = (path, prefer) if path.is_dir() else (path.parent, path.name)
     found = _sets(folder)
     named = {key: files for key, files in found.items() if wanted is not None and _bare(key[0]) == _bare(wanted)}
-    # A set of no name may be any; one of another name is other data.
-    rest = {key: files for key, files in found.items() if prefer is None or not _bare(key[0])}
-    sets = named or (rest if path == folder else {})
+    sets = named or (found if path == folder else {})
     sets = {key: files for key, files in sets.items() if "train" in files} or sets
+    if prefer is not None and not named and len(sets) == 1 and _bare(next(iter(sets))[0]):
+        given, fix = (
+            f"only the set {next(iter(sets))[0]}*",
+            "Name the set itself as the task, if that is what you want.",
+        )
+        raise InputError(str(path), expected=f"files named {prefer}.train and so on", given=given, fix=fix)
     if not sets:
         expected = "a file, a folder with files named like train.txt and test.txt, or the prefix of such files"
         fix = "Check the spelling, or name one file to have it split."
