@@ -136,9 +136,9 @@ class Attention:
 
     def received(self, operand: Operand) -> Array:
         """Σ_i A_iw (V,): the attention that each word receives over all sentences, at the last `contexts`."""
-        offsets, indices = self._pattern
-        shares = np.repeat(1.0 / self._normalisers, np.diff(offsets.view(np.int32))) * self._data
-        return np.bincount(indices.view(np.int32), shares, self._corpus.n_words) * operand.weights
+        out = np.empty(self._corpus.n_words)
+        sentences.received(*self._pattern, self._data, self._normalisers, out)
+        return out * operand.weights
 
     def places(self, columns: NDArray[np.int64]) -> Places:
         """Find a few words, for `mean_weights`."""

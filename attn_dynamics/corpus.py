@@ -118,6 +118,8 @@ class Corpus:
             (np.ones(tokens.size, np.int32), tokens.astype(np.int32), np.asarray(offsets).astype(np.int32)),
             shape=(len(offsets) - 1, len(vocabulary)),
         )
+        # In place, for these arrays are ours: a copy would be the most memory that is ever held.
+        counts.sum_duplicates()
         classes = n_classes if n_classes is not None else int(labels.max(initial=-1)) + 1
         return cls(counts=counts, labels=labels, vocabulary=tuple(vocabulary), n_classes=classes)
 
@@ -187,8 +189,7 @@ def _canonical(counts: csr_array) -> csr_array:
             fix="Leave out entries that are 0, and give weights no sign and no fraction.",
         )
     if not counts.has_canonical_format:
-        # In place, but on arrays of our own: `csr_array` shares those that it is given.
-        counts = counts if counts.data.flags.owndata and counts.data.base is None else counts.copy()
+        counts = counts.copy()
         counts.sum_duplicates()
     narrow = (part.astype(np.int32, copy=False) for part in (counts.data, counts.indices, counts.indptr))
     return csr_array(tuple(narrow), shape=counts.shape)

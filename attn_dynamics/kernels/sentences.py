@@ -144,3 +144,12 @@ def mean_attention(bounds, entries, rows, data, columns, weights, normalisers, o
         for place in range(bounds[word], bounds[word + 1]):
             total += float(data[entries[place]]) / normalisers[rows[place]]
         out[word] = total * weights[columns[word]] / (bounds[word + 1] - bounds[word])
+
+
+@njit(cache=True, error_model="numpy")
+def received(offsets, words, data, normalisers, out):
+    """out (V,) = Σ_i c_iw / D_i over all sentences."""
+    out[:] = 0.0
+    for row in range(normalisers.size):
+        for entry in range(offsets[row], offsets[row + 1]):
+            out[words[entry]] += float(data[entry]) / normalisers[row]
