@@ -23,7 +23,6 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, 
 MARKERS = "osD^vP*X"
 STYLE: Any = {
     "axes.formatter.limits": (-3, 4),
-    "axes.formatter.use_mathtext": True,
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
