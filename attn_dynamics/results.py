@@ -85,6 +85,8 @@ def table(summary: dict[str, Any]) -> Table:
     """One run, measured beside theory."""
     # As Text, because a name may hold what the printer takes for its own marks.
     out = Table(title=Text(f"{summary['model']} on {summary['task']}, seed {summary['seed']}: {_story(summary)}"))
+    if summary["best_epoch"] < summary["epochs"]:
+        out.caption = f"losses and accuracies at epoch {summary['best_epoch']:,}, words at epoch {summary['epochs']:,}"
     for name in ("quantity", "measured", "theory", "difference", "source"):
         out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
     for name, value in summary.items():

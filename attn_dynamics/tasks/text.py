@@ -184,7 +184,10 @@ def _fields(line: bytes, encoding: str, where: str) -> tuple[int, str] | None:
     try:
         return (int(np.int64(fields[0])), fields[1]) if fields else None
     except (ValueError, OverflowError, IndexError):
-        given, fix = repr(" ".join(fields)[:40]), "Write the line as LABEL text, or delete it."
+        given, fix = (
+            repr(" ".join(fields)[:40]),
+            "Write the line as LABEL text with an integer for a label, or delete it.",
+        )
         raise InputError(where, expected="an integer label, white space and text", given=given, fix=fix) from None
 
 
