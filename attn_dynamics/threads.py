@@ -14,7 +14,7 @@ TRIAL, TERM = 0.03, 1.0
 def fastest_threads() -> Iterator[Callable[[], None]]:
     """Within the block, call what it gives once an epoch.
 
-    Threads pay by a third on a small corpus in a quiet machine, and cost a factor where another program wants the same
+    Threads save a fifth on a small corpus in a quiet machine, and cost a factor where another program wants the same
     cores: each epoch then waits for a thread that is not running. So both are tried, again and again.
     """
     most = numba.get_num_threads()
