@@ -99,10 +99,12 @@ class Dynamics:
             keys += np.outer(self.scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
         return Parameters(query=query, keys=keys, embeddings=embeddings, head=head)
 
-    def embedding_norms(self, columns: NDArray[np.int64] | slice = slice(None)) -> Array:
+    def embedding_norms(self, columns: NDArray[np.int64] | None = None) -> Array:
         """‖ν_w‖ of some words, or of all (V,)."""
-        chosen = self._axes if isinstance(columns, slice) else self._axes.take(columns, axis=1)
-        return np.sqrt((chosen * chosen).sum(axis=0) + self._still_norm2[columns])
+        columns = np.arange(self.scores.size) if columns is None else columns
+        out = np.empty(columns.size)
+        words.norms(self._axes, self._still_norm2, columns, out)
+        return out
 
     @property
     def query_norm(self) -> float:

@@ -2,6 +2,7 @@
 the operands of the sparse products are held word by word, (V, k + 1).
 
 Sums over the vocabulary are taken in a fixed number of parts, so that they do not depend on the number of threads.
+Places of words are unsigned, which spares numba's test for negative ones.
 """
 
 import numpy as np
@@ -13,6 +14,18 @@ PARTS = 8
 """Parts of a sum over the vocabulary."""
 BLOCK = 256
 """Words whose numbers stay in the cache nearest to the processor."""
+
+
+@njit(cache=True, error_model="numpy")
+def _span(index, size, parts):
+    """Words (first, last) of one of so many parts."""
+    return np.uint64(index * size // parts), np.uint64((index + 1) * size // parts)
+
+
+@njit(cache=True, error_model="numpy")
+def _block(index, size):
+    """Words (first, last) of a block."""
+    return np.uint64(index * BLOCK), np.uint64(min(size, (index + 1) * BLOCK))
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
@@ -29,7 +42,7 @@ def operand(scores, values, spread, out):
     shared = high - low <= spread
     shift = 0.5 * (low + high)
     for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        start, stop = _block(block, size)
         weights, scratch = np.ones(stop - start), np.empty(stop - start)
         if shared:
             weights[:] = scores[start:stop] - shift
@@ -59,7 +72,7 @@ def gradients(sums, operand, metric, value_gradient, score_gradient, partial):
     """
     width, size = value_gradient.shape
     for part in prange(PARTS):
-        start, stop = part * size // PARTS, (part + 1) * size // PARTS
+        start, stop = _span(part, size, PARTS)
         for word in range(start, stop):
             weight = operand[word, width]
             slope = -weight * sums[word, width]
@@ -88,7 +101,7 @@ def project(axes, weight, out):
     """Pᵀ = (E W)ᵀ (k, V) from axes Eᵀ (d, V) and weight W (d, k)."""
     size = axes.shape[1]
     for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        start, stop = _block(block, size)
         for column in range(weight.shape[1]):
             sums = out[column, start:stop]
             sums[:] = 0.0
@@ -103,7 +116,7 @@ def descend(axes, value_gradient, weight, rate):
     """E -= rate (∂L/∂P) Wᵀ in place: ∂L/∂E (V, d) is never formed. From axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), W (d, k)."""
     size = axes.shape[1]
     for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        start, stop = _block(block, size)
         for axis in range(axes.shape[0]):
             row = axes[axis, start:stop]
             for column in range(weight.shape[1]):
@@ -117,7 +130,7 @@ def subtract(array, rate, step):
     """array -= rate · step, both (k, V), in place."""
     size = array.shape[1]
     for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
+        start, stop = _block(block, size)
         for column in range(array.shape[0]):
             for word in range(start, stop):
                 array[column, word] -= rate * step[column, word]
@@ -128,13 +141,24 @@ def pull_back(axes, value_gradient, partial, out):
     """∂L/∂R (d, k) = Eᵀ (∂L/∂P) from axes Eᵀ (d, V) and (∂L/∂P)ᵀ (k, V), with scratch partial (PARTS, d, k)."""
     size = axes.shape[1]
     for part in prange(PARTS):
-        first, last = part * size // PARTS, (part + 1) * size // PARTS
+        first, last = _span(part, size, PARTS)
         partial[part] = 0.0
-        for start in range(first, last, BLOCK):
-            stop = min(last, start + BLOCK)
+        for start in range(first, last, np.uint64(BLOCK)):
+            stop = min(last, start + np.uint64(BLOCK))
             for axis in range(axes.shape[0]):
                 for column in range(value_gradient.shape[0]):
                     partial[part, axis, column] += _dot(axes[axis, start:stop], value_gradient[column, start:stop])
     out[:] = partial[0]
     for part in range(1, PARTS):
         out += partial[part]
+
+
+@njit(cache=True, error_model="numpy")
+def norms(axes, still, columns, out):
+    """out = ‖ν‖ of a few words, columns (words,), from axes Eᵀ (d, V) and what these leave out, still = ‖·‖² (V,)."""
+    for place in range(columns.size):
+        word = columns[place]
+        square = still[word]
+        for axis in range(axes.shape[0]):
+            square += axes[axis, word] ** 2
+        out[place] = np.sqrt(square)
