@@ -1,11 +1,13 @@
 """How a single attention layer learns: exact-gradient simulators whose every run stands beside the theory."""
 
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import Run, descend
+from attn_dynamics.descent import descend
+from attn_dynamics.flow import flow
 from attn_dynamics.gradient import loss_and_gradient
 from attn_dynamics.heads import FixedLinear, TrainedLinear, TwoLayer
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
+from attn_dynamics.run import Run
 
 __version__ = "0.1.0"
 __all__ = [
@@ -18,5 +20,6 @@ __all__ = [
     "__version__",
     "descend",
     "draw",
+    "flow",
     "loss_and_gradient",
 ]

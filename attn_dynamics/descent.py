@@ -2,11 +2,8 @@
 
 import math
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from attn_dynamics.checkpoint import Checkpoint, identity
@@ -17,43 +14,9 @@ from attn_dynamics.gradient import Fit, check_fit
 from attn_dynamics.interrupt import deferred_interrupt
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Recorder
+from attn_dynamics.run import Diverged, Ended, Interrupted, Run
 from attn_dynamics.stopping import Patience
 from attn_dynamics.threads import fastest_threads
-
-Ended = Literal["epochs", "patience", "interrupted", "diverged"]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Run:
-    """What a run leaves."""
-
-    parameters: Parameters | None
-    """At the end, or where the development loss was lowest if early stopping was on; None if the run diverged."""
-    trajectory: xr.Dataset
-    """Dimensions epoch, word, snapshot, vocabulary; epoch e is the state before step e, time learning rate × epoch."""
-    ended: Ended
-    """Why it ended."""
-    best_epoch: int
-    """The epoch of `parameters`."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, taken at the end of an epoch; `run` holds all that came before."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__(f"interrupted after epoch {run.trajectory.epoch[-1].item()}")
-        self.run = run
-
-
-class Diverged(ArithmeticError):
-    """The loss is no longer finite; `run` holds all that came before."""
-
-    def __init__(self, run: Run, epoch: int, learning_rate: float) -> None:
-        super().__init__(
-            f"loss at epoch {epoch}: expected a finite number, got one that is not. "
-            f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
-        )
-        self.run = run
 
 
 def descend(
@@ -65,6 +28,7 @@ def descend(
     train: Collection[str] = ("keys", "embeddings", "head"),
     judge: Mapping[str, Corpus] | None = None,
     follow: Sequence[Hashable] = (),
+    hold: Sequence[Hashable] = (),
     patience: int | None = None,
     reduced: bool = True,
     checkpoint: Checkpoint | None = None,
@@ -80,6 +44,7 @@ def descend(
         train: any of query, keys, embeddings, head.
         judge: further corpora by name, judged at every epoch; "dev" is what `patience` watches.
         follow: words that are recorded at every epoch.
+        hold: words whose scores and embeddings stay at their start.
         patience: stop after so many epochs without a lower dev loss, and return to the best state.
         reduced: use law A6 where it holds; the results are the same to round-off.
         checkpoint: save to, and go on from, this file.
@@ -96,7 +61,7 @@ def descend(
         check_fit(each, parameters)
     # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
     with threadpool_limits(1, user_api="blas"):
-        dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced)
+        dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold)
         recorder = Recorder(dynamics, corpus, judge, follow)
         stopping = Patience(patience) if patience is not None else None
         loop = _Loop(dynamics, recorder, stopping, learning_rate)
@@ -108,6 +73,7 @@ def descend(
                 bool(reduced),
                 [*judge],
                 [*map(str, follow)],
+                [*map(str, hold)],
             )
             loop.save_to(checkpoint, identity([corpus, *judge.values()], parameters, *settings), epochs)
         return loop.run(epochs, meter)
@@ -153,7 +119,7 @@ class _Loop:
                 self._save(only_if_due=True)
                 fit, gradient = self._dynamics.evaluate()
                 if not self._dynamics.is_finite(fit, gradient):
-                    raise Diverged(self._finish("diverged"), self._epoch, self._learning_rate)
+                    raise Diverged(self._finish("diverged"), self._too_fast())
                 fits = self._recorder.record(self._epoch, fit, gradient)
                 if meter is not None:
                     meter(self._epoch, fit.loss)
@@ -161,10 +127,16 @@ class _Loop:
                 if ended is not None:
                     run = self._finish(ended)
                     if ended == "interrupted":
-                        raise Interrupted(run)
+                        raise Interrupted(run, f"epoch {self._epoch}")
                     return run
                 self._dynamics.step(gradient, self._learning_rate)
                 self._epoch += 1
+
+    def _too_fast(self) -> str:
+        return (
+            f"loss at epoch {self._epoch}: expected a finite number, got one that is not. "
+            f"A learning rate below {self._learning_rate:g} may mend it; all epochs before this one are kept."
+        )
 
     def _ended(self, fits: Mapping[str, Fit], epochs: int, interrupted: bool) -> Ended | None:
         if self._stopping is not None and self._stopping.update(self._epoch, fits["dev"].loss, self._dynamics.state()):

@@ -6,7 +6,7 @@ orthogonal to it never moves (law A6, sharpened by the head's contrasts).
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,25 @@ class Dynamics:
         parameters: the start; copied.
         train: any of query, keys, embeddings, head.
         reduced: move F = E Q (V, k) for E (V, d) where law A6 allows it (the default), or never.
+        hold: words whose scores and embeddings stay at their start, as those of an infinite dictionary do (theory §3).
 
     Raises:
-        InputError: an unknown name in `train`, or parameters for another corpus.
+        InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or one held
+            while the query is trained.
     """
 
-    def __init__(self, corpus: Corpus, parameters: Parameters, *, train: Collection[str], reduced: bool = True) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        parameters: Parameters,
+        *,
+        train: Collection[str],
+        reduced: bool = True,
+        hold: Sequence[Hashable] = (),
+    ) -> None:
         check_fit(corpus, parameters)
-        check_train(train)
+        check_train(train, hold)
+        self._held = corpus.columns(hold)
         self._start = parameters
         self._train = frozenset(train)
         self._trained_head = parameters.head.trained if "head" in train else ()
@@ -57,7 +68,11 @@ class Dynamics:
         """Loss, accuracy and gradient of the present state."""
         values = self.objective.values(self._axes, self.head)
         self.operand.update(self.scores, values)
-        return self.objective.fit_and_gradient(self.operand, self._axes, self.head)
+        fit, gradient = self.objective.fit_and_gradient(self.operand, self._axes, self.head)
+        if self._held.size:
+            gradient.scores[self._held] = 0.0
+            gradient.values[:, self._held] = 0.0
+        return fit, gradient
 
     def is_finite(self, fit: Fit, gradient: Gradient) -> bool:
         """Whether what `evaluate` answered, and the scores it started from, are finite numbers."""
@@ -75,9 +90,11 @@ class Dynamics:
 
     def state(self) -> dict[str, Array]:
         """Everything that moves, by name; the arrays themselves, not copies."""
-        moving = {"scores": self.scores}
+        moving = {}
         if "query" in self._train:
-            moving |= {"keys": self._keys, "query": self._query}
+            moving["query"] = self._query
+        if "keys" in self._train:
+            moving |= {"keys": self._keys} if "query" in self._train else {"scores": self.scores}
         if "embeddings" in self._train:
             moving["axes"] = self._axes
         return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
@@ -86,6 +103,20 @@ class Dynamics:
         """Return to a state that `state` gave."""
         for name, array in self.state().items():
             array[...] = state[name]
+        if "query" in self._train:
+            self.scores[...] = self._keys @ self._query
+
+    def velocity(self, gradient: Gradient) -> dict[str, Array]:
+        """d/dτ of everything in `state` along gradient flow."""
+        moving = {}
+        if "query" in self._train:
+            moving["query"] = -self._keys.T @ gradient.scores
+        if "keys" in self._train:
+            by_words = {"keys": -np.outer(gradient.scores, self._query)}
+            moving |= by_words if "query" in self._train else {"scores": -(self._query @ self._query) * gradient.scores}
+        if "embeddings" in self._train:
+            moving["axes"] = -gradient.embeddings.T
+        return moving | {f"head.{name}": -gradient.head[name] for name in self._trained_head}
 
     def parameters(self) -> Parameters:
         """The present state in the shape of the start, in arrays of its own."""
@@ -135,14 +166,21 @@ def _basis(head: Head) -> Array | None:
     return np.linalg.qr(reading)[0] if reading.shape[1] < reading.shape[0] else None
 
 
-def check_train(train: Collection[str]) -> None:
+def check_train(train: Collection[str], hold: Collection[Hashable] = ()) -> None:
     """Refuse names that nothing can be trained under.
 
     Raises:
-        InputError: an unknown name, or one name given as a bare string.
+        InputError: an unknown name, one name given as a bare string, or words to hold beside a query that moves.
     """
     unknown = [train] if isinstance(train, str) else [name for name in train if name not in TRAINABLE]
     if unknown:
         raise InputError(
             "train", expected=f"any of {', '.join(TRAINABLE)}", given=repr(unknown[0]), fix='Write train=("keys",).'
+        )
+    if hold and "query" in train:
+        raise InputError(
+            "hold",
+            expected="no words where the query is trained, for it moves all scores",
+            given=f"{len(hold)}",
+            fix="Leave the query out of `train`.",
         )

@@ -12,8 +12,8 @@ from scipy.special import stdtrit
 
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import Run
 from attn_dynamics.parameters import Parameters
+from attn_dynamics.run import Run
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import Track, sen_deviation, tracks

@@ -17,13 +17,14 @@ from rich.console import Console
 from attn_dynamics import results
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.config import Config
-from attn_dynamics.descent import Diverged, Interrupted, Run, descend
+from attn_dynamics.descent import descend
 from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.folder import open_folder, write_config
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import save_figures
 from attn_dynamics.progress import meter
+from attn_dynamics.run import Diverged, Interrupted, Run
 from attn_dynamics.storage import make_folder, write_json, write_netcdf
 from attn_dynamics.tasks import Options, Task, load_task
 

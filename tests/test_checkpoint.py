@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Run, checkpoint, descend
 from attn_dynamics.checkpoint import Checkpoint
-from attn_dynamics.descent import Interrupted
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import FixedLinear, TrainedLinear
+from attn_dynamics.run import Interrupted
 from attn_dynamics.storage import read_arrays, write_arrays
 from tests.support import MODELS, examples, named, parameters_for, topic_corpus
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, FixedLinear, Parameters, Run, descend
-from attn_dynamics.descent import Diverged, Interrupted
 from attn_dynamics.errors import InputError
 from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.run import Diverged, Interrupted
 from tests.support import (
     MODELS,
     corpora,

@@ -1,0 +1,281 @@
+"""Gradient flow: the exact gradient under scipy's solvers, in time or in log time."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
+from scipy.optimize import brentq
+from threadpoolctl import threadpool_limits
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.dynamics import Dynamics
+from attn_dynamics.errors import InputError
+from attn_dynamics.gradient import Fit, Gradient, check_fit
+from attn_dynamics.heads import Array
+from attn_dynamics.interrupt import deferred_interrupt
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.record import Recorder
+from attn_dynamics.run import Diverged, Ended, Interrupted, Run
+from attn_dynamics.threads import fastest_threads
+
+SOLVERS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "RK45": RK45, "LSODA": LSODA, "Radau": Radau, "BDF": BDF}
+"""Explicit ones for most, the last three where the flow is stiff and the model small."""
+STIFF = ("LSODA", "Radau", "BDF")
+MOST_STIFF = 4096
+"""Coordinates up to which a stiff solver's dense Jacobian, 8 bytes a square, stays below 128 MiB."""
+RECORDED = 101
+"""Times recorded unless they are given."""
+EXACT = 4 * np.finfo(float).eps
+"""Relative accuracy to which the time of an event is found."""
+
+
+def flow(
+    corpus: Corpus,
+    parameters: Parameters,
+    *,
+    time: float = 500.0,
+    times: ArrayLike | None = None,
+    log_time: bool = False,
+    train: Collection[str] = ("keys", "embeddings", "head"),
+    judge: Mapping[str, Corpus] | None = None,
+    follow: Sequence[Hashable] = (),
+    hold: Sequence[Hashable] = (),
+    reduced: bool = True,
+    solver: str = "DOP853",
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    stop_loss: float | None = None,
+    stop_attention: float | None = None,
+    meter: Callable[[float, float], None] | None = None,
+) -> Run:
+    """Gradient flow dθ/dτ = -∂L/∂θ of the exact gradient (theory §1), recorded.
+
+    It is what descent follows as its learning rate goes to 0, at time τ = learning rate × epoch.
+
+    Args:
+        corpus: N sentences over V words to train on.
+        parameters: the start; not changed.
+        time: how long, above 0.
+        times: when to record, the last of them in the place of `time`; by default evenly over the clock. 0 is always
+            recorded, and so is the end of a run that an event stopped.
+        log_time: let the solver's clock be ln(1 + τ), for runs to very large times.
+        train: any of query, keys, embeddings, head.
+        judge: further corpora by name, judged at every recorded time.
+        follow: words that are recorded at every recorded time.
+        hold: words whose scores and embeddings stay at their start.
+        reduced: use law A6 where it holds.
+        solver: one of `SOLVERS`.
+        rtol: relative tolerance of a step of the solver.
+        atol: absolute tolerance of a step.
+        stop_loss: stop where the training loss has fallen to this, nats.
+        stop_attention: stop where every followed word receives this mean attention weight.
+        meter: called with the time reached and the training loss there.
+
+    Returns:
+        A run whose trajectory has the dimension `time` in the place of `epoch`.
+
+    Raises:
+        InputError: a bad argument.
+        Interrupted: on Ctrl-C, with the run so far.
+        Diverged: the solver cannot go on, with the run so far.
+    """
+    judge, clock = dict(judge or {}), LOG_TIME if log_time else LINEAR_TIME
+    _check(solver, rtol, atol, stop_attention, follow, judge)
+    due = _due(time, times, clock)
+    for each in judge.values():
+        check_fit(each, parameters)
+    with threadpool_limits(1, user_api="blas"), fastest_threads() as tune:
+        system = _System(Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold), clock, tune)
+        _check_size(solver, system.start.size)
+        record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))
+        stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow))
+        with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
+            return _integrate(system, record, stops, due, interrupted, meter, SOLVERS[solver], rtol=rtol, atol=atol)
+
+
+class Clock(NamedTuple):
+    """What the solver takes for time: its reading as a function of τ, τ of the reading, and dτ/d(reading) at τ."""
+
+    reading: Callable[[Array], Array]
+    time: Callable[[float], float]
+    speed: Callable[[float], float]
+
+
+LINEAR_TIME = Clock(np.asarray, float, lambda _: 1.0)
+LOG_TIME = Clock(np.log1p, math.expm1, lambda time: 1.0 + time)
+
+
+class _System:
+    """What moves, as one vector for the solver."""
+
+    def __init__(self, dynamics: Dynamics, clock: Clock, tune: Callable[[], None]) -> None:
+        self.dynamics = dynamics
+        self.clock = clock
+        self._tune = tune
+        state = dynamics.state()
+        self._names, self._shapes = list(state), [array.shape for array in state.values()]
+        self._bounds = np.cumsum([array.size for array in state.values()])[:-1]
+        self.start = self._join(state)
+
+    def evaluate(self, state: Array) -> tuple[Fit, Gradient]:
+        """Loss, accuracy and gradient at a vector."""
+        parts = np.split(state, self._bounds)
+        named = zip(self._names, parts, self._shapes, strict=True)
+        self.dynamics.restore({name: part.reshape(shape) for name, part, shape in named})
+        return self.dynamics.evaluate()
+
+    def velocity(self, reading: float, state: Array) -> Array:
+        """Its derivative by the reading of the clock."""
+        self._tune()
+        moving = self.dynamics.velocity(self.evaluate(state)[1])
+        return self.clock.speed(self.clock.time(reading)) * self._join(moving)
+
+    def _join(self, arrays: Mapping[str, Array]) -> Array:
+        return np.concatenate([np.empty(0), *(arrays[name].ravel() for name in self._names)])
+
+
+class _Record:
+    """What was recorded, and at which times."""
+
+    def __init__(self, system: _System, recorder: Recorder) -> None:
+        self._system = system
+        self._recorder = recorder
+        self.times: list[float] = []
+
+    def add(self, reading: float, state: Array) -> Fit:
+        fit, gradient = self._system.evaluate(state)
+        self._recorder.record(len(self.times), fit, gradient)
+        self.times.append(self._system.clock.time(reading))
+        return fit
+
+    def run(self, ended: Ended) -> Run:
+        """All that was recorded, and the state that was recorded last."""
+        last = len(self.times) - 1
+        self._recorder.snapshot(last)
+        return Run(
+            parameters=self._system.dynamics.parameters() if ended != "diverged" else None,
+            trajectory=_over_time(self._recorder, self.times),
+            ended=ended,
+            best_epoch=last,
+        )
+
+
+def _over_time(recorder: Recorder, times: list[float]) -> xr.Dataset:
+    recorded = recorder.dataset(1.0)
+    time = ("epoch", np.array(times), {"long_name": "time of gradient flow, learning rate × epoch"})
+    snapshot = np.array(times)[recorded.snapshot.values]
+    return recorded.assign_coords(time=time, snapshot=snapshot).swap_dims(epoch="time").drop_vars("epoch")
+
+
+Stops = dict[Ended, Callable[[Array], float]]
+"""Events by name: each is reached where its function of the state falls to 0."""
+
+
+def _stops(system: _System, loss: float | None, attention: float | None, columns: NDArray[np.int64]) -> Stops:
+    stops: Stops = {}
+    dynamics, block = system.dynamics, system.dynamics.objective.attention
+    if loss is not None:
+        stops["loss"] = lambda state: system.evaluate(state)[0].loss - loss
+    if attention is not None:
+        places = block.places(columns)
+
+        def missing(state: Array) -> float:
+            system.evaluate(state)
+            return attention - float(block.mean_weights(dynamics.operand, places).min())
+
+        stops["attention"] = missing
+    return stops
+
+
+def _integrate(
+    system: _System,
+    record: _Record,
+    stops: Stops,
+    due: Array,
+    interrupted: Callable[[], bool],
+    meter: Callable[[float, float], None] | None,
+    solver_type: type[OdeSolver],
+    **tolerances: Any,
+) -> Run:
+    """Go on to the last reading that is due, or until an event, Ctrl-C or the solver's failure ends it."""
+    record.add(0.0, system.start)
+    for name, missing in stops.items():
+        if missing(system.start) <= 0.0:
+            return record.run(name)
+    solver = solver_type(system.velocity, 0.0, system.start, due[-1], **tolerances)
+    ahead = deque(due[1:])
+    while solver.status == "running":
+        message = solver.step()
+        if solver.status == "failed" or not np.isfinite(solver.y).all():
+            raise Diverged(record.run("diverged"), f"gradient flow stopped at time {record.times[-1]:g}: {message}")
+        between = solver.dense_output()
+        end, event = _first_event(stops, between, solver)
+        while ahead and ahead[0] <= end:
+            reading = ahead.popleft()
+            record.add(reading, solver.y if reading == solver.t else between(reading))
+        if meter is not None:
+            meter(system.clock.time(end), system.evaluate(between(end))[0].loss)
+        if event is not None or interrupted():
+            record.add(end, between(end))
+            if event is not None:
+                return record.run(event)
+            raise Interrupted(record.run("interrupted"), f"time {record.times[-1]:g}")
+    return record.run("time")
+
+
+def _first_event(stops: Stops, between: Callable[[float], Array], solver: OdeSolver) -> tuple[float, Ended | None]:
+    """Where the step of the solver ends: at the first event within it, or as the solver has it."""
+    crossings: list[tuple[float, Ended]] = []
+    for name, missing in stops.items():
+        if missing(solver.y) <= 0.0:
+            at = brentq(lambda reading, f=missing: f(between(reading)), solver.t_old, solver.t, xtol=EXACT, rtol=EXACT)
+            crossings.append((float(at), name))  # pyright: ignore[reportArgumentType]
+    return min(crossings, default=(solver.t, None))
+
+
+def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
+    """Readings of the clock to record at: 0, then those asked for."""
+    if times is None:
+        if not (time > 0.0 and math.isfinite(time)):
+            raise InputError("time", expected="a finite number above 0", given=time, fix="LMN21 trains for 500.")
+        return np.linspace(0.0, float(clock.reading(np.asarray(time))), RECORDED)
+    asked = np.asarray(times, float)
+    if asked.ndim != 1 or not asked.size or not np.isfinite(asked).all() or asked.min() < 0.0 or asked.max() == 0.0:
+        raise InputError("times", expected="finite times, none below 0, one above", given=times, fix="Give an array.")
+    return clock.reading(np.unique(np.append(asked, 0.0)))
+
+
+def _check(
+    solver: str,
+    rtol: float,
+    atol: float,
+    stop_attention: float | None,
+    follow: Sequence[Hashable],
+    judge: Collection[str],
+) -> None:
+    if solver not in SOLVERS:
+        raise InputError(
+            "solver", expected=f"one of {', '.join(SOLVERS)}", given=repr(solver), fix="Choose one of these."
+        )
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not (value > 0.0 and math.isfinite(value)):
+            raise InputError(name, expected="a finite number above 0", given=value, fix="1e-9 is a usual one.")
+    if stop_attention is not None and not follow:
+        raise InputError("stop_attention", expected="words to watch", given="none", fix='Name them: follow=("word",).')
+    if "train" in judge:
+        raise InputError("judge", expected="names other than 'train'", given="train", fix="That one is always judged.")
+
+
+def _check_size(solver: str, size: int) -> None:
+    if solver in STIFF and size > MOST_STIFF:
+        raise InputError(
+            "solver",
+            expected=f"DOP853 or RK45 where more than {MOST_STIFF} coordinates move",
+            given=f"{solver} for {size}",
+            fix="Choose one of these, or a smaller model.",
+        )
