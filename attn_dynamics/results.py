@@ -108,19 +108,21 @@ def join(trajectories: list[xr.Dataset]) -> xr.Dataset:
 
 
 def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean over replicates with the half-width of its 95 % confidence interval (Student's t)."""
-    numbers = {
-        name: np.array([each[name] for each in summaries], float)
-        for name, value in summaries[0].items()
-        if isinstance(value, float)
-    }
+    """Means over replicates with the half-widths of their 95 % confidence intervals (Student's t).
+
+    Round-off and time are no samples of anything: of the drift stands the largest, of the seconds the sum.
+    """
+    names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
+    numbers = {name: np.array([each[name] for each in summaries]) for name in names if summaries[0][name] is not None}
     shared = {name: summaries[0][name] for name in ("model", "task", "seed", "versions")}
-    width = {name: _half_width(values) for name, values in numbers.items()}
     return shared | {
         "replicates": len(summaries),
         "epochs": [each["epochs"] for each in summaries],
+        **dict.fromkeys(names),
         **{name: float(values.mean()) for name, values in numbers.items()},
-        "confidence_95": width,
+        "confidence_95": {name: _half_width(values) for name, values in numbers.items()},
+        "score_sum_drift": max(each["score_sum_drift"] for each in summaries),
+        "seconds": sum(each["seconds"] for each in summaries),
         "runs": summaries,
     }
 
@@ -133,6 +135,7 @@ def replicates_table(summary: dict[str, Any]) -> Table:
     out.add_column("measured", justify="right")
     for name, width in summary["confidence_95"].items():
         out.add_row(name.replace("_", " "), f"{summary[name]:.4g} ± {width:.2g}")
+    out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}")
     return out
 
 
