@@ -95,7 +95,8 @@ def table(summary: dict[str, Any]) -> Table:
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
     for word, final in summary["words"].items():
         norm, theory = final["embedding_norm"], final["sen_norm"]
-        beside = (f"{theory:.4f}", f"{100 * (norm / theory - 1):+.2f} %", "SEN, B1") if np.isfinite(theory) else ()
+        off = f"{100 * (norm / theory - 1):+.2f} %" if theory else ""  # 0 where a word that starts there stays
+        beside = (f"{theory:.4f}", off, "SEN, B1") if np.isfinite(theory) else ()
         out.add_row(Text(f"‖ν‖ of “{word}” at s = {final['score']:.3f}"), f"{norm:.4f}", *beside)
     return out
 

@@ -194,6 +194,15 @@ def test_any_part_may_move_and_the_relation_is_kept_for_where_it_holds(moving: t
     assert (abs(run.embedding_norm[-1] - run.embedding_norm[0]).max() > 0) == ("embeddings" in moving)
 
 
+def test_words_that_never_leave_zero_have_no_relative_distance(call: Call) -> None:
+    done = call(*TINY, "--model", "attn-tl", "--start", "mean-field", "--out", "here")
+    assert done.code == 0
+    (final,) = (words for word, words in read_json(Path("here/summary.json"))["words"].items() if word == "t1.1")
+    (row,) = (line for line in done.out.splitlines() if "“t1.1”" in line)
+    assert (final["embedding_norm"], final["sen_norm"]) == (0.0, 0.0), "the word moves: this test shows nothing"
+    assert "%" not in row
+
+
 # --- text
 
 
