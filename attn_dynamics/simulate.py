@@ -77,6 +77,8 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path) -> int:
     else:
         code, summary = _run_replicates(config, task, out)
         console.print(results.replicates_table(summary))
+    if remark := results.far_from_flow(summary):
+        console.print(remark, soft_wrap=True)
     write_config(out, config)
     console.print(f"results and figures in {out}", soft_wrap=True)
     return code
