@@ -17,7 +17,7 @@ from rich.console import Console
 from attn_dynamics import results
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.config import Config
-from attn_dynamics.descent import Diverged, Interrupted, Run, descend
+from attn_dynamics.descent import Diverged, Interrupted, Run, descend, standing
 from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.folder import open_folder, write_config
 from attn_dynamics.initial import draw
@@ -112,10 +112,12 @@ def _start(config: Config, task: Task, replicate: int) -> Parameters:
 
 
 def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any], xr.Dataset]:
-    begun = time.perf_counter()
+    begun, checkpoint = time.perf_counter(), Checkpoint(out / "checkpoint.npz")
+    if config.resume:
+        print(f"{out}: {_standing(config, task, checkpoint)}", file=sys.stderr)
     try:
         with meter(config.horizon, config.model) as show:
-            run, code = _descend(config, task, start, Checkpoint(out / "checkpoint.npz"), show), 0
+            run, code = _descend(config, task, start, checkpoint, show), 0
     except (Interrupted, Diverged) as stop:
         if not stop.run.trajectory.sizes["epoch"]:
             raise
@@ -127,6 +129,14 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int,
     write_json(out / "summary.json", summary)
     save_figures(trajectory, out / "figures")
     return code, summary, trajectory
+
+
+def _standing(config: Config, task: Task, checkpoint: Checkpoint) -> str:
+    found = standing(checkpoint, config.horizon, _patience(config, task))
+    if found is None:
+        return "nothing to go on from, starts anew"
+    epoch, over = found
+    return f"complete at epoch {epoch:,}" if over else f"goes on from epoch {epoch:,}"
 
 
 def _descend(
