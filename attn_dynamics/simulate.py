@@ -80,7 +80,7 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path) -> int:
     if remark := results.far_from_flow(summary):
         console.print(remark, soft_wrap=True)
     write_config(out, config)
-    console.print(f"results and figures in {out}", soft_wrap=True)
+    console.print(_whereabouts(config, out), soft_wrap=True)
     return code
 
 
@@ -96,7 +96,19 @@ def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[st
     write_netcdf(out / "trajectory.nc", results.join([each[2] for each in finished]))
     summary = results.summarise_replicates([each[1] for each in finished])
     write_json(out / "summary.json", summary)
+    # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
+    from attn_dynamics.spread import save_spread
+
+    whole = [trajectory for ended, _, trajectory in finished if ended != INTERRUPTED]
+    save_spread(whole or [finished[0][2]], out / "figures")
     return code, summary
+
+
+def _whereabouts(config: Config, out: Path) -> str:
+    if config.replicates == 1:
+        return f"results and figures in {out}"
+    each = out / "replicate-0" / "figures"
+    return f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
 
 
 def _start(config: Config, task: Task, replicate: int) -> Parameters:

@@ -1,11 +1,8 @@
 """A run that was cut off goes on from its checkpoint to the very bits of a run that was not."""
 
-import os
 import re
-import signal
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +14,13 @@ from tests.command.driving import (
     TINY,
     Call,
     Moment,
-    calling_at,
     contents,
     differences,
     eager,
     ended,
     film_folder,
     forked,
+    interrupting,
     read_json,
     started,
     trajectory,
@@ -162,7 +159,7 @@ def test_a_run_that_is_not_resumed_says_nothing_of_it(call: Call) -> None:
 def test_of_resumed_replicates_each_is_told(call: Call) -> None:
     arguments = (*TINY, "--replicates", "3", "--out", "here")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulate, "meter", in_the_second(20))
+        patch.setattr(simulate, "meter", interrupting(20, replicate=1))
         call(*arguments)
     assert standings(call(*arguments, "--resume").err) == [
         "here/replicate-0: complete at epoch 60",
@@ -262,22 +259,10 @@ def test_ctrl_c_leaves_usable_results_and_the_run_goes_on_to_the_same_bits(
     assert differences(Path("torn"), Path("whole")) == []
 
 
-def in_the_second(epoch: int) -> Callable[[int, str], AbstractContextManager[Callable[[int, float], None]]]:
-    """A progress bar that presses Ctrl-C at an epoch of the second replicate."""
-    begun = 0
-
-    def second(epochs: int, label: str) -> AbstractContextManager[Callable[[int, float], None]]:
-        nonlocal begun
-        begun += 1
-        return calling_at(epoch if begun == 2 else -1, lambda: os.kill(os.getpid(), signal.SIGINT), epochs, label)
-
-    return second
-
-
 def test_ctrl_c_in_the_second_replicate_keeps_the_first(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = (*TINY, "--replicates", "3", "--out")
     call(*arguments, "whole")
-    monkeypatch.setattr(simulate, "meter", in_the_second(20))
+    monkeypatch.setattr(simulate, "meter", interrupting(20, replicate=1))
     done = call(*arguments, "torn")
     assert done.code == 130
     summary, joined = read_json(Path("torn/summary.json")), trajectory(Path("torn"))
