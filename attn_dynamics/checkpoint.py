@@ -52,17 +52,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        try:
-            arrays = read_arrays(self.path)
-            saved = str(arrays.pop("identity"))
-        # A damaged archive raises what it likes: OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error.
-        except Exception as error:
-            raise InputError(
-                f"checkpoint {self.path}",
-                expected="a checkpoint of this program",
-                given=f"a file that cannot be read ({error})",
-                fix="Remove it to start again.",
-            ) from None
+        saved, arrays = self._read()
         if saved != identity:
             raise InputError(
                 f"checkpoint {self.path}",
@@ -71,6 +61,27 @@ class Checkpoint:
                 fix="Resume with the settings of that run, or give a new folder.",
             )
         return arrays
+
+    def glance(self, *names: str) -> dict[str, np.ndarray]:
+        """Some of what was saved last, of whatever run; nothing if nothing was.
+
+        Raises:
+            InputError: the file is no checkpoint.
+        """
+        return self._read("identity", *names)[1] if self.path.exists() else {}
+
+    def _read(self, *names: str) -> tuple[str, dict[str, np.ndarray]]:
+        try:
+            arrays = read_arrays(self.path, *names)
+            return str(arrays.pop("identity")), arrays
+        # A damaged archive raises what it likes: OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error.
+        except Exception as error:
+            raise InputError(
+                f"checkpoint {self.path}",
+                expected="a checkpoint of this program",
+                given=f"a file that cannot be read ({error})",
+                fix="Remove it to start again.",
+            ) from None
 
 
 def identity(corpora: Collection[Corpus], parameters: Parameters, *settings: object) -> str:

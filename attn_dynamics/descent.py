@@ -79,6 +79,19 @@ def descend(
         return loop.run(epochs, meter)
 
 
+def standing(checkpoint: Checkpoint, epochs: int, patience: int | None) -> tuple[int, bool] | None:
+    """The epoch that `descend` would go on from, and whether nothing is left to do there; None without a checkpoint.
+
+    Raises:
+        InputError: the file is no checkpoint.
+    """
+    saved = checkpoint.glance("epoch", "stopping.best_epoch")
+    if not saved:
+        return None
+    epoch = int(saved["epoch"])
+    return epoch, epoch >= epochs or bool(patience and epoch - saved["stopping.best_epoch"] >= patience)
+
+
 class _Loop:
     def __init__(self, dynamics: Dynamics, recorder: Recorder, stopping: Patience | None, learning_rate: float) -> None:
         self._dynamics = dynamics

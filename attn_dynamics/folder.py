@@ -13,7 +13,13 @@ from attn_dynamics.plot import FIGURES
 from attn_dynamics.storage import write_json
 
 CONFIG = "config.json"
-OURS = (CONFIG, "summary.json", "trajectory.nc", "checkpoint.npz", *(f"figures/{name}.png" for name in FIGURES))
+OURS = (
+    CONFIG,
+    "summary.json",
+    "trajectory.nc",
+    "checkpoint.npz",
+    *(f"figures/{name}.png" for name in (*FIGURES, "replicates")),
+)
 """What a run leaves."""
 
 

@@ -118,7 +118,7 @@ class Recorder:
         coordinates = {
             "epoch": epochs,
             "time": ("epoch", learning_rate * epochs, {"long_name": "time, learning rate × epoch"}),
-            "word": self._words,
+            "word": np.array(self._words, str),  # text, also where there are none
             "snapshot": np.array(list(self._snapshots), dtype=np.int64),
             "vocabulary": self._vocabulary,
         }

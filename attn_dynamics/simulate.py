@@ -17,7 +17,7 @@ from rich.console import Console
 from attn_dynamics import results
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.config import Config
-from attn_dynamics.descent import descend
+from attn_dynamics.descent import descend, standing
 from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.folder import open_folder, write_config
 from attn_dynamics.initial import draw
@@ -78,8 +78,10 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path) -> int:
     else:
         code, summary = _run_replicates(config, task, out)
         console.print(results.replicates_table(summary))
+    if remark := results.far_from_flow(summary):
+        console.print(remark, soft_wrap=True)
     write_config(out, config)
-    console.print(f"results and figures in {out}", soft_wrap=True)
+    console.print(_whereabouts(config, out), soft_wrap=True)
     return code
 
 
@@ -95,7 +97,19 @@ def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[st
     write_netcdf(out / "trajectory.nc", results.join([each[2] for each in finished]))
     summary = results.summarise_replicates([each[1] for each in finished])
     write_json(out / "summary.json", summary)
+    # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
+    from attn_dynamics.spread import save_spread
+
+    whole = [trajectory for ended, _, trajectory in finished if ended != INTERRUPTED]
+    save_spread(whole or [finished[0][2]], out / "figures")
     return code, summary
+
+
+def _whereabouts(config: Config, out: Path) -> str:
+    if config.replicates == 1:
+        return f"results and figures in {out}"
+    each = out / "replicate-0" / "figures"
+    return f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
 
 
 def _start(config: Config, task: Task, replicate: int) -> Parameters:
@@ -111,10 +125,12 @@ def _start(config: Config, task: Task, replicate: int) -> Parameters:
 
 
 def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any], xr.Dataset]:
-    begun = time.perf_counter()
+    begun, checkpoint = time.perf_counter(), Checkpoint(out / "checkpoint.npz")
+    if config.resume:
+        print(f"{out}: {_standing(config, task, checkpoint)}", file=sys.stderr)
     try:
         with meter(config.horizon, config.model) as show:
-            run, code = _descend(config, task, start, Checkpoint(out / "checkpoint.npz"), show), 0
+            run, code = _descend(config, task, start, checkpoint, show), 0
     except (Interrupted, Diverged) as stop:
         if not stop.run.trajectory.sizes["epoch"]:
             raise
@@ -126,6 +142,14 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int,
     write_json(out / "summary.json", summary)
     save_figures(trajectory, out / "figures")
     return code, summary, trajectory
+
+
+def _standing(config: Config, task: Task, checkpoint: Checkpoint) -> str:
+    found = standing(checkpoint, config.horizon, _patience(config, task))
+    if found is None:
+        return "nothing to go on from, starts anew"
+    epoch, over = found
+    return f"complete at epoch {epoch:,}" if over else f"goes on from epoch {epoch:,}"
 
 
 def _descend(

@@ -58,10 +58,10 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))  # pyright: ignore[reportArgumentType]
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read what `write_arrays` wrote."""
+def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """Read what `write_arrays` wrote: all, or of these names those that are there."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return dict(archive)
+        return {name: archive[name] for name in archive if not names or name in names}
 
 
 def write_netcdf(path: Path, dataset: xr.Dataset) -> None:

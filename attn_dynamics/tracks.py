@@ -1,5 +1,6 @@
 """Single words along a run, read from its trajectory, and their distance from the SEN curve."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,16 +28,22 @@ class Track(NamedTuple):
 
 def tracks(run: xr.Dataset) -> list[Track]:
     """The followed words; where none were followed, those of largest final score, at the epochs of the snapshots."""
-    names = run.vocabulary.values.tolist()
-    if run.sizes["word"]:
-        return [
-            _track(run, str(word), "", run.time.values, column, names.index(word))
-            for column, word in enumerate(run.word.values)
-        ]
-    time = run.attrs["learning_rate"] * run.snapshot.values
-    final = np.where(run.frequency.values > 0, run.all_score.values[-1], -np.inf)
-    leaders = np.argsort(-final, kind="stable")[:SHOWN]
-    return [_track(run, names[place], "all_", time, place, place) for place in leaders]
+    return common_tracks([run])[0]
+
+
+def common_tracks(runs: Sequence[xr.Dataset]) -> list[list[Track]]:
+    """Of each of several runs on the same data the same words, at the epochs that all of them reached.
+
+    Where none were followed these are the words of largest median score at the last snapshot in common.
+    """
+    runs = xr.align(*runs, join="inner", copy=False)
+    names = runs[0].vocabulary.values.tolist()
+    if runs[0].sizes["word"]:
+        places = [names.index(word) for word in runs[0].word.values]
+        return [[_track(run, "", column, place) for column, place in enumerate(places)] for run in runs]
+    final = np.median([run.all_score.values[-1] for run in runs], axis=0)
+    leaders = np.argsort(-np.where(runs[0].frequency.values > 0, final, -np.inf), kind="stable")[:SHOWN]
+    return [[_track(run, "all_", place, place) for place in leaders] for run in runs]
 
 
 def sen_deviation(track: Track, query_norm: float) -> np.ndarray:
@@ -46,10 +53,10 @@ def sen_deviation(track: Track, query_norm: float) -> np.ndarray:
         return track.embedding_norm / theory - 1.0
 
 
-def _track(run: xr.Dataset, word: str, prefix: str, time: np.ndarray, column: int, place: int) -> Track:
+def _track(run: xr.Dataset, prefix: str, column: int, place: int) -> Track:
     return Track(
-        word=word,
-        time=time,
+        word=str(run.vocabulary.values[place]),
+        time=run.attrs["learning_rate"] * run.snapshot.values if prefix else run.time.values,
         score=run[f"{prefix}score"].values[:, column],
         embedding_norm=run[f"{prefix}embedding_norm"].values[:, column],
         attention=run[f"{prefix}attention"].values[:, column],

@@ -1,15 +1,19 @@
 """Claim: what is recorded at epoch e is the state before step e, as a dense loop written by hand has it."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from attn_dynamics import Corpus, Parameters, Run, descend
 from attn_dynamics.errors import InputError
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.record import snapshot_due
+from attn_dynamics.results import join
+from attn_dynamics.storage import write_netcdf
 from tests.support import MODELS, Epoch, naive_descent, named, numbered, parameters_for, topic_corpus
 
 SUBSETS = [tuple(name for k, name in enumerate(TRAINABLE) if number >> k & 1) for number in range(2 ** len(TRAINABLE))]
@@ -124,7 +128,25 @@ def test_nothing_need_be_followed_or_judged() -> None:
     trajectory = small_run()[2].trajectory
     assert trajectory.sizes["word"] == 0
     assert (trajectory.followed_score_signal == 0).all()
+    assert trajectory.score.sel(word=[]).shape == (4, 0)
     assert not any(str(name).startswith(("dev", "test")) for name in trajectory)
+
+
+@pytest.mark.parametrize("follow", [[], ["c", "never"]])
+def test_words_come_back_from_the_file_as_text(follow: list[str], tmp_path: Path) -> None:
+    trajectory = small_run(follow=follow)[2].trajectory
+    for name, run in (("one.nc", trajectory), ("joined.nc", join([trajectory, trajectory]))):
+        write_netcdf(tmp_path / name, run)
+        again = xr.load_dataset(tmp_path / name)
+        assert (again.word.dtype.kind, again.word.values.tolist()) == ("U", follow)
+        assert (again.vocabulary.dtype.kind, again.sizes["vocabulary"]) == ("U", 4)
+        assert again.identical(run)
+
+
+def test_a_list_of_no_words_would_come_back_as_numbers(tmp_path: Path) -> None:
+    """Negative control."""
+    write_netcdf(tmp_path / "x.nc", xr.Dataset(coords={"word": []}))
+    assert xr.load_dataset(tmp_path / "x.nc").word.dtype.kind == "f"
 
 
 def test_no_epochs_record_the_start() -> None:

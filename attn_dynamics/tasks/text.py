@@ -23,6 +23,8 @@ PREPARATIONS: dict[str, Callable[[str], list[str]]] = {
 """From a text to its words: LMN21 deletes punctuation and splits on white space, keeping upper case."""
 VOCABULARIES = ("all", "train")
 """The words of all splits, or those of the training data alone."""
+RENAME = 'Names become integers by: sed "s/^bad[[:space:]]/0 /; s/^good[[:space:]]/1 /" OLD > NEW.'
+"""What to do where labels are names; it gives the files of one task the same integers."""
 
 _SPLITS = ("train", "dev", "test")
 # The prefix is greedy so that the last split name counts: "latest.train" is training data.
@@ -184,10 +186,8 @@ def _fields(line: bytes, encoding: str, where: str) -> tuple[int, str] | None:
     try:
         return (int(np.int64(fields[0])), fields[1]) if fields else None
     except (ValueError, OverflowError, IndexError):
-        given, fix = (
-            repr(" ".join(fields)[:40]),
-            "Write the line as LABEL text with an integer for a label, or delete it.",
-        )
+        given = repr(" ".join(fields)[:40])
+        fix = f"Write the line as LABEL text with an integer for a label, or delete it. {RENAME}"
         raise InputError(where, expected="an integer label, white space and text", given=given, fix=fix) from None
 
 

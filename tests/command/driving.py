@@ -13,14 +13,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from attn_dynamics import simulate
+from attn_dynamics import simulate, spread
 from attn_dynamics.checkpoint import Checkpoint
 
 TASK = ("--dictionary", "50", "--sentences", "40", "--test-sentences", "10", "--other-words", "5")
@@ -113,6 +114,7 @@ def _child(
         os.dup2(os.open(stream, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     simulate.save_figures = without_figures
+    spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
     simulate.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     if killed is not None:
         _arm(killed)
@@ -149,6 +151,17 @@ def calling_at(
             act()
 
     yield show
+
+
+def interrupting(epoch: int, replicate: int) -> Callable[..., AbstractContextManager[Callable[[int, float], None]]]:
+    """Stands in for the progress bars: presses Ctrl-C at an epoch of one replicate."""
+    begun = count()
+
+    def bar(epochs: int, label: str) -> AbstractContextManager[Callable[[int, float], None]]:
+        at = epoch if next(begun) == replicate else None
+        return calling_at(at, lambda: os.kill(os.getpid(), signal.SIGINT), epochs, label)
+
+    return bar
 
 
 # --- what was left

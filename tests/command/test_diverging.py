@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attn_dynamics.results import loss_steps
 from tests.command.driving import TASK, TINY, Call, film_folder, read_json, trajectory
 
 
@@ -33,6 +34,47 @@ def test_a_rate_that_is_far_too_large_and_does_not_diverge_is_no_error(call: Cal
     assert done.code == 0
     assert "Warning" not in done.err
     assert read_json(Path("here/summary.json"))["epochs"] == 2000
+
+
+def test_steps_too_long_for_the_flow_are_told_although_the_loss_only_falls(call: Call) -> None:
+    done = call(*TINY, "--model", "attn-fc", "--learning-rate", "30", "--out", "here")
+    assert done.code == 0
+    summary, loss = read_json(Path("here/summary.json")), trajectory(Path("here")).train_loss.values
+    assert (np.diff(loss) < 0).all()
+    assert summary["loss_rises"] == 0
+    assert summary["largest_loss_step"] == pytest.approx(max(1 - loss[1:] / loss[:-1]))
+    (told,) = (line for line in done.out.splitlines() if "gradient flow" in line)
+    assert f"changed by up to {100 * summary['largest_loss_step']:.0f} %" in told
+    assert "rose" not in told
+    assert "--learning-rate" in told
+
+
+def test_a_loss_that_rises_is_counted_and_told(call: Call) -> None:
+    done = call(*TINY, "--model", "attn-tl", "--learning-rate", "10", "--replicates", "2", "--out", "here")
+    assert done.code == 0
+    rises = [int((np.diff(run) > 0).sum()) for run in trajectory(Path("here")).train_loss.values]
+    summary = read_json(Path("here/summary.json"))
+    assert [run["loss_rises"] for run in summary["runs"]] == rises
+    assert summary["loss_rises"] == max(rises) > 0
+    assert f"The training loss rose at {max(rises)} epochs and changed by up to" in done.out
+
+
+@pytest.mark.parametrize("model", ["attn-fc", "attn-tc", "attn-tl"])
+@pytest.mark.parametrize("start", ["published", "lmn21", "mean-field"])
+def test_steps_that_follow_the_flow_are_no_matter(model: str, start: str, call: Call) -> None:
+    """Negative control: the learning rate as it is by default."""
+    done = call("--epochs", "1000", *TASK, "--model", model, "--start", start, "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert summary["loss_rises"] == 0
+    assert 0 < summary["largest_loss_step"] < 0.05
+    assert "gradient flow" not in done.out
+
+
+def test_round_off_is_no_rise() -> None:
+    settled = 0.5 + 1e-15 * np.random.default_rng(0).standard_normal(1000)
+    assert loss_steps(settled) == {"loss_rises": 0, "largest_loss_step": 0.0}
+    assert loss_steps(np.array([2.0, 1.0, 4.0, 0.0])) == {"loss_rises": 1, "largest_loss_step": 1.0}
+    assert loss_steps(np.array([2.0])) == {"loss_rises": 0, "largest_loss_step": 0.0}
 
 
 def test_a_run_that_diverges_draws_its_figures(call_drawing: Call) -> None:

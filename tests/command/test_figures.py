@@ -11,12 +11,15 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from attn_dynamics import simulate
+from attn_dynamics import simulate, spread
 from attn_dynamics.plot import FIGURES, STYLE, draw_figure, save_figures
+from attn_dynamics.spread import spread_figure
+from attn_dynamics.tracks import tracks
 from tests.command import driving
 
 TOLERANCE = 1.0
@@ -299,6 +302,145 @@ def test_the_distributions_count_every_word_once(drawn: Drawn, runs: Runs) -> No
         assert counts == [int((run.frequency > 0).sum()) - 8, 8]
 
 
+# --- replicates in one figure
+
+TOGETHER = ("topic words", "text", "no relation", "no epochs")
+
+
+@pytest.fixture(scope="module")
+def replicates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[xr.Dataset]]:
+    """The trajectories of five runs each; on text they end at different epochs, with different leading words."""
+    place = tmp_path_factory.mktemp("replicates")
+    wanted = {
+        "topic words": ("--epochs", "1500", *driving.TASK),
+        "text": ("--task", "films", "--epochs", "3000", "--patience", "25"),
+        "no relation": (*driving.TINY, "--train", "keys", "head"),
+        "no epochs": ("--epochs", "0", *driving.TASK),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(simulate, "save_figures", driving.without_figures)
+        patch.setattr(spread, "save_spread", driving.without_figures)
+        contrary = driving.films(Path("contrary"), sentences=8, flipped=True, seed=3).read_text(encoding="utf-8")
+        dev = driving.films(driving.film_folder(Path("films")) / "dev.txt", sentences=24, seed=2)
+        dev.write_text(dev.read_text(encoding="utf-8") + contrary, encoding="utf-8")
+        for name, arguments in wanted.items():
+            assert simulate.main([*arguments, "--replicates", "5", "--out", name]) == 0
+        return {name: [driving.trajectory(Path(name) / f"replicate-{k}") for k in range(5)] for name in wanted}
+
+
+@pytest.fixture(scope="module")
+def together(replicates: dict[str, list[xr.Dataset]]) -> dict[str, Figure]:
+    return {case: spread_figure(runs) for case, runs in replicates.items()}
+
+
+def bands(axes: Axes) -> list[tuple[float, float]]:
+    """Lowest and highest value of each band at its last epoch."""
+    found = []
+    for band in axes.collections:
+        vertices = np.asarray(band.get_paths()[0].vertices)
+        last = vertices[vertices[:, 0] == vertices[:, 0].max(), 1]
+        found.append((last.min(), last.max()))
+    return found
+
+
+@pytest.mark.parametrize("case", TOGETHER)
+def test_the_figure_of_replicates_can_be_read(case: str, together: dict[str, Figure]) -> None:
+    figure = together[case]
+    with mpl.rc_context(STYLE):
+        assert collisions(figure) == []
+    named = {text for legend in legends(figure) for text in legend}
+    for axes in panels(figure):
+        assert axes.get_xlabel().strip()
+        assert axes.get_ylabel().strip()
+        assert alike_in_grey(axes) == []
+        assert {str(line.get_label()) for line in curves(axes)} <= named
+        assert curves(axes) or case == "no epochs"
+    assert "5 replicates" in figure.get_suptitle()
+
+
+def test_the_words_of_reviews_fit_below_replicates(replicates: dict[str, list[xr.Dataset]]) -> None:
+    figure = spread_figure([with_words_of_reviews(run) for run in replicates["topic words"]])
+    with mpl.rc_context(STYLE):
+        assert collisions(figure) == []
+
+
+def test_lines_are_medians_and_bands_hold_what_lies_between(
+    together: dict[str, Figure], replicates: dict[str, list[xr.Dataset]]
+) -> None:
+    losses, scores, _, off = panels(together["topic words"])
+    runs = replicates["topic words"]
+    for axes, values in (
+        (losses, [[run[f"{split}_loss"].values[-1] for run in runs] for split in ("train", "test")]),
+        (scores, [[run.score.values[-1, column] for run in runs] for column in range(8)]),
+    ):
+        assert len(curves(axes)) == len(bands(axes)) == len(values)
+        for line, (low, high), each in zip(curves(axes), bands(axes), values, strict=True):
+            assert points(line)[-1, 1] == np.median(each)
+            assert min(each) <= low < np.median(each) < high <= max(each)
+    assert len(curves(off)) == len(bands(off)) == 8
+
+
+def test_every_replicate_stands_beside_the_curve_of_its_own_query(
+    together: dict[str, Figure], replicates: dict[str, list[xr.Dataset]]
+) -> None:
+    relation = panels(together["topic words"])[2]
+    (theory,) = theory_curves(relation)
+    np.testing.assert_array_equal(points(theory)[:, 0], points(theory)[:, 1])
+    runs = replicates["topic words"]
+    assert len({run.attrs["query_norm"] for run in runs}) == 5
+    for column, line in enumerate(curves(relation)[:8]):
+        ends = []
+        for run in runs:
+            s, norm = run.score.values[:, column], run.embedding_norm.values[:, column]
+            ends.append((norm_by_hand(s[-1:], 5.0, run.attrs["query_norm"], s[0], norm[0])[0], norm[-1]))
+        np.testing.assert_allclose(points(line).reshape(5, -1, 2)[:, -1], ends, rtol=1e-9)
+
+
+def test_replicates_of_text_are_drawn_as_far_as_all_came_with_the_words_that_lead_in_most(
+    together: dict[str, Figure], replicates: dict[str, list[xr.Dataset]]
+) -> None:
+    runs, (losses, scores, *_) = replicates["text"], panels(together["text"])
+    reached = min(run.sizes["epoch"] for run in runs)
+    assert reached < max(run.sizes["epoch"] for run in runs), "the replicates stop together: this test shows nothing"
+    assert points(curves(losses)[0])[-1, 0] == runs[0].time[reached - 1]
+    common = max(set.intersection(*(set(run.snapshot.values.tolist()) for run in runs)))
+    final = np.median([run.all_score.sel(snapshot=common) for run in runs], axis=0)
+    leading = runs[0].vocabulary.values[np.argsort(-final)[:8]].tolist()
+    assert [str(line.get_label()) for line in curves(scores)] == leading
+    assert len({tuple(track.word for track in tracks(run)) for run in runs}) > 1, "all lead alike: it shows nothing"
+
+
+def test_replicates_to_which_the_relation_does_not_apply_are_not_set_beside_it(together: dict[str, Figure]) -> None:
+    assert len(panels(together["no relation"])) == 2
+
+
+@pytest.mark.parametrize("rate", ["0.1", "1e6", "1e300"])
+def test_replicates_leave_their_figure_and_the_place_of_all_others(rate: str, call_drawing: driving.Call) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate, "save_figures", driving.without_figures)
+        done = call_drawing(*driving.TINY, "--replicates", "2", "--learning-rate", rate, "--out", "here")
+        assert done.code == (rate != "0.1")
+        assert np.ptp(imread("here/figures/replicates.png")) > 0.5
+        assert "Warning" not in done.err
+        assert "here/figures" in done.out.splitlines()[-1]
+        assert "here/replicate-0/figures" in done.out.splitlines()[-1]
+        assert call_drawing(*driving.TINY, "--out", "here", "--overwrite").code == 0
+    assert not Path("here/figures").exists()
+
+
+def test_a_replicate_that_was_cut_off_does_not_shorten_the_figure_of_the_others(
+    call: driving.Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[int]] = []
+    monkeypatch.setattr(spread, "save_spread", lambda runs, _: drawn.append([run.sizes["epoch"] for run in runs]))
+    for second in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(simulate, "meter", driving.interrupting(20, replicate=int(second)))
+            assert call(*driving.TINY, "--replicates", "3", "--out", f"{second}").code == 130
+    assert drawn == [[61], [21]]
+
+
 # --- words and names as they come
 
 
@@ -338,15 +480,16 @@ def test_dollars_in_a_path_are_no_formula(runs: Runs) -> None:
     draw(runs["short"].assign_attrs(title=r"attn-tc on /data/$\frac$, seed 0"), "loss")
 
 
-def test_the_words_of_reviews_fit(runs: Runs) -> None:
+def with_words_of_reviews(run: xr.Dataset) -> xr.Dataset:
     words = "disappointing performances heartbreaking entertaining unfortunately thoughtful captivating overwhelming"
-    renamed = runs["short"]
-    for old, new in zip(renamed.word.values.tolist(), words.split(), strict=True):
-        renamed = renamed.assign_coords(
-            {name: [new if each == old else each for each in renamed[name].values] for name in ("word", "vocabulary")}
-        )
-    assert draw(renamed, "words")[1] == []
-    assert draw(renamed, "sen")[1] == []
+    new = dict(zip(run.word.values.tolist(), words.split(), strict=True))
+    names = ("word", "vocabulary")
+    return run.assign_coords({name: [new.get(word, word) for word in run[name].values.tolist()] for name in names})
+
+
+@pytest.mark.parametrize("name", ["words", "sen"])
+def test_the_words_of_reviews_fit(name: str, runs: Runs) -> None:
+    assert draw(with_words_of_reviews(runs["short"]), name)[1] == []
 
 
 # --- the checks themselves

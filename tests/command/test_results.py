@@ -194,6 +194,15 @@ def test_any_part_may_move_and_the_relation_is_kept_for_where_it_holds(moving: t
     assert (abs(run.embedding_norm[-1] - run.embedding_norm[0]).max() > 0) == ("embeddings" in moving)
 
 
+def test_words_that_never_leave_zero_have_no_relative_distance(call: Call) -> None:
+    done = call(*TINY, "--model", "attn-tl", "--start", "mean-field", "--out", "here")
+    assert done.code == 0
+    (final,) = (words for word, words in read_json(Path("here/summary.json"))["words"].items() if word == "t1.1")
+    (row,) = (line for line in done.out.splitlines() if "“t1.1”" in line)
+    assert (final["embedding_norm"], final["sen_norm"]) == (0.0, 0.0), "the word moves: this test shows nothing"
+    assert "%" not in row
+
+
 # --- text
 
 
@@ -329,10 +338,25 @@ def test_replicates_are_summed_up_by_mean_and_interval(three: Path) -> None:
     assert summary.keys() >= PROMISED
     assert summary["replicates"] == 3
     assert summary["runs"] == runs
-    for name in ("train_loss", "test_loss", "train_accuracy", "sen_residual", "score_sum_drift", "seconds"):
+    averaged = {"train_loss", "test_loss", "train_accuracy", "test_accuracy", "sen_residual"}
+    assert summary["confidence_95"].keys() == averaged
+    for name in averaged:
         values = [run[name] for run in runs]
         assert summary[name] == pytest.approx(sum(values) / 3, rel=1e-12), name
         assert summary["confidence_95"][name] == pytest.approx(half_width(values), rel=1e-9), name
+
+
+def test_round_off_and_time_are_not_averaged_over_replicates(call: Call) -> None:
+    done = call(*TINY, "--replicates", "3", "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    runs = [read_json(Path(f"here/replicate-{replicate}/summary.json")) for replicate in range(3)]
+    assert summary["score_sum_drift"] == max(run["score_sum_drift"] for run in runs) > 0
+    assert summary["seconds"] == pytest.approx(sum(run["seconds"] for run in runs))
+    assert "seconds" not in done.out
+    assert "query norm" not in done.out
+    (row,) = (line for line in done.out.splitlines() if "drift" in line)
+    assert f"{summary['score_sum_drift']:.1e}" in row
+    assert "±" not in row
 
 
 def test_the_first_replicate_is_the_run_without_replicates(three: Path, call: Call) -> None:

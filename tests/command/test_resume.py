@@ -1,10 +1,8 @@
 """A run that was cut off goes on from its checkpoint to the very bits of a run that was not."""
 
-import os
-import signal
+import re
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +14,13 @@ from tests.command.driving import (
     TINY,
     Call,
     Moment,
-    calling_at,
     contents,
     differences,
     eager,
     ended,
     film_folder,
     forked,
+    interrupting,
     read_json,
     started,
     trajectory,
@@ -126,6 +124,61 @@ def test_without_a_checkpoint_a_resumed_run_starts(call: Call) -> None:
         assert differences(Path(out), Path("whole")) == []
 
 
+# --- what is said
+
+
+def standings(err: str) -> list[str]:
+    """The lines on where runs go on, which stand before the progress bar."""
+    return [line for line in err.replace("\r", "\n").splitlines() if re.search("goes on|complete at|anew", line)]
+
+
+def test_a_resumed_run_says_where_it_goes_on(call: Call, ctrl_c: Callable[..., None]) -> None:
+    resumed = (*TINY, "--resume")
+    ctrl_c(40)
+    assert standings(call(*resumed).err) == ["runs/attn-tc-synthetic-seed0: nothing to go on from, starts anew"]
+    ctrl_c(-1)
+    assert standings(call(*resumed).err) == ["runs/attn-tc-synthetic-seed0: goes on from epoch 40"]
+    assert standings(call(*resumed).err) == ["runs/attn-tc-synthetic-seed0: complete at epoch 60"]
+    longer = call("--epochs", "1500", *TASK, "--resume")
+    assert standings(longer.err) == ["runs/attn-tc-synthetic-seed0: goes on from epoch 60"]
+
+
+def test_the_line_stands_before_the_progress_bar(call: Call) -> None:
+    call(*TINY, "--out", "here")
+    done = call("--epochs", "90", *TASK, "--out", "here", "--resume")
+    assert done.err.startswith("here: goes on from epoch 60\n")
+    assert "epochs/s" in done.err
+
+
+def test_a_run_that_is_not_resumed_says_nothing_of_it(call: Call) -> None:
+    """Negative control."""
+    assert standings(call(*TINY, "--out", "here").err) == []
+    assert standings(call(*TINY, "--out", "here", "--overwrite").err) == []
+
+
+def test_of_resumed_replicates_each_is_told(call: Call) -> None:
+    arguments = (*TINY, "--replicates", "3", "--out", "here")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate, "meter", interrupting(20, replicate=1))
+        call(*arguments)
+    assert standings(call(*arguments, "--resume").err) == [
+        "here/replicate-0: complete at epoch 60",
+        "here/replicate-1: goes on from epoch 20",
+        "here/replicate-2: nothing to go on from, starts anew",
+    ]
+
+
+def test_a_run_that_lost_its_patience_is_complete(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films")
+    arguments = ("--task", folder, "--patience", "25", "--epochs", "3000", "--out", "here")
+    call(*arguments)
+    ended = read_json(Path("here/summary.json"))["epochs"]
+    assert standings(call(*arguments, "--resume").err) == [f"here: complete at epoch {ended}"]
+
+
+# --- longer and shorter
+
+
 @pytest.mark.parametrize("model", [slow("attn-fc"), "attn-tc", slow("attn-tl")])
 def test_more_epochs_lengthen_a_run_to_what_it_would_have_been(model: str, call: Call) -> None:
     task = ("--model", model, *TASK)
@@ -209,15 +262,7 @@ def test_ctrl_c_leaves_usable_results_and_the_run_goes_on_to_the_same_bits(
 def test_ctrl_c_in_the_second_replicate_keeps_the_first(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = (*TINY, "--replicates", "3", "--out")
     call(*arguments, "whole")
-    begun = 0
-
-    def second(epochs: int, label: str) -> AbstractContextManager[Callable[[int, float], None]]:
-        nonlocal begun
-        begun += 1
-        epoch = 20 if begun == 2 else -1
-        return calling_at(epoch, lambda: os.kill(os.getpid(), signal.SIGINT), epochs, label)
-
-    monkeypatch.setattr(simulate, "meter", second)
+    monkeypatch.setattr(simulate, "meter", interrupting(20, replicate=1))
     done = call(*arguments, "torn")
     assert done.code == 130
     summary, joined = read_json(Path("torn/summary.json")), trajectory(Path("torn"))

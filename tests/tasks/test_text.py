@@ -1,5 +1,7 @@
 """Labelled text files become tasks; whatever cannot be read is refused in words that help."""
 
+import re
+import subprocess
 import tempfile
 import tracemalloc
 from collections import Counter
@@ -278,6 +280,18 @@ def test_a_line_that_is_not_a_label_and_text_is_refused_with_its_number(small: P
     assert message.startswith(f"{small / 'test.txt'}, line 3: expected an integer label, white space and text")
     assert f"got '{line}'" in message
     assert "Write the line as LABEL text" in message
+
+
+def test_what_is_said_about_labels_that_are_names_mends_them(tmp_path: Path) -> None:
+    old = tmp_path / "OLD"
+    old.write_text("bad film\ngood\tgood film\n" * 10)
+    with pytest.raises(InputError, match=r"OLD, line 1: expected an integer label.* got 'bad film'") as refusal:
+        text_task(old)
+    command = re.search(r"sed .* > NEW", str(refusal.value))
+    assert command is not None
+    subprocess.run(command[0], shell=True, cwd=tmp_path, check=True)
+    assert (tmp_path / "NEW").read_text() == "0 film\n1 good film\n" * 10
+    assert text_task(tmp_path / "NEW").train.n_classes == 2
 
 
 def test_a_long_line_is_not_repeated_whole_in_the_message(small: Path) -> None:
