@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -51,6 +51,7 @@ def flow(
     atol: float = 1e-12,
     stop_loss: float | None = None,
     stop_attention: float | None = None,
+    max_steps: int | None = None,
     meter: Callable[[float, float], None] | None = None,
 ) -> Run:
     """Gradient flow dθ/dτ = -∂L/∂θ of the exact gradient (theory §1), recorded.
@@ -74,6 +75,8 @@ def flow(
         atol: absolute tolerance of a step.
         stop_loss: stop where the training loss has fallen to this, nats.
         stop_attention: stop where every followed word receives this mean attention weight.
+        max_steps: give up after so many steps of the solver. Where the gradient jumps, as by Attn-TL's relu, the flow may
+            slide along the jump, and a solver then creeps on in ever smaller steps.
         meter: called with the time reached and the training loss there.
 
     Returns:
@@ -95,7 +98,8 @@ def flow(
         record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))
         stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow))
         with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
-            return _integrate(system, record, stops, due, interrupted, meter, SOLVERS[solver], rtol=rtol, atol=atol)
+            solution = SOLVERS[solver](system.velocity, 0.0, system.start, due[-1], rtol=rtol, atol=atol)
+            return _integrate(system, record, stops, due, solution, max_steps or math.inf, interrupted, meter)
 
 
 class Clock(NamedTuple):
@@ -197,22 +201,23 @@ def _integrate(
     record: _Record,
     stops: Stops,
     due: Array,
+    solver: OdeSolver,
+    max_steps: float,
     interrupted: Callable[[], bool],
     meter: Callable[[float, float], None] | None,
-    solver_type: type[OdeSolver],
-    **tolerances: Any,
 ) -> Run:
     """Go on to the last reading that is due, or until an event, Ctrl-C or the solver's failure ends it."""
     record.add(0.0, system.start)
     for name, missing in stops.items():
         if missing(system.start) <= 0.0:
             return record.run(name)
-    solver = solver_type(system.velocity, 0.0, system.start, due[-1], **tolerances)
-    ahead = deque(due[1:])
+    ahead, steps = deque(due[1:]), 0
     while solver.status == "running":
-        message = solver.step()
-        if solver.status == "failed" or not np.isfinite(solver.y).all():
-            raise Diverged(record.run("diverged"), f"gradient flow stopped at time {record.times[-1]:g}: {message}")
+        message, steps = solver.step(), steps + 1
+        if steps > max_steps:
+            message = f"more than {max_steps} steps"
+        if message is not None or not np.isfinite(solver.y).all():
+            raise Diverged(record.run("diverged"), f"gradient flow stopped after time {record.times[-1]:g}: {message}")
         between = solver.dense_output()
         end, event = _first_event(stops, between, solver)
         while ahead and ahead[0] <= end:

@@ -83,6 +83,10 @@ class Head(ABC):
         """W H (d, k), all that the loss sees of a context."""
         return self.first_layer @ self.contrasts
 
+    def balances(self) -> dict[str, Array]:
+        """What gradient flow conserves within the head once all of its arrays are trained (theory A4)."""
+        return {}
+
     @classmethod
     @abstractmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:
@@ -181,6 +185,11 @@ class TwoLayer(Head):
         slopes_in *= kept > 0.0
         gradients = {"bias_in": slopes_in.sum(axis=1), "weight_out": kept @ slopes.T, "bias_out": slopes.sum(axis=1)}
         return slopes_in, gradients
+
+    def balances(self) -> dict[str, Array]:
+        """‖U₁[:, h]‖² + b₁[h]² - ‖U₂[h, :]‖² of every hidden unit (h,)."""
+        inward = (self.weight_in**2).sum(axis=0) + self.bias_in**2
+        return {"hidden_units": inward - (self.weight_out**2).sum(axis=1)}
 
     @classmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:
