@@ -30,10 +30,9 @@ def contexts(attention: Term) -> Term:
     return lambda i, b: total(lambda w: attention(i, w) * E[w, b], V)
 
 
-def score_gradient(attention: Term) -> Term:
+def score_gradient(attention: Term, context: Term) -> Term:
     """∂L/∂s_w = Σ_i A_iw g_i·(ν_w - v_i)."""
-    v = contexts(attention)
-    return lambda w: total(lambda i, b: attention(i, w) * G[i, b] * (E[w, b] - v(i, b)), N, D_E)
+    return lambda w: total(lambda i, b: attention(i, w) * G[i, b] * (E[w, b] - context(i, b)), N, D_E)
 
 
 @proves(
@@ -61,7 +60,7 @@ def block(
     yield Equal(
         "∂L/∂ν", loss.diff(E[w, b]), total(lambda i: attention(i, w) * G[i, b], N), by=chain, concludes=True
     )
-    yield Equal("∂L/∂s", loss.diff(s[w]), score_gradient(attention)(w), by=chain, concludes=True)
+    yield Equal("∂L/∂s", loss.diff(s[w]), score_gradient(attention, context)(w), by=chain, concludes=True)
     scored = total(lambda w: P[w] * score(w), V)
     yield Equal("∂L/∂κ", scored.diff(K[w, b]), P[w] * Q[b], by=chain, concludes=True)
     yield Equal("∂L/∂q", scored.diff(Q[b]), total(lambda w: P[w] * K[w, b], V), by=chain, concludes=True)

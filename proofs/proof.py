@@ -146,7 +146,7 @@ def vanishes(expression: sp.Expr) -> Verdict:
     reduced = normal(sp.sympify(expression))
     if reduced == 0:
         return Verdict.PROVED
-    if any(abs(sampling.value(expression, seed)) > TOLERANCE for seed in range(SAMPLES)):
+    if any(abs(sampling.value(reduced, seed)) > TOLERANCE for seed in range(SAMPLES)):
         return Verdict.REFUTED
     # Equal sums have equal forms now, so what is left is algebra in which each of them is one unknown.
     unknowns = {each: sp.Dummy(real=True) for each in reduced.atoms(sp.Sum)}

@@ -56,15 +56,13 @@ def along(expression: sp.Expr, flow: Flow) -> sp.Expr:
 def stepped(expression: sp.Expr, flow: Flow, length: sp.Expr) -> sp.Expr:
     """The expression after one step of the flow, x + length · dx/dτ for each variable at once."""
 
+    def moves(each: sp.Basic) -> bool:
+        return (each.base if isinstance(each, sp.Indexed) else each) in flow and not isinstance(each, sp.IndexedBase)
+
     def moved(each: sp.Expr) -> sp.Expr:
-        rate = flow[_variable(each)]
-        return each + length * (rate(*each.indices) if isinstance(each, sp.Indexed) else rate)
+        return each + length * (flow[each.base](*each.indices) if isinstance(each, sp.Indexed) else flow[each])
 
-    return expression.replace(lambda each: _variable(each) in flow, moved)
-
-
-def _variable(expression: sp.Expr) -> sp.Expr:
-    return expression.base if isinstance(expression, sp.Indexed) else expression
+    return expression.replace(moves, moved)
 
 
 # --- the normal form
