@@ -166,10 +166,14 @@ B, R, OFF = array("B"), array("R"), array("o")
     sign("embeddings climb", embeddings=lambda w, b: -embedding_flow(linear_back)(w, b)),
     factor("a factor 2 in the rate of the embeddings", embeddings=lambda w, b: 2 * embedding_flow(linear_back)(w, b)),
     assumption("a head that sends back more than its columns span", embeddings=lambda w, b: -OFF[b]),
+    assumption("a direction that is not orthogonal to U", across=lambda c: OFF[c]),
     assumption("a start off the span of U₀", start=lambda w, b: OFF[b]),
 )
 def closed_in_classes(
-    *, embeddings: Term = embedding_flow(linear_back), start: Term = lambda w, b: sp.S.Zero
+    *,
+    embeddings: Term = embedding_flow(linear_back),
+    across: Term = lambda c: sp.S.Zero,
+    start: Term = lambda w, b: sp.S.Zero,
 ) -> Iterator[Step]:
     """With a linear head the dynamics close in n dimensions, whatever d.
 
@@ -184,9 +188,9 @@ def closed_in_classes(
     pull = total(lambda b: linear_back(i, b) * (E[w, b] - context(i, b)), D_E)
     yield Equal("g·(ν - v) by P", pull, total(lambda c: SLOPE[i, c] * seen(w, c), n), concludes=True)
     moved = lambda across: -total(lambda i, c: A[i, w] * SLOPE[i, c] * across(c), N, n)
-    across = total(lambda b: embeddings(w, b) * OTHER[b], D_E)
-    yield Equal("rate of E across a direction", across, moved(lambda c: total(lambda b: U[b, c] * OTHER[b], D_E)))
-    yield Equal("rate across one orthogonal to U", moved(lambda c: sp.S.Zero), 0, concludes=True)
+    rate = total(lambda b: embeddings(w, b) * OTHER[b], D_E)
+    yield Equal("rate of E in a direction", rate, moved(lambda c: total(lambda b: U[b, c] * OTHER[b], D_E)))
+    yield Equal("rate in one that is orthogonal to U", moved(across), 0, concludes=True)
     yield from _trained_head(start)
 
 
