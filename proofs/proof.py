@@ -149,10 +149,11 @@ def vanishes(expression: sp.Expr) -> Verdict:
     if any(abs(sampling.value(reduced, seed)) > TOLERANCE for seed in range(SAMPLES)):
         return Verdict.REFUTED
     # Equal sums have equal forms now, so what is left is algebra in which each of them is one unknown.
-    unknowns = {each: sp.Dummy(real=True) for each in reduced.atoms(sp.Sum)}
-    reduced = reduced.xreplace(unknowns)
-    reduced = reduced.xreplace({each: sp.Dummy(real=True) for each in reduced.atoms(sp.Indexed)})
-    return Verdict.PROVED if sp.simplify(reduced) == 0 else Verdict.OPEN
+    for kind in (sp.Sum, sp.Indexed):
+        reduced = reduced.xreplace({each: sp.Dummy(real=True) for each in reduced.atoms(kind)})
+    above = sp.powsimp(sp.expand(sp.fraction(sp.together(reduced))[0]))
+    above = sp.expand(above.replace(sp.exp, lambda exponent: sp.exp(sp.cancel(exponent))))
+    return Verdict.PROVED if above == 0 or sp.simplify(reduced) == 0 else Verdict.OPEN
 
 
 # --- mutants
