@@ -21,6 +21,14 @@ A_W = (1 - A) / m
 """Attention of the topic word and of each of the m others."""
 
 
+def rates(a: sp.Expr = A, wrong: sp.Expr = 1 - PI, x_w: sp.Expr = sp.S.Zero) -> Flow:
+    """ds/dτ and dx/dτ of C1, of C9 with x_w, where the probability of the wrong classes is 1 - π."""
+    return {
+        S: NORM**2 * RHO * a * (1 - a) * wrong * (X - x_w) * n / (n - 1),
+        X: RHO * a * U**2 * wrong,
+    }
+
+
 def contrast(k: sp.Expr, c: sp.Expr) -> sp.Expr:
     """1 at class k and -1/(n - 1) elsewhere."""
     return (n * delta(k, c) - 1) / (n - 1)
@@ -60,19 +68,19 @@ def _probabilities(logit: Term, margin: sp.Expr) -> Iterator[Step]:
     yield Equal("ζ", (softmax(logit)(c) - delta(k, c)) / N, slope(c).subs(PI, right(margin)))
 
 
-def _linear_head(stated: sp.Expr, x_w: sp.Expr, gram: Term, sense: sp.Expr) -> Iterator[Step]:
+def _linear_head(kept: sp.Expr, x_w: sp.Expr, gram: Term, sense: sp.Expr) -> Iterator[Step]:
     """Logits that are multiples of the contrast stay so; by law A6 their rates are those of P = E U."""
+    stated = rates(x_w=kept)
     topic, word = (lambda c: X * contrast(k, c)), (lambda c: x_w * contrast(k, c))
     context = lambda c: A * topic(c) + m * A_W * word(c)
-    yield from _probabilities(context, (A * X + m * A_W * stated) * n / (n - 1))
+    yield from _probabilities(context, (A * X + m * A_W * kept) * n / (n - 1))
     rate = lambda share: -sense * share * total(lambda e: slope(e) * gram(e, c), n)
-    yield Equal("dP_t/dτ", rate(RHO * N * A), RHO * A * U**2 * (1 - PI) * contrast(k, c), concludes=True)
-    yield Equal("dP_w/dτ", rate(A_W), U**2 * A_W * (1 - PI) / N * contrast(k, c), concludes=stated != 0)
+    yield Equal("dP_t/dτ", rate(RHO * N * A), stated[X] * contrast(k, c), concludes=True)
+    yield Equal("dP_w/dτ", rate(A_W), U**2 * A_W * (1 - PI) / N * contrast(k, c), concludes=kept != 0)
     pull = lambda share, own: -(NORM**2) * share * total(lambda c: slope(c) * (own(c) - context(c)), n)
-    score = NORM**2 * RHO * A * (1 - A) * (1 - PI) * (X - stated) * n / (n - 1)
-    yield Equal("ds/dτ", pull(RHO * N * A, topic), score, concludes=True)
+    yield Equal("ds/dτ", pull(RHO * N * A, topic), stated[S], concludes=True)
     # A1: what the topic word gains its m neighbours in each of its ρN sentences lose; it is left out above.
-    yield Equal("ds_w/dτ, left out", pull(A_W, word), -score / (RHO * N * m))
+    yield Equal("ds_w/dτ, left out", pull(A_W, word), -stated[S] / (RHO * N * m))
     # From a zero start ν lies in the span of U (A6), so ν = U P/u².
     square = total(lambda c, e: topic(c) * gram(c, e) * topic(e), n, n) / U**4
     yield Equal("‖ν‖²", square, X**2 * n / ((n - 1) * U**2), concludes=True)
