@@ -1,0 +1,161 @@
+"""The long run: limits of C3, C4, C8 and C11 with their next orders (theory §4).
+
+Everything is read off three quantities. r = (n - 1) e^{-Y} are the odds against the right class, Y = a x n/(n - 1) the margin
+and L = ln(1 + r) the loss. R = 1/r never stands still, so it is the clock: dR/dτ tends to a constant, hence R/τ does
+(L'Hôpital). By B1 everything but Y and τ is a function of s, and s → ∞ as τ → ∞.
+"""
+
+from collections.abc import Iterator
+
+import sympy as sp
+
+from proofs.mean_field import NORM, RHO, U, S, X, rates
+from proofs.notation import m, n
+from proofs.proof import Equal, Positive, Step, Tends, assumption, factor, proves, sign
+from proofs.sen import ATTENTION, curve
+from proofs.signs import FIXED, GAIN, classes
+from proofs.sums import Flow, along, size
+
+ODDS, Y, TIME = sp.Symbol("r", positive=True), sp.Symbol("Y", positive=True), sp.Symbol("tau", positive=True)
+RIGHT, WRONG = 1 / (1 + ODDS), ODDS / (1 + ODDS)
+"""π and 1 - π."""
+LIMIT = RHO * U**2 * n / (n - 1)
+"""The limit of dR/dτ where a → 1."""
+HOPITAL = "L'Hôpital's rule"
+
+WIDTH = sp.Symbol("k", positive=True)
+"""k = 2nu²/((n - 1)‖q‖²), the unit in which B1 measures ξ = x n/(n - 1)."""
+SQUARE = WIDTH * (S + (sp.exp(S) - 1) / m)
+"""ξ² by B1 from zero."""
+SLOW = 2 * WIDTH**2 * S / Y**4
+"""How far R/τ is from its limit."""
+UNITS = {WIDTH: 2 * n * U**2 / ((n - 1) * NORM**2)}
+GREATER = sp.Symbol("s", nonnegative=True)
+
+
+def margin(a: sp.Expr) -> sp.Expr:
+    """Y = a x n/(n - 1)."""
+    return a * X * n / (n - 1)
+
+
+def clock(margin: sp.Expr, flow: Flow) -> sp.Expr:
+    """dR/dτ of R = e^Y/(n - 1), written with r."""
+    return along(margin, flow) / ODDS
+
+
+def speed(a: sp.Expr, square: sp.Expr) -> sp.Expr:
+    """F(s): dR/dτ over π and its limit."""
+    return a**2 * (1 + 2 * (1 - a) ** 2 * square / WIDTH)
+
+
+def from_zero(expression: sp.Expr) -> sp.Expr:
+    """The same in letters whose signs say that s ≥ 0, Y ≥ 0 and n ≥ 2."""
+    odds = size("k") / (1 + sp.Symbol("y", nonnegative=True))
+    return expression.subs(sp.exp(S), 1 + GAIN).subs(S, GREATER).subs(ODDS, odds).subs(n, 1 + size("k"))
+
+
+def _forever(pace: sp.Expr, least: sp.Expr) -> Iterator[Step]:
+    """R grows for ever, at least at a constant rate: r → 0 and Y → ∞ as τ → ∞."""
+    yield Positive("π ≥ 1/n", from_zero(RIGHT - 1 / n), strict=False)
+    yield Positive("dR/dτ is bounded below", from_zero(pace - least), strict=False)
+    yield Tends("π", RIGHT, {ODDS: sp.S.Zero}, sp.S.One)
+
+
+def _loss(rate: sp.Expr, stated: sp.Expr) -> Iterator[Step]:
+    """From dR/dτ → rate to L τ = (L/r) / (R/τ)."""
+    ratio = sp.Symbol("R'", positive=True)
+    yield Tends("L/r", sp.log(1 + ODDS) / ODDS, {ODDS: sp.S.Zero}, sp.S.One)
+    yield Tends("L τ", sp.log(1 + ODDS) / ODDS / ratio, {ODDS: sp.S.Zero, ratio: rate}, stated, by=HOPITAL, concludes=True)
+
+
+def _run(a: sp.Expr, square: sp.Expr) -> sp.Expr:
+    """Y as a function of s."""
+    return a * sp.sqrt(square)
+
+
+@proves(
+    "C3",
+    sign("the keys climb", score=-1),
+    factor("the embedding's rate loses its attention", embedding=1 / ATTENTION),
+    factor("a factor 2 in the unit of B1", square=2 * SQUARE),
+    assumption("the embeddings are fixed", embedding=sp.S.Zero),
+    assumption("the others' scores do not stay at 0", attention=sp.exp(S) / (sp.exp(S) + m * sp.exp(S / 2))),
+)
+def loss(
+    *,
+    attention: sp.Expr = ATTENTION,
+    square: sp.Expr = SQUARE,
+    score: sp.Expr = sp.S.One,
+    embedding: sp.Expr = sp.S.One,
+) -> Iterator[Step]:
+    """L τ → (n - 1)/(ρu²n), and the next order: (n - 1)/(ρu²n L τ) - 1 ~ 2k² s/Y⁴, k = 2nu²/((n - 1)‖q‖²).
+
+    With C4, s ~ ln(m ℓ²/k) and Y ~ ℓ = ln(ρu²nτ).
+    """
+    trained = rates(attention, WRONG)
+    flow: Flow = {S: score * trained[S], X: embedding * trained[X]}
+    length = (n - 1) / n * sp.sqrt(square)
+    norm = (length**2 * n / ((n - 1) * U**2)).subs(UNITS)
+    yield Equal("ξ² by B1", curve(S) - curve(sp.S.Zero), NORM**2 / 2 * norm)
+    pace = clock(margin(attention), flow).subs(X, length).subs(UNITS)
+    yield Equal("dR/dτ", pace, (LIMIT * RIGHT * speed(attention, square)).subs(UNITS))
+    yield from _forever(speed(attention, square), FIXED**2)
+    yield Positive("Y ≤ ξ, so ξ and with it s → ∞", from_zero(1 - attention))
+    yield Tends("dR/dτ over π and its limit", speed(attention, square), {S: sp.oo}, sp.S.One)
+    yield from _loss(LIMIT, (n - 1) / (RHO * U**2 * n))
+    yield from _next_loss(attention, square)
+
+
+def _next_loss(attention: sp.Expr, square: sp.Expr) -> Iterator[Step]:
+    """R/τ over its limit is 1 + h with h = 2k² s/Y⁴: the ratio of (R/limit - τ)' to (τ h)' tends to 1."""
+    run, wrong = _run(attention, square), (n - 1) * sp.exp(-Y)
+    slow = SLOW.subs(Y, run)
+    yield Tends("(F - 1)/h", (speed(attention, square) - 1) / slow, {S: sp.oo}, sp.S.One)
+    yield Tends("(1 - π) Y⁴", WRONG.subs(ODDS, wrong) * Y**4, {Y: sp.oo}, sp.S.Zero)
+    # τ dY/dτ = (τ/R) dR/dτ → 1, so τ dh/dτ over h tends to what d ln h/dY does.
+    yield Tends("d ln h/dY", sp.log(slow).diff(S) / run.diff(S), {S: sp.oo}, sp.S.Zero, by=HOPITAL)
+    yield Tends("(r/L - 1) Y⁴", (wrong / sp.log(1 + wrong) - 1) * Y**4, {Y: sp.oo}, sp.S.Zero)
+    logarithm = sp.log(m * run**2 / WIDTH)
+    yield Tends("h in terms of Y", slow / (2 * WIDTH**2 * logarithm / run**4), {S: sp.oo}, sp.S.One, concludes=True)
+
+
+@proves(
+    "C4",
+    sign("the score enters attention with the other sign", attention=ATTENTION.subs(S, -S)),
+    factor("a factor 2 in B1", square=SQUARE / 2),
+    factor("e^s in B1 without its 1/m", square=WIDTH * (S + sp.exp(S) - 1)),
+    assumption("the others' scores do not stay at 0", attention=ATTENTION.subs(m, 2 * m)),
+)
+def lengths(*, attention: sp.Expr = ATTENTION, square: sp.Expr = SQUARE) -> Iterator[Step]:
+    """x = (n-1)/n ℓ + o(1) with ℓ = ln(ρu²nτ), s ~ 2 ln ln τ, and 1/(1 - a) = ℓ²/k + 3 + 1/m - ln(m ℓ²/k) + o(1).
+
+    Hence 1 - a ~ k/ℓ² with k = 2nu²/((n - 1)‖q‖²), and the next order is (1 - a) ℓ² = k + (k²/ℓ²)(ln(m ℓ²/k) - 3 - 1/m).
+    """
+    run = _run(attention, square)
+    yield Equal("Y - ℓ = ln(R/τ) - ln(its limit), by C3 → 0", sp.log((n - 1) * LIMIT * TIME), sp.log(RHO * U**2 * n * TIME))
+    yield Tends("ξ - Y", (1 - attention) * sp.sqrt(square), {S: sp.oo}, sp.S.Zero, concludes=True)
+    yield Tends("(1 - a) Y²", (1 - attention) * run**2, {S: sp.oo}, WIDTH, concludes=True)
+    yield Tends("s/(2 ln Y)", S / (2 * sp.log(run)), {S: sp.oo}, sp.S.One, concludes=True)
+    yield Equal("1/(1 - a) exactly", 1 / (1 - attention), square / WIDTH + 1 + 1 / m - S)
+    ahead = lambda y: y**2 / WIDTH + 3 + 1 / m - sp.log(m * y**2 / WIDTH)
+    yield Tends("1/(1 - a) to the next order", 1 / (1 - attention) - ahead(run), {S: sp.oo}, sp.S.Zero, concludes=True)
+    # Y - ℓ = ln(1 + h …) with h of C3, so Y² - ℓ² → 0 and ℓ may stand for Y.
+    yield Tends("Y (Y - ℓ)", run * SLOW.subs(Y, run), {S: sp.oo}, sp.S.Zero)
+    constant = 1 / ahead(Y) * Y**2
+    yield Tends("(1 - a) ℓ² - k", (constant - WIDTH) * Y**2 / (WIDTH**2 * (sp.log(m * Y**2 / WIDTH) - 3 - 1 / m)), {Y: sp.oo}, sp.S.One, concludes=True)
+
+
+@proves(
+    "C8",
+    sign("the embeddings climb", embedding=-1),
+    factor("one attention instead of its square", embedding=1 / FIXED),
+    assumption("the keys do not stay at zero", attention=sp.Symbol("a", positive=True)),
+)
+def worth(*, attention: sp.Expr = FIXED, embedding: sp.Expr = sp.S.One) -> Iterator[Step]:
+    """With keys fixed at zero L τ → (1 + m)²(n - 1)/(ρu²n): training them is worth a factor (1 + m)² of time."""
+    pace = clock(margin(attention), {X: embedding * rates(attention, WRONG)[X]})
+    yield Equal("dR/dτ", pace, LIMIT * FIXED**2 * RIGHT)
+    yield from _forever(pace / LIMIT * n, FIXED**2)
+    stated = (1 + m) ** 2 * (n - 1) / (RHO * U**2 * n)
+    yield from _loss(LIMIT * FIXED**2, stated)
+    yield Equal("over that of C3", stated * LIMIT, (1 + m) ** 2, concludes=True)
