@@ -14,7 +14,7 @@ from proofs.notation import m, n
 from proofs.proof import Equal, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, curve
 from proofs.signs import FIXED, GAIN, classes
-from proofs.sums import Flow, along, size
+from proofs.sums import Flow, Term, along, size
 
 ODDS, Y, TIME = sp.Symbol("r", positive=True), sp.Symbol("Y", positive=True), sp.Symbol("tau", positive=True)
 RIGHT, WRONG = 1 / (1 + ODDS), ODDS / (1 + ODDS)
@@ -57,7 +57,7 @@ def from_zero(expression: sp.Expr) -> sp.Expr:
 def _forever(pace: sp.Expr, least: sp.Expr) -> Iterator[Step]:
     """R grows for ever, at least at a constant rate: r → 0 and Y → ∞ as τ → ∞."""
     yield Positive("π ≥ 1/n", from_zero(RIGHT - 1 / n), strict=False)
-    yield Positive("dR/dτ is bounded below", from_zero(pace - least), strict=False)
+    yield Positive("what dR/dτ depends on is bounded below", from_zero(pace - least), strict=False)
     yield Tends("π", RIGHT, {ODDS: sp.S.Zero}, sp.S.One)
 
 
@@ -159,3 +159,68 @@ def worth(*, attention: sp.Expr = FIXED, embedding: sp.Expr = sp.S.One) -> Itera
     stated = (1 + m) ** 2 * (n - 1) / (RHO * U**2 * n)
     yield from _loss(LIMIT * FIXED**2, stated)
     yield Equal("over that of C3", stated * LIMIT, (1 + m) ** 2, concludes=True)
+
+
+D = sp.Symbol("D", integer=True, nonnegative=True)
+"""Trained layers of the head."""
+XI, LAYER, LAYER0, KAPPA = sp.symbols("xi w w_0 kappa", positive=True)
+"""‖ν‖ up to a constant, the norm of a layer and its start, and the number in its law of balance."""
+POWER = 2 * D / (1 + D)
+"""dR/dτ grows like Y to this power."""
+
+
+def homogeneous(xi: sp.Expr, layer: sp.Expr) -> sp.Expr:
+    """The margin over a: ξ times D layers of equal norm."""
+    return xi * layer**D
+
+
+@proves(
+    "C11",
+    sign("the layers climb", learns=-1),
+    factor("layers at twice the rate", learns=2),
+    factor("e^s lost from B1", square=WIDTH * S),
+    assumption("the layers are fixed", learns=sp.S.Zero),
+    assumption("a head that is not homogeneous", logit=lambda xi, layer: xi * (1 + layer**D)),
+)
+def capacity(*, logit: Term = homogeneous, learns: sp.Expr = sp.S.One, square: sp.Expr = SQUARE) -> Iterator[Step]:
+    """Over a head of D trained homogeneous layers ‖ν‖ grows like (ln τ)^{1/(1+D)}, and s ~ 2/(1+D) ln ln τ.
+
+    The layers are aligned and start balanced: the margin is a ξ w^D, and along the flow each norm keeps w² - κ ξ² = w₀²
+    (A3, A4, C10). D = 0 is Attn-FC, 1 Attn-TC, 2 Attn-TL; ‖ν‖² = ξ² (n - 1)/n as in C10.
+    """
+    # -∂L/∂Y = ρ (1 - π); ν has the metric (n - 1)/n along ξ, a layer has (n - 1)/n/κ.
+    pull = RHO * WRONG * ATTENTION * n / (n - 1)
+    flow: Flow = {
+        S: NORM**2 * RHO * WRONG * ATTENTION * (1 - ATTENTION) * logit(XI, LAYER),
+        XI: pull * logit(XI, LAYER).diff(XI),
+        LAYER: learns * KAPPA * pull * logit(XI, LAYER).diff(LAYER) / D,
+    }
+    yield Equal("B1", along(curve(S) - NORM**2 / 2 * XI**2 * (n - 1) / n, flow), 0)
+    yield Equal("balance", along(LAYER**2 - KAPPA * XI**2, flow), 0, concludes=True)
+    share, work = KAPPA * XI**2 / LAYER**2, NORM**2 * XI**2 * (n - 1) / n
+    bracket = 1 + D * share + (1 - ATTENTION) ** 2 * work
+    pace = LIMIT / U**2 * RIGHT * ATTENTION**2 * LAYER ** (2 * D) * bracket
+    yield Equal("dR/dτ", clock(ATTENTION * logit(XI, LAYER), flow), pace)
+    yield from _forever(ATTENTION, FIXED)
+    yield Positive("and so is the bracket, with w ≥ w₀", from_zero(bracket - 1), strict=False)
+    balanced = sp.sqrt(LAYER0**2 + KAPPA * XI**2)
+    yield Tends("w/ξ", balanced / XI, {XI: sp.oo}, sp.sqrt(KAPPA))
+    yield Tends("(1 - a)² ‖q‖²‖ν‖²", (1 - ATTENTION) ** 2 * 2 * square / WIDTH, {S: sp.oo}, sp.S.Zero)
+    yield from _powers(square)
+
+
+def _powers(square: sp.Expr) -> Iterator[Step]:
+    """From dR/dτ, which is Y^α times what tends to a constant, to ln τ."""
+    a, g, c = sp.symbols("a g c", positive=True)
+    margin, pace = a * homogeneous(XI, XI * g), (XI * g) ** (2 * D)
+    yield Equal("w^{2D}/Y^α has no ξ", sp.log(pace / margin**POWER), sp.log(g ** (POWER) / a**POWER))
+    ahead = sp.exp(Y) / (n - 1) / Y**POWER
+    yield Equal("d/dτ (R/Y^α)", ahead.diff(Y) * ODDS, (1 - POWER / Y) * ODDS * ahead)
+    yield Tends("over dR/dτ Y^{-α}", 1 - POWER / Y, {Y: sp.oo}, sp.S.One)
+    yield Tends("ln(R/Y^α)/ln τ", sp.log(c * TIME) / sp.log(TIME), {TIME: sp.oo}, sp.S.One, by=HOPITAL)
+    yield Tends("ln(R/Y^α)/Y, so that Y/ln τ → 1", sp.expand_log(sp.log(ahead)) / Y, {Y: sp.oo}, sp.S.One)
+    length = sp.log(XI) / sp.log(homogeneous(XI, c * XI))
+    yield Tends("ln ξ/ln Y", sp.expand_log(length), {XI: sp.oo}, 1 / (1 + D), concludes=True)
+    yield Tends("s/ln ξ²", S / sp.log(square), {S: sp.oo}, sp.S.One)
+    growth = S / sp.log(square) * 2 * sp.expand_log(length)
+    yield Tends("s/ln ln τ = (s/ln ξ²) 2 (ln ξ/ln Y)", growth, {S: sp.oo, XI: sp.oo}, 2 / (1 + D), concludes=True)

@@ -23,6 +23,7 @@ SAMPLES = 5
 """Draws of random numbers at which a step is tried before it is proved."""
 TOLERANCE = 1e-15
 """Beyond this, with `sampling.DIGITS` digits, a value is not zero."""
+INFINITE = (sp.oo, -sp.oo, sp.zoo)
 Equation = object
 """What a proof may take as given: an expression, or a function of indices to one."""
 
@@ -97,7 +98,7 @@ class Tends(Step):
             limit = sp.limit(limit, variable, point)
         if limit.has(sp.Limit):
             return Verdict.OPEN
-        if limit.is_infinite or sp.sympify(self.value).is_infinite:
+        if limit.has(*INFINITE) or self.value in INFINITE:
             return Verdict.PROVED if limit == self.value else Verdict.REFUTED
         return vanishes(limit - self.value)
 
@@ -160,7 +161,7 @@ def vanishes(expression: sp.Expr) -> Verdict:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mutant:
     """A proof with equations that are wrong."""
 
