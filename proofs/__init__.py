@@ -1,6 +1,7 @@
-"""Symbolic proofs of the theory: one file per group, every claim with its steps, its verdict and the mutants it rejects.
+"""Symbolic proofs of the theory: one file per group, every claim with its steps, its verdict and its mutants.
 
-A new proof is a generator of steps with `@proves(id, mutants…)` in the file of its group; a new group is one more import.
+A new proof is a generator of steps with `@proves(id, mutants…)` in the file of its group; a new group is one
+more import.
 """
 
 from attn_dynamics.errors import InputError
@@ -23,7 +24,10 @@ def find(claim: str) -> Proof:
     """
     if claim not in PROOFS:
         raise InputError(
-            "claim", expected=f"one of {' '.join(CLAIMS)}", given=repr(claim), fix="The others are measured, not proved."
+            "claim",
+            expected=f"one of {' '.join(CLAIMS)}",
+            given=repr(claim),
+            fix="The others are measured, not proved.",
         )
     return PROOFS[claim]
 

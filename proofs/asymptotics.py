@@ -1,20 +1,19 @@
 """The long run: limits of C3, C4, C8 and C11 with their next orders (theory §4).
 
-Everything is read off three quantities. r = (n - 1) e^{-Y} are the odds against the right class, Y = a x n/(n - 1) the margin
-and L = ln(1 + r) the loss. R = 1/r never stands still, so it is the clock: dR/dτ tends to a constant, hence R/τ does
-(L'Hôpital). By B1 everything but Y and τ is a function of s, and s → ∞ as τ → ∞.
+r = (n - 1) e^{-Y} are the odds against the right class, Y = a x n/(n - 1) the margin and L = ln(1 + r) the loss.
+R = 1/r is the clock: dR/dτ tends to a constant, hence R/τ does. By B1 all but τ is a function of s, and s → ∞.
 """
 
 from collections.abc import Iterator
 
 import sympy as sp
 
-from proofs.mean_field import NORM, RHO, U, S, X, rates
+from proofs.mean_field import NORM, RHO, S, U, X, rates
 from proofs.notation import m, n
-from proofs.proof import Equal, Positive, Step, Tends, assumption, factor, proves, sign
+from proofs.proof import Equal, Moves, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, curve
-from proofs.signs import FIXED, GAIN, classes
-from proofs.sums import Flow, Term, along, size
+from proofs.signs import FIXED, GAIN
+from proofs.sums import Expr, Flow, Term, along, size
 
 ODDS, Y, TIME = sp.Symbol("r", positive=True), sp.Symbol("Y", positive=True), sp.Symbol("tau", positive=True)
 RIGHT, WRONG = 1 / (1 + ODDS), ODDS / (1 + ODDS)
@@ -33,42 +32,44 @@ UNITS = {WIDTH: 2 * n * U**2 / ((n - 1) * NORM**2)}
 GREATER = sp.Symbol("s", nonnegative=True)
 
 
-def margin(a: sp.Expr) -> sp.Expr:
+def margin(a: Expr) -> Expr:
     """Y = a x n/(n - 1)."""
     return a * X * n / (n - 1)
 
 
-def clock(margin: sp.Expr, flow: Flow) -> sp.Expr:
+def clock(margin: Expr, flow: Flow) -> Expr:
     """dR/dτ of R = e^Y/(n - 1), written with r."""
     return along(margin, flow) / ODDS
 
 
-def speed(a: sp.Expr, square: sp.Expr) -> sp.Expr:
+def speed(a: Expr, square: Expr) -> Expr:
     """F(s): dR/dτ over π and its limit."""
     return a**2 * (1 + 2 * (1 - a) ** 2 * square / WIDTH)
 
 
-def from_zero(expression: sp.Expr) -> sp.Expr:
+def from_zero(expression: Expr) -> Expr:
     """The same in letters whose signs say that s ≥ 0, Y ≥ 0 and n ≥ 2."""
     odds = size("k") / (1 + sp.Symbol("y", nonnegative=True))
     return expression.subs(sp.exp(S), 1 + GAIN).subs(S, GREATER).subs(ODDS, odds).subs(n, 1 + size("k"))
 
 
-def _forever(pace: sp.Expr, least: sp.Expr) -> Iterator[Step]:
+def _forever(pace: Expr, least: Expr) -> Iterator[Step]:
     """R grows for ever, at least at a constant rate: r → 0 and Y → ∞ as τ → ∞."""
     yield Positive("π ≥ 1/n", from_zero(RIGHT - 1 / n), strict=False)
     yield Positive("what dR/dτ depends on is bounded below", from_zero(pace - least), strict=False)
     yield Tends("π", RIGHT, {ODDS: sp.S.Zero}, sp.S.One)
 
 
-def _loss(rate: sp.Expr, stated: sp.Expr) -> Iterator[Step]:
+def _loss(rate: Expr, stated: Expr) -> Iterator[Step]:
     """From dR/dτ → rate to L τ = (L/r) / (R/τ)."""
     ratio = sp.Symbol("R'", positive=True)
     yield Tends("L/r", sp.log(1 + ODDS) / ODDS, {ODDS: sp.S.Zero}, sp.S.One)
-    yield Tends("L τ", sp.log(1 + ODDS) / ODDS / ratio, {ODDS: sp.S.Zero, ratio: rate}, stated, by=HOPITAL, concludes=True)
+    yield Tends(
+        "L τ", sp.log(1 + ODDS) / ODDS / ratio, {ODDS: sp.S.Zero, ratio: rate}, stated, by=HOPITAL, concludes=True
+    )
 
 
-def _run(a: sp.Expr, square: sp.Expr) -> sp.Expr:
+def _run(a: Expr, square: Expr) -> Expr:
     """Y as a function of s."""
     return a * sp.sqrt(square)
 
@@ -83,10 +84,10 @@ def _run(a: sp.Expr, square: sp.Expr) -> sp.Expr:
 )
 def loss(
     *,
-    attention: sp.Expr = ATTENTION,
-    square: sp.Expr = SQUARE,
-    score: sp.Expr = sp.S.One,
-    embedding: sp.Expr = sp.S.One,
+    attention: Expr = ATTENTION,
+    square: Expr = SQUARE,
+    score: Expr = sp.S.One,
+    embedding: Expr = sp.S.One,
 ) -> Iterator[Step]:
     """L τ → (n - 1)/(ρu²n), and the next order: (n - 1)/(ρu²n L τ) - 1 ~ 2k² s/Y⁴, k = 2nu²/((n - 1)‖q‖²).
 
@@ -106,7 +107,7 @@ def loss(
     yield from _next_loss(attention, square)
 
 
-def _next_loss(attention: sp.Expr, square: sp.Expr) -> Iterator[Step]:
+def _next_loss(attention: Expr, square: Expr) -> Iterator[Step]:
     """R/τ over its limit is 1 + h with h = 2k² s/Y⁴: the ratio of (R/limit - τ)' to (τ h)' tends to 1."""
     run, wrong = _run(attention, square), (n - 1) * sp.exp(-Y)
     slow = SLOW.subs(Y, run)
@@ -126,13 +127,15 @@ def _next_loss(attention: sp.Expr, square: sp.Expr) -> Iterator[Step]:
     factor("e^s in B1 without its 1/m", square=WIDTH * (S + sp.exp(S) - 1)),
     assumption("the others' scores do not stay at 0", attention=ATTENTION.subs(m, 2 * m)),
 )
-def lengths(*, attention: sp.Expr = ATTENTION, square: sp.Expr = SQUARE) -> Iterator[Step]:
+def lengths(*, attention: Expr = ATTENTION, square: Expr = SQUARE) -> Iterator[Step]:
     """x = (n-1)/n ℓ + o(1) with ℓ = ln(ρu²nτ), s ~ 2 ln ln τ, and 1/(1 - a) = ℓ²/k + 3 + 1/m - ln(m ℓ²/k) + o(1).
 
-    Hence 1 - a ~ k/ℓ² with k = 2nu²/((n - 1)‖q‖²), and the next order is (1 - a) ℓ² = k + (k²/ℓ²)(ln(m ℓ²/k) - 3 - 1/m).
+    Hence 1 - a ~ k/ℓ², k = 2nu²/((n - 1)‖q‖²), and to the next order (1 - a) ℓ² = k + (k²/ℓ²)(ln(m ℓ²/k) - 3 - 1/m).
     """
     run = _run(attention, square)
-    yield Equal("Y - ℓ = ln(R/τ) - ln(its limit), by C3 → 0", sp.log((n - 1) * LIMIT * TIME), sp.log(RHO * U**2 * n * TIME))
+    yield Equal(
+        "Y - ℓ = ln(R/τ) - ln(its limit) → 0 by C3", sp.log((n - 1) * LIMIT * TIME), sp.log(RHO * U**2 * n * TIME)
+    )
     yield Tends("ξ - Y", (1 - attention) * sp.sqrt(square), {S: sp.oo}, sp.S.Zero, concludes=True)
     yield Tends("(1 - a) Y²", (1 - attention) * run**2, {S: sp.oo}, WIDTH, concludes=True)
     yield Tends("s/(2 ln Y)", S / (2 * sp.log(run)), {S: sp.oo}, sp.S.One, concludes=True)
@@ -142,7 +145,13 @@ def lengths(*, attention: sp.Expr = ATTENTION, square: sp.Expr = SQUARE) -> Iter
     # Y - ℓ = ln(1 + h …) with h of C3, so Y² - ℓ² → 0 and ℓ may stand for Y.
     yield Tends("Y (Y - ℓ)", run * SLOW.subs(Y, run), {S: sp.oo}, sp.S.Zero)
     constant = 1 / ahead(Y) * Y**2
-    yield Tends("(1 - a) ℓ² - k", (constant - WIDTH) * Y**2 / (WIDTH**2 * (sp.log(m * Y**2 / WIDTH) - 3 - 1 / m)), {Y: sp.oo}, sp.S.One, concludes=True)
+    yield Tends(
+        "(1 - a) ℓ² - k",
+        (constant - WIDTH) * Y**2 / (WIDTH**2 * (sp.log(m * Y**2 / WIDTH) - 3 - 1 / m)),
+        {Y: sp.oo},
+        sp.S.One,
+        concludes=True,
+    )
 
 
 @proves(
@@ -151,7 +160,7 @@ def lengths(*, attention: sp.Expr = ATTENTION, square: sp.Expr = SQUARE) -> Iter
     factor("one attention instead of its square", embedding=1 / FIXED),
     assumption("the keys do not stay at zero", attention=sp.Symbol("a", positive=True)),
 )
-def worth(*, attention: sp.Expr = FIXED, embedding: sp.Expr = sp.S.One) -> Iterator[Step]:
+def worth(*, attention: Expr = FIXED, embedding: Expr = sp.S.One) -> Iterator[Step]:
     """With keys fixed at zero L τ → (1 + m)²(n - 1)/(ρu²n): training them is worth a factor (1 + m)² of time."""
     pace = clock(margin(attention), {X: embedding * rates(attention, WRONG)[X]})
     yield Equal("dR/dτ", pace, LIMIT * FIXED**2 * RIGHT)
@@ -169,7 +178,7 @@ POWER = 2 * D / (1 + D)
 """dR/dτ grows like Y to this power."""
 
 
-def homogeneous(xi: sp.Expr, layer: sp.Expr) -> sp.Expr:
+def homogeneous(xi: Expr, layer: Expr) -> Expr:
     """The margin over a: ξ times D layers of equal norm."""
     return xi * layer**D
 
@@ -182,7 +191,7 @@ def homogeneous(xi: sp.Expr, layer: sp.Expr) -> sp.Expr:
     assumption("the layers are fixed", learns=sp.S.Zero),
     assumption("a head that is not homogeneous", logit=lambda xi, layer: xi * (1 + layer**D)),
 )
-def capacity(*, logit: Term = homogeneous, learns: sp.Expr = sp.S.One, square: sp.Expr = SQUARE) -> Iterator[Step]:
+def capacity(*, logit: Term = homogeneous, learns: Expr = sp.S.One, square: Expr = SQUARE) -> Iterator[Step]:
     """Over a head of D trained homogeneous layers ‖ν‖ grows like (ln τ)^{1/(1+D)}, and s ~ 2/(1+D) ln ln τ.
 
     The layers are aligned and start balanced: the margin is a ξ w^D, and along the flow each norm keeps w² - κ ξ² = w₀²
@@ -195,8 +204,8 @@ def capacity(*, logit: Term = homogeneous, learns: sp.Expr = sp.S.One, square: s
         XI: pull * logit(XI, LAYER).diff(XI),
         LAYER: learns * KAPPA * pull * logit(XI, LAYER).diff(LAYER) / D,
     }
-    yield Equal("B1", along(curve(S) - NORM**2 / 2 * XI**2 * (n - 1) / n, flow), 0)
-    yield Equal("balance", along(LAYER**2 - KAPPA * XI**2, flow), 0, concludes=True)
+    yield Moves("B1", curve(S) - NORM**2 / 2 * XI**2 * (n - 1) / n, flow, 0)
+    yield Moves("balance", LAYER**2 - KAPPA * XI**2, flow, 0, concludes=True)
     share, work = KAPPA * XI**2 / LAYER**2, NORM**2 * XI**2 * (n - 1) / n
     bracket = 1 + D * share + (1 - ATTENTION) ** 2 * work
     pace = LIMIT / U**2 * RIGHT * ATTENTION**2 * LAYER ** (2 * D) * bracket
@@ -209,7 +218,7 @@ def capacity(*, logit: Term = homogeneous, learns: sp.Expr = sp.S.One, square: s
     yield from _powers(square)
 
 
-def _powers(square: sp.Expr) -> Iterator[Step]:
+def _powers(square: Expr) -> Iterator[Step]:
     """From dR/dτ, which is Y^α times what tends to a constant, to ln τ."""
     a, g, c = sp.symbols("a g c", positive=True)
     margin, pace = a * homogeneous(XI, XI * g), (XI * g) ** (2 * D)

@@ -6,12 +6,12 @@ import sympy as sp
 
 from proofs.notation import D_E, D_K, C, E, G, K, N, P, Q, V, s
 from proofs.proof import Equal, Step, assumption, factor, proves, sign
-from proofs.sums import Term, delta, index, total
+from proofs.sums import Expr, Term, delta, index, total
 
 i, w, x, b = index("i"), index("w"), index("x"), index("b")
 
 
-def weight(i: sp.Expr, w: sp.Expr) -> sp.Expr:
+def weight(i: Expr, w: Expr) -> Expr:
     """C_iw e^{s_w}."""
     return C[i, w] * sp.exp(s[w])
 
@@ -52,14 +52,12 @@ def block(
     The loss may be any differentiable function of the contexts: by the chain rule it has the gradient of Σ_i g_i·v_i
     with every g_i held fixed.
     """
-    chain = "chain rule"
+    chain = "the chain rule"
     context = contexts(attention)
     loss = total(lambda i, b: G[i, b] * context(i, b), N, D_E)
     yield Equal("attention sums to one", total(lambda w: attention(i, w), V), 1)
     yield Equal("∂A/∂s", attention(i, w).diff(s[x]), attention(i, w) * (delta(w, x) - attention(i, x)))
-    yield Equal(
-        "∂L/∂ν", loss.diff(E[w, b]), total(lambda i: attention(i, w) * G[i, b], N), by=chain, concludes=True
-    )
+    yield Equal("∂L/∂ν", loss.diff(E[w, b]), total(lambda i: attention(i, w) * G[i, b], N), by=chain, concludes=True)
     yield Equal("∂L/∂s", loss.diff(s[w]), score_gradient(attention, context)(w), by=chain, concludes=True)
     scored = total(lambda w: P[w] * score(w), V)
     yield Equal("∂L/∂κ", scored.diff(K[w, b]), P[w] * Q[b], by=chain, concludes=True)

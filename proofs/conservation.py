@@ -7,8 +7,8 @@ import sympy as sp
 from proofs.attention import attention, contexts, score_gradient, weight
 from proofs.heads import ACTIVE, B1, U1, U2
 from proofs.notation import D_E, D_K, SLOPE, A, E, H, K, N, P, Q, U, V, n
-from proofs.proof import Equal, Step, assumption, factor, proves, sign
-from proofs.sums import Flow, Term, along, array, index, stepped, total
+from proofs.proof import Equal, Moves, Step, assumption, factor, proves, sign
+from proofs.sums import Expr, Flow, Term, array, index, stepped, total
 
 i, w, a, b, c, h = (index(name) for name in "iwabch")
 ETA = sp.Symbol("eta", positive=True)
@@ -29,16 +29,16 @@ def centre_of_keys(*, attention: Term = attention, context: Term = contexts(atte
     keys, gradient = total(lambda w: K[w, b], V), score_gradient(attention, context)
     flow: Flow = {K: lambda w, b: -gradient(w) * Q[b]}
     yield Equal("Σ ∂L/∂s", total(gradient, V), 0, concludes=True)
-    yield Equal("d/dτ Σ κ", along(keys, flow), 0, concludes=True)
+    yield Moves("d/dτ Σ κ", keys, flow, 0, concludes=True)
     yield Equal("Σ κ after a step of descent", stepped(keys, flow, ETA), keys, concludes=True)
 
 
 # --- balance between neighbouring layers
 
 
-def _balanced(name: str, law: sp.Expr, flow: Flow, drift: sp.Expr) -> Iterator[Step]:
+def _balanced(name: str, law: Expr, flow: Flow, drift: Expr) -> Iterator[Step]:
     """A law that the flow keeps and descent leaves by η² in a step, hence by O(η) over a time."""
-    yield Equal(f"d/dτ ({name})", along(law, flow), 0, concludes=True)
+    yield Moves(f"d/dτ ({name})", law, flow, 0, concludes=True)
     change = stepped(law, flow, ETA) - law
     yield Equal("change in a step of descent", change, ETA**2 * drift)
 
@@ -64,17 +64,17 @@ def embedding_flow(back: Term) -> Term:
     return lambda w, b: -total(lambda i: A[i, w] * back(i, b), N)
 
 
-def context(i: sp.Expr, b: sp.Expr) -> sp.Expr:
+def context(i: Expr, b: Expr) -> Expr:
     """v_ib = Σ_w A_iw ν_wb, whatever the attention."""
     return total(lambda w: A[i, w] * E[w, b], V)
 
 
-def linear_back(i: sp.Expr, b: sp.Expr) -> sp.Expr:
+def linear_back(i: Expr, b: Expr) -> Expr:
     """g_ib = Σ_c U_bc ζ_ic, what a linear head sends back (G4)."""
     return total(lambda c: U[b, c] * SLOPE[i, c], n)
 
 
-def linear_flow(b: sp.Expr, c: sp.Expr) -> sp.Expr:
+def linear_flow(b: Expr, c: Expr) -> Expr:
     """dU_bc/dτ = -Σ_i v_ib ζ_ic (G4)."""
     return -total(lambda i: context(i, b) * SLOPE[i, c], N)
 
@@ -85,21 +85,19 @@ def linear_flow(b: sp.Expr, c: sp.Expr) -> sp.Expr:
     factor("the head learns at half the rate", head=lambda b, c: linear_flow(b, c) / 2),
     assumption("the head is fixed", head=lambda b, c: sp.S.Zero),
 )
-def embeddings_and_head(
-    *, embeddings: Term = embedding_flow(linear_back), head: Term = linear_flow
-) -> Iterator[Step]:
+def embeddings_and_head(*, embeddings: Term = embedding_flow(linear_back), head: Term = linear_flow) -> Iterator[Step]:
     """Attn-TC: EᵀE - U Uᵀ is constant along the flow, and descent changes it by η² in a step."""
     law = total(lambda w: E[w, a] * E[w, b], V) - total(lambda c: U[a, c] * U[b, c], n)
     drift = total(lambda w: embeddings(w, a) * embeddings(w, b), V) - total(lambda c: head(a, c) * head(b, c), n)
     yield from _balanced("EᵀE - U Uᵀ", law, {E: embeddings, U: head}, drift)
 
 
-def reached(i: sp.Expr, h: sp.Expr) -> sp.Expr:
+def reached(i: Expr, h: Expr) -> Expr:
     """∂L/∂(Σ_b U₁_bh v_ib + b₁_h) = σ_ih Σ_c U₂_hc ζ_ic (G5)."""
     return ACTIVE[i, h] * total(lambda c: U2[h, c] * SLOPE[i, c], n)
 
 
-def before(i: sp.Expr, h: sp.Expr) -> sp.Expr:
+def before(i: Expr, h: Expr) -> Expr:
     """Σ_b U₁_bh v_ib + b₁_h."""
     return total(lambda b: U1[b, h] * context(i, b), D_E) + B1[h]
 
@@ -148,7 +146,7 @@ SQUARE = total(lambda b: OTHER[b] ** 2, D_K)
     factor("divided by the norm instead of its square", scale=1 / sp.sqrt(SQUARE)),
     assumption("a new query that may be 0, its square kept off 0", scale=1 / (SQUARE + ETA)),
 )
-def any_query_will_do(*, scale: sp.Expr = 1 / SQUARE) -> Iterator[Step]:
+def any_query_will_do(*, scale: Expr = 1 / SQUARE) -> Iterator[Step]:
     """For q' ≠ 0 and any K there is K' = K q q'ᵀ/‖q'‖² with K'q' = K q: fixing the query costs no capacity."""
     score = lambda w: total(lambda a: K[w, a] * Q[a], D_K)
     keys = lambda w, b: score(w) * OTHER[b] * scale
@@ -183,7 +181,7 @@ def closed_in_classes(
     """
     projected = lambda w, c: total(lambda b: E[w, b] * U[b, c], D_E)
     rate = -total(lambda i, e: A[i, w] * SLOPE[i, e] * GRAM(e, c), N, n)
-    yield Equal("dP/dτ", along(projected(w, c), {E: embeddings}), rate, concludes=True)
+    yield Moves("dP/dτ", projected(w, c), {E: embeddings}, rate, concludes=True)
     seen = lambda w, c: projected(w, c) - total(lambda u: A[i, u] * projected(u, c), V)
     pull = total(lambda b: linear_back(i, b) * (E[w, b] - context(i, b)), D_E)
     yield Equal("g·(ν - v) by P", pull, total(lambda c: SLOPE[i, c] * seen(w, c), n), concludes=True)

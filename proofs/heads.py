@@ -6,7 +6,7 @@ import sympy as sp
 
 from proofs.notation import D_E, SLOPE, H, N, U, n, v
 from proofs.proof import Equal, Step, assumption, factor, proves, sign
-from proofs.sums import Term, array, delta, index, total
+from proofs.sums import Expr, Term, array, delta, index, total
 
 i, b, c, h = index("i"), index("b"), index("c"), index("h")
 Z, LABEL = array("z"), array("y", integer=True)
@@ -16,30 +16,30 @@ U1, B1, U2, B2 = array("U1"), array("b1"), array("U2"), array("b2")
 ACTIVE = array("sigma")
 """σ_ih, 1 where hidden unit h is active in sentence i and 0 elsewhere."""
 
-CHAIN = "chain rule"
+CHAIN = "the chain rule"
 
 
-def softmax(i: sp.Expr, c: sp.Expr) -> sp.Expr:
+def softmax(i: Expr, c: Expr) -> Expr:
     """π_ic = e^{z_ic} / Σ_e e^{z_ie}."""
     return sp.exp(Z[i, c]) / total(lambda e: sp.exp(Z[i, e]), n)
 
 
-def one_hot(i: sp.Expr, c: sp.Expr) -> sp.Expr:
+def one_hot(i: Expr, c: Expr) -> Expr:
     """1 at the class of a sentence."""
     return delta(c, LABEL[i])
 
 
-def linear(i: sp.Expr, c: sp.Expr) -> sp.Expr:
+def linear(i: Expr, c: Expr) -> Expr:
     """z_ic = Σ_b U_bc v_ib."""
     return total(lambda b: U[b, c] * v[i, b], D_E)
 
 
-def hidden(i: sp.Expr, h: sp.Expr) -> sp.Expr:
+def hidden(i: Expr, h: Expr) -> Expr:
     """Σ_b U₁_bh v_ib + b₁_h, before relu."""
     return total(lambda b: U1[b, h] * v[i, b], D_E) + B1[h]
 
 
-def relu(i: sp.Expr, h: sp.Expr) -> sp.Expr:
+def relu(i: Expr, h: Expr) -> Expr:
     """σ_ih times what comes before relu."""
     return ACTIVE[i, h] * hidden(i, h)
 
@@ -50,9 +50,7 @@ def relu(i: sp.Expr, h: sp.Expr) -> sp.Expr:
     factor("a sum over the sentences instead of the mean", share=1),
     assumption("targets do not sum to one", target=lambda i, c: array("t")[i, c]),
 )
-def cross_entropy(
-    *, target: Term = one_hot, share: sp.Expr = 1 / N, sense: sp.Expr = sp.Integer(-1)
-) -> Iterator[Step]:
+def cross_entropy(*, target: Term = one_hot, share: Expr = 1 / N, sense: Expr = sp.Integer(-1)) -> Iterator[Step]:
     """Mean cross-entropy has ∂L/∂z = (π - y)/N."""
     loss = sense * share * total(lambda i, c: target(i, c) * sp.log(softmax(i, c)), N, n)
     yield Equal("targets sum to one", total(lambda c: target(i, c), n), 1)
@@ -60,7 +58,7 @@ def cross_entropy(
     yield Equal("slopes sum to zero", total(lambda c: loss.diff(Z[i, c]), n), 0)
 
 
-def _linearised(logit: Term) -> sp.Expr:
+def _linearised(logit: Term) -> Expr:
     """By the chain rule the loss has the gradient of Σ_ic ζ_ic z_ic with ζ = ∂L/∂z held fixed."""
     return total(lambda i, c: SLOPE[i, c] * logit(i, c), N, n)
 
@@ -98,13 +96,11 @@ def trained_linear(*, logit: Term = linear) -> Iterator[Step]:
     factor("a factor 2 in what a unit passes on", unit=lambda i, h: 2 * relu(i, h)),
     assumption("units that are not piecewise linear", unit=lambda i, h: relu(i, h) ** 2),
 )
-def two_layer(
-    *, unit: Term = relu, activation: Term = lambda x: sp.Max(0, x)
-) -> Iterator[Step]:
+def two_layer(*, unit: Term = relu, activation: Term = lambda x: sp.Max(0, x)) -> Iterator[Step]:
     """Attn-TL learns by these gradients, where ζ = ∂L/∂z and ξ_ih = σ_ih Σ_c U₂_hc ζ_ic is what reaches unit h.
 
-    relu has no derivative at 0; elsewhere it is σ x with the indicator σ of x > 0 and slope σ, and the pattern σ stays as
-    it is in a neighbourhood. The gradient is the one almost everywhere, as it is in the code (slope 0 at 0).
+    relu has no derivative at 0; elsewhere it is σ x with the indicator σ of x > 0 and slope σ, and σ stays as it is
+    around. The gradient is the one almost everywhere, as it is in the code (slope 0 at 0).
     """
     x, above, below = sp.Symbol("x", real=True), sp.Symbol("x", positive=True), sp.Symbol("x", negative=True)
     for point, active in ((above, 1), (below, 0)):

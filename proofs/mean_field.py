@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import sympy as sp
 
 from proofs.notation import N, m, n
-from proofs.proof import Equal, Step, Tends, assumption, factor, proves, sign
-from proofs.sums import Flow, Term, along, array, delta, index, size, total
+from proofs.proof import Equal, Moves, Step, Tends, assumption, factor, proves, sign
+from proofs.sums import Expr, Flow, Term, array, delta, index, size, total
 
 k, c, e = index("k"), index("c"), index("e")
 """The topic word's class and two more classes."""
@@ -21,7 +21,7 @@ A_W = (1 - A) / m
 """Attention of the topic word and of each of the m others."""
 
 
-def rates(a: sp.Expr = A, wrong: sp.Expr = 1 - PI, x_w: sp.Expr = sp.S.Zero) -> Flow:
+def rates(a: Expr = A, wrong: Expr = 1 - PI, x_w: Expr = sp.S.Zero) -> Flow:
     """ds/dτ and dx/dτ of C1, of C9 with x_w, where the probability of the wrong classes is 1 - π."""
     return {
         S: NORM**2 * RHO * a * (1 - a) * wrong * (X - x_w) * n / (n - 1),
@@ -29,7 +29,7 @@ def rates(a: sp.Expr = A, wrong: sp.Expr = 1 - PI, x_w: sp.Expr = sp.S.Zero) -> 
     }
 
 
-def contrast(k: sp.Expr, c: sp.Expr) -> sp.Expr:
+def contrast(k: Expr, c: Expr) -> Expr:
     """1 at class k and -1/(n - 1) elsewhere."""
     return (n * delta(k, c) - 1) / (n - 1)
 
@@ -39,22 +39,22 @@ def softmax(logit: Term) -> Term:
     return lambda c: 1 / total(lambda e: sp.exp(logit(e) - logit(c)), n)
 
 
-def right(margin: sp.Expr) -> sp.Expr:
+def right(margin: Expr) -> Expr:
     """π where the right class leads every other by the margin."""
     return 1 / (1 + (n - 1) * sp.exp(-margin))
 
 
-def slope(c: sp.Expr) -> sp.Expr:
+def slope(c: Expr) -> Expr:
     """ζ_c = ∂L/∂z_c of one sentence of class k, (π_c - δ_kc)/N with equal π_c for all wrong classes."""
     return -(1 - PI) / N * contrast(k, c)
 
 
-def equal_norms(e: sp.Expr, c: sp.Expr) -> sp.Expr:
+def equal_norms(e: Expr, c: Expr) -> Expr:
     """UᵀU = u² where the head's columns are orthogonal and equally long."""
     return U**2 * delta(e, c)
 
 
-def _attention(other_score: sp.Expr) -> Iterator[Step]:
+def _attention(other_score: Expr) -> Iterator[Step]:
     """a and a_w where the scores of the others stay 0."""
     mass = sp.exp(S) + total(lambda j: sp.exp(other_score), m)
     attention = sp.exp(S) / (sp.exp(S) + m)
@@ -62,13 +62,13 @@ def _attention(other_score: sp.Expr) -> Iterator[Step]:
     yield Equal("a_w", sp.exp(other_score) / mass, A_W.subs(A, attention))
 
 
-def _probabilities(logit: Term, margin: sp.Expr) -> Iterator[Step]:
+def _probabilities(logit: Term, margin: Expr) -> Iterator[Step]:
     """π and ζ of a sentence of class k."""
     yield Equal("π", softmax(logit)(k), right(margin), concludes=True)
     yield Equal("ζ", (softmax(logit)(c) - delta(k, c)) / N, slope(c).subs(PI, right(margin)))
 
 
-def _linear_head(kept: sp.Expr, x_w: sp.Expr, gram: Term, sense: sp.Expr) -> Iterator[Step]:
+def _linear_head(kept: Expr, x_w: Expr, gram: Term, sense: Expr) -> Iterator[Step]:
     """Logits that are multiples of the contrast stay so; by law A6 their rates are those of P = E U."""
     stated = rates(x_w=kept)
     topic, word = (lambda c: X * contrast(k, c)), (lambda c: x_w * contrast(k, c))
@@ -101,10 +101,10 @@ UNEQUAL = lambda e, c: array("w", positive=True)[c] ** 2 * delta(e, c)
 def attn_fc(
     *,
     gram: Term = equal_norms,
-    other_score: sp.Expr = sp.S.Zero,
-    x_w: sp.Expr = sp.S.Zero,
+    other_score: Expr = sp.S.Zero,
+    x_w: Expr = sp.S.Zero,
     share: Term = lambda k: 1 / n,
-    sense: sp.Expr = sp.S.One,
+    sense: Expr = sp.S.One,
 ) -> Iterator[Step]:
     """Attn-FC in mean field: Uᵀν_t = x · contrast stays so, and x, s obey two equations.
 
@@ -129,9 +129,9 @@ def attn_fc(
 def memorisation(
     *,
     gram: Term = equal_norms,
-    other_score: sp.Expr = sp.S.Zero,
-    x_w: sp.Expr = X_W,
-    sense: sp.Expr = sp.S.One,
+    other_score: Expr = sp.S.Zero,
+    x_w: Expr = X_W,
+    sense: Expr = sp.S.One,
 ) -> Iterator[Step]:
     """Attn-FC with memorisation: every other word stands in one sentence and learns its class, x_w; C1 is x_w = 0.
 
@@ -147,7 +147,7 @@ TP = size("tp")
 """Topic words of a topic."""
 
 
-def centred(k: sp.Expr, c: sp.Expr) -> sp.Expr:
+def centred(k: Expr, c: Expr) -> Expr:
     """e_k - 1/n in the orthonormal basis Û = U₀/u₀, which law A6 allows to count in."""
     return delta(k, c) - 1 / n
 
@@ -163,9 +163,9 @@ def centred(k: sp.Expr, c: sp.Expr) -> sp.Expr:
 def attn_tc(
     *,
     offset: Term = lambda c: sp.S.Zero,
-    frequency: sp.Expr = 1 / (n * TP),
-    counted: sp.Expr = TP,
-    head: sp.Expr = sp.S.One,
+    frequency: Expr = 1 / (n * TP),
+    counted: Expr = TP,
+    head: Expr = sp.S.One,
 ) -> Iterator[Step]:
     """Attn-TC in mean field: ν_t = ξ Û(e_k - 1/n) stays so, the centred part of U scales by u/u₀, and ξ, ξ_w, s close.
 
@@ -190,7 +190,8 @@ def attn_tc(
     speed = TP * RHO * (1 - PI) * load * n / (n - 1)
     yield Equal("dU/dτ", learned, speed * centred(e, c), concludes=True)
     law = U**2 - counted * XI**2 - N / n * m * XI_W**2
-    flow: Flow = {U: speed, XI: RHO * A * gain, XI_W: A_W / N * gain}
-    yield Equal("d/dτ (u² - tp ξ² - (N/n) m ξ_w²)", along(law, flow).subs(RHO, frequency), 0, concludes=True)
+    flow = {U: speed, XI: RHO * A * gain, XI_W: A_W / N * gain}
+    closed: Flow = {each: rate.subs(RHO, frequency) for each, rate in flow.items()}
+    yield Moves("u² - tp ξ² - (N/n) m ξ_w²", law, closed, sp.S.Zero, concludes=True)
     yield Equal("with u held it is C9", U * XI * centred(k, c), (U * XI * (n - 1) / n) * contrast(k, c))
     yield Equal("‖ν‖²", total(lambda c: topic(c) ** 2, n), XI**2 * (n - 1) / n, concludes=True)

@@ -1,19 +1,24 @@
 """Relations as one line of text, and as LaTeX that needs no package of its own."""
 
+import re
+from typing import Any
+
 import sympy as sp
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.str import StrPrinter
+
+from proofs.sums import Expr
 
 
 class _Line(StrPrinter):
     """sympy's own line of text, in the letters of the theory."""
 
     def _print_Symbol(self, expr: sp.Symbol) -> str:
-        return pretty_symbol(expr.name)
+        return str(pretty_symbol(expr.name))
 
     _print_Dummy = _print_Symbol
 
-    def _print_Indexed(self, expr: sp.Indexed) -> str:
+    def _print_Indexed(self, expr: Expr) -> str:
         return f"{self._print(expr.base.label)}[{','.join(map(self._print, expr.indices))}]"
 
     def _print_KroneckerDelta(self, expr: sp.KroneckerDelta) -> str:
@@ -26,17 +31,40 @@ class _Line(StrPrinter):
         term, variable, point, _ = map(self._print, expr.args)
         return f"lim[{variable}→{point}]({term})"
 
-    def _print_Infinity(self, expr: sp.Expr) -> str:
+    def _print_Infinity(self, expr: Any) -> Any:
         return "∞"
 
-    def _print_Relational(self, expr: sp.Rel) -> str:
+    def _print_Relational(self, expr: Expr) -> str:
         sign = {"==": "=", ">=": "≥"}.get(expr.rel_op, expr.rel_op)
         return f"{self._print(expr.args[0])} {sign} {self._print(expr.args[1])}"
 
 
 def line(relation: sp.Basic) -> str:
     """One line of text."""
-    return _Line().doprint(relation)
+    return str(_Line().doprint(legible(relation)))
+
+
+def legible(relation: sp.Basic) -> sp.Basic:
+    """The same with a prime at every bound index whose letter has another meaning there."""
+    if isinstance(relation, sp.Rel):
+        return type(relation)(*map(legible, relation.args), evaluate=False)
+    return _primed(relation, frozenset(each.name for each in relation.free_symbols if isinstance(each, sp.Symbol)))
+
+
+def _primed(expression: sp.Basic, taken: frozenset[str]) -> sp.Basic:
+    if not expression.has(sp.Sum):
+        return expression
+    if not isinstance(expression, sp.Sum):
+        return expression.func(*(_primed(each, taken) for each in expression.args))
+    term, limits = expression.function, []
+    for bound, first, last in expression.limits:
+        name = bound.name
+        while name in taken:
+            name += "'"
+        taken |= {name}
+        limits.append((sp.Symbol(name, integer=True, positive=True), first, last))
+        term = term.xreplace({bound: limits[-1][0]})
+    return sp.Sum(_primed(term, taken), *limits)
 
 
 # --- LaTeX
@@ -46,7 +74,7 @@ SIGNS = {
     "≥": r"\ge", "≤": r"\le", "≠": r"\ne", "√": r"\surd", "∫": r"\int", "ℓ": r"\ell", "ᵀ": "^T", "⁻": "^-", "¹": "^1",
     "₀": "_0", "₁": "_1", "₂": "_2", "ˢ": "^s", "Û": r"\hat U", "…": r"\dots", "η": r"\eta", "α": r"\alpha",
     "ζ": r"\zeta", "κ": r"\kappa", "ν": r"\nu", "μ": r"\mu", "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma",
-    "τ": r"\tau", "ω": r"\omega", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"\hat{}", "[": "[", "]": "]",
+    "τ": r"\tau", "ω": r"\omega", "δ": r"\delta", "ô": r"\hat{o}",
 }  # fmt: skip
 """How mathematics in words is set."""
 
@@ -63,9 +91,14 @@ HEAD = r"""\documentclass{article}
 
 def words(text: str) -> str:
     """A sentence with mathematics in it."""
-    return "".join(rf"\ensuremath{{{SIGNS[each]}}}" if each in SIGNS else each for each in text)
+    text = re.sub(r"([_^])(\{[^}]*\}|\w+)", lambda found: _set(found[1] + "{" + found[2].strip("{}") + "}"), text)
+    return "".join(_set(SIGNS[each] + " ") if each in SIGNS else each for each in text)
+
+
+def _set(mathematics: str) -> str:
+    return rf"\ensuremath{{{mathematics}}}"
 
 
 def formula(relation: sp.Basic) -> str:
     """A displayed relation, made smaller where it is too long for the line."""
-    return rf"\fit{{{sp.latex(relation)}}}"
+    return rf"\fit{{{sp.latex(legible(relation))}}}"

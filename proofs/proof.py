@@ -1,8 +1,8 @@
 """What a proof is: steps that follow from given equations, a verdict on each, and mutants that must fail.
 
 A proof is a generator of steps; its keyword arguments are the equations that it takes as given, with what the theory
-says as their defaults. A mutant is the same proof from an equation that is wrong. It counts as rejected only if a step of
-it is refuted, by a number or by a limit that differs: a step that merely resists, or an exception, rejects nothing.
+says as their defaults. A mutant is the same proof from an equation that is wrong. It counts as rejected only if a step
+of it is refuted, by a number or by a limit that differs: one that merely resists, or an exception, rejects nothing.
 """
 
 import inspect
@@ -17,7 +17,7 @@ from typing import Literal, final
 import sympy as sp
 
 from proofs import sampling
-from proofs.sums import index, normal
+from proofs.sums import Expr, Flow, Rate, along, index, normal
 
 SAMPLES = 5
 """Draws of random numbers at which a step is tried before it is proved."""
@@ -65,8 +65,8 @@ class Step(ABC):
 class Equal(Step):
     """left = right for all values of all symbols."""
 
-    left: sp.Expr
-    right: sp.Expr
+    left: Expr
+    right: Expr
 
     @property
     def statement(self) -> sp.Basic:
@@ -78,12 +78,29 @@ class Equal(Step):
 
 @final
 @dataclass(frozen=True)
+class Moves(Step):
+    """Along a flow the expression changes at a rate."""
+
+    expression: Expr
+    flow: Flow
+    rate: Expr
+
+    @property
+    def statement(self) -> sp.Basic:
+        return sp.Eq(Rate(self.expression), self.rate, evaluate=False)
+
+    def verdict(self) -> Verdict:
+        return vanishes(along(self.expression, self.flow) - self.rate)
+
+
+@final
+@dataclass(frozen=True)
 class Tends(Step):
     """The expression tends to a value as its variables, one after the other, tend to theirs."""
 
-    expression: sp.Expr
-    towards: Mapping[sp.Symbol, sp.Expr]
-    value: sp.Expr
+    expression: Expr
+    towards: Mapping[sp.Symbol, Expr]
+    value: Expr
 
     @property
     def statement(self) -> sp.Basic:
@@ -108,7 +125,7 @@ class Tends(Step):
 class Positive(Step):
     """The expression is above 0, or not below it, for all values of its symbols that their assumptions allow."""
 
-    expression: sp.Expr
+    expression: Expr
     strict: bool = field(default=True, kw_only=True)
 
     @property
@@ -142,7 +159,7 @@ class Agrees(Step):
         return Verdict.AGREES if all(error <= self.tolerance for error in errors) else Verdict.REFUTED
 
 
-def vanishes(expression: sp.Expr) -> Verdict:
+def vanishes(expression: Expr) -> Verdict:
     """Whether an expression is 0 identically."""
     reduced = normal(sp.sympify(expression))
     if reduced == 0:

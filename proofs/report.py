@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -13,16 +14,15 @@ COLOURS = {Verdict.PROVED: "green", Verdict.REFUTED: "red", Verdict.OPEN: "red",
 
 
 def steps(result: Result) -> RenderableType:
-    """One claim: its statement, then its steps in one line each."""
-    out = Table(box=None, show_header=False, padding=(0, 1))
-    for ratio in (2, 5, None):
-        out.add_column(ratio=ratio, no_wrap=True, overflow="ellipsis")
+    """One claim: its statement, each step with its verdict and its relation, and the mutants."""
+    parts: list[RenderableType] = [Text(f"{result.claim}  {result.title}", "bold")]
     for step, verdict in result.steps:
-        out.add_row(Text(step.name), Text(line(step.statement), "dim"), Text(verdict.value, COLOURS[verdict]))
+        parts.append(Text.assemble("  ", (verdict.value, COLOURS[verdict]), f"  {step.name}"))
+        parts.append(Padding(Text(line(step.statement), "dim"), (0, 0, 0, 10), expand=False))
     for mutant, rejected in result.mutants.items():
-        mark = Text("rejected", "green") if rejected else Text("survives", "red")
-        out.add_row(Text(f"mutant ({mutant.kind})"), Text(mutant.text, "dim"), mark)
-    return Group(Text(f"{result.claim}  {result.title}", "bold"), out, Text())
+        mark = ("rejected", "green") if rejected else ("survives", "red")
+        parts.append(Text.assemble("  ", mark, f"  mutant: {mutant.text} ({mutant.kind})"))
+    return Group(*parts, Text())
 
 
 def table(results: Sequence[Result]) -> Table:
@@ -64,7 +64,7 @@ def _section(result: Result) -> Iterator[str]:
     yield from map(formula, result.given)
     yield r"\textbf{Steps.}"
     for step, verdict in result.steps:
-        by = f", by the {step.by}" if step.by else ""
+        by = f", by {step.by}" if step.by else ""
         yield rf"\par {words(step.name)} (\emph{{{verdict.value}}}{words(by)})"
         yield formula(step.statement)
     yield r"\textbf{Mutants.}"

@@ -1,4 +1,4 @@
-"""The score-embedding-norm relation: from the flow (B1), under descent (B3), inverted (B4), with a trained query (B5)."""
+"""The score-embedding-norm relation: from the flow (B1), under descent (B3), inverted (B4), trained query (B5)."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,8 +6,8 @@ import sympy as sp
 from scipy.special import wrightomega
 
 from proofs.notation import D_E, D_K, G, N, Q, m
-from proofs.proof import Agrees, Equal, Positive, Step, Tends, assumption, factor, proves, sign
-from proofs.sums import Flow, Term, along, array, index, stepped, total
+from proofs.proof import Agrees, Equal, Moves, Positive, Step, Tends, assumption, factor, proves, sign
+from proofs.sums import Expr, Flow, Term, along, array, index, stepped, total
 
 i, b = index("i"), index("b")
 S, ETA = sp.Symbol("s", real=True), sp.Symbol("eta", positive=True)
@@ -20,17 +20,17 @@ ATTENTION = sp.exp(S) / (sp.exp(S) + m)
 """a, what the topic word has of its sentences' attention."""
 
 
-def push(b: sp.Expr) -> sp.Expr:
+def push(b: Expr) -> Expr:
     """Σ_i c_i g_ib over the sentences of the topic word."""
     return total(lambda i: HOLDS[i] * G[i, b], N)
 
 
-def inward(b: sp.Expr) -> sp.Expr:
+def inward(b: Expr) -> Expr:
     """dν_b/dτ = -Σ_i A_it g_ib (G1)."""
     return -ATTENTION * push(b)
 
 
-def curve(score: sp.Expr) -> sp.Expr:
+def curve(score: Expr) -> Expr:
     """s + e^s/m, whose increase is that of ‖q‖²‖ν‖²/2."""
     return score + sp.exp(score) / m
 
@@ -47,12 +47,12 @@ def curve(score: sp.Expr) -> sp.Expr:
 )
 def relation(
     *,
-    occurrences: sp.Expr = sp.S.One,
-    other_score: sp.Expr = sp.S.Zero,
-    others_push: sp.Expr = sp.S.Zero,
+    occurrences: Expr = sp.S.One,
+    other_score: Expr = sp.S.Zero,
+    others_push: Expr = sp.S.Zero,
     embedding: Term = inward,
-    rate: sp.Expr = sp.S.One,
-    query: sp.Expr = sp.S.Zero,
+    rate: Expr = sp.S.One,
+    query: Expr = sp.S.Zero,
 ) -> Iterator[Step]:
     """s + e^s/m - ‖q‖²‖ν‖²/2 never changes along the flow, whatever the classifier, the loss and the labels.
 
@@ -73,7 +73,7 @@ def relation(
     yield Equal("1/(1 - a)", 1 / (1 - ATTENTION), 1 + sp.exp(S) / m)
     yield Equal("d(s + e^s/m)/ds", curve(S).diff(S), 1 / (1 - ATTENTION))
     law = curve(S) - NORM**2 / 2 * total(lambda b: NU[b] ** 2, D_E)
-    yield Equal("d/dτ", along(law, {S: score, NU: embedding, NORM: query}), 0, concludes=True)
+    yield Moves("d/dτ", law, {S: score, NU: embedding, NORM: query}, 0, concludes=True)
     norm, start = sp.sqrt(2 * (S + (sp.exp(S) - 1) / m)) / NORM, curve(sp.S.Zero)
     yield Equal("from zero", curve(S) - start, NORM**2 / 2 * norm**2, concludes=True)
 
@@ -85,7 +85,7 @@ def relation(
     assumption("a score that sees part of the work only", score=lambda work: NORM**2 * (1 - ATTENTION) * work / 2),
 )
 def under_descent(*, score: Term = lambda work: NORM**2 * (1 - ATTENTION) * work) -> Iterator[Step]:
-    """One step of descent leaves the relation by η² times what stays bounded as η → 0, so a time τ of τ/η steps by O(η).
+    """One step of descent leaves the relation by η² times what stays bounded as η → 0, so τ/η steps by O(η).
 
     dν/dτ is any direction here (dν_b), and ds/dτ = ‖q‖² (1 - a) ν·dν/dτ as in B1.
     """
@@ -110,9 +110,9 @@ def under_descent(*, score: Term = lambda work: NORM**2 * (1 - ATTENTION) * work
 )
 def inverse(
     *,
-    curve: Callable[[sp.Expr], sp.Expr] = curve,
-    shift: sp.Expr = sp.log(m),
-    score: Callable[[sp.Expr, sp.Expr], sp.Expr] = lambda c, omega: c - omega,
+    curve: Callable[[Expr], Expr] = curve,
+    shift: Expr = sp.log(m),
+    score: Callable[[Expr, Expr], Expr] = lambda c, omega: c - omega,
 ) -> Iterator[Step]:
     """s + e^s/m = c is solved by s = c - ω(c - ln m) and by nothing else, ω the Wright omega function.
 
@@ -143,9 +143,7 @@ START = sp.Symbol("q_0", positive=True)
     assumption("the query is fixed", query=lambda b: sp.S.Zero),
     assumption("the key does not start at 0", start=lambda b: array("k")[b]),
 )
-def trained_query(
-    *, query: Term = lambda b: H * KEY[b], start: Term = lambda b: sp.S.Zero
-) -> Iterator[Step]:
+def trained_query(*, query: Term = lambda b: H * KEY[b], start: Term = lambda b: sp.S.Zero) -> Iterator[Step]:
     """With the query trained, one topic word and κ₀ = 0, ν₀ = 0: ‖ν‖² = 2∫₀^s (1 + e^x/m)/√(‖q₀‖⁴ + 4x²) dx.
 
     Only the topic word's key moves, dκ = h q dτ, and the query by it, dq = h κ dτ, with h = -∂L/∂s as in B1.
@@ -154,11 +152,11 @@ def trained_query(
     dot = lambda one, other: total(lambda b: one(b) * other(b), D_K)
     q, k = (lambda b: Q[b]), (lambda b: KEY[b])
     difference, area = dot(q, q) - dot(k, k), dot(q, q) * dot(k, k) - dot(q, k) ** 2
-    yield Equal("d/dτ (‖q‖² - ‖κ‖²)", along(difference, flow), 0, concludes=True)
-    yield Equal("d/dτ (‖q‖²‖κ‖² - s²)", along(area, flow), 0)
+    yield Moves("d/dτ (‖q‖² - ‖κ‖²)", difference, flow, 0, concludes=True)
+    yield Moves("d/dτ (‖q‖²‖κ‖² - s²)", area, flow, 0)
     yield Equal("‖q‖² - ‖κ‖² at the start", START**2 - dot(start, start), START**2)
     yield Equal("‖q‖²‖κ‖² - s² at the start", START**2 * dot(start, start) - dot(q, start) ** 2, 0)
-    yield Equal("ds/dτ", along(dot(q, k), flow), H * (dot(q, q) + dot(k, k)))
+    yield Moves("ds/dτ", dot(q, k), flow, H * (dot(q, q) + dot(k, k)))
     speed = lambda score: sp.sqrt(START**4 + 4 * score**2)
     square = sp.Symbol("k2", positive=True)
     # ‖q‖² = ‖q₀‖² + ‖κ‖² and s² = ‖q‖²‖κ‖², both from above.

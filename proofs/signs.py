@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import sympy as sp
 
 from proofs.attention import attention, contexts, score_gradient
-from proofs.mean_field import NORM, RHO, U, S, X, rates, right
+from proofs.mean_field import NORM, RHO, S, U, X, rates, right
 from proofs.notation import D_K, K, Q, m, n
-from proofs.proof import Equal, Positive, Step, assumption, factor, proves, sign
+from proofs.proof import Equal, Moves, Positive, Step, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, curve
-from proofs.sums import Flow, Term, along, index, size, total
+from proofs.sums import Expr, Flow, Term, along, index, size, total
 
 WRONG = sp.Symbol("f", positive=True)
 """f = 1 - π > 0."""
@@ -19,7 +19,7 @@ FIXED = 1 / (1 + m)
 """a where the keys stay at zero."""
 
 
-def classes(expression: sp.Expr) -> sp.Expr:
+def classes(expression: Expr) -> Expr:
     """The same with n ≥ 2 said in a way that sympy can use."""
     return expression.subs(n, 1 + size("k"))
 
@@ -34,9 +34,9 @@ def classes(expression: sp.Expr) -> sp.Expr:
 def keys_help(
     *,
     x: sp.Symbol = sp.Symbol("x", nonnegative=True),
-    grown: sp.Expr = GAIN,
-    score: sp.Expr = sp.S.One,
-    embedding: sp.Expr = sp.S.One,
+    grown: Expr = GAIN,
+    score: Expr = sp.S.One,
+    embedding: Expr = sp.S.One,
 ) -> Iterator[Step]:
     """In mean field from zero, s and ‖ν‖ grow together and the loss is at every time at most that with keys fixed.
 
@@ -48,9 +48,9 @@ def keys_help(
     above = lambda expression: classes(expression).subs(sp.exp(S), 1 + grown).subs(X, x)
     yield Positive("ds/dτ", above(flow[S]), strict=False, concludes=True)
     yield Positive("dx/dτ", above(flow[X]), concludes=True)
-    yield Equal("db₀/dτ", along(FIXED * X, {X: embedding * fixed[X]}), RHO * (FIXED * U) ** 2 * WRONG)
+    yield Moves("db₀/dτ", FIXED * X, {X: embedding * fixed[X]}, RHO * (FIXED * U) ** 2 * WRONG)
     margin = along(ATTENTION * X, flow)
-    comparison = "comparison theorem for ordinary differential equations"
+    comparison = "the comparison theorem for ordinary differential equations"
     lead = above(margin - RHO * (FIXED * U) ** 2 * WRONG)
     yield Positive("db/dτ - F(b)", lead, strict=False, by=comparison, concludes=True)
     b, p = sp.Symbol("b", real=True), sp.Symbol("pi", positive=True)
@@ -61,31 +61,30 @@ def keys_help(
 
 
 t, b = index("t"), index("b")
+SLOPES = score_gradient(attention, contexts(attention))
+"""∂L/∂s."""
 
 
 @proves(
     "C6",
-    sign("the keys climb", keys=lambda w, b: score_gradient(attention, contexts(attention))(w) * Q[b]),
-    factor("a factor 2 in the keys' rate", keys=lambda w, b: -2 * score_gradient(attention, contexts(attention))(w) * Q[b]),
+    sign("the keys climb", keys=lambda w, b: SLOPES(w) * Q[b]),
+    factor("a factor 2 in the keys' rate", keys=lambda w, b: -2 * SLOPES(w) * Q[b]),
     assumption("the query is trained", query=lambda b: -K[t, b]),
     assumption("the start is aligned", behind=sp.Symbol("x", negative=True)),
 )
 def misaligned_start(
     *,
-    keys: Term = lambda w, b: -score_gradient(attention, contexts(attention))(w) * Q[b],
+    keys: Term = lambda w, b: -SLOPES(w) * Q[b],
     query: Term = lambda b: sp.S.Zero,
     behind: sp.Symbol = sp.Symbol("x", positive=True),
 ) -> Iterator[Step]:
     """A score falls exactly while M = Σ_i A_it g_i·(ν_t - v_i) > 0; in mean field it then recovers all that it lost.
 
-    In mean field M > 0 exactly while x < 0. Until then a is bounded below by B1 and 1 - π ≥ 1 - 1/n, so x grows at least at
-    a constant rate and passes 0 in finite time; by B1 the score is back at its start when ‖ν‖ is.
+    In mean field M > 0 exactly while x < 0. As long, a is bounded below by B1 and 1 - π ≥ 1 - 1/n, so x grows at least
+    at a constant rate and passes 0 in finite time; by B1 the score is back at its start when ‖ν‖ is.
     """
-    score = total(lambda b: K[t, b] * Q[b], D_K)
-    slope = score_gradient(attention, contexts(attention))(t)
-    yield Equal(
-        "ds/dτ = -‖q‖² M", along(score, {K: keys, Q: query}), -total(lambda b: Q[b] ** 2, D_K) * slope, concludes=True
-    )
+    score, square = total(lambda b: K[t, b] * Q[b], D_K), total(lambda b: Q[b] ** 2, D_K)
+    yield Moves("ds/dτ = -‖q‖² M", score, {K: keys, Q: query}, -square * SLOPES(t), concludes=True)
     flow, grown = rates(ATTENTION, WRONG), sp.Symbol("g", positive=True)
     within = lambda expression, x: classes(expression).subs(sp.exp(S), grown).subs(X, x)
     yield Positive("-ds/dτ where x < 0", within(-flow[S], -behind), concludes=True)
@@ -94,7 +93,7 @@ def misaligned_start(
     chance = right(-sp.log(1 + GAIN))
     yield Positive("1 - π ≥ 1 - 1/n where x ≤ 0", classes((1 - chance) - (1 - 1 / n)), strict=False)
     law = curve(S) - NORM**2 * n / (2 * (n - 1) * U**2) * X**2
-    yield Equal("B1 in mean field", along(law, flow), 0, concludes=True)
+    yield Moves("B1 in mean field", law, flow, 0, concludes=True)
     yield Positive("s + e^s/m increases, so B1 bounds s below", curve(S).diff(S))
     yield Positive("ds/dτ where x > 0", within(flow[S], behind), concludes=True)
     yield Equal("x² at -x₀ is x₀²", law.subs(X, -behind), law.subs(X, behind))
