@@ -27,7 +27,7 @@ def find(claim: str) -> Proof:
             "claim",
             expected=f"one of {' '.join(CLAIMS)}",
             given=repr(claim),
-            fix="The others are measured, not proved.",
+            fix="Others are measured, not proved.",
         )
     return PROOFS[claim]
 

@@ -48,7 +48,7 @@ KEY_FLOW, QUERY_FLOW = lambda w, b: -P[w] * Q[b], lambda b: -total(lambda w: P[w
 
 @proves(
     "A2",
-    sign("the query climbs", query=lambda b: -QUERY_FLOW(b)),
+    sign("the keys climb", keys=lambda w, b: -KEY_FLOW(w, b)),
     factor("the query learns at twice the rate", query=lambda b: 2 * QUERY_FLOW(b)),
     assumption("the query is fixed", query=lambda b: sp.S.Zero),
 )
@@ -82,7 +82,7 @@ def linear_flow(b: Expr, c: Expr) -> Expr:
 @proves(
     "A3",
     sign("the head climbs", head=lambda b, c: -linear_flow(b, c)),
-    factor("the head learns at half the rate", head=lambda b, c: linear_flow(b, c) / 2),
+    factor("embeddings at twice the rate", embeddings=lambda w, b: 2 * embedding_flow(linear_back)(w, b)),
     assumption("the head is fixed", head=lambda b, c: sp.S.Zero),
 )
 def embeddings_and_head(*, embeddings: Term = embedding_flow(linear_back), head: Term = linear_flow) -> Iterator[Step]:

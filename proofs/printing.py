@@ -46,9 +46,10 @@ def line(relation: sp.Basic) -> str:
 
 def legible(relation: sp.Basic) -> sp.Basic:
     """The same with a prime at every bound index whose letter has another meaning there."""
+    taken = frozenset(each.name for each in relation.free_symbols if isinstance(each, sp.Symbol))
     if isinstance(relation, sp.Rel):
-        return type(relation)(*map(legible, relation.args), evaluate=False)
-    return _primed(relation, frozenset(each.name for each in relation.free_symbols if isinstance(each, sp.Symbol)))
+        return type(relation)(*(_primed(side, taken) for side in relation.args), evaluate=False)
+    return _primed(relation, taken)
 
 
 def _primed(expression: sp.Basic, taken: frozenset[str]) -> sp.Basic:
@@ -91,12 +92,15 @@ HEAD = r"""\documentclass{article}
 
 def words(text: str) -> str:
     """A sentence with mathematics in it."""
-    text = re.sub(r"([_^])(\{[^}]*\}|\w+)", lambda found: _set(found[1] + "{" + found[2].strip("{}") + "}"), text)
-    return "".join(_set(SIGNS[each] + " ") if each in SIGNS else each for each in text)
+    mathematics = re.compile(rf"[_^](?:\{{[^}}]*\}}|[A-Za-z0-9α-ω]+)|[{''.join(SIGNS)}]")
+    return mathematics.sub(lambda found: _set(found[0]), text)
 
 
 def _set(mathematics: str) -> str:
-    return rf"\ensuremath{{{mathematics}}}"
+    """A sign or a script; letters of a script stand together."""
+    script, inside = (mathematics[0], mathematics[1:].strip("{}")) if mathematics[0] in "_^" else ("", mathematics)
+    inside = "".join(f"{SIGNS[each]} " if each in SIGNS else each for each in inside)
+    return rf"\ensuremath{{{script}{{{inside}}}}}" if script else rf"\ensuremath{{{inside}}}"
 
 
 def formula(relation: sp.Basic) -> str:
