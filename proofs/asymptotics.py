@@ -26,8 +26,8 @@ WIDTH = sp.Symbol("k", positive=True)
 """k = 2nu²/((n - 1)‖q‖²), the unit in which B1 measures ξ = x n/(n - 1)."""
 SQUARE = WIDTH * (S + (sp.exp(S) - 1) / m)
 """ξ² by B1 from zero."""
-SLOW = 2 * WIDTH**2 * S / Y**4
-"""How far R/τ is from its limit."""
+SLOW = WIDTH**2 * (2 * S - 5 - 2 / m) / Y**4
+"""h(s, Y): how far R/τ is from its limit, relative to it."""
 UNITS = {WIDTH: 2 * n * U**2 / ((n - 1) * NORM**2)}
 GREATER = sp.Symbol("s", nonnegative=True)
 
@@ -89,9 +89,9 @@ def loss(
     score: Expr = sp.S.One,
     embedding: Expr = sp.S.One,
 ) -> Iterator[Step]:
-    """L τ → (n - 1)/(ρu²n), and the next order: (n - 1)/(ρu²n L τ) - 1 ~ 2k² s/Y⁴, k = 2nu²/((n - 1)‖q‖²).
+    """L τ → (n - 1)/(ρu²n), and to the next order (n - 1)/(ρu²n L τ) - 1 ~ (2 ln(m ℓ²/k) - 5 - 2/m) k²/ℓ⁴.
 
-    With C4, s ~ ln(m ℓ²/k) and Y ~ ℓ = ln(ρu²nτ).
+    Here ℓ = ln(ρu²nτ) and k = 2nu²/((n - 1)‖q‖²). That Y ~ ℓ is C4, which takes from here only that R/τ has a limit.
     """
     trained = rates(attention, WRONG)
     flow: Flow = {S: score * trained[S], X: embedding * trained[X]}
@@ -108,16 +108,19 @@ def loss(
 
 
 def _next_loss(attention: Expr, square: Expr) -> Iterator[Step]:
-    """R/τ over its limit is 1 + h with h = 2k² s/Y⁴: the ratio of (R/limit - τ)' to (τ h)' tends to 1."""
+    """R/τ over its limit is 1 + h and what is smaller: the ratio of (R/limit - τ)' to (τ h)' tends to 1."""
     run, wrong = _run(attention, square), (n - 1) * sp.exp(-Y)
     slow = SLOW.subs(Y, run)
-    yield Tends("(F - 1)/h", (speed(attention, square) - 1) / slow, {S: sp.oo}, sp.S.One)
+    excess = (speed(attention, square) - 1) * run**4 / WIDTH**2
+    yield Tends("(F - 1) Y⁴/k² - 2s", excess - 2 * S, {S: sp.oo}, -5 - 2 / m)
+    yield Tends("(F - 1)/h", excess / (slow * run**4 / WIDTH**2), {S: sp.oo}, sp.S.One)
+    yield Tends("τ h, of the order of e^Y/Y⁴", sp.exp(Y) / Y**4, {Y: sp.oo}, sp.oo)
     yield Tends("(1 - π) Y⁴", WRONG.subs(ODDS, wrong) * Y**4, {Y: sp.oo}, sp.S.Zero)
     # τ dY/dτ = (τ/R) dR/dτ → 1, so τ dh/dτ over h tends to what d ln h/dY does.
     yield Tends("d ln h/dY", sp.log(slow).diff(S) / run.diff(S), {S: sp.oo}, sp.S.Zero, by=HOPITAL)
     yield Tends("(r/L - 1) Y⁴", (wrong / sp.log(1 + wrong) - 1) * Y**4, {Y: sp.oo}, sp.S.Zero)
-    logarithm = sp.log(m * run**2 / WIDTH)
-    yield Tends("h in terms of Y", slow / (2 * WIDTH**2 * logarithm / run**4), {S: sp.oo}, sp.S.One, concludes=True)
+    score = sp.log(m * run**2 / WIDTH)
+    yield Tends("h in terms of Y", slow / SLOW.subs(S, score).subs(Y, run), {S: sp.oo}, sp.S.One, concludes=True)
 
 
 @proves(

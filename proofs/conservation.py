@@ -1,6 +1,7 @@
 """The exact laws A1 to A6: any data, any initial values (theory §2)."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import sympy as sp
 
@@ -36,11 +37,21 @@ def centre_of_keys(*, attention: Term = attention, context: Term = contexts(atte
 # --- balance between neighbouring layers
 
 
-def _balanced(name: str, law: Expr, flow: Flow, drift: Expr) -> Iterator[Step]:
-    """A law that the flow keeps and descent leaves by η² in a step, hence by O(η) over a time."""
-    yield Moves(f"d/dτ ({name})", law, flow, 0, concludes=True)
-    change = stepped(law, flow, ETA) - law
-    yield Equal("change in a step of descent", change, ETA**2 * drift)
+class Law(NamedTuple):
+    """What a flow keeps and descent leaves by η² in a step, hence by O(η) over a time."""
+
+    name: str
+    kept: Expr
+    drift: Expr
+    """Its change in a step over η²."""
+
+
+def _balanced(flow: Flow, *laws: Law) -> Iterator[Step]:
+    for law in laws:
+        yield Moves(f"d/dτ ({law.name})", law.kept, flow, 0, concludes=True)
+    for law in laws:
+        change = stepped(law.kept, flow, ETA) - law.kept
+        yield Equal(f"change of {law.name} in a step of descent", change, ETA**2 * law.drift)
 
 
 KEY_FLOW, QUERY_FLOW = lambda w, b: -P[w] * Q[b], lambda b: -total(lambda w: P[w] * K[w, b], V)
@@ -56,7 +67,7 @@ def query_and_keys(*, query: Term = QUERY_FLOW, keys: Term = KEY_FLOW) -> Iterat
     """q qᵀ - KᵀK is constant along the flow when both are trained, and descent changes it by η² in a step."""
     law = Q[a] * Q[b] - total(lambda w: K[w, a] * K[w, b], V)
     drift = query(a) * query(b) - total(lambda w: keys(w, a) * keys(w, b), V)
-    yield from _balanced("q qᵀ - KᵀK", law, {Q: query, K: keys}, drift)
+    yield from _balanced({Q: query, K: keys}, Law("q qᵀ - KᵀK", law, drift))
 
 
 def embedding_flow(back: Term) -> Term:
@@ -89,7 +100,7 @@ def embeddings_and_head(*, embeddings: Term = embedding_flow(linear_back), head:
     """Attn-TC: EᵀE - U Uᵀ is constant along the flow, and descent changes it by η² in a step."""
     law = total(lambda w: E[w, a] * E[w, b], V) - total(lambda c: U[a, c] * U[b, c], n)
     drift = total(lambda w: embeddings(w, a) * embeddings(w, b), V) - total(lambda c: head(a, c) * head(b, c), n)
-    yield from _balanced("EᵀE - U Uᵀ", law, {E: embeddings, U: head}, drift)
+    yield from _balanced({E: embeddings, U: head}, Law("EᵀE - U Uᵀ", law, drift))
 
 
 def reached(i: Expr, h: Expr) -> Expr:
@@ -125,12 +136,12 @@ def layers(
         B1: bias,
         U2: lambda h, c: -total(lambda i: second(i, h) * SLOPE[i, c], N),
     }
-    first = total(lambda w: E[w, a] * E[w, b], V) - total(lambda h: U1[a, h] * U1[b, h], H)
+    columns = total(lambda w: E[w, a] * E[w, b], V) - total(lambda h: U1[a, h] * U1[b, h], H)
     drift = total(lambda w: flow[E](w, a) * flow[E](w, b), V) - total(lambda h: flow[U1](a, h) * flow[U1](b, h), H)
-    yield from _balanced("EᵀE - U₁U₁ᵀ", first, flow, drift)
+    first = Law("EᵀE - U₁U₁ᵀ", columns, drift)
     unit = total(lambda b: U1[b, h] ** 2, D_E) + B1[h] ** 2 - total(lambda c: U2[h, c] ** 2, n)
     drift = total(lambda b: flow[U1](b, h) ** 2, D_E) + flow[B1](h) ** 2 - total(lambda c: flow[U2](h, c) ** 2, n)
-    yield from _balanced("‖U₁[:,h]‖² + b₁[h]² - ‖U₂[h,:]‖²", unit, flow, drift)
+    yield from _balanced(flow, first, Law("‖U₁[:,h]‖² + b₁[h]² - ‖U₂[h,:]‖²", unit, drift))
 
 
 # --- what costs nothing, and what never moves

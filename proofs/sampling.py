@@ -47,7 +47,8 @@ class _Point:
         if expression.is_Symbol:
             return bound[expression] if expression in bound else self._once(expression)
         if isinstance(expression, sp.Indexed):
-            return self._once(expression.base[tuple(self.value(each, bound) for each in expression.indices)])
+            base, *places = expression.args
+            return self._once(sp.Indexed(base, *(self.value(each, bound) for each in places)))
         if isinstance(expression, sp.Sum):
             return self._sum(expression.function, expression.limits, bound)
         return self._apply(expression, [self.value(each, bound) for each in expression.args])

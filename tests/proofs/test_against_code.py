@@ -59,6 +59,10 @@ def logits(head: Head) -> Expr:
     return linear(i, c)
 
 
+def close(ours: np.ndarray, theirs: np.ndarray) -> None:
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize("model", HEADS)
 def test_the_proved_gradient_is_the_one_in_the_code(model: str) -> None:
     if HEADS[model] not in HEAD_PROOFS:
@@ -93,7 +97,6 @@ def test_the_proved_gradient_is_the_one_in_the_code(model: str) -> None:
     numbers.put(G, numbers.of(proved(claim, "g"), (i, 3), (b, 2)))
     numbers.put(P, numbers.of(proved("G1", "∂L/∂s"), (w, 4)))
 
-    close = lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
     close(numbers.of(proved("G1", "∂L/∂ν"), (w, 4), (b, 2)), gradient.embeddings)
     close(numbers.of(proved("G1", "∂L/∂κ"), (w, 4), (b, 2)), gradient.keys)
     close(numbers.of(proved("G1", "∂L/∂q"), (b, 2)), gradient.query)

@@ -47,5 +47,5 @@ def test_every_group_holds_proofs() -> None:
 
 
 def test_an_unknown_claim_is_refused() -> None:
-    with pytest.raises(InputError, match="expected one of A1 .* got 'Z9'"):
+    with pytest.raises(InputError, match=r"expected one of A1 .* got 'Z9'"):
         prove("Z9")

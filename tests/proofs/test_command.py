@@ -40,13 +40,13 @@ def test_an_unknown_claim_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
     )
 
 
-def wrong(*, double: sp.Expr = sp.Integer(3)) -> Iterator[Step]:
+def wrong(*, double: int = 3) -> Iterator[Step]:
     """Twice x is 3x."""
     x = sp.Symbol("x")
     yield Equal("a sum", x + x, double * x, concludes=True)
 
 
-def right(*, double: sp.Expr = sp.Integer(2)) -> Iterator[Step]:
+def right(*, double: int = 2) -> Iterator[Step]:
     """Twice x is 2x."""
     return wrong(double=double)
 

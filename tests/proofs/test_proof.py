@@ -60,7 +60,7 @@ def test_numbers_that_agree_are_no_proof() -> None:
     assert Agrees("numbers", (1.0,), (1.0,), 1e-12, reason="none").verdict() is Verdict.AGREES
 
 
-def derivation(*, double: sp.Expr = sp.Integer(2), broken: bool = False) -> Iterator[Step]:
+def derivation(*, double: int = 2, broken: bool = False) -> Iterator[Step]:
     """Twice x is x + x.
 
     More words.
@@ -71,7 +71,7 @@ def derivation(*, double: sp.Expr = sp.Integer(2), broken: bool = False) -> Iter
 
 
 def test_a_result_says_what_was_proved_from_what() -> None:
-    rejected, survives = sign("a sign", double=sp.Integer(-2)), factor("nothing", double=sp.Integer(2))
+    rejected, survives = sign("a sign", double=-2), factor("nothing", double=2)
     result = Proof("X1", derivation, (rejected, survives)).prove()
     assert result.proved
     assert not result.holds
