@@ -12,7 +12,7 @@ from proofs.mean_field import NORM, RHO, S, U, X, rates
 from proofs.notation import m, n
 from proofs.proof import Equal, Moves, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, curve
-from proofs.signs import FIXED, GAIN
+from proofs.signs import FIXED, GAIN, MEAN_VALUE
 from proofs.sums import Expr, Flow, Term, along, size
 
 ODDS, Y, TIME = sp.Symbol("r", positive=True), sp.Symbol("Y", positive=True), sp.Symbol("tau", positive=True)
@@ -20,7 +20,7 @@ RIGHT, WRONG = 1 / (1 + ODDS), ODDS / (1 + ODDS)
 """π and 1 - π."""
 LIMIT = RHO * U**2 * n / (n - 1)
 """The limit of dR/dτ where a → 1."""
-HOPITAL = "L'Hôpital's rule"
+HOPITAL, LIMITS = "L'Hôpital's rule", "the algebra of limits"
 
 WIDTH = sp.Symbol("k", positive=True)
 """k = 2nu²/((n - 1)‖q‖²), the unit in which B1 measures ξ = x n/(n - 1)."""
@@ -56,7 +56,7 @@ def from_zero(expression: Expr) -> Expr:
 def _forever(pace: Expr, least: Expr) -> Iterator[Step]:
     """R grows for ever, at least at a constant rate: r → 0 and Y → ∞ as τ → ∞."""
     yield Positive("π ≥ 1/n", from_zero(RIGHT - 1 / n), strict=False)
-    yield Positive("what dR/dτ depends on is bounded below", from_zero(pace - least), strict=False)
+    yield Positive("what dR/dτ depends on is bounded below", from_zero(pace - least), strict=False, by=MEAN_VALUE)
     yield Tends("π", RIGHT, {ODDS: sp.S.Zero}, sp.S.One)
 
 
@@ -146,7 +146,7 @@ def lengths(*, attention: Expr = ATTENTION, square: Expr = SQUARE) -> Iterator[S
     ahead = lambda y: y**2 / WIDTH + 3 + 1 / m - sp.log(m * y**2 / WIDTH)
     yield Tends("1/(1 - a) to the next order", 1 / (1 - attention) - ahead(run), {S: sp.oo}, sp.S.Zero, concludes=True)
     # Y - ℓ = ln(1 + h …) with h of C3, so Y² - ℓ² → 0 and ℓ may stand for Y.
-    yield Tends("Y (Y - ℓ)", run * SLOW.subs(Y, run), {S: sp.oo}, sp.S.Zero)
+    yield Tends("Y (Y - ℓ)", run * SLOW.subs(Y, run), {S: sp.oo}, sp.S.Zero, by=LIMITS)
     constant = 1 / ahead(Y) * Y**2
     yield Tends(
         "(1 - a) ℓ² - k",
@@ -235,4 +235,5 @@ def _powers(square: Expr) -> Iterator[Step]:
     yield Tends("ln ξ/ln Y", sp.expand_log(length), {XI: sp.oo}, 1 / (1 + D), concludes=True)
     yield Tends("s/ln ξ²", S / sp.log(square), {S: sp.oo}, sp.S.One)
     growth = S / sp.log(square) * 2 * sp.expand_log(length)
-    yield Tends("s/ln ln τ = (s/ln ξ²) 2 (ln ξ/ln Y)", growth, {S: sp.oo, XI: sp.oo}, 2 / (1 + D), concludes=True)
+    ends = {S: sp.oo, XI: sp.oo}
+    yield Tends("s/ln ln τ = (s/ln ξ²) 2 (ln ξ/ln Y)", growth, ends, 2 / (1 + D), by=LIMITS, concludes=True)

@@ -13,6 +13,7 @@ from proofs.sums import Expr, Flow, Term, along, index, size, total
 
 WRONG = sp.Symbol("f", positive=True)
 """f = 1 - π > 0."""
+MEAN_VALUE = "the mean value theorem"
 GAIN = sp.Symbol("p", nonnegative=True)
 """e^s - 1 where s ≥ 0."""
 FIXED = 1 / (1 + m)
@@ -91,7 +92,7 @@ def misaligned_start(
     yield Positive("dx/dτ", within(flow[X], -behind))
     # x < 0 puts e^{-a x n/(n-1)} = 1 + p above 1.
     chance = right(-sp.log(1 + GAIN))
-    yield Positive("1 - π ≥ 1 - 1/n where x ≤ 0", classes((1 - chance) - (1 - 1 / n)), strict=False)
+    yield Positive("1 - π ≥ 1 - 1/n where x ≤ 0", classes((1 - chance) - (1 - 1 / n)), strict=False, by=MEAN_VALUE)
     law = curve(S) - NORM**2 * n / (2 * (n - 1) * U**2) * X**2
     yield Moves("B1 in mean field", law, flow, 0, concludes=True)
     yield Positive("s + e^s/m increases, so B1 bounds s below", curve(S).diff(S))

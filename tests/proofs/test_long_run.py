@@ -1,5 +1,7 @@
 """The limits of C3, C4 and C8 and their next orders, beside the trajectory of C1 followed to large times."""
 
+from typing import Any
+
 import mpmath
 import pytest
 
@@ -11,17 +13,17 @@ PACE = RHO * N_CLASSES / (N_CLASSES - 1)
 """The limit of dR/dτ."""
 
 
-def state(s: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf]:
+def state(s: Any) -> tuple[Any, Any, Any]:
     """a, ξ (by B1) and r at a score."""
     a = mpmath.exp(s) / (mpmath.exp(s) + OTHERS)
     xi = mpmath.sqrt(WIDTH * (s + mpmath.expm1(s) / OTHERS))
     return a, xi, (N_CLASSES - 1) * mpmath.exp(-a * xi)
 
 
-def time_at(score: float) -> mpmath.mpf:
+def time_at(score: float) -> Any:
     """τ when the score is reached: the integral of ds over ds/dτ of C1, in z = √s, where it is smooth."""
 
-    def pace(z: mpmath.mpf) -> mpmath.mpf:
+    def pace(z: Any) -> Any:
         a, xi, r = state(z**2)
         return 2 * z / (RHO * a * (1 - a) * r / (1 + r) * xi)
 
