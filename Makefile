@@ -7,12 +7,15 @@ WORKERS ?= auto
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: install run test test-all check coverage bench clean
+.PHONY: install run prove test test-all check coverage bench clean
 
 install: $(VENV)/.core
 
 run: $(VENV)/.core
 	$(BIN)/python -m attn_dynamics.simulate --model attn-tc $(ARGS)
+
+prove: $(VENV)/.test
+	$(BIN)/python -m proofs $(ARGS)
 
 test: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)

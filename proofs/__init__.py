@@ -1,0 +1,41 @@
+"""Symbolic proofs of the theory: one file per group, every claim with its steps, its verdict and its mutants.
+
+A new proof is a generator of steps with `@proves(id, mutants…)` in the file of its group; a new group is one
+more import.
+"""
+
+from attn_dynamics.errors import InputError
+from proofs import asymptotics, attention, conservation, heads, mean_field, sen, signs
+from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict
+
+__all__ = ["CLAIMS", "GROUPS", "PROOFS", "Agrees", "Mutant", "Proof", "Result", "Step", "Verdict", "find", "prove"]
+
+GROUPS = (attention, heads, conservation, sen, mean_field, signs, asymptotics)
+"""The files that hold proofs."""
+CLAIMS = tuple(sorted(PROOFS, key=lambda claim: (claim[0], int(claim[1:]))))
+"""The ids of what is proved: those of the theory, and G1 to G5 for the gradients."""
+
+
+def find(claim: str) -> Proof:
+    """The proof of a claim.
+
+    Raises:
+        InputError: there is none.
+    """
+    if claim not in PROOFS:
+        raise InputError(
+            "claim",
+            expected=f"one of {' '.join(CLAIMS)}",
+            given=repr(claim),
+            fix="Others are measured, not proved.",
+        )
+    return PROOFS[claim]
+
+
+def prove(claim: str) -> Result:
+    """Run the proof of a claim and its mutants.
+
+    Raises:
+        InputError: there is none.
+    """
+    return find(claim).prove()

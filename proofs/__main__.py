@@ -1,0 +1,74 @@
+"""The command: every proof and its mutants.
+
+python -m proofs --claim B1 C3 --latex proofs.tex
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from tqdm import tqdm
+
+from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.storage import write_whole
+from proofs import CLAIMS, find, report
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes: something is not proved or a mutant survives, the input cannot be used, Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Prove the theory."""
+
+    claim: tuple[str, ...] = ()
+    """Ids of claims, by default all."""
+    latex: Path | None = None
+    """File for a LaTeX document of statements, assumptions and steps."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    try:
+        return run(tyro.cli(Options, args=arguments, prog="python -m proofs"))
+    except (InputError, StorageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(options: Options) -> int:
+    """Prove, print, and write; the exit code.
+
+    Raises:
+        InputError: an unknown claim, or no folder for the document; nothing was proved then.
+        StorageError: the document could not be written.
+    """
+    proofs = [find(claim) for claim in options.claim or CLAIMS]
+    if options.latex is not None and (options.latex.is_dir() or not options.latex.parent.is_dir()):
+        raise InputError(
+            "--latex", expected="a file in a folder that exists", given=options.latex, fix="Make the folder first."
+        )
+    console, results = Console(markup=False, highlight=False), []
+    with tqdm(proofs, unit=" proofs", dynamic_ncols=True) as bar:
+        for proof in bar:
+            bar.set_description_str(proof.claim)
+            results.append(proof.prove())
+    for result in results:
+        console.print(report.steps(result))
+    console.print(report.table(results))
+    for remark in report.remarks(results):
+        console.print(remark, soft_wrap=True)
+    if options.latex is not None:
+        text = report.document(results).encode()
+        write_whole(options.latex, lambda file: file.write(text))
+        console.print(f"document in {options.latex}", soft_wrap=True)
+    return 0 if all(result.holds for result in results) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

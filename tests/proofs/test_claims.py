@@ -1,0 +1,51 @@
+"""Every proof of the registry proves, and every mutant of it fails."""
+
+import inspect
+
+import pytest
+
+from attn_dynamics.errors import InputError
+from proofs import CLAIMS, GROUPS, PROOFS, Agrees, Verdict, prove
+
+LISTED = {*(f"A{k}" for k in range(1, 7)), "B1", "B4", "B5", *(f"C{k}" for k in (1, 3, 4, 6, 8, 9, 10, 11))}
+GRADIENTS = {f"G{k}" for k in range(1, 6)}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claim_is_proved_and_its_mutants_are_not(claim: str) -> None:
+    result = prove(claim)
+    assert {step.name: verdict for step, verdict in result.steps if verdict is not Verdict.PROVED} == {
+        step.name: Verdict.AGREES for step in result.numeric
+    }
+    assert [mutant.text for mutant, rejected in result.mutants.items() if not rejected] == []
+    assert result.statement
+    assert result.seconds < 90
+    kinds = [mutant.kind for mutant in result.mutants]
+    assert len(kinds) >= 2
+    assert {"sign", "factor"} & set(kinds)
+    assert "assumption" in kinds
+
+
+def test_what_the_theory_lists_is_proved() -> None:
+    assert set(CLAIMS) >= LISTED | GRADIENTS
+
+
+def test_hardly_anything_is_only_checked_numerically() -> None:
+    numeric = [step for claim in CLAIMS for step in PROOFS[claim].derivation() if isinstance(step, Agrees)]
+    assert len(numeric) <= 3
+    assert all(step.reason for step in numeric)
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_every_equation_that_is_given_is_used(claim: str) -> None:
+    changed = {name for mutant in PROOFS[claim].mutants for name in mutant.equations}
+    assert changed == set(inspect.signature(PROOFS[claim].derivation).parameters)
+
+
+def test_every_group_holds_proofs() -> None:
+    assert {group.__name__ for group in GROUPS} == {PROOFS[claim].derivation.__module__ for claim in CLAIMS}
+
+
+def test_an_unknown_claim_is_refused() -> None:
+    with pytest.raises(InputError, match=r"expected one of A1 .* got 'Z9'"):
+        prove("Z9")
