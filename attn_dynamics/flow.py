@@ -75,8 +75,8 @@ def flow(
         atol: absolute tolerance of a step.
         stop_loss: stop where the training loss has fallen to this, nats.
         stop_attention: stop where every followed word receives this mean attention weight.
-        max_steps: give up after so many steps of the solver. Where the gradient jumps, as by Attn-TL's relu, the flow may
-            slide along the jump, and a solver then creeps on in ever smaller steps.
+        max_steps: give up after so many steps of the solver. Where the gradient jumps, as by Attn-TL's relu, the flow
+            may slide along the jump, and a solver then creeps on in ever smaller steps.
         meter: called with the time reached and the training loss there.
 
     Returns:
