@@ -98,7 +98,7 @@ def flow(
         record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))
         stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow))
         with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
-            solution = SOLVERS[solver](system.velocity, 0.0, system.start, due[-1], rtol=rtol, atol=atol)
+            solution = SOLVERS[solver](system.velocity, 0.0, system.start, due[-1], rtol=rtol, atol=atol)  # pyright: ignore
             return _integrate(system, record, stops, due, solution, max_steps or math.inf, interrupted, meter)
 
 

@@ -29,6 +29,8 @@ class Head(ABC):
     """Name of the first layer W (d, r)."""
     trained: ClassVar[tuple[str, ...]]
     """Names of the arrays that "head" in `train` sets free."""
+    smooth: ClassVar[bool] = True
+    """Whether the gradient is continuous; where it jumps, gradient flow may slide along the jump (see `flow`)."""
 
     def __post_init__(self) -> None:
         for name, value in self.arrays().items():
@@ -163,6 +165,7 @@ class TwoLayer(Head):
     """b₂ (n,)."""
     first = "weight_in"
     trained = ("weight_in", "bias_in", "weight_out", "bias_out")
+    smooth = False
 
     @property
     def n_classes(self) -> int:

@@ -1,0 +1,14 @@
+"""Claims of the theory, each measured and judged; a new one is one file in this folder."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from attn_dynamics.claims.claim import CLAIMS, Claim, Control, Measured, Verdict, claims, control, find
+
+for _module in iter_modules(__path__, f"{__name__}."):
+    import_module(_module.name)
+
+_order = sorted(CLAIMS, key=lambda id: (id[:1], len(id), id))
+CLAIMS.update({id: CLAIMS.pop(id) for id in _order})
+
+__all__ = ["CLAIMS", "Claim", "Control", "Measured", "Verdict", "claims", "control", "find"]

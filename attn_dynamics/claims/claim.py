@@ -1,0 +1,143 @@
+"""What a claim is: a statement, what is measured for it and how small that must be, and controls that must fail.
+
+A measurement is a function whose keyword arguments are what the theory says: a predicted curve, a law, an equation. A
+control is the same measurement with one of them broken on purpose, and it must exceed its bound; a check that nothing
+could fail shows nothing.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+from attn_dynamics.errors import InputError
+
+
+class Measured(NamedTuple):
+    """A number, and the bound that it must not exceed."""
+
+    value: float
+    bound: float
+    detail: str = ""
+    """What else was seen: rates, intervals, sizes."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the number is no larger than its bound; not if it is no number."""
+        return self.value <= self.bound
+
+
+@final
+@dataclass(frozen=True)
+class Control:
+    """A measurement with something broken on purpose."""
+
+    text: str
+    """What is broken, in words."""
+    broken: Mapping[str, Any]
+    """What stands in the place of which argument."""
+
+
+def control(text: str, **broken: Any) -> Control:
+    """Break what the theory says: the arguments of the measurement by name."""
+    return Control(text, broken)
+
+
+@final
+@dataclass(frozen=True)
+class Verdict:
+    """A claim that was judged."""
+
+    claim: "Claim"
+    measured: Measured
+    controls: Mapping[str, Measured]
+    """What each broken variant gave, by what is broken."""
+    seconds: float
+
+    @property
+    def rejected(self) -> int:
+        """How many controls failed, as they must."""
+        return sum(not each.holds for each in self.controls.values())
+
+    @property
+    def holds(self) -> bool:
+        """Whether the claim holds and every control fails."""
+        return self.measured.holds and self.rejected == len(self.controls)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One statement of the theory, with what it takes to believe it."""
+
+    id: str
+    """As in docs/theory.md."""
+    statement: str
+    """In LaTeX."""
+    source: str
+    """Who stated it: LMN21, or "here"."""
+    assumptions: str
+    quantity: str
+    """What the number is."""
+    tolerance: str
+    """Where the bound comes from, as a formula of step size, sample size or round-off."""
+    controls: tuple[Control, ...]
+    measurement: Callable[..., Measured]
+    """Of `quick`, and of what the theory says."""
+
+    def measure(self, *, quick: bool = False) -> Measured:
+        """The number and its bound; `quick` takes smaller samples and shorter times, never a wider tolerance."""
+        return self.measurement(quick=quick)
+
+    def judge(self, *, quick: bool = False) -> Verdict:
+        """Measure, and run every control."""
+        begun = time.perf_counter()
+        measured = self.measure(quick=quick)
+        controls = {each.text: self.measurement(quick=quick, **each.broken) for each in self.controls}
+        return Verdict(self, measured, controls, time.perf_counter() - begun)
+
+
+CLAIMS: dict[str, Claim] = {}
+"""Every claim by its id; a file of this package that uses `claims` enters it."""
+
+
+def claims(
+    id: str,
+    *controls: Control,
+    statement: str,
+    quantity: str,
+    tolerance: str,
+    assumptions: str = "none",
+    source: str = "here",
+) -> Callable[[Callable[..., Measured]], Callable[..., Measured]]:
+    """Enter a measurement in `CLAIMS`."""
+
+    def enter(measurement: Callable[..., Measured]) -> Callable[..., Measured]:
+        if id in CLAIMS:
+            raise ValueError(f"{id} is claimed twice")
+        if not controls:
+            raise ValueError(f"{id} has no control that must fail")
+        CLAIMS[id] = Claim(
+            id=id,
+            statement=statement,
+            source=source,
+            assumptions=assumptions,
+            quantity=quantity,
+            tolerance=tolerance,
+            controls=controls,
+            measurement=measurement,
+        )
+        return measurement
+
+    return enter
+
+
+def find(id: str) -> Claim:
+    """The claim of this id.
+
+    Raises:
+        InputError: there is none.
+    """
+    if id not in CLAIMS:
+        raise InputError("claim", expected=f"one of {', '.join(CLAIMS)}", given=repr(id), fix="Choose one of these.")
+    return CLAIMS[id]
