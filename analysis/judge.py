@@ -46,7 +46,7 @@ def judge(id: str, *, quick: bool) -> Row:
     try:
         proof = PROOFS[id].prove() if id in PROOFS else None
         verdict = CLAIMS[id].judge(quick=quick) if id in CLAIMS else None
-        cells = (_proof_cells(proof) if proof else {}) | (_claim_cells(verdict) if verdict else {})
+        cells: dict[str, Any] = (_proof_cells(proof) if proof else {}) | (_claim_cells(verdict) if verdict else {})
         judged = HOLDS if all(each.holds for each in (proof, verdict) if each) else FAILS
     except Exception as error:
         cells, judged = {"statement": "", "detail": f"{type(error).__name__}: {error}"}, ERROR
