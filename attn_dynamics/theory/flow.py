@@ -25,16 +25,16 @@ def flow(
 ) -> Array:
     """Solution of ẏ = f(y) at the given times.
 
-    The solver (LSODA) runs in θ = ln(1 + τ), dy/dθ = (1 + τ) f, so that τ = 0 and τ = 1e300 are both within reach: f falls
-    like 1/τ once a classifier has learned, and in θ nothing is stiff for long.
+    The solver (LSODA) runs in θ = ln(1 + τ), dy/dθ = (1 + τ) f, so that τ = 0 and τ = 1e300 are both within reach: f
+    falls like 1/τ once a classifier has learned.
 
     Args:
         velocity: f.
         start: y at time 0, any shape.
         times: τ ≥ 0 (times,), ascending.
-        learning_rate: η of the descent to be followed: ẏ = f - (η/2) f′f, whose distance from descent is O(η²) where that
-            of the flow is O(η) (backward error analysis); 0 for the flow itself.
-        tolerance: relative error per step; what stays below a millionth of it counts as zero.
+        learning_rate: η of the descent to be followed: ẏ = f - (η/2) f′f, which by backward error analysis is O(η²)
+            away from descent where the flow is O(η) away; 0 for the flow itself.
+        tolerance: relative error per step; values below a millionth of it count as zero.
         bandwidth: f of one coordinate depends on no coordinate (in C order) further away.
 
     Returns:
@@ -68,7 +68,7 @@ def modified(velocity: Velocity, learning_rate: float) -> Velocity:
 
     def followed(y: NDArray) -> NDArray:
         slope = velocity(y)
-        return slope - 0.5 * learning_rate * velocity(y + 1j * TINY * slope).imag / TINY
+        return slope - 0.5 * learning_rate * np.imag(velocity(y + 1j * TINY * slope)) / TINY
 
     return followed
 
@@ -76,5 +76,5 @@ def modified(velocity: Velocity, learning_rate: float) -> Velocity:
 def logistic(x: NDArray) -> NDArray:
     """1/(1 + e^-x) of real or complex x, whatever its size."""
     # e^-|x|: the exponential that is at most one.
-    falling = np.exp(np.where(x.real < 0.0, x, -x))
-    return np.where(x.real < 0.0, falling, 1.0) / (1.0 + falling)
+    falling = np.exp(np.where(np.real(x) < 0.0, x, -x))
+    return np.where(np.real(x) < 0.0, falling, 1.0) / (1.0 + falling)

@@ -1,19 +1,19 @@
-"""Training in mean field: a topic word, its sentences' other words and the head in five coordinates (theory C1, C9-C11).
+"""Training in mean field: topic word, the other words of its sentences and head in five coordinates (theory C1, C9-C11).
 
-A sentence of topic k holds one topic word, which stands in a share ρ of the N sentences, and m other words of its own. The
-head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC), topics and the
-words of a topic are alike, and every embedding starts along ê_k, column k less the mean column, normalised. There it stays,
-ν = r ê_k for the topic word and ν_w = r_w ê_k for the others; and with c = sqrt(n/(n-1)), context v = a r + (1 - a) r_w,
-margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the pull h = (1 - π) c u^D the gradient flow is
+A sentence of topic k holds one topic word, which stands in a share ρ of the N sentences, and m other words of its own.
+The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC), topics
+and the p words of a topic are alike, and every embedding starts along ê_k: column k less the mean column, normalised.
+There it stays, ν = r ê_k for the topic word and ν_w = r_w ê_k for the others. With c = sqrt(n/(n-1)), the context
+v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the pull h = (1-π) c u^D the gradient flow is
 
     ds/dτ   =  ‖q‖² ρ a (1-a) h (r - r_w)             dr/dτ   = ρ a h
     ds_w/dτ = -‖q‖² a (1-a) h (r - r_w) / (m N)       dr_w/dτ = (1-a) h / (m N)
     du/dτ   =  p ρ c² h v / u                         a = e^s / (e^s + m e^{s_w})
 
-with p topic words a topic. This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised
-and it is C1 (x = u r / c). Where the head is fixed words do not interact, and each may have a ρ of its own; for a trained
-head and topics that differ see `unequal_topics`. Each coordinate is linear in the parameters: a step of gradient descent
-is a step of Euler's method. Along the flow u² - c² p (r² + ρ m N r_w²) is conserved (law A3), and so is s + ρ m N s_w (A1).
+This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (where x is
+u r / c). Under a fixed head words do not interact, and each may have a ρ of its own; for a trained head and topics that
+differ see `unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step of
+Euler's method. Conserved along the flow are u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
 """
 
 from collections.abc import Collection
@@ -130,7 +130,7 @@ class MeanField:
         """What is read off states (times, ..., 5)."""
         attention, _, _, _, margin = self._sentence(states)
         loss = np.logaddexp(0.0, np.log(np.asarray(self.classes, float) - 1) - margin)
-        return Trajectory(*np.moveaxis(states, -1, 0), attention, margin, loss)
+        return Trajectory._make([*np.moveaxis(states, -1, 0), attention, margin, loss])
 
     def _sentence(self, state: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
         """a, 1 - a, the context v, the gain c u^D of the head, and the margin."""

@@ -1,14 +1,15 @@
-"""Mean field of topics that differ in frequency, for any linear head and any start (theory C10 without its symmetry).
+"""Training in mean field where topics differ in frequency, for any linear head and start (theory C9, C10).
 
-All sentences of a topic word t see the same: with its embedding ν, the embedding ν_w shared by the m other words of each of
-its sentences, context v = a ν + (1 - a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z), the gradient flow is
+All sentences of a topic word see the same. With its embedding ν, the embedding ν_w of each of the m other words of such a
+sentence, the context v = a ν + (1-a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z) the gradient flow is
 
     ds/dτ   =  ‖q‖² ρ a (1-a) (ν - ν_w)·U δ            dν/dτ   = ρ a U δ
     ds_w/dτ = -‖q‖² a (1-a) (ν - ν_w)·U δ / (m N)      dν_w/dτ = (1-a) U δ / (m N)
-    dU/dτ   =  Σ_t ρ v δᵀ                              a = e^s / (e^s + m e^{s_w})
+    dU/dτ   =  Σ_t ρ v δᵀ, over all topic words        a = e^s / (e^s + m e^{s_w})
 
-exactly, if no two sentences share one of the other words. Words interact through U alone. From ν = 0 only the n dimensions
-that U spans at the start ever move (law A6), so U = u·1 of shape (n, n) serves for any head of orthogonal columns.
+exactly, if no two sentences share one of the other words. Words interact through U alone. From ν = 0 on only the n
+dimensions that U spans at the start move (law A6): U = u·1 (n, n) serves for every head of orthogonal columns. Where all
+frequencies are equal it comes down to the five coordinates of `mean_field`.
 """
 
 from collections.abc import Collection
@@ -65,7 +66,7 @@ class UnequalTopics:
     """Any of keys, embeddings, head."""
 
     def start(self, score: ArrayLike = 0.0, embedding: ArrayLike = 0.0) -> Array:
-        """The state (size,) of given s (words,) and ν (words, d), in the order of `TopicTrajectory`, s_w = 0, ν_w = 0."""
+        """The state (size,) of given s (words,) and ν (words, d), with s_w = 0, ν_w = 0, in `TopicTrajectory`'s order."""
         given = (score, embedding, 0.0, 0.0, self.head)
         return _packed([np.broadcast_to(part, shape) for part, shape in zip(given, self._shapes, strict=True)])
 
@@ -105,7 +106,7 @@ class UnequalTopics:
     def trajectory(self, states: Array) -> TopicTrajectory:
         """What is read off states (times, size)."""
         attention, _, _, odds, _ = self._sentence(states)
-        return TopicTrajectory(*self._unpacked(states), attention, np.logaddexp(0.0, odds))
+        return TopicTrajectory._make([*self._unpacked(states), attention, np.logaddexp(0.0, odds)])
 
     @property
     def _own(self) -> Array:
@@ -131,7 +132,7 @@ class UnequalTopics:
         logits = context @ head
         own = self._own
         gaps = np.where(own, -np.inf, logits - (logits * own).sum(axis=-1, keepdims=True))
-        shift = gaps.real.max(axis=-1, keepdims=True)
+        shift = np.real(gaps).max(axis=-1, keepdims=True)
         weights = np.exp(gaps - shift)
         total = weights.sum(axis=-1, keepdims=True)
         return a, rest, context, (shift + np.log(total))[..., 0], weights / total
