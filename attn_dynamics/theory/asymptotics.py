@@ -1,12 +1,13 @@
 """What training tends to in mean field (theory C3, C4, C8, C11): array in, array out.
 
-With c² = n/(n-1), the margin M of a topic word of frequency ρ ends as dM/dτ = κ M^e (n-1) e^-M, e = 2D/(1+D), where D counts
-the trained linear layers of the head. Hence L τ M^e → 1/κ. For a fixed head (D = 0) of orthogonal columns of norm u,
+With c² = n/(n-1), the margin M of a topic word of frequency ρ ends as dM/dτ = κ M^e (n-1) e^-M, e = 2D/(1+D), where D
+counts the trained linear layers of the head. Hence L τ M^e → 1/κ. Under a fixed head (D = 0) of orthogonal columns of
+norm u
 
     κ = ρ u² c² A,    A = a² + (1-a)²/(ρ m N),
 
-and A = 1 once attention has been learned; the second term of A is what sentences memorise while it has not been. For D ≥ 1
-balanced layers end as u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{1+D} and
+and A → 1 if attention is learned; the second term of A is what sentences memorise if it is not. For D ≥ 1 balanced layers
+end as u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{1+D} and
 
     κ = (1+D) ρ (c sqrt(A) (c sqrt(p))^D)^{2/(1+D)}.
 """
@@ -45,9 +46,11 @@ def late(
 ) -> Late:
     """A topic word under a fixed head, keys and embeddings trained, nothing memorised (theory C4, one order further).
 
-    With Λ = ln(ρ u² n τ) and B = 2 n u² / ((n-1) ‖q‖²): M = Λ up to O(ln Λ/Λ⁴), for with b = 2/‖q‖² attention enters dM/dτ
-    as a (a + r da/dr) = (1 - b/r²)(1 + b/r²), whose first order cancels. Into M = c u a r and the score-embedding-norm
-    relation this gives 1/(1 - a) = Λ²/B + 2 + k - ln(m Λ²/B), k = 1 + s₀ + e^{s₀}/m - ‖q‖² r₀²/2, up to O(ln Λ/Λ²).
+    With Λ = ln(ρ u² n τ) and B = 2 n u² / ((n-1) ‖q‖²): M = Λ up to O(ln Λ/Λ⁴), for with b = 2/‖q‖² attention enters
+    dM/dτ as a (a + r da/dr) = (1 - b/r²)(1 + b/r²), whose first order cancels. Put into M = c u a r and into the
+    score-embedding-norm relation this gives, up to O(ln Λ/Λ²),
+
+        1/(1 - a) = Λ²/B + 2 + k - ln(m Λ²/B),    k = 1 + s₀ + e^{s₀}/m - ‖q‖² r₀²/2.
 
     Args:
         time: τ, so large that Λ² is well above B ln(m Λ²/B).
@@ -60,13 +63,12 @@ def late(
         start_norm: ‖ν₀‖.
     """
     rho, n, m, q, u = (np.asarray(each, float) for each in (frequency, classes, others, query_norm, head_norm))
-    margin = np.log(rho * u**2 * n) + np.log(time)
-    leading = margin**2 * (n - 1) * q**2 / (2.0 * n * u**2)
-    kept = 1.0 + start_score + np.exp(start_score) / m - 0.5 * np.square(q * start_norm)
-    gap = 1.0 / (leading + 2.0 + kept - np.log(m * leading))
-    return Late(
-        margin, margin * np.sqrt((n - 1) / n) / (u * (1.0 - gap)), np.log(m) + np.log1p(-gap) - np.log(gap), gap
-    )
+    s0, r0 = np.asarray(start_score, float), np.asarray(start_norm, float)
+    margin = np.log(rho * u**2 * n) + np.log(np.asarray(time, float))
+    leading = margin**2 * (n - 1) * q**2 / (2 * n * u**2)
+    gap = 1 / (leading + 3 + s0 + np.exp(s0) / m - 0.5 * (q * r0) ** 2 - np.log(m * leading))
+    norm = margin * np.sqrt((n - 1) / n) / (u * (1 - gap))
+    return Late(margin, norm, score=np.log(m) + np.log1p(-gap) - np.log(gap), gap=gap)
 
 
 def loss_limit(
@@ -101,8 +103,8 @@ def loss_limit(
 def keys_factor(others: ArrayLike, *, depth: ArrayLike = 0, own_words: ArrayLike = np.inf) -> Array:
     """What training the keys is worth, in training time or in loss, against keys at zero (theory C8).
 
-    (1 + m)² for a fixed head. It is ((1 + m)²/(1 + m²/(ρ m N)))^{1/(1+D)} for D trained layers and sentences that memorise:
-    what embeddings and head do less well without attention, the others make up for.
+    ((1 + m)²/(1 + m²/(ρ m N)))^{1/(1+D)}: (1 + m)² for a fixed head where nothing is memorised. A trained head makes up
+    for the keys in part, and so does what sentences learn by heart.
 
     Args:
         others: m.

@@ -1,4 +1,4 @@
-"""Training in mean field: topic word, the other words of its sentences and head in five coordinates (theory C1, C9-C11).
+"""Training in mean field: topic word, the other words of its sentences and head in five coordinates (theory C1, C9-11).
 
 A sentence of topic k holds one topic word, which stands in a share ρ of the N sentences, and m other words of its own.
 The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC), topics
@@ -10,10 +10,10 @@ v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the 
     ds_w/dτ = -‖q‖² a (1-a) h (r - r_w) / (m N)       dr_w/dτ = (1-a) h / (m N)
     du/dτ   =  p ρ c² h v / u                         a = e^s / (e^s + m e^{s_w})
 
-This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (where x is
-u r / c). Under a fixed head words do not interact, and each may have a ρ of its own; for a trained head and topics that
-differ see `unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step of
-Euler's method. Conserved along the flow are u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
+This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (where x
+is u r / c). Under a fixed head words do not interact, and each may have a ρ of its own; for a trained head and topics
+that differ see `unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step
+of Euler's method. Conserved along the flow are u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
 """
 
 from collections.abc import Collection

@@ -1,15 +1,15 @@
 """Training in mean field where topics differ in frequency, for any linear head and start (theory C9, C10).
 
-All sentences of a topic word see the same. With its embedding ν, the embedding ν_w of each of the m other words of such a
-sentence, the context v = a ν + (1-a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z) the gradient flow is
+All sentences of a topic word see the same. With its embedding ν, the embedding ν_w of each of the m other words of such
+a sentence, the context v = a ν + (1-a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z) the gradient flow is
 
     ds/dτ   =  ‖q‖² ρ a (1-a) (ν - ν_w)·U δ            dν/dτ   = ρ a U δ
     ds_w/dτ = -‖q‖² a (1-a) (ν - ν_w)·U δ / (m N)      dν_w/dτ = (1-a) U δ / (m N)
     dU/dτ   =  Σ_t ρ v δᵀ, over all topic words        a = e^s / (e^s + m e^{s_w})
 
 exactly, if no two sentences share one of the other words. Words interact through U alone. From ν = 0 on only the n
-dimensions that U spans at the start move (law A6): U = u·1 (n, n) serves for every head of orthogonal columns. Where all
-frequencies are equal it comes down to the five coordinates of `mean_field`.
+dimensions that U spans at the start move (law A6): U = u·1 (n, n) serves for every head of orthogonal columns. Where
+all frequencies are equal it comes down to the five coordinates of `mean_field`.
 """
 
 from collections.abc import Collection
