@@ -6,7 +6,7 @@ norm u
 
     κ = ρ u² c² A,    A = a² + (1-a)²/(ρ m N),
 
-and A → 1 if attention is learned; the second term of A is what sentences memorise if it is not. For D ≥ 1 balanced layers
+and A → 1 if attention is learned; its second term is what sentences memorise if it is not. For D ≥ 1 balanced layers
 end as u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{1+D} and
 
     κ = (1+D) ρ (c sqrt(A) (c sqrt(p))^D)^{2/(1+D)}.

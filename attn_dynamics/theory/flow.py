@@ -42,13 +42,24 @@ def flow(
 
     Raises:
         ValueError: times that do not ascend from 0 or later.
-        ArithmeticError: the solver gave up.
+        ArithmeticError: a velocity that is not finite, or a solver that gave up.
     """
     y0 = np.asarray(start, float)
     theta = np.log1p(np.atleast_1d(np.asarray(times, float)))
     followed = modified(velocity, learning_rate) if learning_rate else velocity
+
+    def slope(at: float, y: NDArray) -> NDArray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            rate = np.exp(at) * followed(y.reshape(y0.shape)).ravel()
+        # The solver would try ever smaller steps for ever.
+        if not np.isfinite(rate).all():
+            raise ArithmeticError(
+                f"flow: expected a velocity that is finite, got one that is not at time {np.expm1(at)}"
+            )
+        return rate
+
     solution = solve_ivp(
-        lambda at, y: np.exp(at) * followed(y.reshape(y0.shape)).ravel(),
+        slope,
         (0.0, max(theta[-1], TINY)),
         y0.ravel(),
         method="LSODA",
@@ -59,7 +70,7 @@ def flow(
         uband=bandwidth,
     )
     if not solution.success:
-        raise ArithmeticError(f"the flow could not be followed to time {times}: {solution.message}")
+        raise ArithmeticError(f"flow: expected a solution up to time {np.max(times)}, got: {solution.message}")
     return solution.y.T.reshape(-1, *y0.shape)
 
 

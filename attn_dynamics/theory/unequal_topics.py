@@ -66,7 +66,7 @@ class UnequalTopics:
     """Any of keys, embeddings, head."""
 
     def start(self, score: ArrayLike = 0.0, embedding: ArrayLike = 0.0) -> Array:
-        """The state (size,) of given s (words,) and ν (words, d), with s_w = 0, ν_w = 0, in `TopicTrajectory`'s order."""
+        """The state (size,) of given s (words,) and ν (words, d), with s_w = 0 and ν_w = 0; see `TopicTrajectory`."""
         given = (score, embedding, 0.0, 0.0, self.head)
         return _packed([np.broadcast_to(part, shape) for part, shape in zip(given, self._shapes, strict=True)])
 
