@@ -51,7 +51,7 @@ def flow(
     def slope(at: float, y: NDArray) -> NDArray:
         with np.errstate(over="ignore", invalid="ignore"):
             rate = np.exp(at) * followed(y.reshape(y0.shape)).ravel()
-        # The solver would try ever smaller steps for ever.
+        # The solver would try ever smaller steps without end.
         if not np.isfinite(rate).all():
             raise ArithmeticError(
                 f"flow: expected a velocity that is finite, got one that is not at time {np.expm1(at)}"
@@ -66,6 +66,8 @@ def flow(
         t_eval=theta,
         rtol=tolerance,
         atol=1e-6 * tolerance,
+        # A solution may rest for hundreds of e-folds; no step may pass over its waking.
+        max_step=1.0,
         lband=bandwidth,
         uband=bandwidth,
     )

@@ -8,7 +8,7 @@ v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the 
 
     ds/dτ   =  ‖q‖² ρ a (1-a) h (r - r_w)             dr/dτ   = ρ a h
     ds_w/dτ = -‖q‖² a (1-a) h (r - r_w) / (m N)       dr_w/dτ = (1-a) h / (m N)
-    du/dτ   =  p ρ c² h v / u                         a = e^s / (e^s + m e^{s_w})
+    du/dτ   =  p ρ (1-π) c³ u^{D-1} v                 a = e^s / (e^s + m e^{s_w})
 
 This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (where x
 is u r / c). Under a fixed head words do not interact, and each may have a ρ of its own; for a trained head and topics
@@ -38,7 +38,7 @@ class Trajectory(NamedTuple):
     other_norm: Array
     """r_w."""
     head_norm: Array
-    """u, of each layer."""
+    """u of each layer; it may change its sign."""
     attention: Array
     """a."""
     margin: Array
@@ -88,8 +88,9 @@ class MeanField:
         """The derivative of a state (..., 5) by time; real or complex."""
         _, r, _, r_other, u = np.moveaxis(state, -1, 0)
         a, rest, context, gain, margin = self._sentence(state)
-        rho, n, m = (np.asarray(each, float) for each in (self.frequency, self.classes, self.others))
-        pull = logistic(np.log(n - 1) - margin) * gain
+        rho, n, m, depth = (np.asarray(each, float) for each in (self.frequency, self.classes, self.others, self.depth))
+        wrong = logistic(np.log(n - 1) - margin)
+        pull = wrong * gain
         lift = np.square(self.query_norm) * a * rest * pull * (r - r_other)
         own = 1 / (m * np.asarray(self.sentences, float))
         keys, embeddings, head = (name in self.train for name in ("keys", "embeddings", "head"))
@@ -99,7 +100,7 @@ class MeanField:
             embeddings * rho * a * pull,
             -keys * own * lift,
             embeddings * own * rest * pull,
-            head * rho * self.topic_words * n / (n - 1) * pull * context / u,
+            head * rho * self.topic_words * wrong * (n / (n - 1)) ** 1.5 * u ** (depth - 1) * context,
         )
         return np.stack(np.broadcast_arrays(*rates), axis=-1)
 

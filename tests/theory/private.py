@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics import Corpus, Parameters, loss_and_gradient
-from attn_dynamics.heads import HEADS
+from attn_dynamics import Corpus, FixedLinear, Parameters, TrainedLinear, loss_and_gradient
 from tests.support import Array, attention_of, cross_entropy_of, numbered, own_logits
 
 
 def private_corpus(topics: Sequence[int], repeats: Sequence[int], others: int) -> Corpus:
-    """Topic word t, of class `topics[t]`, in `repeats[t]` sentences, each with other words that no other sentence has."""
+    """Topic word t, of class `topics[t]`, in `repeats[t]` sentences, each with other words of its own."""
     words = np.repeat(np.arange(len(topics)), repeats)
     rest = len(topics) + np.arange(len(words) * others).reshape(len(words), others)
     sentences = [[word, *row] for word, row in zip(words.tolist(), rest.tolist(), strict=True)]
@@ -23,7 +22,8 @@ def start(corpus: Corpus, model: str, query: Array, head: Array, scores: Array, 
     """Parameters with given s and ν of the topic words, which come first, and zero for all other words."""
     keys, rows = np.zeros((corpus.n_words, query.size)), np.zeros((corpus.n_words, len(head)))
     keys[: len(scores)], rows[: len(scores)] = np.outer(scores, query) / (query @ query), embeddings
-    return Parameters(query=query, keys=keys, embeddings=rows, head=HEADS[model](weight=head))
+    linear = {"attn-fc": FixedLinear, "attn-tc": TrainedLinear}[model]
+    return Parameters(query=query, keys=keys, embeddings=rows, head=linear(weight=head))
 
 
 def descent(corpus: Corpus, parameters: Parameters, rate: float, steps: int, train: Collection[str]) -> Parameters:

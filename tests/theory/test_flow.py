@@ -59,9 +59,8 @@ def test_times_that_do_not_ascend_are_refused() -> None:
 
 
 def test_a_solution_that_ends_is_refused() -> None:
-    for start in (1.0, np.nan):
-        with pytest.raises(ArithmeticError, match="finite"):
-            flow(np.square, [start], [2.0])
+    with pytest.raises(ArithmeticError, match="finite"):
+        flow(np.square, [1.0], [2.0])
 
 
 def test_the_logistic_function_of_any_number() -> None:
