@@ -1,5 +1,6 @@
 """Gradient flow, and the modified flow that descent follows, integrated in the logarithm of time."""
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -58,19 +59,22 @@ def flow(
             )
         return rate
 
-    solution = solve_ivp(
-        slope,
-        (0.0, max(theta[-1], TINY)),
-        y0.ravel(),
-        method="LSODA",
-        t_eval=theta,
-        rtol=tolerance,
-        atol=1e-6 * tolerance,
-        # A solution may rest for hundreds of e-folds; no step may pass over its waking.
-        max_step=1.0,
-        lband=bandwidth,
-        uband=bandwidth,
-    )
+    with warnings.catch_warnings():
+        # What the solver warns of, it fails by.
+        warnings.simplefilter("ignore", UserWarning)
+        solution = solve_ivp(
+            slope,
+            (0.0, max(theta[-1], TINY)),
+            y0.ravel(),
+            method="LSODA",
+            t_eval=theta,
+            rtol=tolerance,
+            atol=1e-6 * tolerance,
+            # A solution may rest for hundreds of e-folds; no step may pass over its waking.
+            max_step=1.0,
+            lband=bandwidth,
+            uband=bandwidth,
+        )
     if not solution.success:
         raise ArithmeticError(f"flow: expected a solution up to time {np.max(times)}, got: {solution.message}")
     return solution.y.T.reshape(-1, *y0.shape)

@@ -66,22 +66,14 @@ class MeanField:
     topic_words: ArrayLike = 1
     """p: words of a topic; counts only where the head is trained."""
     depth: ArrayLike = 1
-    """D: linear layers of the head, which start alike and so stay balanced."""
+    """D ≥ 1: linear layers of the head, which start alike and so stay balanced; from r < 0 several may die, u → 0."""
     train: Collection[str] = ("keys", "embeddings")
     """Any of keys, embeddings, head."""
 
     def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
         """The state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""
-        setting = (
-            self.frequency,
-            self.classes,
-            self.others,
-            self.query_norm,
-            self.sentences,
-            self.topic_words,
-            self.depth,
-        )
-        s, r, u, *_ = np.broadcast_arrays(score, norm, self.head_norm, *setting)
+        settings = [value for name, value in vars(self).items() if name != "train"]
+        s, r, u, *_ = np.broadcast_arrays(score, norm, self.head_norm, *settings)
         return np.stack([s, r, 0 * s, 0 * r, u], axis=-1).astype(float)
 
     def velocity(self, state: NDArray) -> NDArray:
@@ -121,6 +113,10 @@ class MeanField:
             norm: r at the start (with C1's x it is c x / u).
             learning_rate: η of the descent to be followed up to O(η²); 0 for the flow.
             tolerance: relative error of the solver, per step.
+
+        Raises:
+            ValueError: times that do not ascend from 0 or later.
+            ArithmeticError: the solver gave up.
         """
         start = self.start(score, norm)
         return self.trajectory(
