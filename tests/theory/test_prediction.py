@@ -50,7 +50,7 @@ def off(run: xr.Dataset, theory: Trajectory | TopicTrajectory, epochs: slice) ->
 
 @pytest.mark.parametrize("model", ["attn-fc", "attn-tc"])
 def test_c9_c10_from_the_second_epoch_on(model: str) -> None:
-    """What is left is that each other word stands in three sentences (dictionary 5,000): 0.3 % in 600 epochs."""
+    """What is left is that each other word stands in three sentences (dictionary 5,000): 0.2 % in 600 epochs."""
     run, frequency = simulated(model, 600, 5000)
     times, epochs = run.time.values, slice(2, None)
     assert off(run, predicted(model, times, frequency), epochs) <= 0.005
