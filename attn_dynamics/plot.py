@@ -96,9 +96,7 @@ def distributions_figure(run: xr.Dataset) -> Figure:
         values = run[f"all_{name}"].values[-1]
         edges = np.histogram_bin_edges(values[groups["other words"] | topic], bins=60)
         for (label, chosen), colour, hatch in zip(groups.items(), COLOURS, ("", "////"), strict=False):
-            # One outline a group: sixty bars each would take a third of a second to draw.
-            style = {"histtype": "stepfilled", "color": colour, "alpha": 0.75, "hatch": hatch, "edgecolor": "white"}
-            axes.hist(values[chosen], edges, label=label, **style)
+            axes.hist(values[chosen], edges, color=colour, alpha=0.75, hatch=hatch, edgecolor="white", label=label)
         axes.set(xlabel=f"final {QUANTITIES[name]}", ylabel="words", yscale="log")
         axes.set_ylim(bottom=0.7)
         axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -15,6 +15,8 @@ POINTS = 200
 """Epochs, evenly and by decades each, at which the prediction is kept."""
 TOLERANCE = 1e-6
 """Of a step of the solver: far below the deviation of a run, which is 10⁻³ at best."""
+MOST = 3_000
+"""Evaluations that a prediction may take, a second or two; the published configuration takes some four hundred."""
 SMALL = 0.01
 """‖ν_w‖ up to which the other words count as starting at zero; the published start has 0.003."""
 SETTLED = 0.05
@@ -59,6 +61,7 @@ def predict(
             embedding=start.embeddings[columns],
             learning_rate=learning_rate,
             tolerance=TOLERANCE,
+            most=MOST,
         )
     except ArithmeticError:
         return None

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +24,7 @@ def flow(
     learning_rate: float = 0.0,
     tolerance: float = 1e-10,
     bandwidth: int | None = None,
+    most: int = 1_000_000,
 ) -> Array:
     """Solution of ẏ = f(y) at the given times.
 
@@ -36,6 +38,7 @@ def flow(
         learning_rate: η of the descent to be followed: ẏ = f - (η/2) f′f, which by backward error analysis is O(η²)
             away from descent where the flow is O(η) away; 0 for the flow itself.
         tolerance: relative error per step; values below a millionth of it count as zero.
+        most: evaluations of f after which to give up, as where a learning rate is too large for its modified flow.
         bandwidth: f of one coordinate depends on no coordinate (in C order) further away.
 
     Returns:
@@ -43,13 +46,16 @@ def flow(
 
     Raises:
         ValueError: times that do not ascend from 0 or later.
-        ArithmeticError: a velocity that is not finite, or a solver that gave up.
+        ArithmeticError: a velocity that is not finite, too many evaluations, or a solver that gave up.
     """
     y0 = np.asarray(start, float)
     theta = np.log1p(np.atleast_1d(np.asarray(times, float)))
     followed = modified(velocity, learning_rate) if learning_rate else velocity
+    evaluations = count()
 
     def slope(at: float, y: NDArray) -> NDArray:
+        if next(evaluations) >= most:
+            raise ArithmeticError(f"flow: expected at most {most} evaluations, got more, at time {np.expm1(at)}")
         with np.errstate(over="ignore", invalid="ignore"):
             rate = np.exp(at) * followed(y.reshape(y0.shape)).ravel()
         # The solver would try ever smaller steps without end.

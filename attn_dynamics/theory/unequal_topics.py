@@ -98,10 +98,12 @@ class UnequalTopics:
         embedding: ArrayLike = 0.0,
         learning_rate: float = 0.0,
         tolerance: float = 1e-10,
+        most: int = 1_000_000,
     ) -> TopicTrajectory:
-        """The trajectory from s (words,) and ν (words, d) at time 0; the arguments are those of `MeanField.flow`."""
+        """The trajectory from s (words,) and ν (words, d) at time 0; the arguments are those of `flow`."""
         start = self.start(score, embedding)
-        return self.trajectory(flow(self.velocity, start, times, learning_rate=learning_rate, tolerance=tolerance))
+        options = {"learning_rate": learning_rate, "tolerance": tolerance, "most": most}
+        return self.trajectory(flow(self.velocity, start, times, **options))
 
     def trajectory(self, states: Array) -> TopicTrajectory:
         """What is read off states (times, size)."""

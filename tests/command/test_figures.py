@@ -105,11 +105,11 @@ def dashes(line: Line2D) -> object:
 
 
 def alike_in_grey(axes: Axes) -> list[tuple[str, str]]:
-    """Pairs of curves that only their colour tells apart."""
+    """Pairs of curves of different names that only their colour tells apart."""
     return [
         (str(one.get_label()), str(other.get_label()))
         for one, other in combinations(curves(axes), 2)
-        if dashes(one) == dashes(other)
+        if dashes(one) == dashes(other) and one.get_label() != other.get_label()
     ]
 
 
