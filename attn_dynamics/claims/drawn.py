@@ -1,7 +1,7 @@
 """Data and starts for the claims that hold on any: random ragged sentences, and sentences of SST-2 where they are."""
 
 import os
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,10 @@ SENTENCES = 200
 """Of SST-2."""
 
 
-def corpora(*, quick: bool) -> Iterator[Corpus]:
-    """Random ragged ones; unless quick more of them, and SST-2 if it is there."""
-    for seed in range(1 if quick else 2):
-        yield ragged(np.random.default_rng(seed))
-    if not quick and SST.is_dir():
-        yield sst2()
+@cache
+def corpora(*, quick: bool) -> tuple[Corpus, ...]:
+    """A random ragged one, and unless quick one of SST-2 where that is there."""
+    return (ragged(np.random.default_rng(0)), *([sst2()] if not quick and SST.is_dir() else []))
 
 
 def where(*, quick: bool) -> str:
@@ -50,6 +48,7 @@ def sst2() -> Corpus:
     return Corpus(counts=counts[:, used], labels=train.labels[rows], vocabulary=words, n_classes=train.n_classes)
 
 
+@cache
 def start(corpus: Corpus, model: str, *, seed: int = 0, d: int = 5, hidden: int = 3, bias: float = 0.3) -> Parameters:
     """A start with no zeros in it; `bias` is the least |b₁| of a head that has such biases, their signs by turns."""
     rng = np.random.default_rng(seed)
