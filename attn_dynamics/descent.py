@@ -166,7 +166,7 @@ class _Loop:
         else:
             self._recorder.snapshot(epoch)
             self._save()
-            if self._stopping is not None and self._stopping.best:
+            if self._stopping is not None and self._stopping.best_epoch >= 0:
                 epoch = self._stopping.best_epoch
                 self._dynamics.restore(self._stopping.best)
         return Run(
