@@ -15,7 +15,7 @@ from attn_dynamics.flow import MOST_STIFF, RECORDED, SOLVERS, STIFF
 from attn_dynamics.heads import HEADS
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.run import Diverged, Interrupted
-from tests.support import MODELS, built, dense, named, parameters_for, topic_corpus, trained_names
+from tests.support import MODELS, apart, built, dense, end, named, parameters_for, topic_corpus, trained_names
 
 SMOOTH = [model for model in MODELS if HEADS[model].smooth]
 DEFAULT = ("keys", "embeddings", "head")
@@ -36,17 +36,6 @@ def without_switches(corpus: Corpus, model: str, **shape: int) -> Parameters:
     start = parameters_for(corpus, model, 0, spread=0.5, **shape)
     away = {"bias_in": 4.0 * (-1.0) ** np.arange(start.head.first_layer.shape[1])}
     return start if start.head.smooth else replace(start, head=start.head.replace(**away))
-
-
-def end(run: Run) -> Parameters:
-    assert run.parameters is not None
-    return run.parameters
-
-
-def apart(first: Parameters, second: Parameters) -> float:
-    """Largest distance between two models."""
-    other = named(second)
-    return max(float(np.abs(array - other[name]).max()) for name, array in named(first).items())
 
 
 # --- it is the flow
