@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, Parameters
+from attn_dynamics import Corpus, Parameters, flow
 from attn_dynamics.dynamics import Dynamics
+from tests.claims.balance import trainings
 from tests.support import (
     MODELS,
     SUBSETS,
@@ -17,6 +18,7 @@ from tests.support import (
     cases,
     corpora,
     dense,
+    end,
     examples,
     parameters_for,
     states,
@@ -58,6 +60,24 @@ def test_a1_the_sum_of_the_keys_never_moves(
     """At every step of descent, the query trained or not."""
     start = parameters_for(corpus, model, seed, spread=spread)
     assert key_sum_drift(states(corpus, start, train, epochs=20)) <= 1e-13
+
+
+@settings(max_examples=examples(20))
+@given(
+    st.sampled_from(MODELS).flatmap(lambda model: trainings(model, away=8.0)),
+    st.sampled_from([train for train in SUBSETS if "keys" in train]),
+)
+def test_a1_nor_does_it_along_the_flow(case: Case, train: tuple[str, ...]) -> None:
+    after = end(flow(case.corpus, case.parameters, times=[1.0], train=train, max_steps=5000))
+    assert key_sum_drift(iter((case.parameters, after))) <= 1e-13
+
+
+def test_a1_a_held_word_takes_the_sum_along() -> None:
+    """Negative control."""
+    corpus = topic_corpus(4)
+    start = parameters_for(corpus, "attn-tc", 4)
+    after = end(flow(corpus, start, times=[1.0], hold=[0]))
+    assert key_sum_drift(iter((start, after))) > 1e-4
 
 
 def test_a1_rejects_a_score_gradient_with_a_lost_term(monkeypatch: pytest.MonkeyPatch) -> None:

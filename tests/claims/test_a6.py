@@ -5,15 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from attn_dynamics import FixedLinear, Parameters, descend
+from attn_dynamics import Corpus, FixedLinear, Parameters, TrainedLinear, descend, flow
 from attn_dynamics.dynamics import Dynamics
+from attn_dynamics.parameters import TRAINABLE
 from tests.support import (
     MODELS,
     SUBSETS,
     apart,
+    corpora,
     differences,
     end,
+    examples,
     ids,
     parameters_for,
     states,
@@ -111,3 +116,44 @@ def test_a6_rejects_a_reduced_gradient_that_is_wrong(breakage: str, monkeypatch:
     reduced = descend(corpus, start, epochs=50)
     assert max(differences(reduced, full).values()) > 1e-11
     assert apart(end(reduced), end(full)) > 1e-11
+
+
+# --- Attn-TC from E(0) = 0
+
+
+def off_span(start: Parameters, after: Parameters) -> float:
+    """Largest singular value of E off the span of U₀, in shares of the largest."""
+    basis = np.linalg.qr(start.head.first_layer)[0]
+    outside = after.embeddings - after.embeddings @ basis @ basis.T
+    return float(np.linalg.norm(outside, 2) / np.linalg.norm(after.embeddings, 2))
+
+
+@settings(max_examples=examples(20))
+@given(corpora(), st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from((("embeddings", "head"), TRAINABLE)))
+def test_a6_a_trained_head_keeps_embeddings_in_its_first_span(
+    corpus: Corpus, seed: int, flows: bool, train: tuple[str, ...]
+) -> None:
+    drawn = parameters_for(corpus, "attn-tc", seed, d=9)
+    start = replace(drawn, embeddings=0 * drawn.embeddings)
+    after = end(
+        flow(corpus, start, times=[2.0], train=train) if flows else descend(corpus, start, train=train, epochs=99)
+    )
+    assert off_span(start, after) <= 1e-12
+    sizes = np.linalg.svd(after.embeddings, compute_uv=False)
+    assert (sizes > 1e-10 * sizes[0]).sum() <= corpus.n_classes - 1
+
+
+def test_a6_a_trained_head_leads_embeddings_out_of_it_from_another_start() -> None:
+    """Negative control: E(0) ≠ 0."""
+    corpus = topic_corpus(9)
+    start = parameters_for(corpus, "attn-tc", 9, d=9, scale=1e-2)
+    assert isinstance(start.head, TrainedLinear)
+    assert off_span(start, end(descend(corpus, start, epochs=99))) > 1e-4
+
+
+@pytest.mark.parametrize("d", [3, 9])
+def test_a6_the_reduced_flow_is_the_full_one(d: int) -> None:
+    corpus = topic_corpus(7)
+    start = parameters_for(corpus, "attn-fc", 7, d=d)
+    runs = (flow(corpus, start, times=[5.0], rtol=1e-12, reduced=choice) for choice in (True, False))
+    assert apart(*map(end, runs)) <= 1e-11
