@@ -11,14 +11,16 @@ from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.theory.invariants import invariants
 from tests.support import Case, corpora, end, parameters_for
 
-RATES = 0.005 / 2.0 ** np.arange(4)
+RATES = 0.02 / 2.0 ** np.arange(3)
+SEEN = 1e-3
+"""Drift over η from which an order can be read: smaller ones may have lost their first order by cancellation."""
 
 
 @st.composite
 def trainings(draw: st.DrawFn, model: str, *, away: float = 0.0) -> Case:
     """A corpus and an ordinary start, all |b₁| of which are moved `away` from 0."""
     corpus = draw(corpora(max_sentences=6))
-    shape = {name: draw(st.integers(1, 5), label=name) for name in ("d", "d_k", "hidden")}
+    shape = {name: draw(st.integers(2, 5), label=name) for name in ("d", "d_k", "hidden")}
     start = parameters_for(corpus, model, draw(st.integers(0, 2**32 - 1), label="seed"), spread=1.0, **shape)
     if start.head.smooth:
         return Case(corpus, start)
@@ -32,13 +34,13 @@ def drift(name: str, before: Parameters, after: Parameters) -> float:
     return float(np.abs(last - first).max() / max(1.0, np.abs(first).max()))
 
 
-def drift_under_flow(name: str, case: Case, train: Collection[str], *, time: float = 5.0) -> float:
+def drift_under_flow(name: str, case: Case, train: Collection[str], *, time: float = 2.0) -> float:
     run = flow(case.corpus, case.parameters, times=[time], train=train, rtol=1e-11, atol=1e-13, max_steps=5000)
     return drift(name, case.parameters, end(run))
 
 
 def drifts_under_descent(
-    name: str, corpus: Corpus, start: Parameters, train: Collection[str], *, time: float = 1.0
+    name: str, corpus: Corpus, start: Parameters, train: Collection[str], *, time: float = 0.5
 ) -> np.ndarray:
     """At each of `RATES`, to the same time."""
     ends = (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from attn_dynamics import TwoLayer, descend
 from attn_dynamics.parameters import TRAINABLE
-from tests.claims.balance import drift_under_flow, drifts_under_descent, order, trainings
+from tests.claims.balance import RATES, SEEN, drift_under_flow, drifts_under_descent, order, trainings
 from tests.support import Case, attention_of, end, examples, parameters_for, topic_corpus
 
 LAWS = ("embeddings_head", "hidden_units")
@@ -20,29 +20,29 @@ WITH_BOTH = [("embeddings", "head"), ("keys", "embeddings", "head"), TRAINABLE]
 @settings(max_examples=examples(15))
 @given(trainings("attn-tl", away=8.0), st.sampled_from(WITH_BOTH), st.sampled_from(LAWS))
 def test_the_flow_keeps_them(case: Case, train: tuple[str, ...], law: str) -> None:
-    assert drift_under_flow(law, case, train, time=2.0) <= 1e-9
+    assert drift_under_flow(law, case, train) <= 1e-9
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(15))
 @given(trainings("attn-tl"), st.sampled_from(WITH_BOTH), st.sampled_from(LAWS))
 def test_descent_drifts_at_first_order(case: Case, train: tuple[str, ...], law: str) -> None:
     drifts = drifts_under_descent(law, case.corpus, case.parameters, train)
-    assume(drifts.min() > 1e-9)
+    assume((drifts > SEEN * RATES).all())
     assert order(drifts) == pytest.approx(1.0, abs=0.1)
 
 
 def test_descent_drifts_at_first_order_across_many_switches() -> None:
     corpus = topic_corpus(0)
     start = parameters_for(corpus, "attn-tl", 0, hidden=6)
-    later = end(descend(corpus, start, learning_rate=0.01, epochs=400, train=TRAINABLE))
+    later = end(descend(corpus, start, learning_rate=0.01, epochs=200, train=TRAINABLE))
     active = []
     for state in (start, later):
         assert isinstance(state.head, TwoLayer)
         contexts = attention_of(corpus, state.scores) @ state.embeddings
         active.append(contexts @ state.head.weight_in + state.head.bias_in > 0.0)
-    assert np.count_nonzero(active[0] != active[1]) > 5
+    assert np.count_nonzero(active[0] != active[1]) > 3
     for law in LAWS:
-        drifts = drifts_under_descent(law, corpus, start, TRAINABLE, time=4.0)
+        drifts = drifts_under_descent(law, corpus, start, TRAINABLE, time=2.0)
         assert order(drifts) == pytest.approx(1.0, abs=0.1)
 
 
@@ -61,12 +61,13 @@ def test_they_move_where_only_one_layer_is_trained(law: str, train: tuple[str, .
     assert np.ptp(drifts) < 0.1 * drifts.min()
 
 
-@pytest.mark.parametrize("unit", range(3))
-def test_b1_belongs_to_the_balance_of_a_unit(unit: int) -> None:
+def test_b1_belongs_to_the_balance_of_a_unit() -> None:
     """Negative control: without it the balance moves."""
     corpus = topic_corpus(0)
     start = parameters_for(corpus, "attn-tl", 0)
-    ends = start, end(descend(corpus, start, learning_rate=0.001, epochs=1000, train=TRAINABLE))
-    units = np.array([state.head.balances()["hidden_units"] for state in ends])[:, unit]
-    squares = np.array([state.head.arrays()["bias_in"] ** 2 for state in ends])[:, unit]
-    assert abs(np.diff(units)) < 1e-2 * abs(np.diff(squares))
+    after = end(descend(corpus, start, learning_rate=0.001, epochs=1000, train=TRAINABLE))
+    units, squares = (
+        np.abs(quantity(after.head) - quantity(start.head)).max()
+        for quantity in (lambda head: head.balances()["hidden_units"], lambda head: head.arrays()["bias_in"] ** 2)
+    )
+    assert units < 1e-2 * squares
