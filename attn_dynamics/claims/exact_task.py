@@ -42,8 +42,7 @@ class ExactTask(NamedTuple):
             "others": self.others,
             "query_norm": self.query_norm,
             "head_norm": self.head_norm,
-            "sentences": sentences if self.private else np.inf,
-        }
+        } | ({"sentences": sentences} if self.private else {})
 
     def sentences(self) -> Iterator[tuple[int, list[str]]]:
         """Class and words of each."""
@@ -89,4 +88,8 @@ def exact_flow(
 
 def altered(theory: Callable[..., Any], **changes: Callable[[Any], Any]) -> Callable[..., Any]:
     """The theory with some of its arguments replaced by a function of what they are: how a control breaks it."""
-    return lambda **setting: theory(**setting | {name: change(setting[name]) for name, change in changes.items()})
+
+    def broken(*given: Any, **setting: Any) -> Any:
+        return theory(*given, **setting | {name: change(setting[name]) for name, change in changes.items()})
+
+    return broken

@@ -52,8 +52,8 @@ def fitted_exponents(scaling: pd.DataFrame) -> pd.DataFrame:
 
 def exponents_in_words(theory: str, seeds: int = 3) -> str:
     """The fitted exponents of one theory on a line."""
-    fits = fitted_exponents(prediction_scaling(seeds=seeds)).query("theory == @theory")
-    powers = [f"{fit.varied} {fit.exponent:.2f} [{fit.low:.2f}, {fit.high:.2f}]" for fit in fits.itertuples()]
+    fits = fitted_exponents(prediction_scaling(seeds=seeds)).query("theory == @theory").drop(columns="theory")
+    powers = ["{} {:.2f} [{:.2f}, {:.2f}]".format(*row) for row in fits.itertuples(index=False)]
     return f"at epoch {AT} it scales with powers of " + ", ".join(powers)
 
 
