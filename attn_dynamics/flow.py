@@ -16,7 +16,7 @@ from attn_dynamics.corpus import Corpus
 from attn_dynamics.dynamics import Dynamics
 from attn_dynamics.errors import InputError
 from attn_dynamics.gradient import Fit, Gradient, check_fit
-from attn_dynamics.heads import Array
+from attn_dynamics.heads import Array, as_floats
 from attn_dynamics.interrupt import deferred_interrupt
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Recorder
@@ -88,7 +88,16 @@ def flow(
         Diverged: the solver cannot go on, with the run so far.
     """
     judge, clock = dict(judge or {}), LOG_TIME if log_time else LINEAR_TIME
-    _check(solver, rtol, atol, stop_attention, follow, judge)
+    _check(
+        solver,
+        follow,
+        judge,
+        rtol=rtol,
+        atol=atol,
+        stop_loss=stop_loss,
+        stop_attention=stop_attention,
+        max_steps=max_steps,
+    )
     due = _due(time, times, clock)
     for each in judge.values():
         check_fit(each, parameters)
@@ -98,7 +107,8 @@ def flow(
         record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))
         stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow))
         with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
-            solution = SOLVERS[solver](system.velocity, 0.0, system.start, due[-1], rtol=rtol, atol=atol)  # pyright: ignore
+            end = float(clock.reading(due[-1]))
+            solution = SOLVERS[solver](system.velocity, 0.0, system.start, end, rtol=rtol, atol=atol)  # pyright: ignore
             return _integrate(system, record, stops, due, solution, max_steps or math.inf, interrupted, meter)
 
 
@@ -123,13 +133,12 @@ class _System:
         self._tune = tune
         state = dynamics.state()
         self._names, self._shapes = list(state), [array.shape for array in state.values()]
-        self._bounds = np.cumsum([array.size for array in state.values()])[:-1]
+        self._ends = np.cumsum([array.size for array in state.values()], dtype=int)
         self.start = self._join(state)
 
     def evaluate(self, state: Array) -> tuple[Fit, Gradient]:
         """Loss, accuracy and gradient at a vector."""
-        parts = np.split(state, self._bounds)
-        named = zip(self._names, parts, self._shapes, strict=True)
+        named = zip(self._names, np.split(state, self._ends)[:-1], self._shapes, strict=True)
         self.dynamics.restore({name: part.reshape(shape) for name, part, shape in named})
         return self.dynamics.evaluate()
 
@@ -149,17 +158,22 @@ class _Record:
     def __init__(self, system: _System, recorder: Recorder) -> None:
         self._system = system
         self._recorder = recorder
+        self._last = -1.0, system.start
         self.times: list[float] = []
 
-    def add(self, reading: float, state: Array) -> Fit:
+    def add(self, reading: float, state: Array, time: float | None = None) -> None:
+        """Record a state, unless this reading of the clock was recorded last."""
+        if reading == self._last[0]:
+            return
         fit, gradient = self._system.evaluate(state)
         self._recorder.record(len(self.times), fit, gradient)
-        self.times.append(self._system.clock.time(reading))
-        return fit
+        self._last = reading, state
+        self.times.append(self._system.clock.time(reading) if time is None else time)
 
     def run(self, ended: Ended) -> Run:
         """All that was recorded, and the state that was recorded last."""
         last = len(self.times) - 1
+        self._system.evaluate(self._last[1])  # the solver has been elsewhere since
         self._recorder.snapshot(last)
         return Run(
             parameters=self._system.dynamics.parameters() if ended != "diverged" else None,
@@ -206,71 +220,76 @@ def _integrate(
     interrupted: Callable[[], bool],
     meter: Callable[[float, float], None] | None,
 ) -> Run:
-    """Go on to the last reading that is due, or until an event, Ctrl-C or the solver's failure ends it."""
+    """Go on to the last time that is due, or until an event, Ctrl-C or the solver's failure ends it."""
     record.add(0.0, system.start)
     for name, missing in stops.items():
         if missing(system.start) <= 0.0:
             return record.run(name)
-    ahead, steps = deque(due[1:]), 0
+    ahead, steps = deque(zip(system.clock.reading(due).tolist(), due.tolist(), strict=True)), 0
     while solver.status == "running":
         message, steps = solver.step(), steps + 1
         if steps > max_steps:
             message = f"more than {max_steps} steps"
-        if message is not None or not np.isfinite(solver.y).all():
+        elif not np.isfinite(solver.y).all():
+            message = "the state is not finite"
+        if message is not None:
             raise Diverged(record.run("diverged"), f"gradient flow stopped after time {record.times[-1]:g}: {message}")
-        between = solver.dense_output()
-        end, event = _first_event(stops, between, solver)
-        while ahead and ahead[0] <= end:
-            reading = ahead.popleft()
-            record.add(reading, solver.y if reading == solver.t else between(reading))
+        state = _within(solver)
+        end, event = _first_event(stops, state, solver)
+        while ahead and ahead[0][0] <= end:
+            reading, time = ahead.popleft()
+            record.add(reading, state(reading), time)
         if meter is not None:
-            meter(system.clock.time(end), system.evaluate(between(end))[0].loss)
+            meter(system.clock.time(end), system.evaluate(state(end))[0].loss)
         if event is not None or interrupted():
-            record.add(end, between(end))
+            record.add(end, state(end))
             if event is not None:
                 return record.run(event)
             raise Interrupted(record.run("interrupted"), f"time {record.times[-1]:g}")
     return record.run("time")
 
 
-def _first_event(stops: Stops, between: Callable[[float], Array], solver: OdeSolver) -> tuple[float, Ended | None]:
+def _within(solver: OdeSolver) -> Callable[[float], Array]:
+    """The state at a reading within the last step; at its end that of the solver itself."""
+    end, between, reached = solver.t, solver.dense_output(), solver.y
+    return lambda reading: reached if reading == end else between(reading)
+
+
+def _first_event(stops: Stops, state: Callable[[float], Array], solver: OdeSolver) -> tuple[float, Ended | None]:
     """Where the step of the solver ends: at the first event within it, or as the solver has it."""
     crossings: list[tuple[float, Ended]] = []
     for name, missing in stops.items():
-        if missing(solver.y) <= 0.0:
-            at = brentq(lambda reading, f=missing: f(between(reading)), solver.t_old, solver.t, xtol=EXACT, rtol=EXACT)
+        gap = lambda reading, missing=missing: missing(state(reading))  # noqa: E731
+        if gap(solver.t) <= 0.0:
+            # Not every solver interpolates to the very state that its step began with.
+            begun = gap(solver.t_old) <= 0.0
+            at = solver.t_old if begun else brentq(gap, solver.t_old, solver.t, xtol=EXACT, rtol=EXACT)
             crossings.append((float(at), name))  # pyright: ignore[reportArgumentType]
     return min(crossings, default=(solver.t, None))
 
 
 def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
-    """Readings of the clock to record at: 0, then those asked for."""
+    """Times to record at: 0, then those asked for."""
     if times is None:
         if not (time > 0.0 and math.isfinite(time)):
             raise InputError("time", expected="a finite number above 0", given=time, fix="LMN21 trains for 500.")
-        return np.linspace(0.0, float(clock.reading(np.asarray(time))), RECORDED)
-    asked = np.asarray(times, float)
-    if asked.ndim != 1 or not asked.size or not np.isfinite(asked).all() or asked.min() < 0.0 or asked.max() == 0.0:
-        raise InputError("times", expected="finite times, none below 0, one above", given=times, fix="Give an array.")
-    return clock.reading(np.unique(np.append(asked, 0.0)))
+        readings = np.linspace(0.0, float(clock.reading(np.asarray(time))), RECORDED)
+        return np.array([*map(clock.time, readings[:-1]), time])
+    asked = as_floats("times", times)
+    if asked.ndim != 1 or not asked.size or asked.min() < 0.0 or asked.max() == 0.0:
+        raise InputError("times", expected="a list, none below 0, one above", given=times, fix="Give times to record.")
+    return np.unique(np.append(asked, 0.0))
 
 
-def _check(
-    solver: str,
-    rtol: float,
-    atol: float,
-    stop_attention: float | None,
-    follow: Sequence[Hashable],
-    judge: Collection[str],
-) -> None:
+def _check(solver: str, follow: Sequence[Hashable], judge: Collection[str], **numbers: float | None) -> None:
     if solver not in SOLVERS:
         raise InputError(
             "solver", expected=f"one of {', '.join(SOLVERS)}", given=repr(solver), fix="Choose one of these."
         )
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if not (value > 0.0 and math.isfinite(value)):
-            raise InputError(name, expected="a finite number above 0", given=value, fix="1e-9 is a usual one.")
-    if stop_attention is not None and not follow:
+    for name, value in numbers.items():
+        if value is not None and not (value > 0.0 and math.isfinite(value)):
+            raise InputError(name, expected="a finite number above 0", given=value, fix="Leave it out for the usual.")
+    if numbers["stop_attention"] is not None and not follow:
         raise InputError("stop_attention", expected="words to watch", given="none", fix='Name them: follow=("word",).')
     if "train" in judge:
         raise InputError("judge", expected="names other than 'train'", given="train", fix="That one is always judged.")

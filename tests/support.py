@@ -1,6 +1,6 @@
 """What several test files share: drawn corpora and models, and the model of theory §1 written densely, as it stands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attn_dynamics.corpus import Corpus
+from attn_dynamics.dynamics import Dynamics
 from attn_dynamics.heads import HEADS, FixedLinear, Head, TrainedLinear, TwoLayer
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.parameters import TRAINABLE, Parameters
+from attn_dynamics.run import Run
 
 Array = NDArray[np.float64]
 
@@ -21,6 +23,13 @@ EPS = float(np.finfo(float).eps)
 MODELS = sorted(HEADS)
 ATTENTION = ("query", "keys", "embeddings")
 """The arrays of a model beside those of its head."""
+SUBSETS = [tuple(name for k, name in enumerate(TRAINABLE) if number >> k & 1) for number in range(2 ** len(TRAINABLE))]
+"""All that `train` may be, the empty one included."""
+
+
+def ids(train: Collection[str]) -> str:
+    """A subset in the name of a test."""
+    return "+".join(train) or "nothing"
 
 
 def examples(least: int) -> int:
@@ -186,6 +195,12 @@ def trained_names(head: Head) -> set[str]:
     return {*ATTENTION, *(f"head.{name}" for name in head.trained)}
 
 
+def apart(first: Parameters, second: Parameters) -> float:
+    """Largest distance between two models."""
+    other = named(second)
+    return max(float(np.abs(array - other[name]).max()) for name, array in named(first).items())
+
+
 def attention_of(corpus: Corpus, scores: Array) -> Array:
     """A (N, V), densely."""
     with np.errstate(divide="ignore"):
@@ -336,3 +351,40 @@ def _epoch(corpora: dict[str, Corpus], parameters: Parameters) -> Epoch:
         "score_gradient": gradient["scores"],
     }
     return Epoch(scalars, words, parameters)
+
+
+# --- runs
+
+
+def end(run: Run) -> Parameters:
+    """Where a run ended."""
+    assert run.parameters is not None
+    return run.parameters
+
+
+def states(
+    corpus: Corpus, start: Parameters, train: Collection[str], *, epochs: int, rate: float = 0.3, reduced: bool = True
+) -> Iterator[Parameters]:
+    """The parameters before every step, and after the last."""
+    dynamics = Dynamics(corpus, start, train=train, reduced=reduced)
+    for _ in range(epochs):
+        yield dynamics.parameters()
+        dynamics.step(dynamics.evaluate()[1], rate)
+    yield dynamics.parameters()
+
+
+def differences(first: Run, second: Run) -> dict[str, float]:
+    """Largest distance between two runs in every recorded variable, relative to 1 or the variable's largest value."""
+    assert first.trajectory.sizes == second.trajectory.sizes
+    out = {}
+    for name, variable in first.trajectory.variables.items():
+        if variable.dtype.kind != "f":
+            assert variable.equals(second.trajectory[name].variable), name
+            continue
+        ours, other = variable.values, second.trajectory[name].values
+        # What is no number in one is none in the other.
+        known = np.isfinite(ours)
+        assert (known == np.isfinite(other)).all(), name
+        size = max(1.0, float(np.abs(ours[known]).max(initial=0.0)))
+        out[str(name)] = float(np.abs(ours[known] - other[known]).max(initial=0.0)) / size
+    return out

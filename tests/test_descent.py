@@ -18,9 +18,11 @@ from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.run import Diverged, Interrupted
 from tests.support import (
     MODELS,
+    SUBSETS,
     corpora,
     dense,
     examples,
+    ids,
     naive_descent,
     named,
     numbered,
@@ -29,8 +31,6 @@ from tests.support import (
     topic_corpus,
     trained_names,
 )
-
-SUBSETS = [tuple(name for k, name in enumerate(TRAINABLE) if number >> k & 1) for number in range(2 ** len(TRAINABLE))]
 
 
 def parameters_of(run: Run) -> dict[str, np.ndarray]:
@@ -87,7 +87,7 @@ def test_two_epochs_are_those_of_a_loop_by_hand_for_any_data_and_any_subset(
             np.testing.assert_array_equal(array, named(start)[name])
 
 
-@pytest.mark.parametrize("train", SUBSETS, ids=lambda train: "+".join(train) or "nothing")
+@pytest.mark.parametrize("train", SUBSETS, ids=ids)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_start_is_never_changed(model: str, train: tuple[str, ...], corpus: Corpus) -> None:
     for reduced in (True, False):

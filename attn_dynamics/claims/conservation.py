@@ -1,0 +1,206 @@
+"""What training conserves, whatever the data and the start (theory A1 to A4)."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.drawn import corpora, start, where
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.descent import descend
+from attn_dynamics.flow import flow
+from attn_dynamics.gradient import loss_and_gradient
+from attn_dynamics.heads import HEADS, Array
+from attn_dynamics.parameters import TRAINABLE, Parameters
+from attn_dynamics.theory.invariants import invariants
+
+EPS = float(np.finfo(float).eps)
+RTOL = 1e-11
+"""Of a step of the solver."""
+RATES = tuple(0.02 / 2.0**halved for halved in range(4))
+"""Learning rates η of descent, each to the same time."""
+AWAY = 8.0
+"""Least |b₁| of a start of Attn-TL from which no relu switches: where one does, the flow may slide along the switch,
+and no solver gets on (see `flow`)."""
+SMALL = 100
+"""Words up to which a stiff solver pays off; biases as large make the flow stiff."""
+
+Law = Callable[[Parameters], Mapping[str, Array]]
+"""What is conserved, by name."""
+
+
+def law(*names: str) -> Law:
+    """Some of the conserved quantities."""
+    return lambda parameters: {name: invariants(parameters, TRAINABLE)[name] for name in names}
+
+
+# Runs are kept: a law that is wrong on purpose is held against the same ones.
+@cache
+def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...], hold: int = 0) -> Parameters:
+    """The end of a flow."""
+    stiff = not begin.head.smooth and corpus.n_words <= SMALL
+    run = flow(
+        corpus,
+        begin,
+        times=[time],
+        train=train,
+        hold=corpus.vocabulary[:hold],
+        solver="LSODA" if stiff else "DOP853",
+        rtol=RTOL,
+        atol=RTOL / 100,
+        max_steps=20_000,
+    )
+    assert run.parameters is not None
+    return run.parameters
+
+
+@cache
+def descended(
+    corpus: Corpus, begin: Parameters, rate: float, time: float, train: tuple[str, ...], hold: int = 0
+) -> Parameters:
+    """The end of a descent."""
+    epochs = round(time / rate)
+    run = descend(corpus, begin, learning_rate=rate, epochs=epochs, train=train, hold=corpus.vocabulary[:hold])
+    assert run.parameters is not None
+    return run.parameters
+
+
+# --- A1
+
+
+@claims(
+    "A1",
+    control("a word is left out of the sum", weigh=lambda corpus: np.arange(corpus.n_words) > 0),
+    control("words count as often as they stand in the corpus", weigh=lambda corpus: corpus.counts.sum(axis=0)),
+    control("a word is held", hold=1),
+    statement=r"\sum_w \partial L/\partial s_w = 0,\quad \sum_w \kappa_w(\tau) = \sum_w \kappa_w(0)",
+    assumptions="none; under flow Attn-TL starts from |b₁| ≥ 8, for there no relu switches and the solver gets on",
+    quantity="|Σ_w κ_w(τ) - Σ_w κ_w(0)| in shares of Σ_w |κ_w|, the largest over heads, data, descent and flow, the "
+    "query fixed and trained",
+    tolerance="1000 ε, ε = 2⁻⁵²: round-off of ε in each of up to 1000 steps",
+)
+def centre_of_keys(
+    *, quick: bool, weigh: Callable[[Corpus], Array] = lambda corpus: np.ones(corpus.n_words), hold: int = 0
+) -> Measured:
+    """Where a word is held the query is fixed."""
+    time, worst = 2.0 if quick else 10.0, {"descent": 0.0, "flow": 0.0}
+    for corpus, model in product(corpora(quick=quick), HEADS):
+        weights, begin = weigh(corpus), start(corpus, model, bias=AWAY)
+        for train in [TRAINABLE[1:]] if hold else [TRAINABLE, TRAINABLE[1:]]:
+            for name, end in (
+                ("flow", flowed(corpus, begin, time, train, hold)),
+                ("descent", descended(corpus, begin, 0.02, time, train, hold)),
+            ):
+                change = np.abs(weights @ (end.keys - begin.keys)) / (weights @ np.abs(end.keys))
+                worst[name] = max(worst[name], float(change.max()))
+    seen = ", ".join(f"{name} {value:.1e}" for name, value in worst.items())
+    return Measured(max(worst.values()), 1000 * EPS, f"{seen}; {where(quick=quick)}")
+
+
+# --- A2 to A4: balance between neighbouring layers
+
+
+@claims(
+    "A2",
+    control("a sum for the difference", law=lambda p: {"": np.outer(p.query, p.query) + p.keys.T @ p.keys}),
+    control("KᵀK twice", law=lambda p: {"": np.outer(p.query, p.query) - 2.0 * p.keys.T @ p.keys}),
+    control("the query is fixed", train=TRAINABLE[1:]),
+    statement=r"q q^T - K^T K = \mathrm{const}",
+    source="balancedness",
+    assumptions="query and keys trained; under flow Attn-TL starts from |b₁| ≥ 8, so that no relu switches",
+    quantity=(
+        QUANTITY := "the largest of three numbers in shares of their bounds: the relative rate along the velocity at "
+        "random states, the relative drift under flow, and |order - 1| of the drift under descent in η"
+    ),
+    tolerance=(
+        TOLERANCE := "rate 16 ε, ε = 2⁻⁵²; drift 100 rtol = 1e-9, rtol that of a step of the solver; order 0.1, "
+        "since η ≤ 0.02 leaves O(η) of the next order"
+    ),
+)
+def query_and_keys(*, quick: bool, law: Law = law("query_keys"), train: tuple[str, ...] = TRAINABLE) -> Measured:
+    """Every head."""
+    return balanced(tuple(HEADS), law, train, quick)
+
+
+@claims(
+    "A3",
+    control("a sum for the difference", law=lambda p: {"": _square(p.embeddings.T) + _square(p.head.first_layer)}),
+    control("U Uᵀ twice", law=lambda p: {"": _square(p.embeddings.T) - 2.0 * _square(p.head.first_layer)}),
+    control("the head is fixed", train=TRAINABLE[:3]),
+    statement=r"E^T E - U U^T = \mathrm{const}",
+    source="balancedness",
+    assumptions="Attn-TC, embeddings and head trained",
+    quantity=QUANTITY,
+    tolerance=TOLERANCE,
+)
+def embeddings_and_head(
+    *, quick: bool, law: Law = law("embeddings_head"), train: tuple[str, ...] = TRAINABLE
+) -> Measured:
+    """A linear head."""
+    return balanced(("attn-tc",), law, train, quick)
+
+
+@claims(
+    "A4",
+    control(
+        "a sum for the first difference", law=lambda p: {"": _square(p.embeddings.T) + _square(p.head.first_layer)}
+    ),
+    control("b₁ left out", law=lambda p: {"": p.head.balances()["hidden_units"] - p.head.arrays()["bias_in"] ** 2}),
+    control("embeddings are fixed", train=("query", "keys", "head")),
+    statement=r"E^T E - U_1 U_1^T = \mathrm{const},\quad "
+    r"\|U_{1,\cdot h}\|^2 + b_{1,h}^2 - \|U_{2,h\cdot}\|^2 = \mathrm{const}",
+    source="balancedness",
+    assumptions="Attn-TL, embeddings and head trained; rates and descent from any start, across the switches of relu; "
+    "the flow from |b₁| ≥ 8, where none switches, for where one does it may slide along the switch",
+    quantity=QUANTITY,
+    tolerance=TOLERANCE,
+)
+def layers(
+    *, quick: bool, law: Law = law("embeddings_head", "hidden_units"), train: tuple[str, ...] = TRAINABLE
+) -> Measured:
+    """A head of two layers."""
+    return balanced(("attn-tl",), law, train, quick)
+
+
+def balanced(models: tuple[str, ...], law: Law, train: tuple[str, ...], quick: bool) -> Measured:
+    """Rate, drift and order of what these models should conserve."""
+    rate, drift, orders = 0.0, 0.0, []
+    for corpus, model in product(corpora(quick=quick), models):
+        rate = max(rate, *(_rate(law, corpus, start(corpus, model, seed=seed), train) for seed in range(10)))
+        begin, time = start(corpus, model, bias=AWAY), 2.0 if quick else 200.0 if corpus.n_words <= SMALL else 20.0
+        drift = max(drift, _moved(law, begin, flowed(corpus, begin, time, train)))
+        begin = start(corpus, model)
+        drifts = [_moved(law, begin, descended(corpus, begin, eta, 1.0 if quick else 4.0, train)) for eta in RATES]
+        orders.append(float(np.polyfit(np.log(RATES), np.log(drifts), 1)[0]))
+    order = max(orders, key=lambda order: abs(order - 1.0))
+    shares = rate / (16 * EPS), drift / (100 * RTOL), abs(order - 1.0) / 0.1
+    seen = f"rate {rate:.1e}, drift {drift:.1e} by time {'2' if quick else '200, on SST-2 20'}, order in η {order:.3f}"
+    return Measured(max(shares), 1.0, f"{seen}; {where(quick=quick)}")
+
+
+def _moved(law: Law, before: Parameters, after: Parameters) -> float:
+    """How far what is conserved moves, in shares of its largest entry."""
+    first, last = law(before), law(after)
+    return max(float(np.abs(last[name] - first[name]).max() / np.abs(first[name]).max()) for name in first)
+
+
+def _rate(law: Law, corpus: Corpus, state: Parameters, train: Collection[str]) -> float:
+    """Its rate along the velocity, in shares of its terms: the central difference is exact, for it is quadratic."""
+    _, gradient = loss_and_gradient(corpus, state)
+    ahead, behind = (law(_stepped(state, gradient, step, train)) for step in (-1.0, 1.0))
+    size = sum(float((array**2).sum()) for array in (state.query, state.keys, state.embeddings))
+    return max(float(np.abs(ahead[name] - behind[name]).max()) / 2.0 / size for name in ahead)
+
+
+def _stepped(state: Parameters, gradient: Parameters, step: float, train: Collection[str]) -> Parameters:
+    arrays = {name: getattr(state, name) + step * getattr(gradient, name) for name in TRAINABLE[:3] if name in train}
+    slopes = gradient.head.arrays()
+    head = {name: array + step * slopes[name] for name, array in state.head.arrays().items()}
+    return replace(state, **arrays, head=state.head.replace(**head) if "head" in train else state.head)
+
+
+def _square(array: Array) -> Array:
+    return array @ array.T
