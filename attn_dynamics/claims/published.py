@@ -29,7 +29,7 @@ class TopicWords(NamedTuple):
 def topic_words(
     task: Synthetic, model: str, seed: int, *, rate: float = 0.1, time: float = TIME, scale: float = 1.0
 ) -> TopicWords:
-    """Data drawn from `seed` and initial values from [seed, 0], as by the command; the head's `scale` times as large."""
+    """Data from `seed`, initial values from [seed, 0] as in the command, those of the head `scale` times as large."""
     drawn = task.draw(seed)
     start = draw(
         "published",

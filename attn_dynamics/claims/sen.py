@@ -25,6 +25,7 @@ TIME = 20.0
 SMOOTH = [model for model, head in HEADS.items() if head.smooth]
 """The models whose flow a solver can follow; of the others, descent with ever smaller steps tells (B3)."""
 
+
 class Followed(NamedTuple):
     """Topic words along a run."""
 
@@ -129,9 +130,10 @@ def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
     control("the key does not start at 0", key=0.3),
     statement=r"\|q\|^2 - \|\kappa\|^2 = \|q_0\|^2, \ "
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\sqrt{\|q_0\|^4 + 4 x^2}} \, dx",
-    assumptions="query trained; a smooth head; one topic word, once in its sentence, κ₀ = 0 and ν₀ = 0; its m other words "
-    "are held at key 0 and embedding 0, so that whatever the query does their scores stay 0: exact, no limit is taken",
-    quantity="largest relative distance of ‖q‖² - ‖κ‖² from ‖q₀‖², and of ‖ν‖ from the relation, over times, heads and m",
+    assumptions="query trained; a smooth head; one topic word, once in its sentence, κ₀ = 0 and ν₀ = 0; its m other "
+    "words are held at key 0 and embedding 0, so whatever the query does their scores stay 0: exact, no limit is taken",
+    quantity="largest relative distance of ‖q‖² - ‖κ‖² from ‖q₀‖² at the end, and of ‖ν‖ from the relation, over "
+    "times, heads and m",
     tolerance=FLOW_TOLERANCE,
 )
 def trained_query_along_flow(

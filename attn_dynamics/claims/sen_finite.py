@@ -31,8 +31,8 @@ SIZES = {
     statement=r"\left|\frac{\|\nu\|}{\|\nu\|_{\mathrm{SEN}}(s)} - 1\right| \leq \frac{1}{\rho N}",
     assumptions="LMN21's published task, start and descent, all words trained; ρN = 100 sentences a topic word",
     quantity="largest relative distance of ‖ν‖ from the relation at the end, over topic words, seeds and heads",
-    tolerance="1/(ρN) = 1 %: by C9 what a sentence's own words memorise takes at most e^{-s}/(ρN) off dln‖ν‖², half of "
-    "that off ‖ν‖; as much again is left to the dictionary, to unequal ρ and to descent's O(η)",
+    tolerance="1/(ρN) = 1 %: by C9 a sentence's own words memorise x_w ≤ x/(ρN), which takes that share off ds and "
+    "adds half of it to ‖ν‖; as much again is left to the dictionary, to unequal ρ and to descent's O(η)",
 )
 def residual_on_finite_task(*, quick: bool, relation: Relation = sen_norm, others: int = 20) -> Measured:
     """One head and seed over 1,000 epochs, or all heads and two seeds over 5,000 and how it scales."""
@@ -76,5 +76,5 @@ def sen_scaling(name: str, *, task: Synthetic = PUBLISHED, seeds: int = 2, rate:
 def exponent(name: str) -> str:
     """Slope of ln(residual) over ln(size) in a sweep, with its 95 % interval."""
     sweep = sen_scaling(name)
-    fit = linregress(np.log(sweep["size"]), np.log(sweep["residual"]))
-    return f"({fit.slope:.3f} ± {t.ppf(0.975, len(sweep) - 2) * fit.stderr:.3f})"
+    slope, *_, error = linregress(np.log(sweep["size"]), np.log(sweep["residual"]))
+    return f"({slope:.3f} ± {t.ppf(0.975, len(sweep) - 2) * error:.3f})"

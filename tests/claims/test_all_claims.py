@@ -1,4 +1,4 @@
-"""Claim: every claim of the registry holds at its quick size, every control of it fails, and its statement can be set."""
+"""Claim: every claim of the registry holds at its quick size, its controls fail, and its statement can be set."""
 
 import pytest
 from matplotlib.mathtext import MathTextParser
