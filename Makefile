@@ -7,7 +7,7 @@ WORKERS ?= auto
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: install run prove test test-all check coverage bench clean
+.PHONY: install run prove verify test test-all check coverage bench clean
 
 install: $(VENV)/.core
 
@@ -16,6 +16,9 @@ run: $(VENV)/.core
 
 prove: $(VENV)/.test
 	$(BIN)/python -m proofs $(ARGS)
+
+verify: $(VENV)/.test
+	$(ONE_THREAD) $(BIN)/python -m analysis.verdicts $(ARGS)
 
 test: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)

@@ -36,6 +36,7 @@ STYLE: Any = {
 TITLE_LETTERS = 12
 """Letters of a title to an inch."""
 TIME = "time, learning rate × epoch"
+PREDICTION = "mean field, theory C9, C10"
 QUANTITIES = {"score": "score $s$", "embedding_norm": r"embedding norm $\|\nu\|$", "attention": "mean attention weight"}
 
 
@@ -54,6 +55,8 @@ def loss_figure(run: xr.Dataset) -> Figure:
     for name, colour, line in zip(splits, COLOURS, LINES, strict=False):
         left.plot(run.time, run[f"{name}_loss"], color=colour, linestyle=line, label=name)
         right.plot(run.time, run[f"{name}_accuracy"], color=colour, linestyle=line, label=name)
+    if "predicted_loss" in run:
+        _draw_prediction(left, run, run.predicted_loss.values)
     left.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale="log")
     right.set(xlabel=TIME, ylabel="accuracy")
     if "dev_loss" in run:
@@ -72,8 +75,12 @@ def words_figure(run: xr.Dataset) -> Figure:
     for axes, (name, label) in zip(panels, QUANTITIES.items(), strict=True):
         for k, track in enumerate(followed):
             axes.plot(track.time, getattr(track, name), color=COLOURS[k], linestyle=LINES[k], label=track.word)
+        if f"predicted_{name}" in run:
+            for k in range(len(followed)):
+                _draw_prediction(axes, run, run[f"predicted_{name}"].values[:, k])
         axes.set(xlabel=TIME, ylabel=label)
-    _name_words(figure, panels[0].lines, [track.word for track in followed])
+    names = [track.word for track in followed] + [PREDICTION] * ("predicted_score" in run)
+    _name_words(figure, panels[0].lines[: len(names)], names)
     return figure
 
 
@@ -195,6 +202,11 @@ def _name_words(figure: Figure, lines: Iterable[Artist], names: list[str]) -> No
     legend = figure.legend(list(lines), names, loc="outside lower center", ncols=5)
     for text in legend.get_texts():
         text.set_parse_math(False)
+
+
+def _draw_prediction(axes: Axes, run: xr.Dataset, values: np.ndarray) -> None:
+    time = run.attrs["learning_rate"] * run.predicted.values
+    axes.plot(time, values, color="black", linewidth=0.8, linestyle=(0, (2, 2)), label=PREDICTION)
 
 
 def _draw_theory(axes: Axes, followed: list[Track], query_norm: float) -> None:

@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.parameters import Parameters
+from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.run import Run
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_norm
@@ -41,7 +42,12 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         "frequency": ("vocabulary", frequency, {"long_name": "training sentences that hold the word"}),
         "others": ("vocabulary", others, {"long_name": "m, mean number of other words in its sentences"}),
     }
-    return run.trajectory.assign(words).assign_attrs(
+    trajectory = run.trajectory.assign(words)
+    rate, epochs = config.learning_rate, int(trajectory.epoch[-1])
+    predicted = predict(task, start, train=config.train, learning_rate=rate, epochs=epochs)
+    if predicted is not None:
+        trajectory = trajectory.merge(predicted, join="left")
+    return trajectory.assign_attrs(
         title=f"{config.model} on {task.name}, seed {config.seed}",
         model=config.model,
         task=task.name,
@@ -72,6 +78,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "best_epoch": trajectory.attrs["best_epoch"],
         **fits,
         "sen_residual": sen_residual(trajectory),
+        "prediction_residual": deviation(trajectory),
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
         "query_norm": trajectory.attrs["query_norm"],
@@ -126,6 +133,9 @@ def table(summary: dict[str, Any]) -> Table:
         if name.endswith(("_loss", "_accuracy")) and value is not None:
             out.add_row(name.replace("_", " "), f"{value:.4g}", "", "", "")
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
+    if summary["prediction_residual"] is not None:
+        most = f"≤ {100 * summary['prediction_residual']:.2f} %"
+        out.add_row("s of the topic words over time", "", "predicted", most, "mean field, C9, C10")
     for word, final in summary["words"].items():
         norm, theory = final["embedding_norm"], final["sen_norm"]
         off = f"{100 * (norm / theory - 1):+.2f} %" if theory else ""  # 0 where a word that starts there stays

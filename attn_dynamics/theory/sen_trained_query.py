@@ -35,7 +35,10 @@ def sen_norm_trained_query(score: ArrayLike, others: ArrayLike, start_query_norm
 
 
 def sen_score_trained_query(norm: ArrayLike, others: ArrayLike, start_query_norm: ArrayLike) -> NDArray[np.float64]:
-    """s of a topic word at embedding norm ‖ν‖ ≥ 0: the inverse of `sen_norm_trained_query`, by bisection."""
+    """s of a topic word at embedding norm ‖ν‖ ≥ 0: the inverse of `sen_norm_trained_query`, by bisection.
+
+    Norms beyond that of the score `HIGHEST`, some 1e306, give `HIGHEST`.
+    """
     target, m, half = np.asarray(norm, float), np.asarray(others, float), 0.5 * np.square(start_query_norm)
     with np.errstate(over="ignore"):
         # T ≤ ‖ν‖²/(1 + 1/m), and equal for small norms: a share of it is as accurate as a float.

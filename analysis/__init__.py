@@ -1,0 +1,1 @@
+"""Figures and tables across runs; run from the checkout."""

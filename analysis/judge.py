@@ -1,0 +1,88 @@
+"""Proof and measurement of each claim, joined into one row of plain values."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, final
+
+import numba
+
+from attn_dynamics.claims import CLAIMS, Verdict
+from proofs import PROOFS, Result
+
+HOLDS, FAILS, ERROR = "holds", "FAILS", "ERROR"
+IDS = tuple(sorted({*CLAIMS, *PROOFS}, key=lambda id: (id[0], int(id[1:]))))
+"""Ids of all that is proved or measured, in the order of the theory."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table of verdicts."""
+
+    id: str
+    statement: str
+    """In LaTeX; where a claim is proved and not measured, in words."""
+    source: str = ""
+    assumptions: str = ""
+    proof: str = ""
+    """"proved" or "not proved" and how many mutants were rejected; empty where there is no proof."""
+    quantity: str = ""
+    measured: float = float("nan")
+    bound: float = float("nan")
+    tolerance: str = ""
+    detail: str = ""
+    control: str = ""
+    """How many controls failed, as they must."""
+    verdict: str
+    seconds: float
+
+
+def judge(id: str, *, quick: bool) -> Row:
+    """Prove and measure one claim; an error is a verdict too, and stops no other claim."""
+    begun = time.perf_counter()
+    try:
+        proof = PROOFS[id].prove() if id in PROOFS else None
+        verdict = CLAIMS[id].judge(quick=quick) if id in CLAIMS else None
+        cells: dict[str, Any] = (_proof_cells(proof) if proof else {}) | (_claim_cells(verdict) if verdict else {})
+        judged = HOLDS if all(each.holds for each in (proof, verdict) if each) else FAILS
+    except Exception as error:
+        cells, judged = {"statement": "", "detail": f"{type(error).__name__}: {error}"}, ERROR
+    return Row(id=id, verdict=judged, seconds=time.perf_counter() - begun, **cells)
+
+
+def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Iterator[Row]:
+    """Rows as they are ready, from several processes of one thread each."""
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=numba.set_num_threads, initargs=(1,)) as pool:
+        try:
+            for done in as_completed([pool.submit(judge, id, quick=quick) for id in ids]):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """In the order of the theory."""
+    return sorted(rows, key=lambda row: IDS.index(row.id))
+
+
+def _proof_cells(proof: Result) -> dict[str, Any]:
+    rejected = f"{sum(proof.mutants.values())}/{len(proof.mutants)} mutants rejected"
+    return {"statement": proof.title, "proof": f"{'proved' if proof.proved else 'not proved'}, {rejected}"}
+
+
+def _claim_cells(verdict: Verdict) -> dict[str, Any]:
+    claim, measured = verdict.claim, verdict.measured
+    return {
+        "statement": f"${claim.statement}$",
+        "source": claim.source,
+        "assumptions": claim.assumptions,
+        "quantity": claim.quantity,
+        "tolerance": claim.tolerance,
+        "measured": measured.value,
+        "bound": measured.bound,
+        "detail": measured.detail,
+        "control": f"{verdict.rejected}/{len(verdict.controls)}",
+    }

@@ -1,0 +1,99 @@
+"""The table of verdicts for the terminal, for Markdown and as a page of HTML that needs nothing beside it."""
+
+import base64
+import html
+import math
+from collections.abc import Sequence
+from io import BytesIO
+
+import matplotlib as mpl
+from matplotlib.mathtext import math_to_image
+from rich.table import Table
+from rich.text import Text
+
+from analysis.judge import HOLDS, Row
+
+SHOWN = ("id", "statement", "source", "proof", "quantity", "measured", "bound", "control", "verdict", "seconds")
+"""Columns of the page and of Markdown; parquet has all."""
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Verdicts</title>
+<style>
+body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2rem; }}
+table {{ border-collapse: collapse; }}
+th, td {{ border-bottom: 1px solid #ccc; padding: .4rem .6rem; text-align: left; vertical-align: top; }}
+img {{ vertical-align: middle; max-width: 30rem; }}
+small {{ color: #555; }}
+</style>
+<h1>Verdicts</h1>
+<p>{summary}</p>
+<table>
+<tr>{head}</tr>
+{rows}
+</table>
+</html>
+"""
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """How many claims there are, and how many hold."""
+    held = sum(row.verdict == HOLDS for row in rows)
+    proved = sum(row.proof.startswith("proved") for row in rows)
+    measured = sum(bool(row.quantity) for row in rows)
+    return f"{held} of {len(rows)} claims hold; {proved} are proved, {measured} are measured."
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """For the terminal, without the statements, which are too wide for it."""
+    out = Table(title=summary(rows))
+    for name in ("id", "proof", "quantity", "measured", "bound", "controls", "verdict", "s"):
+        right = name in ("measured", "bound", "s")
+        out.add_column(name, justify="right" if right else "left", no_wrap=name != "quantity", max_width=60)
+    for row in rows:
+        style = "" if row.verdict == HOLDS else "bold red"
+        proof = row.proof.replace(" mutants rejected", "")
+        cells = (row.id, proof, row.quantity or row.detail, _number(row.measured), _number(row.bound), row.control)
+        out.add_row(*map(Text, (*cells, row.verdict, f"{row.seconds:.1f}")), style=style)
+    return out
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """A table whose statements a reader of Markdown sets as mathematics."""
+    lines = [f"{summary(rows)}", "", f"| {' | '.join(SHOWN)} |", "|" + "---|" * len(SHOWN)]
+    for row in rows:
+        lines.append("| " + " | ".join(_cell(row, name).replace("|", r"\|") for name in SHOWN) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def page(rows: Sequence[Row]) -> str:
+    """HTML with every statement drawn, and what a measurement rests on below its quantity."""
+    lines = []
+    for row in rows:
+        notes = [
+            f"<small>{name}: {html.escape(text)}</small>"
+            for name, text in (("assumes", row.assumptions), ("bound", row.tolerance), ("seen", row.detail))
+            if text
+        ]
+        cells = {name: html.escape(_cell(row, name)) for name in SHOWN}
+        cells |= {"statement": _drawn(row.statement), "quantity": "<br>".join([cells["quantity"], *notes])}
+        lines.append("<tr>" + "".join(f"<td>{cells[name]}</td>" for name in SHOWN) + "</tr>")
+    head = "".join(f"<th>{name}</th>" for name in SHOWN)
+    return PAGE.format(summary=html.escape(summary(rows)), head=head, rows="\n".join(lines))
+
+
+def _drawn(statement: str) -> str:
+    if not statement.startswith("$"):
+        return html.escape(statement)
+    buffer = BytesIO()
+    with mpl.rc_context({"svg.fonttype": "path", "mathtext.fontset": "cm"}):
+        math_to_image(statement, buffer, format="svg")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{html.escape(statement)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def _cell(row: Row, name: str) -> str:
+    value = getattr(row, name)
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3g}"

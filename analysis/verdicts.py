@@ -1,0 +1,90 @@
+"""The command: every claim proved, measured and judged, in one table.
+
+python -m analysis.verdicts --quick
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import tyro
+from rich.console import Console
+from tqdm import tqdm
+
+from analysis import render
+from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
+from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.storage import make_folder, write_whole
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes: a claim does not hold or a control passes, the input cannot be used, Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Judge the theory."""
+
+    claim: tuple[str, ...] = ()
+    """Ids of claims, by default all."""
+    quick: bool = False
+    """Smaller samples and shorter times; no tolerance is wider."""
+    workers: int = os.cpu_count() or 1
+    """Processes."""
+    out: Path = Path("runs/verdicts")
+    """Folder for verdicts.parquet, verdicts.md and verdicts.html."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    try:
+        return run(tyro.cli(Options, args=arguments, prog="python -m analysis.verdicts"))
+    except (InputError, StorageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; verdicts that were ready are kept", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(options: Options) -> int:
+    """Judge, write after every verdict, and print; the exit code.
+
+    Raises:
+        InputError: an unknown claim or no workers; nothing was judged then.
+        StorageError: the table could not be written.
+    """
+    _check(options)
+    ids: list[str] = list(dict.fromkeys(options.claim or IDS))
+    rows: list[Row] = []
+    judged = judge_all(ids, quick=options.quick, workers=options.workers)
+    for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
+        rows.append(row)
+        write(in_order(rows), make_folder(options.out))
+    console = Console(markup=False, highlight=False)
+    console.print(render.table(in_order(rows)))
+    console.print(f"table in {options.out}", soft_wrap=True)
+    return 0 if all(row.verdict == HOLDS for row in rows) else FAILED
+
+
+def write(rows: Sequence[Row], folder: Path) -> None:
+    """Write the table in its three forms."""
+    texts = {"verdicts.md": render.markdown(rows), "verdicts.html": render.page(rows)}
+    for name, text in texts.items():
+        write_whole(folder / name, lambda file, text=text: file.write(text.encode()))
+    verdicts = pd.DataFrame([vars(row) for row in rows])
+    write_whole(folder / "verdicts.parquet", lambda file: verdicts.to_parquet(file, index=False))
+
+
+def _check(options: Options) -> None:
+    for id in options.claim:
+        if id not in IDS:
+            raise InputError("--claim", expected=f"some of {' '.join(IDS)}", given=repr(id), fix="Choose from these.")
+    if options.workers < 1:
+        raise InputError("--workers", expected="at least 1", given=options.workers, fix="Give a positive integer.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

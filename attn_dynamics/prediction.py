@@ -1,0 +1,104 @@
+"""What mean field says of a run before it is made, wherever its assumptions are met (theory C9, C10)."""
+
+from collections.abc import Collection
+
+import numpy as np
+import xarray as xr
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.heads import FixedLinear, TrainedLinear
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.tasks import Task
+from attn_dynamics.theory.unequal_topics import UnequalTopics
+
+POINTS = 200
+"""Epochs, evenly and by decades each, at which the prediction is kept."""
+TOLERANCE = 1e-6
+"""Of a step of the solver: far below the deviation of a run, which is 10⁻³ at best."""
+SMALL = 0.01
+"""‖ν_w‖ up to which the other words count as starting at zero; the published start has 0.003."""
+SETTLED = 0.05
+"""Share of the training after which the deviation is told; before it, a run and its start are of one size."""
+
+
+def predict(
+    task: Task, start: Parameters, *, train: Collection[str], learning_rate: float, epochs: int
+) -> xr.Dataset | None:
+    """Scores and norms of the topic words, and the training loss, with nothing fitted.
+
+    It takes a linear head, a fixed query, exactly one topic word in each training sentence among as many other words,
+    and those at score 0 and next to no embedding. Memorisation is taken in as if each other word stood in one sentence
+    only, and descent to first order in its learning rate.
+
+    Returns:
+        predicted_score, predicted_embedding_norm and predicted_attention (predicted, word), predicted_loss
+        (predicted,), at some epochs `predicted`; None where the assumptions are not met.
+    """
+    words = [word for topic in task.topic_words for word in topic]
+    if not words or "query" in train or not isinstance(start.head, FixedLinear | TrainedLinear):
+        return None
+    columns = task.train.columns(words)
+    frequency = _frequency(task.train, columns, np.repeat(np.arange(len(task.topic_words)), _sizes(task)))
+    others = np.delete(np.arange(task.train.n_words), columns)
+    if frequency is None or np.any(start.scores[others]) or np.any(abs(start.embeddings[others]) > SMALL):
+        return None
+    topics = UnequalTopics(
+        frequency=frequency,
+        topic=np.repeat(np.arange(len(task.topic_words)), _sizes(task)),
+        head=start.head.weight,
+        others=float(task.train.lengths[0] - 1),
+        query_norm=float(np.linalg.norm(start.query)),
+        sentences=task.train.n_sentences,
+        train=[name for name in train if name != "head" or start.head.trained],
+    )
+    kept = _kept(epochs)
+    try:
+        path = topics.flow(
+            learning_rate * kept,
+            score=start.scores[columns],
+            embedding=start.embeddings[columns],
+            learning_rate=learning_rate,
+            tolerance=TOLERANCE,
+        )
+    except ArithmeticError:
+        return None
+    return xr.Dataset(
+        {
+            "predicted_score": (("predicted", "word"), path.score),
+            "predicted_embedding_norm": (("predicted", "word"), path.norm),
+            "predicted_attention": (("predicted", "word"), path.attention),
+            "predicted_loss": ("predicted", path.loss @ frequency),
+        },
+        {"predicted": kept, "word": np.array(words, str)},
+    )
+
+
+def deviation(run: xr.Dataset) -> float | None:
+    """Largest relative distance of a topic word's score from its prediction, from 5 % of the training on."""
+    if "predicted_score" not in run:
+        return None
+    late = run.predicted[run.predicted >= max(SETTLED * run.epoch.values[-1], 1)]
+    if not late.size:
+        return None
+    topic = run.sel(word=run.predicted_score.notnull().all("predicted"), predicted=late)
+    measured = topic.score.sel(epoch=late)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(abs(topic.predicted_score / measured - 1.0).max())
+
+
+def _sizes(task: Task) -> list[int]:
+    return [len(topic) for topic in task.topic_words]
+
+
+def _frequency(corpus: Corpus, columns: np.ndarray, topics: np.ndarray) -> np.ndarray | None:
+    """ρ of each topic word; None unless every sentence holds one of its own class, once, among as many others."""
+    held = corpus.counts[:, columns].toarray()
+    alike = np.ptp(corpus.lengths) == 0 and corpus.lengths[0] > 1
+    if not (alike and (held.sum(axis=1) == 1).all() and (topics[held.argmax(axis=1)] == corpus.labels).all()):
+        return None
+    return held.mean(axis=0)
+
+
+def _kept(epochs: int) -> np.ndarray:
+    evenly, by_decades = np.linspace(0, epochs, POINTS), np.geomspace(1, max(epochs, 1), POINTS)
+    return np.unique(np.concatenate([evenly, by_decades]).round().astype(int).clip(max=epochs))

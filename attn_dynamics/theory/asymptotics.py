@@ -1,0 +1,125 @@
+"""What training tends to in mean field (theory C3, C4, C8, C11): array in, array out.
+
+With c² = n/(n-1), the margin M of a topic word of frequency ρ ends as dM/dτ = κ M^e (n-1) e^-M, e = 2D/(1+D), where D
+counts the trained linear layers of the head. Hence L τ M^e → 1/κ. Under a fixed head (D = 0) of orthogonal columns of
+norm u
+
+    κ = ρ u² c² A,    A = a² + (1-a)²/(ρ m N),
+
+and A → 1 if attention is learned; its second term is what sentences memorise if it is not. For D ≥ 1 balanced layers
+end as u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{1+D} and
+
+    κ = (1+D) ρ (c sqrt(A) (c sqrt(p))^D)^{2/(1+D)}.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+class Late(NamedTuple):
+    """A topic word late in training."""
+
+    margin: Array
+    """M, the logit of its topic less any other."""
+    norm: Array
+    """‖ν‖; C4's x is ‖ν‖ u / c."""
+    score: Array
+    """s."""
+    gap: Array
+    """1 - a."""
+
+
+def late(
+    time: ArrayLike,
+    *,
+    frequency: ArrayLike,
+    classes: ArrayLike,
+    others: ArrayLike,
+    query_norm: ArrayLike = 1.0,
+    head_norm: ArrayLike = 1.0,
+    start_score: ArrayLike = 0.0,
+    start_norm: ArrayLike = 0.0,
+) -> Late:
+    """A topic word under a fixed head, keys and embeddings trained, nothing memorised (theory C4, one order further).
+
+    With Λ = ln(ρ u² n τ) and B = 2 n u² / ((n-1) ‖q‖²): M = Λ up to O(ln Λ/Λ⁴), for with b = 2/‖q‖² attention enters
+    dM/dτ as a (a + r da/dr) = (1 - b/r²)(1 + b/r²), whose first order cancels. Put into M = c u a r and into the
+    score-embedding-norm relation this gives, up to O(ln Λ/Λ²),
+
+        1/(1 - a) = Λ²/B + 2 + k - ln(m Λ²/B),    k = 1 + s₀ + e^{s₀}/m - ‖q‖² r₀²/2.
+
+    Args:
+        time: τ, so large that Λ² is well above B ln(m Λ²/B).
+        frequency: ρ.
+        classes: n.
+        others: m.
+        query_norm: ‖q‖.
+        head_norm: u.
+        start_score: s₀.
+        start_norm: ‖ν₀‖.
+    """
+    rho, n, m, q, u = (np.asarray(each, float) for each in (frequency, classes, others, query_norm, head_norm))
+    s0, r0 = np.asarray(start_score, float), np.asarray(start_norm, float)
+    margin = np.log(rho * u**2 * n) + np.log(np.asarray(time, float))
+    leading = margin**2 * (n - 1) * q**2 / (2 * n * u**2)
+    gap = 1 / (leading + 3 + s0 + np.exp(s0) / m - 0.5 * (q * r0) ** 2 - np.log(m * leading))
+    norm = margin * np.sqrt((n - 1) / n) / (u * (1 - gap))
+    return Late(margin, norm, score=np.log(m) + np.log1p(-gap) - np.log(gap), gap=gap)
+
+
+def loss_limit(
+    *,
+    frequency: ArrayLike,
+    classes: ArrayLike,
+    head_norm: ArrayLike = 1.0,
+    topic_words: ArrayLike = 1,
+    depth: ArrayLike = 0,
+    attention: ArrayLike = 1.0,
+    own_words: ArrayLike = np.inf,
+) -> Array:
+    """lim L τ M^{2D/(1+D)}, with D = 0 lim L τ (theory C3; with keys fixed C8). M ~ ln τ.
+
+    Args:
+        frequency: ρ.
+        classes: n.
+        head_norm: u of a fixed head; does not matter where D > 0.
+        topic_words: p, words of a topic; counts where D > 0.
+        depth: D, trained layers of the head.
+        attention: a at the end: 1 if keys are trained, e^{s₀}/(e^{s₀} + m) if they are not.
+        own_words: ρ m N, the other words of all sentences with the topic word, each in one sentence only; infinite:
+            nothing is memorised. Does not matter where a = 1.
+    """
+    n, a, d = np.asarray(classes, float), np.asarray(attention, float), np.asarray(depth, float)
+    c2 = n / (n - 1)
+    gain = np.where(d > 0, np.sqrt(c2 * np.asarray(topic_words)) ** d, head_norm)
+    effective = a**2 + (1 - a) ** 2 / np.asarray(own_words, float)
+    return 1.0 / ((1 + d) * np.asarray(frequency, float) * (c2 * effective * gain**2) ** (1 / (1 + d)))
+
+
+def keys_factor(others: ArrayLike, *, depth: ArrayLike = 0, own_words: ArrayLike = np.inf) -> Array:
+    """What training the keys is worth, in training time or in loss, against keys at zero (theory C8).
+
+    ((1 + m)²/(1 + m²/(ρ m N)))^{1/(1+D)}: (1 + m)² for a fixed head where nothing is memorised. A trained head makes up
+    for the keys in part, and so does what sentences learn by heart.
+
+    Args:
+        others: m.
+        depth: D.
+        own_words: ρ m N, or infinite: nothing is memorised.
+    """
+    m = np.asarray(others, float)
+    return ((1 + m) ** 2 / (1 + m**2 / np.asarray(own_words, float))) ** (1 / (1 + np.asarray(depth, float)))
+
+
+def norm_exponent(depth: ArrayLike) -> Array:
+    """1/(1+D): ‖ν‖ ~ (ln τ)^{1/(1+D)} under D trained homogeneous layers (theory C11)."""
+    return 1.0 / (1.0 + np.asarray(depth, float))
+
+
+def score_exponent(depth: ArrayLike) -> Array:
+    """2/(1+D): s ~ (2/(1+D)) ln ln τ, from the norm by the score-embedding-norm relation (theory C11)."""
+    return 2.0 * norm_exponent(depth)

@@ -1,0 +1,139 @@
+"""Training in mean field: topic word, the other words of its sentences and head in five coordinates (theory C1, C9-11).
+
+A sentence of topic k holds one topic word, which stands in a share ρ of the N sentences, and m other words of its own.
+The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC), topics
+and the p words of a topic are alike, and every embedding starts along ê_k: column k less the mean column, normalised.
+There it stays, ν = r ê_k for the topic word and ν_w = r_w ê_k for the others. With c = sqrt(n/(n-1)), the context
+v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the pull h = (1-π) c u^D the gradient flow is
+
+    ds/dτ   =  ‖q‖² ρ a (1-a) h (r - r_w)             dr/dτ   = ρ a h
+    ds_w/dτ = -‖q‖² a (1-a) h (r - r_w) / (m N)       dr_w/dτ = (1-a) h / (m N)
+    du/dτ   =  p ρ (1-π) c³ u^{D-1} v                 a = e^s / (e^s + m e^{s_w})
+
+This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (where x
+is u r / c). Under a fixed head words do not interact, and each may have a ρ of its own; for a trained head and topics
+that differ see `unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step
+of Euler's method. Conserved along the flow are u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attn_dynamics.theory.flow import Array, flow, logistic
+
+
+class Trajectory(NamedTuple):
+    """Topic words along time, every array (times, ...)."""
+
+    score: Array
+    """s."""
+    norm: Array
+    """r = ‖ν‖, negative where ν points away from its topic."""
+    other_score: Array
+    """s_w."""
+    other_norm: Array
+    """r_w."""
+    head_norm: Array
+    """u of each layer; it may change its sign."""
+    attention: Array
+    """a."""
+    margin: Array
+    """M, the logit of the topic less any other."""
+    loss: Array
+    """-ln π of the word's sentences, nats; the loss of a task of several words is their mean, weighted by ρ."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MeanField:
+    """Words in as many settings as the arguments broadcast to."""
+
+    frequency: ArrayLike
+    """ρ: share of the sentences that hold the topic word."""
+    classes: ArrayLike
+    """n ≥ 2."""
+    others: ArrayLike
+    """m > 0."""
+    query_norm: ArrayLike = 1.0
+    """‖q‖."""
+    head_norm: ArrayLike = 1.0
+    """u > 0 at the start, of each layer."""
+    sentences: ArrayLike = np.inf
+    """N; infinite: nothing is memorised."""
+    topic_words: ArrayLike = 1
+    """p: words of a topic; counts only where the head is trained."""
+    depth: ArrayLike = 1
+    """D ≥ 1: linear layers of the head, which start alike and so stay balanced; from r < 0 several may die, u → 0."""
+    train: Collection[str] = ("keys", "embeddings")
+    """Any of keys, embeddings, head."""
+
+    def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
+        """The state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""
+        settings = [value for name, value in vars(self).items() if name != "train"]
+        s, r, u, *_ = np.broadcast_arrays(score, norm, self.head_norm, *settings)
+        return np.stack([s, r, 0 * s, 0 * r, u], axis=-1).astype(float)
+
+    def velocity(self, state: NDArray) -> NDArray:
+        """The derivative of a state (..., 5) by time; real or complex."""
+        _, r, _, r_other, u = np.moveaxis(state, -1, 0)
+        a, rest, context, gain, margin = self._sentence(state)
+        rho, n, m, depth = (np.asarray(each, float) for each in (self.frequency, self.classes, self.others, self.depth))
+        wrong = logistic(np.log(n - 1) - margin)
+        pull = wrong * gain
+        lift = np.square(self.query_norm) * a * rest * pull * (r - r_other)
+        own = 1 / (m * np.asarray(self.sentences, float))
+        keys, embeddings, head = (name in self.train for name in ("keys", "embeddings", "head"))
+        # theory C1, C9, C10
+        rates = (
+            keys * rho * lift,
+            embeddings * rho * a * pull,
+            -keys * own * lift,
+            embeddings * own * rest * pull,
+            head * rho * self.topic_words * wrong * (n / (n - 1)) ** 1.5 * u ** (depth - 1) * context,
+        )
+        return np.stack(np.broadcast_arrays(*rates), axis=-1)
+
+    def flow(
+        self,
+        times: ArrayLike,
+        *,
+        score: ArrayLike = 0.0,
+        norm: ArrayLike = 0.0,
+        learning_rate: float = 0.0,
+        tolerance: float = 1e-10,
+    ) -> Trajectory:
+        """The trajectory from s and r at time 0.
+
+        Args:
+            times: learning rate × epoch (times,), ascending from 0 or later, up to 1e300.
+            score: s at the start.
+            norm: r at the start (with C1's x it is c x / u).
+            learning_rate: η of the descent to be followed up to O(η²); 0 for the flow.
+            tolerance: relative error of the solver, per step.
+
+        Raises:
+            ValueError: times that do not ascend from 0 or later.
+            ArithmeticError: the solver gave up.
+        """
+        start = self.start(score, norm)
+        return self.trajectory(
+            flow(self.velocity, start, times, learning_rate=learning_rate, tolerance=tolerance, bandwidth=4)
+        )
+
+    def trajectory(self, states: Array) -> Trajectory:
+        """What is read off states (times, ..., 5)."""
+        attention, _, _, _, margin = self._sentence(states)
+        loss = np.logaddexp(0.0, np.log(np.asarray(self.classes, float) - 1) - margin)
+        return Trajectory._make([*np.moveaxis(states, -1, 0), attention, margin, loss])
+
+    def _sentence(self, state: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
+        """a, 1 - a, the context v, the gain c u^D of the head, and the margin."""
+        s, r, s_other, r_other, u = np.moveaxis(state, -1, 0)
+        n, odds = np.asarray(self.classes, float), s - s_other - np.log(self.others)
+        a, rest = logistic(odds), logistic(-odds)
+        context = a * r + rest * r_other
+        gain = np.sqrt(n / (n - 1)) * u ** np.asarray(self.depth, float)
+        return a, rest, context, gain, gain * context

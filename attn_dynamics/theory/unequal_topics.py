@@ -1,0 +1,142 @@
+"""Training in mean field where topics differ in frequency, for any linear head and start (theory C9, C10).
+
+All sentences of a topic word see the same. With its embedding ν, the embedding ν_w of each of the m other words of such
+a sentence, the context v = a ν + (1-a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z) the gradient flow is
+
+    ds/dτ   =  ‖q‖² ρ a (1-a) (ν - ν_w)·U δ            dν/dτ   = ρ a U δ
+    ds_w/dτ = -‖q‖² a (1-a) (ν - ν_w)·U δ / (m N)      dν_w/dτ = (1-a) U δ / (m N)
+    dU/dτ   =  Σ_t ρ v δᵀ, over all topic words        a = e^s / (e^s + m e^{s_w})
+
+exactly, if no two sentences share one of the other words. Words interact through U alone. From ν = 0 on only the n
+dimensions that U spans at the start move (law A6): U = u·1 (n, n) serves for every head of orthogonal columns. Where
+all frequencies are equal it comes down to the five coordinates of `mean_field`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attn_dynamics.theory.flow import Array, flow, logistic
+
+
+class TopicTrajectory(NamedTuple):
+    """The words of a task along time."""
+
+    score: Array
+    """s (times, words)."""
+    embedding: Array
+    """ν (times, words, d)."""
+    other_score: Array
+    """s_w (times, words)."""
+    other_embedding: Array
+    """ν_w (times, words, d)."""
+    head: Array
+    """U (times, d, n)."""
+    attention: Array
+    """a (times, words)."""
+    loss: Array
+    """-ln π of the word's sentences (times, words), nats; the loss of the task is their mean, weighted by ρ."""
+
+    @property
+    def norm(self) -> Array:
+        """‖ν‖ (times, words)."""
+        return np.linalg.norm(self.embedding, axis=-1)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UnequalTopics:
+    """All topic words of one task."""
+
+    frequency: Array
+    """ρ (words,): share of the sentences that hold each topic word."""
+    topic: NDArray[np.integer]
+    """k (words,): the class that each word stands for."""
+    head: Array
+    """U (d, n) at the start."""
+    others: float
+    """m > 0."""
+    query_norm: float = 1.0
+    """‖q‖."""
+    sentences: float = np.inf
+    """N; infinite: nothing is memorised."""
+    train: Collection[str] = ("keys", "embeddings", "head")
+    """Any of keys, embeddings, head."""
+
+    def start(self, score: ArrayLike = 0.0, embedding: ArrayLike = 0.0) -> Array:
+        """The state (size,) of given s (words,) and ν (words, d), with s_w = 0 and ν_w = 0; see `TopicTrajectory`."""
+        given = (score, embedding, 0.0, 0.0, self.head)
+        return _packed([np.broadcast_to(part, shape) for part, shape in zip(given, self._shapes, strict=True)])
+
+    def velocity(self, state: NDArray) -> NDArray:
+        """The derivative of a state (size,) by time; real or complex."""
+        _, embedding, _, other_embedding, head = self._unpacked(state)
+        a, rest, context, odds, others = self._sentence(state)
+        # δ = e_k - softmax(z), from 1 - π rather than π, which rounds to 1.
+        slope = logistic(odds)[:, None] * (self._own - others)
+        pull = slope @ head.T
+        lift = self.query_norm**2 * a * rest * ((embedding - other_embedding) * pull).sum(axis=-1)
+        rho, own = np.asarray(self.frequency, float), 1 / (self.others * self.sentences)
+        keys, embeddings, trained = (name in self.train for name in ("keys", "embeddings", "head"))
+        # theory C10, for topics that differ
+        rates = [
+            keys * rho * lift,
+            embeddings * (rho * a)[:, None] * pull,
+            -keys * own * lift,
+            embeddings * (own * rest)[:, None] * pull,
+            trained * (rho[:, None] * context).T @ slope,
+        ]
+        return _packed(rates)
+
+    def flow(
+        self,
+        times: ArrayLike,
+        *,
+        score: ArrayLike = 0.0,
+        embedding: ArrayLike = 0.0,
+        learning_rate: float = 0.0,
+        tolerance: float = 1e-10,
+    ) -> TopicTrajectory:
+        """The trajectory from s (words,) and ν (words, d) at time 0; the arguments are those of `MeanField.flow`."""
+        start = self.start(score, embedding)
+        return self.trajectory(flow(self.velocity, start, times, learning_rate=learning_rate, tolerance=tolerance))
+
+    def trajectory(self, states: Array) -> TopicTrajectory:
+        """What is read off states (times, size)."""
+        attention, _, _, odds, _ = self._sentence(states)
+        return TopicTrajectory._make([*self._unpacked(states), attention, np.logaddexp(0.0, odds)])
+
+    @property
+    def _own(self) -> Array:
+        """1 at the topic of each word (words, n)."""
+        return np.eye(self.head.shape[1])[self.topic]
+
+    @property
+    def _shapes(self) -> list[tuple[int, ...]]:
+        words, d = np.size(self.frequency), self.head.shape[0]
+        return [(words,), (words, d), (words,), (words, d), self.head.shape]
+
+    def _unpacked(self, states: NDArray) -> list[NDArray]:
+        cuts = np.cumsum([np.prod(shape, dtype=int) for shape in self._shapes])[:-1]
+        parts = np.split(states, cuts, axis=-1)
+        return [part.reshape(*states.shape[:-1], *shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def _sentence(self, states: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
+        """a, 1 - a, v, ln of the odds (1 - π)/π against the topic, and the shares of the other topics in 1 - π."""
+        score, embedding, other_score, other_embedding, head = self._unpacked(states)
+        above = score - other_score - np.log(self.others)
+        a, rest = logistic(above), logistic(-above)
+        context = a[..., None] * embedding + rest[..., None] * other_embedding
+        logits = context @ head
+        own = self._own
+        gaps = np.where(own, -np.inf, logits - (logits * own).sum(axis=-1, keepdims=True))
+        shift = np.real(gaps).max(axis=-1, keepdims=True)
+        weights = np.exp(gaps - shift)
+        total = weights.sum(axis=-1, keepdims=True)
+        return a, rest, context, (shift + np.log(total))[..., 0], weights / total
+
+
+def _packed(parts: list[NDArray]) -> NDArray:
+    return np.concatenate([part.ravel() for part in parts])

@@ -1,0 +1,89 @@
+"""Claim: the table of verdicts joins proof and measurement, and nothing that fails can pass for one that holds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import judge, render, verdicts
+from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
+
+
+def claim(value: float, *, broken: float = 1.0) -> Claim:
+    """One that measures a value where the bound is 0.5, and another in its control."""
+    return Claim(
+        id="B1",
+        statement=r"x \leq \frac{1}{2} | \|\nu\|",
+        source="here",
+        assumptions="none",
+        quantity="x < y",
+        tolerance="half of one",
+        controls=(Control("broken", {"value": broken}),),
+        measurement=lambda *, quick, value=value: Measured(value, 0.5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "broken", "verdict"),
+    [(0.2, 1.0, "holds"), (0.5, 0.6, "holds"), (0.7, 1.0, "FAILS"), (0.2, 0.4, "FAILS"), (float("nan"), 1.0, "FAILS")],
+)
+def test_a_row_holds_only_if_the_claim_does_and_its_control_fails(
+    value: float, broken: float, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CLAIMS, "B1", claim(value, broken=broken))
+    row = judge.judge("B1", quick=True)
+    assert row.verdict == verdict
+    assert row.proof == "proved, 7/7 mutants rejected"
+    assert row.control == ("1/1" if broken > 0.5 else "0/1")
+
+
+def test_an_error_is_a_verdict_that_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CLAIMS, "B1", claim("no number"))  # pyright: ignore[reportArgumentType]
+    row = judge.judge("B1", quick=True)
+    assert row.verdict == "ERROR"
+    assert "TypeError" in row.detail
+
+
+def test_the_table_in_its_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(CLAIMS, "B1", claim(0.7))
+    table = judge.in_order(judge.judge(id, quick=True) for id in ("G4", "B1"))
+    assert [row.id for row in table] == ["B1", "G4"]
+    assert render.summary(table) == "1 of 2 claims hold; 2 are proved, 1 are measured."
+    verdicts.write(table, tmp_path)
+    kept = pd.read_parquet(tmp_path / "verdicts.parquet")
+    assert kept.verdict.tolist() == ["FAILS", "holds"]
+    assert kept.measured[0] == 0.7
+    lines = (tmp_path / "verdicts.md").read_text().splitlines()
+    assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {len(render.SHOWN) + 1}
+    page = (tmp_path / "verdicts.html").read_text()
+    assert "data:image/svg+xml" in page
+    assert "x &lt; y" in page
+    assert "half of one" in page
+
+
+def test_the_command_judges_and_says_so_by_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
+    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == 0
+    monkeypatch.setitem(CLAIMS, "G4", claim(0.7))
+    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == verdicts.FAILED
+    assert "FAILS" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--claim", "Z9"], ["--workers", "0"]])
+def test_bad_input_is_one_line(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verdicts.main([*arguments, "--out", str(tmp_path / "out")]) == verdicts.BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "expected" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_from_the_shell_in_processes_of_their_own(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "analysis.verdicts", "--quick", "--claim", "G4", "A5", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert pd.read_parquet(tmp_path / "verdicts.parquet").verdict.tolist() == ["holds", "holds"]
