@@ -11,6 +11,7 @@ from attn_dynamics.heads import Array
 from attn_dynamics.initial import draw
 from attn_dynamics.tasks.synthetic import Synthetic
 
+PUBLISHED = Synthetic(test_sentences=0)
 TIME = 500.0
 """Learning rate × epochs of the published runs: 0.1 × 5,000."""
 

@@ -53,6 +53,13 @@ def without_its_half(s: Array, m: float, q: float, s0: Array, norm0: Array) -> A
     return sen_norm(s, m, q * 2**0.5, s0, norm0)
 
 
+def by_lambert(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: Array | float = 0.0) -> Array:
+    """The inverse by the function that ω avoids."""
+    c = s0 + np.exp(s0) / m + 0.5 * q**2 * (norm**2 - norm0**2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return c - lambertw(np.exp(c) / m).real
+
+
 @claims(
     "B1",
     control("m + 1 other words", relation=among_one_more),
@@ -78,9 +85,8 @@ def relation_along_flow(*, quick: bool, relation: Relation = sen_norm, hold: boo
     control("other words are trained too", hold=False),
     statement=r"\frac{\|\nu(\tau)\|}{\|\nu\|_{\mathrm{SEN}}(s(\tau))} - 1 = O(\eta)",
     assumptions="as B1, for every head, under gradient descent at learning rate η up to the same time τ",
-    quantity="distance of the order in η from 1: slope of ln(largest distance of ‖ν‖ from the relation) over ln η, "
-    "the head for which it is farthest",
-    tolerance="0.1: the next order bends the slope by about the largest η, 0.1",
+    quantity="largest distance from 1 of the order in η of the distance of ‖ν‖ from the relation",
+    tolerance="0.1: the order is a slope of logarithms; the next order bends the slope by about the largest η, 0.1",
 )
 def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool = True) -> Measured:
     """The flow itself keeps the relation, so all that is left is descent's own error."""
@@ -95,16 +101,12 @@ def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool =
 @claims(
     "B4",
     control("m + 1 other words", inverse=lambda norm, m, *rest: sen_score(norm, m + 1, *rest)),
-    control("m is lost from the argument of ω", inverse=lambda norm, m, *rest: sen_score(norm, 1.0, *rest)),
-    control(
-        "Lambert's W of e^c/m, which overflows, for ω",
-        inverse=lambda norm, m, q, s0=0.0, norm0=0.0: _by_lambert(norm, m, q, s0, norm0),
-    ),
+    control("m is lost", inverse=lambda norm, m, *rest: sen_score(norm, 1.0, *rest)),
+    control("Lambert's W of e^c/m, which overflows, for ω", inverse=by_lambert),
     statement=r"s = c - \omega(c - \ln m), \ c = s_0 + e^{s_0}/m + \frac{1}{2}\|q\|^2 (\|\nu\|^2 - \|\nu_0\|^2)",
     assumptions="as B1",
-    quantity="largest ratio of an error of s to its tolerance: from s to ‖ν‖ and back, from ‖ν‖ up to 1e6 to s and "
-    "back to ‖ν‖ (relative), and from ‖ν‖ along flow",
-    tolerance="4 ε (1 + |s|), ε that of float64, for ‖ν‖ goes with e^{s/2}; 1000 rtol (1 + |s|) along flow",
+    quantity="largest ratio of an error to its tolerance: of s, there and back; of ‖ν‖ ≤ 1e6; of s along flow",
+    tolerance="4 ε (1 + |s|), relative for ‖ν‖, which goes with e^{s/2}; 1000 rtol (1 + |s|) along flow",
 )
 def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
     """On a grid of s, ‖ν‖, m and ‖q‖; along flow from starts that differ from zero."""
@@ -132,8 +134,7 @@ def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\sqrt{\|q_0\|^4 + 4 x^2}} \, dx",
     assumptions="query trained; a smooth head; one topic word, once in its sentence, κ₀ = 0 and ν₀ = 0; its m other "
     "words are held at key 0 and embedding 0, so whatever the query does their scores stay 0: exact, no limit is taken",
-    quantity="largest relative distance of ‖q‖² - ‖κ‖² from ‖q₀‖² at the end, and of ‖ν‖ from the relation, over "
-    "times, heads and m",
+    quantity="largest relative distance of ‖q‖² - ‖κ‖² (at the end) and of ‖ν‖ from what they should be",
     tolerance=FLOW_TOLERANCE,
 )
 def trained_query_along_flow(
@@ -180,12 +181,6 @@ def _descended(model: str, rate: float, hold: bool) -> Followed:
     run = descend(corpus, start, learning_rate=rate, epochs=epochs, follow=words, hold=held).trajectory
     ends = run.isel(epoch=[0, -1])
     return Followed(3, float(np.linalg.norm(start.query)), ends.score.values, ends.embedding_norm.values)
-
-
-def _by_lambert(norm: Array, m: Array, q: Array, s0: Array | float, norm0: Array | float) -> Array:
-    c = s0 + np.exp(s0) / m + 0.5 * q**2 * (norm**2 - norm0**2)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return c - lambertw(np.exp(c) / m).real
 
 
 def topic_words_among(others: int, *, topics: int) -> tuple[Corpus, list[str], list[str]]:

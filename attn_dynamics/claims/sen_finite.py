@@ -8,13 +8,12 @@ import pandas as pd
 from scipy.stats import linregress, t
 
 from attn_dynamics.claims.claim import Measured, claims, control
-from attn_dynamics.claims.published import TopicWords, topic_words
+from attn_dynamics.claims.published import PUBLISHED, TopicWords, topic_words
 from attn_dynamics.claims.sen import Relation, among_one_more, without_its_half
 from attn_dynamics.heads import HEADS, Array
 from attn_dynamics.tasks.synthetic import Synthetic
 from attn_dynamics.theory.sen import sen_norm
 
-PUBLISHED = Synthetic(test_sentences=0)
 SIZES = {
     "other_words": (5, 10, 20, 40),
     "dictionary": (1250, 2500, 5000, 10000),

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import softmax
 
 from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
 from attn_dynamics.heads import HEADS, Array
@@ -15,7 +16,6 @@ from attn_dynamics.initial import EMBEDDING_SCALE, draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.tasks.synthetic import Synthetic
 
-PUBLISHED = Synthetic(test_sentences=0)
 SMALL = Synthetic(topics=3, other_words=5, dictionary=200, sentences=100, test_sentences=0)
 
 
@@ -43,9 +43,8 @@ def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
     statement=r"\dot s_t(0) < 0 \ \Leftrightarrow \ \sum_i A_{it} \, g_i \cdot (\nu_t - v_i) > 0",
     source="LMN21",
     assumptions="query fixed; LMN21's published start but for embeddings N(0, 1) of all words; every head",
-    quantity="share of wrong predictions of the sign of a topic word's first move, the larger of those among words "
-    "that rise and among words that fall; not a number if none rises or none falls",
-    tolerance="0: the first step of descent goes along the gradient",
+    quantity="share of first moves of wrong sign, the larger of that among rising and among falling words",
+    tolerance="0: the first step of descent goes along the gradient; none rising or none falling fails",
 )
 def first_moves(*, quick: bool, law: Callable[[Corpus, Parameters], Array] = misalignment) -> Measured:
     """Descent at rate 0.5, each start on data of its own. In mean field all recover, here most: that is counted."""

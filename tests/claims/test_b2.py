@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from attn_dynamics.claims import find
-from attn_dynamics.claims.published import topic_words
+from attn_dynamics.claims.published import PUBLISHED, topic_words
 from attn_dynamics.claims.sen import among_one_more
-from attn_dynamics.claims.sen_finite import PUBLISHED, residual_on_finite_task, residuals, sen_scaling
+from attn_dynamics.claims.sen_finite import residual_on_finite_task, residuals, sen_scaling
 
 
 def test_among_few_other_words_it_holds_as_well_and_one_more_is_told() -> None:

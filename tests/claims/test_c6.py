@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from attn_dynamics import descend
 from attn_dynamics.claims import find
-from attn_dynamics.claims.suppression import PUBLISHED, misalignment, suppressed, trained, without_contexts
+from attn_dynamics.claims.published import PUBLISHED
+from attn_dynamics.claims.suppression import misalignment, suppressed, trained, without_contexts
 from tests.support import MODELS, Array, Case, cases, examples
 
 
