@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attn_dynamics.theory.sen import sen_score
+
 Array = NDArray[np.float64]
 
 
@@ -69,6 +71,53 @@ def late(
     gap = 1 / (leading + 3 + s0 + np.exp(s0) / m - 0.5 * (q * r0) ** 2 - np.log(m * leading))
     norm = margin * np.sqrt((n - 1) / n) / (u * (1 - gap))
     return Late(margin, norm, score=np.log(m) + np.log1p(-gap) - np.log(gap), gap=gap)
+
+
+def late_score(
+    log_time: ArrayLike,
+    *,
+    depth: ArrayLike,
+    frequency: ArrayLike,
+    classes: ArrayLike,
+    others: ArrayLike,
+    query_norm: ArrayLike = 1.0,
+    head_norm: ArrayLike = 1.0,
+    topic_words: ArrayLike = 1,
+) -> Array:
+    """s under any depth where nothing is memorised, from zero; τ may lie beyond the range of floats (theory C11).
+
+    The margin M of time τ is that at which `loss_limit` is reached, ln τ = M - e ln M + ln(lim L τ M^e / (n-1)), up to
+    O(1/M). It is met at M = c a u^D r, where u² = u₀² + c² p r² by law A3 and a belongs to r by B4.
+
+    Args:
+        log_time: ln τ, well above 1.
+        depth: D, trained layers of the head; 0: one fixed layer.
+        frequency: ρ.
+        classes: n.
+        others: m.
+        query_norm: ‖q‖.
+        head_norm: u₀ of each layer.
+        topic_words: p.
+    """
+    time, n, d, u0, m = (np.asarray(each, float) for each in (log_time, classes, depth, head_norm, others))
+    c2, power = n / (n - 1), 2 * d / (1 + d)
+    limit = loss_limit(frequency=frequency, classes=n, head_norm=u0, topic_words=topic_words, depth=d)
+
+    def reached(log_norm: Array) -> Array:
+        """ln τ at ‖ν‖; by logarithms, for u^D r may overflow."""
+        attention = -np.logaddexp(0.0, np.log(m) - sen_score(np.exp(log_norm), m, query_norm))
+        grown = np.log(c2 * np.asarray(topic_words)) + 2 * log_norm
+        gain = np.where(d > 0, d * np.logaddexp(2 * np.log(u0), grown) / 2, np.log(u0))
+        log_margin = np.log(c2) / 2 + attention + gain + log_norm
+        return np.exp(log_margin) - power * log_margin + np.log(limit / (n - 1))
+
+    shape = np.broadcast(time, limit, m, query_norm).shape
+    low, high = np.full(shape, -50.0), np.full(shape, 300.0)
+    for _ in range(80):
+        middle = (low + high) / 2
+        above = reached(middle) > time
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return sen_score(np.exp(high), m, query_norm)
 
 
 def loss_limit(

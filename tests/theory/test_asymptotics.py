@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics.theory.asymptotics import keys_factor, late, loss_limit, norm_exponent, score_exponent
+from attn_dynamics.theory.asymptotics import keys_factor, late, late_score, loss_limit, norm_exponent, score_exponent
 from attn_dynamics.theory.mean_field import MeanField, Trajectory
-from attn_dynamics.theory.sen import sen_norm, sen_score
+from attn_dynamics.theory.sen import sen_norm
 from tests.support import examples
 
 TASK = {"frequency": 1 / 8, "classes": 4, "others": 20}
@@ -109,20 +109,22 @@ def test_c11_growth_of_the_score_to_1e256() -> None:
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
 def test_c11_exponents_beyond_the_range_of_floats(depth: int) -> None:
-    """ln τ from the limit of the loss, score from the norm by B4, attention 1: at ln τ = 10¹² to 10⁶⁰."""
-    margin = np.logspace(12, 60, 9)
-    c2, limit = 4 / 3, float(loss_limit(frequency=1 / 8, classes=4, topic_words=2, depth=depth))
-    log_time = margin - np.log(3) - 2 * depth / (1 + depth) * np.log(margin) + np.log(limit)
-    # M = c u^D r with u² = 1 + c² p r², by bisection in ln r.
-    low, high = np.zeros_like(margin), np.full_like(margin, 200.0)
-    for _ in range(80):
-        middle = (low + high) / 2
-        above = middle + np.log(c2) / 2 + depth / 2 * np.log1p(2 * c2 * np.exp(2 * middle)) > np.log(margin)
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-    score = sen_score(np.exp(high), 20, 1.0)
-    # What the constants of u and r leave at M = 1e12 is M^{-2/(1+D)} ≤ 1e-6; s in e^s ~ r² weighs ln r/r².
+    """The law at finite time, at ln τ = 10¹² to 10⁶⁰: the constants of u and r leave M^{-2/(1+D)} ≤ 1e-6 there."""
+    log_time = np.logspace(12, 60, 9)
+    score = late_score(log_time, depth=depth, **TASK, topic_words=2)
+    # s in e^s ~ r² weighs ln r/r².
     np.testing.assert_allclose(growth(score, log_time), score_exponent(depth), rtol=1e-4)
-    np.testing.assert_allclose(growth(high, log_time), norm_exponent(depth), rtol=1e-4)
+    np.testing.assert_allclose(growth(np.log(sen_norm(score, 20, 1.0)), log_time), norm_exponent(depth), rtol=1e-4)
     for other in {0, 1, 2, 3} - {depth}:
         assert not np.allclose(growth(score, log_time), score_exponent(other), rtol=1e-2)
-    assert sen_norm(score[0], 20, 1.0) == pytest.approx(np.exp(high[0]), rel=1e-9)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+def test_c11_the_law_at_finite_time(depth: int) -> None:
+    """Scores from 1e32 on: the law leaves out O(1/M) of M, and s goes with ln M."""
+    times = np.array([1e32, 1e128, 1e256])
+    run = both(times, depth, np.inf)[0]
+    theory = late_score(np.log(times), depth=depth, **TASK, topic_words=2)
+    assert (np.abs(run.score - theory) <= 1 / run.margin).all()
+    if depth:
+        assert (np.abs(run.score - late_score(np.log(times), depth=depth, **TASK, topic_words=1)) > 0.1).all()

@@ -1,0 +1,201 @@
+"""What training tends to, in mean field and in the exact gradient's flow (theory C3, C4, C8, C11)."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.exact_task import FIXED_HEAD, KEYS_FIXED, TRAINED_HEAD, ExactTask, altered, exact_flow
+from attn_dynamics.theory.asymptotics import Late, keys_factor, late, late_score, loss_limit, score_exponent
+from attn_dynamics.theory.mean_field import MeanField, Trajectory
+
+Array = NDArray[np.float64]
+
+LONG, MODEL_LONG = 1e16, 1e8
+"""Times of the mean field and of the model itself, whose 1 - π then is round-off for a share 2⁻⁵² τ."""
+LONGEST = (1e128, 1e256)
+"""Times for what is approached by powers of 1/ln τ."""
+PRACTICAL = (250.0, 500.0)
+"""The last doubling of time in LMN21's training."""
+RTOL = 1e-8
+LMN21 = {"frequency": 1 / 8, "classes": 4, "others": 20, "topic_words": 2}
+"""Their task."""
+WITHIN = 1e-3
+TASKS = (ExactTask((1, 1), 1, 2.0), ExactTask((1, 2, 3), 5, 1.5, 0.8), ExactTask((2, 2, 3, 1), 20, 1.0, 0.7))
+
+
+@cache
+def in_mean_field(
+    times: tuple[float, ...], depth: int = 0, train: tuple[str, ...] = (), **setting: float
+) -> Trajectory:
+    """LMN21's task under a head of D trained layers; D = 0 is a fixed one."""
+    train = train or (TRAINED_HEAD if depth else FIXED_HEAD)
+    return MeanField(**LMN21 | setting, depth=max(depth, 1), train=train).flow(times)
+
+
+@cache
+def end_of(task: ExactTask) -> Trajectory:
+    """Its mean field at the end of the long run (1, words)."""
+    return MeanField(**task.setting).flow([LONG])
+
+
+def extrapolated(values: Array, margins: Array) -> float:
+    """The limit of what is approached like 1/M, from its values at two margins M."""
+    return float(np.diff(values * margins)[0] / np.diff(margins)[0])
+
+
+@claims(
+    "C3",
+    control("1/n for (n-1)/n", limit=lambda **given: loss_limit(**given) / (given["classes"] - 1)),
+    control("u for u²", limit=altered(loss_limit, head_norm=np.sqrt)),
+    control("no power of M under a trained head", power=lambda depth: 0.0),
+    control("the other topic word of a topic is left out", limit=altered(loss_limit, topic_words=lambda p: p / 2)),
+    statement=r"L\, \tau\, M^{2D/(1+D)} \to \mathrm{const}, \quad D = 0:\ L\, \tau \to \frac{n-1}{\rho u^2 n}",
+    assumptions="C1 for D = 0 trained layers of the head, C10 with nothing memorised for D = 1",
+    quantity="largest relative distance of L τ M^{2D/(1+D)} from its limit: D = 0 in mean field at τ = 1e16 and in the "
+    "exact gradient's flow at 1e8; D = 1 extrapolated in 1/M from 1e128 and 1e256",
+    tolerance="0.1 %; the next order is (2 ln(m Λ²/B) - 5 - 2/m) B²/Λ⁴ ≤ 0.05 % at 1e8 for D = 0, Λ and B as in C4, "
+    "and (ln M/M)² for D = 1",
+)
+def loss_times_time(
+    *,
+    quick: bool,
+    limit: Callable[..., Array] = loss_limit,
+    power: Callable[[float], float] = lambda depth: 2 * depth / (1 + depth),
+) -> Measured:
+    """The constant in the model itself, in its reduced equations, and under a trained head."""
+    offs = [np.max(np.abs(each)) for task in TASKS for each in _fixed_head_offs(task, limit)]
+    run = in_mean_field(LONGEST, depth=1)
+    wanted = limit(frequency=1 / 8, classes=4, topic_words=2, depth=1, head_norm=1.0)
+    ratios = run.loss * LONGEST * run.margin ** power(1) / wanted
+    offs.append(abs(extrapolated(ratios, run.margin) - 1.0))
+    return Measured(max(map(float, offs)), WITHIN, f"D = 1 at 1e256: {ratios[1]:.4f} of the limit")
+
+
+def _fixed_head_offs(task: ExactTask, limit: Callable[..., Array]) -> tuple[Array, Array]:
+    """Of each word in mean field, and of the loss of the model."""
+    rho, n = task.setting["frequency"], len(task.repeats)
+    limits = limit(frequency=rho, classes=n, head_norm=task.head_norm, topic_words=1, depth=0)
+    model = exact_flow(task, (MODEL_LONG,), rtol=RTOL).train_loss.values[-1] * MODEL_LONG / (rho @ limits)
+    return end_of(task).loss[0] * LONG / limits - 1.0, model - 1.0
+
+
+def leading_order(time: float, **setting: Array) -> Late:
+    """`late` with 1 - a = B/Λ² alone."""
+    theory = late(time, **setting)
+    n, u, q = (np.asarray(setting[name]) for name in ("classes", "head_norm", "query_norm"))
+    return theory._replace(gap=2 * n * u**2 / ((n - 1) * q**2) / theory.margin**2)
+
+
+@claims(
+    "C4",
+    control("the leading order alone", approach=leading_order),
+    control("‖q‖²/2 for ‖q‖²", approach=altered(late, query_norm=lambda q: q / 2**0.5)),
+    control("ρ of another word", approach=altered(late, frequency=np.flip)),
+    control("u for u²", approach=altered(late, head_norm=np.sqrt)),
+    statement=r"x \sim \frac{n-1}{n} \Lambda, \quad \frac{1}{1-a} = \frac{\Lambda^2}{B} + 3 + s_0 + \frac{e^{s_0}}{m} "
+    r"- \frac{1}{2} \|q\|^2 r_0^2 - \ln \frac{m \Lambda^2}{B} + o(1), \quad \Lambda = \ln(\rho u^2 n \tau), \quad "
+    r"B = \frac{2 n u^2}{(n-1) \|q\|^2}",
+    assumptions="C1; here from zero, s₀ = r₀ = 0",
+    quantity="largest relative distance of 1 - a from the two orders stated, and of ‖ν‖ from theirs, in mean field at "
+    "τ = 1e16 and, for 1 - a, in the exact gradient's flow at 1e8",
+    tolerance="0.1 %; what is left is O(ln Λ/Λ²) of 1/(1-a) = O(Λ²), 0.05 % at 1e8; the second order is 2 % there",
+)
+def approach_of_attention(*, quick: bool, approach: Callable[..., Late] = late) -> Measured:
+    """The limit a → 1 in the model itself and in its reduced equations."""
+    offs: list[Array] = []
+    for task in TASKS:
+        run, far = end_of(task), approach(LONG, **task.setting)
+        model = exact_flow(task, (MODEL_LONG,), rtol=RTOL).attention.values[-1]
+        near = approach(MODEL_LONG, **task.setting)
+        offs += [(1 - run.attention[0]) / far.gap, run.norm[0] / far.norm, (1 - model) / near.gap]
+    second = max(float(np.max(leading_order(LONG, **task.setting).gap)) for task in TASKS)
+    return Measured(float(np.abs(np.concatenate(offs) - 1.0).max()), WITHIN, f"1 - a ≤ {second:.2g} at 1e16")
+
+
+@claims(
+    "C8",
+    control("(1+m)² where sentences memorise", factor=altered(keys_factor, own_words=lambda _: np.inf)),
+    control("1 + m for (1+m)²", factor=lambda others, **rest: np.sqrt(keys_factor(others, **rest))),
+    control("a fixed head's factor under a trained one", factor=altered(keys_factor, depth=lambda _: 0)),
+    statement=r"\frac{L_{s=0}}{L} \to \left( \frac{(1+m)^2}{1 + m/(\rho N)} \right)^{1/(1+D)}",
+    assumptions="C9 for D = 0 trained layers of the head, C10 for D = 1; no two sentences share one of their other "
+    "words, or N = ∞: nothing is memorised; ρ N > 1, for in a single sentence the topic word is like any other. It is "
+    "(1+m)² only for a fixed head where nothing is memorised",
+    quantity="largest relative distance of the ratio of losses, keys fixed over keys trained, from its limit: D = 0 in "
+    "mean field at τ = 1e16 and in the exact gradient's flow at 1e8; D = 1 extrapolated in 1/M from 1e128 and 1e256",
+    tolerance="0.1 %; the orders left out are those of C3",
+)
+def worth_of_keys(*, quick: bool, factor: Callable[..., Array] = keys_factor) -> Measured:
+    """Runs with keys trained and with keys fixed at zero."""
+    model = [(_loss(task, KEYS_FIXED) / _loss(task, FIXED_HEAD), _factor_of(task, factor)) for task in PAIRS]
+    offs, seen = [ratio / limit - 1.0 for ratio, limit in model], []
+    for depth, times in ((0, (LONG, LONGEST[1])), (1, LONGEST)):
+        for sentences in (np.inf, 800.0):
+            limit = factor(20, depth=depth, own_words=sentences * 20 / 8)
+            ratio, margin = _paid(times, depth, sentences)
+            offs.append(extrapolated(ratio / limit, margin) - 1.0 if depth else ratio[0] / limit - 1.0)
+            seen.append(f"D = {depth}, N = {sentences:g}: {ratio[-1]:.2f}")
+    return Measured(float(np.abs(offs).max()), WITHIN, "at 1e256 " + "; ".join(seen))
+
+
+PAIRS = (*TASKS[:2], ExactTask((2, 2), 3, 1.5, private=True), ExactTask((2,) * 4, 20, 1.0, 0.7, private=True))
+"""Tasks without and with memorisation; with it, words are equally frequent."""
+
+
+def _loss(task: ExactTask, train: tuple[str, ...]) -> float:
+    return float(exact_flow(task, (MODEL_LONG,), train=train, rtol=RTOL).train_loss[-1])
+
+
+def _factor_of(task: ExactTask, factor: Callable[..., Array]) -> float:
+    return float(factor(task.others, depth=0, own_words=task.others * task.repeats[0] if task.private else np.inf))
+
+
+def _paid(times: tuple[float, ...], depth: int, sentences: float) -> tuple[Array, Array]:
+    """The ratio of losses on LMN21's task, and the margin with keys trained."""
+    trained = in_mean_field(times, depth, sentences=sentences)
+    fixed = in_mean_field(times, depth, train=TRAINED_HEAD[1:] if depth else KEYS_FIXED, sentences=sentences)
+    return fixed.loss / trained.loss, trained.margin
+
+
+DEPTHS = (0, 1, 2)
+ENDLESS = (1e12, 1e60)
+"""ln τ."""
+
+
+def growth(score: Array, log_time: Array) -> float:
+    """How s grows per doubling of ln τ, over ln 2."""
+    return float(np.diff(score)[0] / np.diff(np.log(log_time))[0])
+
+
+@claims(
+    "C11",
+    control("‖ν‖ itself for its square: 1/(1+D)", exponent=lambda depth: 1 / (1 + depth)),
+    control("one layer more", exponent=lambda depth: score_exponent(depth + 1)),
+    control("the margin of a fixed head", law=altered(late_score, depth=lambda _: 0)),
+    control("at practical times", times=PRACTICAL),
+    statement=r"s \sim \frac{2}{1+D} \ln \ln \tau, \quad \|\nu\| \sim (\ln \tau)^{1/(1+D)}",
+    assumptions="C1 and C10 with nothing memorised, D trained linear layers that start balanced",
+    quantity="largest distance, over D = 0, 1, 2, of the growth of s per e-fold of ln τ, τ from 1e128 to 1e256, from "
+    "the law at finite time, and of that law's growth from ln τ = 1e12 to 1e60 from 2/(1+D)",
+    tolerance="0.001: the law leaves out O(1/M) of M, hence O(1/M²) of s, M ~ 300 to 600",
+)
+def capacity(
+    *,
+    quick: bool,
+    law: Callable[..., Array] = late_score,
+    exponent: Callable[[int], float | Array] = score_exponent,
+    times: tuple[float, ...] = LONGEST,
+) -> Measured:
+    """Growth in mean field, and how far it is from its limit at times that a computer reaches."""
+    offs, seen = [], []
+    for depth in DEPTHS:
+        setting = LMN21 | {"depth": depth}
+        run = growth(in_mean_field(times, depth).score, np.log(times))
+        endless = growth(law(ENDLESS, **setting), np.array(ENDLESS))
+        offs += [run - growth(law(np.log(times), **setting), np.log(times)), endless - exponent(depth)]
+        practical = growth(in_mean_field(PRACTICAL, depth).score, np.log(PRACTICAL))
+        seen.append(f"D = {depth}: {run:.3f}, limit {exponent(depth):.3f}, at 5,000 epochs {practical:.2f}")
+    return Measured(float(np.abs(offs).max()), WITHIN, "; ".join(seen))

@@ -1,0 +1,159 @@
+"""The whole trajectory of topic words, with nothing fitted (theory C1, C2, C9, C10)."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.exact_task import FIXED_HEAD, TRAINED_HEAD, ExactTask, altered, drawn_tasks, exact_flow
+from attn_dynamics.claims.scaling import exponents_in_words
+from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SETTLED, SyntheticRun, deviation, synthetic_run
+from attn_dynamics.theory.mean_field import MeanField, Trajectory
+from attn_dynamics.theory.unequal_topics import TopicTrajectory, UnequalTopics
+
+Theory = Callable[..., Any]
+"""Of `MeanField`'s arguments, to something whose `flow` is a trajectory."""
+RTOL = 1e-11
+"""Of a step of the solver."""
+TIMES = tuple(np.logspace(-1, 3, 13).tolist())
+EARLY = slice(2, None)
+"""From the second epoch on; after the first, scores are 0 still."""
+CLOSE = 0.01
+"""Tolerance of C9 and C10."""
+MORE_WORDS = control("m + 1 other words", theory=altered(MeanField, others=lambda m: m + 1))
+OTHER_FREQUENCY = control("ρ of another word", theory=altered(MeanField, frequency=np.flip))
+FORGETFUL = control("nothing is memorised", theory=altered(MeanField, sentences=lambda _: np.inf))
+PLAIN_FLOW = control("the flow itself from the second epoch on", learning_rate=0.0)
+FROM_BOTH_ENDS = (
+    "largest relative distance of s and ‖ν‖ over topic words and seeds: of the flow from epoch 250 of 5,000 on, and of "
+    "the modified flow of learning rate η from epoch 2 on"
+)
+WITHIN = "1 %: descent leaves the flow by 1/e at epoch e ≥ 250, 0.4 %, and shared words take as much (see C9's scaling)"
+TASKS = (ExactTask((1, 2), 1), ExactTask((1, 2, 3, 4), 20), *drawn_tasks(14))
+
+
+@claims(
+    "C1",
+    MORE_WORDS,
+    OTHER_FREQUENCY,
+    control("‖q‖²/2 for ‖q‖²", theory=altered(MeanField, query_norm=lambda q: q / 2**0.5)),
+    control("√u for u", theory=altered(MeanField, head_norm=np.sqrt)),
+    control("other words are trained too", free=True),
+    statement=r"\frac{ds}{d\tau} = \|q\|^2 \rho\, a (1-a)(1-\pi)\, x\, \frac{n}{n-1}, \quad "
+    r"\frac{dx}{d\tau} = \rho\, a u^2 (1-\pi), \quad \pi = \frac{1}{1 + (n-1)\, e^{-a x n/(n-1)}}",
+    assumptions="query and head fixed, its columns orthogonal and of norm u; one topic word a sentence, among m words "
+    "whose scores and embeddings stay 0; zero start",
+    quantity="largest relative distance of s, ‖ν‖ and a from C1 up to time 1000, over words, n, m, ρ, ‖q‖ and u",
+    tolerance="1000 rtol, rtol = 1e-11 the tolerance of a step of the solver, some hundred steps",
+)
+def two_equations(*, quick: bool, theory: Theory = MeanField, free: bool = False) -> Measured:
+    """Gradient flow of the exact gradient on tasks made for it."""
+    tasks = TASKS[:3] if quick else TASKS
+    return Measured(max(distance(task, theory, free=free) for task in tasks), 1000 * RTOL, f"{len(tasks)} settings")
+
+
+def distance(
+    task: ExactTask, theory: Theory = MeanField, *, train: tuple[str, ...] = FIXED_HEAD, free: bool = False
+) -> float:
+    """Largest relative distance of s, ‖ν‖ and a."""
+    run, solution = exact_flow(task, TIMES, train=train, free=free, rtol=RTOL), _exact_theory(theory, task)
+    pairs = ((solution.score, run.score), (solution.norm, run.embedding_norm), (solution.attention, run.attention))
+    return max(float(np.abs(predicted / seen.values[1:] - 1.0).max()) for predicted, seen in pairs)
+
+
+@cache
+def _exact_theory(theory: Theory, task: ExactTask) -> Trajectory:
+    return theory(**task.setting).flow(TIMES, tolerance=0.1 * RTOL)
+
+
+@claims(
+    "C2",
+    MORE_WORDS,
+    OTHER_FREQUENCY,
+    control("a factor 2 in all rates", theory=altered(MeanField, frequency=lambda rho: 2 * rho)),
+    statement=r"s(\tau),\ \|\nu(\tau)\|\ \mathrm{of\ every\ topic\ word\ solve\ C1,\ nothing\ fitted}",
+    assumptions="Attn-FC from the preset mean-field on LMN21's task: N = 800, m = 20, dictionary 5,000, two "
+    "topic words for each of 4 topics",
+    quantity="largest relative distance of s and ‖ν‖ from C1, over topic words, epochs from 250 to 5,000 and seeds",
+    tolerance="m/(5 ρ N) = 4 %: at the start sentences memorise m/(ρ N) of what the topic word learns, and less as "
+    "it gains attention",
+)
+def whole_training(*, quick: bool, theory: Theory = MeanField) -> Measured:
+    """Descent, beside C1 with the frequencies of its corpus."""
+    forgetful = altered(theory, sentences=lambda _: np.inf)
+    worst = max(deviation(run.trajectory, solved(run, forgetful), SETTLED) for run in _trained("attn-fc", quick=quick))
+    return Measured(worst, 0.04, "" if quick else exponents_in_words("C1"))
+
+
+@claims(
+    "C9",
+    FORGETFUL,
+    MORE_WORDS,
+    OTHER_FREQUENCY,
+    PLAIN_FLOW,
+    statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(1-\pi)(x - x_w) \frac{n}{n-1} = -\rho m N \dot{s}_w, \quad "
+    r"\dot{x} = \rho\, a u^2 (1-\pi), \quad \dot{x}_w = \frac{1-a}{m N} u^2 (1-\pi), \quad "
+    r"\pi = \frac{1}{1 + (n-1)\, e^{-(a x + (1-a) x_w) n/(n-1)}}",
+    assumptions="as C2; exact if no two sentences share one of their other words, of which each stands in 3.2 here. "
+    "Its plain form leaves s_w at 0",
+    quantity=FROM_BOTH_ENDS,
+    tolerance=WITHIN,
+)
+def memorised(*, quick: bool, theory: Theory = MeanField, learning_rate: float = RATE) -> Measured:
+    """Attn-FC, beside the equations in which each sentence memorises its own words."""
+    measured = _from_both_ends("attn-fc", theory, learning_rate, quick=quick)
+    return measured if quick else measured._replace(detail=f"{measured.detail}; {exponents_in_words('C9')}")
+
+
+def unequal_topics(
+    *, frequency: NDArray[np.float64], classes: int, head_norm: float = 1.0, **setting: Any
+) -> UnequalTopics:
+    """The vectors of C10 in the arguments of `MeanField`: words in the order of their topics, an orthogonal head."""
+    topic = np.repeat(np.arange(classes), frequency.size // classes)
+    return UnequalTopics(frequency=frequency, topic=topic, head=head_norm * np.eye(classes), **setting)
+
+
+def alike_topics(**setting: Any) -> MeanField:
+    """C10 for topics of equal frequency, which do not act on each other through the head."""
+    return MeanField(**setting, topic_words=2, train=TRAINED_HEAD)
+
+
+@claims(
+    "C10",
+    control("nothing is memorised", theory=altered(unequal_topics, sentences=lambda _: np.inf)),
+    control("each topic as if all were equally frequent", theory=alike_topics),
+    control("ρ of another word", theory=altered(unequal_topics, frequency=np.flip)),
+    control("m + 1 other words", theory=altered(unequal_topics, others=lambda m: m + 1)),
+    PLAIN_FLOW,
+    statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(\nu - \nu_w) \cdot U\delta = -\rho m N \dot{s}_w, \quad "
+    r"\dot{\nu} = \rho\, a\, U\delta, \quad \dot{\nu}_w = \frac{1-a}{m N} U\delta, \quad "
+    r"\dot{U} = \sum_t \rho_t\, v_t \delta_t^\top, \quad v = a \nu + (1-a) \nu_w",
+    assumptions="as C9 for Attn-TC; with topics of unequal frequency it closes in vectors, and only with equal ones in "
+    "the norms ξ, ξ_w and u",
+    quantity=FROM_BOTH_ENDS,
+    tolerance=WITHIN,
+)
+def memorised_trained_head(*, quick: bool, theory: Theory = unequal_topics, learning_rate: float = RATE) -> Measured:
+    """Attn-TC, beside the equations in vectors."""
+    return _from_both_ends("attn-tc", theory, learning_rate, quick=quick)
+
+
+def _from_both_ends(model: str, theory: Theory, learning_rate: float, *, quick: bool) -> Measured:
+    """The flow once training has settled, and the modified flow of descent from its second epoch on."""
+    runs = _trained(model, quick=quick)
+    late = max(deviation(run.trajectory, solved(run, theory), SETTLED) for run in runs)
+    early = max(deviation(run.trajectory, solved(run, theory, learning_rate), EARLY) for run in runs)
+    return Measured(max(late, early), CLOSE, f"flow {late:.2%}, modified flow {early:.2%}, {len(runs)} seeds")
+
+
+def _trained(model: str, *, quick: bool) -> list[SyntheticRun]:
+    """Runs of LMN21's task; `quick`: one, a fifth as long."""
+    return [synthetic_run(model, EPOCHS // 5 if quick else EPOCHS, seed=seed) for seed in range(1 if quick else 3)]
+
+
+def solved(run: SyntheticRun, theory: Theory, learning_rate: float = 0.0) -> Trajectory | TopicTrajectory:
+    """What the theory predicts at the epochs of a run, from the frequencies of its corpus."""
+    return theory(**run.setting).flow(run.trajectory.time.values, learning_rate=learning_rate, tolerance=1e-7)

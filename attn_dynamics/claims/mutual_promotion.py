@@ -1,0 +1,89 @@
+"""Scores and embeddings help each other along (theory C5)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.exact_task import FIXED_HEAD, KEYS_FIXED, TRAINED_HEAD
+from attn_dynamics.claims.synthetic_run import RATE, synthetic_run, synthetic_task
+from attn_dynamics.descent import descend
+from attn_dynamics.theory.mean_field import MeanField
+
+Array = NDArray[np.float64]
+TIMES = np.logspace(-2, 16, 91)
+TOLERANCE = 1e-10
+"""Of a step of the solver."""
+TRAINED = {"attn-fc": FIXED_HEAD, "attn-tc": TRAINED_HEAD}
+"""What is trained of each model in descent; keys come first."""
+
+
+class ClimbingKeys(MeanField):
+    """Keys that ascend the loss."""
+
+    def velocity(self, state: NDArray) -> NDArray:
+        """With the sign of both scores reversed."""
+        return super().velocity(state) * np.array([-1.0, 1.0, -1.0, 1.0, 1.0])
+
+
+@claims(
+    "C5",
+    control("keys climb the loss", field=ClimbingKeys),
+    control("keys held at the opposite of what training makes of them", turned=True),
+    statement=r"\frac{ds}{d\tau} \geq 0, \quad \frac{d\|\nu\|}{d\tau} \geq 0, \quad L(\tau) \leq L_{s=0}(\tau)",
+    source="LMN21",
+    assumptions="zero start; in mean field for any n, m, ρ, u and ‖q‖; beyond it, real descent on LMN21's task",
+    quantity="largest fall of s or ‖ν‖ from one time to the next in shares of their largest, or relative excess of the "
+    "loss over that with keys fixed at zero: over settings to τ = 1e16, and over the epochs of paired runs of descent",
+    tolerance="100 rtol, rtol = 1e-10 the tolerance of a step of the solver",
+)
+def keys_promote(*, quick: bool, field: type[MeanField] = MeanField, turned: bool = False) -> Measured:
+    """Mean field over random settings, and descent in pairs that differ in whether keys are trained."""
+    worst = setback(drawn_settings(30 if quick else 1000), field)
+    epochs, seeds = (500, 1) if quick else (5000, 2)
+    pairs = [descended(model, epochs, seed, turned=turned) for model in TRAINED for seed in range(seeds)]
+    return Measured(max(worst, *pairs), 100 * TOLERANCE, f"{len(pairs)} pairs of descent")
+
+
+def drawn_settings(count: int, seed: int = 0) -> dict[str, Array]:
+    """n from 2 to 10, m from 1 to 100, ρ from 0.01 to 0.5, ‖q‖ and u from 1/2 to 2."""
+    rng = np.random.default_rng(seed)
+    return {
+        "classes": rng.integers(2, 11, count).astype(float),
+        "others": 10.0 ** rng.uniform(0, 2, count),
+        "frequency": rng.uniform(0.01, 0.5, count),
+        "query_norm": np.exp2(rng.uniform(-1, 1, count)),
+        "head_norm": np.exp2(rng.uniform(-1, 1, count)),
+    }
+
+
+def setback(setting: Mapping[str, Any], field: type[MeanField] = MeanField) -> float:
+    """The largest of settings in mean field."""
+    run = field(**setting).flow(TIMES, tolerance=TOLERANCE)
+    fixed = MeanField(**setting, train=KEYS_FIXED).flow(TIMES, tolerance=TOLERANCE)
+    return max(_fall(run.score), _fall(run.norm), _excess(run.loss, fixed.loss))
+
+
+def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> float:
+    """Of a pair of runs that share data and start; `turned`: with the keys held at minus those of the trained run."""
+    still = TRAINED[model][1:]
+    fixed = synthetic_run(model, epochs, seed=seed, train=still).trajectory.train_loss.values
+    seen = synthetic_run(model, epochs, seed=seed, train=TRAINED[model]).trajectory
+    if turned:
+        task, start = synthetic_task(model, seed=seed)
+        # ‖q‖ = 1.
+        start = replace(start, keys=-np.outer(seen.all_score.values[-1], start.query))
+        seen = descend(task.train, start, learning_rate=RATE, epochs=epochs, train=still).trajectory
+        return _excess(seen.train_loss.values, fixed)
+    return max(_fall(seen.score.values), _fall(seen.embedding_norm.values), _excess(seen.train_loss.values, fixed))
+
+
+def _fall(values: Array) -> float:
+    return float(np.max(-np.diff(values, axis=0)) / np.abs(values).max())
+
+
+def _excess(loss: Array, fixed: Array) -> float:
+    return float(np.max(loss / fixed - 1.0))

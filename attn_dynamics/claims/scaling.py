@@ -1,0 +1,68 @@
+"""How the distance of training from its prediction scales with the sizes of the task (theory C2, C9)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, synthetic_run
+from attn_dynamics.theory.mean_field import MeanField
+
+SIZES: Mapping[str, Sequence[int]] = {
+    "dictionary": (1250, 2500, 5000, 10_000, 20_000, 40_000),
+    "other_words": (5, 10, 20, 40),
+    "sentences": (200, 400, 800, 1600, 3200),
+}
+"""Of the synthetic task, each varied while the others stay as they are."""
+AT = EPOCHS // 20
+"""The epoch compared, 5 % of LMN21's training."""
+
+
+def prediction_scaling(*, sizes: Mapping[str, Sequence[int]] = SIZES, seeds: int = 3) -> pd.DataFrame:
+    """Deviation of the scores of Attn-FC from C1 and C9 at epoch 250; the modified flow leaves O(η²) of descent.
+
+    Args:
+        sizes: what to vary, fields of `Synthetic`.
+        seeds: replicates of each size.
+
+    Returns:
+        One row for each of theory, varied, size and seed; `deviation` is the relative one, root mean square over
+        topic words.
+    """
+    rows = [
+        (theory, varied, size, seed, off)
+        for varied, values in sizes.items()
+        for size in values
+        for seed in range(seeds)
+        for theory, off in _deviations(seed, {varied: size}).items()
+    ]
+    return pd.DataFrame(rows, columns=["theory", "varied", "size", "seed", "deviation"])
+
+
+def fitted_exponents(scaling: pd.DataFrame) -> pd.DataFrame:
+    """Slopes of ln(deviation) over ln(size) by least squares, and their 95 % intervals."""
+    rows = []
+    for (theory, varied), group in scaling.groupby(["theory", "varied"]):  # pyright: ignore[reportGeneralTypeIssues]
+        (slope, _), covariance = np.polyfit(np.log(group["size"]), np.log(group["deviation"]), 1, cov=True)
+        half = t.ppf(0.975, len(group) - 2) * np.sqrt(covariance[0, 0])
+        rows.append((theory, varied, slope, slope - half, slope + half))
+    return pd.DataFrame(rows, columns=["theory", "varied", "exponent", "low", "high"])
+
+
+def exponents_in_words(theory: str, seeds: int = 3) -> str:
+    """The fitted exponents of one theory on a line."""
+    fits = fitted_exponents(prediction_scaling(seeds=seeds)).query("theory == @theory").drop(columns="theory")
+    powers = ["{} {:.2f} [{:.2f}, {:.2f}]".format(*row) for row in fits.itertuples(index=False)]
+    return f"at epoch {AT} it scales with powers of " + ", ".join(powers)
+
+
+def _deviations(seed: int, sizes: Mapping[str, int]) -> dict[str, float]:
+    run = synthetic_run("attn-fc", AT, seed=seed, **sizes)
+    seen = run.trajectory.score.values[-1]
+    theories = {"C1": run.setting | {"sentences": np.inf}, "C9": run.setting}
+    predicted = {
+        theory: MeanField(**setting).flow([RATE * AT], learning_rate=RATE).score[0]
+        for theory, setting in theories.items()
+    }
+    return {theory: float(np.sqrt(np.square(score / seen - 1.0).mean())) for theory, score in predicted.items()}

@@ -1,0 +1,62 @@
+"""Runs of LMN21's synthetic task from the start of the theory, and their distance from a prediction."""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from attn_dynamics.claims.exact_task import TRAINED_HEAD
+from attn_dynamics.descent import descend
+from attn_dynamics.initial import draw
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.tasks import Synthetic, Task
+from attn_dynamics.theory.mean_field import Trajectory
+from attn_dynamics.theory.unequal_topics import TopicTrajectory
+
+RATE = 0.1
+"""η."""
+EPOCHS = 5000
+"""Of LMN21's training."""
+SETTLED = slice(EPOCHS // 20, None)
+"""From 5 % of it on."""
+
+
+class SyntheticRun(NamedTuple):
+    """A run and what the theory takes from its corpus."""
+
+    trajectory: xr.Dataset
+    setting: dict[str, Any]
+    """ρ of every topic word, n, m and N, in the arguments of `MeanField`."""
+
+
+def synthetic_task(model: str, *, seed: int = 0, **sizes: int) -> tuple[Task, Parameters]:
+    """A task of these sizes (see `Synthetic`), and a model at the preset "mean-field"."""
+    task = replace(Synthetic(test_sentences=0), **sizes).draw(seed)
+    words, classes = task.train.n_words, task.train.n_classes
+    rng = np.random.default_rng(seed)
+    return task, draw("mean-field", model, n_words=words, n_classes=classes, embedding_dim=10, rng=rng)
+
+
+@cache
+def synthetic_run(
+    model: str, epochs: int, *, seed: int = 0, train: tuple[str, ...] = TRAINED_HEAD, **sizes: int
+) -> SyntheticRun:
+    """Descent with learning rate η on such a task, all topic words followed."""
+    task, start = synthetic_task(model, seed=seed, **sizes)
+    corpus, words = task.train, [word for topic in task.topic_words for word in topic]
+    run = descend(corpus, start, learning_rate=RATE, epochs=epochs, train=train, follow=words)
+    setting = {
+        "frequency": corpus.counts.sum(axis=0)[corpus.columns(words)] / corpus.n_sentences,
+        "classes": corpus.n_classes,
+        "others": int(corpus.lengths[0]) - 1,
+        "sentences": corpus.n_sentences,
+    }
+    return SyntheticRun(run.trajectory, setting)
+
+
+def deviation(run: xr.Dataset, theory: Trajectory | TopicTrajectory, epochs: slice) -> float:
+    """Largest relative distance of score and embedding norm of any topic word at these epochs."""
+    pairs = ((theory.score, run.score.values), (theory.norm, run.embedding_norm.values))
+    return max(float(np.abs(predicted[epochs] / seen[epochs] - 1.0).max()) for predicted, seen in pairs)
