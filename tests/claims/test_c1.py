@@ -1,4 +1,4 @@
-"""Claim C1: with an orthogonal head and words that stand for an infinite dictionary, two equations a word are training."""
+"""Claim C1: with an orthogonal head and words that stand for an infinite dictionary, two equations a word do."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
