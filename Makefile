@@ -34,11 +34,8 @@ check: $(VENV)/.dev
 
 # Compiled code leaves no trace, so the tests of the kernels run a second time without the compiler.
 coverage: $(VENV)/.dev
-	$(BIN)/coverage erase
-	$(ONE_THREAD) $(BIN)/coverage run -m pytest -m "not slow" $(ARGS)
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest tests/kernels $(ARGS)
-	$(BIN)/coverage combine
-	$(BIN)/coverage report
+	$(MAKE) test ARGS="--cov --cov-report= --cov-fail-under=0 $(ARGS)"
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) tests/kernels --cov --cov-append
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -43,17 +43,20 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """For the terminal, without the statements, which are too wide for it."""
+    """For the terminal, which is too narrow for statements."""
     out = Table(title=summary(rows))
-    for name in ("id", "proof", "quantity", "measured", "bound", "controls", "verdict", "s"):
-        right = name in ("measured", "bound", "s")
-        out.add_column(name, justify="right" if right else "left", no_wrap=name != "quantity", max_width=60)
+    for name in ("id", "source", "proof, mutants rejected", "measured", "bound", "controls", "verdict", "s"):
+        out.add_column(name, justify="right" if name in ("measured", "bound", "s") else "left", no_wrap=True)
     for row in rows:
-        style = "" if row.verdict == HOLDS else "bold red"
         proof = row.proof.replace(" mutants rejected", "")
-        cells = (row.id, proof, row.quantity or row.detail, _number(row.measured), _number(row.bound), row.control)
-        out.add_row(*map(Text, (*cells, row.verdict, f"{row.seconds:.1f}")), style=style)
+        cells = (row.id, row.source, proof, _number(row.measured), _number(row.bound), row.control, row.verdict)
+        out.add_row(*map(Text, (*cells, f"{row.seconds:.1f}")), style="" if row.verdict == HOLDS else "bold red")
     return out
+
+
+def remarks(rows: Sequence[Row]) -> list[str]:
+    """What there is to say of claims that do not hold."""
+    return [f"{row.id}: {row.quantity} {row.detail}".strip() for row in rows if row.verdict != HOLDS]
 
 
 def markdown(rows: Sequence[Row]) -> str:

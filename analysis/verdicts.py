@@ -65,7 +65,9 @@ def run(options: Options) -> int:
         write(in_order(rows), make_folder(options.out))
     console = Console(markup=False, highlight=False)
     console.print(render.table(in_order(rows)))
-    console.print(f"table in {options.out}", soft_wrap=True)
+    for remark in render.remarks(in_order(rows)):
+        console.print(remark, soft_wrap=True)
+    console.print(f"statements, quantities and bounds in {options.out}", soft_wrap=True)
     return 0 if all(row.verdict == HOLDS for row in rows) else FAILED
 
 

@@ -44,7 +44,7 @@ def descend(
         train: any of query, keys, embeddings, head.
         judge: further corpora by name, judged at every epoch; "dev" is what `patience` watches.
         follow: words that are recorded at every epoch.
-        hold: words whose scores and embeddings stay at their start.
+        hold: words whose scores and embeddings stay at their start; beside a trained query only words of key 0.
         patience: stop after so many epochs without a lower dev loss, and return to the best state.
         reduced: use law A6 where it holds; the results are the same to round-off.
         checkpoint: save to, and go on from, this file.

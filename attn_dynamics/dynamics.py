@@ -28,11 +28,11 @@ class Dynamics:
         parameters: the start; copied.
         train: any of query, keys, embeddings, head.
         reduced: move F = E Q (V, k) for E (V, d) where law A6 allows it (the default), or never.
-        hold: words whose scores and embeddings stay at their start, as those of an infinite dictionary do (theory §3).
+        hold: words whose keys and embeddings stay at their start, as those of an infinite dictionary do (theory §3).
 
     Raises:
         InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or one held
-            while the query is trained.
+            whose score a trained query would move.
     """
 
     def __init__(
@@ -45,8 +45,10 @@ class Dynamics:
         hold: Sequence[Hashable] = (),
     ) -> None:
         check_fit(corpus, parameters)
-        check_train(train, hold)
+        check_train(train)
         self._held = corpus.columns(hold)
+        if "query" in train:
+            _check_held(parameters.keys[self._held])
         self._start = parameters
         self._train = frozenset(train)
         self._trained_head = parameters.head.trained if "head" in train else ()
@@ -166,21 +168,24 @@ def _basis(head: Head) -> Array | None:
     return np.linalg.qr(reading)[0] if reading.shape[1] < reading.shape[0] else None
 
 
-def check_train(train: Collection[str], hold: Collection[Hashable] = ()) -> None:
+def check_train(train: Collection[str]) -> None:
     """Refuse names that nothing can be trained under.
 
     Raises:
-        InputError: an unknown name, one name given as a bare string, or words to hold beside a query that moves.
+        InputError: an unknown name, or one name given as a bare string.
     """
     unknown = [train] if isinstance(train, str) else [name for name in train if name not in TRAINABLE]
     if unknown:
         raise InputError(
             "train", expected=f"any of {', '.join(TRAINABLE)}", given=repr(unknown[0]), fix='Write train=("keys",).'
         )
-    if hold and "query" in train:
+
+
+def _check_held(keys: Array) -> None:
+    if keys.any():
         raise InputError(
             "hold",
-            expected="no words where the query is trained, for it moves all scores",
-            given=f"{len(hold)}",
+            expected="words whose key is 0 where the query is trained, for it moves the scores of all others",
+            given=f"{np.count_nonzero(keys.any(axis=1))} whose key is not",
             fix="Leave the query out of `train`.",
         )

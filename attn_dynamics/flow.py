@@ -68,7 +68,7 @@ def flow(
         train: any of query, keys, embeddings, head.
         judge: further corpora by name, judged at every recorded time.
         follow: words that are recorded at every recorded time.
-        hold: words whose scores and embeddings stay at their start.
+        hold: words whose scores and embeddings stay at their start; beside a trained query only words of key 0.
         reduced: use law A6 where it holds.
         solver: one of `SOLVERS`.
         rtol: relative tolerance of a step of the solver.

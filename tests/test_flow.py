@@ -197,8 +197,8 @@ def test_the_meter_is_told_each_step_and_changes_nothing(corpus: Corpus, start: 
 
 
 def test_the_last_snapshot_is_of_the_end(corpus: Corpus, start: Parameters) -> None:
-    for options in ({}, {"stop_loss": 0.6}, {"reduced": False}):
-        run = flow(corpus, start, times=[0.2, 4.0], **options)
+    for stop_loss, reduced in ((None, True), (0.6, True), (None, False)):
+        run = flow(corpus, start, times=[0.2, 4.0], stop_loss=stop_loss, reduced=reduced)
         time, scores = last_snapshot(run)
         assert time == run.trajectory.time[-1]
         np.testing.assert_allclose(scores, end(run).scores, atol=1e-14)

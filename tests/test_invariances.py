@@ -116,7 +116,7 @@ def test_names_on_one_side_alone_change_all(what: str) -> None:
     """Negative control: the corpus renamed and the start not, or one label gone astray."""
     corpus = topic_corpus(0)
     case = Case(corpus, parameters_for(corpus, "attn-tc", 0))
-    order = np.roll(range(getattr(corpus, SIZES[what])), 1)
+    order = np.roll(range(getattr(corpus, SIZES[what])), 1).tolist()
     other = SAID[what](case, order).corpus
     if what == "sentences":
         other = replace(other, labels=corpus.labels)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.flow import flow
-from attn_dynamics.heads import HEADS
+from attn_dynamics.heads import TrainedLinear
 from attn_dynamics.parameters import Parameters
 
 KEYS_FIXED = ("embeddings",)
@@ -79,7 +79,7 @@ def exact_flow(
         query=np.array([task.query_norm]),
         keys=np.zeros((corpus.n_words, 1)),
         embeddings=np.zeros((corpus.n_words, n + 1)),
-        head=HEADS["attn-tc"](weight=task.head_norm * columns),
+        head=TrainedLinear(weight=task.head_norm * columns),
     )
     return flow(
         corpus, start, times=times, log_time=True, train=train, follow=words, hold=rest, rtol=rtol, atol=1e-3 * rtol

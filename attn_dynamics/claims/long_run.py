@@ -122,7 +122,8 @@ def approach_of_attention(*, quick: bool, approach: Callable[..., Late] = late) 
     control("a fixed head's factor under a trained one", factor=altered(keys_factor, depth=lambda _: 0)),
     statement=r"\frac{L_{s=0}}{L} \to \left( \frac{(1+m)^2}{1 + m/(\rho N)} \right)^{1/(1+D)}",
     assumptions="C9 for D = 0 trained layers of the head, C10 for D = 1; no two sentences share one of their other "
-    "words, or N = ∞: nothing is memorised. It is (1+m)² only for a fixed head where nothing is memorised",
+    "words, or N = ∞: nothing is memorised; ρ N > 1, for in a single sentence the topic word is like any other. It is "
+    "(1+m)² only for a fixed head where nothing is memorised",
     quantity="largest relative distance of the ratio of losses, keys fixed over keys trained, from its limit: D = 0 in "
     "mean field at τ = 1e16 and in the exact gradient's flow at 1e8; D = 1 extrapolated in 1/M from 1e128 and 1e256",
     tolerance="0.1 %; the orders left out are those of C3",
@@ -189,12 +190,12 @@ def capacity(
     times: tuple[float, ...] = LONGEST,
 ) -> Measured:
     """Growth in mean field, and how far it is from its limit at times that a computer reaches."""
-    off, seen = 0.0, []
+    offs, seen = [], []
     for depth in DEPTHS:
         setting = LMN21 | {"depth": depth}
         run = growth(in_mean_field(times, depth).score, np.log(times))
         endless = growth(law(ENDLESS, **setting), np.array(ENDLESS))
-        off = max(off, abs(run - growth(law(np.log(times), **setting), np.log(times))), abs(endless - exponent(depth)))
+        offs += [run - growth(law(np.log(times), **setting), np.log(times)), endless - exponent(depth)]
         practical = growth(in_mean_field(PRACTICAL, depth).score, np.log(PRACTICAL))
         seen.append(f"D = {depth}: {run:.3f}, limit {exponent(depth):.3f}, at 5,000 epochs {practical:.2f}")
-    return Measured(off, WITHIN, "; ".join(seen))
+    return Measured(float(np.abs(offs).max()), WITHIN, "; ".join(seen))

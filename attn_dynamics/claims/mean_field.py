@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.claims.claim import Measured, claims, control
-from attn_dynamics.claims.exact_task import TRAINED_HEAD, ExactTask, altered, drawn_tasks, exact_flow
+from attn_dynamics.claims.exact_task import FIXED_HEAD, TRAINED_HEAD, ExactTask, altered, drawn_tasks, exact_flow
 from attn_dynamics.claims.scaling import exponents_in_words
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SETTLED, SyntheticRun, deviation, synthetic_run
 from attn_dynamics.theory.mean_field import MeanField, Trajectory
@@ -55,9 +55,11 @@ def two_equations(*, quick: bool, theory: Theory = MeanField, free: bool = False
     return Measured(max(distance(task, theory, free=free) for task in tasks), 1000 * RTOL, f"{len(tasks)} settings")
 
 
-def distance(task: ExactTask, theory: Theory = MeanField, *, free: bool = False) -> float:
+def distance(
+    task: ExactTask, theory: Theory = MeanField, *, train: tuple[str, ...] = FIXED_HEAD, free: bool = False
+) -> float:
     """Largest relative distance of s, ‖ν‖ and a."""
-    run, solution = exact_flow(task, TIMES, free=free, rtol=RTOL), _exact_theory(theory, task)
+    run, solution = exact_flow(task, TIMES, train=train, free=free, rtol=RTOL), _exact_theory(theory, task)
     pairs = ((solution.score, run.score), (solution.norm, run.embedding_norm), (solution.attention, run.attention))
     return max(float(np.abs(predicted / seen.values[1:] - 1.0).max()) for predicted, seen in pairs)
 
@@ -106,10 +108,12 @@ def memorised(*, quick: bool, theory: Theory = MeanField, learning_rate: float =
     return measured if quick else measured._replace(detail=f"{measured.detail}; {exponents_in_words('C9')}")
 
 
-def unequal_topics(*, frequency: NDArray[np.float64], classes: int, **setting: Any) -> UnequalTopics:
-    """The vectors of C10 in the arguments of `MeanField`: words in the order of their topics, orthonormal head."""
+def unequal_topics(
+    *, frequency: NDArray[np.float64], classes: int, head_norm: float = 1.0, **setting: Any
+) -> UnequalTopics:
+    """The vectors of C10 in the arguments of `MeanField`: words in the order of their topics, an orthogonal head."""
     topic = np.repeat(np.arange(classes), frequency.size // classes)
-    return UnequalTopics(frequency=frequency, topic=topic, head=np.eye(classes), **setting)
+    return UnequalTopics(frequency=frequency, topic=topic, head=head_norm * np.eye(classes), **setting)
 
 
 def alike_topics(**setting: Any) -> MeanField:

@@ -27,8 +27,6 @@ class SyntheticRun(NamedTuple):
     """A run and what the theory takes from its corpus."""
 
     trajectory: xr.Dataset
-    parameters: Parameters | None
-    """At the end."""
     setting: dict[str, Any]
     """ρ of every topic word, n, m and N, in the arguments of `MeanField`."""
 
@@ -55,7 +53,7 @@ def synthetic_run(
         "others": int(corpus.lengths[0]) - 1,
         "sentences": corpus.n_sentences,
     }
-    return SyntheticRun(run.trajectory, run.parameters, setting)
+    return SyntheticRun(run.trajectory, setting)
 
 
 def deviation(run: xr.Dataset, theory: Trajectory | TopicTrajectory, epochs: slice) -> float:

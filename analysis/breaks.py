@@ -1,0 +1,197 @@
+"""Equations broken on purpose, one at a time in a copy of the code: which verdict and which test catches each.
+
+python -m analysis.breaks
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ("attn_dynamics", "analysis", "proofs", "tests", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Break:
+    """One line that is made wrong."""
+
+    file: str
+    text: str
+    """What is wrong, in words."""
+    right: str
+    wrong: str
+    claims: tuple[str, ...]
+    """Ids that are judged; at least one must not hold."""
+    tests: str
+    """A file of tests; at least one must fail."""
+
+
+GRADIENT, WORDS = "attn_dynamics/gradient.py", "attn_dynamics/kernels/words.py"
+SENTENCES, THEORY = "attn_dynamics/kernels/sentences.py", "attn_dynamics/theory"
+BREAKS = (
+    Break(
+        WORDS,
+        "∂L/∂s without the term of the context",
+        "slope = -weight * sums[word, width]",
+        "slope = 0.0",
+        ("A1", "B3"),
+        "tests/test_gradient.py",
+    ),
+    Break(
+        SENTENCES,
+        "slopes are not divided by the normaliser",
+        "slopes[column, row] / normalisers[row]",
+        "slopes[column, row]",
+        ("C1", "B3"),
+        "tests/test_gradient.py",
+    ),
+    Break(
+        GRADIENT,
+        "sign of ∂L/∂κ",
+        "keys=np.outer(gradient.scores, parameters.query)",
+        "keys=-np.outer(gradient.scores, parameters.query)",
+        ("A1",),
+        "tests/test_gradient.py",
+    ),
+    Break(
+        "attn_dynamics/dynamics.py",
+        "scores move by ‖q‖ in the place of ‖q‖²",
+        "learning_rate * (self._query @ self._query)",
+        "learning_rate * (self._query @ self._query) ** 0.5",
+        ("B3", "C9"),
+        "tests/test_descent.py",
+    ),
+    Break(
+        "attn_dynamics/dynamics.py",
+        "sign of dq/dτ under flow",
+        '["query"] = -self._keys.T',
+        '["query"] = self._keys.T',
+        ("A2", "B5"),
+        "tests/test_flow.py",
+    ),
+    Break(
+        "attn_dynamics/heads.py",
+        "relu's slope is 1 everywhere",
+        "slopes_in *= kept > 0.0",
+        "slopes_in *= kept >= 0.0",
+        ("A4",),
+        "tests/test_gradient.py",
+    ),
+    Break(
+        f"{THEORY}/sen.py",
+        "m is lost in the relation",
+        "np.expm1(s - s0) / m",
+        "np.expm1(s - s0)",
+        ("B1", "B4"),
+        "tests/theory/test_sen.py",
+    ),
+    Break(
+        f"{THEORY}/sen.py",
+        "factor 2 of the relation",
+        "+ 2.0 * travelled",
+        "+ travelled",
+        ("B1", "B4"),
+        "tests/theory/test_sen.py",
+    ),
+    Break(
+        f"{THEORY}/invariants.py",
+        "sign in EᵀE - W Wᵀ",
+        "embeddings.T @ embeddings - first @ first.T",
+        "embeddings.T @ embeddings + first @ first.T",
+        ("A3",),
+        "tests/theory/test_invariants.py",
+    ),
+    Break(
+        f"{THEORY}/mean_field.py",
+        "1 - a is lost in ds/dτ",
+        "* a * rest * pull * (r - r_other)",
+        "* a * pull * (r - r_other)",
+        ("C1", "C9"),
+        "tests/theory/test_mean_field.py",
+    ),
+    Break(
+        f"{THEORY}/unequal_topics.py",
+        "sign of what a sentence memorises",
+        "embeddings * (own * rest)[:, None] * pull",
+        "-embeddings * (own * rest)[:, None] * pull",
+        ("C10",),
+        "tests/test_prediction.py",
+    ),
+    Break(
+        f"{THEORY}/flow.py",
+        "factor ½ of the modified flow",
+        "0.5 * learning_rate",
+        "learning_rate",
+        ("C9", "C10"),
+        "tests/theory/test_flow.py",
+    ),
+    Break(
+        f"{THEORY}/asymptotics.py",
+        "the next order of C4 without ln(mΛ²/B)",
+        "- np.log(m * leading))",
+        ")",
+        ("C4",),
+        "tests/theory/test_asymptotics.py",
+    ),
+)
+
+
+def main() -> int:
+    """Try every break, print which were caught and by what; 1 if one was not."""
+    rows = [tried(each) for each in tqdm(BREAKS, unit=" breaks", dynamic_ncols=True)]
+    table = Table(title="Breaks that were tried")
+    for name in ("file", "break", "verdict that fell", "test that failed"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False).print(table)
+    print("\n".join("| " + " | ".join(row) + " |" for row in rows))
+    return int(any(not (verdict and test) for _, _, verdict, test in rows))
+
+
+def tried(each: Break) -> tuple[str, str, str, str]:
+    """The file, the break, and what caught it: ids of claims, and a test; empty where nothing did."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in SOURCES:
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, copy / name)
+        path = copy / each.file
+        text = path.read_text()
+        if text.count(each.right) != 1:
+            raise SystemExit(f"{each.file}: expected “{each.right}” once, found it {text.count(each.right)} times")
+        path.write_text(text.replace(each.right, each.wrong))
+        return f"`{each.file}`", each.text, ", ".join(_fallen(copy, each)), _failed(copy, each)
+
+
+def _fallen(copy: Path, each: Break) -> list[str]:
+    _run(copy, "analysis.verdicts", "--quick", "--workers", "1", "--out", "verdicts", "--claim", *each.claims)
+    verdicts = pd.read_parquet(copy / "verdicts" / "verdicts.parquet")
+    return verdicts.id[verdicts.verdict != "holds"].tolist()
+
+
+def _failed(copy: Path, each: Break) -> str:
+    done = _run(copy, "pytest", "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", each.tests)
+    failed = [line.split()[1].split(" ")[0] for line in done.splitlines() if line.startswith("FAILED")]
+    return f"`{failed[0].split('[')[0]}`" if failed else ""
+
+
+def _run(copy: Path, *command: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(copy), "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

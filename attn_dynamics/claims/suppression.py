@@ -1,0 +1,95 @@
+"""Mutual suppression: from large embeddings a misaligned topic word first loses score, and may win it back (C6)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from scipy.special import softmax
+
+from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.published import PUBLISHED
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.descent import descend
+from attn_dynamics.heads import HEADS, Array
+from attn_dynamics.initial import EMBEDDING_SCALE, draw
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.tasks.synthetic import Synthetic
+
+SMALL = Synthetic(topics=3, other_words=5, dictionary=200, sentences=100, test_sentences=0)
+
+
+def misalignment(corpus: Corpus, parameters: Parameters) -> Array:
+    """M_w = Σ_i A_iw g_i·(ν_w - v_i) (V,), densely."""
+    attention = attention_of(corpus, parameters.scores)
+    contexts = attention @ parameters.embeddings
+    slopes = _slopes(corpus, parameters, contexts)
+    along = slopes @ parameters.embeddings.T - (slopes * contexts).sum(axis=1, keepdims=True)
+    return (attention * along).sum(axis=0)
+
+
+def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
+    """Σ_i A_iw g_i·ν_w."""
+    attention = attention_of(corpus, parameters.scores)
+    slopes = _slopes(corpus, parameters, attention @ parameters.embeddings)
+    return (attention * (slopes @ parameters.embeddings.T)).sum(axis=0)
+
+
+@claims(
+    "C6",
+    control("the sign of M is lost", law=lambda corpus, start: -misalignment(corpus, start)),
+    control("the contexts are lost from M", law=without_contexts),
+    control("embeddings of the other sign", law=lambda corpus, start: misalignment(corpus, mirrored(start))),
+    statement=r"\dot s_t(0) < 0 \ \Leftrightarrow \ \sum_i A_{it} \, g_i \cdot (\nu_t - v_i) > 0",
+    source="LMN21",
+    assumptions="query fixed; LMN21's published start but for embeddings N(0, 1) of all words; every head",
+    quantity="share of first moves of wrong sign, the larger of that among rising and among falling words",
+    tolerance="0: the first step of descent goes along the gradient; none rising or none falling fails",
+)
+def first_moves(*, quick: bool, law: Callable[[Corpus, Parameters], Array] = misalignment) -> Measured:
+    """Descent at rate 0.5, each start on data of its own. In mean field all recover, here most: that is counted."""
+    task, seeds, time = (SMALL, 3, 100.0) if quick else (PUBLISHED, 10, 500.0)
+    starts = [(task, model, seed) for model in HEADS for seed in range(seeds)]
+    topic_words = slice(task.topics * task.topic_words)
+    predicted = -np.concatenate([law(*suppressed(*start))[topic_words] for start in starts])
+    moves, recovered = np.concatenate([trained(*start, time) for start in starts], axis=1)
+    wrong, fell = np.sign(predicted) != np.sign(moves), moves < 0
+    with np.errstate(invalid="ignore"):
+        shares = [wrong[each].sum() / each.sum() for each in (fell, ~fell)]
+    detail = f"{fell.sum()} of {fell.size} fell first, {int(recovered[fell].sum())} of them recovered by time {time:g}"
+    return Measured(float(np.max(shares)), 0.0, detail)
+
+
+def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:
+    """Data, topic words first, and the published start with embeddings N(0, scale²) of all words."""
+    corpus, rng = task.draw(seed).train, np.random.default_rng([seed, 0])
+    start = draw("published", model, n_words=corpus.n_words, n_classes=task.topics, embedding_dim=10, rng=rng)
+    return corpus, replace(start, embeddings=start.embeddings * (scale / EMBEDDING_SCALE))
+
+
+@cache
+def trained(task: Synthetic, model: str, seed: int, time: float) -> Array:
+    """(2, words): first step of the score of each topic word, and whether it ends no lower than it began."""
+    corpus, start = suppressed(task, model, seed)
+    words = corpus.vocabulary[: task.topics * task.topic_words]
+    score = descend(corpus, start, learning_rate=0.5, epochs=round(time / 0.5), follow=words).trajectory.score.values
+    return np.stack([score[1] - score[0], score[-1] >= score[0]])
+
+
+def mirrored(start: Parameters) -> Parameters:
+    """E → -E."""
+    return replace(start, embeddings=-start.embeddings)
+
+
+def attention_of(corpus: Corpus, scores: Array) -> Array:
+    """A (N, V)."""
+    weights = corpus.counts.toarray() * np.exp(scores)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _slopes(corpus: Corpus, parameters: Parameters, contexts: Array) -> Array:
+    """g (N, d)."""
+    head = parameters.head
+    logits, kept = head.forward(head.first_layer.T @ contexts.T)
+    errors = (softmax(logits, axis=0) - np.eye(corpus.n_classes)[:, corpus.labels]) / corpus.n_sentences
+    return (head.first_layer @ head.backward(kept, errors)[0]).T

@@ -1,0 +1,37 @@
+"""Claim C10: under a trained head training closes in vectors, and in norms where topics are equally frequent."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from attn_dynamics.claims.exact_task import TRAINED_HEAD, ExactTask, altered
+from attn_dynamics.claims.mean_field import RTOL, distance, solved, unequal_topics
+from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, deviation, synthetic_run
+from attn_dynamics.theory.mean_field import MeanField
+from tests.claims.test_c1 import tasks
+from tests.support import examples
+
+
+def norms(**setting) -> MeanField:
+    return MeanField(**setting, train=TRAINED_HEAD)
+
+
+@settings(max_examples=examples(5))
+@given(tasks)
+def test_c10_is_the_exact_flow_if_no_word_is_shared(task: ExactTask) -> None:
+    task = task._replace(private=True)
+    assert distance(task, unequal_topics, train=TRAINED_HEAD) <= 1000 * RTOL
+    assert distance(task, altered(unequal_topics, sentences=lambda _: np.inf), train=TRAINED_HEAD) > 1e-3
+    equal = task._replace(repeats=(2,) * len(task.repeats))
+    assert distance(equal, norms, train=TRAINED_HEAD) <= 1000 * RTOL
+    unequal = task._replace(repeats=(*task.repeats[1:], task.repeats[-1] + 1))
+    assert distance(unequal, norms, train=TRAINED_HEAD) > 1e-3
+
+
+@pytest.mark.slow
+def test_c10_in_a_dictionary_of_50_000_words() -> None:
+    """0.2 % from the second epoch on."""
+    run = synthetic_run("attn-tc", EPOCHS, dictionary=50_000)
+    assert deviation(run.trajectory, solved(run, unequal_topics, RATE), slice(2, None)) <= 0.002
+    forgetful = altered(unequal_topics, sentences=lambda _: np.inf)
+    assert deviation(run.trajectory, solved(run, forgetful, RATE), slice(2, None)) > 0.1

@@ -1,0 +1,37 @@
+"""Claim C9: what a sentence memorises of its own words is the first correction, and all there is if it shares none."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from attn_dynamics.claims.exact_task import ExactTask, altered
+from attn_dynamics.claims.mean_field import RTOL, distance, solved
+from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SETTLED, deviation, synthetic_run
+from attn_dynamics.theory.mean_field import MeanField
+from tests.claims.test_c1 import tasks
+from tests.support import examples
+
+
+class ScoresOfOthersHeld(MeanField):
+    """C9 in its plain form."""
+
+    def velocity(self, state: np.ndarray) -> np.ndarray:
+        return super().velocity(state) * np.array([1, 1, 0, 1, 1])
+
+
+@settings(max_examples=examples(5))
+@given(tasks)
+def test_c9_is_the_exact_flow_if_no_word_is_shared(task: ExactTask) -> None:
+    task = task._replace(private=True)
+    assert distance(task) <= 1000 * RTOL
+    assert distance(task, altered(MeanField, sentences=lambda _: np.inf)) > 1e-3
+    assert distance(task, ScoresOfOthersHeld) > 1e-3
+
+
+@pytest.mark.slow
+def test_c9_in_a_dictionary_of_50_000_words() -> None:
+    """0.2 % from the second epoch on, and 1 % of the plain flow from 5 % of training on."""
+    run = synthetic_run("attn-fc", EPOCHS, dictionary=50_000)
+    assert deviation(run.trajectory, solved(run, MeanField, RATE), slice(2, None)) <= 0.002
+    assert deviation(run.trajectory, solved(run, MeanField), SETTLED) <= 0.01
+    assert deviation(run.trajectory, solved(run, ScoresOfOthersHeld, RATE), slice(2, None)) > 0.002
