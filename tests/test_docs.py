@@ -1,4 +1,4 @@
-"""Claim: docs/theory.md says of every claim where it is proved, measured and tested; no link in the documents is dead."""
+"""Claim: docs/theory.md says where each claim is proved, measured and tested; no link in the documents is dead."""
 
 import re
 import runpy
