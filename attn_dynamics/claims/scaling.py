@@ -41,7 +41,7 @@ def prediction_scaling(*, sizes: Mapping[str, Sequence[int]] = SIZES, seeds: int
 
 
 def fitted_exponents(scaling: pd.DataFrame) -> pd.DataFrame:
-    """Slopes of ln(deviation) over ln(size) by least squares, and their 95 % intervals."""
+    """Slopes of ln(deviation) over ln(size) by least squares, with 95 % intervals that take rows for independent."""
     rows = []
     for (theory, varied), group in scaling.groupby(["theory", "varied"]):  # pyright: ignore[reportGeneralTypeIssues]
         (slope, _), covariance = np.polyfit(np.log(group["size"]), np.log(group["deviation"]), 1, cov=True)

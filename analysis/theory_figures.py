@@ -1,0 +1,220 @@
+"""The command: the theory of training beside runs, drawn from the functions that judge its claims.
+
+python -m analysis.theory_figures --quick
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import tyro
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
+from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
+from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
+from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
+from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
+from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME
+from attn_dynamics.storage import make_folder, write_whole
+from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
+from attn_dynamics.theory.mean_field import MeanField
+
+BAD_INPUT, INTERRUPTED = 2, 130
+Array = NDArray[np.float64]
+FORGETFUL = altered(MeanField, sentences=lambda _: np.inf)
+ENDLESS = 1e7
+"""Largest ln τ shown."""
+EARLIEST = 2
+"""Epoch from which scores are compared; after one step they are 0 still."""
+
+
+def prediction(quick: bool) -> Figure:
+    """Scores of the rarest and the most frequent topic word beside C1, C9 and C10, and the deviation of all."""
+    epochs = EPOCHS // 10 if quick else EPOCHS
+    figure = Figure(figsize=(9.0, 5.8), layout="constrained")
+    panels = figure.subplots(2, 2, sharex="col", sharey="row")
+    for column, (name, theories) in zip(panels.T, PREDICTIONS.items(), strict=True):
+        _predicted(column, synthetic_run(name.lower(), epochs), theories)
+        column[0].set_title(name)
+    panels[0, 0].set_ylabel(QUANTITIES["score"])
+    panels[1, 0].set_ylabel("largest deviation\nof any topic word (%)")
+    return figure
+
+
+PREDICTIONS: dict[str, dict[str, tuple[Theory, float]]] = {
+    "Attn-FC": {"C1": (FORGETFUL, 0.0), "C9": (MeanField, 0.0), "C9, modified flow": (MeanField, RATE)},
+    "Attn-TC": {"C10": (unequal_topics, 0.0), "C10, modified flow": (unequal_topics, RATE)},
+}
+"""Of each model, theories and the learning rate that they follow."""
+
+
+def _predicted(column: Sequence[Axes], run: SyntheticRun, theories: Mapping[str, tuple[Theory, float]]) -> None:
+    (above, below), frequency = column, run.setting["frequency"]
+    time, score = run.trajectory.time.values[EARLIEST:], run.trajectory.score.values[EARLIEST:]
+    ends = np.argsort(frequency)[[0, -1]]
+    places = np.unique(np.geomspace(1, time.size, 24).astype(int)) - 1
+    for word, marker in zip(ends, MARKERS, strict=False):
+        label = f"run, ρ = {frequency[word]:.3f}"
+        above.plot(time[places], score[places, word], marker, ms=4, color="black", mfc="none", label=label)
+    for k, (label, (theory, rate)) in enumerate(theories.items()):
+        predicted = solved(run, theory, rate).score[EARLIEST:]
+        for word, named in zip(ends, (label, None), strict=True):
+            above.plot(time, predicted[:, word], color=COLOURS[k], linestyle=LINES[k], label=named)
+        off = np.abs(predicted / score - 1.0).max(axis=1)
+        below.plot(time, 100 * off, color=COLOURS[k], linestyle=LINES[k])
+    above.set_xscale("log")
+    above.legend(loc="upper left")
+    below.set(xlabel=TIME, yscale="log")
+
+
+NAMES = {"dictionary": "dictionary (words)", "other_words": "other words of a sentence m", "sentences": "sentences N"}
+
+
+def scaling(quick: bool) -> Figure:
+    """How the deviation from C1 and C9 scales, with fitted slopes."""
+    sizes = {name: values[:3] for name, values in SIZES.items()} if quick else SIZES
+    table = prediction_scaling(sizes=sizes, seeds=1 if quick else 3)
+    fits = fitted_exponents(table).set_index(["varied", "theory"])
+    figure = Figure(figsize=(9.6, 3.5), layout="constrained")
+    for axes, varied in zip(figure.subplots(1, 3, sharey=True), sizes, strict=True):
+        for k, theory in enumerate(("C1", "C9")):
+            rows = table.query("varied == @varied and theory == @theory")
+            size, off = rows["size"].to_numpy(float), 100 * rows["deviation"].to_numpy()
+            fit = fits.loc[(varied, theory)]
+            line = np.exp(np.log(off).mean() + fit.exponent * (np.log(size) - np.log(size).mean()))
+            text = f"{theory}: slope {round(fit.exponent, 2) + 0.0:.2f} ± {(fit.high - fit.low) / 2:.2f}"
+            axes.plot(size, off, MARKERS[k], ms=4, color=COLOURS[k], mfc="none")
+            axes.plot(size, line, color=COLOURS[k], linestyle=LINES[k], label=text)
+        axes.set(xlabel=NAMES[varied], xscale="log", yscale="log")
+        axes.set_xticks(sizes[varied], [f"{size:,}" for size in sizes[varied]], minor=False, fontsize=8)
+        axes.set_xticks([], minor=True)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    figure.axes[0].set_ylabel(f"deviation of scores at epoch {AT} (%)")
+    return figure
+
+
+def long_run(quick: bool) -> Figure:
+    """L τ and (1 - a) Λ² to 1e16: exact gradient, mean field, limits and their next orders."""
+    task, n, m = ExactTask((1, 1, 1, 1), 20), 4, 20
+    setting = {"frequency": 1 / n, "classes": n, "others": m}
+    near, far = np.geomspace(100, 1e8, 8 if quick else 19), np.geomspace(100, 1e16, 200)
+    model = exact_flow(task, tuple(near.tolist()), rtol=RTOL).isel(time=slice(1, None))
+    field, theory = MeanField(**setting).flow(far), late(far, **setting)
+    unit, limit = 2 * n / (n - 1), float(loss_limit(frequency=1 / n, classes=n))
+    second = (2 * np.log(m * theory.margin**2 / unit) - 5 - 2 / m) * unit**2 / theory.margin**4
+    figure = Figure(figsize=(9.0, 3.7), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    gap = (1 - model.attention.values[:, 0]) * late(near, **setting).margin ** 2
+    _beside(left, near, model.train_loss.values * near, far, field.loss * far, limit, limit / (1 + second))
+    _beside(right, near, gap, far, (1 - field.attention) * theory.margin**2, unit, theory.gap * theory.margin**2)
+    left.set(ylabel=r"loss × time, $L\,\tau$ (nats)", ylim=(0.985 * limit, 1.06 * limit))
+    right.set(ylabel=r"$(1-a)\,\ln^2(\rho u^2 n \tau)$", ylim=(0.97 * unit, 1.3 * unit))
+    left.legend(loc="upper right")
+    return figure
+
+
+def _beside(axes: Axes, near: Array, model: Array, far: Array, field: Array, limit: float, second: Array) -> None:
+    axes.plot(near, model, "o", ms=4, color="black", mfc="none", label="exact gradient")
+    axes.plot(far, field, color=COLOURS[0], label="mean field, C1")
+    late_enough = far > 1e4
+    axes.plot(far[late_enough], second[late_enough], color=COLOURS[1], linestyle=LINES[1], label="limit, next order")
+    axes.axhline(limit, color=COLOURS[7], linestyle=LINES[3], label="limit")
+    axes.set(xlabel=TIME, xscale="log")
+
+
+def capacity(quick: bool) -> Figure:
+    """How the score grows with ln ln τ under 0, 1 and 2 trained layers: mean field, the law at finite time, limits."""
+    figure = Figure(figsize=(7.4, 4.2), layout="constrained")
+    axes, practical = figure.subplots(), np.log(RATE * EPOCHS)
+    for depth in DEPTHS:
+        _growing(axes, depth, np.geomspace(np.log(100), np.log(1e300), 12 if quick else 36))
+    axes.axvline(practical, color="black", linewidth=0.8, linestyle="--")
+    note = "5,000 epochs; D = 0 is above 4 here"
+    axes.annotate(note, (practical, 3.9), (4, 0), textcoords="offset points", va="top")
+    axes.set(xlabel="ln τ, logarithm of learning rate × epoch", xscale="log", ylim=(0.4, 4.0))
+    axes.set_ylabel(r"growth of the score, $ds/d\ln\ln\tau$")
+    axes.legend(loc="upper right")
+    return figure
+
+
+def _growing(axes: Axes, depth: int, log_time: Array) -> None:
+    colour, limit, endless = COLOURS[depth], float(score_exponent(depth)), np.geomspace(20, ENDLESS, 200)
+    run = in_mean_field(tuple(np.exp(log_time).tolist()), depth)
+    law = late_score(endless, depth=depth, **LMN21)
+    named = f"mean field, D = {depth}"
+    axes.plot(*_slopes(run.score, log_time), MARKERS[depth], ms=3.5, mfc="none", color=colour, label=named)
+    named = f"law at finite time, D = {depth}"
+    axes.plot(*_slopes(law, endless), linestyle=LINES[depth], color=colour, label=named)
+    axes.axhline(limit, linewidth=0.8, linestyle=":", color=colour)
+    note = f"limit 2/(1 + D), D = {depth}"
+    axes.annotate(note, (ENDLESS, limit), (0, 3), textcoords="offset points", ha="right")
+
+
+def _slopes(score: Array, log_time: Array) -> tuple[Array, Array]:
+    steps = np.log(log_time)
+    return np.exp((steps[1:] + steps[:-1]) / 2), np.diff(score) / np.diff(steps)
+
+
+FIGURES: dict[str, Callable[[bool], Figure]] = {
+    "prediction": prediction,
+    "scaling": scaling,
+    "long-run": long_run,
+    "capacity": capacity,
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Draw the theory beside runs."""
+
+    figure: tuple[str, ...] = ()
+    """Names of figures, by default all: prediction, scaling, long-run, capacity."""
+    quick: bool = False
+    """Shorter runs and fewer sizes."""
+    out: Path = Path("runs/theory-figures")
+    """Folder for the figures, as PNG."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    try:
+        run(tyro.cli(Options, args=arguments, prog="python -m analysis.theory_figures"))
+    except (InputError, StorageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; figures that were ready are kept", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def run(options: Options) -> None:
+    """Draw figure by figure, each written as soon as it is ready.
+
+    Raises:
+        InputError: an unknown figure.
+        StorageError: a file could not be written.
+    """
+    for name in options.figure:
+        if name not in FIGURES:
+            known = ", ".join(FIGURES)
+            raise InputError("--figure", expected=f"some of {known}", given=repr(name), fix="Choose from these.")
+    make_folder(options.out)
+    for name in options.figure or FIGURES:
+        buffer, path = BytesIO(), options.out / f"{name}.png"
+        with mpl.rc_context(STYLE):
+            FIGURES[name](options.quick).savefig(buffer, format="png")
+        write_whole(path, lambda file, content=buffer: file.write(content.getbuffer()))
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
