@@ -78,8 +78,8 @@ def _exact_theory(theory: Theory, task: ExactTask) -> Trajectory:
     assumptions="Attn-FC from the preset mean-field on LMN21's task: N = 800, m = 20, dictionary 5,000, two "
     "topic words for each of 4 topics",
     quantity="largest relative distance of s and ‖ν‖ from C1, over topic words, epochs from 250 to 5,000 and seeds",
-    tolerance="m/(5 ρ N) = 4 %: at the start sentences memorise m/(ρ N) of what the topic word learns, and less as "
-    "it gains attention",
+    tolerance="4 %, chosen as a fifth of m/(ρ N): at the start sentences memorise m/(ρ N) of what the topic "
+    "word learns, and less as it gains attention",
 )
 def whole_training(*, quick: bool, theory: Theory = MeanField) -> Measured:
     """Descent, beside C1 with the frequencies of its corpus."""
