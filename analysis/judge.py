@@ -29,6 +29,12 @@ class Row:
     assumptions: str = ""
     proof: str = ""
     """"proved" or "not proved" and how many mutants were rejected; empty where there is no proof."""
+    proved: str = ""
+    """The statement that is proved, in words; it may be a case of the one that is measured."""
+    taken: str = ""
+    """Theorems of analysis that the proof takes over, and what it only checks by numbers."""
+    size: str
+    """"quick" or "full": how much was measured."""
     quantity: str = ""
     measured: float = float("nan")
     bound: float = float("nan")
@@ -43,14 +49,15 @@ class Row:
 def judge(id: str, *, quick: bool) -> Row:
     """Prove and measure one claim; an error is a verdict too, and stops no other claim."""
     begun = time.perf_counter()
+    cells: dict[str, Any] = _names(id)
     try:
         proof = PROOFS[id].prove() if id in PROOFS else None
         verdict = CLAIMS[id].judge(quick=quick) if id in CLAIMS else None
-        cells: dict[str, Any] = (_proof_cells(proof) if proof else {}) | (_claim_cells(verdict) if verdict else {})
+        cells |= (_proof_cells(proof) if proof else {}) | (_claim_cells(verdict) if verdict else {})
         judged = HOLDS if all(each.holds for each in (proof, verdict) if each) else FAILS
     except Exception as error:
-        cells, judged = {"statement": "", "detail": f"{type(error).__name__}: {error}"}, ERROR
-    return Row(id=id, verdict=judged, seconds=time.perf_counter() - begun, **cells)
+        cells, judged = cells | {"detail": f"{type(error).__name__}: {error}"}, ERROR
+    return Row(id=id, size="quick" if quick else "full", verdict=judged, seconds=time.perf_counter() - begun, **cells)
 
 
 def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Iterator[Row]:
@@ -68,19 +75,27 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: IDS.index(row.id))
 
 
+def _names(id: str) -> dict[str, Any]:
+    """What there is to say of a claim before it is judged."""
+    if id not in CLAIMS:
+        return {"statement": PROOFS[id].title}
+    claim = CLAIMS[id]
+    names = ("source", "assumptions", "quantity", "tolerance")
+    return {"statement": f"${claim.statement}$"} | {name: getattr(claim, name) for name in names}
+
+
 def _proof_cells(proof: Result) -> dict[str, Any]:
     rejected = f"{sum(proof.mutants.values())}/{len(proof.mutants)} mutants rejected"
-    return {"statement": proof.title, "proof": f"{'proved' if proof.proved else 'not proved'}, {rejected}"}
+    return {
+        "proof": f"{'proved' if proof.proved else 'not proved'}, {rejected}",
+        "proved": proof.title,
+        "taken": "; ".join([*proof.taken, *(f"by numbers: {step.name}" for step in proof.numeric)]),
+    }
 
 
 def _claim_cells(verdict: Verdict) -> dict[str, Any]:
-    claim, measured = verdict.claim, verdict.measured
+    measured = verdict.measured
     return {
-        "statement": f"${claim.statement}$",
-        "source": claim.source,
-        "assumptions": claim.assumptions,
-        "quantity": claim.quantity,
-        "tolerance": claim.tolerance,
         "measured": measured.value,
         "bound": measured.bound,
         "detail": measured.detail,

@@ -4,6 +4,7 @@ import base64
 import html
 import math
 from collections.abc import Sequence
+from functools import cache
 from io import BytesIO
 
 import matplotlib as mpl
@@ -13,7 +14,19 @@ from rich.text import Text
 
 from analysis.judge import HOLDS, Row
 
-SHOWN = ("id", "statement", "source", "proof", "quantity", "measured", "bound", "control", "verdict", "seconds")
+SHOWN = (
+    "id",
+    "statement",
+    "source",
+    "proof",
+    "proved",
+    "quantity",
+    "measured",
+    "bound",
+    "control",
+    "verdict",
+    "seconds",
+)
 """Columns of the page and of Markdown; parquet has all."""
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Verdicts</title>
@@ -39,7 +52,9 @@ def summary(rows: Sequence[Row]) -> str:
     held = sum(row.verdict == HOLDS for row in rows)
     proved = sum(row.proof.startswith("proved") for row in rows)
     measured = sum(bool(row.quantity) for row in rows)
-    return f"{held} of {len(rows)} claims hold; {proved} are proved, {measured} are measured."
+    size = " and ".join(sorted({row.size for row in rows}))
+    story = f"{held} of {len(rows)} claims hold; {proved} have a proof, {measured} are measured"
+    return f"{story} ({size} size)."
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -73,7 +88,12 @@ def page(rows: Sequence[Row]) -> str:
     for row in rows:
         notes = [
             f"<small>{name}: {html.escape(text)}</small>"
-            for name, text in (("assumes", row.assumptions), ("bound", row.tolerance), ("seen", row.detail))
+            for name, text in (
+                ("assumes", row.assumptions),
+                ("bound", row.tolerance),
+                ("seen", row.detail),
+                ("proof takes", row.taken),
+            )
             if text
         ]
         cells = {name: html.escape(_cell(row, name)) for name in SHOWN}
@@ -83,6 +103,7 @@ def page(rows: Sequence[Row]) -> str:
     return PAGE.format(summary=html.escape(summary(rows)), head=head, rows="\n".join(lines))
 
 
+@cache
 def _drawn(statement: str) -> str:
     if not statement.startswith("$"):
         return html.escape(statement)

@@ -31,7 +31,7 @@ class Options:
     """Ids of claims, by default all."""
     quick: bool = False
     """Smaller samples and shorter times; no tolerance is wider."""
-    workers: int = os.cpu_count() or 1
+    workers: int = len(os.sched_getaffinity(0))
     """Processes."""
     out: Path = Path("runs/verdicts")
     """Folder for verdicts.parquet, verdicts.md and verdicts.html."""
@@ -60,9 +60,10 @@ def run(options: Options) -> int:
     ids: list[str] = list(dict.fromkeys(options.claim or IDS))
     rows: list[Row] = []
     judged = judge_all(ids, quick=options.quick, workers=options.workers)
+    make_folder(options.out)
     for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
         rows.append(row)
-        write(in_order(rows), make_folder(options.out))
+        write(in_order(rows), options.out)
     console = Console(markup=False, highlight=False)
     console.print(render.table(in_order(rows)))
     for remark in render.remarks(in_order(rows)):

@@ -74,6 +74,9 @@ class Dynamics:
         if self._held.size:
             gradient.scores[self._held] = 0.0
             gradient.values[:, self._held] = 0.0
+            signals = np.linalg.norm(gradient.scores), np.linalg.norm(gradient.embeddings)
+            score_signal, embedding_signal = map(float, signals)
+            gradient = gradient._replace(score_signal=score_signal, embedding_signal=embedding_signal)
         return fit, gradient
 
     def is_finite(self, fit: Fit, gradient: Gradient) -> bool:

@@ -201,6 +201,13 @@ def _stops(system: _System, loss: float | None, attention: float | None, columns
         stops["loss"] = lambda state: system.evaluate(state)[0].loss - loss
     if attention is not None:
         places = block.places(columns)
+        if not np.diff(places.bounds).all():
+            raise InputError(
+                "stop_attention",
+                expected="followed words that stand in the training sentences",
+                given="one that stands in none",
+                fix="Follow words of the training sentences alone.",
+            )
 
         def missing(state: Array) -> float:
             system.evaluate(state)
@@ -233,7 +240,7 @@ def _integrate(
         elif not np.isfinite(solver.y).all():
             message = "the state is not finite"
         if message is not None:
-            raise Diverged(record.run("diverged"), f"gradient flow stopped after time {record.times[-1]:g}: {message}")
+            raise Diverged(record.run("diverged"), _stuck(record.times[-1], message))
         state = _within(solver)
         end, event = _first_event(stops, state, solver)
         while ahead and ahead[0][0] <= end:
@@ -253,6 +260,13 @@ def _within(solver: OdeSolver) -> Callable[[float], Array]:
     """The state at a reading within the last step; at its end that of the solver itself."""
     end, between, reached = solver.t, solver.dense_output(), solver.y
     return lambda reading: reached if reading == end else between(reading)
+
+
+def _stuck(time: float, message: str) -> str:
+    return (
+        f"gradient flow after time {time:g}: expected the solver to go on, got: {message}. "
+        "A looser rtol, another solver or, where the gradient jumps, `descend` may go further; all before is kept."
+    )
 
 
 def _first_event(stops: Stops, state: Callable[[float], Array], solver: OdeSolver) -> tuple[float, Ended | None]:

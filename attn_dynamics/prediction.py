@@ -42,7 +42,8 @@ def predict(
     columns = task.train.columns(words)
     frequency = _frequency(task.train, columns, np.repeat(np.arange(len(task.topic_words)), _sizes(task)))
     others = np.delete(np.arange(task.train.n_words), columns)
-    if frequency is None or np.any(start.scores[others]) or np.any(abs(start.embeddings[others]) > SMALL):
+    sizes = np.linalg.norm(start.embeddings[others], axis=1)
+    if frequency is None or np.any(start.scores[others]) or np.any(sizes > SMALL):
         return None
     topics = UnequalTopics(
         frequency=frequency,
@@ -77,7 +78,10 @@ def predict(
 
 
 def deviation(run: xr.Dataset) -> float | None:
-    """Largest relative distance of a topic word's score from its prediction, from 5 % of the training on."""
+    """Largest relative distance of a topic word's score from its prediction, from 5 % of the training on.
+
+    None where nothing was predicted, or no score moves.
+    """
     if "predicted_score" not in run:
         return None
     late = run.predicted[run.predicted >= max(SETTLED * run.epoch.values[-1], 1)]
@@ -86,7 +90,8 @@ def deviation(run: xr.Dataset) -> float | None:
     topic = run.sel(word=run.predicted_score.notnull().all("predicted"), predicted=late)
     measured = topic.score.sel(epoch=late)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return float(abs(topic.predicted_score / measured - 1.0).max())
+        largest = float(abs(topic.predicted_score / measured - 1.0).max(skipna=False))
+    return largest if np.isfinite(largest) else None
 
 
 def _sizes(task: Task) -> list[int]:

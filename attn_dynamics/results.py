@@ -147,6 +147,8 @@ def table(summary: dict[str, Any]) -> Table:
 def join(trajectories: list[xr.Dataset]) -> xr.Dataset:
     """Replicates side by side; where one ended earlier than another it has no numbers."""
     runs = [each.drop_vars("time") for each in trajectories]
+    if not all("predicted" in each.dims for each in runs):  # where a prediction gave up, as it may on some of them
+        runs = [each.drop_dims("predicted", errors="ignore") for each in runs]
     joined = xr.concat(runs, "replicate", join="outer", combine_attrs="drop_conflicts", data_vars="all")
     return joined.assign_coords(time=max((each.time for each in trajectories), key=len))
 
@@ -157,7 +159,8 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
     Round-off, steps and time are no samples of anything: of these stand the largest, of the seconds the sum.
     """
     names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
-    numbers = {name: np.array([each[name] for each in summaries]) for name in names if summaries[0][name] is not None}
+    told = [name for name in names if all(each[name] is not None for each in summaries)]
+    numbers = {name: np.array([each[name] for each in summaries]) for name in told}
     shared = {name: summaries[0][name] for name in ("model", "task", "seed", "versions")}
     return shared | {
         "replicates": len(summaries),

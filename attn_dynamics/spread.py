@@ -17,7 +17,7 @@ from attn_dynamics.storage import make_folder, write_whole
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, common_tracks, sen_deviation
 
-BAND = (2.5, 50.0, 97.5)
+BAND = (0.0, 50.0, 100.0)
 """Percentiles over the replicates: of the band, and of the line within it."""
 SHADE = 0.5
 """Opacity of all bands of a panel together, so that where they overlap they do not hide the lines."""
@@ -29,7 +29,7 @@ _Words = list[tuple[Track, ...]]
 
 
 def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
-    """Losses and words over replicates at the epochs that all of them reached: median, and where 95 % of them lie."""
+    """Losses and words over replicates at the epochs that all of them reached: median and range."""
     words = list(zip(*common_tracks(runs), strict=True))[:SHOWN]
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
     applies = bool(np.isfinite(query_norms).all())
@@ -42,7 +42,7 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
             _draw_relation(panels[2], words, query_norms)
             _draw_deviation(panels[3], words, query_norms)
         _name(figure, panels[1], words)
-        title = f"{runs[0].attrs['title']}: median of {len(runs)} replicates, shaded where 95 % of them lie"
+        title = f"{runs[0].attrs['title']}: median of {len(runs)} replicates, shaded from the least to the largest"
         figure.suptitle(fill(title, int(TITLE_LETTERS * figure.get_figwidth())), parse_math=False, fontsize=10)
         return figure
 

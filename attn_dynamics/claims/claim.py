@@ -6,9 +6,11 @@ could fail shows nothing.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
+
+import numpy as np
 
 from attn_dynamics.errors import InputError
 
@@ -25,6 +27,16 @@ class Measured(NamedTuple):
     def holds(self) -> bool:
         """Whether the number is no larger than its bound; not if it is no number."""
         return self.value <= self.bound
+
+
+def largest(*values: float | Iterable[float]) -> float:
+    """The largest number; NaN if one is NaN, which the built-in `max` may drop: what broke must not hold.
+
+    Raises:
+        ValueError: there is none.
+    """
+    flat = [number for each in values for number in (each if isinstance(each, Iterable) else (each,))]
+    return float(np.max(flat))
 
 
 @final

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.drawn import corpora, start, where
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
@@ -95,9 +95,9 @@ def centre_of_keys(
                 ("descent", descended(corpus, begin, 0.02, time, train, hold)),
             ):
                 change = np.abs(weights @ (end.keys - begin.keys)) / (weights @ np.abs(end.keys))
-                worst[name] = max(worst[name], float(change.max()))
+                worst[name] = largest(worst[name], float(change.max()))
     seen = ", ".join(f"{name} {value:.1e}" for name, value in worst.items())
-    return Measured(max(worst.values()), 1000 * EPS, f"{seen}; {where(quick=quick)}")
+    return Measured(largest(worst.values()), 1000 * EPS, f"{seen}; {where(quick=quick)}")
 
 
 # --- A2 to A4: balance between neighbouring layers
@@ -169,22 +169,22 @@ def balanced(models: tuple[str, ...], law: Law, train: tuple[str, ...], quick: b
     """Rate, drift and order of what these models should conserve."""
     rate, drift, orders = 0.0, 0.0, []
     for corpus, model in product(corpora(quick=quick), models):
-        rate = max(rate, *(_rate(law, corpus, start(corpus, model, seed=seed), train) for seed in range(10)))
+        rate = largest(rate, *(_rate(law, corpus, start(corpus, model, seed=seed), train) for seed in range(10)))
         begin, time = start(corpus, model, bias=AWAY), 2.0 if quick else 200.0 if corpus.n_words <= SMALL else 20.0
-        drift = max(drift, _moved(law, begin, flowed(corpus, begin, time, train)))
+        drift = largest(drift, _moved(law, begin, flowed(corpus, begin, time, train)))
         begin = start(corpus, model)
         drifts = [_moved(law, begin, descended(corpus, begin, eta, 1.0 if quick else 4.0, train)) for eta in RATES]
         orders.append(float(np.polyfit(np.log(RATES), np.log(drifts), 1)[0]))
-    order = max(orders, key=lambda order: abs(order - 1.0))
+    order = orders[int(np.argmax(np.abs(np.array(orders) - 1.0)))]
     shares = rate / (16 * EPS), drift / (100 * RTOL), abs(order - 1.0) / 0.1
     seen = f"rate {rate:.1e}, drift {drift:.1e} by time {'2' if quick else '200, on SST-2 20'}, order in η {order:.3f}"
-    return Measured(max(shares), 1.0, f"{seen}; {where(quick=quick)}")
+    return Measured(largest(shares), 1.0, f"{seen}; {where(quick=quick)}")
 
 
 def _moved(law: Law, before: Parameters, after: Parameters) -> float:
     """How far what is conserved moves, in shares of its largest entry."""
     first, last = law(before), law(after)
-    return max(float(np.abs(last[name] - first[name]).max() / np.abs(first[name]).max()) for name in first)
+    return largest(float(np.abs(last[name] - first[name]).max() / np.abs(first[name]).max()) for name in first)
 
 
 def _rate(law: Law, corpus: Corpus, state: Parameters, train: Collection[str]) -> float:
@@ -192,7 +192,7 @@ def _rate(law: Law, corpus: Corpus, state: Parameters, train: Collection[str]) -
     _, gradient = loss_and_gradient(corpus, state)
     ahead, behind = (law(_stepped(state, gradient, step, train)) for step in (-1.0, 1.0))
     size = sum(float((array**2).sum()) for array in (state.query, state.keys, state.embeddings))
-    return max(float(np.abs(ahead[name] - behind[name]).max()) / 2.0 / size for name in ahead)
+    return largest(float(np.abs(ahead[name] - behind[name]).max()) / 2.0 / size for name in ahead)
 
 
 def _stepped(state: Parameters, gradient: Parameters, step: float, train: Collection[str]) -> Parameters:

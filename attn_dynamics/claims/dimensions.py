@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.drawn import corpora, start, where
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
@@ -41,7 +41,7 @@ def any_query_will_do(
             after = replace(before, query=query, keys=keys(before.scores, query))
             change = np.abs(after.scores - before.scores).max() / (1.0 + np.abs(before.scores).max())
             losses = [loss_and_gradient(corpus, parameters)[0] for parameters in (before, after)]
-            worst = max(worst, float(change), abs(losses[1] - losses[0]) / (1.0 + losses[0]))
+            worst = largest(worst, float(change), abs(losses[1] - losses[0]) / (1.0 + losses[0]))
     return Measured(worst, 8 * d * EPS, where(quick=quick))
 
 
@@ -76,14 +76,14 @@ def closed_in_classes(*, quick: bool, span: Span = columns, zero: bool = True) -
         if zero:
             trained = replace(trained, embeddings=np.zeros_like(trained.embeddings))
         for reduced, full in zip(runs(corpus, fixed, quick), runs(corpus, fixed, quick, reduced=False), strict=True):
-            apart = max(apart, _distance(reduced, full))
-            off = max(off, _off(fixed, full, span(fixed))[0])
+            apart = largest(apart, _distance(reduced, full))
+            off = largest(off, _off(fixed, full, span(fixed))[0])
         for run in runs(corpus, trained, quick):
             share, rank = _off(trained, run, span(trained))
-            off, ranks = max(off, share), ranks | {rank - corpus.n_classes}
+            off, ranks = largest(off, share), ranks | {rank - corpus.n_classes}
     seen = f"runs {apart:.1e} apart, off the span {off:.1e}"
     note = f"Attn-TC moved in n{', n'.join(f'{rank:+}' for rank in sorted(ranks))} dimensions"
-    return Measured(max(apart / 1e-11, off / 1e-12), 1.0, f"{seen}; {note}; {where(quick=quick)}")
+    return Measured(largest(apart / 1e-11, off / 1e-12), 1.0, f"{seen}; {note}; {where(quick=quick)}")
 
 
 def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True) -> tuple[Run, Run]:
@@ -102,7 +102,7 @@ def _distance(first: Run, second: Run) -> float:
     assert other is not None
     losses = np.abs(first.trajectory.train_loss.values - second.trajectory.train_loss.values).max()
     parts = (np.abs(getattr(one, name) - getattr(other, name)).max() for name in ("keys", "embeddings"))
-    return max(float(losses), *map(float, parts))
+    return largest(float(losses), *map(float, parts))
 
 
 def _off(begin: Parameters, run: Run, span: Array) -> tuple[float, int]:
@@ -113,4 +113,4 @@ def _off(begin: Parameters, run: Run, span: Array) -> tuple[float, int]:
     for moved in (columns(end) - columns(begin), (end.embeddings - begin.embeddings).T):
         sizes = np.linalg.svd(moved, compute_uv=False)
         shares.append(np.linalg.norm(moved - basis @ (basis.T @ moved), 2) / max(sizes[0], np.finfo(float).tiny))
-    return float(max(shares)), int((sizes > 1e-10 * sizes[0]).sum())
+    return float(largest(shares)), int((sizes > 1e-10 * sizes[0]).sum())

@@ -11,8 +11,8 @@ from attn_dynamics.heads import HEADS
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.tasks import text_task
 
-SST = Path(os.environ.get("SST_DIR", "../shared/data/sst"))
-"""Folder of stsa.binary.train, .dev and .test."""
+SST = Path(os.environ.get("SST_DIR", "no SST_DIR"))
+"""Folder of stsa.binary.train, .dev and .test, which the environment names."""
 SENTENCES = 200
 """Of SST-2."""
 
@@ -27,7 +27,7 @@ def where(*, quick: bool) -> str:
     """What `corpora` gives, in words."""
     if quick:
         return "random ragged sentences"
-    found = f"{SENTENCES} sentences of SST-2" if SST.is_dir() else f"not SST-2, for there is no {SST} (set SST_DIR)"
+    found = f"{SENTENCES} sentences of SST-2" if SST.is_dir() else "not SST-2, for SST_DIR names no folder of it"
     return f"random ragged sentences; {found}"
 
 

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.exact_task import FIXED_HEAD, KEYS_FIXED, TRAINED_HEAD, ExactTask, altered, exact_flow
 from attn_dynamics.theory.asymptotics import Late, keys_factor, late, late_score, loss_limit, score_exponent
 from attn_dynamics.theory.mean_field import MeanField, Trajectory
@@ -72,7 +72,7 @@ def loss_times_time(
     wanted = limit(frequency=1 / 8, classes=4, topic_words=2, depth=1, head_norm=1.0)
     ratios = run.loss * LONGEST * run.margin ** power(1) / wanted
     offs.append(abs(extrapolated(ratios, run.margin) - 1.0))
-    return Measured(max(map(float, offs)), WITHIN, f"D = 1 at 1e256: {ratios[1]:.4f} of the limit")
+    return Measured(largest(map(float, offs)), WITHIN, f"D = 1 at 1e256: {ratios[1]:.4f} of the limit")
 
 
 def _fixed_head_offs(task: ExactTask, limit: Callable[..., Array]) -> tuple[Array, Array]:
@@ -112,7 +112,7 @@ def approach_of_attention(*, quick: bool, approach: Callable[..., Late] = late) 
         model = exact_flow(task, (MODEL_LONG,), rtol=RTOL).attention.values[-1]
         near = approach(MODEL_LONG, **task.setting)
         offs += [(1 - run.attention[0]) / far.gap, run.norm[0] / far.norm, (1 - model) / near.gap]
-    second = max(float(np.max(leading_order(LONG, **task.setting).gap)) for task in TASKS)
+    second = largest(float(np.max(leading_order(LONG, **task.setting).gap)) for task in TASKS)
     return Measured(float(np.abs(np.concatenate(offs) - 1.0).max()), WITHIN, f"1 - a ≤ {second:.2g} at 1e16")
 
 

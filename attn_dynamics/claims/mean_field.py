@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.exact_task import FIXED_HEAD, TRAINED_HEAD, ExactTask, altered, drawn_tasks, exact_flow
 from attn_dynamics.claims.scaling import exponents_in_words
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SETTLED, SyntheticRun, deviation, synthetic_run
@@ -52,7 +52,7 @@ TASKS = (ExactTask((1, 2), 1), ExactTask((1, 2, 3, 4), 20), *drawn_tasks(14))
 def two_equations(*, quick: bool, theory: Theory = MeanField, free: bool = False) -> Measured:
     """Gradient flow of the exact gradient on tasks made for it."""
     tasks = TASKS[:3] if quick else TASKS
-    return Measured(max(distance(task, theory, free=free) for task in tasks), 1000 * RTOL, f"{len(tasks)} settings")
+    return Measured(largest(distance(task, theory, free=free) for task in tasks), 1000 * RTOL, f"{len(tasks)} settings")
 
 
 def distance(
@@ -61,7 +61,7 @@ def distance(
     """Largest relative distance of s, ‖ν‖ and a."""
     run, solution = exact_flow(task, TIMES, train=train, free=free, rtol=RTOL), _exact_theory(theory, task)
     pairs = ((solution.score, run.score), (solution.norm, run.embedding_norm), (solution.attention, run.attention))
-    return max(float(np.abs(predicted / seen.values[1:] - 1.0).max()) for predicted, seen in pairs)
+    return largest(float(np.abs(predicted / seen.values[1:] - 1.0).max()) for predicted, seen in pairs)
 
 
 @cache
@@ -84,7 +84,9 @@ def _exact_theory(theory: Theory, task: ExactTask) -> Trajectory:
 def whole_training(*, quick: bool, theory: Theory = MeanField) -> Measured:
     """Descent, beside C1 with the frequencies of its corpus."""
     forgetful = altered(theory, sentences=lambda _: np.inf)
-    worst = max(deviation(run.trajectory, solved(run, forgetful), SETTLED) for run in _trained("attn-fc", quick=quick))
+    worst = largest(
+        deviation(run.trajectory, solved(run, forgetful), SETTLED) for run in _trained("attn-fc", quick=quick)
+    )
     return Measured(worst, 0.04, "" if quick else exponents_in_words("C1"))
 
 
@@ -144,9 +146,9 @@ def memorised_trained_head(*, quick: bool, theory: Theory = unequal_topics, lear
 def _from_both_ends(model: str, theory: Theory, learning_rate: float, *, quick: bool) -> Measured:
     """The flow once training has settled, and the modified flow of descent from its second epoch on."""
     runs = _trained(model, quick=quick)
-    late = max(deviation(run.trajectory, solved(run, theory), SETTLED) for run in runs)
-    early = max(deviation(run.trajectory, solved(run, theory, learning_rate), EARLY) for run in runs)
-    return Measured(max(late, early), CLOSE, f"flow {late:.2%}, modified flow {early:.2%}, {len(runs)} seeds")
+    late = largest(deviation(run.trajectory, solved(run, theory), SETTLED) for run in runs)
+    early = largest(deviation(run.trajectory, solved(run, theory, learning_rate), EARLY) for run in runs)
+    return Measured(largest(late, early), CLOSE, f"flow {late:.2%}, modified flow {early:.2%}, {len(runs)} seeds")
 
 
 def _trained(model: str, *, quick: bool) -> list[SyntheticRun]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.exact_task import FIXED_HEAD, KEYS_FIXED, TRAINED_HEAD
 from attn_dynamics.claims.synthetic_run import RATE, synthetic_run, synthetic_task
 from attn_dynamics.descent import descend
@@ -45,7 +45,7 @@ def keys_promote(*, quick: bool, field: type[MeanField] = MeanField, turned: boo
     worst = setback(drawn_settings(30 if quick else 1000), field)
     epochs, seeds = (500, 1) if quick else (5000, 2)
     pairs = [descended(model, epochs, seed, turned=turned) for model in TRAINED for seed in range(seeds)]
-    return Measured(max(worst, *pairs), 100 * TOLERANCE, f"{len(pairs)} pairs of descent")
+    return Measured(largest(worst, *pairs), 100 * TOLERANCE, f"{len(pairs)} pairs of descent")
 
 
 def drawn_settings(count: int, seed: int = 0) -> dict[str, Array]:
@@ -64,7 +64,7 @@ def setback(setting: Mapping[str, Any], field: type[MeanField] = MeanField) -> f
     """The largest of settings in mean field."""
     run = field(**setting).flow(TIMES, tolerance=TOLERANCE)
     fixed = MeanField(**setting, train=KEYS_FIXED).flow(TIMES, tolerance=TOLERANCE)
-    return max(_fall(run.score), _fall(run.norm), _excess(run.loss, fixed.loss))
+    return largest(_fall(run.score), _fall(run.norm), _excess(run.loss, fixed.loss))
 
 
 def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> float:
@@ -78,7 +78,7 @@ def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> fl
         start = replace(start, keys=-np.outer(seen.all_score.values[-1], start.query))
         seen = descend(task.train, start, learning_rate=RATE, epochs=epochs, train=still).trajectory
         return _excess(seen.train_loss.values, fixed)
-    return max(_fall(seen.score.values), _fall(seen.embedding_norm.values), _excess(seen.train_loss.values, fixed))
+    return largest(_fall(seen.score.values), _fall(seen.embedding_norm.values), _excess(seen.train_loss.values, fixed))
 
 
 def _fall(values: Array) -> float:

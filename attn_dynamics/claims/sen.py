@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import lambertw
 
-from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
 from attn_dynamics.flow import flow
@@ -75,7 +75,7 @@ def by_lambert(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: 
 def relation_along_flow(*, quick: bool, relation: Relation = sen_norm, hold: bool = True) -> Measured:
     """Gradient flow from starts that differ from zero."""
     runs = [along_flow(model, m, hold=hold) for model in SMOOTH for m in ((1, 3) if quick else (1, 2, 3, 7, 20))]
-    return Measured(max(_distance(run, relation) for run in runs), ALONG_FLOW)
+    return Measured(largest(_distance(run, relation) for run in runs), ALONG_FLOW)
 
 
 @claims(
@@ -95,7 +95,7 @@ def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool =
         distances = [_distance(_descended(model, rate, hold), relation) for rate in rates]
         orders[model] = float(np.polyfit(np.log(rates), np.log(distances), 1)[0])
     detail = ", ".join(f"{model} {order:.3f}" for model, order in orders.items())
-    return Measured(max(abs(order - 1.0) for order in orders.values()), 0.1, f"orders: {detail}")
+    return Measured(largest(abs(order - 1.0) for order in orders.values()), 0.1, f"orders: {detail}")
 
 
 @claims(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from attn_dynamics.claims.claim import largest
 from attn_dynamics.claims.exact_task import TRAINED_HEAD
 from attn_dynamics.descent import descend
 from attn_dynamics.initial import draw
@@ -59,4 +60,4 @@ def synthetic_run(
 def deviation(run: xr.Dataset, theory: Trajectory | TopicTrajectory, epochs: slice) -> float:
     """Largest relative distance of score and embedding norm of any topic word at these epochs."""
     pairs = ((theory.score, run.score.values), (theory.norm, run.embedding_norm.values))
-    return max(float(np.abs(predicted[epochs] / seen[epochs] - 1.0).max()) for predicted, seen in pairs)
+    return largest(float(np.abs(predicted[epochs] / seen[epochs] - 1.0).max()) for predicted, seen in pairs)

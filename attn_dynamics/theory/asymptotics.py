@@ -109,7 +109,11 @@ def late_score(
         grown = np.log(c2 * np.asarray(topic_words)) + 2 * log_norm
         gain = np.where(d > 0, d * np.logaddexp(2 * np.log(u0), grown) / 2, np.log(u0))
         log_margin = np.log(c2) / 2 + attention + gain + log_norm
-        return np.exp(log_margin) - power * log_margin + np.log(limit / (n - 1))
+        # M - e ln M grows with M from M = e on; what lies below is not late.
+        grows = np.exp(log_margin) > power
+        with np.errstate(over="ignore"):
+            late = np.exp(log_margin) - power * log_margin + np.log(limit / (n - 1))
+        return np.where(grows, late, -np.inf)
 
     shape = np.broadcast(time, limit, m, query_norm).shape
     low, high = np.full(shape, -50.0), np.full(shape, 300.0)
@@ -117,7 +121,8 @@ def late_score(
         middle = (low + high) / 2
         above = reached(middle) > time
         low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return sen_score(np.exp(high), m, query_norm)
+    early = reached(high) > time + 1e-6 * np.maximum(time, 1.0)
+    return np.where(early, np.nan, sen_score(np.exp(high), m, query_norm))
 
 
 def loss_limit(

@@ -50,7 +50,7 @@ def test_the_table_in_its_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setitem(CLAIMS, "B1", claim(0.7))
     table = judge.in_order(judge.judge(id, quick=True) for id in ("G4", "B1"))
     assert [row.id for row in table] == ["B1", "G4"]
-    assert render.summary(table) == "1 of 2 claims hold; 2 are proved, 1 are measured."
+    assert render.summary(table) == "1 of 2 claims hold; 2 have a proof, 1 are measured (quick size)."
     verdicts.write(table, tmp_path)
     kept = pd.read_parquet(tmp_path / "verdicts.parquet")
     assert kept.verdict.tolist() == ["FAILS", "holds"]
