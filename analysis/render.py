@@ -60,11 +60,11 @@ def summary(rows: Sequence[Row]) -> str:
 def table(rows: Sequence[Row]) -> Table:
     """For the terminal, which is too narrow for statements."""
     out = Table(title=summary(rows))
-    for name in ("id", "source", "proof, mutants rejected", "measured", "bound", "controls", "verdict", "s"):
+    for name in ("id", "proof", "measured", "bound", "controls", "verdict", "s"):
         out.add_column(name, justify="right" if name in ("measured", "bound", "s") else "left", no_wrap=True)
     for row in rows:
         proof = row.proof.replace(" mutants rejected", "")
-        cells = (row.id, row.source, proof, _number(row.measured), _number(row.bound), row.control, row.verdict)
+        cells = (row.id, proof, _number(row.measured), _number(row.bound), row.control, row.verdict)
         out.add_row(*map(Text, (*cells, f"{row.seconds:.1f}")), style="" if row.verdict == HOLDS else "bold red")
     return out
 

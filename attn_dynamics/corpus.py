@@ -78,6 +78,13 @@ class Corpus:
             )
         tokens, offsets = array("i"), array("q", [0])
         for row, sentence in enumerate(sentences):
+            if isinstance(sentence, str):
+                raise InputError(
+                    f"sentence {row}",
+                    expected="a sequence of words",
+                    given=f"the text {sentence[:40]!r}, whose items are letters",
+                    fix="Split it: sentence.split().",
+                )
             if vocabulary is None:
                 tokens.extend(index.setdefault(word, len(index)) for word in sentence)
             else:

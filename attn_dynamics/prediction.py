@@ -78,7 +78,9 @@ def predict(
 
 
 def deviation(run: xr.Dataset) -> float | None:
-    """Largest relative distance of a topic word's score from its prediction, from 5 % of the training on.
+    """Largest distance of a topic word's score from its prediction, in shares of the largest score at that time.
+
+    From 5 % of the training on.
 
     None where nothing was predicted, or no score moves.
     """
@@ -90,7 +92,8 @@ def deviation(run: xr.Dataset) -> float | None:
     topic = run.sel(word=run.predicted_score.notnull().all("predicted"), predicted=late)
     measured = topic.score.sel(epoch=late)
     with np.errstate(invalid="ignore", divide="ignore"):
-        largest = float(abs(topic.predicted_score / measured - 1.0).max(skipna=False))
+        shares = abs(topic.predicted_score.values - measured.values).max(axis=1) / abs(measured.values).max(axis=1)
+        largest = float(shares.max())
     return largest if np.isfinite(largest) else None
 
 

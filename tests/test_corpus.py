@@ -167,3 +167,8 @@ def test_a_vocabulary_that_does_not_fit_the_counts_is_refused() -> None:
 def test_a_word_that_is_asked_for_and_not_there_is_named() -> None:
     corpus = Corpus.from_sentences(PAIR, [0, 1])
     refused(("words: expected words of the vocabulary (2 words)", "'z'"), corpus.columns, ["a", "z"])
+
+
+def test_a_text_is_no_sequence_of_words() -> None:
+    with pytest.raises(InputError, match="sentence 1: expected a sequence of words"):
+        Corpus.from_sentences([["good", "film"], "bad film"], [0, 1])

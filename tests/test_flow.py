@@ -279,7 +279,7 @@ def test_ctrl_c_gives_the_run_so_far(at: float, corpus: Corpus, start: Parameter
 
 
 def test_it_gives_up_after_so_many_steps_with_the_run_so_far(corpus: Corpus, start: Parameters) -> None:
-    with pytest.raises(Diverged, match=r"gradient flow stopped after time 0\.01: more than 5 steps") as caught:
+    with pytest.raises(Diverged, match=r"gradient flow after time 0\.01: .* more than 5 steps") as caught:
         flow(corpus, start, times=[0.01, 1000.0], max_steps=5)
     run = caught.value.run
     assert (run.ended, run.parameters) == ("diverged", None)
@@ -317,7 +317,7 @@ def test_where_a_relu_switches_the_flow_may_slide_and_the_solver_is_stopped(corp
         ({"judge": {"dev": topic_corpus(words=13)}}, "parameters: expected 13 words"),
         ({"follow": ["none"]}, "words: expected words of the vocabulary"),
         ({"hold": ["none"]}, "words: expected words of the vocabulary"),
-        ({"hold": [1], "train": TRAINABLE}, "hold: expected no words where the query is trained"),
+        ({"hold": [1], "train": TRAINABLE}, "hold: expected words whose key is 0 where the query is trained"),
         ({"solver": "Euler"}, "solver: expected one of DOP853, RK45, LSODA, Radau, BDF, got 'Euler'"),
         ({"rtol": 0.0}, "rtol: expected a finite number above 0"),
         ({"rtol": np.nan}, "rtol: expected"),

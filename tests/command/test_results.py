@@ -338,7 +338,7 @@ def test_replicates_are_summed_up_by_mean_and_interval(three: Path) -> None:
     assert summary.keys() >= PROMISED
     assert summary["replicates"] == 3
     assert summary["runs"] == runs
-    averaged = {"train_loss", "test_loss", "train_accuracy", "test_accuracy", "sen_residual"}
+    averaged = {"train_loss", "test_loss", "train_accuracy", "test_accuracy", "sen_residual", "prediction_residual"}
     assert summary["confidence_95"].keys() == averaged
     for name in averaged:
         values = [run[name] for run in runs]
