@@ -204,7 +204,7 @@ def _name_words(figure: Figure, lines: Iterable[Artist], names: list[str]) -> No
 
 def _draw_prediction(axes: Axes, run: xr.Dataset, values: np.ndarray) -> None:
     time = run.attrs["learning_rate"] * run.predicted.values
-    axes.plot(time, values, color="black", linewidth=0.9, linestyle=(0, (1, 4)), label=PREDICTION)
+    axes.plot(time, values, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=PREDICTION)
 
 
 def _draw_theory(axes: Axes, followed: list[Track], query_norm: float) -> None:
