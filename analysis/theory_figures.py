@@ -21,13 +21,13 @@ from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
 from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
-from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.command import guarded
+from attn_dynamics.errors import InputError
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME
 from attn_dynamics.storage import make_folder, write_whole
 from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
 from attn_dynamics.theory.mean_field import MeanField
 
-BAD_INPUT, INTERRUPTED = 2, 130
 Array = NDArray[np.float64]
 FORGETFUL = altered(MeanField, sentences=lambda _: np.inf)
 ENDLESS = 1e7
@@ -185,18 +185,11 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    try:
-        run(tyro.cli(Options, args=arguments, prog="python -m analysis.theory_figures"))
-    except (InputError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted; figures that were ready are kept", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    prog, kept = "python -m analysis.theory_figures", "interrupted; figures that were ready are kept"
+    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted=kept)
 
 
-def run(options: Options) -> None:
+def run(options: Options) -> int:
     """Draw figure by figure, each written as soon as it is ready.
 
     Raises:
@@ -214,6 +207,7 @@ def run(options: Options) -> None:
             FIGURES[name](options.quick).savefig(buffer, format="png")
         write_whole(path, lambda file, content=buffer: file.write(content.getbuffer()))
         print(path)
+    return 0
 
 
 if __name__ == "__main__":

@@ -16,11 +16,9 @@ from tqdm import tqdm
 
 from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
-from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.command import FAILED, guarded
+from attn_dynamics.errors import InputError
 from attn_dynamics.storage import make_folder, write_whole
-
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes: a claim does not hold or a control passes, the input cannot be used, Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,11 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    try:
-        return run(tyro.cli(Options, args=arguments, prog="python -m analysis.verdicts"))
-    except (InputError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted; verdicts that were ready are kept", file=sys.stderr)
-        return INTERRUPTED
+    prog = "python -m analysis.verdicts"
+    return guarded(
+        lambda: run(tyro.cli(Options, args=arguments, prog=prog)),
+        interrupted="interrupted; verdicts that were ready are kept",
+    )
 
 
 def run(options: Options) -> int:

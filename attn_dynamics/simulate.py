@@ -16,9 +16,10 @@ from rich.console import Console
 
 from attn_dynamics import results
 from attn_dynamics.checkpoint import Checkpoint
+from attn_dynamics.command import FAILED, INTERRUPTED, guarded
 from attn_dynamics.config import Config
 from attn_dynamics.descent import descend, standing
-from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.errors import InputError
 from attn_dynamics.folder import open_folder, write_config
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
@@ -28,25 +29,14 @@ from attn_dynamics.run import Diverged, Interrupted, Run
 from attn_dynamics.storage import make_folder, write_json, write_netcdf
 from attn_dynamics.tasks import Options, Task, load_task
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
-"""Exit codes: the input cannot be used or a result not be written, the run failed, Ctrl-C."""
 PATIENCE = 2000
 """Epochs without a lower dev loss after which a run stops, as LMN21's published configuration has it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    try:
-        return simulate(tyro.cli(Config, args=arguments, prog="python -m attn_dynamics.simulate"))
-    except (InputError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except Diverged as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("interrupted before anything was computed", file=sys.stderr)
-        return INTERRUPTED
+    prog, lost = "python -m attn_dynamics.simulate", "interrupted before anything was computed"
+    return guarded(lambda: simulate(tyro.cli(Config, args=arguments, prog=prog)), interrupted=lost)
 
 
 def simulate(config: Config) -> int:
@@ -65,6 +55,9 @@ def simulate(config: Config) -> int:
     out = open_folder(config)
     try:
         return _simulate(config, task, start, out)
+    except Diverged as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print(f"interrupted; what was written to {out} is kept, --resume goes on with it", file=sys.stderr)
         return INTERRUPTED

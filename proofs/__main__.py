@@ -11,12 +11,10 @@ import tyro
 from rich.console import Console
 from tqdm import tqdm
 
-from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.command import FAILED, guarded
+from attn_dynamics.errors import InputError
 from attn_dynamics.storage import write_whole
 from proofs import CLAIMS, find, report
-
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes: something is not proved or a mutant survives, the input cannot be used, Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +29,8 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    try:
-        return run(tyro.cli(Options, args=arguments, prog="python -m proofs"))
-    except (InputError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    prog = "python -m proofs"
+    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted="interrupted")
 
 
 def run(options: Options) -> int:

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 from analysis import theory_figures
+from attn_dynamics.command import BAD_INPUT
 
 
 def test_every_figure_is_drawn(tmp_path: Path) -> None:
@@ -17,7 +18,7 @@ def test_every_figure_is_drawn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["--figure", "phase"], ["--quick", "--out", "/dev/null/figures"]])
 def test_bad_input_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert theory_figures.main(arguments) == theory_figures.BAD_INPUT
+    assert theory_figures.main(arguments) == BAD_INPUT
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert error.count("\n") == 1

@@ -9,6 +9,7 @@ import pytest
 
 from analysis import judge, render, verdicts
 from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
+from attn_dynamics.command import BAD_INPUT, FAILED
 
 
 def claim(value: float, *, broken: float = 1.0) -> Claim:
@@ -69,13 +70,13 @@ def test_the_command_judges_and_says_so_by_its_exit_code(
     monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
     assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == 0
     monkeypatch.setitem(CLAIMS, "G4", claim(0.7))
-    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == verdicts.FAILED
+    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == FAILED
     assert "FAILS" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["--claim", "Z9"], ["--workers", "0"]])
 def test_bad_input_is_one_line(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verdicts.main([*arguments, "--out", str(tmp_path / "out")]) == verdicts.BAD_INPUT
+    assert verdicts.main([*arguments, "--out", str(tmp_path / "out")]) == BAD_INPUT
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert "expected" in error
