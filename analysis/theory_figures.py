@@ -6,7 +6,6 @@ python -m analysis.theory_figures --quick
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
@@ -23,8 +22,8 @@ from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
 from attn_dynamics.command import guarded
 from attn_dynamics.errors import InputError
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME
-from attn_dynamics.storage import make_folder, write_whole
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME, write_figure
+from attn_dynamics.storage import make_folder
 from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
 from attn_dynamics.theory.mean_field import MeanField
 
@@ -202,10 +201,9 @@ def run(options: Options) -> int:
             raise InputError("--figure", expected=f"some of {known}", given=repr(name), fix="Choose from these.")
     make_folder(options.out)
     for name in options.figure or FIGURES:
-        buffer, path = BytesIO(), options.out / f"{name}.png"
+        path = options.out / f"{name}.png"
         with mpl.rc_context(STYLE):
-            FIGURES[name](options.quick).savefig(buffer, format="png")
-        write_whole(path, lambda file, content=buffer: file.write(content.getbuffer()))
+            write_figure(FIGURES[name](options.quick), path)
         print(path)
     return 0
 

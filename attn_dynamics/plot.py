@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -26,12 +27,12 @@ STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
+    "figure.dpi": 160,
     "font.size": 9.0,
     "grid.alpha": 0.3,
     "grid.linewidth": 0.5,
     "legend.fontsize": 8.0,
     "legend.frameon": False,
-    "savefig.dpi": 160,
 }
 TITLE_LETTERS = 12
 """Letters of a title to an inch."""
@@ -96,7 +97,9 @@ def distributions_figure(run: xr.Dataset) -> Figure:
         values = run[f"all_{name}"].values[-1]
         edges = np.histogram_bin_edges(values[groups["other words"] | topic], bins=60)
         for (label, chosen), colour, hatch in zip(groups.items(), COLOURS, ("", "////"), strict=False):
-            axes.hist(values[chosen], edges, color=colour, alpha=0.75, hatch=hatch, edgecolor="white", label=label)
+            counts = np.histogram(values[chosen], edges)[0]
+            style = {"facecolor": colour, "alpha": 0.75, "hatch": hatch, "edgecolor": "white"}
+            axes.stairs(counts, edges, fill=True, label=label, **style)
         axes.set(xlabel=f"final {QUANTITIES[name]}", ylabel="words", yscale="log")
         axes.set_ylim(bottom=0.7)
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -147,15 +150,22 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
         StorageError: a file could not be written.
     """
     make_folder(folder)
-    paths = []
-    for name in FIGURES:
-        buffer = BytesIO()
-        figure = draw_figure(run, name)
-        with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            figure.savefig(buffer, format="png")
-        paths.append(folder / f"{name}.png")
-        write_whole(paths[-1], lambda file, content=buffer: file.write(content.getbuffer()))
+    paths = [folder / f"{name}.png" for name in FIGURES]
+    for path in paths:
+        write_figure(draw_figure(run, path.stem), path)
     return paths
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG in the style of all.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    buffer = BytesIO()
+    with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        FigureCanvasAgg(figure).print_png(buffer)  # `savefig` would draw everything once more to lay it out
+    write_whole(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
@@ -168,14 +178,15 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
         places = _thinned(track.time.size)
         left.plot(track.score[places], track.embedding_norm[places], MARKERS[k], ms=4, **style)
         for right in rest:
-            right.plot(track.time[1:], 100 * sen_deviation(track, query_norm)[1:], linestyle=LINES[k], **style)
+            off = 100 * sen_deviation(track, query_norm)[1:]
+            right.plot(track.time[1:], off, MARKERS[k], linestyle=LINES[k], ms=4, markevery=0.15, **style)
     _draw_theory(left, followed, query_norm)
     left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
     left.xaxis.set_major_locator(MaxNLocator(5))
     for right in rest:
         right.set(xlabel=TIME, ylabel="deviation from SEN (%)", xscale="log")
-    theory = [str(line.get_label()) for line in left.lines[len(followed) :]]
-    _name_words(figure, left.lines, [*(track.word for track in followed), *theory])
+    words, theory = rest[-1].lines if rest else left.lines, left.lines[len(followed) :]
+    _name_words(figure, [*words[: len(followed)], *theory], [str(line.get_label()) for line in (*words, *theory)])
     return figure
 
 

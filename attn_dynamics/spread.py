@@ -1,7 +1,6 @@
 """The figure of replicates: what they have in common, and how far they differ."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 
@@ -12,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME, TITLE_LETTERS
-from attn_dynamics.storage import make_folder, write_whole
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME, TITLE_LETTERS, write_figure
+from attn_dynamics.storage import make_folder
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, common_tracks, sen_deviation
 
@@ -53,11 +52,8 @@ def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
     Raises:
         StorageError: it could not be written.
     """
-    buffer, path = BytesIO(), make_folder(folder) / "replicates.png"
-    figure = spread_figure(runs)
-    with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        figure.savefig(buffer, format="png")
-    write_whole(path, lambda file: file.write(buffer.getbuffer()))
+    path = make_folder(folder) / "replicates.png"
+    write_figure(spread_figure(runs), path)
     return path
 
 
