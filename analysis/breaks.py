@@ -59,7 +59,7 @@ BREAKS = (
         "sign of ∂L/∂κ",
         "keys=np.outer(gradient.scores, parameters.query)",
         "keys=-np.outer(gradient.scores, parameters.query)",
-        ("A1",),
+        ("A2",),
         "tests/test_gradient.py",
     ),
     Break(

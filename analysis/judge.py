@@ -38,10 +38,12 @@ class Row:
     quantity: str = ""
     measured: float = float("nan")
     bound: float = float("nan")
+    rests_on: str = ""
+    """What the bound rests on: "formula", or "observation" where some of it was chosen after what was seen."""
     tolerance: str = ""
     detail: str = ""
     control: str = ""
-    """How many controls failed, as they must."""
+    """How many controls failed, as they must, and parts of the measurement that none of them fails."""
     verdict: str
     seconds: float
 
@@ -95,9 +97,11 @@ def _proof_cells(proof: Result) -> dict[str, Any]:
 
 def _claim_cells(verdict: Verdict) -> dict[str, Any]:
     measured = verdict.measured
+    unguarded = "".join(f", none fails {name}" for name in verdict.unguarded)
     return {
         "measured": measured.value,
         "bound": measured.bound,
         "detail": measured.detail,
-        "control": f"{verdict.rejected}/{len(verdict.controls)}",
+        "rests_on": "observation" if verdict.claim.observed else "formula",
+        "control": f"{verdict.rejected}/{len(verdict.controls)}{unguarded}",
     }

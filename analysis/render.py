@@ -23,11 +23,13 @@ SHOWN = (
     "quantity",
     "measured",
     "bound",
+    "rests_on",
     "control",
     "verdict",
     "seconds",
 )
 """Columns of the page and of Markdown; parquet has all."""
+TITLES = [name.replace("_", " ") for name in SHOWN]
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Verdicts</title>
 <style>
@@ -76,7 +78,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
 
 def markdown(rows: Sequence[Row]) -> str:
     """A table whose statements a reader of Markdown sets as mathematics."""
-    lines = [f"{summary(rows)}", "", f"| {' | '.join(SHOWN)} |", "|" + "---|" * len(SHOWN)]
+    lines = [f"{summary(rows)}", "", f"| {' | '.join(TITLES)} |", "|" + "---|" * len(SHOWN)]
     for row in rows:
         lines.append("| " + " | ".join(_cell(row, name).replace("|", r"\|") for name in SHOWN) + " |")
     return "\n".join(lines) + "\n"
@@ -99,7 +101,7 @@ def page(rows: Sequence[Row]) -> str:
         cells = {name: html.escape(_cell(row, name)) for name in SHOWN}
         cells |= {"statement": _drawn(row.statement), "quantity": "<br>".join([cells["quantity"], *notes])}
         lines.append("<tr>" + "".join(f"<td>{cells[name]}</td>" for name in SHOWN) + "</tr>")
-    head = "".join(f"<th>{name}</th>" for name in SHOWN)
+    head = "".join(f"<th>{name}</th>" for name in TITLES)
     return PAGE.format(summary=html.escape(summary(rows)), head=head, rows="\n".join(lines))
 
 

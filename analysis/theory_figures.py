@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from analysis.finite_figures import NAMES, label_sizes, regimes, residual
 from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
 from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
@@ -74,9 +75,6 @@ def _predicted(column: Sequence[Axes], run: SyntheticRun, theories: Mapping[str,
     below.set(xlabel=TIME, yscale="log")
 
 
-NAMES = {"dictionary": "dictionary (words)", "other_words": "other words of a sentence m", "sentences": "sentences N"}
-
-
 def scaling(quick: bool) -> Figure:
     """How the deviation from C1 and C9 scales, with fitted slopes."""
     sizes = {name: values[:3] for name, values in SIZES.items()} if quick else SIZES
@@ -93,8 +91,7 @@ def scaling(quick: bool) -> Figure:
             axes.plot(size, off, MARKERS[k], ms=4, color=COLOURS[k], mfc="none")
             axes.plot(size, line, color=COLOURS[k], linestyle=LINES[k], label=text)
         axes.set(xlabel=NAMES[varied], xscale="log", yscale="log")
-        axes.set_xticks(sizes[varied], [f"{size:,}" for size in sizes[varied]], minor=False, fontsize=8)
-        axes.set_xticks([], minor=True)
+        label_sizes(axes, sizes[varied])
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
     figure.axes[0].set_ylabel(f"deviation of scores at epoch {AT} (%)")
     return figure
@@ -167,6 +164,8 @@ FIGURES: dict[str, Callable[[bool], Figure]] = {
     "scaling": scaling,
     "long-run": long_run,
     "capacity": capacity,
+    "residual": residual,
+    "regimes": regimes,
 }
 
 
@@ -175,7 +174,7 @@ class Options:
     """Draw the theory beside runs."""
 
     figure: tuple[str, ...] = ()
-    """Names of figures, by default all: prediction, scaling, long-run, capacity."""
+    """Names of figures, by default all: prediction, scaling, long-run, capacity, residual, regimes."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
     out: Path = Path("runs/theory-figures")

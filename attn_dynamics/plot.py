@@ -179,7 +179,8 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
         left.plot(track.score[places], track.embedding_norm[places], MARKERS[k], ms=4, **style)
         for right in rest:
             off = 100 * sen_deviation(track, query_norm)[1:]
-            right.plot(track.time[1:], off, MARKERS[k], linestyle=LINES[k], ms=4, markevery=0.15, **style)
+            marks = np.unique(np.geomspace(1, max(off.size, 1), 12).astype(int) - 1).tolist() if off.size else []
+            right.plot(track.time[1:], off, MARKERS[k], linestyle=LINES[k], ms=4, markevery=marks, **style)
     _draw_theory(left, followed, query_norm)
     left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
     left.xaxis.set_major_locator(MaxNLocator(5))

@@ -1,6 +1,7 @@
 """What mean field says of a run before it is made, wherever its assumptions are met (theory C9, C10)."""
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -66,15 +67,17 @@ def predict(
         )
     except ArithmeticError:
         return None
-    return xr.Dataset(
-        {
-            "predicted_score": (("predicted", "word"), path.score),
-            "predicted_embedding_norm": (("predicted", "word"), path.norm),
-            "predicted_attention": (("predicted", "word"), path.attention),
-            "predicted_loss": ("predicted", path.loss @ frequency),
-        },
+    by_word = {"score": path.score, "embedding_norm": path.norm, "attention": path.attention}
+    variables: dict[str, Any] = {name: (("predicted", "word"), values) for name, values in by_word.items()}
+    variables["loss"] = ("predicted", path.loss @ frequency)
+    predicted = xr.Dataset(
+        {f"predicted_{name}": variable for name, variable in variables.items()},
         {"predicted": kept, "word": np.array(words, str)},
     )
+    for name in variables:
+        predicted[f"predicted_{name}"].attrs["long_name"] = f"{name.replace('_', ' ')} in mean field (theory C9, C10)"
+    predicted.predicted.attrs["long_name"] = "epochs of the prediction"
+    return predicted
 
 
 def deviation(run: xr.Dataset) -> float | None:

@@ -116,8 +116,8 @@ def far_from_flow(summary: dict[str, Any]) -> str | None:
         return None
     rose = f"rose at {rises:,} epochs and " if rises else ""
     return (
-        f"The training loss {rose}changed by up to {100 * largest:.0f} % in one: the steps are too long to stay near "
-        "gradient flow, for which the theory holds. A smaller --learning-rate helps."
+        f"The training loss {rose}changed by up to {100 * largest:.0f} % in a single epoch: the steps are too long to "
+        "stay near gradient flow, for which the theory holds. A smaller --learning-rate helps."
     )
 
 
@@ -125,8 +125,7 @@ def table(summary: dict[str, Any]) -> Table:
     """One run, measured beside theory."""
     # As Text, because a name may hold what the printer takes for its own marks.
     out = Table(title=Text(f"{summary['model']} on {summary['task']}, seed {summary['seed']}: {_story(summary)}"))
-    if summary["best_epoch"] < summary["epochs"]:
-        out.caption = f"losses and accuracies at epoch {summary['best_epoch']:,}, words at epoch {summary['epochs']:,}"
+    out.caption = Text("\n".join(_remarks(summary)))
     for name in ("quantity", "measured", "theory", "difference", "source"):
         out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
     for name, value in summary.items():
@@ -142,6 +141,16 @@ def table(summary: dict[str, Any]) -> Table:
         beside = (f"{theory:.4f}", off, "SEN, B1") if np.isfinite(theory) else ()
         out.add_row(Text(f"‖ν‖ of “{word}” at s = {final['score']:.3f}"), f"{norm:.4f}", *beside)
     return out
+
+
+def _remarks(summary: dict[str, Any]) -> list[str]:
+    remarks = []
+    if summary["best_epoch"] < summary["epochs"]:
+        at = summary["best_epoch"], summary["epochs"]
+        remarks.append("losses and accuracies at epoch {:,}, words at epoch {:,}".format(*at))
+    if np.isnan(summary["query_norm"]):
+        remarks.append("no SEN curve: theory B1 takes a fixed query, and keys and embeddings trained")
+    return remarks
 
 
 def join(trajectories: list[xr.Dataset]) -> xr.Dataset:

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import pandas as pd
 from scipy.stats import binomtest, t
 
-from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.published import PUBLISHED, TIME, topic_words
 from attn_dynamics.heads import HEADS, Array
 from attn_dynamics.tasks.synthetic import Synthetic
@@ -39,7 +39,8 @@ def paired_comparison(
     scores = table.pivot(index="seed", columns="model", values="score")
     pairs = {f"{high} > {low}": (scores[high] - scores[low]).to_numpy() for high, low in pairwise(order)}
     detail = "; ".join(f"{name} {_describe(difference)}" for name, difference in pairs.items())
-    return Measured(-min(mean_interval(difference)[0] for difference in pairs.values()), 0.0, detail)
+    lower, higher = (Measured(-mean_interval(difference)[0], 0.0) for difference in pairs.values())
+    return Measured(largest(lower.value, higher.value), 0.0, detail, {"lower pair": lower, "higher pair": higher})
 
 
 def capacity_map(

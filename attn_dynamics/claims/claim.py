@@ -8,6 +8,7 @@ could fail shows nothing.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -22,11 +23,20 @@ class Measured(NamedTuple):
     bound: float
     detail: str = ""
     """What else was seen: rates, intervals, sizes."""
+    parts: Mapping[str, "Measured"] = MappingProxyType({})
+    """What it was put together from, by name; each of them must be failed by some control."""
 
     @property
     def holds(self) -> bool:
         """Whether the number is no larger than its bound; not if it is no number."""
         return self.value <= self.bound
+
+
+def together(detail: str = "", **parts: Measured) -> Measured:
+    """Several measurements as one: the largest in shares of its bound."""
+    seen = "; ".join(f"{name.replace('_', ' ')} {each.value:.2g} of {each.bound:.2g}" for name, each in parts.items())
+    value = largest(each.value / each.bound for each in parts.values())
+    return Measured(value, 1.0, "; ".join(filter(None, (seen, detail))), parts)
 
 
 def largest(*values: float | Iterable[float]) -> float:
@@ -72,9 +82,15 @@ class Verdict:
         return sum(not each.holds for each in self.controls.values())
 
     @property
+    def unguarded(self) -> list[str]:
+        """Parts of the measurement that no control fails: nothing shows that they could."""
+        broken = [each.parts for each in self.controls.values()]
+        return [name for name in self.measured.parts if all(parts[name].holds for parts in broken if name in parts)]
+
+    @property
     def holds(self) -> bool:
-        """Whether the claim holds and every control fails."""
-        return self.measured.holds and self.rejected == len(self.controls)
+        """Whether the claim holds, every control fails, and every part is failed by one."""
+        return self.measured.holds and self.rejected == len(self.controls) and not self.unguarded
 
 
 @final
@@ -93,6 +109,8 @@ class Claim:
     """What the number is."""
     tolerance: str
     """Where the bound comes from, as a formula of step size, sample size or round-off."""
+    observed: bool
+    """Whether the bound, or a part of it, was chosen after what was seen and follows from no formula."""
     controls: tuple[Control, ...]
     measurement: Callable[..., Measured]
     """Of `quick`, and of what the theory says."""
@@ -121,6 +139,7 @@ def claims(
     tolerance: str,
     assumptions: str = "none",
     source: str = "here",
+    observed: bool = False,
 ) -> Callable[[Callable[..., Measured]], Callable[..., Measured]]:
     """Enter a measurement in `CLAIMS`."""
 
@@ -136,6 +155,7 @@ def claims(
             assumptions=assumptions,
             quantity=quantity,
             tolerance=tolerance,
+            observed=observed,
             controls=controls,
             measurement=measurement,
         )

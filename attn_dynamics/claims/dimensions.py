@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from attn_dynamics.claims.claim import Measured, claims, control, largest
+from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.claims.drawn import corpora, start, where
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
@@ -17,6 +17,8 @@ from attn_dynamics.parameters import Parameters
 from attn_dynamics.run import Run
 
 EPS = float(np.finfo(float).eps)
+RTOL = 1e-13
+"""Of a step of the solver."""
 
 
 @claims(
@@ -59,6 +61,7 @@ def columns(begin: Parameters) -> Array:
     control("the span of other columns", span=lambda begin: columns(begin)[::-1]),
     control("the span of all columns but one", span=lambda begin: columns(begin)[:, 1:]),
     control("Attn-TC does not start from E = 0", zero=False),
+    control("UᵀU is lost", reduce=lambda begin: without_gram(begin)),
     statement=r"\mathrm{Attn{-}FC}: P = E U,\ \dot{P} = -A^T (\partial L/\partial z) U^T U;\quad "
     r"\mathrm{Attn{-}TC}, E(0) = 0: E = B U_0^T,\ U = U_0 R",
     assumptions="a linear head, fixed, or trained from E(0) = 0",
@@ -68,22 +71,37 @@ def columns(begin: Parameters) -> Array:
     tolerance="distance 100 rtol, rtol = 1e-13 that of a step of the solver; singular values 1e-12, round-off of 2⁻⁵² "
     "in each of some hundred steps",
 )
-def closed_in_classes(*, quick: bool, span: Span = columns, zero: bool = True) -> Measured:
+def closed_in_classes(
+    *,
+    quick: bool,
+    span: Span = columns,
+    zero: bool = True,
+    reduce: Callable[[Parameters], Parameters] = lambda begin: begin,
+) -> Measured:
     """A classifier fixed or trained, in more dimensions than classes."""
     apart, off, ranks = 0.0, 0.0, set[int]()
     for corpus in corpora(quick=quick):
         fixed, trained = (start(corpus, model, d=8) for model in ("attn-fc", "attn-tc"))
         if zero:
             trained = replace(trained, embeddings=np.zeros_like(trained.embeddings))
-        for reduced, full in zip(runs(corpus, fixed, quick), runs(corpus, fixed, quick, reduced=False), strict=True):
+        pairs = zip(runs(corpus, reduce(fixed), quick), runs(corpus, fixed, quick, reduced=False), strict=True)
+        for reduced, full in pairs:
             apart = largest(apart, _distance(reduced, full))
             off = largest(off, _off(fixed, full, span(fixed))[0])
         for run in runs(corpus, trained, quick):
             share, rank = _off(trained, run, span(trained))
             off, ranks = largest(off, share), ranks | {rank - corpus.n_classes}
-    seen = f"runs {apart:.1e} apart, off the span {off:.1e}"
     note = f"Attn-TC moved in n{', n'.join(f'{rank:+}' for rank in sorted(ranks))} dimensions"
-    return Measured(largest(apart / 1e-11, off / 1e-12), 1.0, f"{seen}; {note}; {where(quick=quick)}")
+    return together(
+        f"{note}; {where(quick=quick)}", runs_apart=Measured(apart, 100 * RTOL), off_the_span=Measured(off, 1e-12)
+    )
+
+
+def without_gram(begin: Parameters) -> Parameters:
+    """The same P = E U, in which UᵀU = 1."""
+    basis = np.linalg.qr(columns(begin))[0]
+    head = begin.head.replace(**{begin.head.first: basis})
+    return replace(begin, embeddings=begin.embeddings @ columns(begin) @ basis.T, head=head)
 
 
 def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True) -> tuple[Run, Run]:
@@ -91,7 +109,7 @@ def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True
     time = 2.0 if quick else 20.0
     return (
         descend(corpus, begin, epochs=round(time / 0.1), reduced=reduced),
-        flow(corpus, begin, times=[time], rtol=1e-13, atol=1e-14, reduced=reduced),
+        flow(corpus, begin, times=[time], rtol=RTOL, atol=RTOL / 10, reduced=reduced),
     )
 
 

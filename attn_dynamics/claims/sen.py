@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import lambertw
 
-from attn_dynamics.claims.claim import Measured, claims, control, largest
+from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
 from attn_dynamics.flow import flow
@@ -114,15 +114,17 @@ def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
     m, q = np.array([1.0, 3.0, 20.0, 1e3, 1e5])[:, None, None], np.array([0.3, 1.0, 3.0])[:, None]
     score, norm = np.linspace(0.0, 25.0, points), np.geomspace(1e2, 1e6, points)
     found = inverse(norm, m, q)
-    ratios = [
-        np.abs(inverse(sen_norm(score, m, q), m, q) - score) / (eps * (1.0 + score)),
-        np.abs(sen_norm(found, m, q) / norm - 1.0) / (eps * (1.0 + np.abs(found))),
+    there_and_back = np.abs(inverse(sen_norm(score, m, q), m, q) - score) / (1.0 + score)
+    large_norms = np.abs(sen_norm(found, m, q) / norm - 1.0) / (1.0 + np.abs(found))
+    flowed = [
+        np.abs(inverse(norm, m, q, score[0], norm[0]) - score) / (1.0 + np.abs(score))
+        for m, q, score, norm in (along_flow(model, m) for model in SMOOTH for m in (1, 3))
     ]
-    for m, q, score, norm in (along_flow(model, m) for model in SMOOTH for m in (1, 3)):
-        found = inverse(norm, m, q, score[0], norm[0])
-        ratios.append(np.abs(found - score) / (ALONG_FLOW * (1.0 + np.abs(score))))
-    largest = [float(ratio.max()) for ratio in ratios]
-    return Measured(float(np.max(largest)), 1.0, "ratios: " + ", ".join(f"{each:.2g}" for each in largest))
+    return together(
+        there_and_back=Measured(float(there_and_back.max()), eps),
+        large_norms=Measured(float(large_norms.max()), eps),
+        flow=Measured(float(np.max(flowed)), ALONG_FLOW),
+    )
 
 
 @claims(
@@ -134,14 +136,15 @@ def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\sqrt{\|q_0\|^4 + 4 x^2}} \, dx",
     assumptions="query trained; a smooth head; one topic word, once in its sentence, κ₀ = 0 and ν₀ = 0; its m other "
     "words are held at key 0 and embedding 0, so whatever the query does their scores stay 0: exact, no limit is taken",
-    quantity="largest relative distance of ‖q‖² - ‖κ‖² (at the end) and of ‖ν‖ from what they should be",
+    quantity="largest relative distance of ‖q‖² - ‖κ‖² (at the end) and of ‖ν‖ from what they should be, in shares of "
+    "its bound",
     tolerance=FLOW_TOLERANCE,
 )
 def trained_query_along_flow(
     *, quick: bool, relation: Callable[..., Array] = sen_norm_trained_query, key: float = 0.0
 ) -> Measured:
     """Gradient flow of query, key, embedding and head."""
-    distances = []
+    laws, distances = [], []
     for model in SMOOTH:
         for others in (1, 3) if quick else (1, 2, 3, 7, 20):
             corpus, words, rest = topic_words_among(others, topics=1)
@@ -153,8 +156,12 @@ def trained_query_along_flow(
             law = run.parameters.query @ run.parameters.query - np.square(run.parameters.keys).sum()
             after = run.trajectory.isel(time=slice(1, None))
             predicted = relation(after.score.values, others, square**0.5)
-            distances += [law / square - 1.0, *(after.embedding_norm.values / predicted - 1.0).ravel()]
-    return Measured(float(np.abs(distances).max()), ALONG_FLOW)
+            laws.append(law / square - 1.0)
+            distances += (after.embedding_norm.values / predicted - 1.0).ravel().tolist()
+    return together(
+        conserved=Measured(float(np.abs(laws).max()), ALONG_FLOW),
+        norm=Measured(float(np.abs(distances).max()), ALONG_FLOW),
+    )
 
 
 @cache

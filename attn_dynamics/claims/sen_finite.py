@@ -31,6 +31,7 @@ SIZES = {
     assumptions="LMN21's published task (N = 800, dictionary 5,000), start and descent, all words trained; what shared "
     "words add does not fall with N",
     quantity="largest relative distance of ‖ν‖ from the relation at the end, over topic words, seeds and heads",
+    observed=True,
     tolerance="1/(ρN) = 1 %: by C9 a sentence's own words memorise x_w ≤ x/(ρN), which takes that share off ds and "
     "adds half of it to ‖ν‖; as much again is left to the dictionary, to unequal ρ and to descent's O(η)",
 )

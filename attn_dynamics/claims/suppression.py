@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from scipy.special import softmax
 
-from attn_dynamics.claims.claim import Measured, claims, control
+from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
@@ -54,10 +54,11 @@ def first_moves(*, quick: bool, law: Callable[[Corpus, Parameters], Array] = mis
     predicted = -np.concatenate([law(*suppressed(*start))[topic_words] for start in starts])
     moves, recovered = np.concatenate([trained(*start, time) for start in starts], axis=1)
     wrong, fell = np.sign(predicted) != np.sign(moves), moves < 0
+    kinds = {"falling": fell, "rising": ~fell}
     with np.errstate(invalid="ignore"):
-        shares = [wrong[each].sum() / each.sum() for each in (fell, ~fell)]
+        parts = {name: Measured(wrong[each].sum() / each.sum(), 0.0) for name, each in kinds.items()}
     detail = f"{fell.sum()} of {fell.size} fell first, {int(recovered[fell].sum())} of them recovered by time {time:g}"
-    return Measured(float(np.max(shares)), 0.0, detail)
+    return Measured(largest(each.value for each in parts.values()), 0.0, detail, parts)
 
 
 def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from analysis import judge, render, verdicts
 from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
+from attn_dynamics.claims.claim import together
 from attn_dynamics.command import BAD_INPUT, FAILED
 
 
@@ -21,6 +23,7 @@ def claim(value: float, *, broken: float = 1.0) -> Claim:
         assumptions="none",
         quantity="x < y",
         tolerance="half of one",
+        observed=False,
         controls=(Control("broken", {"value": broken}),),
         measurement=lambda *, quick, value=value: Measured(value, 0.5),
     )
@@ -38,6 +41,23 @@ def test_a_row_holds_only_if_the_claim_does_and_its_control_fails(
     assert row.verdict == verdict
     assert row.proof == "proved, 7/7 mutants rejected"
     assert row.control == ("1/1" if broken > 0.5 else "0/1")
+
+
+def test_every_part_of_a_measurement_must_be_failed_by_some_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measurement(*, quick: bool, value: float = 0.2) -> Measured:
+        return together(moved=Measured(value, 0.5), still=Measured(0.1, 0.5))
+
+    monkeypatch.setitem(CLAIMS, "B1", replace(claim(0.2), measurement=measurement))
+    row = judge.judge("B1", quick=True)
+    assert row.measured == 0.4
+    assert row.control == "1/1, none fails still"
+    assert row.verdict == "FAILS"
+
+
+def test_what_a_bound_rests_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for observed, told in ((True, "observation"), (False, "formula")):
+        monkeypatch.setitem(CLAIMS, "B1", replace(claim(0.2), observed=observed))
+        assert judge.judge("B1", quick=True).rests_on == told
 
 
 def test_an_error_is_a_verdict_that_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:

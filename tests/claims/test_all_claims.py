@@ -13,6 +13,7 @@ def test_a_claim_holds_and_its_controls_fail(claim: Claim, quick: bool) -> None:
     assert verdict.measured.holds, verdict.measured
     for text, measured in verdict.controls.items():
         assert not measured.holds, (text, measured)
+    assert verdict.unguarded == []
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))

@@ -298,7 +298,7 @@ def test_every_split_has_its_loss_and_accuracy(drawn: Drawn, runs: Runs) -> None
 def test_the_distributions_count_every_word_once(drawn: Drawn, runs: Runs) -> None:
     run = runs["topic words"]
     for axes in panels(drawn["topic words", "distributions"][0]):
-        counts = [outline.get_data().values.sum() for outline in axes.patches if isinstance(outline, StepPatch)]
+        counts = [outline.get_data()[0].sum() for outline in axes.patches if isinstance(outline, StepPatch)]
         assert counts == [int((run.frequency > 0).sum()) - 8, 8]
 
 

@@ -180,7 +180,8 @@ def test_without_trained_embeddings_there_is_no_relation_to_be_off_from(call: Ca
     assert all(final["sen_norm"] is None for final in summary["words"].values())
     np.testing.assert_array_equal(run.embedding_norm, np.broadcast_to(run.embedding_norm[0], run.embedding_norm.shape))
     assert abs(run.score[-1] - run.score[0]).max() > 0
-    assert "SEN" not in done.out
+    assert "SEN, B1" not in done.out
+    assert "no SEN curve" in done.out
     assert "nan" not in done.out.lower()
 
 

@@ -1,0 +1,85 @@
+"""Figures of what only runs can tell: how far finite tasks are from SEN (theory B2), and where C7's order holds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attn_dynamics.claims.capacity import CAPACITY, capacity_map, mean_interval
+from attn_dynamics.claims.published import PUBLISHED
+from attn_dynamics.claims.sen_finite import SIZES, sen_scaling
+from attn_dynamics.plot import COLOURS, LINES, MARKERS
+
+NAMES = {"dictionary": "dictionary (words)", "other_words": "other words of a sentence m", "sentences": "sentences N"}
+"""What is varied of a task, as an axis is labelled."""
+SCALES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+OTHERS = (5, 20)
+PAIRS = (CAPACITY[:2], CAPACITY[1:])
+SHORT = {"attn-fc": "FC", "attn-tc": "TC", "attn-tl": "TL"}
+
+
+def residual(quick: bool) -> Figure:
+    """Distance of the published task's end from SEN as sizes grow, beside the 1/(ρN) of memorisation."""
+    figure = Figure(figsize=(9.6, 3.5), layout="constrained")
+    for axes, varied in zip(figure.subplots(1, 3, sharey=True), SIZES, strict=True):
+        table = sen_scaling(varied, seeds=1 if quick else 2, rate=2.0 if quick else 0.5)
+        size, off = table["size"].to_numpy(float), 100 * table["residual"].to_numpy()
+        (slope, at_one), shown = np.polyfit(np.log(size), np.log(off), 1), np.unique(size)
+        line = np.exp(at_one + slope * np.log(shown))
+        axes.plot(size, off, MARKERS[0], ms=4, color=COLOURS[0], mfc="none", label="descent, η → 0")
+        axes.plot(shown, line, color=COLOURS[0], label=f"fit, slope {slope:.2f}")
+        sentences = shown if varied == "sentences" else np.full_like(shown, PUBLISHED.sentences)
+        bound = 100 * PUBLISHED.topics * PUBLISHED.topic_words / sentences
+        axes.plot(shown, bound, color="black", linestyle=LINES[1], label="1/(ρN)")
+        axes.set(xlabel=NAMES[varied], xscale="log", yscale="log")
+        label_sizes(axes, SIZES[varied])
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    figure.axes[0].set_ylabel("mean distance from SEN\nat time 500 (%)")
+    return figure
+
+
+def label_sizes(axes: Axes, sizes: Sequence[float]) -> None:
+    """Ticks at the sizes that were measured, and at no others."""
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False, fontsize=8)
+    axes.set_xticks([], minor=True)
+
+
+def regimes(quick: bool) -> Figure:
+    """Paired differences of final scores of heads over the scale of their start: C7 holds where both are above 0."""
+    # A step of 0.5 is the longest at which no head diverges from the largest of the starts.
+    table = capacity_map(seeds=range(3 if quick else 30), scales=SCALES, others=OTHERS, rate=0.5)
+    figure = Figure(figsize=(8.6, 3.7), layout="constrained")
+    for axes, m in zip(figure.subplots(1, len(OTHERS), sharey=True), OTHERS, strict=True):
+        intervals = np.array([_differences(table, m, scale) for scale in SCALES])
+        _draw_differences(axes, intervals)
+        axes.set(xlabel="factor on the head's initial values", xscale="log")
+        label_sizes(axes, SCALES)
+        axes.set_title(f"m = {m}")
+    figure.axes[0].set_ylabel("difference of mean final scores, paired")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _differences(table: pd.DataFrame, m: int, scale: float) -> list[tuple[float, float, float]]:
+    """Low end, mean and high end of FC - TC and of TC - TL."""
+    cell = table.query("others == @m and scale == @scale").pivot(index="seed", columns="model", values="score")
+    between = [(cell[high] - cell[low]).to_numpy() for high, low in PAIRS]
+    return [(low, float(each.mean()), high) for each in between for low, high in [mean_interval(each)]]
+
+
+def _draw_differences(axes: Axes, intervals: np.ndarray) -> None:
+    """Of (scales, pairs, 3)."""
+    for k, (high, low) in enumerate(PAIRS):
+        below, mean, above = intervals[:, k].T
+        label = f"{SHORT[high]} - {SHORT[low]}, 95 % interval"
+        style = {"color": COLOURS[k], "linestyle": LINES[k], "marker": MARKERS[k]}
+        axes.errorbar(SCALES, mean, [mean - below, above - mean], ms=4, capsize=3, label=label, **style)
+    holds, edges = (intervals[:, :, 0] > 0).all(axis=1), np.sqrt(np.array(SCALES[1:]) * SCALES[:-1])
+    bounds = np.concatenate([[SCALES[0] / 1.5], edges, [SCALES[-1] * 1.5]])
+    for left, right in zip(bounds[:-1][holds], bounds[1:][holds], strict=True):
+        named = "both above 0: C7 holds" if left == bounds[:-1][holds][0] else None
+        axes.axvspan(left, right, color=COLOURS[7], alpha=0.2, linewidth=0, label=named)
+    axes.axhline(0.0, color="black", linewidth=0.8)
+    axes.axvline(1.0, color="black", linewidth=0.8, linestyle=":", label="published start")
