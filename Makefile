@@ -14,10 +14,10 @@ install: $(VENV)/.core
 run: $(VENV)/.core
 	$(BIN)/python -m attn_dynamics.simulate --model attn-tc $(ARGS)
 
-prove: $(VENV)/.test
+prove: $(VENV)/.analysis
 	$(BIN)/python -m proofs $(ARGS)
 
-verify: $(VENV)/.test
+verify: $(VENV)/.analysis
 	$(ONE_THREAD) $(BIN)/python -m analysis.verdicts $(ARGS)
 
 test: $(VENV)/.test
@@ -52,7 +52,11 @@ $(VENV)/.core: $(BIN)/python pyproject.toml requirements.txt
 	$(BIN)/python -m pip install -q -c requirements.txt -e .
 	touch $@
 
-$(VENV)/.test: $(VENV)/.core
+$(VENV)/.analysis: $(VENV)/.core
+	$(BIN)/python -m pip install -q -c requirements.txt -e ".[analysis]"
+	touch $@
+
+$(VENV)/.test: $(VENV)/.analysis
 	$(BIN)/python -m pip install -q -c requirements.txt -e ".[test]"
 	touch $@
 

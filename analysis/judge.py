@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, final
@@ -10,6 +11,7 @@ from typing import Any, final
 import numba
 
 from attn_dynamics.claims import CLAIMS, Verdict
+from attn_dynamics.errors import InputError
 from proofs import PROOFS, Result
 
 HOLDS, FAILS, ERROR = "holds", "FAILS", "ERROR"
@@ -68,6 +70,9 @@ def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Iterator[Row]
         try:
             for done in as_completed([pool.submit(judge, id, quick=quick) for id in ids]):
                 yield done.result()
+        except BrokenProcessPool:
+            fix = "Give it more memory, or --workers 1."
+            raise InputError("verdicts", expected="workers that live", given="one that was killed", fix=fix) from None
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -231,8 +231,9 @@ class Result:
 
     @property
     def proved(self) -> bool:
-        """Whether every step holds, but for those that are numeric by their kind, which must agree."""
-        return all(verdict in (Verdict.PROVED, Verdict.AGREES) for _, verdict in self.steps)
+        """Whether some step concludes and every step holds; those that are numeric by their kind must agree."""
+        held = all(verdict in (Verdict.PROVED, Verdict.AGREES) for _, verdict in self.steps)
+        return held and bool(self.statement)
 
     @property
     def numeric(self) -> tuple[Agrees, ...]:
@@ -296,6 +297,8 @@ def proves(claim: str, *mutants: Mutant) -> Callable[[Callable[..., Iterator[Ste
     def enter(derivation: Callable[..., Iterator[Step]]) -> Callable[..., Iterator[Step]]:
         if claim in PROOFS:
             raise ValueError(f"{claim} is proved twice")
+        if not mutants:
+            raise ValueError(f"{claim} has no mutant that must fail")
         PROOFS[claim] = Proof(claim, derivation, mutants)
         return derivation
 

@@ -1,5 +1,7 @@
 """Claim: the table of verdicts joins proof and measurement, and nothing that fails can pass for one that holds."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -92,6 +94,18 @@ def test_the_command_judges_and_says_so_by_its_exit_code(
     monkeypatch.setitem(CLAIMS, "G4", claim(0.7))
     assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == FAILED
     assert "FAILS" in capsys.readouterr().out
+
+
+def test_a_worker_that_is_killed_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(judge, "judge", _killed)
+    assert verdicts.main(["--claim", "B1", "--quick", "--out", str(tmp_path / "out")]) == BAD_INPUT
+    assert "one that was killed" in capsys.readouterr().err
+
+
+def _killed(id: str, *, quick: bool) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("arguments", [["--claim", "Z9"], ["--workers", "0"]])

@@ -90,3 +90,12 @@ def test_a_claim_is_proved_once() -> None:
     with pytest.raises(ValueError, match="A1 is proved twice"):
         proves("A1")(derivation)
     assert PROOFS["A1"].derivation is not derivation
+
+
+def test_a_proof_without_a_mutant_or_a_conclusion_is_none() -> None:
+    with pytest.raises(ValueError, match="no mutant"):
+        proves("Z1")(derivation)
+    nothing = Proof("Z1", lambda: iter(()), ()).prove()
+    assert not nothing.proved
+    aside = Proof("Z1", lambda: iter([Equal("aside", sp.S(1), sp.S(1))]), ()).prove()
+    assert not aside.proved
