@@ -14,6 +14,7 @@ REFRESH = 0.1
 def meter(epochs: int, label: str) -> Iterator[Callable[[int, float], None]]:
     """A bar of so many epochs; within the block, call what it gives with epoch and loss."""
     with tqdm(total=epochs, desc=label, unit=" epochs", mininterval=REFRESH, dynamic_ncols=True) as bar:
+        bar.set_postfix_str("kernels load, or compile if they are new")
         due, last = 0.0, (0, float("nan"))
 
         def show(epoch: int, loss: float) -> None:

@@ -86,13 +86,13 @@ def centre_of_keys(
     *, quick: bool, weigh: Callable[[Corpus], Array] = lambda corpus: np.ones(corpus.n_words), hold: int = 0
 ) -> Measured:
     """Where a word is held the query is fixed."""
-    time, worst = 2.0 if quick else 10.0, {"descent": 0.0, "flow": 0.0}
+    time, worst = 2.0 if quick else 200.0, {"descent": 0.0, "flow": 0.0}
     for corpus, model in product(corpora(quick=quick), HEADS):
         weights, begin = weigh(corpus), start(corpus, model, bias=AWAY)
         for train in [TRAINABLE[1:]] if hold else [TRAINABLE, TRAINABLE[1:]]:
             for name, end in (
                 ("flow", flowed(corpus, begin, time, train, hold)),
-                ("descent", descended(corpus, begin, 0.02, time, train, hold)),
+                ("descent", descended(corpus, begin, 0.02, min(time, 10.0), train, hold)),
             ):
                 change = np.abs(weights @ (end.keys - begin.keys)) / (weights @ np.abs(end.keys))
                 worst[name] = largest(worst[name], float(change.max()))
@@ -170,13 +170,13 @@ def balanced(models: tuple[str, ...], law: Law, train: tuple[str, ...], quick: b
     rate, drift, orders = 0.0, 0.0, []
     for corpus, model in product(corpora(quick=quick), models):
         rate = largest(rate, *(_rate(law, corpus, start(corpus, model, seed=seed), train) for seed in range(10)))
-        begin, time = start(corpus, model, bias=AWAY), 2.0 if quick else 200.0 if corpus.n_words <= SMALL else 20.0
+        begin, time = start(corpus, model, bias=AWAY), 2.0 if quick else 200.0
         drift = largest(drift, _moved(law, begin, flowed(corpus, begin, time, train)))
         begin = start(corpus, model)
         drifts = [_moved(law, begin, descended(corpus, begin, eta, 1.0 if quick else 4.0, train)) for eta in RATES]
         orders.append(float(np.polyfit(np.log(RATES), np.log(drifts), 1)[0]))
     order = orders[int(np.argmax(np.abs(np.array(orders) - 1.0)))]
-    seen = f"flow to time {'2' if quick else '200, on SST-2 20'}, order in η {order:.3f}; {where(quick=quick)}"
+    seen = f"flow to time {2 if quick else 200}, order in η {order:.3f}; {where(quick=quick)}"
     return together(
         seen,
         rate=Measured(rate, 16 * EPS),
