@@ -41,10 +41,7 @@ small {{ color: #555; }}
 </style>
 <h1>Verdicts</h1>
 <p>{summary}</p>
-<table>
-<tr>{head}</tr>
-{rows}
-</table>
+{table}
 </html>
 """
 
@@ -85,7 +82,12 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def page(rows: Sequence[Row]) -> str:
-    """HTML with every statement drawn, and what a measurement rests on below its quantity."""
+    """A page of HTML of its own."""
+    return PAGE.format(summary=html.escape(summary(rows)), table=html_table(rows))
+
+
+def html_table(rows: Sequence[Row]) -> str:
+    """In HTML, with every statement drawn, and what a measurement rests on below its quantity."""
     lines = []
     for row in rows:
         notes = [
@@ -102,7 +104,7 @@ def page(rows: Sequence[Row]) -> str:
         cells |= {"statement": _drawn(row.statement), "quantity": "<br>".join([cells["quantity"], *notes])}
         lines.append("<tr>" + "".join(f"<td>{cells[name]}</td>" for name in SHOWN) + "</tr>")
     head = "".join(f"<th>{name}</th>" for name in TITLES)
-    return PAGE.format(summary=html.escape(summary(rows)), head=head, rows="\n".join(lines))
+    return "\n".join(["<table>", f"<tr>{head}</tr>", *lines, "</table>"])
 
 
 @cache

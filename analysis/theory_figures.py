@@ -21,7 +21,7 @@ from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
 from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
-from attn_dynamics.command import guarded
+from attn_dynamics.command import called, guarded, leave_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME, write_figure
 from attn_dynamics.storage import make_folder
@@ -184,11 +184,12 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog, kept = "python -m analysis.theory_figures", "interrupted; figures that were ready are kept"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted=kept)
+    line = called(prog, arguments)
+    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog), line), interrupted=kept)
 
 
-def run(options: Options) -> int:
-    """Draw figure by figure, each written as soon as it is ready.
+def run(options: Options, line: str) -> int:
+    """Draw figure by figure, each written as soon as it is ready; `line` is the command.
 
     Raises:
         InputError: an unknown figure.
@@ -198,7 +199,7 @@ def run(options: Options) -> int:
         if name not in FIGURES:
             known = ", ".join(FIGURES)
             raise InputError("--figure", expected=f"some of {known}", given=repr(name), fix="Choose from these.")
-    make_folder(options.out)
+    leave_command(make_folder(options.out), line)
     for name in options.figure or FIGURES:
         path = options.out / f"{name}.png"
         with mpl.rc_context(STYLE):

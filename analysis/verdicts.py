@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
-from attn_dynamics.command import FAILED, guarded
+from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.storage import make_folder, write_whole
 
@@ -37,15 +37,13 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog = "python -m analysis.verdicts"
-    return guarded(
-        lambda: run(tyro.cli(Options, args=arguments, prog=prog)),
-        interrupted="interrupted; verdicts that were ready are kept",
-    )
+    prog, kept = "python -m analysis.verdicts", "interrupted; verdicts that were ready are kept"
+    line = called(prog, arguments)
+    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog), line), interrupted=kept)
 
 
-def run(options: Options) -> int:
-    """Judge, write after every verdict, and print; the exit code.
+def run(options: Options, line: str) -> int:
+    """Judge, write after every verdict, and print; the exit code. `line` is the command.
 
     Raises:
         InputError: an unknown claim or no workers; nothing was judged then.
@@ -55,7 +53,7 @@ def run(options: Options) -> int:
     ids: list[str] = list(dict.fromkeys(options.claim or IDS))
     rows: list[Row] = []
     judged = judge_all(ids, quick=options.quick, workers=options.workers)
-    make_folder(options.out)
+    leave_command(make_folder(options.out), line)
     for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
         rows.append(row)
         write(in_order(rows), options.out)

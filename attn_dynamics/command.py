@@ -1,12 +1,17 @@
-"""What a command tells the shell: exit codes, and one line in the place of a traceback."""
+"""What a command tells the shell, and what it leaves in its folder of how it was called."""
 
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.storage import write_whole
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes: it ran and what it did failed, the input cannot be used or a result not be written, Ctrl-C."""
+COMMAND = "command.txt"
+"""The file that says which command left a folder."""
 
 
 def guarded(run: Callable[[], int], *, interrupted: str) -> int:
@@ -19,3 +24,18 @@ def guarded(run: Callable[[], int], *, interrupted: str) -> int:
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)
         return INTERRUPTED
+
+
+def called(prog: str, arguments: Sequence[str] | None) -> str:
+    """The line that calls a command again with these arguments, or those of this process; from its beginning."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return shlex.join([*prog.split(), *(each for each in given if each != "--resume")])
+
+
+def leave_command(folder: Path, line: str) -> None:
+    """Write into a folder which command makes it.
+
+    Raises:
+        StorageError: it could not be written.
+    """
+    write_whole(folder / COMMAND, lambda file: file.write(f"{line}\n".encode()))

@@ -1,0 +1,95 @@
+"""Claim: the report holds all that commands left, names the command of each part, and asks nothing of the network."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from analysis import report, verdicts
+from attn_dynamics import simulate
+from attn_dynamics.command import BAD_INPUT
+
+TINY = ["--epochs", "30", "--synthetic.dictionary", "60", "--synthetic.sentences", "24"]
+
+
+class Found(HTMLParser):
+    """Everything that a browser would fetch, and every anchor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.anchors: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href") and value and value.startswith("#"):
+                self.anchors.append(value[1:])
+            elif name in ("src", "href", "srcset", "data", "action") and value:
+                self.fetched.append(value)
+            elif name == "id" and value:
+                self.ids.append(value)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    assert simulate.main([*TINY, "--out", str(folder / "one & two")]) == 0
+    assert simulate.main([*TINY, "--replicates", "2", "--out", str(folder / "replicates")]) == 0
+    assert verdicts.main(["--claim", "G4", "A5", "--quick", "--workers", "1", "--out", str(folder / "verdicts")]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text(runs: Path) -> str:
+    assert report.main(["--under", str(runs), "--out", str(runs / "report.html")]) == 0
+    return (runs / "report.html").read_text()
+
+
+def test_every_figure_is_there_and_nothing_is_fetched(text: str, runs: Path) -> None:
+    seen = Found()
+    seen.feed(text)
+    assert all(each.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,")) for each in seen.fetched)
+    drawn = [path for path in runs.rglob("*.png") if "replicate-" not in str(path)]
+    assert sum(each.startswith("data:image/png") for each in seen.fetched) == len(drawn) > 5
+    assert "http" not in text
+    assert set(seen.anchors) == set(seen.ids)
+
+
+def test_every_part_has_its_command_and_claims_come_first(text: str, runs: Path) -> None:
+    for command in ("attn_dynamics.simulate", "analysis.verdicts"):
+        assert f"<pre>python -m {command} " in text
+    assert "one &amp; two" in text
+    assert "one & two" not in text
+    assert [folder.name for folder in report.found(runs)] == ["verdicts", "one & two", "replicates"]
+
+
+def test_the_verdicts_and_the_numbers_are_in_it(text: str) -> None:
+    assert "2 of 2 claims hold" in text
+    assert "sen residual" in text.replace("_", " ")
+
+
+def test_the_command_that_is_told_makes_the_same(runs: Path, tmp_path: Path) -> None:
+    line = (runs / "one & two" / "command.txt").read_text()
+    assert line == f"python -m attn_dynamics.simulate {' '.join(TINY)} --out '{runs / 'one & two'}'\n"
+
+
+def test_what_cannot_be_gathered_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "command.txt").write_text("python")
+    (tmp_path / "torn" / "summary.json").write_text("{")
+    out = ["--out", str(tmp_path / "report.html")]
+    for arguments in (["--under", str(tmp_path / "none"), *out], [str(tmp_path / "torn"), *out], [str(tmp_path), *out]):
+        assert report.main(arguments) == BAD_INPUT
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_nested_numbers_are_named_by_where_they_are() -> None:
+    assert list(report.flat({"a": {"b": 0.12345, "c": [1]}, "d": None, "e": "x"})) == [
+        ("a · b", "0.1235"),
+        ("d", ""),
+        ("e", "x"),
+    ]
