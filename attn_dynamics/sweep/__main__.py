@@ -15,6 +15,7 @@ from tqdm import tqdm
 from attn_dynamics.command import FAILED, INTERRUPTED, guarded
 from attn_dynamics.errors import InputError
 from attn_dynamics.sweep.grid import Grid, check
+from attn_dynamics.sweep.needs import NEEDED, needed
 from attn_dynamics.sweep.runner import cluster, stream
 from attn_dynamics.sweep.table import Table
 
@@ -60,6 +61,8 @@ def sweep(options: Sweep) -> int:
         InputError: bad settings or data, or no cluster; nothing was written then.
         StorageError: the table could not be written.
     """
+    for library in NEEDED:
+        needed(library)
     configs = options.grid.configs()
     table = Table(options.out, configs)
     table.open(resume=options.resume, overwrite=options.overwrite)

@@ -1,9 +1,12 @@
-"""What sweeps need beyond the core: the libraries of the extra `distributed`."""
+"""What sweeps need beyond the core, the extra `distributed`; imported only where it is used."""
 
 from importlib import import_module
 from types import ModuleType
 
 from attn_dynamics.errors import InputError
+
+NEEDED = ("distributed", "pyarrow")
+"""The libraries of that extra."""
 
 
 def needed(name: str) -> ModuleType:
