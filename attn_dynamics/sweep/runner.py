@@ -1,9 +1,11 @@
 """Runs as pure functions of their configurations, spread by Dask over processes of one thread each."""
 
 import logging
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numba
@@ -66,17 +68,29 @@ def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
         with _connected(distributed, scheduler) as client:
             yield client
         return
-    # A worker that dies is told by the table's being whole, and one that is killed for another reason by the error.
-    local = distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        dashboard_address=None,
-        memory_limit=None,
-        silence_logs=logging.CRITICAL,
-        env=ENVIRONMENT,
-    )
+    with _out_of_earshot():
+        local = distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=None,  # the system's to watch
+            silence_logs=logging.CRITICAL,
+            env=ENVIRONMENT,
+        )
     with local, distributed.Client(local) as client:
         yield client
+
+
+@contextmanager
+def _out_of_earshot() -> Iterator[None]:
+    """Threads begun within, and their processes, never see Ctrl-C, which a terminal sends to all; this one does."""
+    resource_tracker.ensure_running()  # else one of these threads would, and hear again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextmanager

@@ -146,7 +146,8 @@ class Table:
 
 def _read(path: Path) -> list[Row]:
     try:
-        table = needed("pyarrow.parquet").read_table(path)
+        with path.open("rb") as file:
+            table = needed("pyarrow.parquet").read_table(file)
     except (OSError, ValueError) as error:  # what is no Parquet raises a ValueError of Arrow's
         reason = str(error).splitlines()[0]
         raise InputError(str(path), expected="the table of a sweep", given=reason, fix="Name another folder.") from None

@@ -108,9 +108,11 @@ def _command_line(process: psutil.Process) -> str:
 
 
 def rows(folder: Path) -> list[Row]:
-    """The table of a sweep; empty if there is none yet."""
-    path = folder / FILE
-    return pq.read_table(path).to_pylist() if path.exists() else []
+    """The table of a sweep, which may be replaced at any time; empty if there is none yet."""
+    if not (folder / FILE).exists():
+        return []
+    with (folder / FILE).open("rb") as file:  # Arrow opens a path more than once
+        return pq.read_table(file).to_pylist()
 
 
 def differences(ours: list[Row], theirs: list[Row]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module as usual_import
 from pathlib import Path
 
+import dask
 import pytest
 
 import attn_dynamics.sweep.__main__ as command
@@ -28,9 +29,10 @@ from tests.sweep.driving import (
 )
 
 TWELVE = (*LONGER, "--model", "attn-fc", "attn-tl", "--seed", *range(6))
+SEEDS = range(25)
 TWO_HUNDRED = (
     *("--epochs", "1500", *TASK, "--model", "attn-fc", "attn-tc", "--learning-rate", "0.05", "0.1"),
-    *("--start-scale", "0.5", "1", "--seed", *range(25)),
+    *("--start-scale", "0.5", "1", "--seed", *SEEDS),
 )
 
 
@@ -105,12 +107,12 @@ def test_two_hundred_runs_survive_a_killed_worker_a_killed_client_and_ctrl_c(swe
     assert len(rows(torn)) == 200
     assert [each for each in rows(torn) if each in kept] == kept
     assert differences(rows(torn), rows(place / "whole")) == []
-    # Negative control: the same sweep with another seed in the place of the last.
-    assert ended(sweep(*TWO_HUNDRED[:-1], 25, "--out", "whole", "--overwrite")).code == 0
-    disguised = [each | {"seed": 24 if each["seed"] == 25 else each["seed"]} for each in rows(place / "whole")]
-    found = differences(disguised, rows(torn))
-    assert found
-    assert all(name.endswith("24)") for name in found), "no other seed differs"
+    # Negative control: the runs of another seed in the place of the last.
+    assert ended(sweep(*TWO_HUNDRED[: -len(SEEDS)], 25, "--out", "other")).code == 0
+    disguised = [each | {"seed": SEEDS[-1]} for each in rows(place / "other")]
+    found = differences([each for each in rows(torn) if each["seed"] != SEEDS[-1]] + disguised, rows(place / "whole"))
+    assert len(disguised) == 8
+    assert sum(name.startswith("train_loss of") for name in found) == 8
 
 
 def test_ctrl_c_keeps_what_is_done(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +156,31 @@ def test_runs_that_fail_are_told_and_tried_again(call: Call, monkeypatch: pytest
     assert len(rows(Path("here"))) == 3
 
 
+def test_a_run_that_raises_or_kills_its_worker_stops_no_other(
+    call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    def treacherous(config: Config) -> dict[str, object]:
+        import os
+        import signal
+
+        from attn_dynamics.sweep.runner import outcome
+
+        if config.seed == 1:
+            raise MemoryError("no room\nat all")
+        if config.seed == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return outcome(config)
+
+    monkeypatch.setattr(runner, "outcome", treacherous)  # a function of this test, sent to the workers whole
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        done = call_dask(*TINY, "--seed", 0, 1, 2, 3, "--workers", 2, "--out", "here")
+    assert done.code == 1
+    assert "error: 2 runs failed, the first by MemoryError: no room" in done.said
+    assert "2 of 4 runs are in here/results.parquet, --resume tries the others again" in done.said
+    assert "Traceback" not in done.err
+    assert [each["seed"] for each in rows(place / "here")] == [0, 3]
+
+
 # --- a cluster of one's own
 
 CLUSTER = """
@@ -161,7 +188,7 @@ import sys
 from distributed import LocalCluster
 if __name__ == "__main__":
     workers, threads = map(int, sys.argv[1:])
-    with LocalCluster(n_workers=workers, threads_per_worker=threads, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=workers, threads_per_worker=threads, dashboard_address=":0") as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 """
