@@ -47,6 +47,8 @@ class Config:
     """h, hidden units of attn-tl."""
     start: Preset = "published"
     """Initial values: LMN21's published configuration, its analysis, or the mean-field theory's."""
+    start_scale: float = 1.0
+    """Factor on the initial embeddings, whose standard deviation is 0.001 (0 for mean-field)."""
     train: tuple[Trainable, ...] = ("keys", "embeddings", "head")
     """What moves: any of query, keys, embeddings, head."""
     patience: int | None = None
@@ -86,6 +88,10 @@ class Config:
                 expected="a finite number above 0",
                 given=self.learning_rate,
                 fix="LMN21 takes 0.1.",
+            )
+        if not 0 <= self.start_scale < math.inf:
+            raise InputError(
+                "--start-scale", expected="a finite number from 0", given=self.start_scale, fix="1 is the start's own."
             )
         if self.resume and self.overwrite:
             raise InputError("--resume", expected="either this or --overwrite", given="both", fix="Leave one out.")

@@ -7,14 +7,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from attn_dynamics.command import COMMAND
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.plot import FIGURES
-from attn_dynamics.storage import write_json
+from attn_dynamics.storage import is_partial, write_json
 
 CONFIG = "config.json"
 OURS = (
     CONFIG,
+    COMMAND,
     "summary.json",
     "trajectory.nc",
     "checkpoint.npz",
@@ -35,7 +37,7 @@ def open_folder(config: Config) -> Path:
     try:
         if folder.exists() and not folder.is_dir():
             raise InputError("--out", expected="a folder", given=f"the file {folder}", fix="Name another place.")
-        if folder.exists() and any(not _is_partial(path) for path in folder.iterdir()):
+        if folder.exists() and any(not is_partial(path) for path in folder.iterdir()):
             _admit(folder, config)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -132,13 +134,8 @@ def _clear(folder: Path) -> None:
     """Remove what runs leave, and nothing else; folders only once they are empty."""
     replicates = [path for path in folder.glob("replicate-*") if re.fullmatch(r"replicate-\d+", path.name)]
     for place in (*replicates, folder):
-        for path in (*(place / name for name in OURS), *filter(_is_partial, place.iterdir())):
+        for path in (*(place / name for name in OURS), *filter(is_partial, place.iterdir())):
             path.unlink(missing_ok=True)
         for emptied in (place / "figures", *([place] if place != folder else [])):
             if emptied.is_dir() and not any(emptied.iterdir()):
                 emptied.rmdir()
-
-
-def _is_partial(path: Path) -> bool:
-    """Whether this is what a killed run left of a file that it was writing."""
-    return path.name.startswith(".") and path.name.endswith(".partial") and path.is_file()

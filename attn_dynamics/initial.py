@@ -55,13 +55,17 @@ def draw(
     n_classes: int,
     embedding_dim: int,
     hidden_dim: int = 10,
+    scale: float = 1.0,
     rng: np.random.Generator,
 ) -> Parameters:
     """Initial parameters of a model by the name of their preset; d_k = d = `embedding_dim`.
 
+    `scale` multiplies the embeddings of the preset, of which all but `mean-field` have the standard deviation 10⁻³; the
+    other draws are the same for every scale.
+
     Raises:
-        InputError: an unknown preset or model, a dimension below one, or more classes than dimensions where the preset
-            wants orthonormal columns.
+        InputError: an unknown preset or model, a dimension below one, a scale that is negative or not finite, or more
+            classes than dimensions where the preset wants orthonormal columns.
     """
     for name, value, known in (("preset", preset, PRESETS), ("model", model, HEADS)):
         if value not in known:
@@ -69,7 +73,10 @@ def draw(
     for name, value in (("embedding_dim", embedding_dim), ("hidden_dim", hidden_dim)):
         if value < 1:
             raise InputError(name, expected="at least 1", given=value, fix="Give a positive integer.")
-    return PRESETS[preset](rng, HEADS[model], n_words, n_classes, embedding_dim, hidden_dim)
+    if not 0 <= scale < np.inf:
+        raise InputError("start_scale", expected="a finite number from 0", given=scale, fix="1 is the preset's own.")
+    start = PRESETS[preset](rng, HEADS[model], n_words, n_classes, embedding_dim, hidden_dim)
+    return replace(start, embeddings=scale * start.embeddings)
 
 
 def _orthonormal(weight: np.ndarray) -> np.ndarray:

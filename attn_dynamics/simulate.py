@@ -5,54 +5,48 @@ python -m attn_dynamics.simulate --model attn-tc
 
 import sys
 import time
-from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
 import xarray as xr
 from rich.console import Console
 
-from attn_dynamics import results
+from attn_dynamics import experiment, results
 from attn_dynamics.checkpoint import Checkpoint
-from attn_dynamics.command import FAILED, INTERRUPTED, guarded
+from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
 from attn_dynamics.config import Config
-from attn_dynamics.descent import descend, standing
-from attn_dynamics.errors import InputError
+from attn_dynamics.descent import standing
 from attn_dynamics.folder import open_folder, write_config
-from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import save_figures
 from attn_dynamics.progress import meter
-from attn_dynamics.run import Diverged, Interrupted, Run
+from attn_dynamics.run import Diverged, Interrupted
 from attn_dynamics.storage import make_folder, write_json, write_netcdf
-from attn_dynamics.tasks import Options, Task, load_task
-
-PATIENCE = 2000
-"""Epochs without a lower dev loss after which a run stops, as LMN21's published configuration has it."""
+from attn_dynamics.tasks import Task, load_task
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog, lost = "python -m attn_dynamics.simulate", "interrupted before anything was computed"
-    return guarded(lambda: simulate(tyro.cli(Config, args=arguments, prog=prog)), interrupted=lost)
+    line = called(prog, arguments)
+    return guarded(lambda: simulate(tyro.cli(Config, args=arguments, prog=prog), line), interrupted=lost)
 
 
-def simulate(config: Config) -> int:
-    """One configuration from data to figures; the exit code.
+def simulate(config: Config, line: str) -> int:
+    """One configuration from data to figures; the exit code. `line` is the command.
 
     Raises:
         InputError: bad settings or data; nothing was written then.
         StorageError: a result could not be written.
     """
-    options = Options(seed=config.seed, data_dir=config.data_dir, text=config.text, synthetic=config.synthetic)
-    task = load_task(config.task, options)
+    task = load_task(config.task, experiment.task_options(config))
     for note in task.notes:
         print(note, file=sys.stderr)
-    _check(config, task)
-    start = _start(config, task, 0)
+    experiment.check(config, task)
+    start = experiment.start(config, task)
     out = open_folder(config)
+    leave_command(out, line)
     try:
         return _simulate(config, task, start, out)
     except Diverged as error:
@@ -82,7 +76,7 @@ def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[st
     finished, code = [], 0
     for replicate in range(config.replicates):
         folder = make_folder(out / f"replicate-{replicate}")
-        finished.append(_run(config, task, _start(config, task, replicate), folder))
+        finished.append(_run(config, task, experiment.start(config, task, replicate), folder))
         if finished[-1][0] == INTERRUPTED:
             code = INTERRUPTED
             break
@@ -105,25 +99,13 @@ def _whereabouts(config: Config, out: Path) -> str:
     return f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
 
 
-def _start(config: Config, task: Task, replicate: int) -> Parameters:
-    return draw(
-        config.start,
-        config.model,
-        n_words=task.train.n_words,
-        n_classes=task.train.n_classes,
-        embedding_dim=config.embedding_dim,
-        hidden_dim=config.hidden_dim,
-        rng=np.random.default_rng([config.seed, replicate]),
-    )
-
-
 def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any], xr.Dataset]:
     begun, checkpoint = time.perf_counter(), Checkpoint(out / "checkpoint.npz")
     if config.resume:
         print(f"{out}: {_standing(config, task, checkpoint)}", file=sys.stderr)
     try:
         with meter(config.horizon, config.model) as show:
-            run, code = _descend(config, task, start, checkpoint, show), 0
+            run, code = experiment.train(config, task, start, checkpoint=checkpoint, meter=show), 0
     except (Interrupted, Diverged) as stop:
         if not stop.run.trajectory.sizes["epoch"]:
             raise
@@ -138,51 +120,11 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int,
 
 
 def _standing(config: Config, task: Task, checkpoint: Checkpoint) -> str:
-    found = standing(checkpoint, config.horizon, _patience(config, task))
+    found = standing(checkpoint, config.horizon, experiment.patience(config, task))
     if found is None:
         return "nothing to go on from, starts anew"
     epoch, over = found
     return f"complete at epoch {epoch:,}" if over else f"goes on from epoch {epoch:,}"
-
-
-def _descend(
-    config: Config, task: Task, start: Parameters, checkpoint: Checkpoint, meter: Callable[[int, float], None]
-) -> Run:
-    return descend(
-        task.train,
-        start,
-        learning_rate=config.learning_rate,
-        epochs=config.horizon,
-        train=config.train,
-        judge={name: corpus for name, corpus in task.splits.items() if name != "train"},
-        follow=_followed(config, task),
-        patience=_patience(config, task),
-        reduced=not config.full,
-        checkpoint=checkpoint,
-        meter=meter,
-    )
-
-
-def _check(config: Config, task: Task) -> None:
-    """Refuse, before anything is written, what only the data can tell to be wrong."""
-    task.train.columns(_followed(config, task))
-    if config.patience and task.dev is None:
-        raise InputError(
-            "--patience",
-            expected="a task with dev data",
-            given=f"{task.name}, which has only {' and '.join(task.splits)}",
-            fix="Leave it out.",
-        )
-
-
-def _followed(config: Config, task: Task) -> Sequence[Hashable]:
-    return list(dict.fromkeys([*(word for topic in task.topic_words for word in topic), *config.follow]))
-
-
-def _patience(config: Config, task: Task) -> int | None:
-    if config.patience is None:
-        return PATIENCE if task.dev is not None else None
-    return config.patience or None
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+def is_partial(path: Path) -> bool:
+    """Whether this is what a killed run left of a file that it was writing."""
+    return path.name.startswith(".") and path.name.endswith(".partial") and path.is_file()
+
+
 def make_folder(path: Path) -> Path:
     """Make a folder, if it is not there yet.
 

@@ -1,0 +1,113 @@
+"""The command: every combination of the settings given, in one table.
+
+python -m attn_dynamics.sweep --model attn-fc attn-tc --seed 0 1 2 3 4
+"""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tqdm import tqdm
+
+from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
+from attn_dynamics.errors import InputError
+from attn_dynamics.sweep.grid import Grid, check
+from attn_dynamics.sweep.needs import NEEDED, needed
+from attn_dynamics.sweep.runner import cluster, stream
+from attn_dynamics.sweep.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Run every combination of the settings given, and gather what was measured in one table, a row a run.
+
+    Raises:
+        InputError: options that cannot be used.
+    """
+
+    grid: Annotated[Grid, tyro.conf.arg(name="")] = field(default_factory=Grid)
+    workers: int | None = None
+    """Processes of one thread each on this machine (default: one a core)."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers are to run it all, as in tcp://HOST:8786."""
+    out: Path = Path("runs/sweep")
+    """Folder for results.parquet."""
+    resume: bool = False
+    """Run what is missing in the table in the folder."""
+    overwrite: bool = False
+    """Replace the table in the folder."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise InputError("--workers", expected="at least 1", given=self.workers, fix="Give a positive integer.")
+        for one, other in (("workers", "scheduler"), ("resume", "overwrite")):
+            if getattr(self, one) and getattr(self, other):
+                raise InputError(f"--{one}", expected=f"either this or --{other}", given="both", fix="Leave one out.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    prog, lost = "python -m attn_dynamics.sweep", "interrupted before anything was computed"
+    line = called(prog, arguments)
+    return guarded(lambda: sweep(tyro.cli(Sweep, args=arguments, prog=prog), line), interrupted=lost)
+
+
+def sweep(options: Sweep, line: str) -> int:
+    """One sweep from grid to table; the exit code. `line` is the command.
+
+    Raises:
+        InputError: bad settings or data, or no cluster; nothing was written then.
+        StorageError: the table could not be written.
+    """
+    for library in NEEDED:
+        needed(library)
+    configs = options.grid.configs()
+    table = Table(options.out, configs)
+    table.open(resume=options.resume, overwrite=options.overwrite)
+    for note in check(configs):
+        print(note, file=sys.stderr)
+    try:
+        failures = _run(options, table, line)
+    except KeyboardInterrupt:
+        if table.rows:
+            table.write()
+        print(f"interrupted; {_standing(table)}, --resume runs the others", file=sys.stderr)
+        return INTERRUPTED
+    if failures:
+        print(f"error: {len(failures):,} runs failed, the first by {failures[0]}", file=sys.stderr)
+        print(f"{_standing(table)}, --resume tries the others again", file=sys.stderr)
+        return FAILED
+    print(_standing(table))
+    return 0
+
+
+def _run(options: Sweep, table: Table, line: str) -> list[str]:
+    """Run what is missing; what was raised by runs that failed."""
+    failures: list[str] = []
+    missing = table.missing
+    if not missing:
+        return failures
+    workers = options.workers or len(os.sched_getaffinity(0))
+    with cluster(min(workers, len(missing)), options.scheduler) as client:
+        table.write()
+        leave_command(table.path.parent, line)
+        done, whole = len(table.rows), len(table.rows) + len(missing)
+        with tqdm(total=whole, initial=done, unit=" runs", dynamic_ncols=True) as bar:
+            for rows, failed in stream(client, missing):
+                table.write(rows)
+                failures += failed
+                bar.update(len(rows) + len(failed))
+    return failures
+
+
+def _standing(table: Table) -> str:
+    ends = [row["ended"] for row in table.rows]
+    told = "".join(f", {ends.count(end):,} {end}" for end in ("diverged", "refused") if end in ends)
+    return f"{len(ends):,} of {len(ends) + len(table.missing):,} runs are in {table.path}{told}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

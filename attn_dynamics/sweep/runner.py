@@ -1,0 +1,140 @@
+"""Runs as pure functions of their configurations, spread by Dask over processes of one thread each."""
+
+import logging
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from typing import Any
+
+import numba
+from threadpoolctl import threadpool_limits
+
+from attn_dynamics import experiment, results
+from attn_dynamics.config import Config
+from attn_dynamics.errors import InputError
+from attn_dynamics.run import Diverged
+from attn_dynamics.sweep.needs import needed
+from attn_dynamics.sweep.table import Row, row
+from attn_dynamics.tasks import load_task
+
+PATIENCE = 10.0
+"""Seconds in which a scheduler, and a worker of it, must answer."""
+ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OPENBLAS", "MKL")}
+"""Of a local worker, from before it imports anything."""
+
+
+def outcome(config: Config) -> Row:
+    """The row of one run, from data to summary; the same wherever it is run, but for `seconds`.
+
+    A run that diverges has a row that says so, as has one whose data cannot be used.
+    """
+    begun, threads = time.perf_counter(), numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            found = _measured(config, begun)
+    except InputError as error:
+        found = {"ended": "refused", "message": str(error)}
+    finally:
+        numba.set_num_threads(threads)
+    return row(config, {"seconds": time.perf_counter() - begun} | found)
+
+
+def _measured(config: Config, begun: float) -> Row:
+    task = load_task(config.task, experiment.task_options(config))
+    start = experiment.start(config, task)
+    try:
+        run, message = experiment.train(config, task, start), None
+    except Diverged as stop:
+        if not stop.run.trajectory.sizes["epoch"]:
+            return {"ended": "diverged", "message": str(stop)}
+        run, message = stop.run, str(stop)
+    trajectory = results.annotate(run, config, task, start)
+    summary = results.summarise(trajectory, time.perf_counter() - begun)
+    return summary | {"last_epoch": summary["epochs"], "message": message}
+
+
+@contextmanager
+def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
+    """A Dask client of the scheduler at an address, or of that many processes of this machine.
+
+    Raises:
+        InputError: Dask is not installed; no scheduler answers, or it has no workers, or workers of several threads.
+    """
+    distributed = needed("distributed")
+    if scheduler is not None:
+        with _connected(distributed, scheduler) as client:
+            yield client
+        return
+    with _out_of_earshot():
+        local = distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=None,  # the system's to watch
+            silence_logs=logging.CRITICAL,
+            env=ENVIRONMENT,
+        )
+    with local, distributed.Client(local) as client:
+        yield client
+
+
+@contextmanager
+def _out_of_earshot() -> Iterator[None]:
+    """Threads begun within, and their processes, never see Ctrl-C, which a terminal sends to all; this one does."""
+    resource_tracker.ensure_running()  # else one of these threads would, and hear again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def _connected(distributed: Any, address: str) -> Iterator[Any]:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        client = distributed.Client(address, timeout=PATIENCE)
+    except (OSError, ValueError, TypeError) as error:
+        expected, fix = "the address of a Dask scheduler", "Start one by dask scheduler, and give the address it says."
+        given = f"{address!r}, where none answers ({_line(error)})"
+        raise InputError("--scheduler", expected=expected, given=given, fix=fix) from None
+    with client:
+        _check_workers(client, address)
+        yield client
+
+
+def _check_workers(client: Any, address: str) -> None:
+    fix = f"Start some by dask worker {address} --nthreads 1 --nworkers 2."
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise InputError("--scheduler", expected="a scheduler with workers", given="none", fix=fix) from None
+    threads = max(client.nthreads().values())
+    if threads > 1:
+        # The threads of numba serve one caller in a process.
+        given = f"a worker of {threads} threads"
+        raise InputError("--scheduler", expected="workers of one thread each", given=given, fix=fix)
+
+
+def stream(client: Any, configs: Sequence[Config]) -> Iterator[tuple[list[Row], list[str]]]:
+    """Rows as they come, all that are ready at once, and what was raised by runs that failed.
+
+    A run whose worker dies is given to another, as often as Dask's `allowed-failures` says (by default three times).
+    """
+    futures = client.map(outcome, configs, pure=False)
+    as_completed = needed("distributed").as_completed
+    for batch in as_completed(futures, with_results=True, raise_errors=False).batches():
+        rows = [found for future, found in batch if future.status == "finished"]
+        yield rows, [_line(_raised(found)) for future, found in batch if future.status != "finished"]
+
+
+def _raised(found: Any) -> BaseException:
+    return found[1] if isinstance(found, tuple) else found
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,175 @@
+"""The table of a sweep: one Parquet file, a row a run, whole on the disk after every result."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from attn_dynamics.config import Config
+from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.storage import is_partial, make_folder, write_whole
+from attn_dynamics.sweep.needs import needed
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+FILE = "results.parquet"
+SETTINGS: dict[str, type] = {
+    "task": str,
+    "data_dir": str,
+    "preparation": str,
+    "vocabulary": str,
+    "split": str,
+    "encoding": str,
+    "topics": int,
+    "topic_words": int,
+    "topic_distribution": str,
+    "other_words": int,
+    "dictionary": int,
+    "sentences": int,
+    "test_sentences": int,
+    "model": str,
+    "embedding_dim": int,
+    "hidden_dim": int,
+    "start": str,
+    "start_scale": float,
+    "train": str,
+    "learning_rate": float,
+    "epochs": int,
+    "patience": int,
+    "full": bool,
+    "seed": int,
+}
+"""Columns that say what was run; several values of one setting, as in `train`, are joined by spaces."""
+RESULTS: dict[str, type] = {
+    "ended": str,
+    "message": str,
+    "last_epoch": int,
+    "best_epoch": int,
+    "train_loss": float,
+    "train_accuracy": float,
+    "dev_loss": float,
+    "dev_accuracy": float,
+    "test_loss": float,
+    "test_accuracy": float,
+    "sen_residual": float,
+    "prediction_residual": float,
+    "score_sum_drift": float,
+    "loss_rises": int,
+    "largest_loss_step": float,
+    "query_norm": float,
+    "versions": str,
+    "seconds": float,
+}
+"""Columns that say what came of it, named as in summary.json; `last_epoch` is `epochs` there. `ended` is epochs,
+patience, diverged or, where the data drawn by its seed cannot be used, refused; `message` tells of the last two."""
+
+
+def settings(config: Config) -> Row:
+    """The columns of `SETTINGS` of one run."""
+    course = config.course()
+    flat = course | course["text"] | course["synthetic"] | {"epochs": config.horizon}
+    return {name: _flat(flat[name]) for name in SETTINGS}
+
+
+def row(config: Config, results: Row) -> Row:
+    """The row of one run; results that it does not have are null."""
+    return settings(config) | {name: _flat(results.get(name)) for name in RESULTS}
+
+
+def _flat(value: Any) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, list) else value
+
+
+class Table:
+    """The rows of a sweep that are there, and the runs that are missing."""
+
+    def __init__(self, folder: Path, configs: Sequence[Config]) -> None:
+        self.path = folder / FILE
+        self._configs = {_key(settings(config)): config for config in configs}
+        self._rows: dict[Key, Row] = {}
+
+    @property
+    def rows(self) -> list[Row]:
+        """In the order of the grid, whatever the order in which they came."""
+        return [self._rows[key] for key in self._configs if key in self._rows]
+
+    @property
+    def missing(self) -> list[Config]:
+        """Runs without a row."""
+        return [config for key, config in self._configs.items() if key not in self._rows]
+
+    def open(self, *, resume: bool, overwrite: bool) -> None:
+        """Take up the rows that are there, or refuse the folder; nothing is written yet.
+
+        Raises:
+            InputError: the folder holds something else, or results and neither --resume (of a sweep whose runs are all
+                among these) nor --overwrite was given.
+            StorageError: it cannot be read.
+        """
+        try:
+            found = self.path.exists() or _is_taken(self.path.parent)
+            if found and not self.path.exists():
+                _refuse(f"{self.path.parent}, which holds something else", "Name another folder.")
+        except OSError as error:
+            raise StorageError(self.path.parent, error.strerror) from None
+        if found and not (resume or overwrite):
+            fix = "Go on with that sweep by --resume, replace it by --overwrite, or name another folder."
+            _refuse(f"{self.path.parent}, which holds the results of a sweep", fix)
+        if found and resume:
+            self._rows = {_key(each): each for each in _read(self.path)}
+            self._check_same()
+
+    def write(self, rows: Iterable[Row] = ()) -> None:
+        """Add these rows and write all.
+
+        Raises:
+            StorageError: it cannot be written; the rows that were there before still are.
+        """
+        self._rows |= {_key(each): each for each in rows}
+        make_folder(self.path.parent)
+        table = needed("pyarrow").Table.from_pylist(self.rows, schema=_schema())
+        write_whole(self.path, lambda file: needed("pyarrow.parquet").write_table(table, file))
+
+    def _check_same(self) -> None:
+        strange = next((key for key in self._rows if key not in self._configs), None)
+        if strange is not None:
+            wanted = zip(*self._configs, strict=True)
+            others = zip(SETTINGS, strange, wanted, strict=True)
+            given = ", ".join(f"{name} = {value}" for name, value, known in others if value not in known)
+            raise InputError(
+                "--resume",
+                expected=f"a sweep that has every run in {self.path} among its own",
+                given=f"one without {given or 'some of them'}",
+                fix="Give the settings of that sweep (more values may be added), or another folder by --out.",
+            )
+
+
+def _read(path: Path) -> list[Row]:
+    try:
+        with path.open("rb") as file:
+            table = needed("pyarrow.parquet").read_table(file)
+    except (OSError, ValueError) as error:  # what is no Parquet raises a ValueError of Arrow's
+        reason = str(error).splitlines()[0]
+        raise InputError(str(path), expected="the table of a sweep", given=reason, fix="Name another folder.") from None
+    if not table.schema.equals(_schema()):
+        given, fix = "other columns", "Replace it by --overwrite, or name another folder."
+        raise InputError(str(path), expected="the table of a sweep of this version", given=given, fix=fix)
+    return table.to_pylist()
+
+
+def _schema() -> Any:
+    arrow = needed("pyarrow")
+    types = {str: arrow.string(), int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_()}
+    return arrow.schema([(name, types[kind]) for name, kind in (SETTINGS | RESULTS).items()])
+
+
+def _key(row: Row) -> Key:
+    return tuple(row[name] for name in SETTINGS)
+
+
+def _is_taken(folder: Path) -> bool:
+    return folder.exists() and (not folder.is_dir() or any(not is_partial(path) for path in folder.iterdir()))
+
+
+def _refuse(given: str, fix: str) -> None:
+    raise InputError("--out", expected="a new or empty folder", given=given, fix=fix)

@@ -1,0 +1,310 @@
+"""The command as its users run it: on a local cluster or another, killed, interrupted, refused."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module as usual_import
+from pathlib import Path
+
+import dask
+import pytest
+
+import attn_dynamics.sweep.__main__ as command
+from attn_dynamics.config import Config
+from attn_dynamics.sweep import needs, runner
+from attn_dynamics.sweep.runner import outcome
+from tests.command.driving import TASK, Call, contents
+from tests.sweep.driving import (
+    LONGER,
+    TINY,
+    differences,
+    ended,
+    kill_a_worker,
+    kill_the_client,
+    press_ctrl_c,
+    rows,
+    started,
+    wait_for,
+    workers,
+)
+
+TWELVE = (*LONGER, "--model", "attn-fc", "attn-tl", "--seed", *range(6))
+SEEDS = range(25)
+TWO_HUNDRED = (
+    *("--epochs", "1500", *TASK, "--model", "attn-fc", "attn-tc", "--learning-rate", "0.05", "0.1"),
+    *("--start-scale", "0.5", "1", "--seed", *SEEDS),
+)
+
+
+@pytest.fixture
+def sweep(place: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a sweep with two workers; whatever the test leaves of it is ended."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        processes.append(started(*arguments, "--workers", 2, cwd=place))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            kill_the_client(process)
+
+
+Sweep = Callable[..., subprocess.Popen[str]]
+
+
+# --- torn
+
+
+def test_a_sweep_whose_worker_and_client_are_killed_ends_as_one_that_was_not(
+    sweep: Sweep, call: Call, place: Path
+) -> None:
+    """The other one is run without Dask, last run first: a row does not depend on who carries it out, nor when."""
+    assert call(*TWELVE, "--out", "whole").code == 0
+    torn = place / "torn"
+    first = sweep(*TWELVE, "--out", "torn")
+    wait_for(first, lambda: len(rows(torn)) >= 1)
+    kill_a_worker(first)
+    wait_for(first, lambda: len(rows(torn)) >= 3)
+    kill_the_client(first)
+    left = rows(torn)
+    assert 3 <= len(left) < 12
+    done = ended(sweep(*TWELVE, "--out", "torn", "--resume"))
+    assert done.code == 0, done.err
+    assert "12 of 12 runs are in torn/results.parquet" in done.out
+    assert [each for each in rows(torn) if each in left] == left, "seconds too: these were not run again"
+    assert differences(rows(torn), rows(place / "whole")) == []
+    assert [*contents(torn)] == ["results.parquet"]
+
+
+@pytest.mark.slow
+def test_two_hundred_runs_survive_a_killed_worker_a_killed_client_and_ctrl_c(sweep: Sweep, place: Path) -> None:
+    assert ended(sweep(*TWO_HUNDRED, "--out", "whole")).code == 0
+    torn = place / "torn"
+    first = sweep(*TWO_HUNDRED, "--out", "torn")
+    wait_for(first, lambda: len(rows(torn)) >= 40)
+    kill_a_worker(first)
+    wait_for(first, lambda: len(rows(torn)) >= 80)
+    kill_the_client(first)
+    left = rows(torn)
+    assert 80 <= len(left) < 200
+
+    second = sweep(*TWO_HUNDRED, "--out", "torn", "--resume")
+    wait_for(second, lambda: len(rows(torn)) > len(left))
+    hands = workers(second)
+    press_ctrl_c(second)
+    done = ended(second)
+    assert done.code == 130
+    kept = rows(torn)
+    assert len(left) < len(kept) < 200
+    assert f"interrupted; {len(kept)} of 200 runs are in torn/results.parquet" in done.said
+    assert "Traceback" not in done.err
+    assert not any(hand.is_running() for hand in hands)
+
+    done = ended(sweep(*TWO_HUNDRED, "--out", "torn", "--resume"))
+    assert done.code == 0, done.err
+    assert len(rows(torn)) == 200
+    assert [each for each in rows(torn) if each in kept] == kept
+    assert differences(rows(torn), rows(place / "whole")) == []
+    # Negative control: the runs of another seed in the place of the last.
+    assert ended(sweep(*TWO_HUNDRED[: -len(SEEDS)], 25, "--out", "other")).code == 0
+    disguised = [each | {"seed": SEEDS[-1]} for each in rows(place / "other")]
+    found = differences([each for each in rows(torn) if each["seed"] != SEEDS[-1]] + disguised, rows(place / "whole"))
+    assert len(disguised) == 8
+    assert sum(name.startswith("train_loss of") for name in found) == 8
+
+
+def test_ctrl_c_keeps_what_is_done(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_off(client: None, configs: list[Config]) -> Iterator[object]:
+        yield [outcome(configs[0])], []
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "stream", cut_off)
+    done = call(*TINY, "--seed", 0, 1, 2, "--out", "here")
+    assert done.code == 130
+    assert "interrupted; 1 of 3 runs are in here/results.parquet, --resume runs the others" in done.said
+    assert [each["seed"] for each in rows(Path("here"))] == [0]
+
+
+def test_ctrl_c_before_anything_is_there_replaces_nothing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(*TINY, "--out", "here").code == 0
+    before = contents(Path("here"))
+
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "cluster", cut_off)
+    assert call(*TINY, "--seed", 7, "--out", "here", "--overwrite").code == 130
+    assert contents(Path("here")) == before
+
+
+def test_runs_that_fail_are_told_and_tried_again(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = command.stream
+
+    def failing(client: None, configs: list[Config]) -> Iterator[object]:
+        yield [outcome(configs[0])], []
+        yield [], ["MemoryError: no room", "KilledWorker: again and again"]
+
+    monkeypatch.setattr(command, "stream", failing)
+    done = call(*TINY, "--seed", 0, 1, 2, "--out", "here")
+    assert done.code == 1
+    assert "error: 2 runs failed, the first by MemoryError: no room" in done.said
+    assert "1 of 3 runs are in here/results.parquet, --resume tries the others again" in done.said
+    monkeypatch.setattr(command, "stream", usual)
+    assert call(*TINY, "--seed", 0, 1, 2, "--out", "here", "--resume").code == 0
+    assert len(rows(Path("here"))) == 3
+
+
+def test_a_run_that_raises_or_kills_its_worker_stops_no_other(
+    call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    def treacherous(config: Config) -> dict[str, object]:
+        import os
+        import signal
+
+        from attn_dynamics.sweep.runner import outcome
+
+        if config.seed == 1:
+            raise MemoryError("no room\nat all")
+        if config.seed == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return outcome(config)
+
+    monkeypatch.setattr(runner, "outcome", treacherous)  # a function of this test, sent to the workers whole
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        done = call_dask(*TINY, "--seed", 0, 1, 2, 3, "--workers", 2, "--out", "here")
+    assert done.code == 1
+    assert "error: 2 runs failed, the first by MemoryError: no room" in done.said
+    assert "2 of 4 runs are in here/results.parquet, --resume tries the others again" in done.said
+    assert "Traceback" not in done.err
+    assert [each["seed"] for each in rows(place / "here")] == [0, 3]
+
+
+# --- a cluster of one's own
+
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    workers, threads = map(int, sys.argv[1:])
+    with LocalCluster(n_workers=workers, threads_per_worker=threads, dashboard_address=":0") as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[Callable[[int, int], str]]:
+    """Start a cluster of so many workers of so many threads; the address of its scheduler."""
+    script = tmp_path / "cluster.py"
+    script.write_text(CLUSTER)
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(workers: int, threads: int) -> str:
+        arguments = [sys.executable, str(script), str(workers), str(threads)]
+        processes.append(subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        assert processes[-1].stdout is not None
+        return processes[-1].stdout.readline().strip()
+
+    yield start
+    for process in processes:
+        process.communicate(timeout=60)
+
+
+def test_any_cluster_gives_the_same_table(address: Callable[[int, int], str], call: Call, place: Path) -> None:
+    arguments = (*TINY, "--model", "attn-fc", "attn-tl", "--seed", "0", "1", "--out")
+    done = ended(started(*arguments, "far", "--scheduler", address(1, 1), cwd=place))
+    assert done.code == 0, done.err
+    assert call(*arguments, "near").code == 0
+    assert len(rows(place / "far")) == 4
+    assert differences(rows(place / "far"), rows(place / "near")) == []
+
+
+@pytest.mark.parametrize(("workers", "threads", "given"), [(0, 1, "got none"), (1, 2, "got a worker of 2 threads")])
+def test_a_cluster_that_is_of_no_use_is_refused(
+    workers: int,
+    threads: int,
+    given: str,
+    address: Callable[[int, int], str],
+    call_dask: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    place: Path,
+) -> None:
+    where = address(workers, threads)
+    monkeypatch.setattr(runner, "PATIENCE", 3.0)
+    done = call_dask(*TINY, "--scheduler", where, "--out", "here")
+    assert done.code == 2
+    assert given in done.said
+    assert f"dask worker {where} --nthreads 1" in done.said
+    assert contents(place) == {}
+
+
+@pytest.mark.parametrize("given", ["tcp://127.0.0.1:9", "nonsense", "odd://127.0.0.1:8786"])
+def test_an_address_without_a_scheduler_is_refused(
+    given: str, call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    monkeypatch.setattr(runner, "PATIENCE", 1.0)
+    done = call_dask(*TINY, "--scheduler", given, "--out", "here")
+    assert done.code == 2
+    assert done.err.startswith(
+        f"error: --scheduler: expected the address of a Dask scheduler, got {given!r}, where none"
+    )
+    assert done.err.count("\n") == 1
+    assert contents(place) == {}
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--workers", "0"), ("--workers: expected at least 1, got 0",)),
+        (("--workers", "-2"), ("--workers: expected at least 1, got -2",)),
+        (("--workers", "2", "--scheduler", "tcp://127.0.0.1:9"), ("--workers", "either this or --scheduler, got both")),
+        (("--resume", "--overwrite"), ("--resume", "either this or --overwrite, got both")),
+        (("--seed",), ("--seed: expected at least one value, got none",)),
+        (("--seed", "one"), ("--seed", "'one'")),
+        (("--model", "attn-tc", "bert"), ("--model", "'bert'", "attn-fc")),
+        (("--start", "warm"), ("--start", "'warm'", "published")),
+        (("--train", "keys", "--train", "values"), ("--train", "'values'", "embeddings")),
+        (("--learning-rate", "0.1", "nan"), ("--learning-rate: expected a finite number above 0, got nan",)),
+        (("--task", "synthetic", "sst3"), ("--task", "'sst3', which is neither")),
+        (("--start", "published", "lmn21", "--embedding-dim", "10", "2"), ("embedding_dim", "at least the 4", "got 2")),
+        (("--patience", "5"), ("--patience: expected a task with dev data",)),
+        (("--out", "x" * 300), ("File name too long",)),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_written(
+    arguments: tuple[str, ...], parts: tuple[str, ...], call: Call, place: Path
+) -> None:
+    done = call(*TINY, "--out", "here", *arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    for part in parts:
+        assert part in done.said
+    assert contents(place) == {}
+
+
+@pytest.mark.parametrize("library", ["distributed", "pyarrow"])
+def test_without_the_extra_it_says_what_to_install(
+    library: str, call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    def missing(name: str) -> object:
+        if name.startswith(library):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+        return usual_import(name)
+
+    monkeypatch.setattr(needs, "import_module", missing)
+    done = call_dask(*TINY, "--out", "here")
+    assert done.code == 2
+    assert "pip install 'attn-dynamics[distributed]'" in done.said
+    assert done.err.count("\n") == 1
+    assert contents(place) == {}
+
+
+def test_the_core_does_without_dask() -> None:
+    check = "import sys, attn_dynamics.simulate; assert not {'dask', 'distributed'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", check], check=True)

@@ -1,0 +1,78 @@
+"""One run of a sweep: what the command for one run says of it, in a row; a pure function of its settings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attn_dynamics import simulate
+from attn_dynamics.config import Config
+from attn_dynamics.sweep.runner import outcome
+from attn_dynamics.sweep.table import RESULTS
+from attn_dynamics.tasks import Synthetic, TextOptions
+from tests.command.driving import Call, film_folder, read_json, without_figures
+from tests.sweep.driving import TINY, differences, rows
+
+SMALL = Synthetic(dictionary=50, sentences=40, test_sentences=10, other_words=5)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_a_row_says_what_the_summary_of_the_same_run_says(
+    text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate, "save_figures", without_figures)
+    task = str(film_folder(tmp_path / "films")) if text else "synthetic"
+    config = Config(task=task, model="attn-tl", epochs=60, seed=3, synthetic=SMALL, out=tmp_path / "one")
+    simulate.simulate(config)
+    summary = read_json(tmp_path / "one" / "summary.json")
+    found = outcome(config)
+    for name in RESULTS.keys() - {"seconds", "message", "last_epoch", "versions"}:
+        expected = found[name] if not isinstance(found[name], float) or np.isfinite(found[name]) else None
+        assert summary[name] == expected, name
+    assert found["last_epoch"] == summary["epochs"]
+    assert found["versions"] == " ".join(summary["versions"])
+    assert (found["dev_loss"] is None) != text
+
+
+def test_a_run_is_a_pure_function_of_its_settings() -> None:
+    config = Config(epochs=60, synthetic=SMALL)
+    first = outcome(config)
+    outcome(Config(epochs=30, model="attn-fc", seed=1, synthetic=SMALL))
+    assert differences([first], [outcome(config)]) == []
+
+
+def test_a_run_that_diverges_has_a_row_that_says_so(call: Call) -> None:
+    done = call(*TINY, "--learning-rate", "0.1", "1e6", "1e300", "--out", "here")
+    assert done.code == 0
+    assert "3 of 3 runs are in here/results.parquet, 2 diverged" in done.out
+    fine, late, at_once = rows(Path("here"))
+    assert (fine["ended"], fine["message"]) == ("epochs", None)
+    for each in (late, at_once):
+        assert each["ended"] == "diverged"
+        assert "expected a finite number" in each["message"]
+    assert late["last_epoch"] > 0
+    assert np.isfinite(late["train_loss"])
+
+
+def test_a_seed_whose_data_cannot_be_used_has_a_row_that_says_so(call: Call, place: Path) -> None:
+    """Two sentences of training data know two words of four at most: few sentences are left, perhaps of one class."""
+    (place / "films.txt").write_text("".join(f"{number % 2} word{number % 4}\n" for number in range(20)))
+    text = TextOptions(vocabulary="train", split=(0.1, 0.1, 0.8))
+    endings = [outcome(Config(task="films.txt", epochs=3, seed=seed, text=text))["ended"] for seed in range(12)]
+    assert "refused" in endings[endings.index("epochs") :], "a later seed than one that is fine"
+    seeds = [*range(endings.index("epochs"), 12)]
+    arguments = ("--task", "films.txt", "--epochs", 3, "--vocabulary", "train", "--split", 0.1, 0.1, 0.8)
+    done = call(*arguments, "--seed", *seeds, "--out", "here")
+    assert done.code == 0
+    assert [each["ended"] for each in rows(Path("here"))] == endings[seeds[0] :]
+    assert f"{endings[seeds[0] :].count('refused')} refused" in done.out
+    refused = next(each for each in rows(Path("here")) if each["ended"] == "refused")
+    assert "films.txt: expected at least two different labels" in refused["message"]
+    assert refused["train_loss"] is None
+
+
+def test_the_start_scale_moves_the_embeddings_alone() -> None:
+    found = [outcome(Config(epochs=0, start_scale=scale, synthetic=SMALL)) for scale in (1.0, 100.0)]
+    assert found[0]["query_norm"] == found[1]["query_norm"]
+    off = [abs(each["train_loss"] - np.log(4)) for each in found]
+    assert off[1] > 10 * off[0] > 0
