@@ -9,7 +9,7 @@ from analysis import report, verdicts
 from attn_dynamics import simulate
 from attn_dynamics.command import BAD_INPUT
 
-TINY = ["--epochs", "30", "--synthetic.dictionary", "60", "--synthetic.sentences", "24"]
+TINY = ["--epochs", "30", "--dictionary", "60", "--sentences", "24"]
 
 
 class Found(HTMLParser):

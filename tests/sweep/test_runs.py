@@ -23,7 +23,7 @@ def test_a_row_says_what_the_summary_of_the_same_run_says(
     monkeypatch.setattr(simulate, "save_figures", without_figures)
     task = str(film_folder(tmp_path / "films")) if text else "synthetic"
     config = Config(task=task, model="attn-tl", epochs=60, seed=3, synthetic=SMALL, out=tmp_path / "one")
-    simulate.simulate(config)
+    simulate.simulate(config, "python")
     summary = read_json(tmp_path / "one" / "summary.json")
     found = outcome(config)
     for name in RESULTS.keys() - {"seconds", "message", "last_epoch", "versions"}:
