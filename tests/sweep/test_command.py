@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module as usual_import
 from pathlib import Path
 
-import dask
+import dask.config
 import pytest
 
 import attn_dynamics.sweep.__main__ as command
