@@ -26,6 +26,8 @@ RANGES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("--learning-rate", "-0.1"): ("a finite number above 0", "got -0.1", "0.1"),
     ("--learning-rate", "nan"): ("a finite number above 0", "got nan", "0.1"),
     ("--learning-rate", "inf"): ("a finite number above 0", "got inf", "0.1"),
+    ("--start-scale", "-1"): ("a finite number from 0", "got -1.0", "1 is"),
+    ("--start-scale", "nan"): ("a finite number from 0", "got nan", "1 is"),
     ("--epochs", "-1"): ("0 or more", "got -1", "larger"),
     ("--patience", "-1"): ("0 or more", "got -1", "larger"),
     ("--seed", "-1"): ("0 or more", "got -1", "larger"),

@@ -125,6 +125,15 @@ def differences(ours: list[Row], theirs: list[Row]) -> list[str]:
     return found if len(ours) == len(theirs) == len(one) else [*found, "numbers of rows"]
 
 
+def holds(table: list[Row], before: list[Row]) -> bool:
+    """Whether rows stand in a table as they were to the bit, the seconds too: their runs were not run again."""
+    now = _by_settings(table)
+    return all(
+        list(map(_bits, now[key].values())) == list(map(_bits, row.values()))
+        for key, row in _by_settings(before).items()
+    )
+
+
 def _by_settings(table: list[Row]) -> dict[tuple[Any, ...], Row]:
     return {tuple(row[name] for name in SETTINGS): row for row in table}
 
