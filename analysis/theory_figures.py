@@ -15,16 +15,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from attn_dynamics.claims.drawn import sst2, zipf_text
+from attn_dynamics.claims.early import grown, start_on_text
 from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
 from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
 from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
 from attn_dynamics.command import guarded
+from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME, write_figure
 from attn_dynamics.storage import make_folder
 from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
+from attn_dynamics.theory.early import EarlyScores, early_scores
 from attn_dynamics.theory.mean_field import MeanField
 
 Array = NDArray[np.float64]
@@ -162,11 +166,66 @@ def _slopes(score: Array, log_time: Array) -> tuple[Array, Array]:
     return np.exp((steps[1:] + steps[:-1]) / 2), np.diff(score) / np.diff(steps)
 
 
+WORDS = 200
+"""The most frequent words of a text, of which scores are shown."""
+
+
+def early(quick: bool) -> Figure:
+    """Scores of the most frequent words of a text at a small time beside E1, and how the error grows with time."""
+    name, corpus = real_or_drawn_text(quick)
+    start = start_on_text(corpus, "attn-fc")
+    law = early_scores(corpus, start)
+    times = law.time(1e-3) * np.geomspace(1.0, 100.0, 6)
+    rates = grown(corpus, start, tuple(times.tolist())) / times[:, None] ** 2
+    shown = np.argsort(-corpus.counts.sum(axis=0))[:WORDS]
+    figure = Figure(figsize=(9.0, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _early_words(left, corpus, law, rates[3], shown)
+    left.set_title(f"{name}: {WORDS} most frequent words, time {times[3]:.2g}")
+    off, rest = rates - law.quadratic, rates - law.quadratic - times[:, None] * law.cubic
+    for k, (gap, label) in enumerate(((off, "leading order, E1"), (rest, "with the next order"))):
+        size = 100 * np.linalg.norm(gap, axis=1) / np.linalg.norm(law.quadratic)
+        right.plot(times, size, MARKERS[k], ms=4, mfc="none", color=COLOURS[k], label=f"run less {label}")
+        line = size[0] * (times / times[0]) ** (1 + k)
+        right.plot(times, line, color=COLOURS[k], linestyle=LINES[k], label=rf"$\propto \tau^{1 + k}$")
+    right.set(xlabel=TIME, xscale="log", yscale="log", ylabel=r"distance of $s/\tau^2$, all words (%)")
+    right.legend(loc="upper left")
+    return figure
+
+
+def _early_words(axes: Axes, corpus: Corpus, law: EarlyScores, rates: Array, shown: NDArray[np.int64]) -> None:
+    """Both axes in millionths, symmetrically logarithmic, for scores of both signs span decades."""
+    said, seen = 1e6 * law.quadratic[shown], 1e6 * rates[shown]
+    edge = 10.0 ** np.ceil(np.log10(np.median(np.abs(said))))
+    axes.plot(said, seen, "o", ms=3.5, mfc="none", color="black", label="run")
+    ends = np.array([min(said.min(), seen.min()), max(said.max(), seen.max())])
+    axes.plot(ends, ends, color=COLOURS[0], label="as E1 says")
+    axes.set_xscale("symlog", linthresh=edge)
+    axes.set_yscale("symlog", linthresh=edge)
+    order = np.argsort(said)
+    text = [str(corpus.vocabulary[word]) for word in shown[order]]
+    style = {"textcoords": "offset points", "va": "center", "parse_math": False}
+    for place in (-1, -2, -3):
+        at = said[order[place]], seen[order[place]]
+        axes.annotate(text[place], at, (-6, 0), ha="right", **style)
+    lowest = said[order[0]], seen[order[0]]
+    axes.annotate("lowest: " + ", ".join(text[:3]), lowest, (12, 0), ha="left", **style)
+    axes.set(xlabel=r"predicted $s/\tau^2$ ($10^{-6}$)", ylabel=r"measured $s/\tau^2$ ($10^{-6}$)")
+    axes.legend(loc="upper left")
+
+
+def real_or_drawn_text(quick: bool) -> tuple[str, Corpus]:
+    """SST-2 where it is, and unless quick; else a drawn text."""
+    treebank = None if quick else sst2()
+    return ("SST-2", treebank) if treebank else ("drawn text", zipf_text(np.random.default_rng(0)))
+
+
 FIGURES: dict[str, Callable[[bool], Figure]] = {
     "prediction": prediction,
     "scaling": scaling,
     "long-run": long_run,
     "capacity": capacity,
+    "early": early,
 }
 
 
@@ -175,7 +234,7 @@ class Options:
     """Draw the theory beside runs."""
 
     figure: tuple[str, ...] = ()
-    """Names of figures, by default all: prediction, scaling, long-run, capacity."""
+    """Names of figures, by default all: prediction, scaling, long-run, capacity, early."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
     out: Path = Path("runs/theory-figures")
