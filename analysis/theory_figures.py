@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from attn_dynamics.claims.drawn import sst2, zipf_text
 from attn_dynamics.claims.early import grown, start_on_text
 from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
+from attn_dynamics.claims.leaders import RATE as RATE_ON_TEXT
+from attn_dynamics.claims.leaders import REPLICATES, course, followed, sources
 from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
 from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
@@ -214,6 +216,36 @@ def _early_words(axes: Axes, corpus: Corpus, law: EarlyScores, rates: Array, sho
     axes.legend(loc="upper left")
 
 
+def leaders(quick: bool) -> Figure:
+    """How often the words in the lead occur and how pure they are, along training on labels and on shuffled ones."""
+    name = sources(quick=quick)[-1]
+    figure = Figure(figsize=(9.6, 3.5), layout="constrained")
+    panels = figure.subplots(1, 3)
+    times = RATE_ON_TEXT * course(name, 0).epochs
+    for k, (label, shuffled) in enumerate((("labels of the text", False), ("shuffled labels", True))):
+        leads = [followed(name, seed, shuffled=shuffled) for seed in range(REPLICATES)]
+        for axes, series in zip(panels, LED, strict=True):
+            values = np.array([getattr(each, series) for each in leads])
+            mean, half = values.mean(axis=0), 1.96 * values.std(axis=0, ddof=1) / len(leads) ** 0.5
+            axes.fill_between(times, mean - half, mean + half, color=COLOURS[k], alpha=0.25, linewidth=0)
+            axes.plot(times, mean, MARKERS[k], linestyle=LINES[k], ms=3.5, color=COLOURS[k], label=label)
+    for axes, label in zip(panels, LED.values(), strict=True):
+        axes.set(xlabel=TIME, ylabel=label, xscale="log")
+    panels[0].set_yscale("log")
+    panels[0].legend(loc="lower left")
+    panels[2].axhline(0.0, color="black", linewidth=0.8, linestyle=":")
+    figure.suptitle(f"{name}: the word of largest score in each sentence, {REPLICATES} replicates, 95 % intervals")
+    return figure
+
+
+LED = {
+    "occurrence": "training sentences that hold it",
+    "purity": "purity in sentences trained on",
+    "purity_elsewhere": "purity in sentences not seen",
+}
+"""Fields of `Lead` on their axes."""
+
+
 def real_or_drawn_text(quick: bool) -> tuple[str, Corpus]:
     """SST-2 where it is, and unless quick; else a drawn text."""
     treebank = None if quick else sst2()
@@ -226,6 +258,7 @@ FIGURES: dict[str, Callable[[bool], Figure]] = {
     "long-run": long_run,
     "capacity": capacity,
     "early": early,
+    "leaders": leaders,
 }
 
 
@@ -234,7 +267,7 @@ class Options:
     """Draw the theory beside runs."""
 
     figure: tuple[str, ...] = ()
-    """Names of figures, by default all: prediction, scaling, long-run, capacity, early."""
+    """Names of figures, by default all: prediction, scaling, long-run, capacity, early, leaders."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
     out: Path = Path("runs/theory-figures")
