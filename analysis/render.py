@@ -25,6 +25,7 @@ SHOWN = (
     "bound",
     "control",
     "verdict",
+    "detail",
     "seconds",
 )
 """Columns of the page and of Markdown; parquet has all."""
@@ -91,7 +92,6 @@ def page(rows: Sequence[Row]) -> str:
             for name, text in (
                 ("assumes", row.assumptions),
                 ("bound", row.tolerance),
-                ("seen", row.detail),
                 ("proof takes", row.taken),
             )
             if text

@@ -95,7 +95,7 @@ def trained(corpus: Corpus, *, rate: float = 0.1, time: float = TIME, seed: int 
     run = descend(corpus, start, learning_rate=rate, epochs=round(time / rate)).trajectory
     score = run.all_score.values[-1]
     leaders = np.argsort(-score, kind="stable")[:LEADERS]
-    held = corpus.counts > 0
+    held = corpus.counts.sign()
     sentences = held.sum(axis=0)[leaders].astype(float)
     return Leaders(
         score=score[leaders],
