@@ -68,7 +68,10 @@ def word_of_smallest_score(corpus: Corpus, scores: Array) -> NDArray[np.int64]:
 
 def held_by_class(corpus: Corpus) -> Array:
     """Sentences of each class that hold a word (n, V)."""
-    return np.eye(corpus.n_classes)[corpus.labels].T @ corpus.counts.sign()
+    classes = np.repeat(corpus.labels, np.diff(corpus.counts.indptr))
+    pairs = classes * corpus.n_words + corpus.counts.indices
+    held = np.bincount(pairs, minlength=corpus.n_classes * corpus.n_words)
+    return held.reshape(corpus.n_classes, -1).astype(float)
 
 
 def purity(corpus: Corpus, judge: Corpus | None = None) -> Array:
@@ -122,8 +125,7 @@ def lead_passes_on(
             [trend(each, np.random.default_rng(seed) if mixed else None) for seed, each in enumerate(leads)]
         )
         for series, alternative in ((0, "less"), (2, "greater")):
-            _, level = ttest_1samp(trends[:, series], 0.0, alternative=alternative)
-            levels.append(float(level))
+            levels.append(float(np.asarray(ttest_1samp(trends[:, series], 0.0, alternative=alternative))[1]))
         seen.append(
             "{}: mean Kendall's τ {:+.2f} of occurrence, {:+.2f} of purity ({:+.2f} where trained)".format(
                 name, *trends.mean(axis=0)[[0, 2, 1]]
@@ -143,7 +145,7 @@ def trend(lead: Lead, mixed: np.random.Generator | None = None) -> list[float]:
     """Kendall's τ of each series with the epoch, `mixed` in a random order."""
     epochs = np.arange(lead.occurrence.size)
     at = epochs if mixed is None else mixed.permutation(epochs)
-    return [float(kendalltau(at, series)[0]) for series in lead]
+    return [float(np.asarray(kendalltau(at, series))[0]) for series in lead]
 
 
 def sources(*, quick: bool) -> list[str]:

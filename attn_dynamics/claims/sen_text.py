@@ -63,8 +63,9 @@ def relation_on_text(
     for name, run in runs(quick=quick).items():
         off, allowed = deviation(run, others(run), relation), scale(run)
         shares.append(off / allowed)
-        length = deviation(run, np.full_like(run.others, run.length - 1.0), relation)
-        seen.append(f"{name} {off:.1%} of {allowed:.1%}; {length:.1%} with the mean length of all sentences for m")
+        rivals = {"M": run.weight, "the mean length of all sentences": np.full_like(run.others, run.length - 1.0)}
+        instead = ", ".join(f"{deviation(run, each, relation):.1%} with {said}" for said, each in rivals.items())
+        seen.append(f"{name} {off:.1%} of {allowed:.1%} (in the place of m, {instead})")
     data = treebank_in_words(quick=quick, measured="all training sentences of SST-2")
     return Measured(largest(shares), 1.0, f"{'; '.join(seen)}; {data}")
 
@@ -95,13 +96,13 @@ def trained(corpus: Corpus, *, rate: float = 0.1, time: float = TIME, seed: int 
     run = descend(corpus, start, learning_rate=rate, epochs=round(time / rate)).trajectory
     score = run.all_score.values[-1]
     leaders = np.argsort(-score, kind="stable")[:LEADERS]
-    held = corpus.counts.sign()
-    sentences = held.sum(axis=0)[leaders].astype(float)
+    words, lengths = corpus.counts.indices, np.repeat(corpus.lengths, np.diff(corpus.counts.indptr))
+    sentences = np.bincount(words, minlength=corpus.n_words)[leaders].astype(float)
     return Leaders(
         score=score[leaders],
         norm=run.all_embedding_norm.values[-1, leaders],
         begun=run.all_embedding_norm.values[0, leaders],
-        others=(held.T @ corpus.lengths)[leaders] / sentences - 1.0,
+        others=np.bincount(words, lengths, minlength=corpus.n_words)[leaders] / sentences - 1.0,
         weight=np.exp(score[leaders]) * (1.0 / run.all_attention.values[-1, leaders] - 1.0),
         sentences=sentences,
         query_norm=float(np.linalg.norm(start.query)),
