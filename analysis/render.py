@@ -26,6 +26,7 @@ SHOWN = (
     "rests_on",
     "control",
     "verdict",
+    "detail",
     "seconds",
 )
 """Columns of the page and of Markdown; parquet has all."""
@@ -95,7 +96,6 @@ def html_table(rows: Sequence[Row]) -> str:
             for name, text in (
                 ("assumes", row.assumptions),
                 ("bound", row.tolerance),
-                ("seen", row.detail),
                 ("proof takes", row.taken),
             )
             if text

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.finite_figures import NAMES, label_sizes, regimes, residual
+from analysis.text_figures import early, leaders
 from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
 from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
@@ -166,6 +167,8 @@ FIGURES: dict[str, Callable[[bool], Figure]] = {
     "capacity": capacity,
     "residual": residual,
     "regimes": regimes,
+    "early": early,
+    "leaders": leaders,
 }
 
 
@@ -174,7 +177,7 @@ class Options:
     """Draw the theory beside runs."""
 
     figure: tuple[str, ...] = ()
-    """Names of figures, by default all: prediction, scaling, long-run, capacity, residual, regimes."""
+    """Names of figures, by default all: prediction, scaling, long-run, capacity, residual, regimes, early, leaders."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
     out: Path = Path("runs/theory-figures")

@@ -16,9 +16,11 @@ from tqdm import tqdm
 
 from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
+from attn_dynamics.claims.drawn import treebank_in_words
 from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.storage import make_folder, write_whole
+from attn_dynamics.tasks.treebank import sst_folder
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def run(options: Options, line: str) -> int:
     """Judge, write after every verdict, and print; the exit code. `line` is the command.
 
     Raises:
-        InputError: an unknown claim or no workers; nothing was judged then.
+        InputError: an unknown claim, no workers, or no folder where `SST_DIR` says; nothing was judged then.
         StorageError: the table could not be written.
     """
     _check(options)
@@ -59,6 +61,7 @@ def run(options: Options, line: str) -> int:
         write(in_order(rows), options.out)
     console = Console(markup=False, highlight=False)
     console.print(render.table(in_order(rows)))
+    console.print(f"real text: {treebank_in_words(quick=options.quick, measured='SST-2')}")
     for remark in render.remarks(in_order(rows)):
         console.print(remark, soft_wrap=True)
     console.print(f"statements, quantities and bounds in {options.out}", soft_wrap=True)
@@ -80,6 +83,7 @@ def _check(options: Options) -> None:
             raise InputError("--claim", expected=f"some of {' '.join(IDS)}", given=repr(id), fix="Choose from these.")
     if options.workers < 1:
         raise InputError("--workers", expected="at least 1", given=options.workers, fix="Give a positive integer.")
+    sst_folder()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """Ours beside plain PyTorch, same data and start: first the trajectories must agree, then the ratio of times counts."""
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +9,7 @@ import torch
 from attn_dynamics import Corpus, Parameters, descend, draw
 from attn_dynamics.heads import HEADS
 from attn_dynamics.tasks import Synthetic, Task, text_task
+from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 from benchmarks.plain_torch import PlainModel, padded, train
 from benchmarks.timing import ratio
 
@@ -25,8 +24,6 @@ RECORDED = (
     *("score", "embedding_norm", "attention", "score_gradient"),
 )
 """In the order in which the plain model records them."""
-SST = Path(os.environ.get("SST_DIR", "../shared/data/sst"))
-"""Folder of stsa.binary.train, .dev and .test."""
 
 
 def paper() -> None:
@@ -36,10 +33,11 @@ def paper() -> None:
     _table("synthetic task, d = 10", task, topic, list(HEADS), embedding_dim=10, turns=(60, 1500), agree_over=300)
 
 
-def sst2(folder: Path = SST) -> None:
+def sst2() -> None:
     """SST-2 with 200-dimensional embeddings."""
-    if not folder.is_dir():
-        print(f"\nSST-2: skipped, for there is no {folder}; name the folder of the files by SST_DIR=…")
+    folder = sst_folder()
+    if folder is None:
+        print(f"\nSST-2: {ABSENT}; it names the folder of the files")
         return
     task = text_task(folder, prefer="stsa.binary", name="sst2")
     followed = ["powerful", "solid", "stupid", "suffers", "mess"]

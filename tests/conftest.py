@@ -1,9 +1,11 @@
 """Hypothesis profiles (`--hypothesis-profile=thorough` draws many more cases), and one thread for numba.
 
 Results do not depend on the number of threads (tests/kernels), and several test processes would only fight for cores.
+SST-2 is found beside the checkout, unless SST_DIR says where it is.
 """
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # before numba is first imported
 
@@ -14,3 +16,7 @@ SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=100, suppress_health_check=SLOW_TO_DRAW)
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=SLOW_TO_DRAW)
 settings.load_profile("ci")
+
+BESIDE = Path(__file__).resolve().parents[2] / "shared/data/sst"
+if BESIDE.is_dir():
+    os.environ.setdefault("SST_DIR", str(BESIDE))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from attn_dynamics.dynamics import Dynamics
 from attn_dynamics.heads import HEADS, FixedLinear, Head, TrainedLinear, TwoLayer
 from attn_dynamics.parameters import TRAINABLE, Parameters
 from attn_dynamics.run import Run
+from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 
 Array = NDArray[np.float64]
 
@@ -25,6 +27,9 @@ ATTENTION = ("query", "keys", "embeddings")
 """The arrays of a model beside those of its head."""
 SUBSETS = [tuple(name for k, name in enumerate(TRAINABLE) if number >> k & 1) for number in range(2 ** len(TRAINABLE))]
 """All that `train` may be, the empty one included."""
+
+
+needs_sst = pytest.mark.skipif(sst_folder() is None, reason=ABSENT)
 
 
 def ids(train: Collection[str]) -> str:

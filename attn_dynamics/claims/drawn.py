@@ -1,34 +1,36 @@
-"""Data and starts for the claims that hold on any: random ragged sentences, and sentences of SST-2 where they are."""
+"""Data and starts for the claims that hold on any: drawn sentences, and those of SST-2 where they are."""
 
-import os
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import HEADS
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.tasks import text_task
+from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 
-SST = Path(os.environ.get("SST_DIR", "no SST_DIR"))
-"""Folder of stsa.binary.train, .dev and .test, which the environment names."""
 SENTENCES = 200
-"""Of SST-2."""
+"""Of SST-2, where a small part of it is enough."""
 
 
 @cache
 def corpora(*, quick: bool) -> tuple[Corpus, ...]:
-    """A random ragged one, and unless quick one of SST-2 where that is there."""
-    return (ragged(np.random.default_rng(0)), *([sst2()] if not quick and SST.is_dir() else []))
+    """A random ragged one, and unless quick some sentences of SST-2 where that is there."""
+    treebank = None if quick else sst2()
+    return (ragged(np.random.default_rng(0)), *([_some(treebank)] if treebank else []))
 
 
 def where(*, quick: bool) -> str:
     """What `corpora` gives, in words."""
-    if quick:
-        return "random ragged sentences"
-    found = f"{SENTENCES} sentences of SST-2" if SST.is_dir() else "not SST-2, for SST_DIR names no folder of it"
-    return f"random ragged sentences; {found}"
+    return f"random ragged sentences; {treebank_in_words(quick=quick, measured=f'{SENTENCES} sentences of SST-2')}"
+
+
+def treebank_in_words(*, quick: bool, measured: str) -> str:
+    """What of SST-2 was `measured`, or why nothing was."""
+    return "SST-2 at full size only" if quick else measured if sst_folder() else ABSENT
 
 
 def ragged(rng: np.random.Generator, *, n_words: int = 12, sentences: int = 10, n_classes: int = 3) -> Corpus:
@@ -38,14 +40,47 @@ def ragged(rng: np.random.Generator, *, n_words: int = 12, sentences: int = 10, 
     return Corpus.from_sentences(drawn, labels, vocabulary=range(n_words), n_classes=n_classes)
 
 
-def sst2() -> Corpus:
-    """Random training sentences of SST-2 over the words that they hold."""
-    train = text_task(SST, prefer="stsa.binary").train
-    rows = np.random.default_rng(0).choice(train.n_sentences, SENTENCES, replace=False)
-    counts = train.counts[rows]
-    used = np.unique(counts.indices)
-    words = tuple(train.vocabulary[column] for column in used)
-    return Corpus(counts=counts[:, used], labels=train.labels[rows], vocabulary=words, n_classes=train.n_classes)
+def zipf_text(rng: np.random.Generator, *, n_words: int = 1000, sentences: int = 400, n_classes: int = 2) -> Corpus:
+    """Like text: frequencies by Zipf's law, 4 to 30 words a sentence, repeats, and a purity of every word.
+
+    The purity δ_w, Beta(1, 4), does not depend on the frequency f_w, nor does the class c_w that a word leans to:
+    p(w | y) ∝ f_w (1 - δ_w + n δ_w [y = c_w]), so that among equally frequent classes p(c_w | w) = 1/n + δ_w (1 - 1/n).
+    Classes are as frequent as 1, 1/2, 1/3, ….
+    """
+    frequency, purity = 1.0 / np.arange(1.0, n_words + 1.0), rng.beta(1.0, 4.0, n_words)
+    leans = rng.integers(n_classes, size=n_words) == np.arange(n_classes)[:, None]
+    share = 1.0 / np.arange(1.0, n_classes + 1.0)
+    labels, lengths = rng.choice(n_classes, sentences, p=share / share.sum()), rng.integers(4, 31, sentences)
+    weights = frequency * (1.0 - purity + n_classes * purity * leans)
+    tokens = np.empty(lengths.sum(), np.int32)
+    for label, weight in enumerate(weights):
+        mine = np.repeat(labels == label, lengths)
+        tokens[mine] = rng.choice(n_words, mine.sum(), p=weight / weight.sum())
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Corpus.from_tokens(tokens, offsets, labels, range(n_words), n_classes=n_classes)
+
+
+@cache
+def sst2() -> Corpus | None:
+    """The training sentences of SST-2; None where its folder is not named.
+
+    Raises:
+        InputError: the folder holds no such files.
+    """
+    folder = sst_folder()
+    return text_task(folder, prefer="stsa.binary").train if folder else None
+
+
+def rows_of(corpus: Corpus, rows: NDArray[np.int64]) -> Corpus:
+    """Some sentences over the whole vocabulary."""
+    return replace(corpus, counts=corpus.counts[rows], labels=corpus.labels[rows])
+
+
+def _some(treebank: Corpus) -> Corpus:
+    """Random sentences over the words that they hold."""
+    part = rows_of(treebank, np.random.default_rng(0).choice(treebank.n_sentences, SENTENCES, replace=False))
+    used = np.unique(part.counts.indices)
+    return replace(part, counts=part.counts[:, used], vocabulary=tuple(part.vocabulary[column] for column in used))
 
 
 @cache

@@ -13,7 +13,9 @@ import pytest
 from analysis import judge, render, verdicts
 from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
 from attn_dynamics.claims.claim import together
+from attn_dynamics.claims.drawn import sst2
 from attn_dynamics.command import BAD_INPUT, FAILED
+from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 
 
 def claim(value: float, *, broken: float = 1.0) -> Claim:
@@ -115,6 +117,29 @@ def test_bad_input_is_one_line(arguments: list[str], tmp_path: Path, capsys: pyt
     assert error.startswith("error: ")
     assert "expected" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_real_text_that_is_none_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nowhere"))
+    assert verdicts.main(["--claim", "A1", "--out", str(tmp_path / "out")]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {VARIABLE}: expected a folder")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("quick", "said"), [(True, "SST-2 at full size only"), (False, ABSENT)])
+def test_the_table_says_whether_real_text_was_measured(
+    quick: bool, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    sst2.cache_clear()
+    monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
+    assert verdicts.main(["--claim", "A5", *["--quick"] * quick, "--out", str(tmp_path)]) == 0
+    assert f"real text: {said}" in capsys.readouterr().out
+    assert "random ragged sentences; SST-2 at full size only" in (tmp_path / "verdicts.md").read_text()
+    sst2.cache_clear()
 
 
 def test_from_the_shell_in_processes_of_their_own(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from attn_dynamics.errors import InputError
 from proofs import CLAIMS, GROUPS, PROOFS, Agrees, Verdict, prove
 
-LISTED = {*(f"A{k}" for k in range(1, 7)), "B1", "B4", "B5", *(f"C{k}" for k in (1, 3, 4, 6, 8, 9, 10, 11))}
+LISTED = {*(f"A{k}" for k in range(1, 7)), "B1", "B4", "B5", *(f"C{k}" for k in (1, 3, 4, 6, 8, 9, 10, 11)), "E1"}
 GRADIENTS = {f"G{k}" for k in range(1, 6)}
 
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.text import task_from_splits, text_task
+from attn_dynamics.tasks.treebank import sst_folder
+from tests.support import needs_sst
 
-SST = Path(__file__).resolve().parents[3] / "shared/data/sst"
-needs_sst = pytest.mark.skipif(not SST.is_dir(), reason=f"the SST files are not at {SST}")
+SST = sst_folder() or Path("nowhere")
 
 
 def write(folder: Path, **contents: str) -> Path:

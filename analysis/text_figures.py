@@ -1,0 +1,97 @@
+"""Figures of training on text: how scores begin beside E1, and which words take the lead (E2)."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from attn_dynamics.claims.drawn import sst2, zipf_text
+from attn_dynamics.claims.early import grown, start_on_text
+from attn_dynamics.claims.leaders import RATE, REPLICATES, course, followed, sources
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, TIME
+from attn_dynamics.theory.early import EarlyScores, early_scores
+
+Array = NDArray[np.float64]
+WORDS = 200
+"""The most frequent words of a text, of which scores are shown."""
+
+
+def early(quick: bool) -> Figure:
+    """Scores of the most frequent words of a text at a small time beside E1, and how the error grows with time."""
+    name, corpus = real_or_drawn_text(quick)
+    start = start_on_text(corpus, "attn-fc")
+    law = early_scores(corpus, start)
+    times = law.time(1e-3) * np.geomspace(1.0, 100.0, 6)
+    rates = grown(corpus, start, tuple(times.tolist())) / times[:, None] ** 2
+    shown = np.argsort(-corpus.counts.sum(axis=0))[:WORDS]
+    figure = Figure(figsize=(9.0, 3.9), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _early_words(left, corpus, law, rates[3], shown)
+    left.set_title(f"{name}: {WORDS} most frequent words, time {times[3]:.2g}")
+    off, rest = rates - law.quadratic, rates - law.quadratic - times[:, None] * law.cubic
+    for k, (gap, label) in enumerate(((off, "leading order, E1"), (rest, "with the next order"))):
+        size = 100 * np.linalg.norm(gap, axis=1) / np.linalg.norm(law.quadratic)
+        right.plot(times, size, MARKERS[k], ms=4, mfc="none", color=COLOURS[k], label=f"run less {label}")
+        line = size[0] * (times / times[0]) ** (1 + k)
+        right.plot(times, line, color=COLOURS[k], linestyle=LINES[k], label=rf"$\propto \tau^{1 + k}$")
+    right.set(xlabel=TIME, xscale="log", yscale="log", ylabel=r"distance of $s/\tau^2$, all words (%)")
+    right.legend(loc="upper left")
+    return figure
+
+
+def _early_words(axes: Axes, corpus: Corpus, law: EarlyScores, rates: Array, shown: NDArray[np.int64]) -> None:
+    """Both axes in millionths, symmetrically logarithmic, for scores of both signs span decades."""
+    said, seen = 1e6 * law.quadratic[shown], 1e6 * rates[shown]
+    edge = 10.0 ** np.ceil(np.log10(np.median(np.abs(said))))
+    axes.plot(said, seen, "o", ms=3.5, mfc="none", color="black", label="run")
+    ends = np.array([min(said.min(), seen.min()), max(said.max(), seen.max())])
+    axes.plot(ends, ends, color=COLOURS[0], label="as E1 says")
+    axes.set_xscale("symlog", linthresh=edge)
+    axes.set_yscale("symlog", linthresh=edge)
+    order = np.argsort(said)
+    text = [str(corpus.vocabulary[word]) for word in shown[order]]
+    style = {"textcoords": "offset points", "va": "center", "parse_math": False}
+    for place in (-1, -2, -3):
+        at = said[order[place]], seen[order[place]]
+        axes.annotate(text[place], at, (-6, 0), ha="right", **style)
+    lowest = said[order[0]], seen[order[0]]
+    axes.annotate("lowest: " + ", ".join(text[:3]), lowest, (12, 0), ha="left", **style)
+    axes.set(xlabel=r"predicted $s/\tau^2$ ($10^{-6}$)", ylabel=r"measured $s/\tau^2$ ($10^{-6}$)")
+    axes.legend(loc="upper left")
+
+
+def leaders(quick: bool) -> Figure:
+    """How often the words in the lead occur and how pure they are, along training on labels and on shuffled ones."""
+    name = sources(quick=quick)[-1]
+    figure = Figure(figsize=(9.6, 3.5), layout="constrained")
+    panels = figure.subplots(1, 3)
+    times = RATE * course(name, 0).epochs
+    for k, (label, shuffled) in enumerate((("labels of the text", False), ("shuffled labels", True))):
+        leads = [followed(name, seed, shuffled=shuffled) for seed in range(REPLICATES)]
+        for axes, series in zip(panels, LED, strict=True):
+            values = np.array([getattr(each, series) for each in leads])
+            mean, half = values.mean(axis=0), 1.96 * values.std(axis=0, ddof=1) / len(leads) ** 0.5
+            axes.fill_between(times, mean - half, mean + half, color=COLOURS[k], alpha=0.25, linewidth=0)
+            axes.plot(times, mean, MARKERS[k], linestyle=LINES[k], ms=3.5, color=COLOURS[k], label=label)
+    for axes, label in zip(panels, LED.values(), strict=True):
+        axes.set(xlabel=TIME, ylabel=label, xscale="log")
+    panels[0].set_yscale("log")
+    panels[0].legend(loc="lower left")
+    panels[2].axhline(0.0, color="black", linewidth=0.8, linestyle=":")
+    figure.suptitle(f"{name}: the word of largest score in each sentence, {REPLICATES} replicates, 95 % intervals")
+    return figure
+
+
+LED = {
+    "occurrence": "training sentences that hold it",
+    "purity": "purity in sentences trained on",
+    "purity_elsewhere": "purity in sentences not seen",
+}
+"""Fields of `Lead` on their axes."""
+
+
+def real_or_drawn_text(quick: bool) -> tuple[str, Corpus]:
+    """SST-2 where it is, and unless quick; else a drawn text."""
+    treebank = None if quick else sst2()
+    return ("SST-2", treebank) if treebank else ("drawn text", zipf_text(np.random.default_rng(0)))

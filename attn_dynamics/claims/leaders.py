@@ -1,0 +1,194 @@
+"""Which words lead on text, and how the lead passes on (theory E2)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, ttest_1samp
+
+from attn_dynamics.claims.claim import Measured, claims, control, largest
+from attn_dynamics.claims.drawn import rows_of, sst2, treebank_in_words, zipf_text
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.descent import descend
+from attn_dynamics.heads import Array
+from attn_dynamics.initial import draw
+
+REPLICATES = 30
+SIGNIFICANT = 0.01
+RATE = 0.5
+"""η, with which the training loss still falls at every epoch."""
+BEGUN = 2
+"""First epoch at which scores differ as training makes them; before, they are 0."""
+
+Leader = Callable[[Corpus, Array], NDArray[np.int64]]
+"""A word of each sentence (N,), by the scores of all (V,)."""
+
+
+class Course(NamedTuple):
+    """A model in training on one half of some sentences."""
+
+    seen: Corpus
+    """What it is trained on."""
+    unseen: Corpus
+    """As many sentences of each class that it is not."""
+    epochs: Array
+    """Some ten a decade."""
+    scores: Array
+    """(epochs, V)."""
+
+
+class Lead(NamedTuple):
+    """Means over all sentences of what leads in each of them, along training (epochs,)."""
+
+    occurrence: Array
+    """In how many training sentences it stands."""
+    purity: Array
+    """δ among them, as LMN21 count it."""
+    purity_elsewhere: Array
+    """That of the class it leans to, among the sentences that training never saw."""
+
+
+def word_of_largest_score(corpus: Corpus, scores: Array) -> NDArray[np.int64]:
+    """(N,) the first such word of each sentence."""
+    words, starts = corpus.counts.indices, corpus.counts.indptr[:-1]
+    of_word = scores[words]
+    # No sentence is empty, so `reduceat` is what it seems.
+    largest = np.repeat(np.maximum.reduceat(of_word, starts), np.diff(corpus.counts.indptr))
+    places = np.flatnonzero(of_word == largest)
+    return words[places[np.searchsorted(places, starts)]].astype(np.int64)
+
+
+def word_of_smallest_score(corpus: Corpus, scores: Array) -> NDArray[np.int64]:
+    """(N,) the first such word of each sentence."""
+    return word_of_largest_score(corpus, -scores)
+
+
+def held_by_class(corpus: Corpus) -> Array:
+    """Sentences of each class that hold a word (n, V)."""
+    classes = np.repeat(corpus.labels, np.diff(corpus.counts.indptr))
+    pairs = classes * corpus.n_words + corpus.counts.indices
+    held = np.bincount(pairs, minlength=corpus.n_classes * corpus.n_words)
+    return held.reshape(corpus.n_classes, -1).astype(float)
+
+
+def purity(corpus: Corpus, judge: Corpus | None = None) -> Array:
+    """Topic purity δ of every word (V,): 0 where its sentences are of all classes alike, 1 where they are of one.
+
+    δ_w = (n p_w - 1)/(n - 1), p_w the share of the class that w has most often in `corpus`, taken in `judge` (by
+    default in the same sentences). For two classes that is |share positive - share negative| (theory §5, LMN21). In
+    other sentences than those that chose the class it may be negative, and is 0 on average where the labels say
+    nothing; in the same ones it is above 0 even then, the more so the rarer a word is. Not a number for a word that
+    `judge` does not hold.
+    """
+    chosen = held_by_class(corpus).argmax(axis=0)
+    held = held_by_class(judge or corpus)
+    with np.errstate(invalid="ignore"):
+        share = np.take_along_axis(held, chosen[None], axis=0)[0] / held.sum(axis=0)
+    return (corpus.n_classes * share - 1.0) / (corpus.n_classes - 1.0)
+
+
+def lead(course: Course, leader: Leader = word_of_largest_score) -> Lead:
+    """What leads at every epoch recorded."""
+    occurrence = held_by_class(course.seen).sum(axis=0)
+    within, elsewhere = purity(course.seen), purity(course.seen, course.unseen)
+    words = np.array([leader(course.seen, scores) for scores in course.scores])
+    return Lead(occurrence[words].mean(axis=1), within[words].mean(axis=1), np.nanmean(elsewhere[words], axis=1))
+
+
+@claims(
+    "E2",
+    control("labels are shuffled", shuffled=True),
+    control("epochs in random order", mixed=True),
+    control("the word of smallest score", leader=word_of_smallest_score),
+    statement=r"\frac{d}{d\tau}\, \mathrm{mean}_i\, N_{w_i(\tau)} < 0, \quad "
+    r"\frac{d}{d\tau}\, \mathrm{mean}_i\, \delta_{w_i(\tau)} > 0, \quad "
+    r"w_i(\tau) = \mathrm{argmax}_{w \in i}\, s_w(\tau)",
+    source="LMN21; that purity has to be taken elsewhere: here",
+    assumptions="Attn-FC, LMN21's published start, d = 200; both classes equally frequent; purity in sentences that "
+    "training never saw: in those that it saw it rises as well where labels are shuffled",
+    quantity="largest p-value of two trends, over data: 30 replicates (sentences and starts), for each Kendall's τ of "
+    "the mean occurrence N_w, and of the mean purity δ_w, of the words in the lead with the epoch; one-sided t-tests "
+    "that the former is below 0 and the latter above",
+    tolerance="0.01, the level of each test",
+)
+def lead_passes_on(
+    *, quick: bool, shuffled: bool = False, mixed: bool = False, leader: Leader = word_of_largest_score
+) -> Measured:
+    """Drawn texts, and unless quick parts of SST-2 where it is."""
+    levels, seen = [], []
+    for name in sources(quick=quick):
+        leads = [followed(name, seed, shuffled=shuffled, leader=leader) for seed in range(REPLICATES)]
+        trends = np.array(
+            [trend(each, np.random.default_rng(seed) if mixed else None) for seed, each in enumerate(leads)]
+        )
+        for series, alternative in ((0, "less"), (2, "greater")):
+            levels.append(float(np.asarray(ttest_1samp(trends[:, series], 0.0, alternative=alternative))[1]))
+        seen.append(
+            "{}: mean Kendall's τ {:+.2f} of occurrence, {:+.2f} of purity ({:+.2f} where trained)".format(
+                name, *trends.mean(axis=0)[[0, 2, 1]]
+            )
+        )
+    data = treebank_in_words(quick=quick, measured=f"{REPLICATES} parts of SST-2")
+    return Measured(largest(levels), SIGNIFICANT, f"{'; '.join(seen)}; {data}")
+
+
+@cache
+def followed(name: str, seed: int, *, shuffled: bool = False, leader: Leader = word_of_largest_score) -> Lead:
+    """What leads in one replicate."""
+    return lead(course(name, seed, shuffled=shuffled), leader)
+
+
+def trend(lead: Lead, mixed: np.random.Generator | None = None) -> list[float]:
+    """Kendall's τ of each series with the epoch, `mixed` in a random order."""
+    epochs = np.arange(lead.occurrence.size)
+    at = epochs if mixed is None else mixed.permutation(epochs)
+    return [float(np.asarray(kendalltau(at, series))[0]) for series in lead]
+
+
+def sources(*, quick: bool) -> list[str]:
+    """Names in `SOURCES`."""
+    return [name for name in SOURCES if name == "drawn text" or (not quick and sst2())]
+
+
+def drawn_part(rng: np.random.Generator) -> tuple[Corpus, int]:
+    """A drawn text, and sentences of each class in each half."""
+    return zipf_text(rng, sentences=1000), 150
+
+
+def treebank_part(rng: np.random.Generator) -> tuple[Corpus, int]:
+    """SST-2."""
+    treebank = sst2()
+    assert treebank is not None
+    return treebank, 250
+
+
+SOURCES = {"drawn text": (drawn_part, 60), "SST-2": (treebank_part, 200)}
+"""Sentences to choose from and epochs, by name."""
+
+
+@cache
+def course(name: str, seed: int, *, shuffled: bool = False) -> Course:
+    """Train one replicate; `shuffled`: on labels that say nothing, the unseen ones staying as they are."""
+    make, epochs = SOURCES[name]
+    rng = np.random.default_rng(seed)
+    seen, unseen = halves(*make(rng), rng)
+    if shuffled:
+        seen = replace(seen, labels=rng.permutation(seen.labels))
+    start = draw("published", "attn-fc", n_words=seen.n_words, n_classes=seen.n_classes, embedding_dim=200, rng=rng)
+    run = descend(seen, start, learning_rate=RATE, epochs=epochs).trajectory.all_score.sel(snapshot=slice(BEGUN, None))
+    return Course(seen, unseen, run.snapshot.values, run.values)
+
+
+def halves(corpus: Corpus, each: int, rng: np.random.Generator) -> tuple[Corpus, Corpus]:
+    """Two disjoint sets of random sentences, `each` of every class, over the words that they hold."""
+    rows = [rng.permutation(np.flatnonzero(corpus.labels == label))[: 2 * each] for label in range(corpus.n_classes)]
+    parts = [
+        rows_of(corpus, np.concatenate([of_class[k * each : (k + 1) * each] for of_class in rows])) for k in (0, 1)
+    ]
+    used = np.unique(np.concatenate([part.counts.indices for part in parts]))
+    words = tuple(corpus.vocabulary[column] for column in used)
+    seen, unseen = (replace(part, counts=part.counts[:, used], vocabulary=words) for part in parts)
+    return seen, unseen

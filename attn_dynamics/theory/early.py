@@ -1,0 +1,96 @@
+"""How scores begin on any text (theory E1): array in, array out."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import FixedLinear, TrainedLinear
+from attn_dynamics.parameters import Parameters
+
+Array = NDArray[np.float64]
+
+
+class EarlyScores(NamedTuple):
+    """s_w(τ) - s_w(0) = (own + beside) τ² + cubic τ³ + O(τ⁴) for every word w; all (V,)."""
+
+    own: Array
+    """(‖q‖²/2)‖b_w‖² ≥ 0, what a word gains by itself: the square of its frequency × signed purity."""
+    beside: Array
+    """(‖q‖²/2) Σ_i A_iw g_i·c_i, what it loses to those beside it, which pull its sentences their way already."""
+    cubic: Array
+    """Of the next order."""
+
+    @property
+    def quadratic(self) -> Array:
+        """The leading coefficient."""
+        return self.own + self.beside
+
+    def time(self, error: float) -> float:
+        """When the leading coefficient alone is off by this share, over all words (2-norms) and up to O(τ²)."""
+        return error * float(np.linalg.norm(self.quadratic) / np.linalg.norm(self.cubic))
+
+
+def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
+    """Scores at small times of gradient flow from E = 0, the query fixed and keys and embeddings trained (theory E1).
+
+    With b_w = -Σ_i A_iw g_i, c_i = Σ_w A_iw b_w and the same from ġ, all at the start:
+
+        own + beside  (‖q‖²/2) (‖b_w‖² + Σ_i A_iw g_i·c_i)
+        cubic         (‖q‖²/6) (3 b_w·ḃ_w + Σ_i A_iw (g_i·ċ_i + 2 ġ_i·c_i))
+
+    b, c and g lie in the span of the head's columns, so all is counted in its n coordinates. Scores may start anywhere;
+    the head may be fixed or trained, for its own rate is 0 where E is.
+
+    Args:
+        corpus: N sentences over V words, any.
+        start: a linear head, E = 0.
+
+    Raises:
+        InputError: a start that is not 0 in E, or a head that is not linear.
+    """
+    _check(start)
+    attention, metric = _attention(corpus, start.scores), start.head.first_layer.T @ start.head.first_layer
+    n, square = corpus.n_classes, float(start.query @ start.query)
+    slopes = (1.0 / n - np.eye(n)[corpus.labels]) / corpus.n_sentences
+    pull, context = _pulled(attention, slopes)
+    logits = context @ metric
+    # d/dτ of softmax at equal logits.
+    slopes_rate = (logits - logits.mean(axis=1, keepdims=True)) / (n * corpus.n_sentences)
+    pull_rate, context_rate = _pulled(attention, slopes_rate)
+    product = lambda one, other: np.einsum("ic,cd,id->i", one, metric, other)  # noqa: E731
+    received = product(slopes, context_rate) + 2.0 * product(slopes_rate, context)
+    return EarlyScores(
+        own=square / 2.0 * product(pull, pull),
+        beside=square / 2.0 * (attention.T @ product(slopes, context)),
+        cubic=square / 6.0 * (3.0 * product(pull, pull_rate) + attention.T @ received),
+    )
+
+
+def _pulled(attention: csr_array, slopes: Array) -> tuple[Array, Array]:
+    """b (V, n) and c (N, n) in the coordinates of the head's columns."""
+    pull = -(attention.T @ slopes)
+    return pull, attention @ pull
+
+
+def _attention(corpus: Corpus, scores: Array) -> csr_array:
+    """A (N, V)."""
+    counts, starts = corpus.counts, corpus.counts.indptr[:-1]
+    spread = lambda each: np.repeat(each, np.diff(counts.indptr))  # noqa: E731
+    relative = scores[counts.indices]
+    # No sentence is empty, so `reduceat` is what it seems; its largest score is taken off, so nothing overflows.
+    weights = counts.data * np.exp(relative - spread(np.maximum.reduceat(relative, starts)))
+    data = weights / spread(np.add.reduceat(weights, starts))
+    return csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def _check(start: Parameters) -> None:
+    if start.embeddings.any():
+        given = f"{np.count_nonzero(start.embeddings.any(axis=1))} words whose embedding is not"
+        raise InputError("start", expected="embeddings that are 0", given=given, fix="Take the preset 'mean-field'.")
+    if not isinstance(start.head, FixedLinear | TrainedLinear):
+        given = type(start.head).__name__
+        raise InputError("start", expected="a linear head", given=given, fix="Take attn-fc or attn-tc.")
