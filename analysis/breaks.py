@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import tyro
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
+
+from attn_dynamics.command import guarded
+from attn_dynamics.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("attn_dynamics", "analysis", "proofs", "tests", "pyproject.toml")
@@ -153,11 +157,32 @@ BREAKS = (
 )
 
 
-def main() -> int:
-    """Try every break, print which were caught and by what; 1 if one was not."""
-    for each in BREAKS:
+@dataclass(frozen=True)
+class Options:
+    """Break one equation after the other in a copy of the code, and see what catches each; it takes half an hour."""
+
+    text: str = ""
+    """Only breaks whose file or description holds this."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    prog, kept = "python -m analysis.breaks", "interrupted"
+    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted=kept)
+
+
+def run(options: Options) -> int:
+    """Try the breaks, print which were caught and by what; 1 if one was not.
+
+    Raises:
+        InputError: no break holds that text.
+    """
+    chosen = [each for each in BREAKS if options.text in each.file + each.text]
+    if not chosen:
+        raise InputError("--text", expected="words of a break", given=repr(options.text), fix="Leave it out for all.")
+    for each in chosen:
         _broken(each)
-    rows = [tried(each) for each in tqdm(BREAKS, unit=" breaks", dynamic_ncols=True)]
+    rows = [tried(each) for each in tqdm(chosen, unit=" breaks", dynamic_ncols=True)]
     table = Table(title="Breaks that were tried")
     for name in ("file", "break", "verdict that fell", "test that failed"):
         table.add_column(name)

@@ -49,16 +49,17 @@ def label_sizes(axes: Axes, sizes: Sequence[float]) -> None:
 def regimes(quick: bool) -> Figure:
     """Paired differences of final scores of heads over the scale of their start: C7 holds where both are above 0."""
     # A step of 0.5 is the longest at which no head diverges from the largest of the starts.
-    table = capacity_map(seeds=range(3 if quick else 30), scales=SCALES, others=OTHERS, rate=0.5)
+    seeds = 3 if quick else 30
+    table = capacity_map(seeds=range(seeds), scales=SCALES, others=OTHERS, rate=0.5)
     figure = Figure(figsize=(8.6, 3.7), layout="constrained")
     for axes, m in zip(figure.subplots(1, len(OTHERS), sharey=True), OTHERS, strict=True):
         intervals = np.array([_differences(table, m, scale) for scale in SCALES])
-        _draw_differences(axes, intervals)
+        _draw_differences(axes, intervals, seeds)
         axes.set(xlabel="factor on the head's initial values", xscale="log")
         label_sizes(axes, SCALES)
         axes.set_title(f"m = {m}")
     figure.axes[0].set_ylabel("difference of mean final scores, paired")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -69,11 +70,11 @@ def _differences(table: pd.DataFrame, m: int, scale: float) -> list[tuple[float,
     return [(low, float(each.mean()), high) for each in between for low, high in [mean_interval(each)]]
 
 
-def _draw_differences(axes: Axes, intervals: np.ndarray) -> None:
+def _draw_differences(axes: Axes, intervals: np.ndarray, seeds: int) -> None:
     """Of (scales, pairs, 3)."""
     for k, (high, low) in enumerate(PAIRS):
         below, mean, above = intervals[:, k].T
-        label = f"{SHORT[high]} - {SHORT[low]}, 95 % interval"
+        label = f"{SHORT[high]} - {SHORT[low]}, 95 % interval of {seeds} seeds"
         style = {"color": COLOURS[k], "linestyle": LINES[k], "marker": MARKERS[k]}
         axes.errorbar(SCALES, mean, [mean - below, above - mean], ms=4, capsize=3, label=label, **style)
     holds, edges = (intervals[:, :, 0] > 0).all(axis=1), np.sqrt(np.array(SCALES[1:]) * SCALES[:-1])

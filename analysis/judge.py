@@ -30,7 +30,7 @@ class Row:
     source: str = ""
     assumptions: str = ""
     proof: str = ""
-    """"proved" or "not proved" and how many mutants were rejected; empty where there is no proof."""
+    """"proved" or "not proved", for which case if not for all, and how many mutants were rejected; or empty."""
     proved: str = ""
     """The statement that is proved, in words; it may be a case of the one that is measured."""
     taken: str = ""
@@ -92,9 +92,10 @@ def _names(id: str) -> dict[str, Any]:
 
 
 def _proof_cells(proof: Result) -> dict[str, Any]:
+    case = f" for {proof.case}" if proof.case else ""
     rejected = f"{sum(proof.mutants.values())}/{len(proof.mutants)} mutants rejected"
     return {
-        "proof": f"{'proved' if proof.proved else 'not proved'}, {rejected}",
+        "proof": f"{'proved' if proof.proved else 'not proved'}{case}, {rejected}",
         "proved": proof.title,
         "taken": "; ".join([*proof.taken, *(f"by numbers: {step.name}" for step in proof.numeric)]),
     }

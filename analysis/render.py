@@ -14,22 +14,17 @@ from rich.text import Text
 
 from analysis.judge import HOLDS, Row
 
-SHOWN = (
-    "id",
-    "statement",
-    "source",
-    "proof",
-    "proved",
-    "quantity",
-    "measured",
-    "bound",
-    "rests_on",
-    "control",
-    "verdict",
-    "detail",
-    "seconds",
-)
-"""Columns of the page and of Markdown; parquet has all."""
+STORY = {
+    "proved": "proved",
+    "assumptions": "assumes",
+    "quantity": "measured",
+    "tolerance": "bound",
+    "detail": "seen",
+    "taken": "proof takes",
+}
+"""Fields of a row that are sentences, and what they are called."""
+SHOWN = ("id", "statement", "source", "proof", "measured", "bound", "rests_on", "control", "verdict", "seconds")
+"""The other columns; parquet has all."""
 TITLES = [name.replace("_", " ") for name in SHOWN]
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Verdicts</title>
@@ -37,8 +32,9 @@ PAGE = """<!doctype html>
 body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2rem; }}
 table {{ border-collapse: collapse; }}
 th, td {{ border-bottom: 1px solid #ccc; padding: .4rem .6rem; text-align: left; vertical-align: top; }}
-img {{ vertical-align: middle; max-width: 30rem; }}
-small {{ color: #555; }}
+td.statement {{ min-width: 34rem; }}
+img {{ vertical-align: middle; max-width: 100%; }}
+small {{ color: #444; }}
 </style>
 <h1>Verdicts</h1>
 <p>{summary}</p>
@@ -71,14 +67,20 @@ def table(rows: Sequence[Row]) -> Table:
 
 def remarks(rows: Sequence[Row]) -> list[str]:
     """What there is to say of claims that do not hold."""
-    return [f"{row.id}: {row.quantity} {row.detail}".strip() for row in rows if row.verdict != HOLDS]
+    return [
+        f"{row.id}: {_number(row.measured)} against a bound of {_number(row.bound)}, controls {row.control}; "
+        f"{row.quantity}; {row.detail or row.proof}"
+        for row in rows
+        if row.verdict != HOLDS
+    ]
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """A table whose statements a reader of Markdown sets as mathematics."""
-    lines = [f"{summary(rows)}", "", f"| {' | '.join(TITLES)} |", "|" + "---|" * len(SHOWN)]
+    titles, names = [*TITLES, *STORY.values()], (*SHOWN, *STORY)
+    lines = [f"{summary(rows)}", "", f"| {' | '.join(titles)} |", "|" + "---|" * len(names)]
     for row in rows:
-        lines.append("| " + " | ".join(_cell(row, name).replace("|", r"\|") for name in SHOWN) + " |")
+        lines.append("| " + " | ".join(_cell(row, name).replace("|", r"\|") for name in names) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -88,23 +90,19 @@ def page(rows: Sequence[Row]) -> str:
 
 
 def html_table(rows: Sequence[Row]) -> str:
-    """In HTML, with every statement drawn, and what a measurement rests on below its quantity."""
+    """In HTML, with every statement drawn, and below it what is assumed, measured, and taken for a bound."""
     lines = []
     for row in rows:
-        notes = [
-            f"<small>{name}: {html.escape(text)}</small>"
-            for name, text in (
-                ("assumes", row.assumptions),
-                ("bound", row.tolerance),
-                ("proof takes", row.taken),
-            )
-            if text
-        ]
         cells = {name: html.escape(_cell(row, name)) for name in SHOWN}
-        cells |= {"statement": _drawn(row.statement), "quantity": "<br>".join([cells["quantity"], *notes])}
-        lines.append("<tr>" + "".join(f"<td>{cells[name]}</td>" for name in SHOWN) + "</tr>")
+        story = [f"<small>{told}: {html.escape(getattr(row, name))}</small>" for name, told in _story(row).items()]
+        cells["statement"] = "<br>".join([_drawn(row.statement), *story])
+        lines.append("<tr>" + "".join(f'<td class="{name}">{cells[name]}</td>' for name in SHOWN) + "</tr>")
     head = "".join(f"<th>{name}</th>" for name in TITLES)
     return "\n".join(["<table>", f"<tr>{head}</tr>", *lines, "</table>"])
+
+
+def _story(row: Row) -> dict[str, str]:
+    return {name: told for name, told in STORY.items() if getattr(row, name)}
 
 
 @cache

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -301,9 +302,12 @@ def _check(solver: str, follow: Sequence[Hashable], judge: Collection[str], **nu
             "solver", expected=f"one of {', '.join(SOLVERS)}", given=repr(solver), fix="Choose one of these."
         )
     for name, value in numbers.items():
-        if value is not None and not (value > 0.0 and math.isfinite(value)):
+        if value is not None and not (isinstance(value, Real) and value > 0.0 and math.isfinite(value)):
             raise InputError(name, expected="a finite number above 0", given=value, fix="Leave it out for the usual.")
-    if numbers["stop_attention"] is not None and not follow:
+    stop = numbers["stop_attention"]
+    if stop is not None and stop >= 1.0:
+        raise InputError("stop_attention", expected="a weight below 1", given=stop, fix="All of it is never received.")
+    if stop is not None and not follow:
         raise InputError("stop_attention", expected="words to watch", given="none", fix='Name them: follow=("word",).')
     if "train" in judge:
         raise InputError("judge", expected="names other than 'train'", given="train", fix="That one is always judged.")

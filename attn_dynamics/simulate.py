@@ -46,9 +46,8 @@ def simulate(config: Config, line: str) -> int:
     experiment.check(config, task)
     start = experiment.start(config, task)
     out = open_folder(config)
-    leave_command(out, line)
     try:
-        return _simulate(config, task, start, out)
+        return _simulate(config, task, start, out, line)
     except Diverged as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
@@ -57,7 +56,7 @@ def simulate(config: Config, line: str) -> int:
         return INTERRUPTED
 
 
-def _simulate(config: Config, task: Task, start: Parameters, out: Path) -> int:
+def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: str) -> int:
     console = Console(markup=False, highlight=False)
     if config.replicates == 1:
         code, summary, _ = _run(config, task, start, out)
@@ -68,6 +67,7 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path) -> int:
     if remark := results.far_from_flow(summary):
         console.print(remark, soft_wrap=True)
     write_config(out, config)
+    leave_command(out, line)
     console.print(_whereabouts(config, out), soft_wrap=True)
     return code
 

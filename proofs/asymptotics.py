@@ -81,6 +81,7 @@ def _run(a: Expr, square: Expr) -> Expr:
     factor("a factor 2 in the unit of B1", square=2 * SQUARE),
     assumption("the embeddings are fixed", embedding=sp.S.Zero),
     assumption("the others' scores do not stay at 0", attention=sp.exp(S) / (sp.exp(S) + m * sp.exp(S / 2))),
+    case="D = 0",
 )
 def loss(
     *,
@@ -129,6 +130,7 @@ def _next_loss(attention: Expr, square: Expr) -> Iterator[Step]:
     factor("a factor 2 in B1", square=SQUARE / 2),
     factor("e^s in B1 without its 1/m", square=WIDTH * (S + sp.exp(S) - 1)),
     assumption("the others' scores do not stay at 0", attention=ATTENTION.subs(m, 2 * m)),
+    case="s₀ = r₀ = 0",
 )
 def lengths(*, attention: Expr = ATTENTION, square: Expr = SQUARE) -> Iterator[Step]:
     """x = (n-1)/n ℓ + o(1) with ℓ = ln(ρu²nτ), s ~ 2 ln ln τ, and 1/(1 - a) = ℓ²/k + 3 + 1/m - ln(m ℓ²/k) + o(1).
@@ -162,6 +164,7 @@ def lengths(*, attention: Expr = ATTENTION, square: Expr = SQUARE) -> Iterator[S
     sign("the embeddings climb", embedding=-1),
     factor("one attention instead of its square", embedding=1 / FIXED),
     assumption("the keys do not stay at zero", attention=sp.Symbol("a", positive=True)),
+    case="D = 0, N = ∞",
 )
 def worth(*, attention: Expr = FIXED, embedding: Expr = sp.S.One) -> Iterator[Step]:
     """With keys fixed at zero L τ → (1 + m)²(n - 1)/(ρu²n): training them is worth a factor (1 + m)² of time."""

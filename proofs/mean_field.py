@@ -125,6 +125,7 @@ def attn_fc(
     factor("the private part is lost from the logits", x_w=sp.S.Zero),
     assumption("columns of the head of unequal norm", gram=UNEQUAL),
     assumption("the others' scores do not stay at 0", other_score=sp.Symbol("r", real=True)),
+    case="s_w held at 0",
 )
 def memorisation(
     *,
@@ -159,6 +160,7 @@ def centred(k: Expr, c: Expr) -> Expr:
     factor("one topic word instead of all in the law of u", counted=1),
     assumption("sentences without topic word", frequency=sp.Symbol("f", positive=True)),
     assumption("the embeddings do not start at 0", offset=lambda c: array("o")[c]),
+    case="equal ρ, s_w held at 0",
 )
 def attn_tc(
     *,

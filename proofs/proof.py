@@ -223,6 +223,8 @@ class Result:
     mutants: Mapping[Mutant, bool]
     """Whether each was rejected."""
     seconds: float
+    case: str = ""
+    """As of the proof."""
 
     @property
     def statement(self) -> tuple[sp.Basic, ...]:
@@ -259,6 +261,8 @@ class Proof:
     claim: str
     derivation: Callable[..., Iterator[Step]]
     mutants: tuple[Mutant, ...]
+    case: str = ""
+    """Of which case of the claim it is, where not of all."""
 
     @cached_property
     def title(self) -> str:
@@ -284,22 +288,30 @@ class Proof:
         begun = time.perf_counter()
         steps = tuple(self.check())
         mutants = {mutant: self.rejects(mutant) for mutant in self.mutants}
-        return Result(self.claim, self.title, self.given, steps, mutants, time.perf_counter() - begun)
+        return Result(self.claim, self.title, self.given, steps, mutants, time.perf_counter() - begun, self.case)
 
 
 PROOFS: dict[str, Proof] = {}
 """Every proof by the id of its claim."""
 
 
-def proves(claim: str, *mutants: Mutant) -> Callable[[Callable[..., Iterator[Step]]], Callable[..., Iterator[Step]]]:
-    """Enter a derivation in `PROOFS`; its arguments are equations, and their defaults what the theory says."""
+def proves(
+    claim: str, *mutants: Mutant, case: str = ""
+) -> Callable[[Callable[..., Iterator[Step]]], Callable[..., Iterator[Step]]]:
+    """Enter a derivation in `PROOFS`; its arguments are equations, and their defaults what the theory says.
+
+    Args:
+        claim: its id.
+        mutants: what must fail.
+        case: of which case of the claim it is, where not of all.
+    """
 
     def enter(derivation: Callable[..., Iterator[Step]]) -> Callable[..., Iterator[Step]]:
         if claim in PROOFS:
             raise ValueError(f"{claim} is proved twice")
         if not mutants:
             raise ValueError(f"{claim} has no mutant that must fail")
-        PROOFS[claim] = Proof(claim, derivation, mutants)
+        PROOFS[claim] = Proof(claim, derivation, mutants, case)
         return derivation
 
     return enter

@@ -15,7 +15,9 @@ COLOURS = {Verdict.PROVED: "green", Verdict.REFUTED: "red", Verdict.OPEN: "red",
 
 def steps(result: Result) -> RenderableType:
     """One claim: its statement, each step with its verdict and its relation, and the mutants."""
-    parts: list[RenderableType] = [Text(f"{result.claim}  {result.title}", "bold")]
+    parts: list[RenderableType] = [
+        Text(f"{result.claim}{f' ({result.case})' if result.case else ''}  {result.title}", "bold")
+    ]
     for step, verdict in result.steps:
         parts.append(Text.assemble("  ", (verdict.value, COLOURS[verdict]), f"  {step.name}"))
         parts.append(Padding(Text(line(step.statement), "dim"), (0, 0, 0, 10), expand=False))

@@ -39,6 +39,8 @@ def paired_comparison(
     scores = table.pivot(index="seed", columns="model", values="score")
     pairs = {f"{high} > {low}": (scores[high] - scores[low]).to_numpy() for high, low in pairwise(order)}
     detail = "; ".join(f"{name} {_describe(difference)}" for name, difference in pairs.items())
+    if task == SMALL:
+        detail += f"; on a small task, dictionary {task.dictionary}, N = {task.sentences}, in steps of 2"
     lower, higher = (Measured(-mean_interval(difference)[0], 0.0) for difference in pairs.values())
     return Measured(largest(lower.value, higher.value), 0.0, detail, {"lower pair": lower, "higher pair": higher})
 

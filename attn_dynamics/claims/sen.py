@@ -5,7 +5,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import lambertw
+from scipy.special import lambertw, wrightomega
 
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.corpus import Corpus
@@ -51,6 +51,12 @@ def among_one_more(s: Array, m: float, q: float, s0: Array, norm0: Array) -> Arr
 def without_its_half(s: Array, m: float, q: float, s0: Array, norm0: Array) -> Array:
     """The relation with ‖q‖² in the place of ‖q‖²/2."""
     return sen_norm(s, m, q * 2**0.5, s0, norm0)
+
+
+def by_omega_alone(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: Array | float = 0.0) -> Array:
+    """The inverse as it is stated."""
+    c = s0 + np.exp(s0) / m + 0.5 * q**2 * (norm**2 - norm0**2)
+    return c - wrightomega(c - np.log(m)).real
 
 
 def by_lambert(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: Array | float = 0.0) -> Array:
@@ -103,26 +109,28 @@ def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool =
     control("m + 1 other words", inverse=lambda norm, m, *rest: sen_score(norm, m + 1, *rest)),
     control("m is lost", inverse=lambda norm, m, *rest: sen_score(norm, 1.0, *rest)),
     control("Lambert's W of e^c/m, which overflows, for ω", inverse=by_lambert),
+    control("c - ω alone, which cancels near the start", inverse=by_omega_alone),
     statement=r"s = c - \omega(c - \ln m), \ c = s_0 + e^{s_0}/m + \frac{1}{2}\|q\|^2 (\|\nu\|^2 - \|\nu_0\|^2)",
     assumptions="as B1",
-    quantity="largest ratio of an error to its tolerance: of s, there and back; of ‖ν‖ ≤ 1e6; of s along flow",
-    tolerance="4 ε (1 + |s|), relative for ‖ν‖, which goes with e^{s/2}; 1000 rtol (1 + |s|) along flow",
+    quantity="largest ratio of an error to its tolerance: of s from 1e-20 to 25, there and back; of ‖ν‖ from 1e-12 to "
+    "1e6; of s along flow",
+    tolerance="relative 4 ε, and 4 ε (1 + |s|) for ‖ν‖, which goes with e^{s/2}; 1000 rtol (1 + |s|) along flow",
 )
 def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
     """On a grid of s, ‖ν‖, m and ‖q‖; along flow from starts that differ from zero."""
     eps, points = 4 * np.finfo(float).eps, 50 if quick else 1000
     m, q = np.array([1.0, 3.0, 20.0, 1e3, 1e5])[:, None, None], np.array([0.3, 1.0, 3.0])[:, None]
-    score, norm = np.linspace(0.0, 25.0, points), np.geomspace(1e2, 1e6, points)
+    score, norm = np.geomspace(1e-20, 25.0, points), np.geomspace(1e-12, 1e6, points)
     found = inverse(norm, m, q)
-    there_and_back = np.abs(inverse(sen_norm(score, m, q), m, q) - score) / (1.0 + score)
-    large_norms = np.abs(sen_norm(found, m, q) / norm - 1.0) / (1.0 + np.abs(found))
+    there_and_back = np.abs(inverse(sen_norm(score, m, q), m, q) - score) / score
+    norms = np.abs(sen_norm(found, m, q) / norm - 1.0) / (1.0 + np.abs(found))
     flowed = [
         np.abs(inverse(norm, m, q, score[0], norm[0]) - score) / (1.0 + np.abs(score))
         for m, q, score, norm in (along_flow(model, m) for model in SMOOTH for m in (1, 3))
     ]
     return together(
         there_and_back=Measured(float(there_and_back.max()), eps),
-        large_norms=Measured(float(large_norms.max()), eps),
+        norms=Measured(float(norms.max()), eps),
         flow=Measured(float(np.max(flowed)), ALONG_FLOW),
     )
 

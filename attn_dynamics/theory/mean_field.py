@@ -23,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.theory.flow import Array, flow, logistic
+from attn_dynamics.errors import InputError
+from attn_dynamics.theory.flow import Array, check_train, flow, logistic
 
 
 class Trajectory(NamedTuple):
@@ -49,7 +50,11 @@ class Trajectory(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MeanField:
-    """Words in as many settings as the arguments broadcast to."""
+    """Words in as many settings as the arguments broadcast to.
+
+    Raises:
+        InputError: an argument out of its range.
+    """
 
     frequency: ArrayLike
     """ρ: share of the sentences that hold the topic word."""
@@ -69,6 +74,19 @@ class MeanField:
     """D ≥ 1: linear layers of the head, which start alike and so stay balanced; from r < 0 several may die, u → 0."""
     train: Collection[str] = ("keys", "embeddings")
     """Any of keys, embeddings, head."""
+
+    def __post_init__(self) -> None:
+        check_train(self.train)
+        for name, what, good in (
+            ("frequency", "above 0 and at most 1", lambda value: (value > 0) & (value <= 1)),
+            ("classes", "2 or more", lambda value: value >= 2),
+            ("others", "above 0", lambda value: value > 0),
+            ("sentences", "above 0", lambda value: value > 0),
+            ("depth", "1 or more", lambda value: value >= 1),
+        ):
+            value = np.asarray(getattr(self, name), float)
+            if not np.all(good(value)):
+                raise InputError(name, expected=what, given=value, fix="See the documentation of `MeanField`.")
 
     def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
         """The state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""

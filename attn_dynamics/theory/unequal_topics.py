@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.theory.flow import Array, flow, logistic
+from attn_dynamics.theory.flow import Array, check_train, flow, logistic
 
 
 class TopicTrajectory(NamedTuple):
@@ -48,7 +48,11 @@ class TopicTrajectory(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnequalTopics:
-    """All topic words of one task."""
+    """All topic words of one task.
+
+    Raises:
+        InputError: an unknown name in `train`.
+    """
 
     frequency: Array
     """ρ (words,): share of the sentences that hold each topic word."""
@@ -64,6 +68,9 @@ class UnequalTopics:
     """N; infinite: nothing is memorised."""
     train: Collection[str] = ("keys", "embeddings", "head")
     """Any of keys, embeddings, head."""
+
+    def __post_init__(self) -> None:
+        check_train(self.train)
 
     def start(self, score: ArrayLike = 0.0, embedding: ArrayLike = 0.0) -> Array:
         """The state (size,) of given s (words,) and ν (words, d), with s_w = 0 and ν_w = 0; see `TopicTrajectory`."""
