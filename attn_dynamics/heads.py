@@ -59,7 +59,7 @@ class Head(ABC):
 
     @classmethod
     def stacked(cls, arrays: Mapping[str, Any]) -> Self:
-        """Many heads as one whose arrays, of any namespace, lead with an axis of replicates: for the equations alone."""
+        """Many heads as one whose arrays, numpy's or torch's, lead with an axis of replicates: for equations alone."""
         head = object.__new__(cls)
         for name, array in arrays.items():
             object.__setattr__(head, name, array)

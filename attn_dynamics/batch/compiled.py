@@ -25,9 +25,6 @@ class Compiled:
     itemsize = 8
     words_at_once = 2048
     out_of_memory = (MemoryError,)
-    numbers = staticmethod(np.asarray)
-    by_words = staticmethod(np.asfortranarray)
-    rows = staticmethod(np.ascontiguousarray)
 
     def __init__(self) -> None:
         self.threads = numba.get_num_threads()
@@ -35,6 +32,18 @@ class Compiled:
     def array(self, values: Any) -> Array:
         """Float64 of its own."""
         return np.array(values, np.float64, order="C")
+
+    def numbers(self, array: Array) -> Array:
+        """The array itself."""
+        return array
+
+    def by_words(self, array: Array) -> Array:
+        """(V, k, R) in memory."""
+        return np.asfortranarray(array)
+
+    def rows(self, array: Array) -> Array:
+        """(R, k, V) in memory."""
+        return np.ascontiguousarray(array)
 
     def group(self, width: int) -> int:
         """As many replicates as fill `COLUMNS`."""
@@ -44,9 +53,7 @@ class Compiled:
         """Room for an operand."""
         return CompiledOperand(replicates, width, n_words)
 
-    def products(
-        self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]
-    ) -> "CompiledProducts":
+    def products(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> "CompiledProducts":
         """Room for the products."""
         return CompiledProducts(corpus, replicates, width, columns)
 
@@ -92,7 +99,7 @@ class CompiledProducts:
 
     def __init__(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> None:
         counts = corpus.counts
-        self._shape = counts.shape
+        self._shape = corpus.n_sentences, corpus.n_words
         self._pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32)
         self._counts, self._labels = counts.data, corpus.labels
         self._contexts = np.empty((replicates, width, corpus.n_sentences))
@@ -119,7 +126,11 @@ class CompiledProducts:
         replicates, width, _ = self._contexts.shape
         if self._room is None:  # a corpus that is only judged needs none
             size = self._shape[1]
-            self._room = np.empty_like(operand.columns), np.empty((size, width, replicates)), np.empty((size, replicates))
+            self._room = (
+                np.empty_like(operand.columns),
+                np.empty((size, width, replicates)),
+                np.empty((size, replicates)),
+            )
         sums, value_gradient, score_gradient = self._room
         kernels.attend_back(*self._pattern, self._counts, slopes, self._contexts, self._inverses, sums)
         kernels.gradients(sums, operand.columns, value_gradient, score_gradient)

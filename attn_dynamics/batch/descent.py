@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,25 +100,24 @@ def _run(
     meter: Callable[[int, float], None] | None,
 ) -> list[Run]:
     runs: dict[int, Run] = {}
+    epoch = 0
+    ending: Ended | None = None
     with deferred_interrupt() as interrupted, ThreadPoolExecutor(groups[0].threads) as pool:
-        for epoch in range(epochs + 1):
-            ending: Ended | None = "epochs" if epoch == epochs else "interrupted" if interrupted() else None
+        while len(runs) < replicates:
+            ending = "epochs" if epoch == epochs else "interrupted" if interrupted() else None
             records.make_room(epoch)
             running = [group for group in groups if len(group)]
-            if len(running) == 1:
-                ended = [running[0].advance(epoch, ending)]
-            else:
-                ended = list(pool.map(lambda group: group.advance(epoch, ending), running))
-            for each in ended:
-                runs |= each
+            # One group needs no other thread, in which numpy and torch would be somebody else's.
+            across = pool.map if len(running) > 1 else map
+            for ended in across(partial(_Group.advance, epoch=epoch, ending=ending), running):
+                runs |= ended
             if meter is not None:
                 losses = np.concatenate([group.losses for group in running])
-                meter(epoch, float(losses[np.isfinite(losses)].mean()) if np.isfinite(losses).any() else np.nan)
-            if len(runs) == replicates:
-                break
+                meter(epoch, float(np.mean(losses[np.isfinite(losses)])) if np.isfinite(losses).any() else np.nan)
+            epoch += 1
     result = [runs[member] for member in range(replicates)]
     if ending == "interrupted":
-        raise RunsInterrupted(result, f"epoch {epoch}")
+        raise RunsInterrupted(result, f"epoch {epoch - 1}")
     return result
 
 
@@ -205,7 +205,12 @@ class _Group:
 
 
 def _coordinates(
-    corpus: Corpus, parameters: Sequence[Parameters], train: Collection[str], judge: Mapping[str, Corpus], *, reduced: bool
+    corpus: Corpus,
+    parameters: Sequence[Parameters],
+    train: Collection[str],
+    judge: Mapping[str, Corpus],
+    *,
+    reduced: bool,
 ) -> list[Coordinates]:
     for start in parameters:
         for each in (corpus, *judge.values()):
@@ -245,7 +250,9 @@ def _one_blas_thread(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_told(engine: Engine, corpora: Sequence[Corpus], starts: Sequence[Coordinates], *, patience: bool) -> Iterator[None]:
+def _memory_told(
+    engine: Engine, corpora: Sequence[Corpus], starts: Sequence[Coordinates], *, patience: bool
+) -> Iterator[None]:
     """Say how many replicates would fit where memory runs out all the same."""
     free = engine.free_memory()
     try:

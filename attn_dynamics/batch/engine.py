@@ -55,8 +55,11 @@ class Engine(Protocol):
     """Groups of replicates that go side by side."""
     words_at_once: int
     """Words to a block of a pass over E (d, V), so that what is added to it fits the cache, or the memory."""
-    out_of_memory: tuple[type[BaseException], ...]
-    """What it raises where memory is short."""
+
+    @property
+    def out_of_memory(self) -> tuple[type[BaseException], ...]:
+        """What it raises where memory is short."""
+        ...
 
     def array(self, values: Any) -> Any:
         """Numbers of its own, replicates first."""
@@ -115,8 +118,6 @@ def _torch(device: str, precision: str) -> Engine:
             fix='Install it: pip install "attn-dynamics[torch]".',
         ) from None
     return Torch(device, precision)
-
-
 
 
 def engine_for(device: str, precision: str) -> Engine:

@@ -73,11 +73,12 @@ class Replicates:
         if self._trains_first and not self._narrows:
             gradients[head.first] = contexts @ slopes.mT
         by_score, by_value = self._products["train"].attend_back(self._operand, entry.mT @ slopes)
-        by_score[:, self._held] = 0.0
-        by_value[:, :, self._held] = 0.0
         rows = self._engine.rows(by_value) if self._narrows else by_value
         if self._trains_first and self._narrows:
             gradients[head.first] = (axes @ rows.mT) @ self._contrasts.mT
+        if self._held.size:
+            by_score[:, self._held] = 0.0
+            rows[:, :, self._held] = 0.0
         fits = {"train": fit} | {name: self._fit(each, entry)[-1] for name, each in self._others.items()}
         return fits, Gradient(by_score, rows, gradients, reading), self._signals(by_score, rows, reading)
 

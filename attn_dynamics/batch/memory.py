@@ -30,9 +30,7 @@ def bytes_needed(corpora: Sequence[Corpus], start: Coordinates, itemsize: int, *
     return INDEX * sum(corpus.counts.nnz for corpus in corpora), itemsize * each
 
 
-def check_memory(
-    engine: Engine, corpora: Sequence[Corpus], starts: Sequence[Coordinates], *, patience: bool
-) -> None:
+def check_memory(engine: Engine, corpora: Sequence[Corpus], starts: Sequence[Coordinates], *, patience: bool) -> None:
     """Refuse more replicates than memory holds, before anything is computed.
 
     Raises:

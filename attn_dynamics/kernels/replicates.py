@@ -1,4 +1,4 @@
-"""The sparse products and the loss of R replicates at once, in one thread: a sentence's words are looked up once for all.
+"""The sparse products and the loss of R replicates at once: a sentence's words are looked up once for all.
 
 Replicates lie side by side: of a word its R scores, (V, R), and values, (V, k, R), of an operand the columns
 [P₁ of every replicate | … | P_k | weight of every replicate | 0], padded to whole eights. Threads take different
@@ -36,7 +36,7 @@ def extent(scores, low, high):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def operand(scores, shift, values, out):
-    """Fill out (V, columns) with [e^(s - shift) ⊙ P | e^(s - shift)] from scores (V, R), shift (R,), values (V, k, R)."""
+    """Fill out (V, columns) with [e^(s - shift) ⊙ P | e^(s - shift)] from s (V, R), shift (R,), P (V, k, R)."""
     size, width, replicates = values.shape
     step = max(1, NUMBERS // replicates)
     weights, scratch = np.empty(step * replicates), np.empty(step * replicates)
@@ -76,7 +76,7 @@ def _gather(start, stop, words, data, operand, column, out):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def attend(offsets, words, data, operand, contexts, inverses):
-    """Contexts v = Σ c e^s P / D (R, k, N) and 1/D (R, N), D = Σ c e^s, of all sentences from an operand (V, columns)."""
+    """Contexts v = Σ c e^s P / D (R, k, N) and 1/D (R, N), D = Σ c e^s, from an operand (V, columns)."""
     replicates, width, size = contexts.shape
     row = np.empty(operand.shape[1])
     for sentence in range(size):
