@@ -23,6 +23,7 @@ class Compiled:
 
     xp = xp
     itemsize = 8
+    on_host = True
     words_at_once = 2048
     out_of_memory = (MemoryError,)
 

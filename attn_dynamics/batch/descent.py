@@ -258,6 +258,6 @@ def _memory_told(
     try:
         yield
     except engine.out_of_memory:
-        fixed, each = bytes_needed(corpora, starts[0], engine.itemsize, patience=patience)
+        fixed, each = bytes_needed(engine, corpora, starts[0], patience=patience)
         needed, free = fixed + each * len(starts), free or 0
         raise too_large(len(starts), needed, free, (free - fixed) // each) from None

@@ -51,6 +51,8 @@ class Engine(Protocol):
     """Its namespace."""
     itemsize: int
     """Bytes of a number."""
+    on_host: bool
+    """Whether its arrays take the memory that results take."""
     threads: int
     """Groups of replicates that go side by side."""
     words_at_once: int

@@ -11,11 +11,11 @@ INDEX = 16
 """Bytes an entry of the pattern takes on a device: both directions, each an index and a count."""
 
 
-def bytes_needed(corpora: Sequence[Corpus], start: Coordinates, itemsize: int, *, patience: bool) -> tuple[int, int]:
+def bytes_needed(engine: Engine, corpora: Sequence[Corpus], start: Coordinates, *, patience: bool) -> tuple[int, int]:
     """(bytes whatever R is, bytes a replicate) at the largest moment of an epoch.
 
-    A replicate holds its state, twice under early stopping; an operand, its sums and the gradients by words; and by
-    sentences contexts, logits, what the head keeps, and the slopes of all three.
+    A replicate holds its state, twice under early stopping; an operand, its sums and the gradients by words; by
+    sentences contexts, logits, what the head keeps, and the slopes of all three; and in the end its parameters.
     """
     head, (d, size) = start.head, start.axes.shape
     read, k = head.reading.shape[1], min(d, head.reading.shape[1])
@@ -26,8 +26,10 @@ def bytes_needed(corpora: Sequence[Corpus], start: Coordinates, itemsize: int, *
     rows = max(corpus.n_sentences for corpus in corpora)
     by_sentences = (3 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
     kept = sum((k + 1) * corpus.n_sentences for corpus in corpora)
-    each = state * (2 if patience else 1) + by_words + by_sentences + kept
-    return INDEX * sum(corpus.counts.nnz for corpus in corpora), itemsize * each
+    each = engine.itemsize * (state * (2 if patience else 1) + by_words + by_sentences + kept)
+    if engine.on_host:
+        each += start.start.keys.nbytes + start.start.embeddings.nbytes
+    return INDEX * sum(corpus.counts.nnz for corpus in corpora), each
 
 
 def check_memory(engine: Engine, corpora: Sequence[Corpus], starts: Sequence[Coordinates], *, patience: bool) -> None:
@@ -39,7 +41,7 @@ def check_memory(engine: Engine, corpora: Sequence[Corpus], starts: Sequence[Coo
     free = engine.free_memory()
     if free is None:
         return
-    fixed, each = bytes_needed(corpora, starts[0], engine.itemsize, patience=patience)
+    fixed, each = bytes_needed(engine, corpora, starts[0], patience=patience)
     if fixed + each * len(starts) > free:
         raise too_large(len(starts), fixed + each * len(starts), free, (free - fixed) // each)
 

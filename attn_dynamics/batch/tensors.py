@@ -33,7 +33,7 @@ class Torch:
         if device == "cuda" and not torch.cuda.is_available():
             raise InputError("device", expected="a GPU that torch can use", given="none", fix="Take 'numpy' or 'cpu'.")
         self._device, self._dtype = torch.device(device), getattr(torch, precision)
-        self.itemsize = self._dtype.itemsize
+        self.itemsize, self.on_host = self._dtype.itemsize, device == "cpu"
 
     def array(self, values: Any) -> Tensor:
         """A tensor of its own."""

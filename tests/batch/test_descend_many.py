@@ -35,6 +35,7 @@ from tests.support import (
     topic_corpus,
 )
 
+TRAINED = ("keys", "embeddings", "head")
 TOLERANCE = {"numpy": 1e-12, "cpu": 1e-10, "cuda": 1e-10}
 """Relative distance from single runs: round-off of 2⁻⁵², some hundred operations deep, at learning rates that do not
 amplify it; torch is free in the order of its sums, on a GPU from run to run."""
@@ -331,7 +332,7 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
     from attn_dynamics.dynamics import Coordinates
 
     starts, engine = starts_for(corpus, "attn-tc", 9), engine_for(device, "float64")
-    fixed, each = memory.bytes_needed([corpus], Coordinates(starts[0], ("keys",)), 8, patience=False)
+    fixed, each = memory.bytes_needed(engine, [corpus], Coordinates(starts[0], ("keys",)), patience=False)
     monkeypatch.setattr(type(engine), "free_memory", lambda self: fixed + 5 * each)
     options = {"device": device, "train": ("keys",), "epochs": 1}
     with pytest.raises(InputError, match=r"got 9, which need about .*At most 5 fit at a time"):
@@ -366,9 +367,7 @@ def test_what_is_said_to_be_needed_is_what_numpy_takes() -> None:
         descend_many(corpus, starts, epochs=1)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        fixed, each = memory.bytes_needed(
-            [corpus], Coordinates(starts[0], ("keys", "embeddings", "head")), 8, patience=False
-        )
+        fixed, each = memory.bytes_needed(Compiled(), [corpus], Coordinates(starts[0], TRAINED), patience=False)
         assert (fixed + 12 * each) / 3 <= peak <= 3 * (fixed + 12 * each), model
 
 
