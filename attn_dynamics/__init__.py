@@ -1,5 +1,6 @@
 """How a single attention layer learns: exact-gradient simulators whose every run stands beside the theory."""
 
+from attn_dynamics.batch import descend_many
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
 from attn_dynamics.flow import flow
@@ -19,6 +20,7 @@ __all__ = [
     "TwoLayer",
     "__version__",
     "descend",
+    "descend_many",
     "draw",
     "flow",
     "loss_and_gradient",

@@ -56,7 +56,7 @@ def descend(
         Diverged: the loss is not finite, with the run so far.
     """
     judge = dict(judge or {})
-    _check(learning_rate, epochs, patience, judge)
+    check_settings(learning_rate, epochs, patience, judge)
     for each in judge.values():
         check_fit(each, parameters)
     # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
@@ -197,7 +197,12 @@ def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _check(learning_rate: float, epochs: int, patience: int | None, judge: Mapping[str, Corpus]) -> None:
+def check_settings(learning_rate: float, epochs: int, patience: int | None, judge: Mapping[str, Corpus]) -> None:
+    """Refuse what no run can be made of.
+
+    Raises:
+        InputError: a learning rate, a number of epochs or a patience out of range, or names of corpora that do not do.
+    """
     if not (learning_rate > 0 and math.isfinite(learning_rate)):
         raise InputError(
             "learning_rate", expected="a finite number above 0", given=learning_rate, fix="LMN21 takes 0.1."
@@ -208,6 +213,8 @@ def _check(learning_rate: float, epochs: int, patience: int | None, judge: Mappi
         )
     if epochs < 0:
         raise InputError("epochs", expected="0 or more", given=epochs, fix="Give the number of steps.")
+    if patience is not None and patience < 1:
+        raise InputError("patience", expected="at least 1 epoch", given=patience, fix="Give a positive integer.")
     if patience is not None and "dev" not in judge:
         raise InputError(
             "patience",

@@ -20,6 +20,43 @@ from attn_dynamics.kernels import words
 from attn_dynamics.parameters import TRAINABLE, Parameters
 
 
+class Coordinates:
+    """One start in the coordinates that can move, and the way back.
+
+    Raises:
+        InputError: an unknown name in `train`.
+    """
+
+    def __init__(self, start: Parameters, train: Collection[str], *, reduced: bool = True) -> None:
+        check_train(train)
+        head, embeddings, still = start.head, start.embeddings, np.zeros((start.embeddings.shape[0], 1))
+        self.start = start
+        self.train = frozenset(train)
+        self.trained_head = head.trained if "head" in train else ()
+        self._basis = _basis(head) if reduced and head.first not in self.trained_head else None
+        if self._basis is not None:
+            head = head.replace(**{head.first: self._basis.T @ head.first_layer})
+            embeddings = start.embeddings @ self._basis
+            still = start.embeddings - embeddings @ self._basis.T
+        self.head = _copied(head)
+        """The head on the reduced embeddings, in arrays of its own."""
+        self.axes = np.array(embeddings.T, order="C")
+        """Fᵀ (k, V), or Eᵀ (d, V)."""
+        self.still_norm2 = np.einsum("wd,wd->w", still, still)
+        """(V,) ‖·‖² of what each embedding keeps outside of these axes."""
+
+    def parameters(self, *, scores: Array, axes: Array, head: Head, keys: Array, query: Array) -> Parameters:
+        """A later state in the shape of the start, in arrays of its own."""
+        start, head, embeddings = self.start, _copied(head), axes.T.copy()
+        if self._basis is not None:
+            head = head.replace(**{head.first: start.head.first_layer.copy()})
+            embeddings = start.embeddings + (embeddings - start.embeddings @ self._basis) @ self._basis.T
+        keys, query = keys.copy(), query.copy()
+        if "query" not in self.train and "keys" in self.train:
+            keys += np.outer(scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
+        return Parameters(query=query, keys=keys, embeddings=embeddings, head=head)
+
+
 class Dynamics:
     """A model in training on one corpus: the present state, its gradient, and one step along it.
 
@@ -45,24 +82,12 @@ class Dynamics:
         hold: Sequence[Hashable] = (),
     ) -> None:
         check_fit(corpus, parameters)
-        check_train(train)
-        self._held = corpus.columns(hold)
-        if "query" in train:
-            _check_held(parameters.keys[self._held])
-        self._start = parameters
-        self._train = frozenset(train)
-        self._trained_head = parameters.head.trained if "head" in train else ()
-        self._basis = _basis(parameters.head) if reduced and parameters.head.first not in self._trained_head else None
-        head, embeddings, still = parameters.head, parameters.embeddings, np.zeros((corpus.n_words, 1))
-        if self._basis is not None:
-            head = head.replace(**{head.first: self._basis.T @ head.first_layer})
-            embeddings = parameters.embeddings @ self._basis
-            still = parameters.embeddings - embeddings @ self._basis.T
-        self.head = head.replace(**{name: array.copy() for name, array in head.arrays().items()})
+        self._coordinates = Coordinates(parameters, train, reduced=reduced)
+        self._held = held_columns(corpus, parameters, train, hold)
+        self._train, self._trained_head = self._coordinates.train, self._coordinates.trained_head
+        self.head, self._axes = self._coordinates.head, self._coordinates.axes
         self.objective = Objective(corpus, self.head)
-        self._axes = np.array(embeddings.T, order="C")
         self.scores = parameters.scores
-        self._still_norm2 = np.einsum("wd,wd->w", still, still)
         self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
         self.operand = Operand(*self.objective.values(self._axes, self.head).shape)
 
@@ -125,21 +150,15 @@ class Dynamics:
 
     def parameters(self) -> Parameters:
         """The present state in the shape of the start, in arrays of its own."""
-        start, head = self._start, self.head.replace(**{n: a.copy() for n, a in self.head.arrays().items()})
-        embeddings = self._axes.T.copy()
-        if self._basis is not None:
-            head = head.replace(**{head.first: start.head.first_layer.copy()})
-            embeddings = start.embeddings + (embeddings - start.embeddings @ self._basis) @ self._basis.T
-        keys, query = self._keys.copy(), self._query.copy()
-        if "query" not in self._train and "keys" in self._train:
-            keys += np.outer(self.scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
-        return Parameters(query=query, keys=keys, embeddings=embeddings, head=head)
+        return self._coordinates.parameters(
+            scores=self.scores, axes=self._axes, head=self.head, keys=self._keys, query=self._query
+        )
 
     def embedding_norms(self, columns: NDArray[np.int64] | None = None) -> Array:
         """‖ν_w‖ of some words, or of all (V,)."""
         columns = np.arange(self.scores.size) if columns is None else columns
         out = np.empty(columns.size)
-        words.norms(self._axes, self._still_norm2, columns, out)
+        words.norms(self._axes, self._coordinates.still_norm2, columns, out)
         return out
 
     @property
@@ -163,6 +182,24 @@ class Dynamics:
             self._keys -= learning_rate * np.outer(slopes, self._query)
         self._query -= learning_rate * query_slope
         self.scores[...] = self._keys @ self._query
+
+
+def held_columns(
+    corpus: Corpus, parameters: Parameters, train: Collection[str], hold: Sequence[Hashable]
+) -> NDArray[np.int64]:
+    """Columns of the words that stay at their start.
+
+    Raises:
+        InputError: an unknown word, or one whose score a trained query would move.
+    """
+    held = corpus.columns(hold)
+    if "query" in train:
+        _check_held(parameters.keys[held])
+    return held
+
+
+def _copied(head: Head) -> Head:
+    return head.replace(**{name: array.copy() for name, array in head.arrays().items()})
 
 
 def _basis(head: Head) -> Array | None:

@@ -3,12 +3,16 @@
 Every head reads a context v through its first layer W (d, r), u = Wᵀ v, so that the sparse products may run in fewer
 columns than d. As in the formulas, a sentence is a column: u is (r, N), logits are (n, N). A new head is one class and
 one line in `HEADS`: simulators and tests take it up; the test against autograd asks for its formula.
+
+`forward` and `backward` serve one model and many at once: axes are counted from the last (`mT`, `[..., None]`), so all
+arrays may have a leading one of replicates, and be numpy's or torch's.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import ClassVar, Self, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +57,14 @@ class Head(ABC):
         """The same head with some arrays replaced."""
         return replace(self, **arrays)  # pyright: ignore[reportArgumentType]
 
+    @classmethod
+    def stacked(cls, arrays: Mapping[str, Any]) -> Self:
+        """Many heads as one whose arrays, numpy's or torch's, lead with an axis of replicates: for equations alone."""
+        head = object.__new__(cls)
+        for name, array in arrays.items():
+            object.__setattr__(head, name, array)
+        return head
+
     @property
     def first_layer(self) -> Array:
         """W (d, r)."""
@@ -77,8 +89,11 @@ class Head(ABC):
 
     @property
     def contrasts(self) -> Array:
-        """H (r, k), orthonormal columns that span every ∂L/∂u whatever is trained: the loss sees Hᵀ u alone."""
-        return np.eye(self.first_layer.shape[1])
+        """H (r, k), orthonormal columns that span every ∂L/∂u whatever is trained: the loss sees Hᵀ u alone.
+
+        It depends on shapes only, so that replicates share it.
+        """
+        return np.eye(self.first_layer.shape[-1])
 
     @property
     def reading(self) -> Array:
@@ -102,7 +117,7 @@ class _Linear(Head):
 
     @property
     def n_classes(self) -> int:
-        return self.first_layer.shape[1]
+        return self.first_layer.shape[-1]
 
     def shapes(self, d: int, r: int) -> dict[str, tuple[int, ...]]:
         return {"weight": (d, r)}
@@ -169,24 +184,23 @@ class TwoLayer(Head):
 
     @property
     def n_classes(self) -> int:
-        return self.bias_out.size
+        return self.bias_out.shape[-1]
 
     def shapes(self, d: int, r: int) -> dict[str, tuple[int, ...]]:
         n = self.n_classes
         return {"weight_in": (d, r), "bias_in": (r,), "weight_out": (r, n), "bias_out": (n,)}
 
     def forward(self, projected: Array) -> tuple[Array, Array]:
-        hidden = projected
-        hidden += self.bias_in[:, None]
-        np.maximum(hidden, 0.0, out=hidden)
-        logits = self.weight_out.T @ hidden
-        logits += self.bias_out[:, None]
+        projected += self.bias_in[..., None]
+        hidden = projected.clip(0.0)
+        logits = self.weight_out.mT @ hidden
+        logits += self.bias_out[..., None]
         return logits, hidden
 
     def backward(self, kept: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
         slopes_in = self.weight_out @ slopes
         slopes_in *= kept > 0.0
-        gradients = {"bias_in": slopes_in.sum(axis=1), "weight_out": kept @ slopes.T, "bias_out": slopes.sum(axis=1)}
+        gradients = {"bias_in": slopes_in.sum(axis=-1), "weight_out": kept @ slopes.mT, "bias_out": slopes.sum(axis=-1)}
         return slopes_in, gradients
 
     def balances(self) -> dict[str, Array]:

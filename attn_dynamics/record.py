@@ -5,7 +5,7 @@ that thin out (ten a decade) and at the end: three quantities of all words.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -36,6 +36,50 @@ def snapshot_due(epoch: int) -> bool:
     return epoch == 0 or epoch == round(10 ** (round(10 * math.log10(epoch)) / 10))
 
 
+class Layout:
+    """What a row of a record holds, epoch by epoch, and the dataset that rows become.
+
+    Args:
+        corpus: the one that is trained on.
+        others: names of the further corpora to judge on.
+        words: the words to follow.
+    """
+
+    def __init__(self, corpus: Corpus, others: Iterable[str], words: Sequence[Hashable]) -> None:
+        self.columns = corpus.columns(words)
+        """(words,) of the followed words."""
+        self.frequency = np.bincount(corpus.counts.indices, minlength=corpus.n_words)
+        """(V,) sentences that hold each word."""
+        self._words = [str(word) for word in words]
+        self._vocabulary = [str(word) for word in corpus.vocabulary]
+        self._fits = [f"{name}_{part}" for name in ("train", *others) for part in Fit._fields]
+        self.scalars = len(self._fits) + len(SIGNALS)
+        """Numbers of a row before those of the followed words."""
+        self.width = self.scalars + len(WORDS) * self.columns.size
+        """Numbers of a row: fits, SIGNALS, then WORDS, each of all followed words."""
+
+    def dataset(self, rows: Array, snapshots: Mapping[int, Array], learning_rate: float) -> xr.Dataset:
+        """The trajectory: dimensions epoch, word, snapshot (epochs), vocabulary; time = learning rate × epoch."""
+        epochs, scalars = np.arange(len(rows)), [*self._fits, *SIGNALS]
+        followed = rows[:, len(scalars) :].reshape(len(rows), len(WORDS), self.columns.size)
+        kept = np.array(list(snapshots.values())).reshape(-1, len(ALL_WORDS), len(self._vocabulary))
+        variables: dict[str, object] = {
+            name: ("epoch", rows[:, place].copy(), _describe(name)) for place, name in enumerate(scalars)
+        }
+        for place, (name, meaning) in enumerate(WORDS.items()):
+            variables[name] = (("epoch", "word"), followed[:, place].copy(), {"long_name": meaning})
+        for place, (name, meaning) in enumerate(ALL_WORDS.items()):
+            variables[f"all_{name}"] = (("snapshot", "vocabulary"), kept[:, place].copy(), {"long_name": meaning})
+        coordinates = {
+            "epoch": epochs,
+            "time": ("epoch", learning_rate * epochs, {"long_name": "time, learning rate × epoch"}),
+            "word": np.array(self._words, str),  # text, also where there are none
+            "snapshot": np.array(list(snapshots), dtype=np.int64),
+            "vocabulary": self._vocabulary,
+        }
+        return xr.Dataset(variables, coordinates)
+
+
 class Recorder:
     """Keeps a run of `dynamics`, judged on further corpora, with some words followed at every epoch.
 
@@ -51,28 +95,23 @@ class Recorder:
     ) -> None:
         self._dynamics = dynamics
         self._objectives = {name: Objective(corpus, dynamics.head) for name, corpus in others.items()}
-        self._columns = train.columns(words)
-        self._places = dynamics.objective.attention.places(self._columns)
-        self._words = [str(word) for word in words]
-        self._vocabulary = [str(word) for word in train.vocabulary]
-        self._frequency = np.bincount(train.counts.indices, minlength=train.n_words)
-        self._fits = [f"{name}_{part}" for name in ("train", *others) for part in Fit._fields]
-        self._scalars = len(self._fits) + len(SIGNALS)
-        self._rows = np.empty((1024, self._scalars + len(WORDS) * self._columns.size))
+        self._layout = Layout(train, others, words)
+        self._places = dynamics.objective.attention.places(self._layout.columns)
+        self._rows = np.empty((1024, self._layout.width))
         self._count = 0
         self._snapshots: dict[int, Array] = {}
 
     def record(self, epoch: int, fit: Fit, gradient: Gradient) -> dict[str, Fit]:
         """Keep the state before step `epoch`; how well each corpus is classified there."""
-        dynamics, columns = self._dynamics, self._columns
+        dynamics, columns = self._dynamics, self._layout.columns
         operand = dynamics.operand
         fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
         slopes = gradient.scores.take(columns)
         followed_signal, score_sum = math.sqrt(slopes @ slopes), np.add.reduce(dynamics.scores)
         signals = gradient.score_signal, followed_signal, gradient.embedding_signal, score_sum
         row = self._next_row()
-        row[: self._scalars] = *chain.from_iterable(fits.values()), *signals
-        words = row[self._scalars :].reshape(len(WORDS), -1)
+        row[: self._layout.scalars] = *chain.from_iterable(fits.values()), *signals
+        words = row[self._layout.scalars :].reshape(len(WORDS), -1)
         words[0] = dynamics.scores.take(columns)
         words[1] = dynamics.embedding_norms(columns)
         words[2] = dynamics.objective.attention.mean_weights(operand, self._places)
@@ -85,7 +124,7 @@ class Recorder:
         """Keep all words at the state that was last evaluated."""
         dynamics = self._dynamics
         with np.errstate(invalid="ignore", divide="ignore"):
-            attention = dynamics.objective.attention.received(dynamics.operand) / self._frequency
+            attention = dynamics.objective.attention.received(dynamics.operand) / self._layout.frequency
         self._snapshots[epoch] = np.stack([dynamics.scores, dynamics.embedding_norms(), attention])
 
     def state(self) -> dict[str, np.ndarray]:
@@ -103,26 +142,8 @@ class Recorder:
         self._snapshots = {at: words for at, words in kept if at < epoch}
 
     def dataset(self, learning_rate: float) -> xr.Dataset:
-        """The trajectory: dimensions epoch, word, snapshot (epochs), vocabulary; time = learning rate × epoch."""
-        rows, epochs = self._rows[: self._count], np.arange(self._count)
-        scalars = [*self._fits, *SIGNALS]
-        followed = rows[:, len(scalars) :].reshape(self._count, len(WORDS), self._columns.size)
-        kept = np.array(list(self._snapshots.values())).reshape(-1, len(ALL_WORDS), len(self._vocabulary))
-        variables: dict[str, object] = {
-            name: ("epoch", rows[:, place].copy(), _describe(name)) for place, name in enumerate(scalars)
-        }
-        for place, (name, meaning) in enumerate(WORDS.items()):
-            variables[name] = (("epoch", "word"), followed[:, place].copy(), {"long_name": meaning})
-        for place, (name, meaning) in enumerate(ALL_WORDS.items()):
-            variables[f"all_{name}"] = (("snapshot", "vocabulary"), kept[:, place].copy(), {"long_name": meaning})
-        coordinates = {
-            "epoch": epochs,
-            "time": ("epoch", learning_rate * epochs, {"long_name": "time, learning rate × epoch"}),
-            "word": np.array(self._words, str),  # text, also where there are none
-            "snapshot": np.array(list(self._snapshots), dtype=np.int64),
-            "vocabulary": self._vocabulary,
-        }
-        return xr.Dataset(variables, coordinates)
+        """The trajectory, as `Layout` has it."""
+        return self._layout.dataset(self._rows[: self._count], self._snapshots, learning_rate)
 
     def _next_row(self) -> Array:
         if self._count == len(self._rows):

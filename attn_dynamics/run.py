@@ -35,6 +35,14 @@ class Interrupted(KeyboardInterrupt):
         self.run = run
 
 
+class RunsInterrupted(KeyboardInterrupt):
+    """Ctrl-C under replicates that go in step; `runs` holds them all, those that ended before included."""
+
+    def __init__(self, runs: list[Run], after: str) -> None:
+        super().__init__(f"interrupted after {after}")
+        self.runs = runs
+
+
 class Diverged(ArithmeticError):
     """The run cannot go on; `run` holds all that came before."""
 

@@ -2,20 +2,13 @@
 
 import numpy as np
 
-from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
 
 
 class Patience:
-    """Stop after `patience` epochs without a lower development loss; keeps the best state.
-
-    Raises:
-        InputError: a patience below one epoch.
-    """
+    """Stop after `patience` epochs, at least one, without a lower development loss; keeps the best state."""
 
     def __init__(self, patience: int) -> None:
-        if patience < 1:
-            raise InputError("patience", expected="at least 1 epoch", given=patience, fix="Give a positive integer.")
         self.patience = patience
         self.best_loss = np.inf
         self.best_epoch = -1

@@ -1,11 +1,12 @@
-"""python -m benchmarks [paper] [sst2] [growth]: all of them, or those named."""
+"""python -m benchmarks [paper] [sst2] [growth] [replicates]: all of them, or those named."""
 
 import sys
 
 from benchmarks.against_torch import paper, sst2
 from benchmarks.growth import growth
+from benchmarks.replicates import replicates
 
-BENCHMARKS = {"paper": paper, "sst2": sst2, "growth": growth}
+BENCHMARKS = {"paper": paper, "sst2": sst2, "growth": growth, "replicates": replicates}
 
 
 def main(names: list[str]) -> int:

@@ -81,7 +81,7 @@ def test_the_table_in_its_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert kept.verdict.tolist() == ["FAILS", "holds"]
     assert kept.measured[0] == 0.7
     lines = (tmp_path / "verdicts.md").read_text().splitlines()
-    assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {len(render.SHOWN) + 1}
+    assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {len(render.SHOWN) + len(render.STORY) + 1}
     page = (tmp_path / "verdicts.html").read_text()
     assert "data:image/svg+xml" in page
     assert "x &lt; y" in page

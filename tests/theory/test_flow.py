@@ -54,7 +54,7 @@ def test_a_start_alone_and_a_shape() -> None:
 
 def test_times_that_do_not_ascend_are_refused() -> None:
     for times in ([1.0, 0.5], [-0.5, 1.0]):
-        with pytest.raises(ValueError, match="t_eval"):
+        with pytest.raises(ValueError, match="ascend"):
             flow(np.negative, [1.0], times)
 
 

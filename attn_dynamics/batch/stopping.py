@@ -1,0 +1,40 @@
+"""Early stopping of replicates, each by its own development loss."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.batch.engine import Engine
+from attn_dynamics.heads import Array
+
+
+class Patiences:
+    """What `Patience` is to one run, to R of them: best losses, epochs and states."""
+
+    def __init__(self, engine: Engine, patience: int, replicates: int) -> None:
+        self._engine, self._patience = engine, patience
+        self._best_loss = np.full(replicates, np.inf)
+        self.best_epoch = np.full(replicates, -1)
+        """(R,); -1 where no loss was a number."""
+        self.best: dict[str, Any] = {}
+
+    def update(self, epoch: int, losses: Array, state: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Take note of the losses (R,) at an epoch; who is to stop (R,)."""
+        better = losses < self._best_loss
+        self._best_loss[better], self.best_epoch[better] = losses[better], epoch
+        if better.all() or not self.best:
+            # Into the same arrays each time, for the losses may fall at every epoch.
+            for name, array in state.items():
+                self.best.setdefault(name, self._engine.xp.empty_like(array))[...] = array
+        elif better.any():
+            for name, array in state.items():
+                places = np.flatnonzero(better)
+                self.best[name][places] = array[places]
+        return epoch - self.best_epoch >= self._patience
+
+    def keep(self, places: NDArray[np.int64]) -> None:
+        """Go on with some of the replicates only."""
+        self._best_loss, self.best_epoch = self._best_loss[places], self.best_epoch[places]
+        self.best = {name: array[places] for name, array in self.best.items()}

@@ -1,0 +1,100 @@
+"""Replicates in one pass beside single runs, and torch beside numpy: seconds an epoch as ratios, in one run."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import torch
+
+from attn_dynamics import Parameters, descend, descend_many, draw
+from attn_dynamics.errors import InputError
+from attn_dynamics.tasks import Synthetic, Task, text_task
+from benchmarks.against_torch import SST
+
+REPLICATES = 64
+ENGINES = (1, 64, 1024)
+"""R at which the engines are compared."""
+LARGEST = 2**33
+"""Bytes that the results of a comparison may take: parameters are V × d numbers, twice, a replicate."""
+ROUNDS = 3
+Meter = Callable[[int, float], None]
+
+
+class Seconds(NamedTuple):
+    """Of the quickest epoch."""
+
+    wall: float
+    processor: float
+    """Summed over threads: what is left of a measurement where others use the machine too."""
+
+    def over(self, other: "Seconds") -> str:
+        """Both as ratios."""
+        return f"{self.wall / other.wall:5.1f} ({self.processor / other.processor:5.1f})"
+
+
+def replicates() -> None:
+    """Both tables, on SST-2 and on the paper's task."""
+    tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, 400)]
+    if SST.is_dir():
+        tasks.insert(0, ("SST-2, d = 200", text_task(SST, prefer="stsa.binary", name="sst2"), 200, 150))
+    else:
+        print(f"\nSST-2: skipped, for there is no {SST}; name the folder of the files by SST_DIR=…")
+    print(f"\n{REPLICATES} replicates of Attn-FC in epochs of a single run: least time (least processor time)")
+    for title, task, d, epochs in tasks:
+        starts = _starts(task, d, REPLICATES)
+        for judged in (False, True):
+            ratios = _against_single(task, starts, epochs, judged)
+            print(f"{title}, {'judged' if judged else 'trained only':12}  {ratios}", flush=True)
+    print("\nAttn-FC by torch in epochs by numpy, float64: least time (least processor time)")
+    for title, task, d, _ in tasks:
+        for number in ENGINES:
+            if 16 * number * task.train.n_words * d <= LARGEST:
+                print(f"{title}, R = {number:5,}  {_engines(task, _starts(task, d, number))}", flush=True)
+
+
+def _against_single(task: Task, starts: Sequence[Parameters], epochs: int, judged: bool) -> str:
+    judge = {name: corpus for name, corpus in task.splits.items() if name != "train"} if judged else {}
+
+    def single(meter: Meter) -> object:
+        return descend(task.train, starts[0], epochs=epochs, judge=judge, meter=meter)
+
+    def many(meter: Meter) -> object:
+        return descend_many(task.train, starts, epochs=40, judge=judge, meter=meter)
+
+    cells, most = [], numba.get_num_threads()
+    for threads in sorted({1, most}):
+        numba.set_num_threads(threads)
+        cells.append(f"{threads} thread{'s' * (threads > 1)}: {_least(many).over(_least(single))}")
+    numba.set_num_threads(most)
+    return "   ".join(cells)
+
+
+def _engines(task: Task, starts: Sequence[Parameters]) -> str:
+    def seconds(device: str) -> Seconds:
+        return _least(lambda meter: descend_many(task.train, starts, epochs=15, device=device, meter=meter))
+
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    try:
+        numpy = seconds("numpy")
+        return "   ".join(f"{device}: {seconds(device).over(numpy)}" for device in devices)
+    except InputError as error:
+        return str(error)
+
+
+def _least(run: Callable[[Meter], object]) -> Seconds:
+    """The quickest epoch: others use the machine too, and some epochs record all words."""
+    least = np.full(2, np.inf)
+    for _ in range(ROUNDS):
+        times: list[tuple[float, float]] = []
+        run(lambda epoch, loss, times=times: times.append((time.perf_counter(), time.process_time())))
+        least = np.minimum(least, np.diff(times[1:-1], axis=0).min(axis=0))
+    return Seconds(*least.tolist())
+
+
+def _starts(task: Task, d: int, number: int) -> list[Parameters]:
+    # One table of embeddings for all: these are timed, not looked at.
+    shape = {"n_words": task.train.n_words, "n_classes": task.train.n_classes, "embedding_dim": d}
+    drawn = [draw("published", "attn-fc", **shape, rng=np.random.default_rng([0, k])) for k in range(min(number, 8))]
+    return [drawn[k % len(drawn)] for k in range(number)]

@@ -1,0 +1,389 @@
+"""Claim: replicates in one pass are the runs that each would be alone, on every engine, however each of them ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attn_dynamics import Corpus, Parameters, Run, descend, descend_many
+from attn_dynamics.batch import memory
+from attn_dynamics.batch.compiled import Compiled
+from attn_dynamics.batch.equations import Replicates
+from attn_dynamics.batch.stopping import Patiences
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import HEADS
+from attn_dynamics.kernels import replicates as kernels
+from attn_dynamics.run import Diverged, RunsInterrupted
+from tests.support import (
+    MODELS,
+    SUBSETS,
+    apart,
+    corpora,
+    differences,
+    examples,
+    ids,
+    named,
+    parameters_for,
+    topic_corpus,
+)
+
+TRAINED = ("keys", "embeddings", "head")
+TOLERANCE = {"numpy": 1e-12, "cpu": 1e-10, "cuda": 1e-10}
+"""Relative distance from single runs: round-off of 2⁻⁵², some hundred operations deep, at learning rates that do not
+amplify it; torch is free in the order of its sums, on a GPU from run to run."""
+
+
+def _devices() -> list[Any]:
+    try:
+        import torch
+
+        gpu = torch.cuda.is_available()
+    except ImportError:
+        return ["numpy", *(pytest.param(name, marks=pytest.mark.skip("needs PyTorch")) for name in ("cpu", "cuda"))]
+    missing = [pytest.mark.gpu] if gpu else [pytest.mark.gpu, pytest.mark.skip("torch sees no GPU here")]
+    return ["numpy", "cpu", pytest.param("cuda", marks=missing)]
+
+
+DEVICES = _devices()
+
+
+def single(corpus: Corpus, start: Parameters, **options: Any) -> Run:
+    """The run of one start alone, also where it diverges."""
+    try:
+        return descend(corpus, start, **options)
+    except Diverged as stop:
+        return stop.run
+
+
+def distance(first: Run, second: Run) -> float:
+    """Largest relative distance between two runs, their parameters included; infinite where they ended otherwise."""
+    if (first.ended, first.best_epoch) != (second.ended, second.best_epoch):
+        return np.inf
+    if first.trajectory.sizes != second.trajectory.sizes:
+        return np.inf
+    off = max(differences(first, second).values())
+    if first.parameters is None or second.parameters is None:
+        return off if first.parameters is second.parameters else np.inf
+    size = max(1.0, *(float(np.abs(array).max()) for array in named(first.parameters).values()))
+    return max(off, apart(first.parameters, second.parameters) / size)
+
+
+def farthest(corpus: Corpus, starts: Sequence[Parameters], *, device: str, **options: Any) -> float:
+    """The largest distance of replicates from single runs."""
+    many = descend_many(corpus, starts, device=device, **options)
+    return max(distance(single(corpus, start, **options), run) for start, run in zip(starts, many, strict=True))
+
+
+def starts_for(corpus: Corpus, model: str, number: int, seed: int = 0, **options: Any) -> list[Parameters]:
+    return [parameters_for(corpus, model, 100 * seed + k, **options) for k in range(number)]
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return topic_corpus(0)
+
+
+# --- equal to single runs
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("train", SUBSETS, ids=ids)
+@pytest.mark.parametrize("model", MODELS)
+def test_replicates_are_single_runs_for_every_head_and_subset(
+    model: str, train: tuple[str, ...], device: str, corpus: Corpus
+) -> None:
+    options = {"learning_rate": 0.1, "epochs": 12, "train": train, "follow": [0, 3, 5]}
+    judge = {"dev": topic_corpus(5), "test": topic_corpus(6)}
+    for reduced, d in ((True, 6), (False, 6), (True, 2)):
+        starts = starts_for(corpus, model, 5, d=d)
+        off = farthest(corpus, starts, device=device, judge=judge, reduced=reduced, **options)
+        assert off <= TOLERANCE[device], (reduced, d)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("model", MODELS)
+def test_so_they_are_on_any_corpus(model: str, device: str) -> None:
+    @settings(max_examples=examples(40))
+    @given(corpora(), st.integers(1, 6), st.sampled_from(SUBSETS), st.booleans(), st.integers(0, 10**6))
+    def check(corpus: Corpus, number: int, train: tuple[str, ...], reduced: bool, seed: int) -> None:
+        starts = starts_for(corpus, model, number, seed, d=5)
+        options = {"learning_rate": 0.01, "epochs": 3, "train": train, "reduced": reduced, "follow": [0]}
+        assert farthest(corpus, starts, device=device, **options) <= TOLERANCE[device]
+
+    check()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("model", MODELS)
+def test_scores_spread_over_thousands_do_no_harm_to_any_replicate(model: str, device: str, corpus: Corpus) -> None:
+    starts = [
+        parameters_for(corpus, model, k, spread=spread) for k, spread in enumerate((1.0, 40.0, 2000.0, 3.0, 300.0))
+    ]
+    options = {"learning_rate": 1e-3, "epochs": 5, "judge": {"test": topic_corpus(4)}, "follow": [1, 4]}
+    # The keys that come back are s q/‖q‖², and s up to 2000: a unit in the last place of s is 2e-13.
+    assert farthest(corpus, starts, device=device, **options) <= max(TOLERANCE[device], 1e-11)
+
+
+def test_more_replicates_than_one_group_takes_and_more_threads_than_one(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = starts_for(corpus, "attn-fc", 41)
+    options = {"learning_rate": 0.1, "epochs": 10, "follow": [2]}
+    expected = descend_many(corpus, starts, **options)
+    usual = Compiled.__init__
+
+    def two_threads(self: Compiled) -> None:
+        usual(self)
+        self.threads = 2
+
+    monkeypatch.setattr(Compiled, "__init__", two_threads)
+    monkeypatch.setattr(Compiled, "group", lambda self, width: 3)
+    again = descend_many(corpus, starts, **options)
+    for first, second in zip(expected, again, strict=True):
+        # A replicate's sums do not know who stands beside it.
+        assert first.trajectory.identical(second.trajectory)
+    assert distance(single(corpus, starts[40], **options), again[40]) <= TOLERANCE["numpy"]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_words_that_are_held_stay(device: str, corpus: Corpus) -> None:
+    starts = starts_for(corpus, "attn-tc", 3, d=6)
+    options = {"learning_rate": 0.1, "epochs": 6, "hold": [0, 5], "follow": [0, 1]}
+    assert farthest(corpus, starts, device=device, **options) <= TOLERANCE[device]
+
+
+def test_the_starts_are_not_changed(corpus: Corpus) -> None:
+    starts = starts_for(corpus, "attn-tl", 2)
+    before = [{name: array.tobytes() for name, array in named(start).items()} for start in starts]
+    descend_many(corpus, starts, epochs=3, train=("query", "keys", "embeddings", "head"))
+    assert [{name: array.tobytes() for name, array in named(start).items()} for start in starts] == before
+
+
+def test_no_starts_no_runs(corpus: Corpus) -> None:
+    assert descend_many(corpus, []) == []
+
+
+def test_single_precision_is_the_same_to_single_precision(corpus: Corpus) -> None:
+    """ε = 2⁻²³ = 1.2e-7, some hundred operations deep; and more than float64 would be off."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+    starts = starts_for(corpus, "attn-tc", 4, d=6)
+    options = {"learning_rate": 0.1, "epochs": 10, "follow": [1]}
+    many = descend_many(corpus, starts, device="cpu", precision="float32", **options)
+    off = [distance(single(corpus, start, **options), run) for start, run in zip(starts, many, strict=True)]
+    assert 1e-9 < max(off) <= 1e-4
+
+
+# --- breaks that the comparison must notice
+
+
+def _exchanged(*arrays: Any) -> None:
+    """Two replicates' forward products exchanged."""
+    _RIGHT["attend"](*arrays)
+    contexts = arrays[4]
+    if len(contexts) > 1:
+        contexts[[0, 1]] = contexts[[1, 0]]
+
+
+def _without_projection(*arrays: Any) -> None:
+    """∂L/∂s without the term - v·g."""
+    sums, operand, values, scores = arrays
+    spoilt = sums.copy()
+    width, replicates = values.shape[1:]
+    spoilt[:, width * replicates : (width + 1) * replicates] *= 0.999
+    _RIGHT["gradients"](spoilt, operand, values, scores)
+
+
+_RIGHT: dict[str, Callable] = {"attend": kernels.attend, "gradients": kernels.gradients}
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("attend", _exchanged), ("gradients", _without_projection)])
+def test_a_broken_product_is_noticed(
+    name: str, wrong: Callable, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, name, wrong)
+    off = farthest(corpus, starts_for(corpus, "attn-fc", 4), device="numpy", learning_rate=0.1, epochs=5)
+    assert off > 1e3 * TOLERANCE["numpy"]
+
+
+def test_a_shift_that_all_replicates_share_is_noticed(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences of low scores become 0/0, or lose their weights, unless each has a shift of its own."""
+    monkeypatch.setattr("attn_dynamics.batch.compiled.SHARED_SPREAD", np.inf)
+    start = parameters_for(corpus, "attn-fc", 0, spread=2000.0)
+    assert farthest(corpus, [start], device="numpy", learning_rate=1e-3, epochs=2) > 1e-6
+
+
+# --- each ends in its own way
+
+
+def overfitting(number: int, model: str = "attn-tl") -> tuple[Corpus, list[Parameters], dict[str, Any]]:
+    """Starts that get worse on development data at different epochs."""
+    train, dev = topic_corpus(0, sentences=12), topic_corpus(1)
+    dev = replace(dev, labels=np.random.default_rng(0).permutation(dev.labels))
+    return train, starts_for(train, model, number), {"learning_rate": 0.1, "judge": {"dev": dev}, "epochs": 150}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("model", MODELS)
+def test_each_stops_at_its_own_patience_and_returns_to_its_own_best_state(model: str, device: str) -> None:
+    corpus, starts, options = overfitting(6, model)
+    many = descend_many(corpus, starts, device=device, patience=7, follow=[1], **options)
+    assert len({run.trajectory.sizes["epoch"] for run in many}) > 2, "these starts tell nothing: all end together"
+    assert "patience" in {run.ended for run in many}
+    alone = [single(corpus, start, patience=7, follow=[1], **options) for start in starts]
+    # Round-off grows along a hundred epochs of a relu that switches: by no more than e^(rate · epochs · curvature).
+    assert max(distance(one, run) for one, run in zip(alone, many, strict=True)) <= 1e3 * TOLERANCE[device]
+
+
+def test_a_best_state_taken_from_another_replicate_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, starts, options = overfitting(6)
+    right = Patiences.update
+
+    def spoilt(self: Patiences, epoch: int, losses: np.ndarray, state: dict[str, Any]) -> np.ndarray:
+        return right(self, epoch, losses[::-1], state)
+
+    monkeypatch.setattr(Patiences, "update", spoilt)
+    assert farthest(corpus, starts, device="numpy", patience=7, **options) == np.inf
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_one_that_diverges_leaves_the_others_to_go_on(device: str, corpus: Corpus) -> None:
+    starts = starts_for(corpus, "attn-tc", 4)
+    weight = 1e150 * starts[1].head.first_layer
+    starts[1] = replace(starts[1], head=replace(starts[1].head, weight=weight))  # pyright: ignore
+    many = descend_many(corpus, starts, device=device, learning_rate=0.1, epochs=8)
+    assert [run.ended for run in many] == ["epochs", "diverged", "epochs", "epochs"]
+    assert many[1].parameters is None
+    for start, run in zip(starts, many, strict=True):
+        alone = single(corpus, start, learning_rate=0.1, epochs=8)
+        assert (alone.ended, alone.trajectory.sizes["epoch"]) == (run.ended, run.trajectory.sizes["epoch"])
+        if run.ended == "epochs":
+            assert distance(alone, run) <= TOLERANCE[device]
+
+
+@pytest.fixture
+def default_handler() -> Iterator[None]:
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("default_handler")
+def test_ctrl_c_gives_the_runs_so_far(corpus: Corpus) -> None:
+    starts = starts_for(corpus, "attn-fc", 3)
+
+    def press(epoch: int, loss: float) -> None:
+        if epoch == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(RunsInterrupted, match="interrupted after epoch 7") as caught:
+        descend_many(corpus, starts, learning_rate=0.1, epochs=10_000, meter=press)
+    for start, run in zip(starts, caught.value.runs, strict=True):
+        assert run.ended == "interrupted"
+        alone = replace(single(corpus, start, learning_rate=0.1, epochs=7), ended="interrupted")
+        assert distance(alone, run) <= TOLERANCE["numpy"]
+
+
+def test_the_meter_is_told_the_mean_loss(corpus: Corpus) -> None:
+    starts, told = starts_for(corpus, "attn-fc", 3), []
+    many = descend_many(corpus, starts, epochs=4, meter=lambda epoch, loss: told.append((epoch, loss)))
+    losses = np.mean([run.trajectory.train_loss.values for run in many], axis=0)
+    assert [epoch for epoch, _ in told] == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose([loss for _, loss in told], losses, rtol=1e-14)
+
+
+# --- refused
+
+
+def test_starts_of_different_shapes_are_refused(corpus: Corpus) -> None:
+    starts = [parameters_for(corpus, "attn-fc", 0, d=4), parameters_for(corpus, "attn-fc", 0, d=5)]
+    with pytest.raises(InputError, match="parameters: expected replicates of one head and one shape"):
+        descend_many(corpus, starts)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "tpu"}, "device: expected one of numpy, cpu, cuda, got 'tpu'"),
+        ({"precision": "float16"}, "precision: expected one of float64, float32, got 'float16'"),
+        ({"precision": "float32"}, "precision: expected 'float64' on the device 'numpy'"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a finite number above 0"),
+        ({"patience": 3}, "patience: expected a development corpus to watch"),
+        ({"train": ("values",)}, "train: expected any of"),
+    ],
+)
+def test_a_bad_argument_is_refused(options: dict[str, Any], message: str, corpus: Corpus) -> None:
+    with pytest.raises(InputError, match=message):
+        descend_many(corpus, starts_for(corpus, "attn-fc", 2), **options)
+
+
+@pytest.mark.parametrize("device", [device for device in DEVICES if device in ("numpy", "cpu")])
+def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fits(
+    device: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attn_dynamics.batch.engine import engine_for
+    from attn_dynamics.dynamics import Coordinates
+
+    starts, engine = starts_for(corpus, "attn-tc", 9), engine_for(device, "float64")
+    fixed, each = memory.bytes_needed(engine, [corpus], Coordinates(starts[0], ("keys",)), patience=False)
+    monkeypatch.setattr(type(engine), "free_memory", lambda self: fixed + 5 * each)
+    options = {"device": device, "train": ("keys",), "epochs": 1}
+    with pytest.raises(InputError, match=r"got 9, which need about .*At most 5 fit at a time"):
+        descend_many(corpus, starts, **options)
+    assert len(descend_many(corpus, starts[:5], **options)) == 5
+    with pytest.raises(InputError):
+        descend_many(corpus, starts[:6], **options)
+
+
+def test_memory_that_runs_out_on_the_way_is_told_the_same(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(self: Replicates) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Replicates, "evaluate", short)
+    with pytest.raises(
+        InputError, match=r"parameters: expected replicates that fit .* got 2, which need about .*At most 1"
+    ):
+        descend_many(corpus, starts_for(corpus, "attn-fc", 2), epochs=1)
+
+
+def test_what_is_said_to_be_needed_is_what_numpy_takes() -> None:
+    """Between a third and three times of what is allocated at the most, whatever the head."""
+    import tracemalloc
+
+    corpus = topic_corpus(0, sentences=400, words=3000)
+    from attn_dynamics.dynamics import Coordinates
+
+    for model in HEADS:
+        starts = starts_for(corpus, model, 12, d=20, d_k=2)
+        descend_many(corpus, starts[:1], epochs=1)
+        tracemalloc.start()
+        descend_many(corpus, starts, epochs=1)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        fixed, each = memory.bytes_needed(Compiled(), [corpus], Coordinates(starts[0], TRAINED), patience=False)
+        assert (fixed + 12 * each) / 3 <= peak <= 3 * (fixed + 12 * each), model
+
+
+def test_without_torch_the_core_runs_and_says_what_is_missing() -> None:
+    program = """
+import sys
+sys.modules["torch"] = None
+from attn_dynamics import Corpus, descend_many, draw
+import numpy as np
+corpus = Corpus.from_sentences([["a", "b"], ["b", "c"]], [0, 1])
+start = draw("published", "attn-fc", n_words=3, n_classes=2, embedding_dim=3, rng=np.random.default_rng(0))
+print(len(descend_many(corpus, [start, start], epochs=2)))
+try:
+    descend_many(corpus, [start], device="cpu")
+except ValueError as error:
+    print(error)
+"""
+    out = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert out.startswith("2\ndevice: expected 'numpy', or PyTorch to be installed, got 'cpu'.")
