@@ -39,7 +39,7 @@ def paired_comparison(
     scores = table.pivot(index="seed", columns="model", values="score")
     pairs = {f"{high} > {low}": (scores[high] - scores[low]).to_numpy() for high, low in pairwise(order)}
     detail = "; ".join(f"{name} {_describe(difference)}" for name, difference in pairs.items())
-    return Measured(-min(mean_interval(difference)[0] for difference in pairs.values()), 0.0, detail)
+    return Measured(-min(float(mean_interval(difference)[0]) for difference in pairs.values()), 0.0, detail)
 
 
 def capacity_map(
@@ -70,10 +70,10 @@ def capacity_map(
     return pd.DataFrame(rows)
 
 
-def mean_interval(values: Array) -> tuple[float, float]:
-    """95 % interval of a mean, by Student's t."""
-    half = t.ppf(0.975, values.size - 1) * values.std(ddof=1) / values.size**0.5
-    return float(values.mean() - half), float(values.mean() + half)
+def mean_interval(values: Array) -> tuple[Array, Array]:
+    """95 % interval of the mean of values (samples, ...), by Student's t: its ends, each (...)."""
+    mean, half = values.mean(axis=0), t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / len(values) ** 0.5
+    return mean - half, mean + half
 
 
 def _describe(difference: Array) -> str:
