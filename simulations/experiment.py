@@ -305,7 +305,7 @@ def interval(values: Array) -> dict[str, float]:
 
 
 def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *, log: bool = False) -> None:
-    """The mean of values (seeds, x) with its 95 % interval at every x; with `log` the geometric mean, for a log axis."""
+    """The mean of values (seeds, x) with its 95 % interval; `log` takes the geometric mean, for a log axis."""
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = mean_interval(np.log(values) if log else values)
     middle = (low + high) / 2
