@@ -37,7 +37,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.plot import COLOURS, LINES, STYLE, write_figure
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
 from attn_dynamics.results import annotate
 from attn_dynamics.run import Diverged, Run
 from attn_dynamics.storage import make_folder, write_json, write_netcdf, write_whole
@@ -291,11 +291,10 @@ def _table(title: str, frame: pd.DataFrame) -> Table:
     return out
 
 
-def told(values: Array, percent: bool = False) -> str:
+def told(values: Array) -> str:
     """Mean ± half the 95 % interval, in words."""
     low, high = mean_interval(np.asarray(values, float))
-    factor = 100 if percent else 1
-    return f"{factor * (high + low) / 2:.4g} ± {factor * (high - low) / 2:.2g}{' %' if percent else ''}"
+    return f"{(high + low) / 2:.4g} ± {(high - low) / 2:.2g}"
 
 
 def interval(values: Array) -> dict[str, float]:
@@ -312,3 +311,10 @@ def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *,
     low, middle, high = np.exp([low, middle, high]) if log else (low, middle, high)
     axes.fill_between(x, low, high, color=COLOURS[k], alpha=0.3, linewidth=0.0)
     axes.plot(x, middle, color=COLOURS[k], linestyle=LINES[k], label=label)
+
+
+def draw_points(axes: Axes, points: Mapping[float, Mapping[str, float]], k: int, label: str) -> None:
+    """What `interval` gives, at every x of a few."""
+    mean, low, high = (np.array([each[name] for each in points.values()]) for name in ("mean", "low", "high"))
+    style = {"color": COLOURS[k], "marker": MARKERS[k], "linestyle": LINES[k], "ms": 4, "capsize": 2.5}
+    axes.errorbar(list(points), mean, np.maximum([mean - low, high - mean], 0.0), label=label, **style)
