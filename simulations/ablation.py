@@ -6,12 +6,12 @@ python -m simulations.ablation --quick
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attn_dynamics.claims.mutual_promotion import TOLERANCE, excess, fall
@@ -28,6 +28,7 @@ from simulations.experiment import (
     Size,
     command,
     draw_band,
+    draw_predicted,
     drawn,
     interval,
     run_all,
@@ -155,7 +156,7 @@ def loss_figure(runs: Runs) -> Figure:
             each = runs[model, arm]
             label = {"all": "all trained", "KF": "keys fixed", "EF": "embeddings fixed"}[arm]
             draw_band(axes, each[0].time.values, np.array([run.train_loss.values for run in each]), k, label, log=True)
-            _draw_predicted(axes, each, "predicted_loss", named=k == 0)
+            draw_predicted(axes, each, partial(_predicted, name="loss"), PREDICTION if k == 0 else None, log=True)
         axes.set_title(f"{NAMES[model]}, {len(runs[model, 'all'])} seeds", fontsize=9)
         axes.set(xlabel=TIME, yscale="log")
         axes.legend(loc="lower left")
@@ -173,7 +174,7 @@ def promotion_figure(runs: Runs) -> Figure:
                 each = runs[model, which]
                 values = np.array([run[name].values.mean(axis=1) for run in each])
                 draw_band(axes, each[0].time.values, values, k, words)
-                _draw_predicted(axes, each, f"predicted_{name}", named=k == 0)
+                draw_predicted(axes, each, partial(_predicted, name=name), PREDICTION if k == 0 else None)
             axes.set_title(NAMES[model], fontsize=9)
             axes.set(xlabel=TIME)
         row[0].set_ylabel(f"{QUANTITIES[name]},\nmean of topic words")
@@ -181,14 +182,9 @@ def promotion_figure(runs: Runs) -> Figure:
     return figure
 
 
-def _draw_predicted(axes: Axes, runs: Sequence[xr.Dataset], name: str, *, named: bool) -> None:
-    """The mean over seeds and topic words of what mean field says; of losses the geometric mean."""
-    if not all(name in run for run in runs):
-        return
-    time = runs[0].attrs["learning_rate"] * runs[0].predicted.values
-    values = np.array([run[name].values.reshape(time.size, -1).mean(axis=1) for run in runs])
-    mean = np.exp(np.log(values).mean(axis=0)) if name == "predicted_loss" else values.mean(axis=0)
-    axes.plot(time, mean, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=PREDICTION if named else None)
+def _predicted(run: xr.Dataset, name: str) -> Array:
+    """What mean field says of it over time, the mean of topic words."""
+    return run[f"predicted_{name}"].values.reshape(run.sizes["predicted"], -1).mean(axis=1)
 
 
 if __name__ == "__main__":

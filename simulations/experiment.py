@@ -313,6 +313,22 @@ def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *,
     axes.plot(x, middle, color=COLOURS[k], linestyle=LINES[k], label=label)
 
 
+def draw_predicted(
+    axes: Axes,
+    runs: Sequence[xr.Dataset],
+    of: Callable[[xr.Dataset], Array],
+    label: str | None = None,
+    *,
+    log: bool = False,
+) -> None:
+    """The mean of what mean field says of each run, where it says something of all of them; `log`: geometric."""
+    if all("predicted" in run.dims for run in runs):
+        time = runs[0].attrs["learning_rate"] * runs[0].predicted.values
+        values = np.array([of(run) for run in runs])
+        mean = np.exp(np.log(values).mean(axis=0)) if log else values.mean(axis=0)
+        axes.plot(time, mean, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=label)
+
+
 def draw_points(axes: Axes, points: Mapping[float, Mapping[str, float]], k: int, label: str) -> None:
     """What `interval` gives, at every x of a few."""
     mean, low, high = (np.array([each[name] for each in points.values()]) for name in ("mean", "low", "high"))

@@ -13,7 +13,6 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import gmean
 
 from attn_dynamics.config import Config
 from attn_dynamics.heads import HEADS
@@ -30,6 +29,7 @@ from simulations.experiment import (
     Size,
     command,
     draw_band,
+    draw_predicted,
     interval,
     run_all,
     told,
@@ -152,12 +152,7 @@ def loss_figure(runs: Runs) -> Figure:
             draw_band(
                 axes, each[0].time.values, np.array([run[f"{split}_loss"].values for run in each]), k, split, log=True
             )
-        if all("predicted_loss" in run for run in each):
-            time = each[0].attrs["learning_rate"] * each[0].predicted.values
-            predicted = gmean([run.predicted_loss.values for run in each], axis=0)
-            axes.plot(
-                time, predicted, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=f"train, {PREDICTION}"
-            )
+        draw_predicted(axes, each, lambda run: run.predicted_loss.values, f"train, {PREDICTION}", log=True)
         axes.set_title(NAMES[model], fontsize=9)
         axes.set(xlabel=TIME, yscale="log")
         axes.legend()
