@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from attn_dynamics.claims import find
 from attn_dynamics.claims.published import PUBLISHED
-from attn_dynamics.claims.sen import ATOL, RTOL, start_of_topic_words, topic_words_among
+from attn_dynamics.claims.sen import ALONG_FLOW, ATOL, RTOL, start_of_topic_words, topic_words_among
 from attn_dynamics.claims.sen import TIME as FLOW_TIME
 from attn_dynamics.config import Config
 from attn_dynamics.flow import flow
@@ -45,7 +45,9 @@ RELATIONS = {
     "one": "B5 of a word alone",
     "fixed": "B1, as if the query were fixed",
 }
-Runs = Mapping[str, Sequence[xr.Dataset]]
+Beside = tuple[xr.Dataset, Mapping[str, Array]]
+"""A run, and ‖ν‖ (epochs, words) by every relation."""
+Runs = Mapping[str, Sequence[Beside]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +72,9 @@ def study(options: Settings) -> Findings:
         for model in HEADS
         for seed, task in enumerate(tasks)
     ]
-    trajectories = run_all(cells, options)
-    rows = pd.DataFrame([_row(run) for run in trajectories])
-    runs = {model: [run for run in trajectories if run.attrs["model"] == model] for model in HEADS}
+    beside = [(run, predicted(run)) for run in run_all(cells, options)]
+    rows = pd.DataFrame([_row(*each) for each in beside])
+    runs = {model: [each for each in beside if each[0].attrs["model"] == model] for model in HEADS}
     of_models = {model: rows[rows.model == model] for model in HEADS}
     return Findings(
         rows=rows,
@@ -123,8 +125,8 @@ def predicted(run: xr.Dataset) -> dict[str, Array]:
     }
 
 
-def _row(run: xr.Dataset) -> dict[str, object]:
-    ends = {name: norm[-1] for name, norm in predicted(run).items()}
+def _row(run: xr.Dataset, relations: Mapping[str, Array]) -> dict[str, object]:
+    ends = {name: norm[-1] for name, norm in relations.items()}
     norm = run.embedding_norm.values[-1]
     return {
         "model": run.attrs["model"],
@@ -150,12 +152,10 @@ def one_word_figure() -> Figure:
         off = np.abs(norm[1:] / sen_norm_trained_query(score[1:], m, query_norm) - 1.0)
         right.plot(score[1:], np.maximum(off, 1e-17), MARKERS[k], label=f"m = {m}", **style)
     left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
-    right.axhline(
-        find("B5").measure(quick=True).bound, color="black", linewidth=1.0, label="bound: 1000 × solver's tolerance"
-    )
-    right.set(xlabel=QUANTITIES["score"], ylabel="relative distance from B5", yscale="log")
+    right.axhline(ALONG_FLOW, color="black", linewidth=1.0, label="bound: 1000 × solver's tolerance")
+    right.set(xlabel=QUANTITIES["score"], ylabel="relative distance from B5", yscale="log", ylim=(1e-16, 1e-4))
     left.legend()
-    right.legend(loc="center right")
+    right.legend(loc="upper right")
     return figure
 
 
@@ -169,39 +169,39 @@ def _flow_of_one(others: int) -> tuple[Array, Array, float]:
 
 
 def several_words_figure(runs: Runs) -> Figure:
-    """Seed 0 beside the relations, and how far all seeds are from them."""
-    figure = Figure(figsize=(9.6, 6.2), layout="constrained")
+    """What each relation makes of the scores, beside the norms: all words and seeds, and the largest distance."""
+    figure = Figure(figsize=(9.6, 6.4), layout="constrained")
     above, below = figure.subplots(2, len(runs), sharey="row")
     for axes, (model, each) in zip(above, runs.items(), strict=True):
-        run, m = each[0], PUBLISHED.other_words
-        query_norm, words = run.attrs["start_query_norm"], run.sizes["word"]
-        places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 15).round().astype(int))
-        for k in range(words):
-            points = run.score[places, k], run.embedding_norm[places, k]
-            axes.plot(*points, MARKERS[k], ms=3, mfc="none", color=COLOURS[k], label=str(run.word.values[k]))
-        grid = np.linspace(0, float(run.score.max()), 200)
-        axes.plot(grid, equal_words(grid, m, query_norm, words), color="black", label="B5, equal words")
-        axes.plot(
-            grid, sen_norm_trained_query(grid, m, query_norm), color="black", linestyle="--", label="B5, one word"
-        )
-        axes.set(xlabel=QUANTITIES["score"])
-        axes.set_title(f"{NAMES[model]}, seed 0", fontsize=9)
-    above[0].legend(fontsize=7)
+        for k, name in enumerate(RELATIONS):
+            pairs = np.concatenate([_beside(*of, name) for of in each], axis=1)
+            axes.plot(*pairs, MARKERS[k], ms=3, mfc="none", color=COLOURS[k], zorder=4 - k)
+        axes.axline((0, 0), slope=1.0, color="black", linewidth=1.0)
+        highest = max(float(run.embedding_norm.max()) for run, _ in each)
+        axes.set(xlabel=r"$\|\nu\|$ that a relation gives to the scores", xlim=(-0.05 * highest, 1.8 * highest))
+        axes.set_title(f"{NAMES[model]}, {len(each)} seeds", fontsize=9)
     for axes, each in zip(below, runs.values(), strict=True):
         for k, name in enumerate(RELATIONS):
-            off = np.array([_distance(run, name) for run in each])
-            draw_band(axes, each[0].time.values[1:], 100 * off, k, RELATIONS[name], log=True)
-        axes.set(xlabel=TIME, xscale="log", yscale="log")
-    above[0].set_ylabel(QUANTITIES["embedding_norm"])
+            off = np.array([_distance(*of, name) for of in each])
+            draw_band(axes, each[0][0].time.values[1:], 100 * off, k, RELATIONS[name], log=True)
+            axes.lines[-1].set(marker=MARKERS[k], markevery=0.2, ms=4, mfc="none")
+        axes.set(xlabel=TIME, xscale="log", yscale="log", ylim=(0.1, 300.0))
+    above[0].set_ylabel(r"embedding norm $\|\nu\|$ of the run")
     below[0].set_ylabel("largest deviation\nof a topic word (%)")
     figure.legend(*below[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
-def _distance(run: xr.Dataset, name: str) -> Array:
+def _beside(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Array:
+    """(2, points): norms by a relation and in the run, at some epochs."""
+    places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 15).round().astype(int))
+    return np.array([relations[name][places].ravel(), run.embedding_norm.values[places].ravel()])
+
+
+def _distance(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Array:
     """The largest over topic words, from the first epoch on."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.abs(run.embedding_norm.values[1:] / predicted(run)[name][1:] - 1.0).max(axis=1)
+        return np.abs(run.embedding_norm.values[1:] / relations[name][1:] - 1.0).max(axis=1)
 
 
 if __name__ == "__main__":
