@@ -30,6 +30,7 @@ from simulations.experiment import (
     draw_band,
     draw_predicted,
     drawn,
+    grouped,
     interval,
     run_all,
     told,
@@ -88,8 +89,8 @@ def study(options: Settings) -> Findings:
     )
     return Findings(
         rows=rows,
-        summary={"start": options.start, **{model: _summary(rows[rows.model == model]) for model in HEADS}},
-        table=pd.DataFrame([_line(model, rows[rows.model == model]) for model in HEADS]),
+        summary={"start": options.start, **{model: _summary(each) for model, each in grouped(rows, "model").items()}},
+        table=pd.DataFrame([_line(model, each) for model, each in grouped(rows, "model").items()]),
         figures={"loss": lambda: loss_figure(runs), "promotion": lambda: promotion_figure(runs)},
     )
 
@@ -132,7 +133,7 @@ def _summary(rows: pd.DataFrame) -> dict[str, object]:
 
 
 def _worth(rows: pd.DataFrame, arm: str) -> Array:
-    return np.log(rows[f"loss_{arm}"] / rows["loss_all"]).to_numpy()
+    return np.log(rows[f"loss_{arm}"].to_numpy() / rows["loss_all"].to_numpy())
 
 
 def _line(model: str, rows: pd.DataFrame) -> dict[str, str]:

@@ -31,6 +31,7 @@ from simulations.experiment import (
     draw_band,
     draw_points,
     draw_predicted,
+    grouped,
     interval,
     run_all,
     told,
@@ -81,7 +82,7 @@ def study(options: Settings) -> Findings:
             "order_holds": {pair: bool(interval(each)["low"] > 0) for pair, each in differences["score"].items()},
             "regimes": {
                 f"m = {m}, scale {scale:g}": {pair: interval(each) for pair, each in _differences(at, "score").items()}
-                for (m, scale), at in regimes.groupby(["others", "scale"])
+                for (m, scale), at in grouped(regimes, "others", "scale").items()
             },
         },
         table=pd.DataFrame(
@@ -183,12 +184,14 @@ def scores_figure(runs: Runs, differences: Mapping[str, Array]) -> Figure:
 
 def regimes_figure(regimes: pd.DataFrame) -> Figure:
     """Where the order holds: paired differences over the scale of the head's start, on a small task."""
-    others = sorted(regimes.others.unique())
-    figure = Figure(figsize=(3.2 * len(others) + 1.6, 3.4), layout="constrained")
-    for axes, m in zip(figure.subplots(1, len(others), sharey=True, squeeze=False)[0], others, strict=True):
-        at = {scale: _differences(rows, "score") for scale, rows in regimes[regimes.others == m].groupby("scale")}
+    panels = grouped(regimes, "others")
+    figure = Figure(figsize=(3.2 * len(panels) + 1.6, 3.4), layout="constrained")
+    for axes, (m, rows) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
+    ):
+        at = {scale: _differences(each, "score") for scale, each in grouped(rows, "scale").items()}
         for k, pair in enumerate(next(iter(at.values()))):
-            draw_points(axes, {float(scale) * 1.05**k: interval(each[pair]) for scale, each in at.items()}, k, pair)
+            draw_points(axes, {scale * 1.05**k: interval(each[pair]) for scale, each in at.items()}, k, pair)
         axes.axhline(0.0, color="black", linewidth=1.0)
         axes.set(xlabel="factor on the head's initial values", xscale="log")
         axes.set_xticks(list(at), [f"{scale:g}" for scale in at])

@@ -23,6 +23,7 @@ import tyro
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -291,13 +292,18 @@ def _table(title: str, frame: pd.DataFrame) -> Table:
     return out
 
 
-def told(values: Array) -> str:
+def grouped(rows: pd.DataFrame, *names: str) -> dict[Any, pd.DataFrame]:
+    """Rows by the values of some columns, in the order of their appearance."""
+    return dict(iter(rows.groupby(names[0] if len(names) == 1 else list(names), sort=False)))
+
+
+def told(values: ArrayLike) -> str:
     """Mean ± half the 95 % interval, in words."""
     low, high = mean_interval(np.asarray(values, float))
     return f"{(high + low) / 2:.4g} ± {(high - low) / 2:.2g}"
 
 
-def interval(values: Array) -> dict[str, float]:
+def interval(values: ArrayLike) -> dict[str, float]:
     """Mean, and the ends of its 95 % interval over seeds."""
     low, high = mean_interval(np.asarray(values, float))
     return {"mean": float((low + high) / 2), "low": float(low), "high": float(high)}

@@ -17,8 +17,8 @@ from attn_dynamics.heads import Array
 from attn_dynamics.plot import COLOURS, LINES, TIME, draw_figure
 from attn_dynamics.stopping import Patience
 from attn_dynamics.tasks import Task
-from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, interval, run_all, told
-from simulations.purity import chance_purity, leaders, purity
+from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, told
+from simulations.purity import Integers, chance_purity, leaders, purity
 
 LONGEST = 2000
 """Patience, in epochs, of LMN21's published configuration; what its text says, 100, is read off the same run."""
@@ -90,7 +90,7 @@ def study(options: TextSettings, tasks: Mapping[str, Task], preferred: Sequence[
         for model in options.models
     }
     rows = pd.DataFrame([row for key, run in trajectories.items() for row in _rows(run, *key)])
-    groups = list(rows.groupby(["task", "model", "rule"], sort=False))
+    groups = grouped(rows, "task", "model", "rule").items()
     trends = {f"{name}, {model}": _trend(each) for (name, model), each in runs.items()}
     return Findings(
         rows=rows,
@@ -128,10 +128,10 @@ def subset(task: Task, sentences: int | None) -> Task:
     few = replace(train, counts=train.counts[rows], labels=train.labels[rows])
     used = np.unique(few.counts.indices)
     corpora = {name: _over(corpus, used) for name, corpus in {**task.splits, "train": few}.items()}
-    return Task(name=task.name, **corpora)
+    return replace(task, **corpora)
 
 
-def _over(corpus: Corpus, used: Array) -> Corpus:
+def _over(corpus: Corpus, used: Integers) -> Corpus:
     """Over some of its words; sentences that hold none of them are left out."""
     counts, words = corpus.counts[:, used], tuple(corpus.vocabulary[word] for word in used)
     filled = np.diff(counts.indptr) > 0
@@ -192,7 +192,7 @@ def _holds(corpus: Corpus, column: int) -> Array:
     return corpus.counts[:, [column]].toarray()[:, 0] > 0
 
 
-def _contested(corpus: Corpus, scores: Array, leading: Array, rows: Array) -> tuple[int, tuple[int, int]]:
+def _contested(corpus: Corpus, scores: Array, leading: Integers, rows: Integers) -> tuple[int, tuple[int, int]]:
     """The sentence whose lead passed to the word of most attention in the end; that word, after the one before it.
 
     Where no lead passed, that of most attention in the end, and before its leader the word of least score.
@@ -206,7 +206,7 @@ def _contested(corpus: Corpus, scores: Array, leading: Array, rows: Array) -> tu
     return row, (int(first), int(leading[-1, row]))
 
 
-def attention_weights(corpus: Corpus, scores: Array, row: int, words: Sequence[int] | Array) -> Array:
+def attention_weights(corpus: Corpus, scores: Array, row: int, words: Sequence[int] | Integers) -> Array:
     """A_iw (words,) of words of one sentence."""
     first, last = corpus.counts.indptr[row : row + 2]
     columns, counts = corpus.counts.indices[first:last], corpus.counts.data[first:last]

@@ -1,15 +1,18 @@
 """How much a word tells of the class of its sentences, and which word leads in each sentence (theory §5, E2)."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
+
+Integers = NDArray[np.integer]
 
 DRAWS = 100
 """Shuffles of the labels that the purity of chance is a mean of."""
 
 
-def purity(corpus: Corpus, labels: Array | None = None) -> Array:
+def purity(corpus: Corpus, labels: Integers | None = None) -> Array:
     """δ(w) (V,): n/(2(n-1)) Σ_c |p_c - 1/n|, p_c the share of class c among the sentences that hold w.
 
     For two classes it is LMN21's |p₊ - p₋|. For n it is the distance of the shares from even ones in total variation,
@@ -27,7 +30,7 @@ def chance_purity(corpus: Corpus, rng: np.random.Generator) -> Array:
     return np.mean([purity(corpus, rng.permutation(corpus.labels)) for _ in range(DRAWS)], axis=0)
 
 
-def leaders(corpus: Corpus, scores: Array) -> Array:
+def leaders(corpus: Corpus, scores: Array) -> Integers:
     """(N,) the column of the word of largest score in each sentence; of equals the first."""
     offsets, words = corpus.counts.indptr, corpus.counts.indices
     rows = np.repeat(np.arange(corpus.n_sentences), np.diff(offsets))

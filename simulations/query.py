@@ -32,6 +32,7 @@ from simulations.experiment import (
     Size,
     command,
     draw_band,
+    grouped,
     interval,
     run_all,
     told,
@@ -75,7 +76,7 @@ def study(options: Settings) -> Findings:
     beside = [(run, predicted(run)) for run in run_all(cells, options)]
     rows = pd.DataFrame([_row(*each) for each in beside])
     runs = {model: [each for each in beside if each[0].attrs["model"] == model] for model in HEADS}
-    of_models = {model: rows[rows.model == model] for model in HEADS}
+    of_models = grouped(rows, "model")
     return Findings(
         rows=rows,
         summary={

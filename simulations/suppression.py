@@ -34,6 +34,7 @@ from simulations.experiment import (
     Size,
     command,
     draw_points,
+    grouped,
     run_all,
 )
 
@@ -75,7 +76,7 @@ def study(options: Settings) -> Findings:
     ]
     runs = dict(zip(keys, run_all(cells, options), strict=True))
     rows = pd.concat([words_of(cell, runs[key]) for key, cell in zip(keys, cells, strict=True)], ignore_index=True)
-    groups = {key: _shares(group) for key, group in rows.groupby(["scale", "model"])}
+    groups = {key: _shares(group) for key, group in grouped(rows, "scale", "model").items()}
     right = accuracy(rows.exact, rows.moved)
     return Findings(
         rows=rows,
@@ -201,10 +202,13 @@ def words_figure(cells: list[Cell], runs: Runs) -> Figure:
         for k, column in enumerate(fallen):
             word = str(run.word.values[column])
             axes.plot(run.time, run.score[:, column], color=COLOURS[k], linestyle=LINES[k], label=word)
-        for k, column in enumerate(fallen if theory is not None else []):
-            time, named = cell.config.learning_rate * theory.predicted.values, PREDICTION if k == 0 else None
-            predicted = theory.predicted_score.values[:, column]
-            axes.plot(time, predicted, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=named)
+        if theory is not None and fallen:
+            time, predicted = (
+                cell.config.learning_rate * theory.predicted.values,
+                theory.predicted_score.values[:, fallen],
+            )
+            lines = axes.plot(time, predicted, color="black", linewidth=1.2, linestyle=(0, (1, 3)))
+            lines[0].set_label(PREDICTION)
         axes.set_title(f"{NAMES[model]}, start scale {SHOWN:g}, seed 0", fontsize=9)
         axes.set_xscale("symlog", linthresh=1.0)
         axes.set(xlabel=TIME)
@@ -245,7 +249,7 @@ def _draw_relation(axes: Axes, gain: Array) -> None:
 def _fallen(run: xr.Dataset) -> list[int]:
     """Up to three words that first fell, those that fell deepest."""
     fell = np.flatnonzero(run.score.values[1] < run.score.values[0])
-    return sorted(fell, key=lambda column: float(run.score.values[:, column].min()))[:3]
+    return fell[np.argsort(run.score.values[:, fell].min(axis=0))][:3].tolist()
 
 
 def _mean_field(cell: Cell) -> xr.Dataset | None:
