@@ -76,7 +76,7 @@ def study(options: Settings) -> Findings:
     regimes = _regimes(options)
     differences = {name: _differences(rows, name) for name in MEASURES}
     return Findings(
-        rows=pd.concat([rows, regimes.assign(map=True)], ignore_index=True),
+        rows=pd.concat([rows.assign(map=False), regimes.assign(map=True)], ignore_index=True),
         summary={
             "paired": {name: {pair: interval(each) for pair, each in of.items()} for name, of in differences.items()},
             "order_holds": {pair: bool(interval(each)["low"] > 0) for pair, each in differences["score"].items()},

@@ -61,7 +61,7 @@ def test_ablation(tmp_path: Path) -> None:
     given = ("--seeds", "2", "--epochs", "300", "--start", "mean-field")
     rows, summary = left_by(ablation, tmp_path, {"loss", "promotion"}, *given)
     linear = rows[rows.model != "attn-tl"]
-    assert linear[["loss_excess", "score_fall", "norm_fall"]].to_numpy().max() <= ablation.HELD
+    assert linear[["loss_excess", "score_fall", "norm_fall"]].max(axis=None) <= ablation.HELD
     assert summary["attn-fc"]["seeds_with_C5"] == 2
     assert summary["attn-fc"]["exceptions"] == []
     assert (linear.loss_all < linear.loss_KF).all()
@@ -69,7 +69,7 @@ def test_ablation(tmp_path: Path) -> None:
     # Negative control: the arms exchanged.
     runs = loaded(tmp_path)
     exchanged = ablation._pair(*(runs[f"{arm}-attn-fc-0"] for arm in ("KF", "all", "EF")))
-    assert exchanged["loss_excess"] > 1e-4
+    assert exchanged["loss_excess"] > 1000 * ablation.HELD
 
 
 def test_ablation_lists_the_exceptions_of_a_start_that_is_not_zero(tmp_path: Path) -> None:
@@ -98,9 +98,9 @@ def test_capacity(tmp_path: Path) -> None:
     figures = {"signals", "scores", "regimes"}
     rows, summary = left_by(capacity, tmp_path, figures, "--seeds", "3")
     assert summary["order_holds"] == {"Attn-FC − Attn-TC": True, "Attn-TC − Attn-TL": True}
-    runs = rows[rows["map"] != True].pivot(index="seed", columns="model", values="score")  # noqa: E712
+    runs = rows[~rows["map"]].pivot(index="seed", columns="model", values="score")
     for low, high in pairwise(capacity.CAPACITY):
-        assert (runs[low] > runs[high]).all()
+        assert np.all(runs[low] > runs[high])
     # Negative control, and where the claim ends: with long columns of the head the first difference turns round.
     assert summary["regimes"]["m = 20, scale 3"]["Attn-FC − Attn-TC"]["high"] < 0
     run = loaded(tmp_path)["attn-fc-0"]
@@ -121,12 +121,12 @@ def test_query(tmp_path: Path) -> None:
 
 
 def test_the_relation_of_several_words_is_b5_for_one_and_for_equal_ones() -> None:
-    score = np.linspace(0, 6, 4001)[:, None]
-    # Of the trapezoidal rule: (step)²/12 times a second derivative of order one.
+    score = np.linspace(0, 6, 20_001)[:, None]
+    # The trapezoidal rule errs by steps²/12 · T/‖q₀‖⁴ at first: (3e-4)²/12 · 8/0.24 = 2.5e-7 for eight words.
     one = query.several_words(score, 20, 0.7)[1:]
-    assert one == pytest.approx(sen_norm_trained_query(score, 20, 0.7)[1:], rel=1e-6)
+    assert one == pytest.approx(sen_norm_trained_query(score, 20, 0.7)[1:], rel=2.5e-7)
     eight = query.several_words(np.repeat(score, 8, axis=1), 20, 0.7)[1:]
-    assert eight == pytest.approx(np.repeat(query.equal_words(score, 20, 0.7, 8), 8, axis=1)[1:], rel=1e-6)
+    assert eight == pytest.approx(np.repeat(query.equal_words(score, 20, 0.7, 8), 8, axis=1)[1:], rel=2.5e-7)
     assert np.abs(eight / query.equal_words(score, 20, 0.7, 7)[1:] - 1).max() > 0.01, "negative control: a word fewer"
 
 
@@ -170,8 +170,8 @@ def test_sst(tmp_path: Path) -> None:
         assert rows[f"{split}_accuracy"].between(0, 1).all()
     end = rows[(rows.rule == "end") & (rows.task == "sst2") & (rows.model == "attn-fc")]
     assert end.train_accuracy.min() > 0.6
-    for led in summary["leaders"].values():
-        assert led["purity"]["last"]["mean"] > led["chance"]["last"]["mean"]
+    led = summary["leaders"]["sst2, attn-fc"]
+    assert led["purity"]["last"]["mean"] > led["chance"]["last"]["mean"] + 0.05
     run = loaded(tmp_path)["sst2-attn-fc-0"]
     assert (run.pair.values > 0).all()
     assert (run.pair.values.sum(axis=1) <= 1 + 1e-12).all()
