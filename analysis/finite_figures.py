@@ -67,7 +67,7 @@ def _differences(table: pd.DataFrame, m: int, scale: float) -> list[tuple[float,
     """Low end, mean and high end of FC - TC and of TC - TL."""
     cell = table.query("others == @m and scale == @scale").pivot(index="seed", columns="model", values="score")
     between = [(cell[high] - cell[low]).to_numpy() for high, low in PAIRS]
-    return [(low, float(each.mean()), high) for each in between for low, high in [mean_interval(each)]]
+    return [(float(low), float(each.mean()), float(high)) for each in between for low, high in [mean_interval(each)]]
 
 
 def _draw_differences(axes: Axes, intervals: np.ndarray, seeds: int) -> None:

@@ -54,6 +54,7 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         seed=config.seed,
         learning_rate=config.learning_rate,
         query_norm=query_norm,
+        start_query_norm=float(np.linalg.norm(start.query)),
         best_epoch=run.best_epoch,
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],

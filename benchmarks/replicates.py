@@ -11,7 +11,7 @@ import torch
 from attn_dynamics import Parameters, descend, descend_many, draw
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import Synthetic, Task, text_task
-from benchmarks.against_torch import SST
+from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 
 REPLICATES = 64
 ENGINES = (1, 64, 1024)
@@ -37,10 +37,10 @@ class Seconds(NamedTuple):
 def replicates() -> None:
     """Both tables, on SST-2 and on the paper's task."""
     tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, 400)]
-    if SST.is_dir():
-        tasks.insert(0, ("SST-2, d = 200", text_task(SST, prefer="stsa.binary", name="sst2"), 200, 150))
+    if folder := sst_folder():
+        tasks.insert(0, ("SST-2, d = 200", text_task(folder, prefer="stsa.binary", name="sst2"), 200, 150))
     else:
-        print(f"\nSST-2: skipped, for there is no {SST}; name the folder of the files by SST_DIR=…")
+        print(f"\nSST-2: {ABSENT}; it names the folder of the files")
     print(f"\n{REPLICATES} replicates of Attn-FC in epochs of a single run: least time (least processor time)")
     for title, task, d, epochs in tasks:
         starts = _starts(task, d, REPLICATES)

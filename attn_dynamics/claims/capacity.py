@@ -41,7 +41,7 @@ def paired_comparison(
     detail = "; ".join(f"{name} {_describe(difference)}" for name, difference in pairs.items())
     if task == SMALL:
         detail += f"; on a small task, dictionary {task.dictionary}, N = {task.sentences}, in steps of 2"
-    lower, higher = (Measured(-mean_interval(difference)[0], 0.0) for difference in pairs.values())
+    lower, higher = (Measured(-float(mean_interval(difference)[0]), 0.0) for difference in pairs.values())
     return Measured(largest(lower.value, higher.value), 0.0, detail, {"lower pair": lower, "higher pair": higher})
 
 
@@ -73,10 +73,10 @@ def capacity_map(
     return pd.DataFrame(rows)
 
 
-def mean_interval(values: Array) -> tuple[float, float]:
-    """95 % interval of a mean, by Student's t."""
-    half = t.ppf(0.975, values.size - 1) * values.std(ddof=1) / values.size**0.5
-    return float(values.mean() - half), float(values.mean() + half)
+def mean_interval(values: Array) -> tuple[Array, Array]:
+    """95 % interval of the mean of values (samples, ...), by Student's t: its ends, each (...)."""
+    mean, half = values.mean(axis=0), t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / len(values) ** 0.5
+    return mean - half, mean + half
 
 
 def _describe(difference: Array) -> str:

@@ -69,7 +69,7 @@ def setback(setting: Mapping[str, Any], field: type[MeanField] = MeanField) -> f
     """The largest of settings in mean field."""
     run = field(**setting).flow(TIMES, tolerance=TOLERANCE)
     fixed = MeanField(**setting, train=KEYS_FIXED).flow(TIMES, tolerance=TOLERANCE)
-    return largest(_fall(run.score), _fall(run.norm), _excess(run.loss, fixed.loss))
+    return largest(fall(run.score), fall(run.norm), excess(run.loss, fixed.loss))
 
 
 def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> float:
@@ -82,13 +82,15 @@ def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> fl
         # ‖q‖ = 1.
         start = replace(start, keys=-np.outer(seen.all_score.values[-1], start.query))
         seen = descend(task.train, start, learning_rate=RATE, epochs=epochs, train=still).trajectory
-        return _excess(seen.train_loss.values, fixed)
-    return largest(_fall(seen.score.values), _fall(seen.embedding_norm.values), _excess(seen.train_loss.values, fixed))
+        return excess(seen.train_loss.values, fixed)
+    return largest(fall(seen.score.values), fall(seen.embedding_norm.values), excess(seen.train_loss.values, fixed))
 
 
-def _fall(values: Array) -> float:
+def fall(values: Array) -> float:
+    """The largest fall of values (times, ...) from one time to the next, in shares of their largest."""
     return float(np.max(-np.diff(values, axis=0)) / np.abs(values).max())
 
 
-def _excess(loss: Array, fixed: Array) -> float:
+def excess(loss: Array, fixed: Array) -> float:
+    """The largest relative excess of a loss (times,) over another."""
     return float(np.max(loss / fixed - 1.0))

@@ -195,7 +195,7 @@ def unfinished(folder: Path) -> list[Path]:
 
 
 def differences(ours: Path, theirs: Path) -> list[str]:
-    """What two finished runs disagree on, to the bit: all but the seconds they took, their figures and how they were called."""
+    """What two finished runs disagree on, to the bit: all but seconds, figures and how they were called."""
     found, aside = [], {".png", ".txt"}
     names = [
         {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix not in aside}

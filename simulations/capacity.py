@@ -1,0 +1,206 @@
+"""What three heads leave to attention: training signals T_s and T_ν, final scores (C7), and where their order breaks.
+
+python -m simulations.capacity --quick
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+from scipy.integrate import trapezoid
+from scipy.interpolate import PchipInterpolator
+
+from attn_dynamics.claims.capacity import CAPACITY, SMALL, capacity_map
+from attn_dynamics.claims.published import PUBLISHED
+from attn_dynamics.config import Config
+from attn_dynamics.heads import Array
+from attn_dynamics.plot import PREDICTION, QUANTITIES, TIME
+from simulations.experiment import (
+    NAMES,
+    Cell,
+    Findings,
+    Options,
+    Size,
+    command,
+    draw_band,
+    draw_points,
+    draw_predicted,
+    grouped,
+    interval,
+    run_all,
+    told,
+)
+
+PAIRS = list(pairwise(CAPACITY))
+MEASURES = {
+    "score": "mean final score",
+    "ln_score_signal": "ln ∫ T_s dτ",
+    "ln_embedding_signal": "ln ∫ T_ν dτ",
+    "ln_peak_score_signal": "ln max T_s",
+}
+"""What is compared in pairs."""
+Runs = Mapping[str, Sequence[xr.Dataset]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """Heads of low, middle and high capacity on the same data, seed by seed; --quick takes a smaller task."""
+
+    name: ClassVar = "capacity"
+    sizes: ClassVar = {"quick": Size(5, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return command(Settings, study, arguments)
+
+
+def study(options: Settings) -> Findings:
+    """Train, by default to the time of LMN21's runs, compare in pairs, and map the regimes."""
+    seeds, task = range(options.size.seeds), SMALL if options.quick else PUBLISHED
+    tasks, rate = [task.draw(seed) for seed in seeds], 0.5 if options.quick else 0.1
+    cells = [
+        Cell(config=Config(model=model, seed=seed, epochs=options.size.epochs, learning_rate=rate), task=tasks[seed])
+        for model in CAPACITY
+        for seed in seeds
+    ]
+    trajectories = run_all(cells, options)
+    rows = pd.DataFrame([_row(run) for run in trajectories])
+    runs = {model: [run for run in trajectories if run.attrs["model"] == model] for model in CAPACITY}
+    regimes = _regimes(options)
+    differences = {name: _differences(rows, name) for name in MEASURES}
+    return Findings(
+        rows=pd.concat([rows.assign(map=False), regimes.assign(map=True)], ignore_index=True),
+        summary={
+            "paired": {name: {pair: interval(each) for pair, each in of.items()} for name, of in differences.items()},
+            "order_holds": {pair: bool(interval(each)["low"] > 0) for pair, each in differences["score"].items()},
+            "regimes": {
+                f"m = {m}, scale {scale:g}": {pair: interval(each) for pair, each in _differences(at, "score").items()}
+                for (m, scale), at in grouped(regimes, "others", "scale").items()
+            },
+        },
+        table=pd.DataFrame(
+            [
+                {"paired difference": words} | {pair: told(each) for pair, each in differences[name].items()}
+                for name, words in MEASURES.items()
+            ]
+        ),
+        figures={
+            "signals": lambda: signals_figure(runs),
+            "scores": lambda: scores_figure(runs, differences["score"]),
+            "regimes": lambda: regimes_figure(regimes),
+        },
+    )
+
+
+def _row(run: xr.Dataset) -> dict[str, object]:
+    """Of one run: its score at the end, and its signals over time."""
+    signals = {name: run[f"{name}_signal"].values for name in ("score", "followed_score", "embedding")}
+    return {
+        "model": run.attrs["model"],
+        "seed": run.attrs["seed"],
+        "score": float(run.score[-1].mean()),
+        "train_loss": float(run.train_loss[-1]),
+        "ln_score_signal": float(np.log(trapezoid(signals["score"], run.time))),
+        "ln_embedding_signal": float(np.log(trapezoid(signals["embedding"], run.time))),
+        "ln_peak_score_signal": float(np.log(signals["score"].max())),
+        "topic_share": float(
+            trapezoid(signals["followed_score"] ** 2, run.time) / trapezoid(signals["score"] ** 2, run.time)
+        ),
+    }
+
+
+def _differences(rows: pd.DataFrame, name: str) -> dict[str, Array]:
+    """Of each neighbouring pair of heads, lower less higher capacity, seed by seed."""
+    wide = rows.pivot(index="seed", columns="model", values=name)
+    return {f"{NAMES[low]} − {NAMES[high]}": (wide[low] - wide[high]).to_numpy() for low, high in PAIRS}
+
+
+def _regimes(options: Settings) -> pd.DataFrame:
+    """Final scores over the scale of the head's start and m, on a small task."""
+    if options.quick:
+        return capacity_map(seeds=range(3), scales=(1.0, 3.0), rate=2.0)
+    return capacity_map(seeds=range(options.size.seeds), others=(5, 20, 50), rate=2.0)
+
+
+def signals_figure(runs: Runs) -> Figure:
+    """LMN21's training signals: geometric means over seeds with 95 % intervals."""
+    figure = Figure(figsize=(10.4, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3)
+    names = {
+        "followed_score_signal": r"$\|\partial L/\partial s\|_2$ of topic words (nats)",
+        "embedding_signal": r"$T_\nu=\|\partial L/\partial E\|_F$ (nats per unit)",
+    }
+    for axes, (name, label) in zip(panels, names.items(), strict=False):
+        for k, (model, each) in enumerate(runs.items()):
+            draw_band(
+                axes, each[0].time.values, np.array([run[name].values for run in each]), k, NAMES[model], log=True
+            )
+        axes.set(xlabel=TIME, ylabel=label, xscale="log", yscale="log")
+    for k, each in enumerate(runs.values()):
+        draw_predicted(panels[0], each, _predicted_signal, PREDICTION if k == 0 else None, log=True)
+        shares = np.array([100 * (run.followed_score_signal / run.score_signal).values ** 2 for run in each])
+        draw_band(panels[2], each[0].time.values, shares, k, None)
+    panels[2].set(xlabel=TIME, xscale="log", ylabel=r"topic words' share of $T_s^2$ (%)")
+    panels[0].legend(loc="lower right")
+    figure.suptitle(f"{len(runs[CAPACITY[0]])} seeds: mean and 95 % interval", fontsize=10)
+    return figure
+
+
+def _predicted_signal(run: xr.Dataset) -> Array:
+    """‖∂L/∂s‖ of topic words in mean field, from ds/dτ = -‖q‖² ∂L/∂s halfway through a step, where descent has it."""
+    rate = run.attrs["learning_rate"]
+    path = PchipInterpolator(rate * run.predicted.values, run.predicted_score.values)
+    slopes = path.derivative()(rate * (run.predicted.values[:-1] + 0.5))
+    signal = np.linalg.norm(slopes, axis=1) / run.attrs["query_norm"] ** 2
+    return np.append(signal, np.nan)
+
+
+def scores_figure(runs: Runs, differences: Mapping[str, Array]) -> Figure:
+    """Scores over time, and the final differences of every seed."""
+    figure = Figure(figsize=(8.6, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for k, (model, each) in enumerate(runs.items()):
+        draw_band(left, each[0].time.values, np.array([run.score.values.mean(axis=1) for run in each]), k, NAMES[model])
+        draw_predicted(left, each, lambda run: run.predicted_score.values.mean(axis=1), PREDICTION if k == 0 else None)
+    left.set(xlabel=TIME, ylabel=f"{QUANTITIES['score']}, mean of topic words")
+    left.legend(loc="upper left")
+    for k, (pair, values) in enumerate(differences.items()):
+        spread = np.linspace(-0.15, 0.15, values.size)
+        right.plot(k + spread, values, "o", ms=3, color="0.5", mfc="none", label=None if k else "a seed")
+        draw_points(right, {k: interval(values)}, k, pair)
+    right.axhline(0.0, color="black", linewidth=1.0)
+    right.set_xticks(range(len(differences)), differences, fontsize=8)
+    right.set(xlim=(-0.5, len(differences) - 0.5), ylabel="difference of the final score, paired")
+    right.legend(loc="best")
+    return figure
+
+
+def regimes_figure(regimes: pd.DataFrame) -> Figure:
+    """Where the order holds: paired differences over the scale of the head's start, on a small task."""
+    panels = grouped(regimes, "others")
+    figure = Figure(figsize=(3.2 * len(panels) + 1.6, 3.4), layout="constrained")
+    for axes, (m, rows) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
+    ):
+        at = {scale: _differences(each, "score") for scale, each in grouped(rows, "scale").items()}
+        for k, pair in enumerate(next(iter(at.values()))):
+            draw_points(axes, {scale * 1.05**k: interval(each[pair]) for scale, each in at.items()}, k, pair)
+        axes.axhline(0.0, color="black", linewidth=1.0)
+        axes.set(xlabel="factor on the head's initial values", xscale="log")
+        axes.set_xticks(list(at), [f"{scale:g}" for scale in at])
+        axes.set_xticks([], minor=True)
+        axes.set_title(f"m = {m} other words", fontsize=9)
+    figure.axes[0].set_ylabel("difference of the final score,\nmean and 95 % interval")
+    figure.axes[0].legend(loc="best")
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,342 @@
+"""What experiments share: options, runs that are kept as they end, intervals over seeds, and what is left behind.
+
+An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` takes over those that
+would come out the same to the bit: the same data, start and settings.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import matplotlib as mpl
+import numba
+import numpy as np
+import pandas as pd
+import tyro
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tqdm import tqdm
+
+from attn_dynamics.checkpoint import identity
+from attn_dynamics.claims.capacity import mean_interval
+from attn_dynamics.command import FAILED, guarded
+from attn_dynamics.config import Config
+from attn_dynamics.descent import descend
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import Array
+from attn_dynamics.initial import draw
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
+from attn_dynamics.results import annotate
+from attn_dynamics.run import Diverged, Run
+from attn_dynamics.storage import make_folder, write_json, write_netcdf, write_whole
+from attn_dynamics.tasks import Task
+
+NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
+"""As LMN21 writes them."""
+TOGETHER = 1
+"""Starts on the same data that `train_all` is given at once; a cell is kept when all of them end."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of an experiment is run."""
+
+    seeds: int
+    epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of every experiment.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    quick: bool = False
+    """A glance, in some seconds: few seeds and epochs."""
+    full: bool = False
+    """As many seeds and epochs as the statements ask for."""
+    seeds: int | None = None
+    """Runs of a kind, at least 2, for an interval needs two; seed k draws data and start."""
+    epochs: int | None = None
+    """Steps of descent, at most."""
+    workers: int | None = None
+    """Processes; by default one with --quick, else one a core."""
+    out: Path | None = None
+    """Folder for the results; by default runs/NAME, or runs/NAME-quick."""
+    resume: bool = False
+    """Take over the runs that the folder holds already, if they are the same to the bit."""
+
+    name: ClassVar[str]
+    """Of the module."""
+    sizes: ClassVar[Mapping[str, Size]]
+    """Its sizes: quick, usual, full."""
+
+    def __post_init__(self) -> None:
+        if self.quick and self.full:
+            raise InputError("--quick", expected="either this or --full", given="both", fix="Leave one out.")
+        for name, bound in {"seeds": 2, "epochs": 1, "workers": 1}.items():
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                raise InputError(f"--{name}", expected=f"{bound} or more", given=value, fix="Give a larger integer.")
+
+    @property
+    def size(self) -> Size:
+        """The size that was asked for."""
+        size = self.sizes["quick" if self.quick else "full" if self.full else "usual"]
+        return Size(self.seeds or size.seeds, self.epochs or size.epochs)
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go."""
+        return self.out or Path("runs") / (f"{self.name}-quick" if self.quick else self.name)
+
+    @property
+    def processes(self) -> int:
+        """How many run at once."""
+        return self.workers or (1 if self.quick else len(os.sched_getaffinity(0)))
+
+
+def drawn(config: Config, task: Task) -> Parameters:
+    """The start of a configuration, as the command `simulate` draws it."""
+    return draw(
+        config.start,
+        config.model,
+        n_words=task.train.n_words,
+        n_classes=task.train.n_classes,
+        embedding_dim=config.embedding_dim,
+        hidden_dim=config.hidden_dim,
+        rng=np.random.default_rng([config.seed, 0]),
+    )
+
+
+def ends(run: xr.Dataset, task: Task) -> xr.Dataset:
+    """Of all words only the first and the last snapshot."""
+    return run.isel(snapshot=[0, -1])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cell:
+    """One run of an experiment."""
+
+    config: Config
+    """Its settings, those of the command `simulate`."""
+    task: Task
+    kind: Mapping[str, Any] = field(default_factory=dict)
+    """What tells it from others beside model and seed: part of its name, and columns of its rows."""
+    start: Callable[[Config, Task], Parameters] = drawn
+    keep: Callable[[xr.Dataset, Task], xr.Dataset] = ends
+    """What of its trajectory is kept."""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What names it, in a table."""
+        return {**self.kind, "model": self.config.model, "seed": self.config.seed}
+
+    @property
+    def file(self) -> str:
+        """Where it is kept."""
+        return "-".join(str(value) for value in self.columns.values()) + ".nc"
+
+
+def train_all(task: Task, starts: Sequence[Parameters], config: Config) -> list[Run]:
+    """Runs that share data and settings: the one place of this room where models are trained."""
+    settings: dict[str, Any] = {
+        "learning_rate": config.learning_rate,
+        "epochs": config.horizon,
+        "train": config.train,
+        "judge": {name: corpus for name, corpus in task.splits.items() if name != "train"},
+        "follow": list(dict.fromkeys([*chain.from_iterable(task.topic_words), *config.follow])),
+        "patience": config.patience,
+    }
+    return [descend(task.train, start, **settings) for start in starts]
+
+
+def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
+    """Trajectories of all cells, annotated as the command `simulate` does, each kept in a file when it ends.
+
+    Raises:
+        ArithmeticError: a loss is not finite any more.
+        StorageError: a file could not be written.
+    """
+    folder = make_folder(options.folder / "cells")
+    batches = list(_batches(cells))
+    with tqdm(total=len(cells), desc=options.name, unit=" runs", dynamic_ncols=True) as bar:
+        for done in _completed(batches, folder, options):
+            bar.update(done)
+    return [xr.load_dataset(folder / cell.file, engine="h5netcdf") for cell in cells]
+
+
+def _batches(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
+    """Neighbours that differ in their seed alone."""
+    for _, alike in groupby(cells, lambda cell: (id(cell.task), replace(cell.config, seed=0), cell.kind)):
+        group = list(alike)
+        yield from (group[first : first + TOGETHER] for first in range(0, len(group), TOGETHER))
+
+
+def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options) -> Iterator[int]:
+    """How many cells each batch held, as it ends."""
+    processes = min(options.processes, len(batches))
+    if processes == 1:
+        yield from (_complete(batch, folder, options.resume) for batch in batches)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=numba.set_num_threads, initargs=(1,)) as pool:
+        try:
+            for done in as_completed([pool.submit(_complete, batch, folder, options.resume) for batch in batches]):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _complete(batch: Sequence[Cell], folder: Path, resume: bool) -> int:
+    """Train the cells of a batch, but for those that are there."""
+    begun, starts, marks = time.perf_counter(), {}, {}
+    for cell in batch:
+        start = cell.start(cell.config, cell.task)
+        mark = identity([*cell.task.splits.values()], start, cell.config.course(), cell.config.horizon)
+        if not (resume and mark == _mark(folder / cell.file)):
+            starts[cell], marks[cell] = start, mark
+    if not starts:
+        return len(batch)
+    try:
+        runs = train_all(batch[0].task, list(starts.values()), batch[0].config)
+    except Diverged as error:  # which holds a run, and finds no way out of a process
+        raise ArithmeticError(f"{batch[0].file}: {error}") from None
+    seconds = (time.perf_counter() - begun) / len(runs)
+    for (cell, start), run in zip(starts.items(), runs, strict=True):
+        kept = cell.keep(annotate(run, cell.config, cell.task, start), cell.task)
+        write_netcdf(folder / cell.file, kept.assign_attrs(seconds=seconds, identity=marks[cell]))
+    return len(batch)
+
+
+def _mark(path: Path) -> str | None:
+    """The identity of the run in a file; None if there is none."""
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as run:
+            return run.attrs.get("identity")
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What an experiment found."""
+
+    rows: pd.DataFrame
+    """A row a run or a word: the numbers behind the summary."""
+    summary: Mapping[str, Any]
+    """What is stated, with its intervals."""
+    table: pd.DataFrame
+    """What the terminal shows."""
+    figures: Mapping[str, Callable[[], Figure]]
+    wrong: str = ""
+    """What a statement that is exact came out as, if it came out wrong."""
+
+
+Given = TypeVar("Given", bound=Options)
+
+
+def command(options: type[Given], study: Callable[[Given], Findings], arguments: list[str] | None) -> int:
+    """Run an experiment as a command; the exit code."""
+    prog, kept = f"python -m simulations.{options.name}", "interrupted; runs that had ended are kept for --resume"
+    return guarded(lambda: _run(tyro.cli(options, args=arguments, prog=prog), study), interrupted=kept)
+
+
+def _run(options: Given, study: Callable[[Given], Findings]) -> int:
+    begun, console = time.perf_counter(), Console(markup=False, highlight=False)
+    try:
+        found = study(options)
+    except ArithmeticError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    _leave(found, options, begun)
+    console.print(_table(options.name, found.table))
+    if found.wrong:
+        console.print(found.wrong, soft_wrap=True)
+    console.print(f"results and figures in {options.folder}", soft_wrap=True)
+    return FAILED if found.wrong else 0
+
+
+def _leave(found: Findings, options: Options, begun: float) -> None:
+    folder = make_folder(options.folder)
+    write_whole(folder / "rows.parquet", lambda file: found.rows.to_parquet(file, index=False))
+    figures = make_folder(folder / "figures")
+    for name, figure in found.figures.items():
+        with mpl.rc_context(STYLE):
+            write_figure(figure(), figures / f"{name}.png")
+    size = {"seeds": options.size.seeds, "epochs": options.size.epochs}
+    told = {"experiment": options.name, **size, **found.summary, "seconds": time.perf_counter() - begun}
+    write_json(folder / "summary.json", told)
+
+
+def _table(title: str, frame: pd.DataFrame) -> Table:
+    out = Table(title=title)
+    for name in frame:
+        out.add_column(str(name), justify="left" if frame[name].dtype == object else "right")
+    for row in frame.itertuples(index=False):
+        out.add_row(*(Text(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
+    return out
+
+
+def grouped(rows: pd.DataFrame, *names: str) -> dict[Any, pd.DataFrame]:
+    """Rows by the values of some columns, in the order of their appearance."""
+    return dict(iter(rows.groupby(names[0] if len(names) == 1 else list(names), sort=False)))
+
+
+def told(values: ArrayLike) -> str:
+    """Mean ± half the 95 % interval, in words."""
+    low, high = mean_interval(np.asarray(values, float))
+    return f"{(high + low) / 2:.4g} ± {(high - low) / 2:.2g}"
+
+
+def interval(values: ArrayLike) -> dict[str, float]:
+    """Mean, and the ends of its 95 % interval over seeds."""
+    low, high = mean_interval(np.asarray(values, float))
+    return {"mean": float((low + high) / 2), "low": float(low), "high": float(high)}
+
+
+def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *, log: bool = False) -> None:
+    """The mean of values (seeds, x) with its 95 % interval; `log` takes the geometric mean, for a log axis."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = mean_interval(np.log(values) if log else values)
+    middle = (low + high) / 2
+    low, middle, high = np.exp([low, middle, high]) if log else (low, middle, high)
+    axes.fill_between(x, low, high, color=COLOURS[k], alpha=0.3, linewidth=0.0)
+    axes.plot(x, middle, color=COLOURS[k], linestyle=LINES[k], label=label)
+
+
+def draw_predicted(
+    axes: Axes,
+    runs: Sequence[xr.Dataset],
+    of: Callable[[xr.Dataset], Array],
+    label: str | None = None,
+    *,
+    log: bool = False,
+) -> None:
+    """The mean of what mean field says of each run, where it says something of all of them; `log`: geometric."""
+    if all("predicted" in run.dims for run in runs):
+        time = runs[0].attrs["learning_rate"] * runs[0].predicted.values
+        values = np.array([of(run) for run in runs])
+        mean = np.exp(np.log(values).mean(axis=0)) if log else values.mean(axis=0)
+        axes.plot(time, mean, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=label)
+
+
+def draw_points(axes: Axes, points: Mapping[float, Mapping[str, float]], k: int, label: str) -> None:
+    """What `interval` gives, at every x of a few."""
+    mean, low, high = (np.array([each[name] for each in points.values()]) for name in ("mean", "low", "high"))
+    style = {"color": COLOURS[k], "marker": MARKERS[k], "linestyle": LINES[k], "ms": 4, "capsize": 2.5}
+    axes.errorbar(list(points), mean, np.maximum([mean - low, high - mean], 0.0), label=label, **style)

@@ -1,0 +1,357 @@
+"""Attention learned from labelled text: accuracies under early stopping, SEN curves, and which words come to lead."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attn_dynamics.config import Config, Model
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import Array
+from attn_dynamics.plot import COLOURS, LINES, TIME, draw_figure
+from attn_dynamics.stopping import Patience
+from attn_dynamics.tasks import Task
+from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, told
+from simulations.purity import Integers, chance_purity, leaders, purity
+
+LONGEST = 2000
+"""Patience, in epochs, of LMN21's published configuration; what its text says, 100, is read off the same run."""
+RULES = {"patience 100": 100, "patience 2000": LONGEST, "end": None}
+"""Of each rule its patience."""
+LED = ("purity", "chance", "shuffled", "occurrence")
+"""Of the words of largest score, means over sentences: their purity, what it would be by chance, and by labels that are
+shuffled once, and the number of their training sentences."""
+ALL = "all sentences"
+FOLLOWED = 5
+"""Words to follow where none are named."""
+Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
+"""Of each task and model its runs, one a seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSettings(Options):
+    """Options of the experiments on labelled text.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    models: tuple[Model, ...] = ("attn-fc", "attn-tc")
+    """What is trained."""
+    embedding_dim: int | None = None
+    """d; by default 200, with --quick 20."""
+    sentences: int | None = None
+    """Training sentences, drawn at random; by default all, with --quick 600."""
+    words: tuple[str, ...] = ()
+    """Words to follow; by default those that LMN21 followed, or where they do not occur, those that tell most."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("embedding_dim", "sentences"):
+            value = getattr(self, name)
+            if value is not None and value < 2:
+                raise InputError(
+                    f"--{name.replace('_', '-')}", expected="2 or more", given=value, fix="Give a larger one."
+                )
+
+
+def study(options: TextSettings, tasks: Mapping[str, Task], preferred: Sequence[str] = ()) -> Findings:
+    """Train every model on every task, and follow the words that lead."""
+    tasks = {name: subset(task, options.sentences or (600 if options.quick else None)) for name, task in tasks.items()}
+    keys = [(name, model, seed) for name in tasks for model in options.models for seed in range(options.size.seeds)]
+    words = {name: followed(task, options.words, preferred) for name, task in tasks.items()}
+    cells = [
+        Cell(
+            config=Config(
+                model=model,
+                task=name,
+                seed=seed,
+                epochs=options.size.epochs,
+                embedding_dim=options.embedding_dim or (20 if options.quick else 200),
+                patience=LONGEST if tasks[name].dev is not None else None,
+                follow=words[name],
+            ),
+            task=tasks[name],
+            kind={"task": name},
+            keep=with_leaders,
+        )
+        for name, model, seed in keys
+    ]
+    trajectories = dict(zip(keys, run_all(cells, options), strict=True))
+    runs = {
+        (name, model): [trajectories[name, model, seed] for seed in range(options.size.seeds)]
+        for name in tasks
+        for model in options.models
+    }
+    rows = pd.DataFrame([row for key, run in trajectories.items() for row in _rows(run, *key)])
+    groups = grouped(rows, "task", "model", "rule").items()
+    trends = {f"{name}, {model}": _trend(each) for (name, model), each in runs.items()}
+    return Findings(
+        rows=rows,
+        summary={
+            "accuracy": {" ".join(key): _accuracies(group) for key, group in groups},
+            "leaders": trends,
+            "followed": words,
+        },
+        table=pd.DataFrame(
+            [
+                {"task": task, "model": NAMES[model], "rule": rule}
+                | {name: told(100 * group[name]) for name in group if name.endswith("_accuracy")}
+                for (task, model, rule), group in groups
+            ]
+        ).rename(columns=lambda name: name.replace("_accuracy", " (%)")),
+        figures={
+            "loss": lambda: loss_figure(runs),
+            "leaders": lambda: leaders_figure(runs),
+            "leaders-of-words": lambda: words_figure(runs),
+            "attention": lambda: attention_figure(runs),
+            **{
+                f"sen-{task}-{model}": lambda run=each[0]: draw_figure(run, "sen")
+                for (task, model), each in runs.items()
+            },
+        },
+    )
+
+
+def subset(task: Task, sentences: int | None) -> Task:
+    """The task with some of its training sentences, the same at every call, and over their words alone."""
+    train = task.train
+    if sentences is None or sentences >= train.n_sentences:
+        return task
+    rows = np.sort(np.random.default_rng(0).choice(train.n_sentences, sentences, replace=False))
+    few = replace(train, counts=train.counts[rows], labels=train.labels[rows])
+    used = np.unique(few.counts.indices)
+    corpora = {name: _over(corpus, used) for name, corpus in {**task.splits, "train": few}.items()}
+    return replace(task, **corpora)
+
+
+def _over(corpus: Corpus, used: Integers) -> Corpus:
+    """Over some of its words; sentences that hold none of them are left out."""
+    counts, words = corpus.counts[:, used], tuple(corpus.vocabulary[word] for word in used)
+    filled = np.diff(counts.indptr) > 0
+    return Corpus(counts=counts[filled], labels=corpus.labels[filled], vocabulary=words, n_classes=corpus.n_classes)
+
+
+def followed(task: Task, named: Sequence[str], preferred: Sequence[str]) -> tuple[str, ...]:
+    """The words named; else of those preferred all that occur in training, and where none does those that tell most.
+
+    Raises:
+        InputError: a word that was named does not occur.
+    """
+    train = task.train
+    frequency = np.bincount(train.counts.indices, minlength=train.n_words)
+    occur = {word for word, count in zip(train.vocabulary, frequency, strict=True) if count}
+    if missing := [word for word in named if word not in occur]:
+        fix = "Leave it out, or take more sentences."
+        raise InputError("--words", expected="words of the training sentences", given=repr(missing[0]), fix=fix)
+    found = named or [word for word in preferred if word in occur]
+    telling = np.nan_to_num(purity(train) - chance_purity(train, np.random.default_rng(0))) * frequency
+    return tuple(found) or tuple(str(train.vocabulary[w]) for w in np.argsort(-telling, kind="stable")[:FOLLOWED])
+
+
+def with_leaders(run: xr.Dataset, task: Task) -> xr.Dataset:
+    """Of all words their last snapshot, and in the place of the others what became of those that lead.
+
+    `led` (snapshot, part of `LED`, group of sentences): means over all training sentences, and over those that hold
+    each followed word. `pair` (snapshot, two): the attention weights of two words of one sentence, the one that leads
+    early and the one that leads last. Before the first step all scores are equal, and nothing leads.
+    """
+    corpus, scores = task.train, run.all_score.values[1:]
+    columns, rng = corpus.columns(run.word.values.tolist()), np.random.default_rng(0)
+    holding = [np.arange(corpus.n_sentences), *(np.flatnonzero(_holds(corpus, column)) for column in columns)]
+    parts = np.array(
+        [
+            purity(corpus),
+            chance_purity(corpus, rng),
+            purity(corpus, rng.permutation(corpus.labels)),
+            np.bincount(corpus.counts.indices, minlength=corpus.n_words),
+        ]
+    )
+    leading = np.array([leaders(corpus, at) for at in scores])
+    led = np.array([[parts[:, at[rows]].mean(axis=1) for rows in holding] for at in leading])
+    row, pair = _contested(corpus, scores, leading, np.unique(np.concatenate(holding[1:])))
+    kept = run.isel(snapshot=[-1])
+    return kept.assign(
+        led=(("led_epoch", "group", "part"), led),
+        pair=(("led_epoch", "of_pair"), np.array([attention_weights(corpus, at, row, pair) for at in scores])),
+    ).assign_coords(
+        led_epoch=run.snapshot.values[1:],
+        group=[ALL, *run.word.values.tolist()],
+        part=list(LED),
+        of_pair=[str(corpus.vocabulary[word]) for word in pair],
+    )
+
+
+def _holds(corpus: Corpus, column: int) -> Array:
+    return corpus.counts[:, [column]].toarray()[:, 0] > 0
+
+
+def _contested(corpus: Corpus, scores: Array, leading: Integers, rows: Integers) -> tuple[int, tuple[int, int]]:
+    """The sentence whose lead passed to the word of most attention in the end; that word, after the one before it.
+
+    Where no lead passed, that of most attention in the end, and before its leader the word of least score.
+    """
+    early = leading[len(leading) // 4]
+    changed = rows[early[rows] != leading[-1, rows]]
+    among = changed if changed.size else rows
+    row = int(max(among, key=lambda row: attention_weights(corpus, scores[-1], row, leading[-1, [row]])[0]))
+    words = corpus.counts.indices[slice(*corpus.counts.indptr[row : row + 2])]
+    first = early[row] if changed.size else words[scores[-1, words].argmin()]
+    return row, (int(first), int(leading[-1, row]))
+
+
+def attention_weights(corpus: Corpus, scores: Array, row: int, words: Sequence[int] | Integers) -> Array:
+    """A_iw (words,) of words of one sentence."""
+    first, last = corpus.counts.indptr[row : row + 2]
+    columns, counts = corpus.counts.indices[first:last], corpus.counts.data[first:last]
+    weights = counts * np.exp(scores[columns] - scores[columns].max())
+    places = [int(np.flatnonzero(columns == word)[0]) for word in words]
+    return weights[places] / weights.sum()
+
+
+def best_epoch(dev_loss: Array, patience: int) -> int:
+    """The epoch that early stopping returns to."""
+    rule = Patience(patience)
+    for epoch, loss in enumerate(dev_loss):
+        if rule.update(epoch, float(loss), {}):
+            break
+    return rule.best_epoch
+
+
+def _rows(run: xr.Dataset, task: str, model: str, seed: int) -> list[dict[str, Any]]:
+    """A row a rule: the fits at its epoch."""
+    last, rows = int(run.epoch[-1]), []
+    for rule, patience in RULES.items():
+        if patience is not None and "dev_loss" not in run:
+            continue
+        epoch = last if patience is None else best_epoch(run.dev_loss.values, patience)
+        fits = {
+            f"{split}_{part}": float(run[f"{split}_{part}"][epoch])
+            for split in ("train", "dev", "test")
+            for part in ("loss", "accuracy")
+            if f"{split}_loss" in run
+        }
+        ends = {"epoch": epoch, "epochs": last, "ended": run.attrs["ended"], "seconds": run.attrs["seconds"]}
+        rows.append({"task": task, "model": model, "seed": seed, "rule": rule} | ends | fits)
+    return rows
+
+
+def _accuracies(group: pd.DataFrame) -> dict[str, Any]:
+    names = [name for name in group if name.endswith("_accuracy")]
+    return {"epoch": group.epoch.tolist()} | {name: interval(group[name].to_numpy()) for name in names}
+
+
+def _trend(runs: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """Of the words that lead, over all sentences, after the first step and at the end; and the rise between."""
+    led = [run.led.sel(group=ALL) for run in runs]
+    ends = np.array([each.values[[0, -1]] for each in led])  # (seeds, 2, parts)
+    of = {name: ends[:, :, LED.index(name)] for name in LED}
+    beyond, shuffled = of["purity"] - of["chance"], of["shuffled"] - of["chance"]
+    return {
+        name: {
+            "first": interval(values[:, 0]),
+            "last": interval(values[:, 1]),
+            "rise": interval(values[:, 1] - values[:, 0]),
+        }
+        for name, values in {**of, "purity_beyond_chance": beyond, "shuffled_beyond_chance": shuffled}.items()
+    }
+
+
+def _common(runs: Sequence[xr.Dataset]) -> int:
+    return min(run.sizes["epoch"] for run in runs)
+
+
+def _led(runs: Sequence[xr.Dataset], group: str, part: str) -> tuple[Array, Array]:
+    """Time, and values (seeds, times) at the epochs that all runs reached."""
+    epochs = sorted(set.intersection(*(set(run.led_epoch.values.tolist()) for run in runs)))
+    values = np.array([run.led.sel(group=group, part=part, led_epoch=epochs).values for run in runs])
+    return runs[0].attrs["learning_rate"] * np.array(epochs), values
+
+
+def _panels(runs: Runs, rows: int, height: float) -> tuple[Figure, Array]:
+    figure = Figure(figsize=(1.2 + 3.0 * len(runs), height), layout="constrained")
+    panels = figure.subplots(rows, len(runs), squeeze=False, sharey="row")
+    for axes, (task, model) in zip(panels[0], runs, strict=True):
+        axes.set_title(f"{task}, {NAMES[model]}", fontsize=9, parse_math=False)
+    for axes in panels[-1]:
+        axes.set_xlabel(TIME)
+    return figure, panels
+
+
+def loss_figure(runs: Runs) -> Figure:
+    """Loss and accuracy of every split up to the epoch that all seeds reached, and where early stopping returns to."""
+    figure, panels = _panels(runs, 2, 5.2)
+    for column, each in zip(panels.T, runs.values(), strict=True):
+        last, rate = _common(each), each[0].attrs["learning_rate"]
+        for axes, part in zip(column, ("loss", "accuracy"), strict=True):
+            for k, split in enumerate(("train", "dev", "test")):
+                if f"{split}_{part}" in each[0]:
+                    values = np.array([run[f"{split}_{part}"].values[:last] for run in each])
+                    draw_band(axes, each[0].time.values[:last], values, k, split)
+            for (rule, patience), line in zip(RULES.items(), (":", "--"), strict=False):
+                if "dev_loss" in each[0] and patience is not None:
+                    epochs = [best_epoch(run.dev_loss.values, patience) for run in each]
+                    axes.axvline(
+                        rate * np.mean(epochs), color="black", linewidth=0.9, linestyle=line, label=f"best, {rule}"
+                    )
+    panels[0, 0].set_ylabel("mean cross-entropy (nats)")
+    panels[1, 0].set(ylabel="accuracy", ylim=(0, 1))
+    panels[0, 0].legend()
+    return figure
+
+
+def leaders_figure(runs: Runs) -> Figure:
+    """Over all training sentences, the words of largest score: purity, that of chance, and occurrence."""
+    figure, panels = _panels(runs, 2, 5.2)
+    names = {"purity": "true labels", "shuffled": "labels shuffled", "chance": "by chance, mean of shuffles"}
+    for (above, below), each in zip(panels.T, runs.values(), strict=True):
+        for k, (part, label) in enumerate(names.items()):
+            draw_band(above, *_led(each, ALL, part), k, label)
+        draw_band(below, *_led(each, ALL, "occurrence"), 0, None, log=True)
+        above.set(xscale="log", ylim=(0, 1))
+        below.set(xscale="log", yscale="log")
+    panels[0, 0].set_ylabel("topic purity δ of the\nword of largest score")
+    panels[1, 0].set_ylabel("training sentences\nthat hold it")
+    panels[0, 0].legend(loc="upper left")
+    return figure
+
+
+def words_figure(runs: Runs) -> Figure:
+    """The same over the sentences that hold each followed word: means over seeds."""
+    figure, panels = _panels(runs, 2, 5.4)
+    for (above, below), each in zip(panels.T, runs.values(), strict=True):
+        for k, word in enumerate(each[0].word.values.tolist()[: len(COLOURS)]):
+            for axes, part in ((above, "purity"), (below, "occurrence")):
+                time, values = _led(each, word, part)
+                axes.plot(time, values.mean(axis=0), color=COLOURS[k], linestyle=LINES[k])
+        above.set(xscale="log", ylim=(0, 1))
+        below.set(xscale="log", yscale="log")
+        _name(below, each[0].word.values.tolist())
+    panels[0, 0].set_ylabel("topic purity δ of the\nword of largest score")
+    panels[1, 0].set_ylabel("training sentences\nthat hold it")
+    return figure
+
+
+def attention_figure(runs: Runs) -> Figure:
+    """Two words of one sentence, seed 0: the one that leads early, and the one that leads in the end."""
+    figure, (panels,) = _panels(runs, 1, 3.4)
+    for axes, each in zip(panels, runs.values(), strict=True):
+        run = each[0]
+        for k in range(2):
+            axes.plot(run.attrs["learning_rate"] * run.led_epoch, run.pair[:, k], color=COLOURS[k], linestyle=LINES[k])
+        axes.set(xscale="log", ylim=(0, 1))
+        _name(axes, [str(word) for word in run.of_pair.values])
+    panels[0].set_ylabel("attention weight $A_{iw}$ in one sentence")
+    return figure
+
+
+def _name(axes: Axes, words: Sequence[str]) -> None:
+    """A legend in which a word is a word, also one like $x$ or _it."""
+    for text in axes.legend(axes.lines, [f"“{word}”" for word in words], loc="best", fontsize=7).get_texts():
+        text.set_parse_math(False)

@@ -1,0 +1,209 @@
+"""The query trained too: SEN in its trained-query form (B5), exactly for one word, and for the words of LMN21's task.
+
+python -m simulations.query --quick
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from attn_dynamics.claims import find
+from attn_dynamics.claims.published import PUBLISHED
+from attn_dynamics.claims.sen import ALONG_FLOW, ATOL, RTOL, start_of_topic_words, topic_words_among
+from attn_dynamics.claims.sen import TIME as FLOW_TIME
+from attn_dynamics.config import Config
+from attn_dynamics.flow import flow
+from attn_dynamics.heads import HEADS, Array
+from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.plot import COLOURS, MARKERS, QUANTITIES, TIME
+from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
+from simulations.experiment import (
+    NAMES,
+    Cell,
+    Findings,
+    Options,
+    Size,
+    command,
+    draw_band,
+    grouped,
+    interval,
+    run_all,
+    told,
+)
+
+OTHERS = (1, 3, 20)
+"""m of the flows of one word."""
+RELATIONS = {
+    "several": "B5 for several words, along their scores",
+    "equal": "B5 for words of equal scores",
+    "one": "B5 of a word alone",
+    "fixed": "B1, as if the query were fixed",
+}
+Beside = tuple[xr.Dataset, Mapping[str, Array]]
+"""A run, and ‖ν‖ (epochs, words) by every relation."""
+Runs = Mapping[str, Sequence[Beside]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """LMN21's synthetic task with query, keys, embeddings and head trained."""
+
+    name: ClassVar = "query"
+    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return command(Settings, study, arguments)
+
+
+def study(options: Settings) -> Findings:
+    """Judge B5 where it is exact; train, and see how far each relation is where several words share the query."""
+    exact = find("B5").measure(quick=not options.full)
+    tasks = [PUBLISHED.draw(seed) for seed in range(options.size.seeds)]
+    cells = [
+        Cell(config=Config(model=model, seed=seed, epochs=options.size.epochs, train=TRAINABLE), task=task)
+        for model in HEADS
+        for seed, task in enumerate(tasks)
+    ]
+    beside = [(run, predicted(run)) for run in run_all(cells, options)]
+    rows = pd.DataFrame([_row(*each) for each in beside])
+    runs = {model: [each for each in beside if each[0].attrs["model"] == model] for model in HEADS}
+    of_models = grouped(rows, "model")
+    return Findings(
+        rows=rows,
+        summary={
+            "exact": {"distance": exact.value, "bound": exact.bound},
+            **{model: {name: interval(each[name]) for name in RELATIONS} for model, each in of_models.items()},
+        },
+        table=pd.DataFrame(
+            {"largest distance of ‖ν‖ at the end (%)": list(RELATIONS.values())}
+            | {NAMES[model]: [told(100 * each[name]) for name in RELATIONS] for model, each in of_models.items()}
+        ),
+        figures={"one-word": one_word_figure, "several-words": lambda: several_words_figure(runs)},
+        wrong="" if exact.holds else f"B5 is exact for one word; it was off by {exact.value:.1e}",
+    )
+
+
+def several_words(score: Array, others: float, start_query_norm: float) -> Array:
+    """‖ν‖ (times, words) of topic words that start at κ = 0 and ν = 0, from all of their scores (times, words).
+
+    Every key stays along q, κ_t = k_t q/‖q‖, so s_t = ‖q‖ k_t, ‖q‖² - Σ k_t² = ‖q₀‖² (law A2) and with S² = Σ s_t²
+
+        2 ‖q‖² = ‖q₀‖² + sqrt(‖q₀‖⁴ + 4 S²),      d‖ν_t‖² = 2 (1 + e^{s_t}/m) dk_t / ‖q‖,
+
+    which for one word is B5. Source: here. The integral runs over the times given, by the trapezoidal rule.
+    """
+    root = np.sqrt(start_query_norm**4 + 4 * np.square(score).sum(axis=1, keepdims=True))
+    query_norm = np.sqrt((start_query_norm**2 + root) / 2)
+    slope = 2 * (1 + np.exp(score) / others) / query_norm
+    steps = (slope[1:] + slope[:-1]) / 2 * np.diff(score / query_norm, axis=0)
+    return np.sqrt(np.maximum(np.vstack([0 * score[:1], np.cumsum(steps, axis=0)]), 0.0))
+
+
+def equal_words(score: Array, others: float, start_query_norm: float, words: int) -> Array:
+    """The same of T words whose scores are equal, in closed form: B5 with ‖q₀‖/T^¼ for ‖q₀‖, over T^¼."""
+    root = words**0.25
+    return sen_norm_trained_query(score, others, start_query_norm / root) / root
+
+
+def predicted(run: xr.Dataset) -> dict[str, Array]:
+    """‖ν‖ (epochs, words) by every relation, from the scores and ‖q₀‖ of a run."""
+    score, m, query_norm = run.score.values, PUBLISHED.other_words, run.attrs["start_query_norm"]
+    rising = np.maximum(score, 0.0)  # where B5 reaches
+    return {
+        "several": several_words(score, m, query_norm),
+        "equal": equal_words(rising, m, query_norm, score.shape[1]),
+        "one": sen_norm_trained_query(rising, m, query_norm),
+        "fixed": sen_norm(rising, m, query_norm),
+    }
+
+
+def _row(run: xr.Dataset, relations: Mapping[str, Array]) -> dict[str, object]:
+    ends = {name: norm[-1] for name, norm in relations.items()}
+    norm = run.embedding_norm.values[-1]
+    return {
+        "model": run.attrs["model"],
+        "seed": run.attrs["seed"],
+        "score": float(run.score[-1].mean()),
+        "train_loss": float(run.train_loss[-1]),
+        **{name: float(np.abs(norm / each - 1).max()) for name, each in ends.items()},
+    }
+
+
+def one_word_figure() -> Figure:
+    """Flow of one topic word among others held at 0, beside B5 and beside the relation of a fixed query."""
+    figure = Figure(figsize=(8.6, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for k, m in enumerate(OTHERS):
+        score, norm, query_norm = _flow_of_one(m)
+        style = {"color": COLOURS[k], "mfc": "none", "ms": 4}
+        left.plot(score, norm, MARKERS[k], label=f"flow, m = {m}", **style)
+        grid = np.linspace(0, score[-1], 200)
+        trained, fixed = sen_norm_trained_query(grid, m, query_norm), sen_norm(grid, m, query_norm)
+        left.plot(grid, trained, color=COLOURS[k], label=None if k else "query trained, theory B5")
+        left.plot(grid, fixed, color=COLOURS[k], linestyle=":", label=None if k else "query fixed, theory B1")
+        off = np.abs(norm[1:] / sen_norm_trained_query(score[1:], m, query_norm) - 1.0)
+        right.plot(score[1:], np.maximum(off, 1e-17), MARKERS[k], label=f"m = {m}", **style)
+    left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
+    right.axhline(ALONG_FLOW, color="black", linewidth=1.0, label="bound: 1000 × solver's tolerance")
+    right.set(xlabel=QUANTITIES["score"], ylabel="relative distance from B5", yscale="log", ylim=(1e-16, 1e-4))
+    left.legend()
+    right.legend(loc="upper right")
+    return figure
+
+
+def _flow_of_one(others: int) -> tuple[Array, Array, float]:
+    """Score and norm along the flow of Attn-TC, and ‖q₀‖."""
+    corpus, words, rest = topic_words_among(others, topics=1)
+    start = start_of_topic_words(corpus, words, "attn-tc", seed=1, key=0.0, embedding=0.0)
+    times = np.linspace(0, FLOW_TIME, 25)[1:]
+    run = flow(corpus, start, train=TRAINABLE, times=times, follow=words, hold=rest, rtol=RTOL, atol=ATOL).trajectory
+    return run.score.values[:, 0], run.embedding_norm.values[:, 0], float(np.linalg.norm(start.query))
+
+
+def several_words_figure(runs: Runs) -> Figure:
+    """What each relation makes of the scores, beside the norms: all words and seeds, and the largest distance."""
+    figure = Figure(figsize=(9.6, 6.4), layout="constrained")
+    above, below = figure.subplots(2, len(runs), sharey="row")
+    for axes, (model, each) in zip(above, runs.items(), strict=True):
+        for k, name in enumerate(RELATIONS):
+            pairs = np.concatenate([_beside(*of, name) for of in each], axis=1)
+            axes.plot(*pairs, MARKERS[k], ms=3, mfc="none", color=COLOURS[k], zorder=4 - k)
+        axes.axline((0, 0), slope=1.0, color="black", linewidth=1.0)
+        highest = max(float(run.embedding_norm.max()) for run, _ in each)
+        axes.set(xlabel=r"$\|\nu\|$ that a relation gives to the scores", xlim=(-0.05 * highest, 1.8 * highest))
+        axes.set_title(f"{NAMES[model]}, {len(each)} seeds", fontsize=9)
+    for axes, each in zip(below, runs.values(), strict=True):
+        for k, name in enumerate(RELATIONS):
+            off = np.array([_distance(*of, name) for of in each])
+            draw_band(axes, each[0][0].time.values[1:], 100 * off, k, RELATIONS[name], log=True)
+            axes.lines[-1].set(marker=MARKERS[k], markevery=0.2, ms=4, mfc="none")
+        axes.set(xlabel=TIME, xscale="log", yscale="log", ylim=(0.1, 300.0))
+    above[0].set_ylabel(r"embedding norm $\|\nu\|$ of the run")
+    below[0].set_ylabel("largest deviation\nof a topic word (%)")
+    figure.legend(*below[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _beside(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Array:
+    """(2, points): norms by a relation and in the run, at some epochs."""
+    places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 15).round().astype(int))
+    return np.array([relations[name][places].ravel(), run.embedding_norm.values[places].ravel()])
+
+
+def _distance(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Array:
+    """The largest over topic words, from the first epoch on."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.abs(run.embedding_norm.values[1:] / relations[name][1:] - 1.0).max(axis=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""SST-2 and SST-5 under Attn-FC and Attn-TC: accuracies, SEN curves, and the words that attention turns to.
+
+python -m simulations.sst --quick --data-dir DIR
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from attn_dynamics.tasks import Options as TaskOptions
+from attn_dynamics.tasks import load_task
+from simulations.experiment import Findings, Size, command
+from simulations.labelled import TextSettings
+from simulations.labelled import study as study_texts
+
+LMN21 = ("stupid", "powerful", "solid", "suffers", "mess")
+"""The words that LMN21 followed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TextSettings):
+    """The Stanford Sentiment Treebank, two and five classes."""
+
+    tasks: tuple[Literal["sst2", "sst5"], ...] = ("sst2", "sst5")
+    """Which of the two."""
+    data_dir: Path | None = None
+    """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
+
+    name: ClassVar = "sst"
+    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(10, 50_000)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return command(Settings, study, arguments)
+
+
+def study(options: Settings) -> Findings:
+    """Read the treebank and train on it."""
+    folder = options.data_dir or (Path(os.environ["SST_DIR"]) if "SST_DIR" in os.environ else None)
+    return study_texts(options, {name: load_task(name, TaskOptions(data_dir=folder)) for name in options.tasks}, LMN21)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,266 @@
+"""Large embeddings at the start: which topic words first lose score (C6, told from the start), and do they recover?
+
+python -m simulations.suppression --quick
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+
+from attn_dynamics.claims.published import PUBLISHED
+from attn_dynamics.claims.suppression import misalignment, suppressed
+from attn_dynamics.config import Config
+from attn_dynamics.heads import HEADS, Array
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, TIME
+from attn_dynamics.prediction import predict
+from attn_dynamics.tasks import Task
+from attn_dynamics.theory.sen import sen_score
+from attn_dynamics.tracks import tracks
+from simulations.experiment import (
+    NAMES,
+    Cell,
+    Findings,
+    Options,
+    Size,
+    command,
+    draw_points,
+    grouped,
+    run_all,
+)
+
+SCALES = (0.001, 0.1, 0.3, 1.0, 3.0)
+"""Standard deviations of the initial embeddings; the first is the published one."""
+SHOWN = 1.0
+"""The scale of the figures of single words."""
+Runs = Mapping[tuple[float, str, int], xr.Dataset]
+"""Of each scale, model and seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """LMN21's synthetic task from embeddings of several sizes."""
+
+    name: ClassVar = "suppression"
+    sizes: ClassVar = {"quick": Size(2, 500), "usual": Size(5, 5000), "full": Size(30, 5000)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return command(Settings, study, arguments)
+
+
+def study(options: Settings) -> Findings:
+    """Train from every start, and hold every first move against its prediction."""
+    seeds = range(options.size.seeds)
+    tasks = [PUBLISHED.draw(seed) for seed in seeds]
+    scales = (SCALES[0], SHOWN) if options.quick else SCALES
+    keys = [(scale, model, seed) for scale in scales for model in HEADS for seed in seeds]
+    cells = [
+        Cell(
+            config=Config(model=model, seed=seed, epochs=options.size.epochs),
+            task=tasks[seed],
+            kind={"scale": scale},
+            start=partial(start_at, scale=scale),
+        )
+        for scale, model, seed in keys
+    ]
+    runs = dict(zip(keys, run_all(cells, options), strict=True))
+    rows = pd.concat([words_of(cell, runs[key]) for key, cell in zip(keys, cells, strict=True)], ignore_index=True)
+    groups = {key: _shares(group) for key, group in grouped(rows, "scale", "model").items()}
+    right = accuracy(rows.exact, rows.moved)
+    return Findings(
+        rows=rows,
+        summary={
+            "accuracy_exact": right,
+            "accuracy_mean_field": accuracy(rows.mean_field, rows.moved),
+            **{f"{model}, scale {scale:g}": group for (scale, model), group in groups.items()},
+        },
+        table=pd.DataFrame([_line(scale, model, group) for (scale, model), group in groups.items()]),
+        figures={
+            "signs": lambda: signs_figure(groups),
+            "words": lambda: words_figure(cells, runs),
+            "relation": lambda: relation_figure(runs),
+        },
+        wrong="" if right == 1.0 else f"C6 is exact, and {1 - right:.2%} of the first moves were told wrong",
+    )
+
+
+def start_at(config: Config, task: Task, scale: float) -> Parameters:
+    """The published start with embeddings N(0, scale²) of all words."""
+    return suppressed(PUBLISHED, config.model, config.seed, scale)[1]
+
+
+def accuracy(predicted: pd.Series, moved: pd.Series) -> float:
+    """Share of the signs that are right."""
+    return float((predicted == moved).mean())
+
+
+def words_of(cell: Cell, run: xr.Dataset) -> pd.DataFrame:
+    """A row a topic word: the sign of its first move, what was predicted, and how it went on."""
+    start, corpus = cell.start(cell.config, cell.task), cell.task.train
+    columns = corpus.columns(run.word.values.tolist())
+    score, moved = run.score.values, np.sign(run.score.values[1] - run.score.values[0])
+    back = (score >= score[0]) & (np.arange(len(score)) > score.argmin(axis=0)[:, None]).T
+    norms = np.linalg.norm(start.embeddings[columns], axis=1)
+    return pd.DataFrame(
+        {
+            **{name: [value] * columns.size for name, value in cell.columns.items()},
+            "word": run.word.values,
+            "moved": moved,
+            "exact": -np.sign(misalignment(corpus, start)[columns]),
+            "mean_field": np.sign(own_logit(cell.task, start)),
+            "lowest": score.min(axis=0),
+            "floor": sen_score(0.0, PUBLISHED.other_words, run.attrs["query_norm"], score[0], norms),
+            "final": score[-1],
+            "recovered": np.where(moved < 0, back.any(axis=0), np.nan),
+            "back_at": np.where((moved < 0) & back.any(axis=0), run.time.values[back.argmax(axis=0)], np.nan),
+        }
+    )
+
+
+def own_logit(task: Task, start: Parameters) -> Array:
+    """Of each topic word, the logit that its embedding alone gives its own class, less the mean of all classes.
+
+    Mean field's x (theory C1): there a score first falls exactly where x < 0. Of Attn-TL it is what the embedding adds
+    to the logits of an empty context.
+    """
+    words = [(word, topic) for topic, names in enumerate(task.topic_words) for word in names]
+    columns, topics = task.train.columns(word for word, _ in words), np.array([topic for _, topic in words])
+    embeddings = start.embeddings[columns]
+    logits, empty = (start.head.forward(start.head.first_layer.T @ each.T)[0] for each in (embeddings, 0 * embeddings))
+    added = logits - empty
+    return added[topics, np.arange(columns.size)] - added.mean(axis=0)
+
+
+def share(held: pd.Series) -> dict[str, float]:
+    """Share of the words for which something holds, with Wilson's 95 % interval.
+
+    It counts words as independent; those of one seed share a head and their sentences' other words.
+    """
+    found = binomtest(int(held.sum()), len(held)).proportion_ci(0.95, "wilson")
+    return {"mean": float(held.mean()), "low": found.low, "high": found.high}
+
+
+def _shares(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+    fell = rows.moved < 0
+    shares = {"exact": share(rows.exact == rows.moved), "mean field": share(rows.mean_field == rows.moved)}
+    return (
+        shares | {"fell first": share(fell)} | ({"recovered": share(rows.recovered[fell] == 1)} if fell.any() else {})
+    )
+
+
+def _line(scale: float, model: str, shares: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    cells = {name: _percent(each) for name, each in shares.items()}
+    told = {f"{name} (%)": f"{each['mean']:.1f} ({each['low']:.0f}–{each['high']:.0f})" for name, each in cells.items()}
+    return {"scale": f"{scale:g}", "model": NAMES[model], **told}
+
+
+def signs_figure(groups: Mapping[tuple[Any, Any], Mapping[str, Mapping[str, float]]]) -> Figure:
+    """Shares of the words over the scale of the start, with 95 % intervals."""
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    titles = {
+        "mean field": "first moves told by the sign of x",
+        "fell first": "first fell",
+        "recovered": "of these, recovered",
+    }
+    for axes, (name, title) in zip(panels, titles.items(), strict=True):
+        for k, model in enumerate(HEADS):
+            shares = {scale: each[name] for (scale, of), each in groups.items() if of == model and name in each}
+            beside = {scale * 1.08 ** (k - 1): _percent(each) for scale, each in shares.items()}
+            draw_points(axes, beside, k, NAMES[model])
+        axes.set(xlabel="standard deviation of the initial embeddings", xscale="log", ylim=(-4, 104))
+        axes.set_title(title, fontsize=9)
+    panels[0].axhline(100, color="black", linewidth=1.2, label="by the sign of M, theory C6: all")
+    panels[0].set_ylabel("topic words (%)")
+    panels[0].legend(loc="lower left")
+    return figure
+
+
+def _percent(each: Mapping[str, float]) -> dict[str, float]:
+    return {name: 100 * value for name, value in each.items()}
+
+
+def words_figure(cells: list[Cell], runs: Runs) -> Figure:
+    """Scores of the words of seed 0 that first fell, beside what mean field makes of their start."""
+    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(HEADS), sharey=True)
+    chosen = {cell.config.model: cell for cell in cells if cell.kind["scale"] == SHOWN and cell.config.seed == 0}
+    for axes, (model, cell) in zip(panels, chosen.items(), strict=True):
+        run = runs[SHOWN, model, 0]
+        theory, fallen = _mean_field(cell), _fallen(run)
+        for k, column in enumerate(fallen):
+            word = str(run.word.values[column])
+            axes.plot(run.time, run.score[:, column], color=COLOURS[k], linestyle=LINES[k], label=word)
+        if theory is not None and fallen:
+            time, predicted = (
+                cell.config.learning_rate * theory.predicted.values,
+                theory.predicted_score.values[:, fallen],
+            )
+            lines = axes.plot(time, predicted, color="black", linewidth=1.2, linestyle=(0, (1, 3)))
+            lines[0].set_label(PREDICTION)
+        axes.set_title(f"{NAMES[model]}, start scale {SHOWN:g}, seed 0", fontsize=9)
+        axes.set_xscale("symlog", linthresh=1.0)
+        axes.set(xlabel=TIME)
+        if axes.lines:
+            axes.legend(loc="upper left")
+    panels[0].set_ylabel(QUANTITIES["score"])
+    return figure
+
+
+def relation_figure(runs: Runs) -> Figure:
+    """The same words beside SEN, which is one curve if norms are counted from the start of each word."""
+    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(HEADS), sharey=True)
+    for axes, model in zip(panels, HEADS, strict=True):
+        run, gains = runs[SHOWN, model, 0], [0.0]
+        for k, column in enumerate(_fallen(run)):
+            track = tracks(run)[column]
+            places = np.unique(np.linspace(0, track.time.size - 1, 40).round().astype(int))
+            gain = 0.5 * run.attrs["query_norm"] ** 2 * (track.embedding_norm**2 - track.embedding_norm[0] ** 2)
+            style = {"color": COLOURS[k], "mfc": "none", "ms": 3.5}
+            axes.plot(gain[places], track.score[places], MARKERS[k], label=track.word, **style)
+            gains += gain.tolist()
+        _draw_relation(axes, np.linspace(min(gains), max(gains), 200))
+        axes.set(xlabel=r"$\|q\|^2(\|\nu\|^2-\|\nu_0\|^2)/2$")
+        axes.set_title(f"{NAMES[model]}, start scale {SHOWN:g}, seed 0", fontsize=9)
+        axes.legend(loc="upper left")
+    panels[0].set_ylabel(QUANTITIES["score"])
+    return figure
+
+
+def _draw_relation(axes: Axes, gain: Array) -> None:
+    """s from ‖q‖² = 2 and ‖ν‖² = gain - least, ‖ν₀‖² = -least: the relation sees the difference alone."""
+    least = min(gain.min(), 0.0)
+    score = sen_score(np.sqrt(gain - least), PUBLISHED.other_words, 2**0.5, 0.0, (-least) ** 0.5)
+    axes.plot(gain, score, color="black", linewidth=1.2, label="SEN, theory B1")
+
+
+def _fallen(run: xr.Dataset) -> list[int]:
+    """Up to three words that first fell, those that fell deepest."""
+    fell = np.flatnonzero(run.score.values[1] < run.score.values[0])
+    return fell[np.argsort(run.score.values[:, fell].min(axis=0))][:3].tolist()
+
+
+def _mean_field(cell: Cell) -> xr.Dataset | None:
+    """The prediction from the same topic words, all other words at 0; None of a head that mean field does not know."""
+    start, config = cell.start(cell.config, cell.task), cell.config
+    columns = cell.task.train.columns(word for topic in cell.task.topic_words for word in topic)
+    embeddings = np.zeros_like(start.embeddings)
+    embeddings[columns] = start.embeddings[columns]
+    alone = replace(start, embeddings=embeddings)
+    return predict(cell.task, alone, train=config.train, learning_rate=config.learning_rate, epochs=config.horizon)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""LMN21's synthetic task under the three models: SEN curves, losses, final scores and norms, intervals over seeds.
+
+python -m simulations.synthetic --quick
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attn_dynamics.config import Config
+from attn_dynamics.heads import HEADS
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, TIME
+from attn_dynamics.results import summarise
+from attn_dynamics.tasks import Synthetic
+from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.tracks import sen_deviation, tracks
+from simulations.experiment import (
+    NAMES,
+    Cell,
+    Findings,
+    Options,
+    Size,
+    command,
+    draw_band,
+    draw_predicted,
+    grouped,
+    interval,
+    run_all,
+    told,
+)
+
+TASK = Synthetic()
+MEASURES = ("train_loss", "test_loss", "test_accuracy", "sen_residual", "prediction_residual", "score", "norm")
+Runs = Mapping[str, Sequence[xr.Dataset]]
+"""Of each model its runs, one a seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """Three models on LMN21's synthetic task; seed k draws data and start."""
+
+    name: ClassVar = "synthetic"
+    sizes: ClassVar = {"quick": Size(3, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return command(Settings, study, arguments)
+
+
+def study(options: Settings) -> Findings:
+    """Train, and set the runs beside SEN and mean field."""
+    tasks = [TASK.draw(seed) for seed in range(options.size.seeds)]
+    cells = [
+        Cell(config=Config(model=model, seed=seed, epochs=options.size.epochs), task=task)
+        for model in HEADS
+        for seed, task in enumerate(tasks)
+    ]
+    trajectories = run_all(cells, options)
+    rows = pd.DataFrame([_row(run) for run in trajectories])
+    runs = {model: [run for run in trajectories if run.attrs["model"] == model] for model in HEADS}
+    of_models = {model: each.dropna(axis=1) for model, each in grouped(rows, "model").items()}
+    return Findings(
+        rows=rows,
+        summary={
+            model: {name: interval(each[name]) for name in MEASURES if name in each}
+            for model, each in of_models.items()
+        },
+        table=pd.DataFrame(
+            {"at the end, mean ± 95 % interval": [name.replace("_", " ") for name in MEASURES]}
+            | {
+                NAMES[model]: [told(each[name]) if name in each else "" for name in MEASURES]
+                for model, each in of_models.items()
+            }
+        ),
+        figures={
+            "sen": lambda: sen_figure(runs),
+            "loss": lambda: loss_figure(runs),
+            "distributions": lambda: distributions_figure(runs),
+        },
+    )
+
+
+def _row(run: xr.Dataset) -> dict[str, object]:
+    """Numbers of one run at its end; score and norm are means over its topic words."""
+    plain = {name: value for name, value in summarise(run, 0.0).items() if not isinstance(value, list | dict)}
+    ends = [(track.score[-1], track.embedding_norm[-1]) for track in tracks(run)]
+    score, norm = np.mean(ends, axis=0)
+    return plain | {"score": float(score), "norm": float(norm), "seconds": run.attrs["seconds"]}
+
+
+def sen_figure(runs: Runs) -> Figure:
+    """All topic words of all seeds beside the one curve of SEN, and how far they are from it over time."""
+    figure = Figure(figsize=(9.6, 6.2), layout="constrained")
+    above, below = figure.subplots(2, len(runs), sharey="row")
+    for k, (model, each) in enumerate(runs.items()):
+        _draw_relation(above[k], each, k)
+        _draw_deviation(below[k], each, k)
+        above[k].set_title(f"{NAMES[model]}, {len(each)} seeds", fontsize=9)
+    above[0].set_ylabel(r"$\|q\|\,\|\nu\|$, query norm × embedding norm")
+    below[0].set_ylabel("largest deviation from SEN\nof a topic word (%)")
+    return figure
+
+
+def _draw_relation(axes: Axes, runs: Sequence[xr.Dataset], k: int) -> None:
+    """Times ‖q‖ the norms of all seeds lie on one curve, but for a start of 0.003."""
+    highest = max(float(run.score.max()) for run in runs)
+    for seed, run in enumerate(runs):
+        places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 12).round().astype(int))
+        for word, track in enumerate(tracks(run)):
+            norms = run.attrs["query_norm"] * track.embedding_norm[places]
+            label = "topic words" if seed == word == 0 else None
+            axes.plot(track.score[places], norms, MARKERS[k], ms=2.5, color=COLOURS[k], mfc="none", label=label)
+    scores = np.linspace(0, highest, 200)
+    curve = sen_norm(scores, TASK.other_words, 1.0)
+    axes.plot(scores, curve, color="black", linewidth=1.2, label="SEN, theory B1", zorder=3)
+    axes.set(xlabel=QUANTITIES["score"])
+    axes.legend(loc="lower right")
+
+
+def _draw_deviation(axes: Axes, runs: Sequence[xr.Dataset], k: int) -> None:
+    largest = np.array(
+        [
+            np.max([abs(sen_deviation(track, run.attrs["query_norm"])[1:]) for track in tracks(run)], axis=0)
+            for run in runs
+        ]
+    )
+    draw_band(axes, runs[0].time.values[1:], 100 * largest, k, "geometric mean, 95 % interval", log=True)
+    axes.axhline(
+        100 / (TASK.sentences / len(tracks(runs[0]))),
+        color="black",
+        linewidth=1.0,
+        linestyle=":",
+        label="bound at the end, theory B2",
+    )
+    axes.set(xlabel=TIME, xscale="log", yscale="log")
+    axes.legend(loc="upper right")
+
+
+def loss_figure(runs: Runs) -> Figure:
+    """Geometric means of training and test loss with 95 % intervals, and of the prediction where there is one."""
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(runs), sharey=True)
+    for axes, (model, each) in zip(panels, runs.items(), strict=True):
+        for k, split in enumerate(("train", "test")):
+            draw_band(
+                axes, each[0].time.values, np.array([run[f"{split}_loss"].values for run in each]), k, split, log=True
+            )
+        draw_predicted(axes, each, lambda run: run.predicted_loss.values, f"train, {PREDICTION}", log=True)
+        axes.set_title(NAMES[model], fontsize=9)
+        axes.set(xlabel=TIME, yscale="log")
+        axes.legend()
+    panels[0].set_ylabel("mean cross-entropy (nats)")
+    return figure
+
+
+def distributions_figure(runs: Runs) -> Figure:
+    """Final scores and norms of topic words and of all others, all seeds together."""
+    figure = Figure(figsize=(9.6, 5.4), layout="constrained")
+    for row, name in zip(
+        figure.subplots(2, len(runs), sharex="row", sharey="row"), ("score", "embedding_norm"), strict=True
+    ):
+        for axes, (model, each) in zip(row, runs.items(), strict=True):
+            topic = np.concatenate([run[name].values[-1] for run in each])
+            rest = np.concatenate([_others(run, name) for run in each])
+            for k, (label, values) in enumerate({"other words": rest, "topic words": topic}.items()):
+                axes.ecdf(values, color=COLOURS[k], linestyle=LINES[k], label=label)
+            axes.set(xlabel=f"final {QUANTITIES[name]}")
+            axes.set_title(NAMES[model], fontsize=9)
+        row[0].set_ylabel("share of the words\nat or below")
+        row[0].legend(loc="lower right")
+    return figure
+
+
+def _others(run: xr.Dataset, name: str) -> np.ndarray:
+    """Of the words that stand in training sentences and are no topic words."""
+    chosen = (run.frequency.values > 0) & ~np.isin(run.vocabulary.values, run.word.values)
+    return run[f"all_{name}"].values[-1][chosen]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

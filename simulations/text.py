@@ -1,0 +1,53 @@
+"""The experiment of `sst` on any labelled text: a file of `LABEL text` lines, or a folder of train, dev and test files.
+
+python -m simulations.text --quick --task reviews.txt
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import tyro
+
+from attn_dynamics.tasks import TextOptions, text_task
+from simulations.experiment import Findings, Size, command
+from simulations.labelled import TextSettings
+from simulations.labelled import study as study_texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TextSettings):
+    """Labelled text, split once."""
+
+    task: Path
+    """A file, which is shuffled and split, or a folder with files named …train, …dev, …test."""
+    text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
+
+    name: ClassVar = "text"
+    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(10, 50_000)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return command(Settings, study, arguments)
+
+
+def study(options: Settings) -> Findings:
+    """Read the text and train on it."""
+    text = options.text
+    task = text_task(
+        options.task,
+        preparation=text.preparation,
+        vocabulary=text.vocabulary,
+        split=text.split,
+        encoding=text.encoding,
+        name=options.task.name,
+    )
+    for note in task.notes:
+        print(note, file=sys.stderr)
+    return study_texts(options, {options.task.name: task})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Claim: runs are kept as they end and taken over to the bit where nothing changed; bad input is one line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from attn_dynamics.command import BAD_INPUT, FAILED, INTERRUPTED
+from attn_dynamics.run import Diverged
+from simulations import ablation, capacity, experiment, query, sst, suppression, synthetic, text
+
+SCRIPTS = {script.Settings.name: script for script in (ablation, capacity, query, sst, suppression, synthetic)}
+TINY = ("--quick", "--seeds", "2", "--epochs", "30")
+
+
+@pytest.fixture(autouse=True)
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than a tiny run; the figures are looked at in test_scripts.py."""
+    for name in ("signs_figure", "words_figure", "relation_figure"):
+        monkeypatch.setattr(suppression, name, lambda *given: Figure(figsize=(1, 1)))
+
+
+def run_tiny(folder: Path, *more: str) -> int:
+    return suppression.main([*TINY, "--out", str(folder), *more])
+
+
+def cells(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in sorted((folder / "cells").iterdir())}
+
+
+def test_resume_takes_over_what_is_the_same_and_trains_the_rest(tmp_path: Path) -> None:
+    assert run_tiny(tmp_path) == 0
+    before, rows = cells(tmp_path), pd.read_parquet(tmp_path / "rows.parquet")
+    gone = tmp_path / "cells" / "1.0-attn-fc-1.nc"
+    trained = xr.load_dataset(gone)
+    gone.unlink()
+    assert run_tiny(tmp_path, "--resume") == 0
+    after = cells(tmp_path)
+    assert {name for name in after if after[name] != before[name]} == {gone.name}
+    again = xr.load_dataset(gone)
+    assert again.score.values.tobytes() == trained.score.values.tobytes()
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "rows.parquet"), rows)
+
+
+def test_resume_takes_over_nothing_that_would_differ(tmp_path: Path) -> None:
+    """Negative control: more epochs; and without --resume everything is trained anew."""
+    assert run_tiny(tmp_path) == 0
+    for more in (("--resume", "--epochs", "31"), ("--epochs", "31")):
+        before = cells(tmp_path)
+        assert run_tiny(tmp_path, *more) == 0
+        after = cells(tmp_path)
+        assert all(after[name] != before[name] for name in after)
+
+
+def test_processes_of_their_own_give_the_same_bits(tmp_path: Path) -> None:
+    assert run_tiny(tmp_path / "one") == 0
+    assert run_tiny(tmp_path / "two", "--workers", "2") == 0
+    one, two = (pd.read_parquet(tmp_path / name / "rows.parquet") for name in ("one", "two"))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def stopping_after(runs: int, error: Callable[[], BaseException]) -> Callable[..., list]:
+    """Stands in for training: raises something once so many runs have ended."""
+    usual, ended = experiment.train_all, 0
+
+    def train(*given: object) -> list:
+        nonlocal ended
+        if ended == runs:
+            raise error()
+        ended += 1
+        return usual(*given)  # pyright: ignore[reportArgumentType]
+
+    return train
+
+
+def test_ctrl_c_keeps_the_runs_that_had_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(experiment, "train_all", stopping_after(3, KeyboardInterrupt))
+    assert run_tiny(tmp_path) == INTERRUPTED
+    assert len(cells(tmp_path)) == 3
+    assert not (tmp_path / "summary.json").exists()
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_is_a_failure_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = Diverged(None, "loss at epoch 7")  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(experiment, "train_all", stopping_after(1, lambda: error))
+    assert run_tiny(tmp_path) == FAILED
+    assert "error: 0.001-attn-fc-1.nc: loss at epoch 7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--seeds", "1"], ["--quick", "--full"], ["--epochs", "0"], ["--workers", "0"]], ids=" ".join
+)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_bad_input_is_refused(
+    name: str, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    try:
+        code = SCRIPTS[name].main([*arguments, "--out", str(out)])
+    except SystemExit as stop:  # from the parser of arguments
+        code = stop.code
+    assert code == BAD_INPUT
+    assert "expected" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("given", ["absent.txt", "empty.txt"])
+def test_a_text_that_cannot_be_read_is_refused(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.txt").touch()
+    assert text.main(["--quick", "--task", str(tmp_path / given), "--out", str(tmp_path / "out")]) == BAD_INPUT
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_an_unfulfilled_exact_statement_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Negative control: the sign of M lost."""
+    usual = suppression.misalignment
+    monkeypatch.setattr(suppression, "misalignment", lambda *given: -usual(*given))
+    assert run_tiny(tmp_path) == FAILED
+    assert json.loads((tmp_path / "summary.json").read_text())["accuracy_exact"] == 0.0
+    assert "100.00% of the first moves were told wrong" in capsys.readouterr().out
+
+
+def test_the_interval_of_a_share_of_seeds() -> None:
+    values = np.array([1.0, 2.0, 4.0])
+    # Student's t of 2 degrees of freedom at 97.5 %: 4.302653; s/√3 = 0.881917.
+    assert experiment.interval(values) == pytest.approx(
+        {"mean": 7 / 3, "low": 7 / 3 - 4.302653 * 0.881917, "high": 7 / 3 + 4.302653 * 0.881917}, rel=1e-5
+    )

@@ -1,0 +1,178 @@
+"""Claims: each experiment leaves what it says, and what it says is what the theory says; broken variants do not."""
+
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.image import imread
+from scipy.integrate import trapezoid
+
+from attn_dynamics import Corpus, descend, draw
+from attn_dynamics.tasks import text_task
+from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
+from attn_dynamics.tracks import sen_deviation, tracks
+from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text
+from tests.command.driving import films
+
+SST = Path(os.environ.get("SST_DIR", "../shared/data/sst"))
+
+
+def left_by(script, folder: Path, figures: set[str], *arguments: str) -> tuple[pd.DataFrame, dict]:
+    """Run it, see that the files are there and the figures drawn; its rows and its summary."""
+    assert script.main(["--quick", "--out", str(folder), *arguments]) == 0
+    assert {path.stem for path in (folder / "figures").iterdir()} == figures
+    for path in (folder / "figures").iterdir():
+        assert imread(path)[..., :3].std() > 0.03, path
+    return pd.read_parquet(folder / "rows.parquet"), json.loads((folder / "summary.json").read_text())
+
+
+def loaded(folder: Path) -> dict[str, xr.Dataset]:
+    return {path.stem: xr.load_dataset(path) for path in (folder / "cells").iterdir()}
+
+
+def test_synthetic(tmp_path: Path) -> None:
+    figures = {"sen", "loss", "distributions"}
+    rows, summary = left_by(synthetic, tmp_path, figures, "--seeds", "2", "--epochs", "500")
+    assert sorted(rows.model.unique()) == ["attn-fc", "attn-tc", "attn-tl"]
+    assert len(rows) == 6
+    # Theory B2: 1/(ρN) = 8/800 at the end; what the other words learn shrinks with time.
+    assert rows.sen_residual.max() <= 0.012
+    assert rows.prediction_residual.dropna().max() < 0.05
+    assert rows.prediction_residual.isna().groupby(rows.model).all().to_dict() == {
+        "attn-fc": False,
+        "attn-tc": False,
+        "attn-tl": True,
+    }
+    for model in ("attn-fc", "attn-tc", "attn-tl"):
+        of = summary[model]["train_loss"]
+        assert of["low"] <= of["mean"] <= of["high"]
+    # Negative control: ‖q‖ off by 5 %.
+    run = loaded(tmp_path)["attn-fc-0"]
+    wrong = [abs(sen_deviation(track, 1.05 * run.attrs["query_norm"])[-1]) for track in tracks(run)]
+    assert min(wrong) > 0.03
+
+
+def test_ablation(tmp_path: Path) -> None:
+    given = ("--seeds", "2", "--epochs", "300", "--start", "mean-field")
+    rows, summary = left_by(ablation, tmp_path, {"loss", "promotion"}, *given)
+    linear = rows[rows.model != "attn-tl"]
+    assert linear[["loss_excess", "score_fall", "norm_fall"]].max(axis=None) <= ablation.HELD
+    assert summary["attn-fc"]["seeds_with_C5"] == 2
+    assert summary["attn-fc"]["exceptions"] == []
+    assert (linear.loss_all < linear.loss_KF).all()
+    assert np.allclose(linear.loss_EF, np.log(4), rtol=1e-12), "from embeddings 0 that stay there nothing is learned"
+    # Negative control: the arms exchanged.
+    runs = loaded(tmp_path)
+    exchanged = ablation._pair(*(runs[f"{arm}-attn-fc-0"] for arm in ("KF", "all", "EF")))
+    assert exchanged["loss_excess"] > 1000 * ablation.HELD
+
+
+def test_ablation_lists_the_exceptions_of_a_start_that_is_not_zero(tmp_path: Path) -> None:
+    rows, summary = left_by(ablation, tmp_path, {"loss", "promotion"}, "--seeds", "2", "--epochs", "50")
+    assert (rows.loss_excess <= ablation.HELD).all()
+    fell = rows[rows.score_fall > ablation.HELD]
+    assert len(fell)
+    assert (fell.misaligned > 0).all(), "a score falls only from a misaligned start (C6)"
+    listed = [each["seed"] for model in ("attn-fc", "attn-tc", "attn-tl") for each in summary[model]["exceptions"]]
+    assert len(listed) >= len(fell)
+
+
+def test_suppression(tmp_path: Path) -> None:
+    figures = {"signs", "words", "relation"}
+    rows, summary = left_by(suppression, tmp_path, figures, "--seeds", "2", "--epochs", "40")
+    assert len(rows) == 2 * 3 * 2 * 8
+    assert summary["accuracy_exact"] == suppression.accuracy(rows.exact, rows.moved) == 1.0
+    assert suppression.accuracy(-rows.exact, rows.moved) == 0.0, "negative control: the sign flipped"
+    assert 0.6 < summary["accuracy_mean_field"] < 1.0
+    assert {-1.0, 1.0} == set(rows.moved)
+    assert (rows.recovered.notna() == (rows.moved < 0)).all()
+    assert (rows.lowest[rows.moved < 0] < 0).all()
+
+
+def test_capacity(tmp_path: Path) -> None:
+    figures = {"signals", "scores", "regimes"}
+    rows, summary = left_by(capacity, tmp_path, figures, "--seeds", "3")
+    assert summary["order_holds"] == {"Attn-FC − Attn-TC": True, "Attn-TC − Attn-TL": True}
+    runs = rows[~rows["map"]].pivot(index="seed", columns="model", values="score")
+    for low, high in pairwise(capacity.CAPACITY):
+        assert np.all(runs[low] > runs[high])
+    # Negative control, and where the claim ends: with long columns of the head the first difference turns round.
+    assert summary["regimes"]["m = 20, scale 3"]["Attn-FC − Attn-TC"]["high"] < 0
+    run = loaded(tmp_path)["attn-fc-0"]
+    # The scores' path is no longer than ‖q‖² ∫ T_s dτ.
+    area = run.attrs["query_norm"] ** 2 * trapezoid(run.followed_score_signal, run.time)
+    assert np.linalg.norm(run.score[-1] - run.score[0]) <= 1.01 * area
+
+
+def test_query(tmp_path: Path) -> None:
+    figures = {"one-word", "several-words"}
+    rows, summary = left_by(query, tmp_path, figures, "--seeds", "2", "--epochs", "700")
+    assert summary["exact"]["distance"] <= summary["exact"]["bound"]
+    fc = rows[rows.model == "attn-fc"]
+    assert fc.several.max() <= 0.012, "as B2: what the words of a sentence memorise, 1/(ρN) = 1 %, and descent's O(η)"
+    # Negative controls: one word alone, and a query that is fixed.
+    assert fc.one.min() > 0.03
+    assert fc.fixed.min() > 0.03
+
+
+def test_the_relation_of_several_words_is_b5_for_one_and_for_equal_ones() -> None:
+    score = np.linspace(0, 6, 20_001)[:, None]
+    # The trapezoidal rule errs by steps²/12 · T/‖q₀‖⁴ at first: (3e-4)²/12 · 8/0.24 = 2.5e-7 for eight words.
+    one = query.several_words(score, 20, 0.7)[1:]
+    assert one == pytest.approx(sen_norm_trained_query(score, 20, 0.7)[1:], rel=2.5e-7)
+    eight = query.several_words(np.repeat(score, 8, axis=1), 20, 0.7)[1:]
+    assert eight == pytest.approx(np.repeat(query.equal_words(score, 20, 0.7, 8), 8, axis=1)[1:], rel=2.5e-7)
+    assert np.abs(eight / query.equal_words(score, 20, 0.7, 7)[1:] - 1).max() > 0.01, "negative control: a word fewer"
+
+
+TEXT_FIGURES = {"loss", "leaders", "leaders-of-words", "attention"}
+
+
+def test_text(tmp_path: Path) -> None:
+    file = films(tmp_path / "films.txt", sentences=120)
+    given = ("--task", str(file), "--epochs", "600", "--embedding-dim", "6")
+    figures = TEXT_FIGURES | {"sen-films.txt-attn-fc", "sen-films.txt-attn-tc"}
+    rows, summary = left_by(text, tmp_path / "out", figures, *given)
+    assert list(rows.rule[:3]) == ["patience 100", "patience 2000", "end"]
+    assert set(summary["followed"]["films.txt"][:2]) == {"good", "bad"}, "the words that tell most"
+    end = rows[(rows.rule == "end") & (rows.model == "attn-fc")]
+    assert end.test_accuracy.min() == 1.0
+    led = summary["leaders"]["films.txt, attn-fc"]
+    assert led["purity"]["last"]["mean"] == pytest.approx(1.0), "every sentence is led by “good” or “bad”"
+    # Negative control: labels shuffled. A leader stands in some 50 sentences, whose mean is even within 1/√50.
+    assert abs(led["shuffled_beyond_chance"]["last"]["mean"]) < 3 / 50**0.5
+    assert led["purity_beyond_chance"]["last"]["mean"] > 0.8
+
+
+def test_early_stopping_is_that_of_descent(tmp_path: Path) -> None:
+    task = text_task(films(tmp_path / "films.txt", flipped=True))
+    dev = Corpus.from_sentences([["good"], ["bad"]], [1, 0], vocabulary=task.train.vocabulary)
+    rng = np.random.default_rng(0)
+    start = draw("published", "attn-fc", n_words=task.train.n_words, n_classes=2, embedding_dim=4, rng=rng)
+    stopped = descend(task.train, start, epochs=300, patience=20, judge={"dev": dev})
+    whole = descend(task.train, start, epochs=300, judge={"dev": dev}).trajectory.dev_loss.values
+    assert stopped.ended == "patience"
+    assert labelled.best_epoch(whole, 20) == stopped.best_epoch
+
+
+@pytest.mark.skipif(not SST.is_dir(), reason=f"no folder {SST} of SST; name it by SST_DIR")
+def test_sst(tmp_path: Path) -> None:
+    given = ("--data-dir", str(SST), "--sentences", "300", "--epochs", "400")
+    figures = TEXT_FIGURES | {f"sen-{task}-{model}" for task in ("sst2", "sst5") for model in ("attn-fc", "attn-tc")}
+    rows, summary = left_by(sst, tmp_path, figures, *given)
+    assert len(rows) == 2 * 2 * 2 * 3
+    for split in ("train", "dev", "test"):
+        assert rows[f"{split}_accuracy"].between(0, 1).all()
+    end = rows[(rows.rule == "end") & (rows.task == "sst2") & (rows.model == "attn-fc")]
+    assert end.train_accuracy.min() > 0.6
+    led = summary["leaders"]["sst2, attn-fc"]
+    assert led["purity"]["last"]["mean"] > led["chance"]["last"]["mean"] + 0.05
+    run = loaded(tmp_path)["sst2-attn-fc-0"]
+    assert (run.pair.values > 0).all()
+    assert (run.pair.values.sum(axis=1) <= 1 + 1e-12).all()
+    assert run.led.sel(part="occurrence").values.min() >= 1
