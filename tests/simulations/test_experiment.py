@@ -19,8 +19,9 @@ TINY = ("--quick", "--seeds", "2", "--epochs", "30")
 
 
 @pytest.fixture(autouse=True)
-def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes longer than a tiny run; the figures are looked at in test_scripts.py."""
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One model, and no figures, which take longer than a tiny run and are looked at in test_scripts.py."""
+    monkeypatch.setattr(suppression, "HEADS", ("attn-fc",))
     for name in ("signs_figure", "words_figure", "relation_figure"):
         monkeypatch.setattr(suppression, name, lambda *given: Figure(figsize=(1, 1)))
 
