@@ -7,7 +7,7 @@ WORKERS ?= auto
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: install run prove verify test test-all check coverage bench clean
+.PHONY: install run prove verify experiments report test test-all check coverage bench clean
 
 install: $(VENV)/.core
 
@@ -19,6 +19,13 @@ prove: $(VENV)/.analysis
 
 verify: $(VENV)/.analysis
 	$(ONE_THREAD) $(BIN)/python -m analysis.verdicts $(ARGS)
+
+experiments: $(VENV)/.analysis
+	set -e; for name in synthetic ablation suppression capacity query; do \
+		$(ONE_THREAD) $(BIN)/python -m simulations.$$name $(ARGS); done
+
+report: $(VENV)/.analysis
+	$(BIN)/python -m analysis.report $(ARGS)
 
 test: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from attn_dynamics import experiment
 from attn_dynamics.claims.mutual_promotion import TOLERANCE, excess, fall
 from attn_dynamics.claims.suppression import misalignment
 from attn_dynamics.config import Config, Preset
@@ -29,7 +30,6 @@ from simulations.experiment import (
     command,
     draw_band,
     draw_predicted,
-    drawn,
     grouped,
     interval,
     run_all,
@@ -116,7 +116,7 @@ def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Data
 def _misaligned(config: Config, task: Task) -> int:
     """Topic words whose score must first fall, for they start misaligned (C6)."""
     words = [word for topic in task.topic_words for word in topic]
-    return int((misalignment(task.train, drawn(config, task))[task.train.columns(words)] > 0).sum())
+    return int((misalignment(task.train, experiment.start(config, task))[task.train.columns(words)] > 0).sum())
 
 
 def _summary(rows: pd.DataFrame) -> dict[str, object]:

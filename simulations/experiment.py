@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -29,14 +29,13 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
+from attn_dynamics import experiment
 from attn_dynamics.checkpoint import identity
 from attn_dynamics.claims.capacity import mean_interval
-from attn_dynamics.command import FAILED, guarded
+from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.config import Config
-from attn_dynamics.descent import descend
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
-from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
 from attn_dynamics.results import annotate
@@ -111,19 +110,6 @@ class Options:
         return self.workers or (1 if self.quick else len(os.sched_getaffinity(0)))
 
 
-def drawn(config: Config, task: Task) -> Parameters:
-    """The start of a configuration, as the command `simulate` draws it."""
-    return draw(
-        config.start,
-        config.model,
-        n_words=task.train.n_words,
-        n_classes=task.train.n_classes,
-        embedding_dim=config.embedding_dim,
-        hidden_dim=config.hidden_dim,
-        rng=np.random.default_rng([config.seed, 0]),
-    )
-
-
 def ends(run: xr.Dataset, task: Task) -> xr.Dataset:
     """Of all words only the first and the last snapshot."""
     return run.isel(snapshot=[0, -1])
@@ -138,7 +124,7 @@ class Cell:
     task: Task
     kind: Mapping[str, Any] = field(default_factory=dict)
     """What tells it from others beside model and seed: part of its name, and columns of its rows."""
-    start: Callable[[Config, Task], Parameters] = drawn
+    start: Callable[[Config, Task], Parameters] = experiment.start
     keep: Callable[[xr.Dataset, Task], xr.Dataset] = ends
     """What of its trajectory is kept."""
 
@@ -155,15 +141,7 @@ class Cell:
 
 def train_all(task: Task, starts: Sequence[Parameters], config: Config) -> list[Run]:
     """Runs that share data and settings: the one place of this room where models are trained."""
-    settings: dict[str, Any] = {
-        "learning_rate": config.learning_rate,
-        "epochs": config.horizon,
-        "train": config.train,
-        "judge": {name: corpus for name, corpus in task.splits.items() if name != "train"},
-        "follow": list(dict.fromkeys([*chain.from_iterable(task.topic_words), *config.follow])),
-        "patience": config.patience,
-    }
-    return [descend(task.train, start, **settings) for start in starts]
+    return [experiment.train(config, task, start) for start in starts]
 
 
 def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
@@ -253,10 +231,11 @@ Given = TypeVar("Given", bound=Options)
 def command(options: type[Given], study: Callable[[Given], Findings], arguments: list[str] | None) -> int:
     """Run an experiment as a command; the exit code."""
     prog, kept = f"python -m simulations.{options.name}", "interrupted; runs that had ended are kept for --resume"
-    return guarded(lambda: _run(tyro.cli(options, args=arguments, prog=prog), study), interrupted=kept)
+    line = called(prog, arguments)
+    return guarded(lambda: _run(tyro.cli(options, args=arguments, prog=prog), study, line), interrupted=kept)
 
 
-def _run(options: Given, study: Callable[[Given], Findings]) -> int:
+def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
     begun, console = time.perf_counter(), Console(markup=False, highlight=False)
     try:
         found = study(options)
@@ -264,6 +243,7 @@ def _run(options: Given, study: Callable[[Given], Findings]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     _leave(found, options, begun)
+    leave_command(options.folder, line)
     console.print(_table(options.name, found.table))
     if found.wrong:
         console.print(found.wrong, soft_wrap=True)
@@ -274,6 +254,7 @@ def _run(options: Given, study: Callable[[Given], Findings]) -> int:
 def _leave(found: Findings, options: Options, begun: float) -> None:
     folder = make_folder(options.folder)
     write_whole(folder / "rows.parquet", lambda file: found.rows.to_parquet(file, index=False))
+    write_whole(folder / "table.csv", lambda file: found.table.to_csv(file, index=False))
     figures = make_folder(folder / "figures")
     for name, figure in found.figures.items():
         with mpl.rc_context(STYLE):
