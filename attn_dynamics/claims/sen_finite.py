@@ -1,5 +1,6 @@
 """The score-embedding-norm relation on a finite task, whose other words learn and lose score too (theory B2)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,11 +52,14 @@ def residuals(end: TopicWords, others: int, relation: Relation = sen_norm) -> Ar
     return norm / relation(s, others, end.query_norm, s0, norm0) - 1.0
 
 
-def sen_scaling(name: str, *, task: Synthetic = PUBLISHED, seeds: int = 2, rate: float = 0.5) -> pd.DataFrame:
+def sen_scaling(
+    name: str, *, sizes: Sequence[int] = (), task: Synthetic = PUBLISHED, seeds: int = 2, rate: float = 0.5
+) -> pd.DataFrame:
     """How far a finite task is from the relation: mean over its topic words, Attn-FC, at time 500.
 
     Args:
         name: what is varied, a key of `SIZES`.
+        sizes: its values, by default all of `SIZES`.
         task: all else.
         seeds: data and starts, the same for all sizes.
         rate: learning rate η; with a run at 2η the O(η) of descent (B3) is extrapolated away.
@@ -64,7 +68,7 @@ def sen_scaling(name: str, *, task: Synthetic = PUBLISHED, seeds: int = 2, rate:
         One row a size and seed: `size`, `seed`, `residual`.
     """
     rows = []
-    for size in SIZES[name]:
+    for size in sizes or SIZES[name]:
         varied: dict[str, Any] = {name: size}
         at = replace(task, **varied)
         for seed in range(seeds):

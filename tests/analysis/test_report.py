@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis import report, verdicts
+from analysis import judge, report, verdicts
 from attn_dynamics import simulate
-from attn_dynamics.command import BAD_INPUT
+from attn_dynamics.command import BAD_INPUT, leave_command
+from attn_dynamics.storage import make_folder
 
 TINY = ["--epochs", "30", "--dictionary", "60", "--sentences", "24"]
 
@@ -35,8 +36,9 @@ class Found(HTMLParser):
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     assert simulate.main([*TINY, "--out", str(folder / "one & two")]) == 0
-    assert simulate.main([*TINY, "--replicates", "2", "--out", str(folder / "replicates")]) == 0
-    assert verdicts.main(["--claim", "G4", "A5", "--quick", "--workers", "1", "--out", str(folder / "verdicts")]) == 0
+    verdicts.write([judge.judge("G4", quick=True)], make_folder(folder / "verdicts"))
+    leave_command(folder / "verdicts", "python -m analysis.verdicts --claim G4")
+    leave_command(make_folder(folder / "one & two" / "within"), "python")
     return folder
 
 
@@ -50,8 +52,8 @@ def test_every_figure_is_there_and_nothing_is_fetched(text: str, runs: Path) -> 
     seen = Found()
     seen.feed(text)
     assert all(each.startswith(("data:image/png;base64,", "data:image/svg+xml;base64,")) for each in seen.fetched)
-    drawn = [path for path in runs.rglob("*.png") if "replicate-" not in str(path)]
-    assert sum(each.startswith("data:image/png") for each in seen.fetched) == len(drawn) > 5
+    drawn = list(runs.rglob("*.png"))
+    assert sum(each.startswith("data:image/png") for each in seen.fetched) == len(drawn) == 5
     assert "http" not in text
     assert set(seen.anchors) == set(seen.ids)
 
@@ -61,11 +63,11 @@ def test_every_part_has_its_command_and_claims_come_first(text: str, runs: Path)
         assert f"<pre>python -m {command} " in text
     assert "one &amp; two" in text
     assert "one & two" not in text
-    assert [folder.name for folder in report.found(runs)] == ["verdicts", "one & two", "replicates"]
+    assert [folder.name for folder in report.found(runs)] == ["verdicts", "one & two"]
 
 
 def test_the_verdicts_and_the_numbers_are_in_it(text: str) -> None:
-    assert "2 of 2 claims hold" in text
+    assert "1 of 1 claims hold" in text
     assert "sen residual" in text.replace("_", " ")
 
 

@@ -11,8 +11,8 @@ from attn_dynamics.command import BAD_INPUT
 
 def test_every_figure_is_drawn(tmp_path: Path) -> None:
     assert theory_figures.main(["--quick", "--out", str(tmp_path)]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.png" for name in theory_figures.FIGURES}
-    for path in tmp_path.iterdir():
+    assert {path.name for path in tmp_path.glob("*.png")} == {f"{name}.png" for name in theory_figures.FIGURES}
+    for path in tmp_path.glob("*.png"):
         assert imread(path)[..., :3].std() > 0.05, path
 
 
