@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from attn_dynamics.claims.capacity import mean_interval
 from attn_dynamics.claims.drawn import sst2, zipf_text
 from attn_dynamics.claims.early import grown, start_on_text
 from attn_dynamics.claims.leaders import RATE, REPLICATES, course, followed, sources
@@ -71,9 +72,9 @@ def leaders(quick: bool) -> Figure:
         leads = [followed(name, seed, shuffled=shuffled) for seed in range(REPLICATES)]
         for axes, series in zip(panels, LED, strict=True):
             values = np.array([getattr(each, series) for each in leads])
-            mean, half = values.mean(axis=0), 1.96 * values.std(axis=0, ddof=1) / len(leads) ** 0.5
-            axes.fill_between(times, mean - half, mean + half, color=COLOURS[k], alpha=0.25, linewidth=0)
-            axes.plot(times, mean, MARKERS[k], linestyle=LINES[k], ms=3.5, color=COLOURS[k], label=label)
+            low, high = mean_interval(values)
+            axes.fill_between(times, low, high, color=COLOURS[k], alpha=0.25, linewidth=0)
+            axes.plot(times, (low + high) / 2, MARKERS[k], linestyle=LINES[k], ms=3.5, color=COLOURS[k], label=label)
     for axes, label in zip(panels, LED.values(), strict=True):
         axes.set(xlabel=TIME, ylabel=label, xscale="log")
     panels[0].set_yscale("log")

@@ -43,7 +43,7 @@ def test_a_file_is_replaced_whole(path: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_old_file_and_says_why(path: Path) -> None:
     with pytest.raises(
-        StorageError, match=r"kept: expected to write this file, got: No space left on device\. .*--resume"
+        StorageError, match=r"kept: expected to write this file, got: No space left on device\. .*free some space"
     ):
         write_whole(path, fails_with(OSError(28, "No space left on device")))
     assert_untouched(path)

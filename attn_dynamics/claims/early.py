@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from attn_dynamics.claims.claim import Measured, claims, control, largest
+from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.claims.drawn import ragged, sst2, start, treebank_in_words, zipf_text
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.flow import flow
@@ -53,19 +53,27 @@ def of_shuffled_labels(corpus: Corpus, begin: Parameters) -> EarlyScores:
     "of Δs/τ² from its limit (2-norm over words), |order - 1| of that distance in τ, and |order - 2| of what the next "
     "order leaves of it",
     tolerance="distance 2δ at the time when the next order alone makes it δ = 0.06 %; orders 0.1: the order after, "
-    "some 10 δ of the next where the head is trained, bends a slope by its share, and δ ≤ 0.5 %",
+    "some 10 δ of the next where the head is trained (seen, not derived), bends a slope by its share, and δ ≤ 0.5 %",
+    observed=True,
 )
 def early_law(*, quick: bool, law: Law = early_scores, scale: float = 0.0) -> Measured:
     """Gradient flow from E = 0, or from embeddings of a `scale`, at times that halve."""
-    shares, seen = [], []
+    apart, first, second, seen = [], [], [], []
     for name, corpus, begin in texts(quick=quick):
         said = law(corpus, begin)
         off, left = distances(corpus, begin, said, scale)
         orders = [float(np.polyfit(np.log(ERRORS), np.log(each), 1)[0]) for each in (off, left)]
-        shares += [off[-1] / (2 * ERRORS[-1]), abs(orders[0] - 1.0) / 0.1, abs(orders[1] - 2.0) / 0.1]
+        apart.append(float(off[-1]))
+        first.append(abs(orders[0] - 1.0))
+        second.append(abs(orders[1] - 2.0))
         seen.append(f"{name} {off[-1]:.2%}, orders {orders[0]:.2f} and {orders[1]:.2f}")
     data = treebank_in_words(quick=quick, measured="all training sentences of SST-2")
-    return Measured(largest(shares), 1.0, f"{'; '.join(seen)}; {data}")
+    return together(
+        f"{'; '.join(seen)}; {data}",
+        distance=Measured(largest(apart), 2 * ERRORS[-1]),
+        order=Measured(largest(first), 0.1),
+        next_order=Measured(largest(second), 0.1),
+    )
 
 
 @cache

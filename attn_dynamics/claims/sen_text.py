@@ -54,6 +54,7 @@ class Leaders(NamedTuple):
     quantity="median relative distance of ‖ν‖ from B1, in shares of the bound; the largest over data",
     tolerance="1: the others' scores do not stay 0, and B1 lies between m of them and the weight M that they have at "
     "the end; and by B2 the words beside memorise 1/N_w",
+    observed=True,
 )
 def relation_on_text(
     *, quick: bool, relation: Relation = sen_norm, others: Callable[[Leaders], Array] = lambda run: run.others
