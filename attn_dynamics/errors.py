@@ -14,5 +14,6 @@ class StorageError(OSError):
     def __init__(self, path: object, reason: object) -> None:
         super().__init__(
             f"{path}: expected to write this file, got: {reason}. "
-            "What was there before is untouched; free some space or name another folder, and run the command again."
+            "What was there before is untouched; free some space or name another folder, and run the command again, "
+            "with --resume where it takes one."
         )

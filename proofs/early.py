@@ -13,7 +13,7 @@ from proofs.sums import Expr, Flow, Term, along, array, index, total
 
 i, w, u, b, c = (index(name) for name in "iwubc")
 G_RATE, G_NEXT, OFF = array("h"), array("k"), array("o")
-"""ġ_ib, its own rate, and embeddings that are not 0."""
+"""g_tib, its own rate, and embeddings that are not 0."""
 A_RATE, A_NEXT = array("a"), array("e")
 """dA/dτ and its own rate."""
 Z_RATE = array("x")
@@ -64,11 +64,11 @@ def early_scores(
     keys: Expr = sp.Integer(-1),
     start: Term = lambda w, b: sp.S.Zero,
 ) -> Iterator[Step]:
-    """From E = 0, s_w(τ) - s_w(0) = (‖q‖²/2)(‖b_w‖² + Σ_i A_iw g_i·c_i) τ² + (‖q‖²/6)(3 b_w·ḃ_w + …) τ³ + O(τ⁴).
+    """From E = 0, s_w(τ) - s_w(0) = (‖q‖²/2)(‖b_w‖² + Σ_i A_iw g_i·c_i) τ² + (‖q‖²/6)(3 b_w·b_tw + …) τ³ + O(τ⁴).
 
-    Here b_w = -Σ_i A_iw g_i and c_i = Σ_w A_iw b_w, ḃ and ċ are the same from ġ, all at the start, and … stands for
-    Σ_i A_iw (g_i·ċ_i + 2 ġ_i·c_i). Any text, labels and scores at the start; any head whose g_i have two derivatives.
-    For a linear one, g_i = U ζ_i with dζ_ic/dτ = (ż_ic - mean over classes)/(n N), where dU/dτ = 0.
+    Here b_w = -Σ_i A_iw g_i and c_i = Σ_w A_iw b_w, b_t and c_t are the same from the rate g_t, all at the start; … for
+    Σ_i A_iw (g_i·c_ti + 2 g_ti·c_i). Any text, labels and scores at the start; any head whose g_i have two derivatives.
+    For a linear one, g_i = U ζ_i with dζ_ic/dτ = (dz_ic/dτ - mean over classes)/(n N), where dU/dτ = 0.
     """
     begun = partial(at, base=E, value=start)
     # A may be any array whose own rate is 0 at the start, as that of attention is: see the last steps.
@@ -110,7 +110,7 @@ def _attention_rests(keys: Expr, begun: Callable[[Expr], Expr]) -> Iterator[Step
 
 
 def _linear_head(begun: Callable[[Expr], Expr]) -> Iterator[Step]:
-    """What ġ is made of under cross-entropy, at logits that are 0 because E is."""
+    """What g_t is made of under cross-entropy, at logits that are 0 because E is."""
     rate = along(softmax(i, c), {Z: lambda i, c: Z_RATE[i, c]})
     mean = total(lambda e: Z_RATE[i, e], n) / n
     yield Equal("N dζ/dτ at equal logits", without(rate, Z), (Z_RATE[i, c] - mean) / n)

@@ -93,7 +93,7 @@ def test_frequencies_of_the_drawn_text_are_zipfs_and_purity_does_not_know_them()
     often = np.sort(corpus.counts.sum(axis=0))[::-1]
     slope = np.polyfit(np.log(np.arange(5, 200)), np.log(often[4:199]), 1)[0]
     assert slope == pytest.approx(-1.0, abs=0.1)
-    found = purity(halves(corpus, 6000, np.random.default_rng(0))[0])[:200]
+    found = purity(halves(corpus, 2500, np.random.default_rng(0))[0])[:200]
     assert abs(np.corrcoef(found, np.arange(200))[0, 1]) < 0.2
     # Beta(1, 4) has a mean of 1/5.
     assert found.mean() == pytest.approx(0.2, abs=0.04)
