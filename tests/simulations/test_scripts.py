@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -77,9 +78,15 @@ def test_ablation_lists_the_exceptions_of_a_start_that_is_not_zero(tmp_path: Pat
     assert (rows.loss_excess <= ablation.HELD).all()
     fell = rows[rows.score_fall > ablation.HELD]
     assert len(fell)
-    assert (fell.misaligned > 0).all(), "a score falls only from a misaligned start (C6)"
+    assert (fell.misaligned.map(len) > 0).all(), "a score falls only from a misaligned start (C6)"
+    assert within(rows.misaligned, rows.words_fell), "the first move of a misaligned word is a fall (C6)"
+    assert not within(rows.misaligned, rows.words_fell[::-1]), "negative control: as many words, of other runs"
     listed = [each["seed"] for model in ("attn-fc", "attn-tc", "attn-tl") for each in summary[model]["exceptions"]]
     assert len(listed) >= len(fell)
+
+
+def within(some: Iterable[Iterable[str]], others: Iterable[Iterable[str]]) -> bool:
+    return all(set(few) <= set(many) for few, many in zip(some, others, strict=True))
 
 
 def test_suppression(tmp_path: Path) -> None:
@@ -95,14 +102,14 @@ def test_suppression(tmp_path: Path) -> None:
 
 
 def test_capacity(tmp_path: Path) -> None:
-    figures = {"signals", "scores", "regimes"}
-    rows, summary = left_by(capacity, tmp_path, figures, "--seeds", "3")
+    rows, summary = left_by(capacity, tmp_path, {"signals", "scores"}, "--seeds", "3")
     assert summary["order_holds"] == {"Attn-FC − Attn-TC": True, "Attn-TC − Attn-TL": True}
-    runs = rows[~rows["map"]].pivot(index="seed", columns="model", values="score")
+    runs = rows.pivot(index="seed", columns="model", values="score")
     for low, high in pairwise(capacity.CAPACITY):
         assert np.all(runs[low] > runs[high])
-    # Negative control, and where the claim ends: with long columns of the head the first difference turns round.
-    assert summary["regimes"]["m = 20, scale 3"]["Attn-FC − Attn-TC"]["high"] < 0
+    # Negative control: two heads exchanged.
+    exchanged = rows.replace({"model": {"attn-fc": "attn-tc", "attn-tc": "attn-fc"}})
+    assert capacity._differences(exchanged, "score")["Attn-FC − Attn-TC"].max() < 0
     run = loaded(tmp_path)["attn-fc-0"]
     # The scores' path is no longer than ‖q‖² ∫ T_s dτ.
     area = run.attrs["query_norm"] ** 2 * trapezoid(run.followed_score_signal, run.time)
