@@ -7,7 +7,7 @@ import sys
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -95,7 +95,7 @@ def study(options: Settings) -> Findings:
     )
 
 
-def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Dataset) -> dict[str, object]:
+def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Dataset) -> dict[str, Any]:
     """The arms of one seed: losses, scores and norms at the end, and the setbacks that C5 excludes."""
     arms = dict(zip(ARMS, (trained, keys_fixed, embeddings_fixed), strict=True))
     score, norm = trained.score.values, trained.embedding_norm.values
