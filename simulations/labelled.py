@@ -50,8 +50,8 @@ class TextSettings(Options):
     """
 
     seeds: int | None = None
-    """Runs of a kind, at least 2, for an interval needs two; seed k draws the start alone, for there is one text, and
-    intervals say nothing of what other texts would show."""
+    """Runs of a kind, at least 2, for an interval needs two; seed k draws the start alone: intervals say
+    nothing of what other texts would show."""
     models: tuple[Model, ...] = ("attn-fc", "attn-tc")
     """What is trained."""
     embedding_dim: int | None = None

@@ -56,6 +56,16 @@ def test_synthetic(tmp_path: Path) -> None:
     assert min(wrong) > 0.03
 
 
+def test_synthetic_drops_no_measure_that_one_seed_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes out as null instead; what no seed has, as the prediction of Attn-TL, is left out."""
+    usual = synthetic._row
+    monkeypatch.setattr(synthetic, "_row", lambda run: usual(run) | ({} if run.attrs["seed"] else {"score": np.nan}))
+    given = ("--seeds", "2", "--epochs", "20")
+    _, summary = left_by(synthetic, tmp_path, {"sen", "loss", "distributions"}, *given)
+    assert summary["attn-fc"]["score"] == {"mean": None, "low": None, "high": None}
+    assert "prediction_residual" not in summary["attn-tl"]
+
+
 def test_ablation(tmp_path: Path) -> None:
     given = ("--seeds", "2", "--epochs", "300", "--start", "mean-field")
     rows, summary = left_by(ablation, tmp_path, {"loss", "promotion"}, *given)
