@@ -1,6 +1,8 @@
-"""What three heads leave to attention: training signals T_s and T_ν, final scores (C7), and where their order breaks.
+"""What three heads leave to attention: training signals T_s and T_ν, and final scores (C7).
 
 python -m simulations.capacity --quick
+
+Where the order of the scores breaks is drawn by `python -m analysis.theory_figures --figure regimes`.
 """
 
 import sys
@@ -16,7 +18,7 @@ from matplotlib.figure import Figure
 from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 
-from attn_dynamics.claims.capacity import CAPACITY, SMALL, capacity_map
+from attn_dynamics.claims.capacity import CAPACITY, SMALL
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.config import Config
 from attn_dynamics.heads import Array
@@ -31,7 +33,6 @@ from simulations.experiment import (
     draw_band,
     draw_points,
     draw_predicted,
-    grouped,
     interval,
     run_all,
     told,
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def study(options: Settings) -> Findings:
-    """Train, by default to the time of LMN21's runs, compare in pairs, and map the regimes."""
+    """Train, by default to the time of LMN21's runs, and compare in pairs."""
     seeds, task = range(options.size.seeds), SMALL if options.quick else PUBLISHED
     tasks, rate = [task.draw(seed) for seed in seeds], 0.5 if options.quick else 0.1
     cells = [
@@ -73,17 +74,12 @@ def study(options: Settings) -> Findings:
     trajectories = run_all(cells, options)
     rows = pd.DataFrame([_row(run) for run in trajectories])
     runs = {model: [run for run in trajectories if run.attrs["model"] == model] for model in CAPACITY}
-    regimes = _regimes(options)
     differences = {name: _differences(rows, name) for name in MEASURES}
     return Findings(
-        rows=pd.concat([rows.assign(map=False), regimes.assign(map=True)], ignore_index=True),
+        rows=rows,
         summary={
             "paired": {name: {pair: interval(each) for pair, each in of.items()} for name, of in differences.items()},
             "order_holds": {pair: bool(interval(each)["low"] > 0) for pair, each in differences["score"].items()},
-            "regimes": {
-                f"m = {m}, scale {scale:g}": {pair: interval(each) for pair, each in _differences(at, "score").items()}
-                for (m, scale), at in grouped(regimes, "others", "scale").items()
-            },
         },
         table=pd.DataFrame(
             [
@@ -94,7 +90,6 @@ def study(options: Settings) -> Findings:
         figures={
             "signals": lambda: signals_figure(runs),
             "scores": lambda: scores_figure(runs, differences["score"]),
-            "regimes": lambda: regimes_figure(regimes),
         },
     )
 
@@ -120,13 +115,6 @@ def _differences(rows: pd.DataFrame, name: str) -> dict[str, Array]:
     """Of each neighbouring pair of heads, lower less higher capacity, seed by seed."""
     wide = rows.pivot(index="seed", columns="model", values=name)
     return {f"{NAMES[low]} − {NAMES[high]}": (wide[low] - wide[high]).to_numpy() for low, high in PAIRS}
-
-
-def _regimes(options: Settings) -> pd.DataFrame:
-    """Final scores over the scale of the head's start and m, on a small task."""
-    if options.quick:
-        return capacity_map(seeds=range(3), scales=(1.0, 3.0), rate=2.0)
-    return capacity_map(seeds=range(options.size.seeds), others=(5, 20, 50), rate=2.0)
 
 
 def signals_figure(runs: Runs) -> Figure:
@@ -179,26 +167,6 @@ def scores_figure(runs: Runs, differences: Mapping[str, Array]) -> Figure:
     right.set_xticks(range(len(differences)), differences, fontsize=8)
     right.set(xlim=(-0.5, len(differences) - 0.5), ylabel="difference of the final score, paired")
     right.legend(loc="best")
-    return figure
-
-
-def regimes_figure(regimes: pd.DataFrame) -> Figure:
-    """Where the order holds: paired differences over the scale of the head's start, on a small task."""
-    panels = grouped(regimes, "others")
-    figure = Figure(figsize=(3.2 * len(panels) + 1.6, 3.4), layout="constrained")
-    for axes, (m, rows) in zip(
-        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
-    ):
-        at = {scale: _differences(each, "score") for scale, each in grouped(rows, "scale").items()}
-        for k, pair in enumerate(next(iter(at.values()))):
-            draw_points(axes, {scale * 1.05**k: interval(each[pair]) for scale, each in at.items()}, k, pair)
-        axes.axhline(0.0, color="black", linewidth=1.0)
-        axes.set(xlabel="factor on the head's initial values", xscale="log")
-        axes.set_xticks(list(at), [f"{scale:g}" for scale in at])
-        axes.set_xticks([], minor=True)
-        axes.set_title(f"m = {m} other words", fontsize=9)
-    figure.axes[0].set_ylabel("difference of the final score,\nmean and 95 % interval")
-    figure.axes[0].legend(loc="best")
     return figure
 
 

@@ -7,10 +7,9 @@ would come out the same to the bit: the same data, start and settings.
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -39,14 +38,12 @@ from attn_dynamics.heads import Array
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
 from attn_dynamics.results import annotate
-from attn_dynamics.run import Diverged, Run
+from attn_dynamics.run import Diverged
 from attn_dynamics.storage import make_folder, write_json, write_netcdf, write_whole
 from attn_dynamics.tasks import Task
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
 """As LMN21 writes them."""
-TOGETHER = 1
-"""Starts on the same data that `train_all` is given at once; a cell is kept when all of them end."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +136,6 @@ class Cell:
         return "-".join(str(value) for value in self.columns.values()) + ".nc"
 
 
-def train_all(task: Task, starts: Sequence[Parameters], config: Config) -> list[Run]:
-    """Runs that share data and settings: the one place of this room where models are trained."""
-    return [experiment.train(config, task, start) for start in starts]
-
-
 def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
     """Trajectories of all cells, annotated as the command `simulate` does, each kept in a file when it ends.
 
@@ -152,53 +144,39 @@ def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
         StorageError: a file could not be written.
     """
     folder = make_folder(options.folder / "cells")
-    batches = list(_batches(cells))
     with tqdm(total=len(cells), desc=options.name, unit=" runs", dynamic_ncols=True) as bar:
-        for done in _completed(batches, folder, options):
-            bar.update(done)
+        for _ in _completed(cells, folder, options):
+            bar.update()
     return [xr.load_dataset(folder / cell.file, engine="h5netcdf") for cell in cells]
 
 
-def _batches(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
-    """Neighbours that differ in their seed alone."""
-    for _, alike in groupby(cells, lambda cell: (id(cell.task), replace(cell.config, seed=0), cell.kind)):
-        group = list(alike)
-        yield from (group[first : first + TOGETHER] for first in range(0, len(group), TOGETHER))
-
-
-def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options) -> Iterator[int]:
-    """How many cells each batch held, as it ends."""
-    processes = min(options.processes, len(batches))
+def _completed(cells: Sequence[Cell], folder: Path, options: Options) -> Iterator[None]:
+    """Once for every cell, as it ends."""
+    processes = min(options.processes, len(cells))
     if processes == 1:
-        yield from (_complete(batch, folder, options.resume) for batch in batches)
+        yield from (_complete(cell, folder, options.resume) for cell in cells)
         return
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=numba.set_num_threads, initargs=(1,)) as pool:
         try:
-            for done in as_completed([pool.submit(_complete, batch, folder, options.resume) for batch in batches]):
+            for done in as_completed([pool.submit(_complete, cell, folder, options.resume) for cell in cells]):
                 yield done.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _complete(batch: Sequence[Cell], folder: Path, resume: bool) -> int:
-    """Train the cells of a batch, but for those that are there."""
-    begun, starts, marks = time.perf_counter(), {}, {}
-    for cell in batch:
-        start = cell.start(cell.config, cell.task)
-        mark = identity([*cell.task.splits.values()], start, cell.config.course(), cell.config.horizon)
-        if not (resume and mark == _mark(folder / cell.file)):
-            starts[cell], marks[cell] = start, mark
-    if not starts:
-        return len(batch)
+def _complete(cell: Cell, folder: Path, resume: bool) -> None:
+    """Train a cell, unless it is there."""
+    begun, start = time.perf_counter(), cell.start(cell.config, cell.task)
+    mark = identity([*cell.task.splits.values()], start, cell.config.course(), cell.config.horizon)
+    if resume and mark == _mark(folder / cell.file):
+        return
     try:
-        runs = train_all(batch[0].task, list(starts.values()), batch[0].config)
+        run = experiment.train(cell.config, cell.task, start)
     except Diverged as error:  # which holds a run, and finds no way out of a process
-        raise ArithmeticError(f"{batch[0].file}: {error}") from None
-    seconds = (time.perf_counter() - begun) / len(runs)
-    for (cell, start), run in zip(starts.items(), runs, strict=True):
-        kept = cell.keep(annotate(run, cell.config, cell.task, start), cell.task)
-        write_netcdf(folder / cell.file, kept.assign_attrs(seconds=seconds, identity=marks[cell]))
-    return len(batch)
+        raise ArithmeticError(f"{cell.file}: {error}") from None
+    seconds = time.perf_counter() - begun
+    kept = cell.keep(annotate(run, cell.config, cell.task, start), cell.task)
+    write_netcdf(folder / cell.file, kept.assign_attrs(seconds=seconds, identity=mark))
 
 
 def _mark(path: Path) -> str | None:

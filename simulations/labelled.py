@@ -1,5 +1,10 @@
-"""Attention learned from labelled text: accuracies under early stopping, SEN curves, and which words come to lead."""
+"""Attention learned from labelled text: accuracies under early stopping, SEN curves, and which words come to lead.
 
+How pure the words of largest score are is taken in sentences that were not trained on, for in those that were it rises
+where labels say nothing, too: claim E2, whose control trains on shuffled labels.
+"""
+
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +14,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
 from attn_dynamics.config import Config, Model
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
@@ -18,15 +25,15 @@ from attn_dynamics.plot import COLOURS, LINES, TIME, draw_figure
 from attn_dynamics.stopping import Patience
 from attn_dynamics.tasks import Task
 from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, told
-from simulations.purity import Integers, chance_purity, leaders, purity
+
+Integers = NDArray[np.integer]
 
 LONGEST = 2000
 """Patience, in epochs, of LMN21's published configuration; what its text says, 100, is read off the same run."""
 RULES = {"patience 100": 100, "patience 2000": LONGEST, "end": None}
 """Of each rule its patience."""
-LED = ("purity", "chance", "shuffled", "occurrence")
-"""Of the words of largest score, means over sentences: their purity, what it would be by chance, and by labels that are
-shuffled once, and the number of their training sentences."""
+PURITIES = {"purity_elsewhere": "in sentences not trained on", "purity": "in those trained on, as LMN21"}
+"""Where the purity of the words of largest score is taken; the first is left out where there is no such sentence."""
 ALL = "all sentences"
 FOLLOWED = 5
 """Words to follow where none are named."""
@@ -42,6 +49,9 @@ class TextSettings(Options):
         InputError: a value out of range.
     """
 
+    seeds: int | None = None
+    """Runs of a kind, at least 2, for an interval needs two; seed k draws the start alone: intervals say
+    nothing of what other texts would show."""
     models: tuple[Model, ...] = ("attn-fc", "attn-tc")
     """What is trained."""
     embedding_dim: int | None = None
@@ -91,6 +101,10 @@ def study(options: TextSettings, tasks: Mapping[str, Task], preferred: Sequence[
     }
     rows = pd.DataFrame([row for key, run in trajectories.items() for row in _rows(run, *key)])
     groups = grouped(rows, "task", "model", "rule").items()
+    for name in [name for name, task in tasks.items() if unseen(task) is None]:
+        print(
+            f"{name}: all sentences are trained on; how pure leading words are elsewhere is left out", file=sys.stderr
+        )
     trends = {f"{name}, {model}": _trend(each) for (name, model), each in runs.items()}
     return Findings(
         rows=rows,
@@ -151,30 +165,40 @@ def followed(task: Task, named: Sequence[str], preferred: Sequence[str]) -> tupl
         fix = "Leave it out, or take more sentences."
         raise InputError("--words", expected="words of the training sentences", given=repr(missing[0]), fix=fix)
     found = named or [word for word in preferred if word in occur]
-    telling = np.nan_to_num(purity(train) - chance_purity(train, np.random.default_rng(0))) * frequency
-    return tuple(found) or tuple(str(train.vocabulary[w]) for w in np.argsort(-telling, kind="stable")[:FOLLOWED])
+    return tuple(found) or tuple(
+        str(train.vocabulary[word]) for word in np.argsort(-telling(train), kind="stable")[:FOLLOWED]
+    )
+
+
+def telling(corpus: Corpus) -> Array:
+    """χ² (V,) of the classes of the sentences that hold a word, against those of all; 0 for a word of none."""
+    held = held_by_class(corpus)
+    shares = np.bincount(corpus.labels, minlength=corpus.n_classes) / corpus.n_sentences
+    expected = np.outer(shares, held.sum(axis=0))
+    return np.divide((held - expected) ** 2, expected, out=np.zeros_like(held), where=expected > 0).sum(axis=0)
+
+
+def unseen(task: Task) -> Corpus | None:
+    """Sentences that were not trained on: those of test, else of dev."""
+    return task.dev if task.test is None else task.test
 
 
 def with_leaders(run: xr.Dataset, task: Task) -> xr.Dataset:
     """Of all words their last snapshot, and in the place of the others what became of those that lead.
 
-    `led` (snapshot, part of `LED`, group of sentences): means over all training sentences, and over those that hold
-    each followed word. `pair` (snapshot, two): the attention weights of two words of one sentence, the one that leads
-    early and the one that leads last. Before the first step all scores are equal, and nothing leads.
+    `led` (snapshot, group of sentences, part): means over all training sentences, and over those that hold each
+    followed word, of what leads in them: its purities, and its `occurrence` in training sentences. `pair` (snapshot,
+    two): the attention weights of two words of one sentence, the one that leads early and the one that leads last.
+    Before the first step all scores are equal, and nothing leads.
     """
     corpus, scores = task.train, run.all_score.values[1:]
-    columns, rng = corpus.columns(run.word.values.tolist()), np.random.default_rng(0)
+    columns = corpus.columns(run.word.values.tolist())
     holding = [np.arange(corpus.n_sentences), *(np.flatnonzero(_holds(corpus, column)) for column in columns)]
-    parts = np.array(
-        [
-            purity(corpus),
-            chance_purity(corpus, rng),
-            purity(corpus, rng.permutation(corpus.labels)),
-            np.bincount(corpus.counts.indices, minlength=corpus.n_words),
-        ]
-    )
-    leading = np.array([leaders(corpus, at) for at in scores])
-    led = np.array([[parts[:, at[rows]].mean(axis=1) for rows in holding] for at in leading])
+    parts = {"purity": purity(corpus), "occurrence": held_by_class(corpus).sum(axis=0)}
+    if (judge := unseen(task)) is not None:
+        parts["purity_elsewhere"] = purity(corpus, judge)
+    leading = np.array([word_of_largest_score(corpus, at) for at in scores])
+    led = [[[_mean(values[at[rows]]) for values in parts.values()] for rows in holding] for at in leading]
     row, pair = _contested(corpus, scores, leading, np.unique(np.concatenate(holding[1:])))
     kept = run.isel(snapshot=[-1])
     return kept.assign(
@@ -183,9 +207,15 @@ def with_leaders(run: xr.Dataset, task: Task) -> xr.Dataset:
     ).assign_coords(
         led_epoch=run.snapshot.values[1:],
         group=[ALL, *run.word.values.tolist()],
-        part=list(LED),
+        part=list(parts),
         of_pair=[str(corpus.vocabulary[word]) for word in pair],
     )
+
+
+def _mean(values: Array) -> float:
+    """Of those that are numbers: no purity is known of a word that the other sentences do not hold."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else np.nan
 
 
 def _holds(corpus: Corpus, column: int) -> Array:
@@ -249,17 +279,14 @@ def _accuracies(group: pd.DataFrame) -> dict[str, Any]:
 
 def _trend(runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     """Of the words that lead, over all sentences, after the first step and at the end; and the rise between."""
-    led = [run.led.sel(group=ALL) for run in runs]
-    ends = np.array([each.values[[0, -1]] for each in led])  # (seeds, 2, parts)
-    of = {name: ends[:, :, LED.index(name)] for name in LED}
-    beyond, shuffled = of["purity"] - of["chance"], of["shuffled"] - of["chance"]
+    ends = np.array([run.led.sel(group=ALL).values[[0, -1]] for run in runs])  # (seeds, 2, parts)
     return {
         name: {
             "first": interval(values[:, 0]),
             "last": interval(values[:, 1]),
             "rise": interval(values[:, 1] - values[:, 0]),
         }
-        for name, values in {**of, "purity_beyond_chance": beyond, "shuffled_beyond_chance": shuffled}.items()
+        for name, values in zip(runs[0].part.values.tolist(), np.moveaxis(ends, 2, 0), strict=True)
     }
 
 
@@ -307,35 +334,45 @@ def loss_figure(runs: Runs) -> Figure:
 
 
 def leaders_figure(runs: Runs) -> Figure:
-    """Over all training sentences, the words of largest score: purity, that of chance, and occurrence."""
+    """Over all training sentences, the words of largest score: purity and occurrence."""
     figure, panels = _panels(runs, 2, 5.2)
-    names = {"purity": "true labels", "shuffled": "labels shuffled", "chance": "by chance, mean of shuffles"}
     for (above, below), each in zip(panels.T, runs.values(), strict=True):
-        for k, (part, label) in enumerate(names.items()):
-            draw_band(above, *_led(each, ALL, part), k, label)
+        for k, part in enumerate(_purities(each)):
+            draw_band(above, *_led(each, ALL, part), k, PURITIES[part])
         draw_band(below, *_led(each, ALL, "occurrence"), 0, None, log=True)
-        above.set(xscale="log", ylim=(0, 1))
-        below.set(xscale="log", yscale="log")
-    panels[0, 0].set_ylabel("topic purity δ of the\nword of largest score")
-    panels[1, 0].set_ylabel("training sentences\nthat hold it")
-    panels[0, 0].legend(loc="upper left")
+    _label_leaders(panels)
+    panels[0, 0].legend(loc="best")
     return figure
 
 
 def words_figure(runs: Runs) -> Figure:
     """The same over the sentences that hold each followed word: means over seeds."""
     figure, panels = _panels(runs, 2, 5.4)
+    shown = _purities([run for each in runs.values() for run in each])[0]
+    figure.suptitle(f"purity {PURITIES[shown]}", fontsize=9)
     for (above, below), each in zip(panels.T, runs.values(), strict=True):
         for k, word in enumerate(each[0].word.values.tolist()[: len(COLOURS)]):
-            for axes, part in ((above, "purity"), (below, "occurrence")):
+            for axes, part in ((above, shown), (below, "occurrence")):
                 time, values = _led(each, word, part)
                 axes.plot(time, values.mean(axis=0), color=COLOURS[k], linestyle=LINES[k])
-        above.set(xscale="log", ylim=(0, 1))
-        below.set(xscale="log", yscale="log")
         _name(below, each[0].word.values.tolist())
+    _label_leaders(panels)
+    return figure
+
+
+def _purities(runs: Sequence[xr.Dataset]) -> list[str]:
+    """Which of `PURITIES` all of them have."""
+    return [part for part in PURITIES if all(part in run.part for run in runs)]
+
+
+def _label_leaders(panels: Array) -> None:
+    """Axes of purity above, of occurrence below."""
+    for above, below in panels.T:
+        above.set(xscale="log", ylim=(-1.05, 1.05))
+        above.axhline(0.0, color="black", linewidth=0.8)
+        below.set(xscale="log", yscale="log")
     panels[0, 0].set_ylabel("topic purity δ of the\nword of largest score")
     panels[1, 0].set_ylabel("training sentences\nthat hold it")
-    return figure
 
 
 def attention_figure(runs: Runs) -> Figure:

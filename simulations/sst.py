@@ -3,7 +3,6 @@
 python -m simulations.sst --quick --data-dir DIR
 """
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import ClassVar, Literal
 
 from attn_dynamics.tasks import Options as TaskOptions
 from attn_dynamics.tasks import load_task
+from attn_dynamics.tasks.treebank import sst_folder
 from simulations.experiment import Findings, Size, command
 from simulations.labelled import TextSettings
 from simulations.labelled import study as study_texts
@@ -39,8 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def study(options: Settings) -> Findings:
     """Read the treebank and train on it."""
-    folder = options.data_dir or (Path(os.environ["SST_DIR"]) if "SST_DIR" in os.environ else None)
-    return study_texts(options, {name: load_task(name, TaskOptions(data_dir=folder)) for name in options.tasks}, LMN21)
+    given = TaskOptions(data_dir=options.data_dir or sst_folder())
+    return study_texts(options, {name: load_task(name, given) for name in options.tasks}, LMN21)
 
 
 if __name__ == "__main__":

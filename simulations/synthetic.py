@@ -66,7 +66,7 @@ def study(options: Settings) -> Findings:
     trajectories = run_all(cells, options)
     rows = pd.DataFrame([_row(run) for run in trajectories])
     runs = {model: [run for run in trajectories if run.attrs["model"] == model] for model in HEADS}
-    of_models = {model: each.dropna(axis=1) for model, each in grouped(rows, "model").items()}
+    of_models = {model: each.dropna(axis=1, how="all") for model, each in grouped(rows, "model").items()}
     return Findings(
         rows=rows,
         summary={

@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
+from attn_dynamics import experiment as carried_out
 from attn_dynamics.command import BAD_INPUT, FAILED, INTERRUPTED
-from attn_dynamics.run import Diverged
+from attn_dynamics.run import Diverged, Run
 from simulations import ablation, capacity, experiment, query, sst, suppression, synthetic, text
 
 SCRIPTS = {script.Settings.name: script for script in (ablation, capacity, query, sst, suppression, synthetic)}
@@ -65,11 +66,11 @@ def test_processes_of_their_own_give_the_same_bits(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
-def stopping_after(runs: int, error: Callable[[], BaseException]) -> Callable[..., list]:
+def stopping_after(runs: int, error: Callable[[], BaseException]) -> Callable[..., Run]:
     """Stands in for training: raises something once so many runs have ended."""
-    usual, ended = experiment.train_all, 0
+    usual, ended = carried_out.train, 0
 
-    def train(*given: object) -> list:
+    def train(*given: object) -> Run:
         nonlocal ended
         if ended == runs:
             raise error()
@@ -82,7 +83,7 @@ def stopping_after(runs: int, error: Callable[[], BaseException]) -> Callable[..
 def test_ctrl_c_keeps_the_runs_that_had_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(experiment, "train_all", stopping_after(3, KeyboardInterrupt))
+    monkeypatch.setattr(carried_out, "train", stopping_after(3, KeyboardInterrupt))
     assert run_tiny(tmp_path) == INTERRUPTED
     assert len(cells(tmp_path)) == 3
     assert not (tmp_path / "summary.json").exists()
@@ -93,7 +94,7 @@ def test_a_loss_that_is_not_finite_is_a_failure_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = Diverged(None, "loss at epoch 7")  # pyright: ignore[reportArgumentType]
-    monkeypatch.setattr(experiment, "train_all", stopping_after(1, lambda: error))
+    monkeypatch.setattr(carried_out, "train", stopping_after(1, lambda: error))
     assert run_tiny(tmp_path) == FAILED
     assert "error: 0.001-attn-fc-1.nc: loss at epoch 7" in capsys.readouterr().err
 
