@@ -116,7 +116,7 @@ def _run(
                 meter(epoch, float(np.mean(losses[np.isfinite(losses)])) if np.isfinite(losses).any() else np.nan)
             epoch += 1
     result = [runs[member] for member in range(replicates)]
-    if ending == "interrupted":
+    if any(run.ended == "interrupted" for run in result):  # not where all ended by themselves in that epoch
         raise RunsInterrupted(result, f"epoch {epoch - 1}")
     return result
 

@@ -19,6 +19,8 @@ from attn_dynamics.sweep.needs import needed
 from attn_dynamics.sweep.table import Row, row
 from attn_dynamics.tasks import load_task
 
+SYNTHETIC = "synthetic"
+"""The task that is drawn, and depends on nothing but the settings; every other is loaded."""
 PATIENCE = 10.0
 """Seconds in which a scheduler, and a worker of it, must answer."""
 ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OPENBLAS", "MKL")}
@@ -28,7 +30,11 @@ ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OP
 def outcome(config: Config) -> Row:
     """The row of one run, from data to summary; the same wherever it is run, but for `seconds`.
 
-    A run that diverges has a row that says so, as has one whose data cannot be used.
+    A run that diverges has a row that says so, as has one that the synthetic task refuses: both follow from the
+    settings alone. What can be mended from outside, data from files or the hub, is raised, and so tried again.
+
+    Raises:
+        InputError: data that cannot be loaded or used here.
     """
     begun, threads = time.perf_counter(), numba.get_num_threads()
     numba.set_num_threads(1)
@@ -36,6 +42,8 @@ def outcome(config: Config) -> Row:
         with threadpool_limits(1):
             found = _measured(config, begun)
     except InputError as error:
+        if config.task != SYNTHETIC:
+            raise
         found = {"ended": "refused", "message": str(error)}
     finally:
         numba.set_num_threads(threads)

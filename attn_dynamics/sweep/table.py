@@ -61,7 +61,8 @@ RESULTS: dict[str, type] = {
     "seconds": float,
 }
 """Columns that say what came of it, named as in summary.json; `last_epoch` is `epochs` there. `ended` is epochs,
-patience, diverged or, where the data drawn by its seed cannot be used, refused; `message` tells of the last two."""
+patience, diverged or, where the synthetic task cannot be drawn or started so, refused; `message` tells of the last
+two."""
 
 
 def settings(config: Config) -> Row:

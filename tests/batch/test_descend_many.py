@@ -291,6 +291,27 @@ def test_ctrl_c_gives_the_runs_so_far(corpus: Corpus) -> None:
         assert distance(alone, run) <= TOLERANCE["numpy"]
 
 
+@pytest.mark.usefixtures("default_handler")
+@pytest.mark.parametrize("before", [1, 2])
+def test_ctrl_c_in_the_epoch_in_which_all_are_done_takes_nothing_away(before: int) -> None:
+    """Pressed between the last two epochs all runs are whole; one epoch before (negative control) one is not."""
+    corpus, starts, options = overfitting(1, "attn-fc")
+    (whole,) = descend_many(corpus, starts, patience=7, **options)
+    assert whole.ended == "patience"
+    last = whole.trajectory.sizes["epoch"] - 1
+
+    def press(epoch: int, loss: float) -> None:
+        if epoch == last - before:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    if before == 1:
+        (run,) = descend_many(corpus, starts, patience=7, meter=press, **options)
+        assert distance(whole, run) == 0
+    else:
+        with pytest.raises(RunsInterrupted, match=f"interrupted after epoch {last - 1}"):
+            descend_many(corpus, starts, patience=7, meter=press, **options)
+
+
 def test_the_meter_is_told_the_mean_loss(corpus: Corpus) -> None:
     starts, told = starts_for(corpus, "attn-fc", 3), []
     many = descend_many(corpus, starts, epochs=4, meter=lambda epoch, loss: told.append((epoch, loss)))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attn_dynamics.command import COMMAND
 from attn_dynamics.sweep.grid import Grid
 from attn_dynamics.sweep.table import FILE, Row, Table, row
 from tests.command.driving import Call, contents
@@ -37,7 +38,7 @@ def here(kept: Path, place: Path) -> Path:
 def test_a_row_is_a_run_in_the_order_of_the_grid_whatever_came_first(here: Path) -> None:
     found = [(each["model"], each["seed"], each["ended"], each["last_epoch"]) for each in rows(here)]
     assert found == [(model, seed, "epochs", 60) for model in ("attn-fc", "attn-tc") for seed in (0, 1)]
-    assert [*contents(here)] == [FILE]
+    assert [*contents(here)] == [COMMAND, FILE]
 
 
 def test_numbers_and_gaps_come_back_to_the_bit(place: Path) -> None:
@@ -117,7 +118,7 @@ def test_without_a_table_a_resumed_sweep_starts(call: Call, place: Path) -> None
     (place / "there").mkdir()
     (place / "there" / f".{FILE}.partial").write_bytes(b"torn")
     assert call(*TINY, "--out", "there", "--resume").code == 0
-    assert [*contents(place / "there")] == [FILE]
+    assert [*contents(place / "there")] == [COMMAND, FILE]
 
 
 @pytest.mark.parametrize("flag", [(), ("--resume",), ("--overwrite",)])
