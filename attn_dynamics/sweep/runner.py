@@ -16,11 +16,9 @@ from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
 from attn_dynamics.run import Diverged
 from attn_dynamics.sweep.needs import needed
-from attn_dynamics.sweep.table import Row, row
+from attn_dynamics.sweep.table import Row, data_digest, is_loaded, row
 from attn_dynamics.tasks import load_task
 
-SYNTHETIC = "synthetic"
-"""The task that is drawn, and depends on nothing but the settings; every other is loaded."""
 PATIENCE = 10.0
 """Seconds in which a scheduler, and a worker of it, must answer."""
 ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OPENBLAS", "MKL")}
@@ -42,26 +40,27 @@ def outcome(config: Config) -> Row:
         with threadpool_limits(1):
             found = _measured(config, begun)
     except InputError as error:
-        if config.task != SYNTHETIC:
+        if is_loaded(config):
             raise
         found = {"ended": "refused", "message": str(error)}
     finally:
         numba.set_num_threads(threads)
-    return row(config, {"seconds": time.perf_counter() - begun} | found)
+    return row(config, {"seconds": time.perf_counter() - begun, "versions": results.versions()} | found)
 
 
 def _measured(config: Config, begun: float) -> Row:
     task = load_task(config.task, experiment.task_options(config))
+    data = data_digest(task) if is_loaded(config) else None
     start = experiment.start(config, task)
     try:
         run, message = experiment.train(config, task, start), None
     except Diverged as stop:
         if not stop.run.trajectory.sizes["epoch"]:
-            return {"ended": "diverged", "message": str(stop)}
+            return {"ended": "diverged", "message": str(stop), "data": data}
         run, message = stop.run, str(stop)
     trajectory = results.annotate(run, config, task, start)
     summary = results.summarise(trajectory, time.perf_counter() - begun)
-    return summary | {"last_epoch": summary["epochs"], "message": message}
+    return summary | {"last_epoch": summary["epochs"], "message": message, "data": data}
 
 
 @contextmanager

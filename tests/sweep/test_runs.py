@@ -27,12 +27,13 @@ def test_a_row_says_what_the_summary_of_the_same_run_says(
     simulate.simulate(config, "python")
     summary = read_json(tmp_path / "one" / "summary.json")
     found = outcome(config)
-    for name in RESULTS.keys() - {"seconds", "message", "last_epoch", "versions"}:
+    for name in RESULTS.keys() - {"seconds", "message", "last_epoch", "versions", "data"}:
         expected = found[name] if not isinstance(found[name], float) or np.isfinite(found[name]) else None
         assert summary[name] == expected, name
     assert found["last_epoch"] == summary["epochs"]
     assert found["versions"] == " ".join(summary["versions"])
     assert (found["dev_loss"] is None) != text
+    assert (found["data"] is None) != text
 
 
 def test_a_run_is_a_pure_function_of_its_settings() -> None:
