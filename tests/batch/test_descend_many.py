@@ -393,7 +393,7 @@ def peak_and_estimate(model: str, replicates: int, epochs: int, counted: int | N
     return peak, needed.of(replicates)
 
 
-FACTOR = 1.5
+FACTOR = 1.25
 """Of what is said to be needed to what is: parts whose largest moments differ are added, small ones left out."""
 
 

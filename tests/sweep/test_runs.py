@@ -8,6 +8,7 @@ import pytest
 from attn_dynamics import simulate
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
+from attn_dynamics.results import versions
 from attn_dynamics.sweep.runner import outcome
 from attn_dynamics.sweep.table import RESULTS
 from attn_dynamics.tasks import Synthetic, TextOptions
@@ -52,6 +53,7 @@ def test_a_run_that_diverges_has_a_row_that_says_so(call: Call) -> None:
     for each in (late, at_once):
         assert each["ended"] == "diverged"
         assert "expected a finite number" in each["message"]
+    assert {each["versions"] for each in (fine, late, at_once)} == {" ".join(versions())}
     assert late["last_epoch"] > 0
     assert np.isfinite(late["train_loss"])
 

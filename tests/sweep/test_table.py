@@ -100,20 +100,21 @@ def test_another_sweep_is_not_gone_on_with(here: Path, call: Call) -> None:
 
 
 def test_rows_of_other_versions_are_not_gone_on_with(here: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever ended them: the second run has no summary. Negative control: without the patch it is gone on with."""
-    arguments = (*SWEEP, "--learning-rate", 0.1, 1e300, "--out", "here", "--resume")
-    assert call(*arguments).code == 0
+    """Negative control: without the patch, and with it under --overwrite, the command goes on."""
+    arguments = (*SWEEP, "--out", "here")
+    assert call(*arguments, "--resume").code == 0
     before = contents(here)
     later = [name.replace("numpy ", "numpy 9.") for name in versions()]
     monkeypatch.setattr(table, "versions", lambda: later)
-    for given in (arguments, (*arguments, "--start-scale", 1, 2)):
-        done = call(*given)
+    for larger in ((), ("--start-scale", 1, 2)):
+        done = call(*arguments, *larger, "--resume")
         assert done.code == 2
         assert f"--resume: expected the versions that made here/results.parquet, {' '.join(versions())}" in done.said
         assert f"got {' '.join(later)}. Install those" in done.said
         assert done.err.count("\n") == 1
     assert contents(here) == before
     assert {each["versions"] for each in rows(here)} == {" ".join(versions())}
+    assert call(*TINY, "--out", "here", "--overwrite").code == 0
 
 
 @pytest.mark.parametrize("single", [False, True])
