@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -86,13 +87,18 @@ class Checkpoint:
 
 def identity(corpora: Collection[Corpus], parameters: Parameters, *settings: object) -> str:
     """A digest that two runs share exactly if they take the same course."""
+    arrays = [parameters.query, parameters.keys, parameters.embeddings, *parameters.head.arrays().values()]
+    return digest(corpora, arrays, type(parameters.head).__name__, *settings)
+
+
+def digest(corpora: Collection[Corpus], arrays: Iterable[np.ndarray] = (), *settings: object) -> str:
+    """SHA-256 of corpora over one vocabulary, of arrays and of whatever else."""
     vocabulary = next(iter(corpora)).vocabulary
-    digest = hashlib.sha256(repr((type(parameters.head).__name__, *settings, vocabulary)).encode())
-    arrays = [
+    found = hashlib.sha256(repr((*settings, vocabulary)).encode())
+    content = (
         part for each in corpora for part in (each.counts.indptr, each.counts.indices, each.counts.data, each.labels)
-    ]
-    arrays += [parameters.query, parameters.keys, parameters.embeddings, *parameters.head.arrays().values()]
-    for array in arrays:
-        digest.update(repr(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return digest.hexdigest()
+    )
+    for array in chain(content, arrays):
+        found.update(repr(array.shape).encode())
+        found.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return found.hexdigest()

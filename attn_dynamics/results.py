@@ -58,8 +58,13 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         best_epoch=run.best_epoch,
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
-        versions=[f"{name} {version(name)}" for name in PACKAGES] + [f"python {platform.python_version()}"],
+        versions=versions(),
     )
+
+
+def versions() -> list[str]:
+    """What computes here, as "numpy 2.0.0": two runs of the same settings and versions give the same numbers."""
+    return [f"{name} {version(name)}" for name in PACKAGES] + [f"python {platform.python_version()}"]
 
 
 def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The products of replicates by compiled loops on numpy's arrays, word by word with the replicates side by side."""
 
-import os
 from typing import Any
 
 import array_api_compat.numpy as xp
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from attn_dynamics.attention import SHARED_SPREAD
+from attn_dynamics.batch.available import available_memory
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
 from attn_dynamics.kernels import replicates as kernels
@@ -159,11 +159,3 @@ class CompiledProducts:
             attention = csr_array((weights, indices, offsets), shape=self._shape).T
             out[r] = (attention @ self._inverses[r])[words]
         return out
-
-
-def available_memory() -> int | None:
-    """Bytes of memory that the system can still give, where it says so."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from attn_dynamics.batch.engine import Engine, engine_for
 from attn_dynamics.batch.equations import Gradient, Replicates
-from attn_dynamics.batch.memory import bytes_needed, check_memory, too_large
+from attn_dynamics.batch.memory import Needed, bytes_needed, check_memory, too_large
 from attn_dynamics.batch.record import Records
 from attn_dynamics.batch.stopping import Patiences
 from attn_dynamics.corpus import Corpus
@@ -22,7 +22,7 @@ from attn_dynamics.gradient import Fit, check_fit
 from attn_dynamics.heads import Array
 from attn_dynamics.interrupt import deferred_interrupt
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.record import snapshot_due
+from attn_dynamics.record import Layout, snapshot_due
 from attn_dynamics.run import Ended, Run, RunsInterrupted
 
 
@@ -77,11 +77,13 @@ def descend_many(
         return []
     held = np.unique(np.concatenate([held_columns(corpus, each, train, hold) for each in parameters]))
     corpora = {"train": corpus} | judge
-    check_memory(engine, [*corpora.values()], starts, patience=patience is not None)
-    records = Records(len(starts), corpus, judge, follow)
-    with _memory_told(engine, [*corpora.values()], starts, patience=patience is not None), _one_blas_thread(engine):
+    layout = Layout(corpus, judge, follow)
+    needed = bytes_needed(engine, [*corpora.values()], starts[0], layout, epochs=epochs, patience=patience is not None)
+    check_memory(engine, needed, len(starts))
+    with _memory_told(engine, needed, len(starts)), _one_blas_thread(engine):
+        records = Records(len(starts), layout)
         models = [
-            (Replicates(engine, corpora, [starts[m] for m in members], held, records.layout.columns), members)
+            (Replicates(engine, corpora, [starts[m] for m in members], held, layout.columns), members)
             for members in _groups(engine, starts)
         ]
         patiences = [Patiences(engine, patience, len(each)) if patience else None for _, each in models]
@@ -116,7 +118,7 @@ def _run(
                 meter(epoch, float(np.mean(losses[np.isfinite(losses)])) if np.isfinite(losses).any() else np.nan)
             epoch += 1
     result = [runs[member] for member in range(replicates)]
-    if ending == "interrupted":
+    if any(run.ended == "interrupted" for run in result):  # not where all ended by themselves in that epoch
         raise RunsInterrupted(result, f"epoch {epoch - 1}")
     return result
 
@@ -250,14 +252,10 @@ def _one_blas_thread(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_told(
-    engine: Engine, corpora: Sequence[Corpus], starts: Sequence[Coordinates], *, patience: bool
-) -> Iterator[None]:
+def _memory_told(engine: Engine, needed: Needed, replicates: int) -> Iterator[None]:
     """Say how many replicates would fit where memory runs out all the same."""
     free = engine.free_memory()
     try:
         yield
     except engine.out_of_memory:
-        fixed, each = bytes_needed(engine, corpora, starts[0], patience=patience)
-        needed, free = fixed + each * len(starts), free or 0
-        raise too_large(len(starts), needed, free, (free - fixed) // each) from None
+        raise too_large(needed, replicates, free or 0) from None

@@ -1,32 +1,33 @@
 """What is kept of replicates: of each what `attn_dynamics.record` keeps of one run."""
 
-from collections.abc import Hashable, Iterable, Sequence
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
-from attn_dynamics.record import Layout
+from attn_dynamics.record import ALL_WORDS, Layout, snapshot_due
 
 Members = NDArray[np.int64]
 """Numbers of replicates, as they were given."""
+ROOM = 64
+"""Rows of a replicate that there is room for at first; it is doubled as often as need be."""
 
 
 class Records:
     """Rows and snapshots of R replicates, which may end at different epochs."""
 
-    def __init__(self, replicates: int, corpus: Corpus, others: Iterable[str], words: Sequence[Hashable]) -> None:
-        self.layout = Layout(corpus, others, words)
-        self._rows = np.empty((64, replicates, self.layout.width))
+    def __init__(self, replicates: int, layout: Layout) -> None:
+        self.layout = layout
+        self._rows = np.empty((ROOM, replicates, layout.width))
         self._counts = np.zeros(replicates, np.int64)
         self._snapshots: list[dict[int, Array]] = [{} for _ in range(replicates)]
 
     def make_room(self, epoch: int) -> None:
         """Have a place for the rows of an epoch."""
         if epoch >= len(self._rows):
-            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
+            grown = np.empty((2 * len(self._rows), *self._rows.shape[1:]))
+            grown[: len(self._rows)] = self._rows
+            self._rows = grown
 
     def row(self, epoch: int, members: Members, rows: Array) -> None:
         """Keep the rows (R, numbers) of some replicates at an epoch."""
@@ -42,3 +43,18 @@ class Records:
         """The trajectory of one replicate, as `Layout` has it."""
         rows = self._rows[: self._counts[member], member]
         return self.layout.dataset(rows, self._snapshots[member], learning_rate)
+
+
+def bytes_kept(layout: Layout, epochs: int) -> int:
+    """Bytes a replicate's rows and snapshots take at the end, its trajectory (a copy of both) included.
+
+    While room is doubled there is half as much of it besides, which is no more than the copy to come.
+    """
+    rows = max(ROOM, 1 << epochs.bit_length()) + epochs + 1
+    return layout.width * rows * np.float64().itemsize + 2 * bytes_of_snapshots(layout, epochs)
+
+
+def bytes_of_snapshots(layout: Layout, epochs: int) -> int:
+    """Bytes of one replicate's snapshots: those that are due, and the one at its end."""
+    count = sum(map(snapshot_due, range(epochs + 1))) + 1
+    return count * len(ALL_WORDS) * layout.frequency.size * np.float64().itemsize

@@ -16,7 +16,7 @@ from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
 from attn_dynamics.run import Diverged
 from attn_dynamics.sweep.needs import needed
-from attn_dynamics.sweep.table import Row, row
+from attn_dynamics.sweep.table import Row, data_digest, is_loaded, row
 from attn_dynamics.tasks import load_task
 
 PATIENCE = 10.0
@@ -28,7 +28,11 @@ ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OP
 def outcome(config: Config) -> Row:
     """The row of one run, from data to summary; the same wherever it is run, but for `seconds`.
 
-    A run that diverges has a row that says so, as has one whose data cannot be used.
+    A run that diverges has a row that says so, as has one that the synthetic task refuses: both follow from the
+    settings alone. What can be mended from outside, data from files or the hub, is raised, and so tried again.
+
+    Raises:
+        InputError: data that cannot be loaded or used here.
     """
     begun, threads = time.perf_counter(), numba.get_num_threads()
     numba.set_num_threads(1)
@@ -36,24 +40,27 @@ def outcome(config: Config) -> Row:
         with threadpool_limits(1):
             found = _measured(config, begun)
     except InputError as error:
+        if is_loaded(config):
+            raise
         found = {"ended": "refused", "message": str(error)}
     finally:
         numba.set_num_threads(threads)
-    return row(config, {"seconds": time.perf_counter() - begun} | found)
+    return row(config, {"seconds": time.perf_counter() - begun, "versions": results.versions()} | found)
 
 
 def _measured(config: Config, begun: float) -> Row:
     task = load_task(config.task, experiment.task_options(config))
+    data = data_digest(task) if is_loaded(config) else None
     start = experiment.start(config, task)
     try:
         run, message = experiment.train(config, task, start), None
     except Diverged as stop:
         if not stop.run.trajectory.sizes["epoch"]:
-            return {"ended": "diverged", "message": str(stop)}
+            return {"ended": "diverged", "message": str(stop), "data": data}
         run, message = stop.run, str(stop)
     trajectory = results.annotate(run, config, task, start)
     summary = results.summarise(trajectory, time.perf_counter() - begun)
-    return summary | {"last_epoch": summary["epochs"], "message": message}
+    return summary | {"last_epoch": summary["epochs"], "message": message, "data": data}
 
 
 @contextmanager

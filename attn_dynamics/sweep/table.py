@@ -1,13 +1,18 @@
 """The table of a sweep: one Parquet file, a row a run, whole on the disk after every result."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from attn_dynamics import experiment
+from attn_dynamics.checkpoint import digest
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.results import versions
 from attn_dynamics.storage import is_partial, make_folder, write_whole
 from attn_dynamics.sweep.needs import needed
+from attn_dynamics.tasks import Options, Task, load_task
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -58,10 +63,12 @@ RESULTS: dict[str, type] = {
     "largest_loss_step": float,
     "query_norm": float,
     "versions": str,
+    "data": str,
     "seconds": float,
 }
 """Columns that say what came of it, named as in summary.json; `last_epoch` is `epochs` there. `ended` is epochs,
-patience, diverged or, where the data drawn by its seed cannot be used, refused; `message` tells of the last two."""
+patience, diverged or, where the synthetic task cannot be drawn or started so, refused; `message` tells of the last
+two. `data` is the digest of what was loaded, null where it is drawn."""
 
 
 def settings(config: Config) -> Row:
@@ -78,6 +85,22 @@ def row(config: Config, results: Row) -> Row:
 
 def _flat(value: Any) -> Any:
     return " ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def is_loaded(config: Config) -> bool:
+    """Whether the data come from outside; the synthetic task is drawn, and depends on nothing but the settings."""
+    return config.task != "synthetic"
+
+
+def data_digest(task: Task) -> str:
+    """A digest that two tasks share exactly if their sentences, labels and splits are the same."""
+    return digest(task.splits.values(), (), *task.splits, task.train.n_classes)
+
+
+def _data_setting(config: Config) -> tuple[str, Options]:
+    """What the data of a run depend on: the seed counts only where it splits a single file."""
+    options = experiment.task_options(config)
+    return config.task, options if Path(config.task).is_file() else replace(options, seed=0)
 
 
 class Table:
@@ -103,7 +126,8 @@ class Table:
 
         Raises:
             InputError: the folder holds something else, or results and neither --resume (of a sweep whose runs are all
-                among these) nor --overwrite was given.
+                among these, made by the same versions from the same data) nor --overwrite was given; data cannot be
+                loaded.
             StorageError: it cannot be read.
         """
         try:
@@ -118,6 +142,8 @@ class Table:
         if found and resume:
             self._rows = {_key(each): each for each in _read(self.path)}
             self._check_same()
+            self._check_versions()
+            self._check_data()
 
     def write(self, rows: Iterable[Row] = ()) -> None:
         """Add these rows and write all.
@@ -142,6 +168,35 @@ class Table:
                 given=f"one without {given or 'some of them'}",
                 fix="Give the settings of that sweep (more values may be added), or another folder by --out.",
             )
+
+    def _check_versions(self) -> None:
+        now = " ".join(versions())
+        then = next((row["versions"] for row in self._rows.values() if row["versions"] != now), now)
+        if then != now:
+            raise InputError(
+                "--resume",
+                expected=f"the versions that made {self.path}, {then}",
+                given=now,
+                fix="Install those, replace the table by --overwrite, or name another folder by --out.",
+            )
+
+    def _check_data(self) -> None:
+        """Each distinct data is loaded once."""
+        known: dict[tuple[str, Options], str] = {}
+        for key, each in self._rows.items():
+            config = self._configs[key]
+            if not is_loaded(config):
+                continue
+            setting = _data_setting(config)
+            if setting not in known:
+                known[setting] = data_digest(load_task(*setting))
+            if each["data"] != known[setting]:
+                raise InputError(
+                    "--resume",
+                    expected=f"the data of the run in {self.path} on {config.task}, seed {config.seed}",
+                    given="other sentences, labels or splits",
+                    fix="Restore those data, replace the table by --overwrite, or name another folder by --out.",
+                )
 
 
 def _read(path: Path) -> list[Row]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module as usual_import
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pytest
 
 import attn_dynamics.sweep.__main__ as command
 from attn_dynamics.config import Config
+from attn_dynamics.errors import InputError
 from attn_dynamics.sweep import needs, runner
 from attn_dynamics.sweep.runner import outcome
-from tests.command.driving import TASK, Call, contents
+from tests.command.driving import TASK, Call, contents, film_folder
 from tests.sweep.driving import (
     LONGER,
     TINY,
@@ -76,7 +78,7 @@ def test_a_sweep_whose_worker_and_client_are_killed_ends_as_one_that_was_not(
     assert "12 of 12 runs are in torn/results.parquet" in done.out
     assert holds(rows(torn), left)
     assert differences(rows(torn), rows(place / "whole")) == []
-    assert [*contents(torn)] == ["results.parquet"]
+    assert [*contents(torn)] == ["command.txt", "results.parquet"]
 
 
 @pytest.mark.slow
@@ -157,6 +159,31 @@ def test_runs_that_fail_are_told_and_tried_again(call: Call, monkeypatch: pytest
     assert len(rows(Path("here"))) == 3
 
 
+def test_a_worker_without_the_data_fills_no_rows_and_is_tried_again(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command has seen the file; the worker does not, and then does."""
+    film_folder(place / "films")
+    usual = command.stream
+
+    def elsewhere(client: None, configs: list[Config]) -> Iterator[object]:
+        for config in configs:
+            with pytest.raises(InputError) as caught:
+                outcome(replace(config, task=str(place / "gone" / "films")))
+            yield [], [runner._line(caught.value)]
+
+    arguments = ("--task", "films", "--epochs", 3, "--seed", 0, 1, "--out", "here")
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "stream", elsewhere)
+        done = call(*arguments)
+    assert done.code == 1
+    assert "error: 2 runs failed, the first by InputError: " in done.said
+    assert rows(Path("here")) == []
+    monkeypatch.setattr(command, "stream", usual)
+    assert call(*arguments, "--resume").code == 0
+    assert [each["ended"] for each in rows(Path("here"))] == ["epochs", "epochs"]
+
+
 def test_a_run_that_raises_or_kills_its_worker_stops_no_other(
     call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
@@ -170,14 +197,16 @@ def test_a_run_that_raises_or_kills_its_worker_stops_no_other(
             raise MemoryError("no room\nat all")
         if config.seed == 2:
             os.kill(os.getpid(), signal.SIGKILL)
+        if config.seed == 4:  # as on a machine that has not the folder
+            return outcome(replace(config, task="sst2", data_dir=Path("/nowhere")))
         return outcome(config)
 
     monkeypatch.setattr(runner, "outcome", treacherous)  # a function of this test, sent to the workers whole
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
-        done = call_dask(*TINY, "--seed", 0, 1, 2, 3, "--workers", 2, "--out", "here")
+        done = call_dask(*TINY, "--seed", 0, 1, 2, 3, 4, "--workers", 2, "--out", "here")
     assert done.code == 1
-    assert "error: 2 runs failed, the first by MemoryError: no room" in done.said
-    assert "2 of 4 runs are in here/results.parquet, --resume tries the others again" in done.said
+    assert "error: 3 runs failed, the first by " in done.said
+    assert "2 of 5 runs are in here/results.parquet, --resume tries the others again" in done.said
     assert "Traceback" not in done.err
     assert [each["seed"] for each in rows(place / "here")] == [0, 3]
 

@@ -7,6 +7,8 @@ import pytest
 
 from attn_dynamics import simulate
 from attn_dynamics.config import Config
+from attn_dynamics.errors import InputError
+from attn_dynamics.results import versions
 from attn_dynamics.sweep.runner import outcome
 from attn_dynamics.sweep.table import RESULTS
 from attn_dynamics.tasks import Synthetic, TextOptions
@@ -26,12 +28,13 @@ def test_a_row_says_what_the_summary_of_the_same_run_says(
     simulate.simulate(config, "python")
     summary = read_json(tmp_path / "one" / "summary.json")
     found = outcome(config)
-    for name in RESULTS.keys() - {"seconds", "message", "last_epoch", "versions"}:
+    for name in RESULTS.keys() - {"seconds", "message", "last_epoch", "versions", "data"}:
         expected = found[name] if not isinstance(found[name], float) or np.isfinite(found[name]) else None
         assert summary[name] == expected, name
     assert found["last_epoch"] == summary["epochs"]
     assert found["versions"] == " ".join(summary["versions"])
     assert (found["dev_loss"] is None) != text
+    assert (found["data"] is None) != text
 
 
 def test_a_run_is_a_pure_function_of_its_settings() -> None:
@@ -50,25 +53,37 @@ def test_a_run_that_diverges_has_a_row_that_says_so(call: Call) -> None:
     for each in (late, at_once):
         assert each["ended"] == "diverged"
         assert "expected a finite number" in each["message"]
+    assert {each["versions"] for each in (fine, late, at_once)} == {" ".join(versions())}
     assert late["last_epoch"] > 0
     assert np.isfinite(late["train_loss"])
 
 
-def test_a_seed_whose_data_cannot_be_used_has_a_row_that_says_so(call: Call, place: Path) -> None:
+def test_settings_that_the_synthetic_task_refuses_have_a_row_that_says_so() -> None:
+    found = outcome(Config(start="lmn21", embedding_dim=2, synthetic=SMALL))
+    assert found["ended"] == "refused"
+    assert "embedding_dim: expected at least the 4 columns" in found["message"]
+    assert found["train_loss"] is None
+
+
+@pytest.mark.parametrize("task", ["sst2", "films.txt"])
+def test_data_that_cannot_be_loaded_are_no_result(task: str, place: Path) -> None:
+    """They may be there the next time. Negative control: the test above, whose error is of the same class."""
+    with pytest.raises(InputError, match="nowhere" if task == "sst2" else task):
+        outcome(Config(task=task, data_dir=Path("/nowhere"), start="lmn21", embedding_dim=2))
+
+
+def test_a_split_that_cannot_be_used_is_no_result(place: Path) -> None:
     """Two sentences of training data know two words of four at most: few sentences are left, perhaps of one class."""
     (place / "films.txt").write_text("".join(f"{number % 2} word{number % 4}\n" for number in range(20)))
     text = TextOptions(vocabulary="train", split=(0.1, 0.1, 0.8))
-    endings = [outcome(Config(task="films.txt", epochs=3, seed=seed, text=text))["ended"] for seed in range(12)]
-    assert "refused" in endings[endings.index("epochs") :], "a later seed than one that is fine"
-    seeds = [*range(endings.index("epochs"), 12)]
-    arguments = ("--task", "films.txt", "--epochs", 3, "--vocabulary", "train", "--split", 0.1, 0.1, 0.8)
-    done = call(*arguments, "--seed", *seeds, "--out", "here")
-    assert done.code == 0
-    assert [each["ended"] for each in rows(Path("here"))] == endings[seeds[0] :]
-    assert f"{endings[seeds[0] :].count('refused')} refused" in done.out
-    refused = next(each for each in rows(Path("here")) if each["ended"] == "refused")
-    assert "films.txt: expected at least two different labels" in refused["message"]
-    assert refused["train_loss"] is None
+
+    def ending(seed: int) -> str:
+        try:
+            return outcome(Config(task="films.txt", epochs=3, seed=seed, text=text))["ended"]
+        except InputError as error:
+            return str(error).split(":")[0]
+
+    assert {ending(seed) for seed in range(12)} == {"epochs", "films.txt", "films.txt, dev data"}
 
 
 def test_the_start_scale_moves_the_embeddings_alone() -> None:

@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attn_dynamics.command import COMMAND
+from attn_dynamics.results import versions
+from attn_dynamics.sweep import table
 from attn_dynamics.sweep.grid import Grid
 from attn_dynamics.sweep.table import FILE, Row, Table, row
-from tests.command.driving import Call, contents
+from attn_dynamics.tasks import load_task
+from tests.command.driving import Call, contents, film_folder
 from tests.sweep.driving import TINY, differences, holds, rows
 
 SWEEP = (*TINY, "--model", "attn-fc", "attn-tc", "--seed", "0", "1")
@@ -37,17 +41,17 @@ def here(kept: Path, place: Path) -> Path:
 def test_a_row_is_a_run_in_the_order_of_the_grid_whatever_came_first(here: Path) -> None:
     found = [(each["model"], each["seed"], each["ended"], each["last_epoch"]) for each in rows(here)]
     assert found == [(model, seed, "epochs", 60) for model in ("attn-fc", "attn-tc") for seed in (0, 1)]
-    assert [*contents(here)] == [FILE]
+    assert [*contents(here)] == [COMMAND, FILE]
 
 
 def test_numbers_and_gaps_come_back_to_the_bit(place: Path) -> None:
     config, *others = Grid(seed=(0, 1)).configs()
     odd = {"train_loss": 0.1 + 0.2, "sen_residual": float("nan"), "query_norm": float("inf"), "score_sum_drift": -0.0}
-    table = Table(place, [config, *others])
-    table.write([row(config, odd | {"last_epoch": 3, "versions": ["a 1", "b 2"]})])
+    kept = Table(place, [config, *others])
+    kept.write([row(config, odd | {"last_epoch": 3, "versions": versions()})])
     (found,) = rows(place)
-    assert differences([found], [row(config, odd | {"last_epoch": 3, "versions": ["a 1", "b 2"]})]) == []
-    assert found["versions"] == "a 1 b 2"
+    assert differences([found], [row(config, odd | {"last_epoch": 3, "versions": versions()})]) == []
+    assert found["versions"] == " ".join(versions())
     assert found["dev_loss"] is None
     again = Table(place, [config, *others])
     again.open(resume=True, overwrite=False)
@@ -95,6 +99,49 @@ def test_another_sweep_is_not_gone_on_with(here: Path, call: Call) -> None:
     assert contents(here) == before
 
 
+def test_rows_of_other_versions_are_not_gone_on_with(here: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: without the patch, and with it under --overwrite, the command goes on."""
+    arguments = (*SWEEP, "--out", "here")
+    assert call(*arguments, "--resume").code == 0
+    before = contents(here)
+    later = [name.replace("numpy ", "numpy 9.") for name in versions()]
+    monkeypatch.setattr(table, "versions", lambda: later)
+    for larger in ((), ("--start-scale", 1, 2)):
+        done = call(*arguments, *larger, "--resume")
+        assert done.code == 2
+        assert f"--resume: expected the versions that made here/results.parquet, {' '.join(versions())}" in done.said
+        assert f"got {' '.join(later)}. Install those" in done.said
+        assert done.err.count("\n") == 1
+    assert contents(here) == before
+    assert {each["versions"] for each in rows(here)} == {" ".join(versions())}
+    assert call(*TINY, "--out", "here", "--overwrite").code == 0
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_rows_of_other_data_are_not_gone_on_with(
+    single: bool, call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A label exchanged in one line, in a folder of splits or a file that every seed splits in its own way."""
+    folder = film_folder(place / "films")
+    file = next(path for path in folder.iterdir() if "test" in path.name)
+    task = str(file if single else folder)
+    loaded: list[str] = []
+    monkeypatch.setattr(table, "load_task", lambda *given: loaded.append(given[0]) or load_task(*given))
+    arguments = ("--task", task, "--epochs", 3, "--out", "here", "--model", "attn-fc", "attn-tc", "--seed", 0, 1)
+    assert call(*arguments).code == 0
+    assert call(*arguments, "--resume").code == 0
+    assert loaded == [task] * (2 if single else 1)  # once for each distinct data
+    before, text = contents(place / "here"), file.read_text(encoding="utf-8")
+    file.write_text(("0" if text[0] != "0" else "1") + text[1:], encoding="utf-8")
+    done = call(*arguments, 2, "--resume")  # made larger or not
+    assert done.code == 2
+    assert f"--resume: expected the data of the run in here/results.parquet on {task}, seed 0, got other" in done.said
+    assert done.err.count("\n") == 1
+    assert contents(place / "here") == before
+    file.write_text(text, encoding="utf-8")
+    assert call(*arguments, "--resume").code == 0
+
+
 def test_a_sweep_can_be_made_larger(here: Path, call: Call) -> None:
     before = rows(here)
     done = call(*SWEEP, "2", "--out", "here", "--resume")
@@ -117,7 +164,7 @@ def test_without_a_table_a_resumed_sweep_starts(call: Call, place: Path) -> None
     (place / "there").mkdir()
     (place / "there" / f".{FILE}.partial").write_bytes(b"torn")
     assert call(*TINY, "--out", "there", "--resume").code == 0
-    assert [*contents(place / "there")] == [FILE]
+    assert [*contents(place / "there")] == [COMMAND, FILE]
 
 
 @pytest.mark.parametrize("flag", [(), ("--resume",), ("--overwrite",)])
