@@ -71,11 +71,11 @@ def _primed(expression: sp.Basic, taken: frozenset[str]) -> sp.Basic:
 # --- LaTeX
 
 SIGNS = {
-    "∂": r"\partial", "Σ": r"\sum", "‖": r"\|", "²": "^2", "³": "^3", "⁴": "^4", "·": r"\cdot", "→": r"\to", "∞": r"\infty",
+    "∂": r"\partial", "Σ": r"\sum", "‖": r"\|", "²": "^2", "⁴": "^4", "·": r"\cdot", "→": r"\to", "∞": r"\infty",
     "≥": r"\ge", "≤": r"\le", "≠": r"\ne", "√": r"\surd", "∫": r"\int", "ℓ": r"\ell", "ᵀ": "^T", "⁻": "^-", "¹": "^1",
     "₀": "_0", "₁": "_1", "₂": "_2", "ˢ": "^s", "Û": r"\hat U", "…": r"\dots", "η": r"\eta", "α": r"\alpha",
     "ζ": r"\zeta", "κ": r"\kappa", "ν": r"\nu", "μ": r"\mu", "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma",
-    "τ": r"\tau", "ω": r"\omega", "δ": r"\delta", "ô": r"\hat{o}",
+    "τ": r"\tau", "ω": r"\omega", "δ": r"\delta", "³": "^3", "ô": r"\hat{o}",
 }  # fmt: skip
 """How mathematics in words is set."""
 
