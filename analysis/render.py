@@ -3,6 +3,7 @@
 import base64
 import html
 import math
+import re
 from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
@@ -59,7 +60,7 @@ def table(rows: Sequence[Row]) -> Table:
     for name in ("id", "proof", "measured", "bound", "controls", "verdict", "s"):
         out.add_column(name, justify="right" if name in ("measured", "bound", "s") else "left", no_wrap=True)
     for row in rows:
-        proof = row.proof.replace(" mutants rejected", "")
+        proof = re.sub(r" for .*,", " (a case),", row.proof.replace(" mutants rejected", ""))
         cells = (row.id, proof, _number(row.measured), _number(row.bound), row.control, row.verdict)
         out.add_row(*map(Text, (*cells, f"{row.seconds:.1f}")), style="" if row.verdict == HOLDS else "bold red")
     return out
