@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.claims.capacity import CAPACITY, capacity_map, mean_interval
+from attn_dynamics.claims.capacity import CAPACITY, capacity_map
+from attn_dynamics.claims.intervals import mean_interval, power_law
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.claims.sen_finite import SIZES, sen_scaling
 from attn_dynamics.plot import COLOURS, LINES, MARKERS
@@ -27,10 +28,9 @@ def residual(quick: bool) -> Figure:
         sizes = SIZES[varied][:2] if quick else SIZES[varied]
         table = sen_scaling(varied, sizes=sizes, seeds=1 if quick else 2, rate=2.0 if quick else 0.5)
         size, off = table["size"].to_numpy(float), 100 * table["residual"].to_numpy()
-        (slope, at_one), shown = np.polyfit(np.log(size), np.log(off), 1), np.unique(size)
-        line = np.exp(at_one + slope * np.log(shown))
+        law, shown = power_law(size, off), np.unique(size)
         axes.plot(size, off, MARKERS[0], ms=4, color=COLOURS[0], mfc="none", label="descent, η → 0")
-        axes.plot(shown, line, color=COLOURS[0], label=f"fit, slope {slope:.2f}")
+        axes.plot(shown, law.at(shown), color=COLOURS[0], label=f"fit, slope {law.exponent:.2f}")
         sentences = shown if varied == "sentences" else np.full_like(shown, PUBLISHED.sentences)
         bound = 100 * PUBLISHED.topics * PUBLISHED.topic_words / sentences
         axes.plot(shown, bound, color="black", linestyle=LINES[1], label="1/(ρN)")

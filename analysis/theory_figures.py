@@ -87,7 +87,7 @@ def scaling(quick: bool) -> Figure:
             rows = table.query("varied == @varied and theory == @theory")
             size, off = rows["size"].to_numpy(float), 100 * rows["deviation"].to_numpy()
             fit = fits.loc[(varied, theory)]
-            line = np.exp(np.log(off).mean() + fit.exponent * (np.log(size) - np.log(size).mean()))
+            line = 100 * fit.factor * size**fit.exponent
             text = f"{theory}: slope {round(fit.exponent, 2) + 0.0:.2f} ± {(fit.high - fit.low) / 2:.2f}"
             axes.plot(size, off, MARKERS[k], ms=4, color=COLOURS[k], mfc="none")
             axes.plot(size, line, color=COLOURS[k], linestyle=LINES[k], label=text)

@@ -17,7 +17,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.gradient import Fit, Gradient, Objective, check_fit
 from attn_dynamics.heads import Array, Head
 from attn_dynamics.kernels import words
-from attn_dynamics.parameters import TRAINABLE, Parameters
+from attn_dynamics.parameters import Parameters, check_train
 
 
 class Coordinates:
@@ -206,19 +206,6 @@ def _basis(head: Head) -> Array | None:
     """Orthonormal basis (d, k) of what a head reads, if that is less than all of the d dimensions."""
     reading = head.reading
     return np.linalg.qr(reading)[0] if reading.shape[1] < reading.shape[0] else None
-
-
-def check_train(train: Collection[str]) -> None:
-    """Refuse names that nothing can be trained under.
-
-    Raises:
-        InputError: an unknown name, or one name given as a bare string.
-    """
-    unknown = [train] if isinstance(train, str) else [name for name in train if name not in TRAINABLE]
-    if unknown:
-        raise InputError(
-            "train", expected=f"any of {', '.join(TRAINABLE)}", given=repr(unknown[0]), fix='Write train=("keys",).'
-        )
 
 
 def _check_held(keys: Array) -> None:

@@ -1,5 +1,6 @@
 """Everything that a model may learn: query, keys, embeddings, head (theory §1)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from attn_dynamics.errors import InputError
@@ -7,6 +8,19 @@ from attn_dynamics.heads import Array, Head, as_floats
 
 TRAINABLE = ("query", "keys", "embeddings", "head")
 """What `train` may name."""
+
+
+def check_train(train: Collection[str], known: Collection[str] = TRAINABLE) -> None:
+    """Refuse names that nothing can be trained under.
+
+    Raises:
+        InputError: an unknown name, or one name given as a bare string.
+    """
+    unknown = [train] if isinstance(train, str) else [name for name in train if name not in known]
+    if unknown:
+        raise InputError(
+            "train", expected=f"any of {', '.join(known)}", given=repr(unknown[0]), fix='Write train=("keys",).'
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

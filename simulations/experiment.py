@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from attn_dynamics import experiment
 from attn_dynamics.checkpoint import identity
-from attn_dynamics.claims.capacity import mean_interval
+from attn_dynamics.claims.intervals import mean_interval
 from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError

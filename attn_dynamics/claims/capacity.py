@@ -5,9 +5,10 @@ from dataclasses import replace
 from itertools import pairwise, product
 
 import pandas as pd
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest
 
 from attn_dynamics.claims.claim import Measured, claims, control, largest
+from attn_dynamics.claims.intervals import mean_interval
 from attn_dynamics.claims.published import PUBLISHED, TIME, topic_words
 from attn_dynamics.heads import HEADS, Array
 from attn_dynamics.tasks.synthetic import Synthetic
@@ -71,12 +72,6 @@ def capacity_map(
         score = topic_words(at, model, seed, rate=rate, time=TIME, scale=scale).score[-1].mean()
         rows.append({"scale": scale, "others": m, "seed": seed, "model": model, "score": float(score)})
     return pd.DataFrame(rows)
-
-
-def mean_interval(values: Array) -> tuple[Array, Array]:
-    """95 % interval of the mean of values (samples, ...), by Student's t: its ends, each (...)."""
-    mean, half = values.mean(axis=0), t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / len(values) ** 0.5
-    return mean - half, mean + half
 
 
 def _describe(difference: Array) -> str:

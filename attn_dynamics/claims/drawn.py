@@ -1,5 +1,6 @@
 """Data and starts for the claims that hold on any: drawn sentences, and those of SST-2 where they are."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -76,11 +77,17 @@ def rows_of(corpus: Corpus, rows: NDArray[np.int64]) -> Corpus:
     return replace(corpus, counts=corpus.counts[rows], labels=corpus.labels[rows])
 
 
+def over_their_words(parts: Sequence[Corpus]) -> list[Corpus]:
+    """The same sentences, of corpora over one vocabulary, over the words that any of them hold."""
+    used = np.unique(np.concatenate([part.counts.indices for part in parts]))
+    words = tuple(parts[0].vocabulary[column] for column in used)
+    return [replace(part, counts=part.counts[:, used], vocabulary=words) for part in parts]
+
+
 def _some(treebank: Corpus) -> Corpus:
     """Random sentences over the words that they hold."""
     part = rows_of(treebank, np.random.default_rng(0).choice(treebank.n_sentences, SENTENCES, replace=False))
-    used = np.unique(part.counts.indices)
-    return replace(part, counts=part.counts[:, used], vocabulary=tuple(part.vocabulary[column] for column in used))
+    return over_their_words([part])[0]
 
 
 @cache

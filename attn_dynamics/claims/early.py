@@ -8,6 +8,7 @@ import numpy as np
 
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.claims.drawn import ragged, sst2, start, treebank_in_words, zipf_text
+from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.flow import flow
 from attn_dynamics.heads import Array
@@ -62,7 +63,7 @@ def early_law(*, quick: bool, law: Law = early_scores, scale: float = 0.0) -> Me
     for name, corpus, begin in texts(quick=quick):
         said = law(corpus, begin)
         off, left = distances(corpus, begin, said, scale)
-        orders = [float(np.polyfit(np.log(ERRORS), np.log(each), 1)[0]) for each in (off, left)]
+        orders = [power_law(ERRORS, each).exponent for each in (off, left)]
         apart.append(float(off[-1]))
         first.append(abs(orders[0] - 1.0))
         second.append(abs(orders[1] - 2.0))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, ttest_1samp
 
 from attn_dynamics.claims.claim import Measured, claims, control, together
-from attn_dynamics.claims.drawn import rows_of, sst2, treebank_in_words, zipf_text
+from attn_dynamics.claims.drawn import over_their_words, rows_of, sst2, treebank_in_words, zipf_text
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
 from attn_dynamics.heads import Array
@@ -198,7 +198,5 @@ def halves(corpus: Corpus, each: int, rng: np.random.Generator) -> tuple[Corpus,
     parts = [
         rows_of(corpus, np.concatenate([of_class[k * each : (k + 1) * each] for of_class in rows])) for k in (0, 1)
     ]
-    used = np.unique(np.concatenate([part.counts.indices for part in parts]))
-    words = tuple(corpus.vocabulary[column] for column in used)
-    seen, unseen = (replace(part, counts=part.counts[:, used], vocabulary=words) for part in parts)
+    seen, unseen = over_their_words(parts)
     return seen, unseen

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
+from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, synthetic_run
 from attn_dynamics.theory.mean_field import MeanField
 
@@ -41,18 +41,19 @@ def prediction_scaling(*, sizes: Mapping[str, Sequence[int]] = SIZES, seeds: int
 
 
 def fitted_exponents(scaling: pd.DataFrame) -> pd.DataFrame:
-    """Slopes of ln(deviation) over ln(size) by least squares, with 95 % intervals that take rows for independent."""
+    """Of each theory and what is varied the power law of the deviation in the size, and the ends of its interval."""
     rows = []
     for (theory, varied), group in scaling.groupby(["theory", "varied"]):  # pyright: ignore[reportGeneralTypeIssues]
-        (slope, _), covariance = np.polyfit(np.log(group["size"]), np.log(group["deviation"]), 1, cov=True)
-        half = t.ppf(0.975, len(group) - 2) * np.sqrt(covariance[0, 0])
-        rows.append((theory, varied, slope, slope - half, slope + half))
-    return pd.DataFrame(rows, columns=["theory", "varied", "exponent", "low", "high"])
+        law = power_law(group["size"], group["deviation"])
+        rows.append((theory, varied, law.exponent, law.exponent - law.half, law.exponent + law.half, law.factor))
+    return pd.DataFrame(rows, columns=["theory", "varied", "exponent", "low", "high", "factor"])
 
 
 def exponents_in_words(theory: str, seeds: int = 3) -> str:
     """The fitted exponents of one theory on a line."""
-    fits = fitted_exponents(prediction_scaling(seeds=seeds)).query("theory == @theory").drop(columns="theory")
+    fits = fitted_exponents(prediction_scaling(seeds=seeds)).query("theory == @theory")[
+        ["varied", "exponent", "low", "high"]
+    ]
     powers = ["{} {:.2f} [{:.2f}, {:.2f}]".format(*row) for row in fits.itertuples(index=False)]
     return f"at epoch {AT} it scales with powers of " + ", ".join(powers)
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import lambertw, wrightomega
 
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
+from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
 from attn_dynamics.flow import flow
@@ -99,7 +100,7 @@ def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool =
     rates, orders = [0.1 / 2**halvings for halvings in range(3 if quick else 6)], {}
     for model in HEADS:
         distances = [_distance(_descended(model, rate, hold), relation) for rate in rates]
-        orders[model] = float(np.polyfit(np.log(rates), np.log(distances), 1)[0])
+        orders[model] = power_law(rates, distances).exponent
     detail = ", ".join(f"{model} {order:.3f}" for model, order in orders.items())
     return Measured(largest(abs(order - 1.0) for order in orders.values()), 0.1, f"orders: {detail}")
 

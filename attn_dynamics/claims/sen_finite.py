@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import linregress, t
 
 from attn_dynamics.claims.claim import Measured, claims, control, largest
+from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.claims.published import PUBLISHED, TopicWords, topic_words
 from attn_dynamics.claims.sen import Relation, among_one_more, without_its_half
 from attn_dynamics.heads import HEADS, Array
@@ -81,5 +81,5 @@ def sen_scaling(
 def exponent(name: str) -> str:
     """Slope of ln(residual) over ln(size) in a sweep, with its 95 % interval."""
     sweep = sen_scaling(name)
-    slope, *_, error = linregress(np.log(sweep["size"]), np.log(sweep["residual"]))
-    return f"({slope:.3f} ± {t.ppf(0.975, len(sweep) - 2) * error:.3f})"
+    law = power_law(sweep["size"], sweep["residual"])
+    return f"({law.exponent:.3f} ± {law.half:.3f})"

@@ -10,6 +10,7 @@ from numba import njit
 
 from attn_dynamics.kernels.exponential import exponentials
 from attn_dynamics.kernels.loss import BLOCK, softmax
+from attn_dynamics.kernels.sentences import relative_weights_of
 
 EIGHT = 8
 """Columns to a pass over the words of a sentence: two vectors of sums, so that neither waits for the other."""
@@ -151,13 +152,9 @@ def gradients(sums, operand, value_gradient, score_gradient):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def relative_weights(offsets, words, counts, scores, out):
-    """c e^(s - the largest s of the sentence) for every entry (nnz,) of one replicate, as in `sentences`."""
+    """As that of `sentences`, of one replicate and in one thread."""
     for row in range(offsets.size - 1):
-        largest = -np.inf
-        for entry in range(offsets[row], offsets[row + 1]):
-            largest = max(largest, scores[words[entry]])
-        for entry in range(offsets[row], offsets[row + 1]):
-            out[entry] = float(counts[entry]) * np.exp(scores[words[entry]] - largest)
+        relative_weights_of(offsets[row], offsets[row + 1], words, counts, scores, out)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

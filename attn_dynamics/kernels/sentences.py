@@ -122,15 +122,21 @@ def split_words(counts, parts):
     return bounds, splits
 
 
+@njit(cache=True, error_model="numpy", nogil=True)
+def relative_weights_of(start, stop, words, counts, scores, out):
+    """c e^(s - the largest s) for the entries of one sentence, from start to stop of those of all (nnz,)."""
+    largest = -np.inf
+    for entry in range(start, stop):
+        largest = max(largest, scores[words[entry]])
+    for entry in range(start, stop):
+        out[entry] = float(counts[entry]) * np.exp(scores[words[entry]] - largest)
+
+
 @njit(cache=True, error_model="numpy", parallel=True)
 def relative_weights(offsets, words, counts, scores, out):
-    """c e^(s - the largest s of the sentence) for every entry (nnz,): nothing overflows, and no sentence sums to 0."""
+    """The same for all sentences: nothing overflows, and no sentence sums to 0."""
     for row in prange(offsets.size - 1):
-        largest = -np.inf
-        for entry in range(offsets[row], offsets[row + 1]):
-            largest = max(largest, scores[words[entry]])
-        for entry in range(offsets[row], offsets[row + 1]):
-            out[entry] = float(counts[entry]) * np.exp(scores[words[entry]] - largest)
+        relative_weights_of(offsets[row], offsets[row + 1], words, counts, scores, out)
 
 
 @njit(cache=True, error_model="numpy")

@@ -61,7 +61,11 @@ def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
     # d/dτ of softmax at equal logits.
     slopes_rate = (logits - logits.mean(axis=1, keepdims=True)) / (n * corpus.n_sentences)
     pull_rate, context_rate = _pulled(attention, slopes_rate)
-    product = lambda one, other: np.einsum("ic,cd,id->i", one, metric, other)  # noqa: E731
+
+    def product(one: Array, other: Array) -> Array:
+        """Of rows in the coordinates of the head's columns."""
+        return np.einsum("ic,cd,id->i", one, metric, other)
+
     received = product(slopes, context_rate) + 2.0 * product(slopes_rate, context)
     return EarlyScores(
         own=square / 2.0 * product(pull, pull),
@@ -79,11 +83,10 @@ def _pulled(attention: csr_array, slopes: Array) -> tuple[Array, Array]:
 def _attention(corpus: Corpus, scores: Array) -> csr_array:
     """A (N, V)."""
     counts, starts = corpus.counts, corpus.counts.indptr[:-1]
-    spread = lambda each: np.repeat(each, np.diff(counts.indptr))  # noqa: E731
-    relative = scores[counts.indices]
+    lengths, relative = np.diff(counts.indptr), scores[counts.indices]
     # No sentence is empty, so `reduceat` is what it seems; its largest score is taken off, so nothing overflows.
-    weights = counts.data * np.exp(relative - spread(np.maximum.reduceat(relative, starts)))
-    data = weights / spread(np.add.reduceat(weights, starts))
+    weights = counts.data * np.exp(relative - np.repeat(np.maximum.reduceat(relative, starts), lengths))
+    data = weights / np.repeat(np.add.reduceat(weights, starts), lengths)
     return csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
 
 

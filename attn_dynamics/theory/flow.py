@@ -1,21 +1,17 @@
 """Gradient flow, and the modified flow that descent follows, integrated in the logarithm of time."""
 
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 
-from attn_dynamics.errors import InputError
-
 Array = NDArray[np.float64]
 Velocity = Callable[[NDArray], NDArray]
 """ẏ as a function of y alone, of the same shape; analytic, for it is also called with complex y."""
 
-TRAINABLE = ("keys", "embeddings", "head")
-"""What these theories may train; the query is fixed."""
 TINY = 1e-60
 """Step of the complex-step derivative: no difference is taken, so nothing cancels, however small it is."""
 
@@ -90,18 +86,6 @@ def flow(
     if not solution.success:
         raise ArithmeticError(f"flow: expected a solution up to time {np.max(times)}, got: {solution.message}")
     return solution.y.T.reshape(-1, *y0.shape)
-
-
-def check_train(train: Collection[str]) -> None:
-    """Refuse names that nothing can be trained under.
-
-    Raises:
-        InputError: an unknown name, or one name given as a bare string.
-    """
-    unknown = [train] if isinstance(train, str) else [name for name in train if name not in TRAINABLE]
-    if unknown:
-        known, fix = f"any of {', '.join(TRAINABLE)}", 'Write train=("keys",).'
-        raise InputError("train", expected=known, given=repr(unknown[0]), fix=fix)
 
 
 def modified(velocity: Velocity, learning_rate: float) -> Velocity:

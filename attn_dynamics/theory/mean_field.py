@@ -24,7 +24,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.theory.flow import Array, check_train, flow, logistic
+from attn_dynamics.parameters import check_train
+from attn_dynamics.theory.flow import Array, flow, logistic
+
+TRAINED = ("keys", "embeddings", "head")
+"""What may be trained in mean field; the query is fixed."""
 
 
 class Trajectory(NamedTuple):
@@ -76,7 +80,7 @@ class MeanField:
     """Any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
-        check_train(self.train)
+        check_train(self.train, TRAINED)
         for name, what, good in (
             ("frequency", "above 0 and at most 1", lambda value: (value > 0) & (value <= 1)),
             ("classes", "2 or more", lambda value: value >= 2),
@@ -86,7 +90,7 @@ class MeanField:
         ):
             value = np.asarray(getattr(self, name), float)
             if not np.all(good(value)):
-                raise InputError(name, expected=what, given=value, fix="See the documentation of `MeanField`.")
+                raise InputError(name, expected=what, given=value, fix="Give one in that range.")
 
     def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
         """The state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""

@@ -1,0 +1,37 @@
+"""95 % intervals of means and of exponents, by Student's t."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import linregress, t
+
+from attn_dynamics.heads import Array
+
+
+def mean_interval(values: Array) -> tuple[Array, Array]:
+    """The ends of the interval of the mean of values (samples, ...), each (...)."""
+    mean, half = values.mean(axis=0), t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / len(values) ** 0.5
+    return mean - half, mean + half
+
+
+class PowerLaw(NamedTuple):
+    """y = factor · x^exponent, by least squares of logarithms."""
+
+    exponent: float
+    half: float
+    """Half the width of its interval, which takes the points for independent; NaN where there are too few."""
+    factor: float
+
+    def at(self, x: ArrayLike) -> Array:
+        """y."""
+        return self.factor * np.asarray(x, float) ** self.exponent
+
+
+def power_law(x: ArrayLike, y: ArrayLike) -> PowerLaw:
+    """The power law through points x, y > 0."""
+    logarithms = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
+    fit = linregress(*logarithms)
+    half = t.ppf(0.975, logarithms[0].size - 2) * fit.stderr  # pyright: ignore[reportAttributeAccessIssue]
+    exponent, at_one = fit.slope, fit.intercept  # pyright: ignore[reportAttributeAccessIssue]
+    return PowerLaw(float(exponent), float(half), float(np.exp(at_one)))
