@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 
+from attn_dynamics.batch.engine import DEVICES, PRECISIONS
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import HEADS
 from attn_dynamics.initial import PRESETS
@@ -14,10 +15,14 @@ from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, TextOptions
 
 if TYPE_CHECKING:
+    Device: TypeAlias = str
     Model: TypeAlias = str
+    Precision: TypeAlias = str
     Preset: TypeAlias = str
     Trainable: TypeAlias = str
 else:
+    Device = tyro.extras.literal_type_from_choices(DEVICES)
+    Precision = tyro.extras.literal_type_from_choices(PRECISIONS)
     Model = tyro.extras.literal_type_from_choices(HEADS)
     Preset = tyro.extras.literal_type_from_choices(PRESETS)
     Trainable = tyro.extras.literal_type_from_choices(TRAINABLE)
@@ -60,6 +65,10 @@ class Config:
     """Runs from different initial values on the same data."""
     follow: tuple[str, ...] = ()
     """Words to record at every epoch, beside the topic words where the task names them."""
+    device: Device = "numpy"
+    """Compiled loops on numpy's arrays, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
+    precision: Precision = "float64"
+    """Of PyTorch's numbers; compiled loops take float64."""
     full: bool = False
     """Do not use law A6: move all d dimensions of the embeddings even where fewer can move."""
     out: Path | None = None
