@@ -1,5 +1,6 @@
 """The products of replicates by compiled loops on numpy's arrays, word by word with the replicates side by side."""
 
+from functools import cached_property
 from typing import Any
 
 import array_api_compat.numpy as xp
@@ -14,10 +15,6 @@ from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
 from attn_dynamics.kernels import replicates as kernels
 
-COLUMNS = 32
-"""Columns of an operand that go through a sentence together: with more, rows of hot words leave the cache."""
-
-
 class Compiled:
     """numpy and numba, float64. Logical (R, k, V) lies in memory as (V, k, R): numpy's order "F"."""
 
@@ -25,6 +22,8 @@ class Compiled:
     itemsize = 8
     on_host = True
     words_at_once = 2048
+    group = kernels.LANES
+    """One block: what more replicates need at a time leaves the cache before it is needed again."""
     out_of_memory = (MemoryError,)
 
     def __init__(self) -> None:
@@ -46,9 +45,15 @@ class Compiled:
         """(R, k, V) in memory."""
         return np.ascontiguousarray(array)
 
-    def group(self, width: int) -> int:
-        """As many replicates as fill `COLUMNS`."""
-        return max(1, COLUMNS // (width + 1))
+    def squares(self, array: Array) -> Array:
+        """By replicates (R,), of an array that lies by words."""
+        out = np.empty(len(array))
+        kernels.squares(_by_places(array), out)
+        return out
+
+    def subtract(self, array: Array, rate: float | Array, step: Array) -> None:
+        """Of arrays that lie by words."""
+        kernels.subtract(_by_places(array), np.full(len(array), rate), _by_places(step))
 
     def operand(self, replicates: int, width: int, n_words: int) -> "CompiledOperand":
         """Room for an operand."""
@@ -63,12 +68,16 @@ class Compiled:
         return available_memory()
 
 
+def _by_places(array: Array) -> Array:
+    """(places, R) from (R, …) that lies by words: the same memory."""
+    return array.T.reshape(-1, len(array))
+
+
 class CompiledOperand:
     """The operand of all replicates, and those of each whose scores are spread too wide for one shift."""
 
     def __init__(self, replicates: int, width: int, n_words: int) -> None:
-        self.replicates, self.width = replicates, width
-        self.columns = np.zeros((n_words, kernels.columns_of(replicates, width)))
+        self.columns = _columns(replicates, width, n_words)
         self.apart = np.zeros(replicates, bool)
         self.scores = self.values = np.empty(0)
         self._low, self._high = np.empty(replicates), np.empty(replicates)
@@ -82,17 +91,23 @@ class CompiledOperand:
         shift = np.where(self.apart, self._high, 0.5 * (self._low + self._high))
         kernels.operand(scores.T, shift, values.T, self.columns)
 
-    @property
-    def weights(self) -> Array:
-        """(V, R) e^(s - shift)."""
-        return self.columns[:, self.width * self.replicates : (self.width + 1) * self.replicates]
+    def weights(self, words: NDArray[np.int64] | slice) -> Array:
+        """(R, words) e^(s - shift)."""
+        return np.concatenate(self.columns[:, words, -1].swapaxes(1, 2))[: self.apart.size]
 
     def alone(self, replicate: int) -> Array:
-        """[P | 1] (V, columns) of one replicate."""
+        """[P | 1] of one replicate."""
         values = np.ascontiguousarray(self.values[replicate].T)[:, :, None]
-        out = np.zeros((len(values), kernels.columns_of(1, self.width)))
+        out = _columns(1, values.shape[1], len(values))
         kernels.operand(np.zeros((len(values), 1)), np.zeros(1), values, out)
         return out
+
+
+def _columns(replicates: int, width: int, n_words: int) -> Array:
+    """Room for an operand, whose lanes of no replicate divide by 1."""
+    out = np.zeros((kernels.blocks_of(replicates), n_words, width + 1, kernels.LANES))
+    out[:, :, width] = 1.0
+    return out
 
 
 class CompiledProducts:
@@ -100,49 +115,37 @@ class CompiledProducts:
 
     def __init__(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> None:
         counts = corpus.counts
-        self._shape = corpus.n_sentences, corpus.n_words
-        self._pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32)
-        self._counts, self._labels = counts.data, corpus.labels
+        self._counts, self._labels = counts, corpus.labels
+        self._pattern = *_places(counts), counts.data
         self._contexts = np.empty((replicates, width, corpus.n_sentences))
         self._inverses = np.empty((replicates, corpus.n_sentences))
         self._columns = columns
-        self._by_word = csr_array(counts.T, dtype=np.float64)
-        self._followed = self._by_word[columns]
         self._apart: dict[int, tuple[Array, Array]] = {}
-        self._room: tuple[Array, Array, Array] | None = None
 
     def attend(self, operand: CompiledOperand) -> Array:
         """v (R, k, N)."""
-        kernels.attend(*self._pattern, self._counts, operand.columns, self._contexts, self._inverses)
+        kernels.attend(*self._pattern, operand.columns, self._contexts, self._inverses)
         self._apart = {}
         for r in np.flatnonzero(operand.apart).tolist():
-            weights = np.empty(self._counts.size)
-            kernels.relative_weights(*self._pattern, self._counts, np.ascontiguousarray(operand.scores[r]), weights)
+            weights = np.empty(self._counts.nnz)
+            kernels.relative_weights(*self._pattern, np.ascontiguousarray(operand.scores[r]), weights)
             self._apart[r] = weights, operand.alone(r)
-            kernels.attend(*self._pattern, *self._apart[r], self._contexts[r : r + 1], self._inverses[r : r + 1])
+            where = self._contexts[r : r + 1], self._inverses[r : r + 1]
+            kernels.attend(*self._pattern[:2], *self._apart[r], *where)
         return self._contexts
 
     def attend_back(self, operand: CompiledOperand, slopes: Array) -> tuple[Array, Array]:
         """∂L/∂s (R, V) and ∂L/∂P (R, k, V), both by words."""
-        replicates, width, _ = self._contexts.shape
-        if self._room is None:  # a corpus that is only judged needs none
-            size = self._shape[1]
-            self._room = (
-                np.empty_like(operand.columns),
-                np.empty((size, width, replicates)),
-                np.empty((size, replicates)),
-            )
-        sums, value_gradient, score_gradient = self._room
-        kernels.attend_back(*self._pattern, self._counts, slopes, self._contexts, self._inverses, sums)
-        kernels.gradients(sums, operand.columns, value_gradient, score_gradient)
+        by_score, by_value = self._gradients
+        pattern, told = (*_places(self._by_word), self._by_word.data), (self._contexts, self._inverses)
+        kernels.attend_back(*pattern, slopes, *told, operand.columns, self._rows, by_value, by_score)
         for r, (weights, columns) in self._apart.items():
-            one, place = np.empty_like(columns), slice(r, r + 1)
-            by_value, by_score = np.empty((len(one), width, 1)), np.empty((len(one), 1))
+            place, one = slice(r, r + 1), (np.empty_like(by_value[:, :, :1]), np.empty_like(by_score[:, :1]))
             where = slopes[place], self._contexts[place], self._inverses[place]
-            kernels.attend_back(*self._pattern, weights, *where, one)
-            kernels.gradients(one, columns, by_value, by_score)
-            value_gradient[:, :, place], score_gradient[:, place] = by_value, by_score
-        return score_gradient.T, value_gradient.T
+            weighed = self._weighed(weights).data
+            kernels.attend_back(*pattern[:2], weighed, *where, columns, self._rows, *one)
+            by_value[:, :, place], by_score[:, place] = one
+        return by_score.T, by_value.T
 
     def cross_entropy(self, logits: Array) -> tuple[Array, Array]:
         """Mean loss and accuracy (R,)."""
@@ -153,9 +156,34 @@ class CompiledProducts:
     def received(self, operand: CompiledOperand, columns: NDArray[np.int64] | None = None) -> Array:
         """Σ_i A_iw (R, words)."""
         pattern, words = (self._by_word, slice(None)) if columns is None else (self._followed, columns)
-        out = (operand.weights[words] * (pattern @ self._inverses.T)).T
+        out = operand.weights(words) * (pattern @ self._inverses.T).T
         for r, (weights, _) in self._apart.items():
-            offsets, indices = (part.view(np.int32) for part in self._pattern)
-            attention = csr_array((weights, indices, offsets), shape=self._shape).T
-            out[r] = (attention @ self._inverses[r])[words]
+            out[r] = (self._weighed(weights) @ self._inverses[r])[words]
         return out
+
+    # Made on first use: a corpus that is only judged needs none of these.
+    @cached_property
+    def _by_word(self) -> csr_array:
+        return csr_array(self._counts.T)
+
+    @cached_property
+    def _followed(self) -> csr_array:
+        return self._by_word[self._columns]
+
+    @cached_property
+    def _gradients(self) -> tuple[Array, Array]:
+        replicates, width, _ = self._contexts.shape
+        return np.empty((self._counts.shape[1], replicates)), np.empty((self._counts.shape[1], width, replicates))
+
+    @cached_property
+    def _rows(self) -> Array:
+        return np.zeros((self._counts.shape[0], self._contexts.shape[1] + 1, kernels.LANES))
+
+    def _weighed(self, weights: Array) -> csr_array:
+        """Weights (nnz,) of the entries by sentences as a pattern by words."""
+        return csr_array(csr_array((weights, self._counts.indices, self._counts.indptr), shape=self._counts.shape).T)
+
+
+def _places(pattern: csr_array) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Offsets and indices without sign."""
+    return pattern.indptr.view(np.uint32), pattern.indices.view(np.uint32)

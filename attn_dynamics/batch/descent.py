@@ -236,11 +236,10 @@ def _shapes(parameters: Parameters) -> str:
 
 def _groups(engine: Engine, starts: Sequence[Coordinates]) -> list[NDArray[np.int64]]:
     """Replicates by number, in groups of about equal size, as many for each thread."""
-    most = engine.group(min(starts[0].head.reading.shape))
-    if most is None:
+    if engine.group is None:
         return [np.arange(len(starts))]
     threads = max(1, min(engine.threads, len(starts)))
-    rounds = -(-len(starts) // (most * threads))
+    rounds = -(-len(starts) // (engine.group * threads))
     return np.array_split(np.arange(len(starts)), min(rounds * threads, len(starts)))
 
 

@@ -55,6 +55,8 @@ class Engine(Protocol):
     """Whether its arrays take the memory that results take."""
     threads: int
     """Groups of replicates that go side by side."""
+    group: int | None
+    """Replicates that one pass should take at most; None for all."""
     words_at_once: int
     """Words to a block of a pass over E (d, V), so that what is added to it fits the cache, or the memory."""
 
@@ -79,8 +81,12 @@ class Engine(Protocol):
         """The same array in the layout that dense products want."""
         ...
 
-    def group(self, width: int) -> int | None:
-        """Replicates of so many values that one pass should take; None for all."""
+    def squares(self, array: Any) -> Any:
+        """Sum of squares of each replicate (R,), of an array that `by_words` gave."""
+        ...
+
+    def subtract(self, array: Any, rate: Any, step: Any) -> None:
+        """array -= rate · step, in place, both as `by_words` gave them, rate a number or (R,); may use up the step."""
         ...
 
     def operand(self, replicates: int, width: int, n_words: int) -> Operand:

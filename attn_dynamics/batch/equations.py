@@ -117,9 +117,7 @@ class Replicates:
         if "query" in self._train:
             self._step_query(slopes, learning_rate)
         elif "keys" in self._train:
-            slopes *= learning_rate * self._arrays["speed"]
-            scores = self._arrays["scores"]
-            scores -= slopes
+            self._engine.subtract(self._arrays["scores"], learning_rate * self._arrays["speed"], slopes)
 
     def moving(self) -> dict[str, Any]:
         """Everything that moves, by name, replicates first; the arrays themselves."""
@@ -155,10 +153,9 @@ class Replicates:
         return contexts, logits, kept, self._engine.xp.stack(products.cross_entropy(logits), axis=1)
 
     def _signals(self, by_score: Any, by_value: Any, reading: Any) -> Any:
-        xp = self._engine.xp
-        scores = xp.einsum("rv,rv->r", by_score, by_score)
+        xp, scores = self._engine.xp, self._engine.squares(by_score)
         if reading is None:
-            embeddings = xp.einsum("rkv,rkv->r", by_value, by_value)
+            embeddings = self._engine.squares(by_value)
         else:
             # ‖∂L/∂E‖_F² = Σ_w b_wᵀ (W H)ᵀ(W H) b_w, b_w the columns of (∂L/∂P)ᵀ.
             embeddings = xp.sum((by_value @ by_value.mT) * (reading.mT @ reading), axis=(1, 2))
@@ -167,8 +164,7 @@ class Replicates:
     def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
         axes, values = self._arrays["axes"], gradient.values
         if gradient.reading is None:
-            values *= learning_rate
-            axes -= values
+            self._engine.subtract(axes, learning_rate, values)
             return
         for start in range(0, axes.shape[2], self._engine.words_at_once):
             words = slice(start, start + self._engine.words_at_once)
@@ -197,7 +193,7 @@ class Replicates:
             "still": lambda each: each.still_norm2,
             "query": lambda each: each.start.query,
             "keys": lambda each: each.start.keys,
-            "speed": lambda each: [each.start.query @ each.start.query],
+            "speed": lambda each: each.start.query @ each.start.query,
         }
         source = sources.get(name) or (lambda each: getattr(each.head, name.removeprefix("head.")))
         return self._laid_out(name, self._engine.array(np.stack([np.asarray(source(each)) for each in self._starts])))

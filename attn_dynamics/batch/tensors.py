@@ -27,6 +27,8 @@ class Torch:
     xp = xp
     threads = 1
     words_at_once = 1 << 14
+    group = None
+    """All of them: a large product is what torch is good at."""
     out_of_memory = (torch.OutOfMemoryError, MemoryError)
 
     def __init__(self, device: str, precision: str) -> None:
@@ -49,8 +51,14 @@ class Torch:
 
     rows = by_words
 
-    def group(self, width: int) -> None:
-        """All of them: a large product is what torch is good at."""
+    def squares(self, array: Tensor) -> Tensor:
+        """By replicates (R,)."""
+        return (array * array).flatten(1).sum(dim=1)
+
+    def subtract(self, array: Tensor, rate: float | Tensor, step: Tensor) -> None:
+        """In place; uses up the step."""
+        step *= rate if isinstance(rate, float) else rate.reshape(-1, *[1] * (step.ndim - 1))
+        array -= step
 
     def operand(self, replicates: int, width: int, n_words: int) -> "TorchOperand":
         """An operand."""

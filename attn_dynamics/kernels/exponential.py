@@ -11,7 +11,7 @@ LEAST = -700.0
 """Below this e^x is taken as e^-700: beside any other term of a sum both are nothing."""
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
 def exponentials(x, scratch, bits):
     """x = e^x in place for x up to 700, to 2 units in the last place; `bits` is `scratch` seen as int64."""
     for place in range(x.size):

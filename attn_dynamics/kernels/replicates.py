@@ -1,8 +1,9 @@
 """The sparse products and the loss of R replicates at once: a sentence's words are looked up once for all.
 
-Replicates lie side by side: of a word its R scores, (V, R), and values, (V, k, R), of an operand the columns
-[P₁ of every replicate | … | P_k | weight of every replicate | 0], padded to whole eights. Threads take different
-replicates, so a kernel here runs in one and lets the others go on.
+Replicates go in blocks of eight, `LANES`, so that what an entry fetches is whole vectors. Of a word their scores lie side
+by side, (V, R), as do their values, (V, k, R); operands of the products are (blocks, V, k + 1, LANES), the weights last,
+those of sentences (N, k + 1, LANES). Threads take different replicates, so a kernel here runs in one and lets the
+others go on.
 """
 
 import numpy as np
@@ -12,142 +13,211 @@ from attn_dynamics.kernels.exponential import exponentials
 from attn_dynamics.kernels.loss import BLOCK, softmax
 from attn_dynamics.kernels.sentences import relative_weights_of
 
-EIGHT = 8
-"""Columns to a pass over the words of a sentence: two vectors of sums, so that neither waits for the other."""
-NUMBERS = 512
-"""Scores whose exponentials are taken at a time."""
+LANES = 8
+"""Replicates to a block: two vectors, so that neither waits for the other."""
+WORDS = 64
+"""Words whose weights are taken at a time."""
+SENTENCES = 64
+"""Sentences whose rows are filled replicate by replicate, so that they are still in the nearest cache."""
 TOTALS = 16
 """Softmax denominators, each from 1 to n, that are multiplied before one logarithm is taken of them all."""
 
 
-def columns_of(replicates: int, width: int) -> int:
-    """Columns of an operand of so many replicates and values."""
-    return -(-replicates * (width + 1) // EIGHT) * EIGHT
+def blocks_of(replicates: int) -> int:
+    """Blocks of so many replicates."""
+    return -(-replicates // LANES)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def extent(scores, low, high):
     """Least and largest score (R,) of every replicate from scores (V, R)."""
-    low[:], high[:] = np.inf, -np.inf
+    low[:], high[:] = scores[0], scores[0]
     for word in range(scores.shape[0]):
         for replicate in range(scores.shape[1]):
-            low[replicate] = min(low[replicate], scores[word, replicate])
-            high[replicate] = max(high[replicate], scores[word, replicate])
+            score = scores[np.uint64(word), np.uint64(replicate)]
+            # What is no number fails both and is left out; an infinite one is not.
+            low[replicate] = score if score < low[replicate] else low[replicate]
+            high[replicate] = score if score > high[replicate] else high[replicate]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def operand(scores, shift, values, out):
-    """Fill out (V, columns) with [e^(s - shift) ⊙ P | e^(s - shift)] from s (V, R), shift (R,), P (V, k, R)."""
-    size, width, replicates = values.shape
-    step = max(1, NUMBERS // replicates)
-    weights, scratch = np.empty(step * replicates), np.empty(step * replicates)
-    for start in range(0, size, step):
-        words = min(step, size - start)
+    """Fill out with [e^(s - shift) ⊙ P | e^(s - shift)] from s (V, R), shift (R,), P (V, k, R); lanes of none are left."""
+    for first in range(0, shift.size, LANES):
+        lanes = min(LANES, shift.size - first)
+        if lanes == LANES:  # a number that the compiler knows: then lanes are vectors
+            _weigh(scores, shift, values, first, LANES, out[first // LANES])
+        else:
+            _weigh(scores, shift, values, first, lanes, out[first // LANES])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _weigh(scores, shift, values, first, lanes, out):
+    """The operand of a block of replicates."""
+    size, width = values.shape[:2]
+    weights, scratch = np.zeros(WORDS * LANES), np.empty(WORDS * LANES)
+    first = np.uint64(first)
+    for start in range(0, size, WORDS):
+        words = min(WORDS, size - start)
         for place in range(words):
-            for replicate in range(replicates):
-                weights[place * replicates + replicate] = scores[start + place, replicate] - shift[replicate]
+            word, begin = np.uint64(start + place), np.uint64(place * LANES)
+            for lane in range(lanes):
+                weights[begin + np.uint64(lane)] = scores[word, first + np.uint64(lane)] - shift[first + np.uint64(lane)]
         exponentials(weights, scratch, scratch.view(np.int64))
         for place in range(words):
-            word, first = np.uint64(start + place), np.uint64(place * replicates)
-            for replicate in range(replicates):
-                weight = weights[first + np.uint64(replicate)]
-                out[word, np.uint64(width * replicates + replicate)] = weight
-                for column in range(width):
-                    value = values[word, np.uint64(column), np.uint64(replicate)]
-                    out[word, np.uint64(column * replicates + replicate)] = weight * value
+            word, begin = np.uint64(start + place), np.uint64(place * LANES)
+            for lane in range(lanes):
+                out[word, np.uint64(width), np.uint64(lane)] = weights[begin + np.uint64(lane)]
+            for column in range(width):
+                for lane in range(lanes):
+                    value = values[word, np.uint64(column), first + np.uint64(lane)]
+                    out[word, np.uint64(column), np.uint64(lane)] = weights[begin + np.uint64(lane)] * value
 
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
-def _gather(start, stop, words, data, operand, column, out):
-    """Eight of out = Σ data · operand[words] over the entries from start to stop."""
+def _gather(start, stop, places, data, rows, column, out):
+    """out[column] (LANES,) = Σ data · rows[places, column] over the entries from start to stop."""
     a = b = c = d = e = f = g = h = 0.0
+    column = np.uint64(column)
     for entry in range(start, stop):
-        weight, word = float(data[entry]), words[entry]
-        a += weight * operand[word, np.uint64(column)]
-        b += weight * operand[word, np.uint64(column + 1)]
-        c += weight * operand[word, np.uint64(column + 2)]
-        d += weight * operand[word, np.uint64(column + 3)]
-        e += weight * operand[word, np.uint64(column + 4)]
-        f += weight * operand[word, np.uint64(column + 5)]
-        g += weight * operand[word, np.uint64(column + 6)]
-        h += weight * operand[word, np.uint64(column + 7)]
-    out[column], out[column + 1], out[column + 2], out[column + 3] = a, b, c, d
-    out[column + 4], out[column + 5], out[column + 6], out[column + 7] = e, f, g, h
+        weight, place = float(data[entry]), places[entry]
+        a += weight * rows[place, column, np.uint64(0)]
+        b += weight * rows[place, column, np.uint64(1)]
+        c += weight * rows[place, column, np.uint64(2)]
+        d += weight * rows[place, column, np.uint64(3)]
+        e += weight * rows[place, column, np.uint64(4)]
+        f += weight * rows[place, column, np.uint64(5)]
+        g += weight * rows[place, column, np.uint64(6)]
+        h += weight * rows[place, column, np.uint64(7)]
+    row = out[column]
+    row[0], row[1], row[2], row[3] = a, b, c, d
+    row[4], row[5], row[6], row[7] = e, f, g, h
+
+
+@njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
+def _gather_two(start, stop, places, data, rows, column, out):
+    """The same of this column and the next: entries are read once for both."""
+    a = b = c = d = e = f = g = h = 0.0
+    i = j = k = l = m = n = o = p = 0.0  # noqa: E741
+    column, beside = np.uint64(column), np.uint64(column + 1)
+    for entry in range(start, stop):
+        weight, place = float(data[entry]), places[entry]
+        a += weight * rows[place, column, np.uint64(0)]
+        b += weight * rows[place, column, np.uint64(1)]
+        c += weight * rows[place, column, np.uint64(2)]
+        d += weight * rows[place, column, np.uint64(3)]
+        e += weight * rows[place, column, np.uint64(4)]
+        f += weight * rows[place, column, np.uint64(5)]
+        g += weight * rows[place, column, np.uint64(6)]
+        h += weight * rows[place, column, np.uint64(7)]
+        i += weight * rows[place, beside, np.uint64(0)]
+        j += weight * rows[place, beside, np.uint64(1)]
+        k += weight * rows[place, beside, np.uint64(2)]
+        l += weight * rows[place, beside, np.uint64(3)]  # noqa: E741
+        m += weight * rows[place, beside, np.uint64(4)]
+        n += weight * rows[place, beside, np.uint64(5)]
+        o += weight * rows[place, beside, np.uint64(6)]
+        p += weight * rows[place, beside, np.uint64(7)]
+    row, following = out[column], out[beside]
+    row[0], row[1], row[2], row[3] = a, b, c, d
+    row[4], row[5], row[6], row[7] = e, f, g, h
+    following[0], following[1], following[2], following[3] = i, j, k, l
+    following[4], following[5], following[6], following[7] = m, n, o, p
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _gather_all(start, stop, places, data, rows, out):
+    """out (k + 1, LANES) = Σ data · rows[places] over the entries from start to stop."""
+    columns = out.shape[0]
+    for column in range(0, columns - 1, 2):
+        _gather_two(start, stop, places, data, rows, column, out)
+    if columns % 2:
+        _gather(start, stop, places, data, rows, columns - 1, out)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def attend(offsets, words, data, operand, contexts, inverses):
-    """Contexts v = Σ c e^s P / D (R, k, N) and 1/D (R, N), D = Σ c e^s, from an operand (V, columns)."""
+    """Contexts v = Σ c e^s P / D (R, k, N) and 1/D (R, N), D = Σ c e^s, from an operand; pattern by sentences."""
     replicates, width, size = contexts.shape
-    row = np.empty(operand.shape[1])
-    for sentence in range(size):
-        for column in range(0, row.size, EIGHT):
-            _gather(offsets[sentence], offsets[sentence + 1], words, data, operand, column, row)
-        for replicate in range(replicates):
-            inverse = 1.0 / row[width * replicates + replicate]
-            inverses[replicate, sentence] = inverse
-            for column in range(width):
-                contexts[replicate, column, sentence] = row[column * replicates + replicate] * inverse
-
-
-@njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
-def _scatter(start, stop, words, data, row, column, out):
-    """Eight of out[words] += data · row over the entries from start to stop."""
-    a, b, c, d = row[column], row[column + 1], row[column + 2], row[column + 3]
-    e, f, g, h = row[column + 4], row[column + 5], row[column + 6], row[column + 7]
-    for entry in range(start, stop):
-        weight, word = float(data[entry]), words[entry]
-        # All loads before all stores: only then are they vectors.
-        p = out[word, np.uint64(column)] + weight * a
-        q = out[word, np.uint64(column + 1)] + weight * b
-        r = out[word, np.uint64(column + 2)] + weight * c
-        s = out[word, np.uint64(column + 3)] + weight * d
-        t = out[word, np.uint64(column + 4)] + weight * e
-        u = out[word, np.uint64(column + 5)] + weight * f
-        v = out[word, np.uint64(column + 6)] + weight * g
-        w = out[word, np.uint64(column + 7)] + weight * h
-        out[word, np.uint64(column)] = p
-        out[word, np.uint64(column + 1)] = q
-        out[word, np.uint64(column + 2)] = r
-        out[word, np.uint64(column + 3)] = s
-        out[word, np.uint64(column + 4)] = t
-        out[word, np.uint64(column + 5)] = u
-        out[word, np.uint64(column + 6)] = v
-        out[word, np.uint64(column + 7)] = w
+    row = np.empty((width + 1, LANES))
+    for first in range(0, replicates, LANES):
+        rows, lanes = operand[first // LANES], min(LANES, replicates - first)
+        for sentence in range(size):
+            _gather_all(offsets[sentence], offsets[sentence + 1], words, data, rows, row)
+            for lane in range(lanes):
+                inverse = 1.0 / row[width, lane]
+                inverses[first + lane, sentence] = inverse
+                for column in range(width):
+                    contexts[first + lane, column, sentence] = row[column, lane] * inverse
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def attend_back(offsets, words, data, slopes, contexts, inverses, sums):
-    """sums (V, columns) = Cᵀ [g/D | g·v/D] from slopes g = ∂L/∂v (R, k, N) and what `attend` gave."""
-    replicates, width, size = contexts.shape
-    row = np.zeros(sums.shape[1])
-    sums[:] = 0.0
-    for sentence in range(size):
-        for replicate in range(replicates):
-            along = 0.0
-            for column in range(width):
-                slope = slopes[replicate, column, sentence] * inverses[replicate, sentence]
-                along += slope * contexts[replicate, column, sentence]
-                row[column * replicates + replicate] = slope
-            row[width * replicates + replicate] = along
-        for column in range(0, row.size, EIGHT):
-            _scatter(offsets[sentence], offsets[sentence + 1], words, data, row, column, sums)
+def attend_back(offsets, sentences, data, slopes, contexts, inverses, operand, rows, value_gradient, score_gradient):
+    """∂L/∂P (V, k, R) and ∂L/∂s (V, R) from slopes g = ∂L/∂v (R, k, N) and what `attend` gave; pattern by words.
+
+    With S = Cᵀ [g/D | g·v/D] they are e^s S_k and Σ_k e^s P_k S_k - e^s S_last; rows (N, k + 1, LANES) is scratch.
+    """
+    replicates = slopes.shape[0]
+    for first in range(0, replicates, LANES):
+        lanes, own = min(LANES, replicates - first), operand[first // LANES]
+        _slopes_by_sentences(slopes, contexts, inverses, first, lanes, rows)
+        if lanes == LANES:
+            _pull(offsets, sentences, data, rows, own, first, LANES, value_gradient, score_gradient)
+        else:
+            _pull(offsets, sentences, data, rows, own, first, lanes, value_gradient, score_gradient)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def gradients(sums, operand, value_gradient, score_gradient):
-    """∂L/∂P (V, k, R) and ∂L/∂s (V, R) from the sums of the backward product and the operand of the forward one."""
-    size, width, replicates = value_gradient.shape
-    for word in range(size):
-        for replicate in range(replicates):
-            last = np.uint64(width * replicates + replicate)
-            weight = operand[word, last]
-            slope = -weight * sums[word, last]
+def _slopes_by_sentences(slopes, contexts, inverses, first, lanes, rows):
+    """rows (N, k + 1, LANES) = [g/D | g·v/D] of a block of replicates."""
+    width, size = slopes.shape[1:]
+    for start in range(0, size, SENTENCES):
+        stop = min(size, start + SENTENCES)
+        for lane in range(lanes):
+            replicate = first + lane
+            for sentence in range(start, stop):
+                rows[sentence, width, lane] = 0.0
             for column in range(width):
-                place = np.uint64(column * replicates + replicate)
-                value_gradient[word, np.uint64(column), np.uint64(replicate)] = weight * sums[word, place]
-                slope += operand[word, place] * sums[word, place]
-            score_gradient[word, np.uint64(replicate)] = slope
+                for sentence in range(start, stop):
+                    slope = slopes[replicate, column, sentence] * inverses[replicate, sentence]
+                    rows[sentence, column, lane] = slope
+                    rows[sentence, width, lane] += slope * contexts[replicate, column, sentence]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _pull(offsets, sentences, data, rows, operand, first, lanes, value_gradient, score_gradient):
+    """The gradients of a block of replicates, word by word."""
+    width = value_gradient.shape[1]
+    sums, first = np.empty((width + 1, LANES)), np.uint64(first)
+    for index in range(offsets.size - 1):
+        word = np.uint64(index)
+        _gather_all(offsets[index], offsets[index + 1], sentences, data, rows, sums)
+        for lane in range(lanes):
+            slope = -operand[word, np.uint64(width), lane] * sums[width, lane]
+            for column in range(width):
+                slope += operand[word, np.uint64(column), lane] * sums[column, lane]
+            score_gradient[word, first + np.uint64(lane)] = slope
+        for column in range(width):
+            for lane in range(lanes):
+                share = operand[word, np.uint64(width), lane] * sums[column, lane]
+                value_gradient[word, np.uint64(column), first + np.uint64(lane)] = share
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def subtract(array, rate, step):
+    """array -= rate · step in place, both (places, R), rate (R,)."""
+    for place in range(array.shape[0]):
+        for replicate in range(rate.size):
+            array[place, replicate] -= rate[replicate] * step[place, replicate]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def squares(array, out):
+    """out (R,) = Σ array² over the places of array (places, R)."""
+    out[:] = 0.0
+    for place in range(array.shape[0]):
+        for replicate in range(out.size):
+            out[replicate] += array[place, replicate] * array[place, replicate]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

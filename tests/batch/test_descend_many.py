@@ -150,7 +150,7 @@ def test_more_replicates_than_one_group_takes_and_more_threads_than_one(
         self.threads = 2
 
     monkeypatch.setattr(Compiled, "__init__", two_threads)
-    monkeypatch.setattr(Compiled, "group", lambda self, width: 3)
+    monkeypatch.setattr(Compiled, "group", 3)
     again = descend_many(corpus, starts, **options)
     for first, second in zip(expected, again, strict=True):
         # A replicate's sums do not know who stands beside it.
@@ -197,19 +197,16 @@ def _exchanged(*arrays: Any) -> None:
         contexts[[0, 1]] = contexts[[1, 0]]
 
 
-def _without_projection(*arrays: Any) -> None:
-    """∂L/∂s without the term - v·g."""
-    sums, operand, values, scores = arrays
-    spoilt = sums.copy()
-    width, replicates = values.shape[1:]
-    spoilt[:, width * replicates : (width + 1) * replicates] *= 0.999
-    _RIGHT["gradients"](spoilt, operand, values, scores)
+def _shorter_projection(*arrays: Any) -> None:
+    """∂L/∂s with 0.999 of its term - v·g."""
+    *pattern, slopes, contexts = arrays[:5]
+    _RIGHT["attend_back"](*pattern, slopes, 0.999 * contexts, *arrays[5:])
 
 
-_RIGHT: dict[str, Callable] = {"attend": kernels.attend, "gradients": kernels.gradients}
+_RIGHT: dict[str, Callable] = {"attend": kernels.attend, "attend_back": kernels.attend_back}
 
 
-@pytest.mark.parametrize(("name", "wrong"), [("attend", _exchanged), ("gradients", _without_projection)])
+@pytest.mark.parametrize(("name", "wrong"), [("attend", _exchanged), ("attend_back", _shorter_projection)])
 def test_a_broken_product_is_noticed(
     name: str, wrong: Callable, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
