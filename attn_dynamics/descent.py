@@ -168,7 +168,9 @@ class _Loop:
             self._save()
             if self._stopping is not None and self._stopping.best_epoch >= 0:
                 epoch = self._stopping.best_epoch
-                self._dynamics.restore(self._stopping.best)
+                self._dynamics.restore(self._stopping.kept)
+                for _ in range(epoch - self._stopping.kept_epoch):
+                    self._dynamics.step(self._dynamics.evaluate()[1], self._learning_rate)
         return Run(
             parameters=self._dynamics.parameters() if ended != "diverged" else None,
             trajectory=self._recorder.dataset(self._learning_rate),

@@ -89,12 +89,14 @@ class Dynamics:
         self.objective = Objective(corpus, self.head)
         self.scores = parameters.scores
         self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
-        self.operand = Operand(*self.objective.values(self._axes, self.head).shape)
+        self._values: Array | None = self.objective.values(self._axes, self.head)
+        self.operand = Operand(*self._values.shape)
 
     def evaluate(self) -> tuple[Fit, Gradient]:
         """Loss, accuracy and gradient of the present state."""
-        values = self.objective.values(self._axes, self.head)
-        self.operand.update(self.scores, values)
+        # A step leaves the values behind; whoever was given the state since may have changed it.
+        values, self._values = self._values, None
+        self.operand.update(self.scores, self.objective.values(self._axes, self.head) if values is None else values)
         fit, gradient = self.objective.fit_and_gradient(self.operand, self._axes, self.head)
         if self._held.size:
             gradient.scores[self._held] = 0.0
@@ -112,14 +114,15 @@ class Dynamics:
 
     def step(self, gradient: Gradient, learning_rate: float) -> None:
         """One step of gradient descent, all trained parameters at once."""
-        if "embeddings" in self._train:
-            self._step_embeddings(gradient, learning_rate)
         for name in self._trained_head:
             getattr(self.head, name)[...] -= learning_rate * gradient.head[name]
+        if "embeddings" in self._train:
+            self._values = self.objective.step(self._axes, gradient, learning_rate, self.head)
         self._step_scores(gradient.scores, learning_rate)
 
     def state(self) -> dict[str, Array]:
         """Everything that moves, by name; the arrays themselves, not copies."""
+        self._values = None
         moving = {}
         if "query" in self._train:
             moving["query"] = self._query
@@ -165,12 +168,6 @@ class Dynamics:
     def query_norm(self) -> float:
         """‖q‖."""
         return float(np.linalg.norm(self._query))
-
-    def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
-        if gradient.reading is None:
-            words.subtract(self._axes, learning_rate, gradient.values)
-        else:
-            words.descend(self._axes, gradient.values, gradient.reading, learning_rate)
 
     def _step_scores(self, slopes: Array, learning_rate: float) -> None:
         if "query" not in self._train:

@@ -72,6 +72,14 @@ class Objective:
         words.project(axes, head.reading, self._values)
         return self._values
 
+    def step(self, axes: Array, gradient: "Gradient", learning_rate: float, head: Head) -> Array:
+        """One step of the embeddings, in place, under a head that has stepped already; answers the `values` there."""
+        if gradient.reading is None:
+            words.subtract(axes, learning_rate, gradient.values)
+            return axes
+        words.descend(axes, gradient.values, gradient.reading, learning_rate, head.reading, self._values)
+        return self._values
+
     def fit(self, operand: Operand, head: Head) -> Fit:
         """Loss and accuracy at an operand made of `values`."""
         self.attention.prepare(operand)

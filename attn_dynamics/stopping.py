@@ -1,34 +1,52 @@
-"""Early stopping: the best state on held-out data, and when to give up waiting for a better one."""
+"""Early stopping: when to give up waiting for a lower loss on held-out data, and the way back to where it was lowest."""
 
 import numpy as np
 
 from attn_dynamics.heads import Array
 
+EVERY = 64
+"""Epochs between two copies of the state; the best one is found again from the copy before it, to the bit."""
+
 
 class Patience:
-    """Stop after `patience` epochs, at least one, without a lower development loss; keeps the best state."""
+    """Stop after `patience` epochs, at least one, without a lower development loss.
+
+    The loss may fall at every epoch, and a copy of the state would then cost more than the step: few are taken.
+    """
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
         self.best_loss = np.inf
-        self.best_epoch = -1
-        self.best: dict[str, Array] = {}
+        self.best_epoch = self.kept_epoch = self._latest_epoch = -1
+        self.kept: dict[str, Array] = {}
+        """The state at `kept_epoch`, less than `EVERY` epochs before the best one."""
+        self._latest: dict[str, Array] = {}
 
     def update(self, epoch: int, loss: float, state: dict[str, Array]) -> bool:
-        """Take note of the loss at an epoch; whether to stop."""
+        """Take note of the loss at an epoch, of which none is left out; whether to stop."""
+        if epoch % EVERY == 0:
+            self._latest_epoch = epoch
+            for name, array in state.items():
+                np.copyto(self._latest.setdefault(name, np.empty_like(array)), array)
         if loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, epoch
-            for name, array in state.items():
-                # Into the same buffer each time: the loss may fall at every epoch.
-                np.copyto(self.best.setdefault(name, np.empty_like(array)), array)
+            if self._latest_epoch > self.kept_epoch:
+                self.kept, self._latest = self._latest, self.kept
+                self.kept_epoch = self._latest_epoch
         return epoch - self.best_epoch >= self.patience
 
     def state(self) -> dict[str, np.ndarray]:
         """All that was kept, for a checkpoint."""
-        best = {f"best.{name}": array for name, array in self.best.items()}
-        return {"best_loss": np.array(self.best_loss), "best_epoch": np.array(self.best_epoch)} | best
+        numbers = {name: np.array(getattr(self, name)) for name in ("best_loss", "best_epoch", "kept_epoch")}
+        numbers["latest_epoch"] = np.array(self._latest_epoch)
+        copies = {"kept.": self.kept, "latest.": self._latest}
+        return numbers | {prefix + name: array for prefix, part in copies.items() for name, array in part.items()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `state` gave."""
         self.best_loss, self.best_epoch = float(state["best_loss"]), int(state["best_epoch"])
-        self.best = {name.removeprefix("best."): array for name, array in state.items() if name.startswith("best.")}
+        self.kept_epoch, self._latest_epoch = int(state["kept_epoch"]), int(state["latest_epoch"])
+        self.kept, self._latest = (
+            {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+            for prefix in ("kept.", "latest.")
+        )

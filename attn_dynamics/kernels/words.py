@@ -14,6 +14,8 @@ PARTS = 8
 """Parts of a sum over the vocabulary."""
 BLOCK = 256
 """Words whose numbers stay in the cache nearest to the processor."""
+WIDE = 512
+"""Words to a block of a pass over E (d, V), long enough that the processor fetches ahead."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -112,17 +114,25 @@ def project(axes, weight, out):
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def descend(axes, value_gradient, weight, rate):
-    """E -= rate (∂L/∂P) Wᵀ in place: ∂L/∂E (V, d) is never formed. From axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), W (d, k)."""
-    size = axes.shape[1]
-    for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = _block(block, size)
+def descend(axes, value_gradient, weight, rate, weight_after, out):
+    """E -= rate (∂L/∂P) Wᵀ in place, and Pᵀ = (E W′)ᵀ (k, V) of the new E, in one pass: ∂L/∂E (V, d) is never formed.
+
+    From axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), W (d, k) before and W′ after the step.
+    """
+    size, width = axes.shape[1], weight.shape[1]
+    for block in prange((size + WIDE - 1) // WIDE):
+        start, stop = np.uint64(block * WIDE), np.uint64(min(size, (block + 1) * WIDE))
+        out[:, start:stop] = 0.0
         for axis in range(axes.shape[0]):
             row = axes[axis, start:stop]
-            for column in range(weight.shape[1]):
+            for column in range(width):
                 factor, slope = rate * weight[axis, column], value_gradient[column, start:stop]
                 for word in range(row.size):
                     row[word] -= factor * slope[word]
+            for column in range(width):
+                factor, sums = weight_after[axis, column], out[column, start:stop]
+                for word in range(row.size):
+                    sums[word] += factor * row[word]
 
 
 @njit(cache=True, error_model="numpy", parallel=True)

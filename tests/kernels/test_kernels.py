@@ -208,9 +208,11 @@ def test_products_over_the_vocabulary_are_those_of_numpy(d: int, k: int) -> None
     words.pull_back(axes, slopes, np.full((words.PARTS, d, k), np.nan), pulled)
     np.testing.assert_allclose(pulled, axes @ slopes.T, atol=1e-12)
 
-    moved = axes.copy()
-    words.descend(moved, slopes, weight, 0.3)
+    moved, after, again = axes.copy(), rng.standard_normal((d, k)), out.copy()
+    words.descend(moved, slopes, weight, 0.3, after, out)
     np.testing.assert_allclose(moved, axes - 0.3 * weight @ slopes, atol=50 * EPS)
+    words.project(moved, after, again)
+    np.testing.assert_array_equal(out, again)
 
     words.subtract(moved, -0.7, axes)
     np.testing.assert_allclose(moved, 1.7 * axes - 0.3 * weight @ slopes, atol=50 * EPS)
