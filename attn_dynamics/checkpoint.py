@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -63,6 +63,22 @@ class Checkpoint:
             )
         return arrays
 
+    def resume(self, identity: str, epochs: int) -> dict[str, np.ndarray] | None:
+        """What `load` gives, to go on to so many epochs.
+
+        Raises:
+            InputError: as `load`, or what was saved is longer already.
+        """
+        saved = self.load(identity)
+        if saved is not None and int(saved["epoch"]) > epochs:
+            raise InputError(
+                "epochs",
+                expected=f"at least the {saved['epoch']} of the checkpoint {self.path}",
+                given=epochs,
+                fix="A run can be made longer, not shorter.",
+            )
+        return saved
+
     def glance(self, *names: str) -> dict[str, np.ndarray]:
         """Some of what was saved last, of whatever run; nothing if nothing was.
 
@@ -85,10 +101,12 @@ class Checkpoint:
             ) from None
 
 
-def identity(corpora: Collection[Corpus], parameters: Parameters, *settings: object) -> str:
-    """A digest that two runs share exactly if they take the same course."""
-    arrays = [parameters.query, parameters.keys, parameters.embeddings, *parameters.head.arrays().values()]
-    return digest(corpora, arrays, type(parameters.head).__name__, *settings)
+def identity(corpora: Collection[Corpus], starts: Sequence[Parameters], *settings: object) -> str:
+    """A digest that two runs, or two batches of runs, share exactly if they take the same course."""
+    arrays = (
+        array for each in starts for array in (each.query, each.keys, each.embeddings, *each.head.arrays().values())
+    )
+    return digest(corpora, arrays, *(type(each.head).__name__ for each in starts), *settings)
 
 
 def digest(corpora: Collection[Corpus], arrays: Iterable[np.ndarray] = (), *settings: object) -> str:
@@ -102,3 +120,13 @@ def digest(corpora: Collection[Corpus], arrays: Iterable[np.ndarray] = (), *sett
         found.update(repr(array.shape).encode())
         found.update(np.ascontiguousarray(array).view(np.uint8).data)
     return found.hexdigest()
+
+
+def named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays of a part, as they are called in the whole."""
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays that `named` called so, as the part calls them."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

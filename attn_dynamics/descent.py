@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attn_dynamics.checkpoint import Checkpoint, identity
+from attn_dynamics.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.dynamics import Dynamics
 from attn_dynamics.errors import InputError
@@ -66,17 +66,24 @@ def descend(
         stopping = Patience(patience) if patience is not None else None
         loop = _Loop(dynamics, recorder, stopping, learning_rate)
         if checkpoint is not None:
-            settings = (
-                float(learning_rate),
-                sorted(train),
-                patience and int(patience),
-                bool(reduced),
-                [*judge],
-                [*map(str, follow)],
-                [*map(str, hold)],
-            )
-            loop.save_to(checkpoint, identity([corpus, *judge.values()], parameters, *settings), epochs)
+            settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
+            loop.save_to(checkpoint, identity([corpus, *judge.values()], [parameters], *settings), epochs)
         return loop.run(epochs, meter)
+
+
+def course(
+    learning_rate: float,
+    train: Collection[str],
+    judge: Mapping[str, Corpus],
+    follow: Sequence[Hashable],
+    hold: Sequence[Hashable],
+    patience: int | None,
+    *,
+    reduced: bool,
+) -> tuple[object, ...]:
+    """The settings that decide what is recorded and where it goes, in one writing, for an identity."""
+    words = [*map(str, follow)], [*map(str, hold)]
+    return float(learning_rate), sorted(train), patience and int(patience), bool(reduced), [*judge], *words
 
 
 def standing(checkpoint: Checkpoint, epochs: int, patience: int | None) -> tuple[int, bool] | None:
@@ -104,21 +111,14 @@ class _Loop:
     def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
         """Save to this checkpoint from now on, and go on from what it holds."""
         self._checkpoint = checkpoint, identity
-        saved = checkpoint.load(identity)
+        saved = checkpoint.resume(identity, epochs)
         if saved is None:
             return
         self._epoch = int(saved["epoch"])
-        if self._epoch > epochs:
-            raise InputError(
-                "epochs",
-                expected=f"at least the {self._epoch} of the checkpoint {checkpoint.path}",
-                given=epochs,
-                fix="A run can be made longer, not shorter.",
-            )
-        self._dynamics.restore(_part(saved, "dynamics."))
-        self._recorder.restore(_part(saved, "recorder."), self._epoch)
+        self._dynamics.restore(part(saved, "dynamics."))
+        self._recorder.restore(part(saved, "recorder."), self._epoch)
         if self._stopping is not None:
-            self._stopping.restore(_part(saved, "stopping."))
+            self._stopping.restore(part(saved, "stopping."))
 
     def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> Run:
         """Go on to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends it."""
@@ -132,7 +132,7 @@ class _Loop:
                 self._save(only_if_due=True)
                 fit, gradient = self._dynamics.evaluate()
                 if not self._dynamics.is_finite(fit, gradient):
-                    raise Diverged(self._finish("diverged"), self._too_fast())
+                    raise Diverged(self._finish("diverged"), too_fast(self._epoch, self._learning_rate))
                 fits = self._recorder.record(self._epoch, fit, gradient)
                 if meter is not None:
                     meter(self._epoch, fit.loss)
@@ -144,12 +144,6 @@ class _Loop:
                     return run
                 self._dynamics.step(gradient, self._learning_rate)
                 self._epoch += 1
-
-    def _too_fast(self) -> str:
-        return (
-            f"loss at epoch {self._epoch}: expected a finite number, got one that is not. "
-            f"A learning rate below {self._learning_rate:g} may mend it; all epochs before this one are kept."
-        )
 
     def _ended(self, fits: Mapping[str, Fit], epochs: int, interrupted: bool) -> Ended | None:
         if self._stopping is not None and self._stopping.update(self._epoch, fits["dev"].loss, self._dynamics.state()):
@@ -184,19 +178,19 @@ class _Loop:
         checkpoint, identity = self._checkpoint
         if only_if_due and not checkpoint.due():
             return
-        arrays = {"epoch": np.array(self._epoch)} | _named("dynamics.", self._dynamics.state())
-        arrays |= _named("recorder.", self._recorder.state())
+        arrays = {"epoch": np.array(self._epoch)} | named("dynamics.", self._dynamics.state())
+        arrays |= named("recorder.", self._recorder.state())
         if self._stopping is not None:
-            arrays |= _named("stopping.", self._stopping.state())
+            arrays |= named("stopping.", self._stopping.state())
         checkpoint.save(identity, arrays)
 
 
-def _named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {prefix + name: array for name, array in arrays.items()}
-
-
-def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+def too_fast(epoch: int, learning_rate: float) -> str:
+    """What to say of a run that diverged at an epoch."""
+    return (
+        f"loss at epoch {epoch}: expected a finite number, got one that is not. "
+        f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
+    )
 
 
 def check_settings(learning_rate: float, epochs: int, patience: int | None, judge: Mapping[str, Corpus]) -> None:

@@ -1,4 +1,4 @@
-"""Early stopping: when to give up waiting for a lower loss on held-out data, and the way back to where it was lowest."""
+"""Early stopping: when to give up waiting for a lower loss on held-out data, and the way back to the lowest."""
 
 import numpy as np
 

@@ -167,7 +167,7 @@ def _completed(cells: Sequence[Cell], folder: Path, options: Options) -> Iterato
 def _complete(cell: Cell, folder: Path, resume: bool) -> None:
     """Train a cell, unless it is there."""
     begun, start = time.perf_counter(), cell.start(cell.config, cell.task)
-    mark = identity([*cell.task.splits.values()], start, cell.config.course(), cell.config.horizon)
+    mark = identity([*cell.task.splits.values()], [start], cell.config.course(), cell.config.horizon)
     if resume and mark == _mark(folder / cell.file):
         return
     try:

@@ -15,6 +15,7 @@ from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
 from attn_dynamics.kernels import replicates as kernels
 
+
 class Compiled:
     """numpy and numba, float64. Logical (R, k, V) lies in memory as (V, k, R): numpy's order "F"."""
 

@@ -6,23 +6,23 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from attn_dynamics.batch.engine import Engine, engine_for
-from attn_dynamics.batch.equations import Gradient, Replicates
+from attn_dynamics.batch.group import Group, in_company
 from attn_dynamics.batch.memory import Needed, bytes_needed, check_memory, too_large
-from attn_dynamics.batch.record import Records
+from attn_dynamics.batch.record import Members, Records
+from attn_dynamics.batch.resumable import Resumable
 from attn_dynamics.batch.stopping import Patiences
+from attn_dynamics.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import check_settings
+from attn_dynamics.descent import check_settings, course
 from attn_dynamics.dynamics import Coordinates, held_columns
 from attn_dynamics.errors import InputError
-from attn_dynamics.gradient import Fit, check_fit
-from attn_dynamics.heads import Array
+from attn_dynamics.gradient import check_fit
 from attn_dynamics.interrupt import deferred_interrupt
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.record import Layout, snapshot_due
+from attn_dynamics.record import Layout
 from attn_dynamics.run import Ended, Run, RunsInterrupted
 
 
@@ -40,6 +40,7 @@ def descend_many(
     reduced: bool = True,
     device: str = "numpy",
     precision: str = "float64",
+    checkpoint: Checkpoint | None = None,
     meter: Callable[[int, float], None] | None = None,
 ) -> list[Run]:
     """What `descend` gives for each of R starts, to round-off, in one pass over the data for all of them (theory §1).
@@ -60,6 +61,7 @@ def descend_many(
         reduced: use law A6 where it holds.
         device: "numpy" (compiled loops, all cores), or torch's "cpu" or "cuda".
         precision: "float64", or with torch "float32".
+        checkpoint: save all replicates to, and go on from, this file: to the bit, but on a GPU, whose sums are not.
         meter: called with epoch and the mean training loss of those that still run.
 
     Returns:
@@ -82,128 +84,109 @@ def descend_many(
     check_memory(engine, needed, len(starts))
     with _memory_told(engine, needed, len(starts)), _one_blas_thread(engine):
         records = Records(len(starts), layout)
-        models = [
-            (Replicates(engine, corpora, [starts[m] for m in members], held, layout.columns), members)
-            for members in _groups(engine, starts)
-        ]
-        patiences = [Patiences(engine, patience, len(each)) if patience else None for _, each in models]
-        groups = [
-            _Group(engine, each, members, records, stopping, learning_rate)
-            for (each, members), stopping in zip(models, patiences, strict=True)
-        ]
-        return _run(groups, len(starts), epochs, records, meter)
+
+        def group(members: Members) -> Group:
+            models = Resumable(engine, corpora, [starts[m] for m in members], held, layout.columns)
+            stopping = Patiences(engine, patience, len(members)) if patience else None
+            return Group(engine, models, members, records, stopping, learning_rate)
+
+        batch = _Batch([group(members) for members in _groups(engine, starts)], records, len(starts), engine.threads)
+        if checkpoint is not None:
+            settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
+            mark = identity([*corpora.values()], parameters, *settings, device, precision)
+            batch.save_to(checkpoint, mark, epochs)
+        return batch.run(epochs, meter)
 
 
-def _run(
-    groups: Sequence["_Group"],
-    replicates: int,
-    epochs: int,
-    records: Records,
-    meter: Callable[[int, float], None] | None,
-) -> list[Run]:
-    runs: dict[int, Run] = {}
-    epoch = 0
-    ending: Ended | None = None
-    with deferred_interrupt() as interrupted, ThreadPoolExecutor(groups[0].threads) as pool:
-        while len(runs) < replicates:
-            ending = "epochs" if epoch == epochs else "interrupted" if interrupted() else None
-            records.make_room(epoch)
-            running = [group for group in groups if len(group)]
-            # One group needs no other thread, in which numpy and torch would be somebody else's.
-            across = pool.map if len(running) > 1 else map
-            for ended in across(partial(_Group.advance, epoch=epoch, ending=ending), running):
-                runs |= ended
-            if meter is not None:
-                losses = np.concatenate([group.losses for group in running])
-                meter(epoch, float(np.mean(losses[np.isfinite(losses)])) if np.isfinite(losses).any() else np.nan)
-            epoch += 1
-    result = [runs[member] for member in range(replicates)]
-    if any(run.ended == "interrupted" for run in result):  # not where all ended by themselves in that epoch
-        raise RunsInterrupted(result, f"epoch {epoch - 1}")
-    return result
+def standing_many(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
+    """The epoch that `descend_many` would go on from, and whether it has nothing left to do; None without a checkpoint.
+
+    Raises:
+        InputError: the file is no checkpoint.
+    """
+    saved = checkpoint.glance("epoch", "ended")
+    return (int(saved["epoch"]), bool(saved["epoch"] >= epochs or all(saved["ended"]))) if saved else None
 
 
-class _Group:
-    """Replicates that go through an epoch together."""
+def replicates_in(checkpoint: Checkpoint) -> int | None:
+    """How many replicates `descend_many` saved; None without a checkpoint.
 
-    def __init__(
-        self,
-        engine: Engine,
-        models: Replicates,
-        members: NDArray[np.int64],
-        records: Records,
-        stopping: Patiences | None,
-        learning_rate: float,
-    ) -> None:
-        self.threads = engine.threads
-        self.losses = np.empty(0)
-        """Training losses at the last epoch of those that were running."""
-        self._models, self._members, self._records = models, members, records
-        self._stopping, self._learning_rate = stopping, learning_rate
-        self._frequency = engine.array(records.layout.frequency)
-        self._followed_frequency = engine.array(records.layout.frequency[records.layout.columns])
-        self._dev = list(models.corpora).index("dev") * len(Fit._fields) if "dev" in models.corpora else None
+    Raises:
+        InputError: the file is no checkpoint.
+    """
+    saved = checkpoint.glance("ended")
+    return len(saved["ended"]) if saved else None
 
-    def __len__(self) -> int:
-        return len(self._members)
 
-    def advance(self, epoch: int, ending: Ended | None) -> dict[int, Run]:
-        """One epoch of all; the runs of those that end in it."""
-        # A thread of a pool has numpy's own settings.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            rows, gradient, finite = self._evaluate()
-            whole = np.flatnonzero(finite)
-            self._records.row(epoch, self._members[whole], rows[whole])
-            stops = self._stops(epoch, rows)
-            leaving = ~finite | stops | (ending is not None)
-            if snapshot_due(epoch) or (leaving & finite).any():
-                keeps = np.flatnonzero(finite) if snapshot_due(epoch) else np.flatnonzero(finite & leaving)
-                self._records.snapshot(epoch, self._members[keeps], self._models.snapshot(self._frequency)[keeps])
-            ended = {}
-            for place in np.flatnonzero(leaving).tolist():
-                reason = "diverged" if not finite[place] else "patience" if stops[place] else ending
-                assert reason is not None
-                ended[int(self._members[place])] = self._finish(place, epoch, reason)
-            if not leaving.all():
-                self._models.step(gradient, self._learning_rate)
-            if leaving.any():
-                self._keep(np.flatnonzero(~leaving))
-            return ended
+class _Batch:
+    """All replicates, in groups, and where they are saved."""
 
-    def _evaluate(self) -> tuple[Array, Gradient, NDArray[np.bool_]]:
-        fits, gradient, signals = self._models.evaluate()
-        rows = self._models.row(fits, gradient, signals, self._followed_frequency)
-        self.losses = rows[:, 0]
-        scalars = self._records.layout.scalars
-        # The training loss and the two signals, as `Dynamics.is_finite` has it.
-        told = rows[:, [0, scalars - 4, scalars - 2]]
-        return rows, gradient, np.isfinite(told).all(axis=1) & ~self._models.spread_wide()
+    def __init__(self, groups: Sequence[Group], records: Records, replicates: int, threads: int) -> None:
+        self._groups, self._records, self._replicates, self._threads = groups, records, replicates, threads
+        self._epoch = 0
+        self._runs: dict[int, Run] = {}
+        self._checkpoint: tuple[Checkpoint, str] | None = None
 
-    def _stops(self, epoch: int, rows: Array) -> NDArray[np.bool_]:
-        if self._stopping is None or self._dev is None:
-            return np.zeros(len(self._members), bool)
-        return self._stopping.update(epoch, rows[:, self._dev], self._models.moving())
-
-    def _finish(self, place: int, epoch: int, ended: Ended) -> Run:
-        state, best = self._models.moving(), epoch
-        if ended == "diverged":
-            best = max(epoch - 1, 0)
-        elif self._stopping is not None and self._stopping.best_epoch[place] >= 0:
-            state, best = self._stopping.best, int(self._stopping.best_epoch[place])
-        return Run(
-            parameters=self._models.parameters(place, state) if ended != "diverged" else None,
-            trajectory=self._records.dataset(int(self._members[place]), self._learning_rate),
-            ended=ended,
-            best_epoch=best,
-        )
-
-    def _keep(self, places: NDArray[np.int64]) -> None:
-        self._members = self._members[places]
-        if not places.size:
+    def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
+        """Save to this checkpoint from now on, and go on from what it holds."""
+        self._checkpoint = checkpoint, identity
+        saved = checkpoint.resume(identity, epochs)
+        if saved is None:
             return
-        self._models.keep(places)
-        if self._stopping is not None:
-            self._stopping.keep(places)
+        self._epoch = int(saved["epoch"])
+        self._records.restore(part(saved, "records."))
+        ends = zip(saved["ended"].tolist(), saved["best_epoch"].tolist(), strict=True)
+        ended = {member: end for member, end in enumerate(ends) if end[0]}
+        for group in self._groups:
+            self._runs |= group.restore(saved, ended)
+
+    def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> list[Run]:
+        """Go on to `epochs`, or until Ctrl-C, or until all have ended by themselves."""
+        with deferred_interrupt() as interrupted, ThreadPoolExecutor(self._threads) as pool:
+            while len(self._runs) < self._replicates:
+                ending: Ended | None = "epochs" if self._epoch == epochs else "interrupted" if interrupted() else None
+                # Before it is evaluated, so that those that end here for want of epochs can go on from here.
+                self._save(only_if_due=ending is None)
+                self._advance(pool, ending, meter)
+                if len(self._runs) < self._replicates:
+                    self._epoch += 1
+                elif ending is None:
+                    self._save()
+        result = [self._runs[member] for member in range(self._replicates)]
+        if any(run.ended == "interrupted" for run in result):  # not where all ended by themselves in that epoch
+            raise RunsInterrupted(result, f"epoch {self._epoch}")
+        return result
+
+    def _advance(
+        self, pool: ThreadPoolExecutor, ending: Ended | None, meter: Callable[[int, float], None] | None
+    ) -> None:
+        """One epoch of all that run."""
+        self._records.make_room(self._epoch)
+        running = [group for group in self._groups if len(group)]
+        # One group needs no other thread, in which numpy and torch would be somebody else's.
+        across = pool.map if len(running) > 1 else map
+        for ended in across(partial(Group.advance, epoch=self._epoch, ending=ending), running):
+            self._runs |= ended
+        if meter is not None:
+            losses = np.concatenate([group.losses for group in running])
+            meter(self._epoch, float(np.mean(losses[np.isfinite(losses)])) if np.isfinite(losses).any() else np.nan)
+
+    def _save(self, *, only_if_due: bool = False) -> None:
+        """Those that ended by themselves with their ends, all others at the beginning of this epoch."""
+        if self._checkpoint is None:
+            return
+        checkpoint, identity = self._checkpoint
+        if only_if_due and not checkpoint.due():
+            return
+        runs = [self._runs.get(member) for member in range(self._replicates)]
+        arrays = {
+            "epoch": np.array(self._epoch),
+            "ended": np.array(["" if run is None else run.ended for run in runs]),
+            "best_epoch": np.array([-1 if run is None else run.best_epoch for run in runs]),
+        } | named("records.", self._records.state())
+        for group in self._groups:
+            arrays |= group.states()
+        checkpoint.save(identity, arrays)
 
 
 def _coordinates(
@@ -234,19 +217,20 @@ def _shapes(parameters: Parameters) -> str:
     return f"{type(parameters.head).__name__}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
-def _groups(engine: Engine, starts: Sequence[Coordinates]) -> list[NDArray[np.int64]]:
+def _groups(engine: Engine, starts: Sequence[Coordinates]) -> list[Members]:
     """Replicates by number, in groups of about equal size, as many for each thread."""
     if engine.group is None:
         return [np.arange(len(starts))]
     threads = max(1, min(engine.threads, len(starts)))
     rounds = -(-len(starts) // (engine.group * threads))
-    return np.array_split(np.arange(len(starts)), min(rounds * threads, len(starts)))
+    groups = np.array_split(np.arange(len(starts)), min(rounds * threads, len(starts)))
+    return [in_company(engine, each) for each in groups]
 
 
 @contextmanager
 def _one_blas_thread(engine: Engine) -> Iterator[None]:
-    """Groups have the cores; threads of BLAS would only wait for them."""
-    with threadpool_limits(1 if engine.threads > 1 else None, user_api="blas"):
+    """Groups have the cores; threads of BLAS would only wait for them, and change the bits of small products."""
+    with threadpool_limits(1 if engine.group is not None else None, user_api="blas"):
         yield
 
 

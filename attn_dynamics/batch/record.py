@@ -1,9 +1,12 @@
 """What is kept of replicates: of each what `attn_dynamics.record` keeps of one run."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from attn_dynamics.checkpoint import part
 from attn_dynamics.heads import Array
 from attn_dynamics.record import ALL_WORDS, Layout, snapshot_due
 
@@ -18,14 +21,15 @@ class Records:
 
     def __init__(self, replicates: int, layout: Layout) -> None:
         self.layout = layout
-        self._rows = np.empty((ROOM, replicates, layout.width))
+        # A replicate that has ended leaves its later rows as they are: no number, so that two checkpoints are alike.
+        self._rows = np.full((ROOM, replicates, layout.width), np.nan)
         self._counts = np.zeros(replicates, np.int64)
         self._snapshots: list[dict[int, Array]] = [{} for _ in range(replicates)]
 
     def make_room(self, epoch: int) -> None:
         """Have a place for the rows of an epoch."""
         if epoch >= len(self._rows):
-            grown = np.empty((2 * len(self._rows), *self._rows.shape[1:]))
+            grown = np.full((max(ROOM, 2 * len(self._rows)), *self._rows.shape[1:]), np.nan)
             grown[: len(self._rows)] = self._rows
             self._rows = grown
 
@@ -38,6 +42,22 @@ class Records:
         """Keep all words of some replicates (R, 3, V) at an epoch."""
         for member, words in zip(members.tolist(), snapshots, strict=True):
             self._snapshots[member][epoch] = words.copy()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that was kept, for a checkpoint; views, not copies."""
+        snapshots = {
+            f"snapshot.{member}.{epoch}": words
+            for member, kept in enumerate(self._snapshots)
+            for epoch, words in kept.items()
+        }
+        return {"rows": self._rows[: self._counts.max(initial=0)], "counts": self._counts} | snapshots
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state` gave."""
+        self._rows, self._counts = state["rows"], state["counts"]
+        for name, words in part(state, "snapshot.").items():
+            member, epoch = map(int, name.split("."))
+            self._snapshots[member][epoch] = words
 
     def dataset(self, member: int, learning_rate: float) -> xr.Dataset:
         """The trajectory of one replicate, as `Layout` has it."""

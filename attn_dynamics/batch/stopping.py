@@ -1,12 +1,13 @@
 """Early stopping of replicates, each by its own development loss."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.batch.engine import Engine
+from attn_dynamics.checkpoint import part
 from attn_dynamics.heads import Array
 
 
@@ -38,3 +39,19 @@ class Patiences:
         """Go on with some of the replicates only."""
         self._best_loss, self.best_epoch = self._best_loss[places], self.best_epoch[places]
         self.best = {name: array[places] for name, array in self.best.items()}
+
+    def states(self) -> list[dict[str, Array]]:
+        """Of each replicate all that was kept, for a checkpoint."""
+        best = {f"best.{name}": self._engine.numbers(array) for name, array in self.best.items()}
+        told = {"best_loss": self._best_loss, "best_epoch": self.best_epoch} | best
+        return [{name: array[place] for name, array in told.items()} for place in range(len(self.best_epoch))]
+
+    def restore(self, states: Sequence[Mapping[str, Array]], like: Mapping[str, Any]) -> None:
+        """Go on from what `states` gave, its arrays `like` those of `update`; a replicate without any starts anew."""
+        if any(part(state, "best.") for state in states):
+            self.best = {name: self._engine.xp.empty_like(array) for name, array in like.items()}
+        for place, state in enumerate(states):
+            if state:
+                self._best_loss[place], self.best_epoch[place] = state["best_loss"], state["best_epoch"]
+            for name, array in part(state, "best.").items():
+                self.best[name][place] = self._engine.array(array)

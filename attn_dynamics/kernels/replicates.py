@@ -1,8 +1,8 @@
 """The sparse products and the loss of R replicates at once: a sentence's words are looked up once for all.
 
-Replicates go in blocks of eight, `LANES`, so that what an entry fetches is whole vectors. Of a word their scores lie side
-by side, (V, R), as do their values, (V, k, R); operands of the products are (blocks, V, k + 1, LANES), the weights last,
-those of sentences (N, k + 1, LANES). Threads take different replicates, so a kernel here runs in one and lets the
+Replicates go in blocks of eight, `LANES`, so that what an entry fetches is whole vectors. Of a word their scores lie
+side by side, (V, R), as do their values, (V, k, R); operands of the products are (blocks, V, k + 1, LANES), the weights
+last, those of sentences (N, k + 1, LANES). Threads take different replicates, so a kernel here runs in one and lets the
 others go on.
 """
 
@@ -42,7 +42,7 @@ def extent(scores, low, high):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def operand(scores, shift, values, out):
-    """Fill out with [e^(s - shift) ⊙ P | e^(s - shift)] from s (V, R), shift (R,), P (V, k, R); lanes of none are left."""
+    """Fill out with [e^(s - shift) ⊙ P | e^(s - shift)] of s (V, R), shift (R,), P (V, k, R); other lanes are left."""
     for first in range(0, shift.size, LANES):
         lanes = min(LANES, shift.size - first)
         if lanes == LANES:  # a number that the compiler knows: then lanes are vectors
@@ -62,7 +62,8 @@ def _weigh(scores, shift, values, first, lanes, out):
         for place in range(words):
             word, begin = np.uint64(start + place), np.uint64(place * LANES)
             for lane in range(lanes):
-                weights[begin + np.uint64(lane)] = scores[word, first + np.uint64(lane)] - shift[first + np.uint64(lane)]
+                replicate = first + np.uint64(lane)
+                weights[begin + np.uint64(lane)] = scores[word, replicate] - shift[replicate]
         exponentials(weights, scratch, scratch.view(np.int64))
         for place in range(words):
             word, begin = np.uint64(start + place), np.uint64(place * LANES)
