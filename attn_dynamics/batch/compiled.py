@@ -23,7 +23,7 @@ class Compiled:
     itemsize = 8
     on_host = True
     words_at_once = 2048
-    group = kernels.LANES
+    group: int | None = kernels.LANES
     """One block: what more replicates need at a time leaves the cache before it is needed again."""
     out_of_memory = (MemoryError,)
 
@@ -116,7 +116,7 @@ class CompiledProducts:
 
     def __init__(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> None:
         counts = corpus.counts
-        self._counts, self._labels = counts, corpus.labels
+        self._counts, self._labels, self._size = counts, corpus.labels, (corpus.n_sentences, corpus.n_words)
         self._pattern = *_places(counts), counts.data
         self._contexts = np.empty((replicates, width, corpus.n_sentences))
         self._inverses = np.empty((replicates, corpus.n_sentences))
@@ -174,15 +174,15 @@ class CompiledProducts:
     @cached_property
     def _gradients(self) -> tuple[Array, Array]:
         replicates, width, _ = self._contexts.shape
-        return np.empty((self._counts.shape[1], replicates)), np.empty((self._counts.shape[1], width, replicates))
+        return np.empty((self._size[1], replicates)), np.empty((self._size[1], width, replicates))
 
     @cached_property
     def _rows(self) -> Array:
-        return np.zeros((self._counts.shape[0], self._contexts.shape[1] + 1, kernels.LANES))
+        return np.zeros((self._size[0], self._contexts.shape[1] + 1, kernels.LANES))
 
     def _weighed(self, weights: Array) -> csr_array:
         """Weights (nnz,) of the entries by sentences as a pattern by words."""
-        return csr_array(csr_array((weights, self._counts.indices, self._counts.indptr), shape=self._counts.shape).T)
+        return csr_array(csr_array((weights, self._counts.indices, self._counts.indptr), shape=self._size).T)
 
 
 def _places(pattern: csr_array) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:

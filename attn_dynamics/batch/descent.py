@@ -9,10 +9,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attn_dynamics.batch.engine import Engine, engine_for
+from attn_dynamics.batch.equations import Replicates
 from attn_dynamics.batch.group import Group, in_company
 from attn_dynamics.batch.memory import Needed, bytes_needed, check_memory, too_large
 from attn_dynamics.batch.record import Members, Records
-from attn_dynamics.batch.resumable import Resumable
 from attn_dynamics.batch.stopping import Patiences
 from attn_dynamics.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.corpus import Corpus
@@ -86,7 +86,7 @@ def descend_many(
         records = Records(len(starts), layout)
 
         def group(members: Members) -> Group:
-            models = Resumable(engine, corpora, [starts[m] for m in members], held, layout.columns)
+            models = Replicates(engine, corpora, [starts[m] for m in members], held, layout.columns)
             stopping = Patiences(engine, patience, len(members)) if patience else None
             return Group(engine, models, members, records, stopping, learning_rate)
 

@@ -134,6 +134,18 @@ class Replicates:
         self._arrays = {name: self._laid_out(name, array[places]) for name, array in self._arrays.items()}
         self._make_room()
 
+    def states(self) -> list[dict[str, NDArray[np.float64]]]:
+        """Of each replicate all that moves, and its scores, by name; on the host."""
+        arrays = {name: self._engine.numbers(array) for name, array in self._all_that_moves().items()}
+        return [{name: array[place] for name, array in arrays.items()} for place in range(len(self))]
+
+    def restore(self, states: Sequence[Mapping[str, NDArray[np.float64]]]) -> None:
+        """Return, replicate by replicate, to what `states` gave; one of which nothing is given stays."""
+        arrays = self._all_that_moves()
+        for place, state in enumerate(states):
+            for name, values in state.items():
+                arrays[name][place] = self._engine.array(values)
+
     def parameters(self, place: int, state: Mapping[str, Any]) -> Parameters:
         """One replicate at a state that `moving` gave, in the shape of its start."""
         start = self._starts[place]
@@ -146,6 +158,10 @@ class Replicates:
             keys=moved.get("keys", start.start.keys),
             query=moved.get("query", start.start.query),
         )
+
+    def _all_that_moves(self) -> dict[str, Any]:
+        """Scores among it where they follow from a trained query: taken down, they need not be summed again."""
+        return self.moving() | {"scores": self._arrays["scores"]}
 
     def _fit(self, products: Any, entry: Any) -> tuple[Any, Any, Any, Any]:
         contexts = products.attend(self._operand)

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.batch.engine import Engine
-from attn_dynamics.batch.equations import Gradient
+from attn_dynamics.batch.equations import Gradient, Replicates
 from attn_dynamics.batch.record import Members, Records
-from attn_dynamics.batch.resumable import Resumable
 from attn_dynamics.batch.stopping import Patiences
 from attn_dynamics.checkpoint import named, part
 from attn_dynamics.gradient import Fit
@@ -23,7 +22,7 @@ class Group:
     def __init__(
         self,
         engine: Engine,
-        models: Resumable,
+        models: Replicates,
         members: Members,
         records: Records,
         stopping: Patiences | None,

@@ -27,7 +27,7 @@ class Torch:
     xp = xp
     threads = 1
     words_at_once = 1 << 14
-    group = None
+    group: int | None = None
     """All of them: a large product is what torch is good at."""
     out_of_memory = (torch.OutOfMemoryError, MemoryError)
 
@@ -57,7 +57,7 @@ class Torch:
 
     def subtract(self, array: Tensor, rate: float | Tensor, step: Tensor) -> None:
         """In place; uses up the step."""
-        step *= rate if isinstance(rate, float) else rate.reshape(-1, *[1] * (step.ndim - 1))
+        step *= rate.reshape(-1, *[1] * (step.ndim - 1)) if isinstance(rate, Tensor) else rate
         array -= step
 
     def operand(self, replicates: int, width: int, n_words: int) -> "TorchOperand":

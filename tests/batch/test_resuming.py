@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from attn_dynamics import Corpus, Parameters, Run, descend_many
 from attn_dynamics.batch import standing_many
 from attn_dynamics.batch.compiled import Compiled
-from attn_dynamics.batch.resumable import Resumable
+from attn_dynamics.batch.equations import Replicates
 from attn_dynamics.batch.stopping import Patiences
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.errors import InputError
@@ -77,7 +77,13 @@ def test_replicates_cut_off_anywhere_go_on_to_the_bit(model: str, patience: int 
     @settings(max_examples=examples(12))
     @given(st.sampled_from(TRAINED), st.booleans(), st.lists(st.integers(0, 40), max_size=3).map(sorted), st.booleans())
     def check(train: tuple[str, ...], reduced: bool, cuts: list[int], always: bool) -> None:
-        options = {"train": train, "reduced": reduced, "patience": patience, "device": device, "starts": begin}
+        options: dict[str, Any] = {
+            "train": train,
+            "reduced": reduced,
+            "patience": patience,
+            "device": device,
+            "starts": begin,
+        }
         if (train, reduced) not in whole:
             whole[train, reduced] = go(**options)
         with tempfile.TemporaryDirectory() as folder:
@@ -130,14 +136,14 @@ def test_on_more_threads_and_in_other_groups_they_go_on_to_the_same_bits(
 
 def test_single_precision_goes_on_to_the_bit(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs PyTorch")
-    options = {"device": "cpu", "precision": "float32", "patience": 8}
+    options: dict[str, Any] = {"device": "cpu", "precision": "float32", "patience": 8}
     go(path=tmp_path / "runs.npz", epochs=15, **options)
     assert unlike(go(path=tmp_path / "runs.npz", **options), go(**options)) == []
 
 
 @pytest.mark.parametrize("patience", [None, 8])
 def test_finished_replicates_that_are_resumed_are_finished(patience: int | None, tmp_path: Path) -> None:
-    options = {"patience": patience, "epochs": 200}
+    options: dict[str, Any] = {"patience": patience, "epochs": 200}
     first, told = go(path=tmp_path / "runs.npz", **options), []
     again = go(path=tmp_path / "runs.npz", meter=lambda epoch, loss: told.append(epoch), **options)
     assert unlike(first, again) == []
@@ -158,7 +164,7 @@ def test_ctrl_c_saves_the_runs_it_gives(tmp_path: Path) -> None:
         if epoch == 19:
             os.kill(os.getpid(), signal.SIGINT)
 
-    options = {"patience": 8, "epochs": 60}
+    options: dict[str, Any] = {"patience": 8, "epochs": 60}
     try:
         with pytest.raises(RunsInterrupted) as caught:
             go(path=tmp_path / "runs.npz", every=1e9, meter=press, **options)
@@ -190,12 +196,12 @@ def _forgetful(states: Callable[..., list[dict]], name: str) -> Callable[..., li
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(Resumable, "axes"), (Resumable, "scores"), (Patiences, "best.axes"), (Patiences, "best_loss")]
+    ("kind", "name"), [(Replicates, "axes"), (Replicates, "scores"), (Patiences, "best.axes"), (Patiences, "best_loss")]
 )
 def test_a_checkpoint_that_lacks_something_is_noticed(
     kind: type, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"patience": 8, "starts": starts("attn-tl", 3)}
+    options: dict[str, Any] = {"patience": 8, "starts": starts("attn-tl", 3)}
     whole = go(**options)
     monkeypatch.setattr(kind, "states", _forgetful(kind.states, name))
     go(path=tmp_path / "runs.npz", epochs=9, **options)
@@ -279,7 +285,7 @@ def test_a_replicate_does_not_know_who_stands_beside_it(model: str, n_classes: i
     corpus = topic_corpus(0, sentences=60, words=120, n_classes=n_classes)
     begin = [parameters_for(corpus, model, k, d=5) for k in range(7)]
     for train in TRAINED:
-        options = {"corpus": corpus, "train": train, "judge": {}, "epochs": 25}
+        options: dict[str, Any] = {"corpus": corpus, "train": train, "judge": {}, "epochs": 25}
         together = go(starts=begin, **options)
         for few in (begin[:1], begin[:2], begin[:3]):
             assert unlike(go(starts=few, **options), together[: len(few)]) == [], (train, len(few))
@@ -291,5 +297,5 @@ def test_one_that_is_alone_in_its_products_is_noticed(monkeypatch: pytest.Monkey
     monkeypatch.setattr("attn_dynamics.batch.descent.in_company", lambda engine, replicates: replicates)
     corpus = topic_corpus(0, sentences=60, words=120)
     begin = [parameters_for(corpus, "attn-tl", k, d=5) for k in range(3)]
-    options = {"corpus": corpus, "train": ("query", "keys"), "judge": {}, "epochs": 25}
+    options: dict[str, Any] = {"corpus": corpus, "train": ("query", "keys"), "judge": {}, "epochs": 25}
     assert unlike(go(starts=begin[:1], **options), go(starts=begin, **options)[:1]) != []
