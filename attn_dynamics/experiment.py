@@ -1,18 +1,24 @@
 """A configuration carried out: what its task is told, where it starts, what it follows and when it stops."""
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
+from attn_dynamics import descent
+from attn_dynamics.batch import descend_many, standing_many
+from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.config import Config
-from attn_dynamics.descent import descend
+from attn_dynamics.descent import descend, too_fast
 from attn_dynamics.errors import InputError
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.run import Run
+from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.tasks import Options, Task
 
+Meter = Callable[[int, float], None]
+"""Told of every epoch and its training loss."""
 PATIENCE = 2000
 """Epochs without a lower dev loss after which a run stops, as LMN21's published configuration has it."""
 
@@ -23,11 +29,12 @@ def task_options(config: Config) -> Options:
 
 
 def check(config: Config, task: Task) -> None:
-    """Refuse, before anything is written, what only the data can tell to be wrong.
+    """Refuse, before anything is written, what only the data and the machine can tell to be wrong.
 
     Raises:
-        InputError: words to follow that the data do not hold, or patience without dev data.
+        InputError: words to follow that the data do not hold, patience without dev data, a device that is not there.
     """
+    engine_for(config.device, config.precision)
     task.train.columns(_followed(config, task))
     if config.patience and task.dev is None:
         raise InputError(
@@ -62,26 +69,62 @@ def train(
     begin: Parameters,
     *,
     checkpoint: Checkpoint | None = None,
-    meter: Callable[[int, float], None] | None = None,
+    meter: Meter | None = None,
 ) -> Run:
     """Gradient descent as configured.
 
     Raises:
         InputError, Interrupted, Diverged: as `descend`.
     """
-    return descend(
-        task.train,
-        begin,
-        learning_rate=config.learning_rate,
-        epochs=config.horizon,
-        train=config.train,
-        judge={name: corpus for name, corpus in task.splits.items() if name != "train"},
-        follow=_followed(config, task),
-        patience=patience(config, task),
-        reduced=not config.full,
-        checkpoint=checkpoint,
-        meter=meter,
-    )
+    if config.device == "numpy":
+        return descend(task.train, begin, **_settings(config, task), checkpoint=checkpoint, meter=meter)
+    try:
+        (run,) = train_many(config, task, [begin], checkpoint=checkpoint, meter=meter)
+    except RunsInterrupted as stop:
+        raise Interrupted(stop.runs[0], stop.after) from None
+    if run.ended == "diverged":
+        raise Diverged(run, too_fast(run.trajectory.sizes["epoch"], config.learning_rate))
+    return run
+
+
+def train_many(
+    config: Config,
+    task: Task,
+    starts: Sequence[Parameters],
+    *,
+    checkpoint: Checkpoint | None = None,
+    meter: Meter | None = None,
+) -> list[Run]:
+    """The same from several starts in one pass, on the device that is configured.
+
+    Raises:
+        InputError, RunsInterrupted: as `descend_many`.
+    """
+    settings = _settings(config, task) | {"device": config.device, "precision": config.precision}
+    return descend_many(task.train, starts, **settings, checkpoint=checkpoint, meter=meter)
+
+
+def _settings(config: Config, task: Task) -> dict[str, Any]:
+    return {
+        "learning_rate": config.learning_rate,
+        "epochs": config.horizon,
+        "train": config.train,
+        "judge": {name: corpus for name, corpus in task.splits.items() if name != "train"},
+        "follow": _followed(config, task),
+        "patience": patience(config, task),
+        "reduced": not config.full,
+    }
+
+
+def standing(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[int, bool] | None:
+    """The epoch that a configuration would go on from, and whether nothing is left to do; None without a checkpoint.
+
+    Raises:
+        InputError: the file is no checkpoint.
+    """
+    if config.replicates == 1 and config.device == "numpy":
+        return descent.standing(checkpoint, config.horizon, patience(config, task))
+    return standing_many(checkpoint, config.horizon)
 
 
 def patience(config: Config, task: Task) -> int | None:

@@ -40,7 +40,7 @@ class RunsInterrupted(KeyboardInterrupt):
 
     def __init__(self, runs: list[Run], after: str) -> None:
         super().__init__(f"interrupted after {after}")
-        self.runs = runs
+        self.runs, self.after = runs, after
 
 
 class Diverged(ArithmeticError):

@@ -17,12 +17,12 @@ from attn_dynamics import experiment, results
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
 from attn_dynamics.config import Config
-from attn_dynamics.descent import standing
+from attn_dynamics.descent import too_fast
 from attn_dynamics.folder import open_folder, write_config
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import save_figures
 from attn_dynamics.progress import meter
-from attn_dynamics.run import Diverged, Interrupted
+from attn_dynamics.run import Diverged, Interrupted, RunsInterrupted
 from attn_dynamics.storage import make_folder, write_json, write_netcdf
 from attn_dynamics.tasks import Task, load_task
 
@@ -45,10 +45,10 @@ def simulate(config: Config, line: str) -> int:
     for note in task.notes:
         print(note, file=sys.stderr)
     experiment.check(config, task)
-    start = experiment.start(config, task)
+    starts = [experiment.start(config, task, replicate) for replicate in range(config.replicates)]
     out = open_folder(config)
     try:
-        return _simulate(config, task, start, out, line)
+        return _simulate(config, task, starts, out, line)
     except Diverged as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
@@ -57,13 +57,15 @@ def simulate(config: Config, line: str) -> int:
         return INTERRUPTED
 
 
-def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: str) -> int:
-    console = Console(markup=False, highlight=False)
+def _simulate(config: Config, task: Task, starts: list[Parameters], out: Path, line: str) -> int:
+    console, checkpoint = Console(markup=False, highlight=False), Checkpoint(out / "checkpoint.npz")
+    if config.resume:
+        print(f"{out}: {_told(experiment.standing(config, task, checkpoint))}", file=sys.stderr)
     if config.replicates == 1:
-        code, summary, _ = _run(config, task, start, out)
+        code, summary = _run(config, task, starts[0], checkpoint, out)
         console.print(results.table(summary))
     else:
-        code, summary = _run_replicates(config, task, out)
+        code, summary = _run_replicates(config, task, starts, checkpoint, out)
         console.print(results.replicates_table(summary))
     if remark := results.far_from_flow(summary):
         console.print(remark, soft_wrap=True)
@@ -73,37 +75,10 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
     return code
 
 
-def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[str, Any]]:
-    finished, code = [], 0
-    for replicate in range(config.replicates):
-        folder = make_folder(out / f"replicate-{replicate}")
-        finished.append(_run(config, task, experiment.start(config, task, replicate), folder))
-        if finished[-1][0] == INTERRUPTED:
-            code = INTERRUPTED
-            break
-        code = code or finished[-1][0]
-    write_netcdf(out / "trajectory.nc", results.join([each[2] for each in finished]))
-    summary = results.summarise_replicates([each[1] for each in finished])
-    write_json(out / "summary.json", summary)
-    # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
-    from attn_dynamics.spread import save_spread
-
-    whole = [trajectory for ended, _, trajectory in finished if ended != INTERRUPTED]
-    save_spread(whole or [finished[0][2]], out / "figures")
-    return code, summary
-
-
-def _whereabouts(config: Config, out: Path) -> str:
-    if config.replicates == 1:
-        return f"results and figures in {out}"
-    each = out / "replicate-0" / "figures"
-    return f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
-
-
-def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any], xr.Dataset]:
-    begun, checkpoint = time.perf_counter(), Checkpoint(out / "checkpoint.npz")
-    if config.resume:
-        print(f"{out}: {_standing(config, task, checkpoint)}", file=sys.stderr)
+def _run(
+    config: Config, task: Task, start: Parameters, checkpoint: Checkpoint, out: Path
+) -> tuple[int, dict[str, Any]]:
+    begun = time.perf_counter()
     try:
         with meter(config.horizon, config.model) as show:
             run, code = experiment.train(config, task, start, checkpoint=checkpoint, meter=show), 0
@@ -113,15 +88,60 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int,
         print(stop, file=sys.stderr)
         run, code = stop.run, INTERRUPTED if isinstance(stop, Interrupted) else FAILED
     trajectory = results.annotate(run, config, task, start)
-    summary = results.summarise(trajectory, time.perf_counter() - begun)
+    return code, _leave(trajectory, time.perf_counter() - begun, out)
+
+
+def _run_replicates(
+    config: Config, task: Task, starts: list[Parameters], checkpoint: Checkpoint, out: Path
+) -> tuple[int, dict[str, Any]]:
+    """All in one pass; those that have no epoch to show, for their loss is no number at the start, are left out."""
+    begun, code = time.perf_counter(), 0
+    try:
+        with meter(config.horizon, f"{config.model}, {config.replicates} replicates") as show:
+            runs = experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
+    except RunsInterrupted as stop:
+        print(stop, file=sys.stderr)
+        runs, code = stop.runs, INTERRUPTED
+    seconds = (time.perf_counter() - begun) / config.replicates
+    trajectories, summaries = [], []
+    for replicate, (run, start) in enumerate(zip(runs, starts, strict=True)):
+        epochs = run.trajectory.sizes["epoch"]
+        if run.ended == "diverged":
+            code = code or FAILED
+            print(f"replicate {replicate}: {too_fast(epochs, config.learning_rate)}", file=sys.stderr)
+        if epochs:
+            trajectories.append(results.annotate(run, config, task, start))
+            summaries.append(_leave(trajectories[-1], seconds, make_folder(out / f"replicate-{replicate}")))
+    if not trajectories:
+        raise Diverged(runs[0], "no replicate has a finite loss at its start")
+    write_netcdf(out / "trajectory.nc", results.join(trajectories))
+    summary = results.summarise_replicates(summaries)
+    write_json(out / "summary.json", summary)
+    # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
+    from attn_dynamics.spread import save_spread
+
+    save_spread(trajectories, out / "figures")
+    return code, summary
+
+
+def _leave(trajectory: xr.Dataset, seconds: float, out: Path) -> dict[str, Any]:
+    """Write down one run; its summary."""
+    summary = results.summarise(trajectory, seconds)
     write_netcdf(out / "trajectory.nc", trajectory)
     write_json(out / "summary.json", summary)
     save_figures(trajectory, out / "figures")
-    return code, summary, trajectory
+    return summary
 
 
-def _standing(config: Config, task: Task, checkpoint: Checkpoint) -> str:
-    found = standing(checkpoint, config.horizon, experiment.patience(config, task))
+def _whereabouts(config: Config, out: Path) -> str:
+    if config.replicates == 1:
+        return f"results and figures in {out}"
+    each = out / "replicate-0" / "figures"
+    return f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
+
+
+def _told(found: tuple[int, bool] | None) -> str:
+    """Of what a checkpoint holds, whether and from where it is gone on with."""
     if found is None:
         return "nothing to go on from, starts anew"
     epoch, over = found
