@@ -100,7 +100,7 @@ def train_many(
     Raises:
         InputError, RunsInterrupted: as `descend_many`.
     """
-    settings = _settings(config, task) | {"device": config.device, "precision": config.precision}
+    settings = {**_settings(config, task), "device": config.device, "precision": config.precision}
     return descend_many(task.train, starts, **settings, checkpoint=checkpoint, meter=meter)
 
 

@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -29,16 +30,18 @@ from rich.text import Text
 from tqdm import tqdm
 
 from attn_dynamics import experiment
-from attn_dynamics.checkpoint import identity
+from attn_dynamics.checkpoint import Checkpoint, identity
 from attn_dynamics.claims.intervals import mean_interval
 from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.config import Config
+from attn_dynamics.descent import too_fast
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
+from attn_dynamics.progress import meter
 from attn_dynamics.results import annotate
-from attn_dynamics.run import Diverged
+from attn_dynamics.run import Diverged, Run
 from attn_dynamics.storage import make_folder, write_json, write_netcdf, write_whole
 from attn_dynamics.tasks import Task
 
@@ -145,38 +148,70 @@ def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
     """
     folder = make_folder(options.folder / "cells")
     with tqdm(total=len(cells), desc=options.name, unit=" runs", dynamic_ncols=True) as bar:
-        for _ in _completed(cells, folder, options):
-            bar.update()
+        for number in _completed(_batches(cells), folder, options):
+            bar.update(number)
     return [xr.load_dataset(folder / cell.file, engine="h5netcdf") for cell in cells]
 
 
-def _completed(cells: Sequence[Cell], folder: Path, options: Options) -> Iterator[None]:
-    """Once for every cell, as it ends."""
-    processes = min(options.processes, len(cells))
+def _batches(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """Cells that go in one pass: on a device those that share all but their seeds, in compiled loops each by itself.
+
+    There replicates gain less than a process for each core does (docs/performance.md).
+    """
+    found: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        alone = cell.config.device == "numpy"
+        found.setdefault((id(cell.task), replace(cell.config, seed=0), alone and cell.file), []).append(cell)
+    return list(found.values())
+
+
+def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options) -> Iterator[int]:
+    """The number of cells of every batch, as it ends."""
+    processes = min(options.processes, len(batches))
     if processes == 1:
-        yield from (_complete(cell, folder, options.resume) for cell in cells)
+        yield from (_complete(cells, folder, options.resume) for cells in batches)
         return
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=numba.set_num_threads, initargs=(1,)) as pool:
         try:
-            for done in as_completed([pool.submit(_complete, cell, folder, options.resume) for cell in cells]):
+            for done in as_completed([pool.submit(_complete, cells, folder, options.resume) for cells in batches]):
                 yield done.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _complete(cell: Cell, folder: Path, resume: bool) -> None:
-    """Train a cell, unless it is there."""
-    begun, start = time.perf_counter(), cell.start(cell.config, cell.task)
-    mark = identity([*cell.task.splits.values()], [start], cell.config.course(), cell.config.horizon)
-    if resume and mark == _mark(folder / cell.file):
-        return
+def _complete(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
+    """Train a batch but for those that are there, and keep each with an equal share of the seconds; how many it has."""
+    begun, missing, marks, starts = time.perf_counter(), [], [], []
+    for cell in cells:
+        start = cell.start(cell.config, cell.task)
+        mark = identity([*cell.task.splits.values()], [start], cell.config.course(), cell.config.horizon)
+        if not (resume and mark == _mark(folder / cell.file)):
+            missing, marks, starts = [*missing, cell], [*marks, mark], [*starts, start]
+    if not missing:
+        return len(cells)
+    checkpoint = Checkpoint(folder / f"{sha256(''.join(marks).encode()).hexdigest()[:16]}.npz")
+    runs = _train(missing, starts, checkpoint)
+    seconds = (time.perf_counter() - begun) / len(missing)
+    for cell, mark, start, run in zip(missing, marks, starts, runs, strict=True):
+        if run.ended != "diverged":
+            kept = cell.keep(annotate(run, cell.config, cell.task, start), cell.task)
+            write_netcdf(folder / cell.file, kept.assign_attrs(seconds=seconds, identity=mark))
+    checkpoint.path.unlink(missing_ok=True)
+    for cell, run in zip(missing, runs, strict=True):
+        if run.ended == "diverged":  # as a message, for a run finds no way out of a process
+            raise ArithmeticError(f"{cell.file}: {too_fast(run.trajectory.sizes['epoch'], cell.config.learning_rate)}")
+    return len(cells)
+
+
+def _train(cells: Sequence[Cell], starts: Sequence[Parameters], checkpoint: Checkpoint) -> list[Run]:
+    config, task = cells[0].config, cells[0].task
+    if config.device != "numpy":
+        with meter(config.horizon, f"{config.model} on {task.name}, {len(cells)} seeds") as show:
+            return experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
     try:
-        run = experiment.train(cell.config, cell.task, start)
-    except Diverged as error:  # which holds a run, and finds no way out of a process
-        raise ArithmeticError(f"{cell.file}: {error}") from None
-    seconds = time.perf_counter() - begun
-    kept = cell.keep(annotate(run, cell.config, cell.task, start), cell.task)
-    write_netcdf(folder / cell.file, kept.assign_attrs(seconds=seconds, identity=mark))
+        return [experiment.train(config, task, starts[0])]
+    except Diverged as stop:
+        return [stop.run]
 
 
 def _mark(path: Path) -> str | None:

@@ -16,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
-from attn_dynamics.config import Config, Model
+from attn_dynamics.config import Config, Device, Model, Precision
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
@@ -58,6 +59,10 @@ class TextSettings(Options):
     """d; by default 200, with --quick 20."""
     sentences: int | None = None
     """Training sentences, drawn at random; by default all, with --quick 600."""
+    device: Device = "numpy"
+    """Compiled loops, each seed by itself; or by PyTorch (extra 'torch') all seeds of a model in one pass."""
+    precision: Precision = "float64"
+    """Of PyTorch's numbers."""
     words: tuple[str, ...] = ()
     """Words to follow; by default those that LMN21 followed, or where they do not occur, those that tell most."""
 
@@ -69,6 +74,12 @@ class TextSettings(Options):
                 raise InputError(
                     f"--{name.replace('_', '-')}", expected="2 or more", given=value, fix="Give a larger one."
                 )
+        engine_for(self.device, self.precision)
+
+    @property
+    def processes(self) -> int:
+        """How many run at once; one has the device."""
+        return super().processes if self.device == "numpy" else self.workers or 1
 
 
 def study(options: TextSettings, tasks: Mapping[str, Task], preferred: Sequence[str] = ()) -> Findings:
@@ -85,6 +96,8 @@ def study(options: TextSettings, tasks: Mapping[str, Task], preferred: Sequence[
                 epochs=options.size.epochs,
                 embedding_dim=options.embedding_dim or (20 if options.quick else 200),
                 patience=LONGEST if tasks[name].dev is not None else None,
+                device=options.device,
+                precision=options.precision,
                 follow=words[name],
             ),
             task=tasks[name],
