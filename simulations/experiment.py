@@ -1,7 +1,7 @@
 """What experiments share: options, runs that are kept as they end, intervals over seeds, and what is left behind.
 
-An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` takes over those that
-would come out the same to the bit: the same data, start and settings.
+An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` takes over those of the
+same data, start and settings, which would come out the same: to the bit, or on a device to round-off.
 """
 
 import os
@@ -78,7 +78,7 @@ class Options:
     out: Path | None = None
     """Folder for the results; by default runs/NAME, or runs/NAME-quick."""
     resume: bool = False
-    """Take over the runs that the folder holds already, if they are the same to the bit."""
+    """Take over the runs that the folder holds already, if their data, start and settings are the same."""
 
     name: ClassVar[str]
     """Of the module."""

@@ -82,8 +82,16 @@ class TextSettings(Options):
         return super().processes if self.device == "numpy" else self.workers or 1
 
 
-def study(options: TextSettings, tasks: Mapping[str, Task], preferred: Sequence[str] = ()) -> Findings:
-    """Train every model on every task, and follow the words that lead."""
+def study(
+    options: TextSettings,
+    tasks: Mapping[str, Task],
+    preferred: Sequence[str] = (),
+    reported: Mapping[tuple[str, str], float] | None = None,
+) -> Findings:
+    """Train every model on every task, and follow the words that lead.
+
+    `reported` are test accuracies of others, by task and model in per cent, that stand in the table beside ours.
+    """
     tasks = {name: subset(task, options.sentences or (600 if options.quick else None)) for name, task in tasks.items()}
     keys = [(name, model, seed) for name in tasks for model in options.models for seed in range(options.size.seeds)]
     words = {name: followed(task, options.words, preferred) for name, task in tasks.items()}
@@ -128,8 +136,9 @@ def study(options: TextSettings, tasks: Mapping[str, Task], preferred: Sequence[
         },
         table=pd.DataFrame(
             [
-                {"task": task, "model": NAMES[model], "rule": rule}
+                {"task": task, "model": NAMES[model], "rule": rule, "seeds": len(group)}
                 | {name: told(100 * group[name]) for name in group if name.endswith("_accuracy")}
+                | ({"LMN21, test": reported.get((task, model), "")} if reported else {})
                 for (task, model, rule), group in groups
             ]
         ).rename(columns=lambda name: name.replace("_accuracy", " (%)")),

@@ -17,6 +17,13 @@ from simulations.labelled import study as study_texts
 
 LMN21 = ("stupid", "powerful", "solid", "suffers", "mess")
 """The words that LMN21 followed."""
+REPORTED = {
+    ("sst2", "attn-fc"): 76.68,
+    ("sst2", "attn-tc"): 79.59,
+    ("sst5", "attn-fc"): 38.49,
+    ("sst5", "attn-tc"): 40.53,
+}
+"""Its test accuracies, per cent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 def study(options: Settings) -> Findings:
     """Read the treebank and train on it."""
     given = TaskOptions(data_dir=options.data_dir or sst_folder())
-    return study_texts(options, {name: load_task(name, given) for name in options.tasks}, LMN21)
+    return study_texts(options, {name: load_task(name, given) for name in options.tasks}, LMN21, REPORTED)
 
 
 if __name__ == "__main__":

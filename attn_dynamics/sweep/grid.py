@@ -8,12 +8,12 @@ from typing import Annotated
 import tyro
 
 from attn_dynamics import experiment
-from attn_dynamics.config import Config, Model, Preset, Trainable
+from attn_dynamics.config import Config, Device, Model, Precision, Preset, Trainable
 from attn_dynamics.errors import InputError
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
 
-SHARED = ("data_dir", "full", "topic_distribution", "text")
+SHARED = ("data_dir", "device", "precision", "full", "topic_distribution", "text")
 """Settings that have one value for all runs; every other field of the grid is an axis."""
 SYNTHETIC = tuple(each.name for each in fields(Synthetic))
 
@@ -61,6 +61,10 @@ class Grid:
     """Seeds of the data and of the initial values."""
     data_dir: Path | None = None
     """Folder that holds the files of sst2 or sst5."""
+    device: Device = Config.device
+    """Compiled loops, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
+    precision: Precision = Config.precision
+    """Of PyTorch's numbers."""
     full: bool = False
     """Do not use law A6."""
     topic_distribution: tuple[float, ...] | None = None

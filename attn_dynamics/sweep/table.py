@@ -41,6 +41,8 @@ SETTINGS: dict[str, type] = {
     "learning_rate": float,
     "epochs": int,
     "patience": int,
+    "device": str,
+    "precision": str,
     "full": bool,
     "seed": int,
 }

@@ -13,8 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from itertools import count
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,17 +150,6 @@ def calling_at(
             act()
 
     yield show
-
-
-def interrupting(epoch: int, replicate: int) -> Callable[..., AbstractContextManager[Callable[[int, float], None]]]:
-    """Stands in for the progress bars: presses Ctrl-C at an epoch of one replicate."""
-    begun = count()
-
-    def bar(epochs: int, label: str) -> AbstractContextManager[Callable[[int, float], None]]:
-        at = epoch if next(begun) == replicate else None
-        return calling_at(at, lambda: os.kill(os.getpid(), signal.SIGINT), epochs, label)
-
-    return bar
 
 
 # --- what was left

@@ -1,6 +1,6 @@
 """The figures of a run can be read: labelled, no text over another, in grey too, with the theory beside the run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 
@@ -429,16 +429,16 @@ def test_replicates_leave_their_figure_and_the_place_of_all_others(rate: str, ca
     assert not Path("here/figures").exists()
 
 
-def test_a_replicate_that_was_cut_off_does_not_shorten_the_figure_of_the_others(
-    call: driving.Call, monkeypatch: pytest.MonkeyPatch
+def test_replicates_that_were_cut_off_are_drawn_as_far_as_they_came(
+    call: driving.Call, ctrl_c: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[list[int]] = []
     monkeypatch.setattr(spread, "save_spread", lambda runs, _: drawn.append([run.sizes["epoch"] for run in runs]))
-    for second in (True, False):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(simulate, "meter", driving.interrupting(20, replicate=int(second)))
-            assert call(*driving.TINY, "--replicates", "3", "--out", f"{second}").code == 130
-    assert drawn == [[61], [21]]
+    ctrl_c(20)
+    assert call(*driving.TINY, "--replicates", "3", "--out", "torn").code == 130
+    ctrl_c(-1)
+    assert call(*driving.TINY, "--replicates", "3", "--out", "torn", "--resume").code == 0
+    assert drawn == [[22, 22, 22], [61, 61, 61]]
 
 
 # --- words and names as they come

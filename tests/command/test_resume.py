@@ -20,7 +20,6 @@ from tests.command.driving import (
     ended,
     film_folder,
     forked,
-    interrupting,
     read_json,
     started,
     trajectory,
@@ -156,16 +155,13 @@ def test_a_run_that_is_not_resumed_says_nothing_of_it(call: Call) -> None:
     assert standings(call(*TINY, "--out", "here", "--overwrite").err) == []
 
 
-def test_of_resumed_replicates_each_is_told(call: Call) -> None:
-    arguments = (*TINY, "--replicates", "3", "--out", "here")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulate, "meter", interrupting(20, replicate=1))
-        call(*arguments)
-    assert standings(call(*arguments, "--resume").err) == [
-        "here/replicate-0: complete at epoch 60",
-        "here/replicate-1: goes on from epoch 20",
-        "here/replicate-2: nothing to go on from, starts anew",
-    ]
+def test_resumed_replicates_say_where_they_go_on(call: Call, ctrl_c: Callable[..., None]) -> None:
+    arguments = (*TINY, "--replicates", "3", "--out", "here", "--resume")
+    ctrl_c(20)
+    assert standings(call(*arguments).err) == ["here: nothing to go on from, starts anew"]
+    ctrl_c(-1)
+    assert standings(call(*arguments).err) == ["here: goes on from epoch 21"]
+    assert standings(call(*arguments).err) == ["here: complete at epoch 60"]
 
 
 def test_a_run_that_lost_its_patience_is_complete(call: Call, tmp_path: Path) -> None:
@@ -259,16 +255,15 @@ def test_ctrl_c_leaves_usable_results_and_the_run_goes_on_to_the_same_bits(
     assert differences(Path("torn"), Path("whole")) == []
 
 
-def test_ctrl_c_in_the_second_replicate_keeps_the_first(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_keeps_all_replicates(call: Call, ctrl_c: Callable[..., None]) -> None:
     arguments = (*TINY, "--replicates", "3", "--out")
     call(*arguments, "whole")
-    monkeypatch.setattr(simulate, "meter", interrupting(20, replicate=1))
-    done = call(*arguments, "torn")
-    assert done.code == 130
+    ctrl_c(20)
+    assert call(*arguments, "torn").code == 130
     summary, joined = read_json(Path("torn/summary.json")), trajectory(Path("torn"))
-    assert [run["ended"] for run in summary["runs"]] == ["epochs", "interrupted"]
-    np.testing.assert_array_equal(np.isfinite(joined.train_loss).sum("epoch"), [61, 21])
-    assert np.isfinite(joined.time).all()
+    assert [run["ended"] for run in summary["runs"]] == ["interrupted"] * 3
+    np.testing.assert_array_equal(np.isfinite(joined.train_loss).sum("epoch"), [22, 22, 22])
+    ctrl_c(-1)
     assert call(*arguments, "torn", "--resume").code == 0
     assert differences(Path("torn"), Path("whole")) == []
 
