@@ -351,7 +351,7 @@ def loss_figure(runs: Runs) -> Figure:
                     )
     panels[0, 0].set_ylabel("mean cross-entropy (nats)")
     panels[1, 0].set(ylabel="accuracy", ylim=(0, 1))
-    panels[0, 0].legend()
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
