@@ -6,6 +6,12 @@ class InputError(ValueError):
 
     def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
         super().__init__(f"{subject}: expected {expected}, got {given}. {fix}")
+        self.subject = subject
+        self._told = {"expected": expected, "given": given, "fix": fix}
+
+    def as_option(self) -> "InputError":
+        """The same of an argument that a command takes as an option of that name."""
+        return InputError("--" + self.subject.replace("_", "-"), **self._told)
 
 
 class StorageError(OSError):

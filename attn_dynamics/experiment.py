@@ -34,7 +34,7 @@ def check(config: Config, task: Task) -> None:
     Raises:
         InputError: words to follow that the data do not hold, patience without dev data, a device that is not there.
     """
-    engine_for(config.device, config.precision)
+    check_device(config.device, config.precision)
     task.train.columns(_followed(config, task))
     if config.patience and task.dev is None:
         raise InputError(
@@ -43,6 +43,18 @@ def check(config: Config, task: Task) -> None:
             given=f"{task.name}, which has only {' and '.join(task.splits)}",
             fix="Leave it out.",
         )
+
+
+def check_device(device: str, precision: str) -> None:
+    """Refuse what this machine cannot compute with, by the option's name.
+
+    Raises:
+        InputError: no such device here, or not in this precision.
+    """
+    try:
+        engine_for(device, precision)
+    except InputError as error:
+        raise error.as_option() from None
 
 
 def start(config: Config, task: Task, replicate: int = 0) -> Parameters:

@@ -16,11 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
 from attn_dynamics.config import Config, Device, Model, Precision
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
+from attn_dynamics.experiment import check_device
 from attn_dynamics.heads import Array
 from attn_dynamics.plot import COLOURS, LINES, TIME, draw_figure
 from attn_dynamics.stopping import Patience
@@ -74,7 +74,7 @@ class TextSettings(Options):
                 raise InputError(
                     f"--{name.replace('_', '-')}", expected="2 or more", given=value, fix="Give a larger one."
                 )
-        engine_for(self.device, self.precision)
+        check_device(self.device, self.precision)
 
     @property
     def processes(self) -> int:

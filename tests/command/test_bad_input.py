@@ -1,5 +1,6 @@
 """Whatever cannot be used is refused before anything is written, in one message with what helps."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ RANGES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("--replicates", "0"): ("1 or more", "got 0", "larger"),
     ("--embedding-dim", "0"): ("1 or more", "got 0", "larger"),
     ("--hidden-dim", "0"): ("1 or more", "got 0", "larger"),
+    ("--precision", "float32"): ("'float64' on the device 'numpy'", "got 'float32'", "'cuda'"),
     ("--resume", "--overwrite"): ("either this or --overwrite", "got both", "Leave one out"),
 }
 
@@ -49,6 +51,18 @@ def test_a_value_out_of_range_is_refused(arguments: tuple[str, ...], call: Call,
         assert part in done.said
     assert "Traceback" not in done.err
     assert contents(place) == {}
+
+
+def test_a_device_that_is_not_there_is_refused(call: Call, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PyTorch, and (negative control) the device that needs none."""
+    monkeypatch.delitem(sys.modules, "attn_dynamics.batch.tensors", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for device in ("cpu", "cuda"):
+        done = call(*TINY, "--device", device, "--out", "here")
+        assert done.code == 2
+        assert done.said.startswith("error: --device: expected 'numpy', or PyTorch to be installed, got ")
+        assert contents(place) == {}
+    assert call(*TINY, "--device", "numpy", "--out", "here").code == 0
 
 
 @pytest.mark.parametrize(

@@ -303,6 +303,7 @@ def test_an_address_without_a_scheduler_is_refused(
         (("--task", "synthetic", "sst3"), ("--task", "'sst3', which is neither")),
         (("--start", "published", "lmn21", "--embedding-dim", "10", "2"), ("embedding_dim", "at least the 4", "got 2")),
         (("--patience", "5"), ("--patience: expected a task with dev data",)),
+        (("--precision", "float32"), ("--precision: expected 'float64' on the device 'numpy'",)),
         (("--out", "x" * 300), ("File name too long",)),
     ],
 )
