@@ -14,15 +14,21 @@ from attn_dynamics.plot import FIGURES
 from attn_dynamics.storage import is_partial, write_json
 
 CONFIG = "config.json"
+CHECKPOINT = "checkpoint.npz"
 OURS = (
     CONFIG,
     COMMAND,
     "summary.json",
     "trajectory.nc",
-    "checkpoint.npz",
+    CHECKPOINT,
     *(f"figures/{name}.png" for name in (*FIGURES, "replicates")),
 )
-"""What a run leaves."""
+"""What a run leaves, beside the checkpoints of later passes."""
+
+
+def pass_checkpoint(first: int) -> str:
+    """The file of the pass that begins with this replicate."""
+    return f"checkpoint-{first}.npz" if first else CHECKPOINT
 
 
 def open_folder(config: Config) -> Path:
@@ -132,10 +138,17 @@ def _flat(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _clear(folder: Path) -> None:
     """Remove what runs leave, and nothing else; folders only once they are empty."""
-    replicates = [path for path in folder.glob("replicate-*") if re.fullmatch(r"replicate-\d+", path.name)]
+    replicates, passes = _numbered(folder, "replicate-*"), _numbered(folder, "checkpoint-*.npz")
     for place in (*replicates, folder):
         for path in (*(place / name for name in OURS), *filter(is_partial, place.iterdir())):
             path.unlink(missing_ok=True)
         for emptied in (place / "figures", *([place] if place != folder else [])):
             if emptied.is_dir() and not any(emptied.iterdir()):
                 emptied.rmdir()
+    for path in passes:
+        path.unlink()
+
+
+def _numbered(folder: Path, pattern: str) -> list[Path]:
+    """What has a number in the place of the star."""
+    return [path for path in folder.glob(pattern) if re.fullmatch(pattern.replace("*", r"\d+"), path.name)]

@@ -6,6 +6,7 @@ python -m attn_dynamics.simulate --model attn-tc
 import gc
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
-from attn_dynamics.folder import open_folder, write_config
+from attn_dynamics.folder import CHECKPOINT, open_folder, pass_checkpoint, write_config
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import save_figures
 from attn_dynamics.progress import meter
-from attn_dynamics.run import Diverged, Interrupted, RunsInterrupted
+from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.storage import make_folder, write_json, write_netcdf
 from attn_dynamics.tasks import Task, load_task
 
@@ -45,10 +46,10 @@ def simulate(config: Config, line: str) -> int:
     for note in task.notes:
         print(note, file=sys.stderr)
     experiment.check(config, task)
-    starts = [experiment.start(config, task, replicate) for replicate in range(config.replicates)]
+    start = experiment.start(config, task)
     out = open_folder(config)
     try:
-        return _simulate(config, task, starts, out, line)
+        return _simulate(config, task, start, out, line)
     except Diverged as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
@@ -57,15 +58,13 @@ def simulate(config: Config, line: str) -> int:
         return INTERRUPTED
 
 
-def _simulate(config: Config, task: Task, starts: list[Parameters], out: Path, line: str) -> int:
-    console, checkpoint = Console(markup=False, highlight=False), Checkpoint(out / "checkpoint.npz")
-    if config.resume:
-        print(f"{out}: {_told(experiment.standing(config, task, checkpoint))}", file=sys.stderr)
+def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: str) -> int:
+    console = Console(markup=False, highlight=False)
     if config.replicates == 1:
-        code, summary = _run(config, task, starts[0], checkpoint, out)
+        code, summary = _run(config, task, start, out)
         console.print(results.table(summary))
     else:
-        code, summary = _run_replicates(config, task, starts, checkpoint, out)
+        code, summary = _run_replicates(config, task, out)
         console.print(results.replicates_table(summary))
     if remark := results.far_from_flow(summary):
         console.print(remark, soft_wrap=True)
@@ -75,10 +74,10 @@ def _simulate(config: Config, task: Task, starts: list[Parameters], out: Path, l
     return code
 
 
-def _run(
-    config: Config, task: Task, start: Parameters, checkpoint: Checkpoint, out: Path
-) -> tuple[int, dict[str, Any]]:
-    begun = time.perf_counter()
+def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any]]:
+    begun, checkpoint = time.perf_counter(), Checkpoint(out / CHECKPOINT)
+    if config.resume:
+        print(f"{out}: {_standing(config, task, checkpoint)}", file=sys.stderr)
     try:
         with meter(config.horizon, config.model) as show:
             run, code = experiment.train(config, task, start, checkpoint=checkpoint, meter=show), 0
@@ -88,48 +87,70 @@ def _run(
         print(stop, file=sys.stderr)
         run, code = stop.run, INTERRUPTED if isinstance(stop, Interrupted) else FAILED
     trajectory = results.annotate(run, config, task, start)
-    return code, _leave(trajectory, time.perf_counter() - begun, out)
+    summary = _leave(trajectory, time.perf_counter() - begun, out)
+    save_figures(trajectory, out / "figures")
+    return code, summary
 
 
-def _run_replicates(
-    config: Config, task: Task, starts: list[Parameters], checkpoint: Checkpoint, out: Path
-) -> tuple[int, dict[str, Any]]:
-    """All in one pass; those that have no epoch to show, for their loss is no number at the start, are left out."""
-    begun, code = time.perf_counter(), 0
-    try:
-        with meter(config.horizon, f"{config.model}, {config.replicates} replicates") as show:
-            runs = experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
-    except RunsInterrupted as stop:
-        print(stop, file=sys.stderr)
-        runs, code = stop.runs, INTERRUPTED
-    seconds = (time.perf_counter() - begun) / config.replicates
-    trajectories, summaries = [], []
-    for replicate, (run, start) in enumerate(zip(runs, starts, strict=True)):
-        epochs = run.trajectory.sizes["epoch"]
-        if run.ended == "diverged":
-            code = code or FAILED
-            print(f"replicate {replicate}: {too_fast(epochs, config.learning_rate)}", file=sys.stderr)
-        if epochs:
-            trajectories.append(results.annotate(run, config, task, start))
-            summaries.append(_leave(trajectories[-1], seconds, make_folder(out / f"replicate-{replicate}")))
+def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[str, Any]]:
+    """In as few passes as memory asks for; left out is what has no epoch to show, for its first loss is no number."""
+    trajectories: dict[Path, xr.Dataset] = {}
+    summaries: list[dict[str, Any]] = []
+    runs: list[Run] = []
+    first = code = 0
+    while first < config.replicates and code != INTERRUPTED:
+        begun, checkpoint = time.perf_counter(), Checkpoint(out / pass_checkpoint(first))
+        replicates = range(first, min(first + experiment.pass_size(config, task, checkpoint), config.replicates))
+        starts = [experiment.start(config, task, replicate) for replicate in replicates]
+        ended, runs = _pass(config, task, replicates, starts, checkpoint)
+        seconds = (time.perf_counter() - begun) / len(replicates)
+        for replicate, run, start in zip(replicates, runs, starts, strict=True):
+            epochs, folder = run.trajectory.sizes["epoch"], out / f"replicate-{replicate}"
+            if run.ended == "diverged":
+                ended = ended or FAILED
+                print(f"replicate {replicate}: {too_fast(epochs, config.learning_rate)}", file=sys.stderr)
+            if epochs:
+                trajectories[folder] = results.annotate(run, config, task, start)
+                summaries.append(_leave(trajectories[folder], seconds, make_folder(folder)))
+        first, code = replicates.stop, max(code, ended)
     if not trajectories:
         raise Diverged(runs[0], "no replicate has a finite loss at its start")
-    write_netcdf(out / "trajectory.nc", results.join(trajectories))
+    return code, _leave_all(trajectories, summaries, out)
+
+
+def _leave_all(trajectories: Mapping[Path, xr.Dataset], summaries: list[dict[str, Any]], out: Path) -> dict[str, Any]:
+    """Write down what replicates have in common, then draw, which takes its time; their summary."""
+    write_netcdf(out / "trajectory.nc", results.join([*trajectories.values()]))
     summary = results.summarise_replicates(summaries)
     write_json(out / "summary.json", summary)
     # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
     from attn_dynamics.spread import save_spread
 
-    save_spread(trajectories, out / "figures")
-    return code, summary
+    save_spread([*trajectories.values()], out / "figures")
+    for folder, trajectory in trajectories.items():
+        save_figures(trajectory, folder / "figures")
+    return summary
+
+
+def _pass(
+    config: Config, task: Task, replicates: range, starts: Sequence[Parameters], checkpoint: Checkpoint
+) -> tuple[int, list[Run]]:
+    which = "" if len(replicates) == config.replicates else f", replicates {replicates[0]} to {replicates[-1]}"
+    if config.resume:
+        print(f"{checkpoint.path.parent}{which}: {_standing(config, task, checkpoint)}", file=sys.stderr)
+    try:
+        with meter(config.horizon, f"{config.model}{which or f', {config.replicates} replicates'}") as show:
+            return 0, experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
+    except RunsInterrupted as stop:
+        print(stop, file=sys.stderr)
+        return INTERRUPTED, stop.runs
 
 
 def _leave(trajectory: xr.Dataset, seconds: float, out: Path) -> dict[str, Any]:
-    """Write down one run; its summary."""
+    """Write down the numbers of one run; its summary."""
     summary = results.summarise(trajectory, seconds)
     write_netcdf(out / "trajectory.nc", trajectory)
     write_json(out / "summary.json", summary)
-    save_figures(trajectory, out / "figures")
     return summary
 
 
@@ -140,8 +161,8 @@ def _whereabouts(config: Config, out: Path) -> str:
     return f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
 
 
-def _told(found: tuple[int, bool] | None) -> str:
-    """Of what a checkpoint holds, whether and from where it is gone on with."""
+def _standing(config: Config, task: Task, checkpoint: Checkpoint) -> str:
+    found = experiment.standing(config, task, checkpoint)
     if found is None:
         return "nothing to go on from, starts anew"
     epoch, over = found

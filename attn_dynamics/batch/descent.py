@@ -108,6 +108,16 @@ def standing_many(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | Non
     return (int(saved["epoch"]), bool(saved["epoch"] >= epochs or all(saved["ended"]))) if saved else None
 
 
+def replicates_in(checkpoint: Checkpoint) -> int | None:
+    """How many replicates `descend_many` saved; None without a checkpoint.
+
+    Raises:
+        InputError: the file is no checkpoint.
+    """
+    saved = checkpoint.glance("ended")
+    return len(saved["ended"]) if saved else None
+
+
 class _Batch:
     """All replicates, in groups, and where they are saved."""
 
