@@ -1,0 +1,1 @@
+"""A layer that attends within a bell around its query, whose width is trained (theory §D)."""

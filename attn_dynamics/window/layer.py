@@ -1,0 +1,122 @@
+"""One windowed attention layer: its loss and its exact gradient (theory G1, D2, D3)."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import Array, as_floats
+from attn_dynamics.window.bell import Bell
+from attn_dynamics.window.readout import Readout
+from attn_dynamics.window.windows import Windows
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Layer:
+    """Scores and values of V words, a bell, and what reads the contexts.
+
+    Raises:
+        InputError: arrays that do not fit each other or are not finite, or no bell at this parameter.
+    """
+
+    scores: Array
+    """s (V,), nats."""
+    values: Array
+    """(V, d)."""
+    parameter: float
+    """p, of which the bell's width is a function (`Bell.scale`)."""
+    bell: Bell
+    readout: Readout
+
+    def __post_init__(self) -> None:
+        for name in ("scores", "values"):
+            object.__setattr__(self, name, as_floats(name, getattr(self, name)))
+        if self.scores.ndim != 1 or self.values.ndim != 2 or len(self.values) != self.scores.size:
+            shapes = f"{self.scores.shape} and {self.values.shape}"
+            raise InputError("scores", expected="shapes (V,) and (V, d) of values", given=shapes, fix="Mend one.")
+        if not self.bell.admits(self.parameter):
+            raise InputError(
+                self.bell.of.symbol,
+                expected="a finite number above 0" if self.bell.of.positive else "a finite number",
+                given=self.parameter,
+                fix="Give another width to start from.",
+            )
+
+    @property
+    def width(self) -> float:
+        """σ, tokens."""
+        return float(self.bell.of.width(self.parameter))
+
+
+class LayerGradient(NamedTuple):
+    """∂L/∂ each part of a layer."""
+
+    scores: Array
+    """(V,)."""
+    values: Array
+    """(V, d)."""
+    parameter: float
+    head: dict[str, Array]
+    """Of the trained arrays of a head; empty without one."""
+
+
+class Fit(NamedTuple):
+    """How well a layer answers."""
+
+    loss: float
+    accuracy: float | None
+
+
+class Attention(NamedTuple):
+    """What a query gives to each token of its window (P,)."""
+
+    shares: NDArray
+    """A, which sum to one in each window."""
+    weights: NDArray
+    """What the context sums: A, or A U where the bell is put on after the softmax."""
+
+
+def attention(windows: Windows, layer: Layer, parameter: complex | None = None) -> Attention:
+    """Attention within the windows, at the layer's parameter or another one."""
+    log_bell = layer.bell.log(layer.parameter if parameter is None else parameter, windows.distances)
+    scores = layer.scores[windows.words]
+    exponents = scores + log_bell if layer.bell.renormalises else scores
+    shares = np.exp(exponents - windows.spread(windows.largest(exponents.real)))
+    shares /= windows.spread(windows.sums(shares))
+    return Attention(shares, shares if layer.bell.renormalises else shares * np.exp(log_bell))
+
+
+def contexts(windows: Windows, layer: Layer, weights: NDArray) -> NDArray:
+    """v_i = Σ_j of weights and values (d, R)."""
+    return windows.sums(weights * layer.values.T[:, windows.words])
+
+
+def loss_at(windows: Windows, layer: Layer, parameter: complex) -> Any:
+    """The loss at another parameter of the bell, analytic in it: for derivatives by a complex step."""
+    seen = contexts(windows, layer, attention(windows, layer, parameter).weights)
+    return layer.readout.loss(seen, windows.labels)
+
+
+def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradient]:
+    """The loss and its exact gradient in every part of the layer.
+
+    With h_ij = g_i·ν_j, B the weights and A the shares, ∂L/∂ν_w = Σ B_ij g_i over the pairs of w, ∂L/∂s_w = Σ (B_ij
+    h_ij - A_ij Σ_k B_ik h_ik), and ∂L/∂p is Σ B_ij h_ij ∂ln U_ij/∂p, under renormalised placement less its mean
+    over α_i, which makes it a covariance (theory G1, D2, D3).
+    """
+    shares, weights = attention(windows, layer)
+    read = layer.readout.read(contexts(windows, layer, weights), windows.labels)
+    sent = windows.spread(read.slopes)
+    work = weights * np.einsum("dp,pd->p", sent, layer.values[windows.words])
+    centred = work - shares * windows.spread(windows.sums(work))
+    slope = layer.bell.log_slope(layer.parameter, windows.distances)
+    gradient = LayerGradient(
+        scores=windows.by_word(centred),
+        values=np.stack([windows.by_word(weights * each) for each in sent], axis=1),
+        parameter=float((centred if layer.bell.renormalises else work) @ slope),
+        head=read.gradient,
+    )
+    return Fit(read.loss, read.accuracy), gradient

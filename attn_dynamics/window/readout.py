@@ -1,0 +1,101 @@
+"""What is made of a context: a classifier's cross-entropy, or the context itself as a chance, logged or not (§D)."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.heads import Array, Head
+
+
+class Read(NamedTuple):
+    """The loss, what it sends back, and the gradient of what the readout itself has."""
+
+    loss: float
+    """Mean over queries, nats (a `Reward`: less the mean chance)."""
+    slopes: Array
+    """g_i = ∂L/∂v_i (d, R)."""
+    gradient: dict[str, Array]
+    """Of the trained arrays of a head."""
+    accuracy: float | None
+    """Share of queries answered rightly, where there are answers."""
+
+
+class Readout(Protocol):
+    """A loss of contexts."""
+
+    def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
+        """Loss and slopes of contexts (d, R) and labels (R,)."""
+        ...
+
+    def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
+        """The loss alone, analytic in the contexts, which may be complex; a number."""
+        ...
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class CrossEntropy:
+    """Mean cross-entropy of a head (theory §1)."""
+
+    head: Head
+
+    def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
+        """As in `Readout`."""
+        first, queries = self.head.first_layer, np.arange(labels.size)
+        logits, kept = self.head.forward(first.T @ contexts)
+        centred = logits - logits.max(axis=0)
+        chances = np.exp(centred)
+        chances /= chances.sum(axis=0)
+        loss = float((np.log(np.exp(centred).sum(axis=0)) - centred[labels, queries]).mean())
+        right = float((logits.argmax(axis=0) == labels).mean())
+        slopes = chances
+        slopes[labels, queries] -= 1.0
+        inward, gradient = self.head.backward(kept, slopes / labels.size)
+        if self.head.first in self.head.trained:
+            gradient = gradient | {self.head.first: contexts @ inward.T}
+        return Read(loss, first @ inward, gradient, right)
+
+    def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
+        """As in `Readout`; of a smooth head."""
+        logits = self.head.forward(self.head.first_layer.T @ contexts)[0]
+        logits = logits - logits.real.max(axis=0)
+        return (np.log(np.exp(logits).sum(axis=0)) - logits[labels, np.arange(labels.size)]).mean()
+
+
+@final
+@dataclass(frozen=True)
+class Likelihood:
+    """L = -mean ln v_{i, y_i}: the context is the chance of each answer (theory D4)."""
+
+    def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
+        """As in `Readout`."""
+        chances, slopes = _chances(contexts, labels), np.zeros_like(contexts)
+        with np.errstate(divide="ignore"):
+            slopes[labels, np.arange(labels.size)] = -1.0 / (labels.size * chances)
+            return Read(float(-np.log(chances).mean()), slopes, {}, None)
+
+    def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
+        """As in `Readout`."""
+        return -np.log(_chances(contexts, labels)).mean()
+
+
+@final
+@dataclass(frozen=True)
+class Reward:
+    """L = -mean v_{i, y_i}: the chance itself, which is bounded (theory D5)."""
+
+    def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
+        """As in `Readout`."""
+        slopes = np.zeros_like(contexts)
+        slopes[labels, np.arange(labels.size)] = -1.0 / labels.size
+        return Read(float(-_chances(contexts, labels).mean()), slopes, {}, None)
+
+    def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
+        """As in `Readout`."""
+        return -_chances(contexts, labels).mean()
+
+
+def _chances(contexts: NDArray, labels: NDArray[np.int64]) -> NDArray:
+    return contexts[labels, np.arange(labels.size)]

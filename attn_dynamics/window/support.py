@@ -1,0 +1,135 @@
+"""How far a bell reaches: where floating point has it end, and how much of it lies beyond a half-width (D1, D8)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.window.bell import ROOT
+
+Array = NDArray[np.float64]
+EXPONENTS: Mapping[str, str] = {"deviation": "Δ²/2σ²", "variance": "Δ²/2σ"}
+PREFACTORS: Mapping[str, str] = {"none": "1", "printed": "1/(σ √(2π))", "normalised": "1/(s √(2π)), s the deviation"}
+FLOATS: Mapping[str, DTypeLike] = {"float32": np.float32, "float64": np.float64}
+FARTHEST = 39.0
+"""In units of σ, where float64 has no bell any more: √(2 · 745.2)."""
+
+
+@final
+@dataclass(frozen=True)
+class Reading:
+    """One way to compute h exp(-Δ²/…) from the number σ that a table gives."""
+
+    scale: str = "variance"
+    """One of `EXPONENTS`."""
+    prefactor: str = "none"
+    """One of `PREFACTORS`."""
+    precision: str = "float32"
+    """One of `FLOATS`."""
+
+    def half_width(self, sigma: float, limit: int | None = None) -> int:
+        """The largest Δ at which the bell is not 0, found by computing it (theory D1).
+
+        Args:
+            sigma: above 0.
+            limit: the half-width that a window is given, where it is.
+        """
+        distances = np.arange(int(self._end(sigma)) + 3)
+        kind = FLOATS[self.precision]
+        # Rounded once from a wider type, because vendors' own float32 exponentials differ among the subnormals.
+        bell = np.exp(-(distances**2) / (2.0 * self._variance(sigma))).astype(kind)
+        height = np.asarray(math.exp(self._log_height(sigma)), kind)
+        found = int(np.flatnonzero(bell * height)[-1])
+        return found if limit is None else min(found, limit)
+
+    def half_width_in_closed_form(self, sigma: float, limit: int | None = None) -> int:
+        """The same from the smallest number of the type, half of which rounds to 0 (theory D1)."""
+        found = math.ceil(self._end(sigma)) - 1
+        return found if limit is None else min(found, limit)
+
+    def sigmas(self, half_width: int) -> tuple[float, float]:
+        """The interval [from, below) of σ at which the bell reaches this far, by bisection of the closed form."""
+        return self._first(half_width), self._first(half_width + 1)
+
+    def _first(self, half_width: int) -> float:
+        low, high = 1e-6, 1e6
+        for _ in range(200):
+            middle = math.sqrt(low * high)
+            low, high = (low, middle) if self._end(middle) > half_width else (middle, high)
+        return high
+
+    def _end(self, sigma: float) -> float:
+        """Δ at which h exp(-Δ²/…) is half of the smallest number."""
+        info = np.finfo(FLOATS[self.precision])
+        half = (info.minexp - info.nmant - 1) * math.log(2.0)
+        return math.sqrt(max(2.0 * self._variance(sigma) * (self._log_height(sigma) - half), 0.0))
+
+    def _variance(self, sigma: float) -> float:
+        return sigma**2 if self.scale == "deviation" else sigma
+
+    def _log_height(self, sigma: float) -> float:
+        widths = {"printed": sigma, "normalised": math.sqrt(self._variance(sigma))}
+        return -math.log(widths[self.prefactor]) - ROOT if self.prefactor in widths else 0.0
+
+
+def reached(width: float, limit: int, precision: str = "float32") -> int:
+    """Tokens that a window of half-width `limit` attends to, as W22 counts them: 2w + 1 (theory D1)."""
+    return 2 * Reading("variance", "none", precision).half_width(width**2, limit) + 1
+
+
+def tail_mass(width: float, half_width: int) -> float:
+    """Share of the bell's sum over all integers that lies beyond a half-width (theory D8).
+
+    Args:
+        width: σ > 0, tokens.
+        half_width: w ≥ 0.
+    """
+    tails = _tails(width)
+    return float(tails[half_width]) if half_width < tails.size else 0.0
+
+
+def half_width(width: float, error: float, spread: float = 0.0) -> int:
+    """w(σ, ε): the least half-width beyond which a renormalised bell may be cut (theory D8).
+
+    A context then changes by at most ε max‖v_j‖, whatever the values and whatever scores within `spread` of each other.
+
+    Args:
+        width: σ > 0, tokens.
+        error: ε, above 0.
+        spread: how far apart scores may be; 0 for even attention.
+
+    Raises:
+        InputError: a number out of range.
+    """
+    for name, value, least in (("width", width, 0.0), ("error", error, 0.0), ("spread", spread, -1e-300)):
+        if not (value > least and math.isfinite(value)):
+            raise InputError(name, expected="a finite number above 0", given=value, fix="Give a larger one.")
+    tails = _tails(width)
+    # The farther tokens may have the higher scores: their odds grow by e^spread at most.
+    odds = tails / (1.0 - tails) * math.exp(spread)
+    return int(np.argmax(2.0 * odds / (1.0 + odds) <= error))
+
+
+def mass_width(weights: Array, distances: NDArray[np.int64], share: float = 0.95) -> int:
+    """Tokens of the least half-width that holds a share of the attention, 2w + 1.
+
+    Args:
+        weights: (pairs,) of attention, of one query or of several together.
+        distances: (pairs,) Δ.
+        share: of their sum.
+    """
+    held = np.cumsum(np.bincount(np.abs(distances), weights))
+    return 2 * int(np.argmax(held >= share * held[-1] * (1.0 - 1e-12))) + 1
+
+
+def _tails(width: float) -> Array:
+    """The share beyond w = 0, 1, …; the last is 0."""
+    bell = np.exp(-0.5 * (np.arange(int(FARTHEST * width) + 2) / width) ** 2)
+    bell[1:] *= 2.0
+    # From the far end, so that nothing cancels.
+    beyond = np.cumsum(bell[::-1])[::-1]
+    return np.append(beyond[1:], 0.0) / beyond[0]

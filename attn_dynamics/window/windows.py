@@ -1,0 +1,121 @@
+"""What queries see: the tokens within a half-width of each, ragged, one after the other (theory §D)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attn_dynamics.errors import InputError
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Windows:
+    """The pairs (query i, token j) with |Δ_ij| ≤ w, query by query."""
+
+    words: Integers
+    """Word of each pair's token (P,)."""
+    distances: Integers
+    """Δ = j - i (P,), tokens."""
+    offsets: Integers
+    """Where each query's pairs begin, and their number (R + 1,)."""
+    labels: Integers
+    """What each query should answer (R,)."""
+    n_words: int
+    """V."""
+
+    @classmethod
+    def of(
+        cls,
+        sequences: Sequence[ArrayLike],
+        queries: ArrayLike,
+        labels: ArrayLike,
+        *,
+        n_words: int,
+        half_width: int | None = None,
+    ) -> Self:
+        """The windows of some queries.
+
+        Args:
+            sequences: words from 0 to V - 1, of any lengths.
+            queries: sequence and position of each query (R, 2).
+            labels: (R,).
+            n_words: V.
+            half_width: w, the farthest token that is seen; all of the sequence without it.
+
+        Raises:
+            InputError: no query, one outside of its sequence, a word that is not of the V, or a w below 0.
+        """
+        tokens = [np.asarray(each, np.int64) for each in sequences]
+        at, wanted = np.asarray(queries, np.int64).reshape(-1, 2), np.asarray(labels, np.int64)
+        lengths = np.array([each.size for each in tokens])
+        _check(tokens, lengths, at, wanted, n_words, half_width)
+        reach = int(lengths.max()) if half_width is None else half_width
+        sequence, position = at.T
+        first, last = np.maximum(position - reach, 0), np.minimum(position + reach + 1, lengths[sequence])
+        offsets = np.concatenate([[0], np.cumsum(last - first)])
+        # Where a pair stands in its window, and that window in its sequence.
+        places = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, last - first)
+        begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        words = np.concatenate(tokens)[places + np.repeat(begins[sequence], last - first)]
+        distances = places - np.repeat(position, last - first)
+        return cls(words=words, distances=distances, offsets=offsets, labels=wanted, n_words=n_words)
+
+    @property
+    def n_queries(self) -> int:
+        """R."""
+        return self.labels.size
+
+    def sums(self, pairs: NDArray) -> NDArray:
+        """Over the pairs (..., P) of each query, (..., R)."""
+        return np.add.reduceat(pairs, self.offsets[:-1], axis=-1)
+
+    def largest(self, pairs: NDArray) -> NDArray:
+        """Of the pairs (P,) of each query, (R,)."""
+        return np.maximum.reduceat(pairs, self.offsets[:-1])
+
+    def spread(self, queries: NDArray) -> NDArray:
+        """To every pair (..., P) what its query (..., R) has."""
+        return np.repeat(queries, np.diff(self.offsets), axis=-1)
+
+    def by_word(self, pairs: Array) -> Array:
+        """Sums over all pairs (P,) of each word (V,)."""
+        return np.bincount(self.words, pairs, self.n_words).astype(float, copy=False)
+
+
+def half_width_of(window: int, length: int) -> int:
+    """w of a window of 2w + 1 tokens.
+
+    Raises:
+        InputError: an even number of tokens, none, or more than a sequence has.
+    """
+    if window < 1 or window % 2 == 0:
+        fix = "A window has its query in the middle."
+        raise InputError("window", expected="an odd number of tokens, 1 or more", given=window, fix=fix)
+    if window > length:
+        fix = "Make the window shorter or --length longer."
+        raise InputError("window", expected=f"at most the {length} tokens of a sequence", given=window, fix=fix)
+    return window // 2
+
+
+def _check(
+    tokens: list[Integers], lengths: Integers, at: Integers, labels: Integers, n_words: int, half_width: int | None
+) -> None:
+    if half_width is not None and half_width < 0:
+        raise InputError("half_width", expected="0 or more", given=half_width, fix="0 sees the query's own token.")
+    if not len(at) or labels.shape != (len(at),):
+        fix = "Give a label for each."
+        raise InputError("queries", expected="at least one, each with a label", given=labels.shape, fix=fix)
+    if at[:, 0].min() < 0 or at[:, 0].max() >= len(tokens) or np.any((at[:, 1] < 0) | (at[:, 1] >= lengths[at[:, 0]])):
+        raise InputError("queries", expected="positions within their sequences", given="others", fix="Count from 0.")
+    words = np.concatenate(tokens)
+    if words.min() < 0 or words.max() >= n_words:
+        fix = "Number words from 0."
+        raise InputError(
+            "sequences", expected=f"words below {n_words}", given=f"{words.min()} to {words.max()}", fix=fix
+        )

@@ -1,0 +1,134 @@
+"""Claim: the exact gradient of a windowed layer is autograd's to 1e-10, in every placement, scale and readout."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import Tensor
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import HEADS
+from attn_dynamics.window.layer import LayerGradient, loss_and_gradient, loss_at
+from attn_dynamics.window.readout import CrossEntropy, Reward
+from tests.support import FORMULAS, examples
+from tests.window.drawn import KINDS, READOUTS, Setting, seeds, setting
+
+TOLERANCE = 1e-10
+CASES = 15
+"""Of each of 45 kinds: 675 in all."""
+NAMES = ("scores", "values", "parameter")
+
+
+def bell_of(placement: str, scale: str, p: Tensor, distance: float) -> Tensor:
+    """U(Δ) once more, as it is printed."""
+    square = {"deviation": p**2, "variance": p, "log": torch.exp(p) ** 2}[scale]
+    high = torch.exp(p) if scale == "log" else p
+    bell = torch.exp(-(distance**2) / (2 * square))
+    return bell / (high * (2 * torch.pi) ** 0.5) if placement == "product" else bell
+
+
+def loss_of(case: Setting, leaves: dict[str, Tensor]) -> Tensor:
+    """The loss, a query and a token at a time."""
+    bell, readout, losses = case.layer.bell, case.layer.readout, []
+    for (sequence, position), label in zip(case.queries, case.labels, strict=True):
+        seen = [
+            (word, float(place - position))
+            for place, word in enumerate(case.sequences[sequence])
+            if case.cut is None or abs(place - position) <= case.cut
+        ]
+        bells = torch.stack([bell_of(bell.placement, bell.scale, leaves["parameter"], far) for _, far in seen])
+        words = [word for word, _ in seen]
+        scores = torch.exp(leaves["scores"][words])
+        if bell.placement == "renormalised":
+            weights = scores * bells / (scores * bells).sum()
+        else:
+            weights = scores / scores.sum() * bells
+        context = weights @ leaves["values"][words]
+        if isinstance(readout, CrossEntropy):
+            logits = FORMULAS[type(readout.head)](leaves, context[None])
+            losses.append(torch.nn.functional.cross_entropy(logits, torch.tensor([label])))
+        else:
+            losses.append(-context[label] if isinstance(readout, Reward) else -torch.log(context[label]))
+    return torch.stack(losses).mean()
+
+
+def autograd(case: Setting) -> tuple[float, dict[str, np.ndarray]]:
+    """Loss and gradient of every array by name."""
+    arrays = {name: np.asarray(getattr(case.layer, name)) for name in NAMES}
+    if isinstance(case.layer.readout, CrossEntropy):
+        arrays |= case.layer.readout.head.arrays()
+    leaves = {name: torch.tensor(each, dtype=torch.float64, requires_grad=True) for name, each in arrays.items()}
+    loss = loss_of(case, leaves)
+    loss.backward()
+    return loss.item(), {name: each.grad.numpy() for name, each in leaves.items() if each.grad is not None}
+
+
+def errors(case: Setting, gradient: LayerGradient) -> dict[str, float]:
+    """Relative to the array's size, or a thousandth of the largest where its own terms cancel."""
+    theirs = autograd(case)[1]
+    ours = {name: np.asarray(getattr(gradient, name)) for name in NAMES} | gradient.head
+    whole = max(float(np.abs(each).max()) for each in theirs.values())
+    return {
+        name: float(np.abs(each - theirs[name]).max()) / max(float(np.abs(theirs[name]).max()), 1e-3 * whole)
+        for name, each in ours.items()
+    }
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize(("placement", "scale"), KINDS)
+def test_the_gradient_is_that_of_autograd(placement: str, scale: str, readout: str) -> None:
+    @settings(max_examples=examples(CASES))
+    @given(seeds)
+    def check(seed: int) -> None:
+        case = setting(placement, scale, readout, seed)
+        fit, gradient = loss_and_gradient(case.windows, case.layer)
+        assert fit.loss == pytest.approx(autograd(case)[0], rel=TOLERANCE, abs=1e-13)
+        assert max(errors(case, gradient).values()) <= TOLERANCE
+        if readout in HEADS:
+            assert set(gradient.head) == set(HEADS[readout].trained)
+
+    check()
+
+
+@pytest.mark.parametrize("broken", NAMES)
+def test_a_wrong_gradient_is_noticed(broken: str) -> None:
+    """Negative control: a millionth too much."""
+    case = setting("renormalised", "deviation", "attn-tc", 5)
+    _, gradient = loss_and_gradient(case.windows, case.layer)
+    wrong = gradient._replace(**{broken: getattr(gradient, broken) * (1 + 1e-6)})
+    assert errors(case, gradient)[broken] <= TOLERANCE < errors(case, wrong)[broken]
+
+
+@pytest.mark.parametrize(("placement", "scale"), KINDS)
+@pytest.mark.parametrize("readout", ["attn-fc", "likelihood", "reward"])
+def test_the_loss_is_analytic_in_the_parameter(placement: str, scale: str, readout: str) -> None:
+    """A second way to the derivative: a complex step, which takes no difference."""
+    for seed in range(20):
+        case = setting(placement, scale, readout, seed)
+        fit, gradient = loss_and_gradient(case.windows, case.layer)
+        stepped = loss_at(case.windows, case.layer, case.layer.parameter + 1e-60j)
+        assert stepped.real == pytest.approx(fit.loss, rel=1e-13)
+        assert stepped.imag / 1e-60 == pytest.approx(gradient.parameter, rel=1e-11, abs=1e-15)
+
+
+def test_scores_far_apart_do_not_overflow() -> None:
+    case = setting("renormalised", "deviation", "attn-fc", 5)
+    far = replace(case.layer, scores=1e4 * case.layer.scores)
+    fit, gradient = loss_and_gradient(case.windows, far)
+    assert np.isfinite([fit.loss, gradient.parameter, *gradient.scores]).all()
+
+
+@pytest.mark.parametrize("scale", ["deviation", "variance"])
+@pytest.mark.parametrize("parameter", [0.0, -1.0, float("nan"), float("inf")])
+def test_no_bell_without_a_width(scale: str, parameter: float) -> None:
+    case = setting("renormalised", scale, "reward", 0)
+    with pytest.raises(InputError, match="expected a finite number above 0"):
+        replace(case.layer, parameter=parameter)
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    case = setting("renormalised", "log", "reward", 0)
+    with pytest.raises(InputError, match=r"expected shapes \(V,\)"):
+        replace(case.layer, scores=np.zeros(case.layer.scores.size + 1))
