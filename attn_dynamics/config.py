@@ -37,7 +37,8 @@ class Config:
     """
 
     model: Model = "attn-tc"
-    """Classifier on top of the attention block: fixed linear, trained linear or two-layer."""
+    """Classifier on top of the attention block: fixed linear, trained linear or two-layer. attn-window is another
+    layer with settings of its own: --model attn-window --help."""
     task: str = "synthetic"
     """What to learn: synthetic, sst2, sst5, or the path of a file or folder of `LABEL text` lines."""
     data_dir: Path | None = None

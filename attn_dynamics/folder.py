@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from attn_dynamics.command import COMMAND
-from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.plot import FIGURES
 from attn_dynamics.storage import is_partial, write_json
+from attn_dynamics.window.plot import FIGURES as WINDOW_FIGURES
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.npz"
@@ -21,9 +21,42 @@ OURS = (
     "summary.json",
     "trajectory.nc",
     CHECKPOINT,
-    *(f"figures/{name}.png" for name in (*FIGURES, "replicates")),
+    *(f"figures/{name}.png" for name in (*FIGURES, *WINDOW_FIGURES, "replicates")),
 )
 """What a run leaves, beside the checkpoints of later passes."""
+
+
+class Config(Protocol):
+    """What of the settings of a command decides where its results go."""
+
+    @property
+    def out(self) -> Path | None:
+        """Folder that was named."""
+        ...
+
+    @property
+    def resume(self) -> bool:
+        """Whether to go on."""
+        ...
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether to replace."""
+        ...
+
+    @property
+    def horizon(self) -> int:
+        """The epochs to run."""
+        ...
+
+    @property
+    def default_out(self) -> Path:
+        """Folder where none was named."""
+        ...
+
+    def course(self) -> dict[str, Any]:
+        """All else that makes two runs the same."""
+        ...
 
 
 def pass_checkpoint(first: int) -> str:

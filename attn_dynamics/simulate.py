@@ -26,12 +26,17 @@ from attn_dynamics.progress import meter
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.storage import make_folder, write_json, write_netcdf
 from attn_dynamics.tasks import Task, load_task
+from attn_dynamics.window.command import simulate_window
+from attn_dynamics.window.config import WindowConfig, is_window
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog, lost = "python -m attn_dynamics.simulate", "interrupted before anything was computed"
     line = called(prog, arguments)
+    if is_window(sys.argv[1:] if arguments is None else arguments):
+        window = lambda: simulate_window(tyro.cli(WindowConfig, args=arguments, prog=prog), line)  # noqa: E731
+        return guarded(window, interrupted=lost)
     return guarded(lambda: simulate(tyro.cli(Config, args=arguments, prog=prog), line), interrupted=lost)
 
 

@@ -5,12 +5,12 @@ more import.
 """
 
 from attn_dynamics.errors import InputError
-from proofs import asymptotics, attention, conservation, early, heads, mean_field, sen, signs
+from proofs import asymptotics, attention, conservation, early, heads, mean_field, sen, signs, window
 from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict
 
 __all__ = ["CLAIMS", "GROUPS", "PROOFS", "Agrees", "Mutant", "Proof", "Result", "Step", "Verdict", "find", "prove"]
 
-GROUPS = (attention, heads, conservation, sen, mean_field, signs, asymptotics, early)
+GROUPS = (attention, heads, conservation, sen, mean_field, signs, asymptotics, early, window)
 """The files that hold proofs."""
 CLAIMS = tuple(sorted(PROOFS, key=lambda claim: (claim[0], int(claim[1:]))))
 """The ids of what is proved: those of the theory, and G1 to G5 for the gradients."""

@@ -96,10 +96,10 @@ def half_width_of(window: int, length: int) -> int:
     """
     if window < 1 or window % 2 == 0:
         fix = "A window has its query in the middle."
-        raise InputError("window", expected="an odd number of tokens, 1 or more", given=window, fix=fix)
+        raise InputError("--window", expected="an odd number of tokens, 1 or more", given=window, fix=fix)
     if window > length:
         fix = "Make the window shorter or --length longer."
-        raise InputError("window", expected=f"at most the {length} tokens of a sequence", given=window, fix=fix)
+        raise InputError("--window", expected=f"at most the {length} tokens of a sequence", given=window, fix=fix)
     return window // 2
 
 

@@ -1,0 +1,169 @@
+"""`--model attn-window` carried out: one run of the bell's width, with its results in a folder."""
+
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from attn_dynamics import results
+from attn_dynamics.command import FAILED, leave_command
+from attn_dynamics.errors import InputError
+from attn_dynamics.folder import open_folder, write_config
+from attn_dynamics.progress import meter
+from attn_dynamics.storage import write_json, write_netcdf
+from attn_dynamics.window.config import WindowConfig
+from attn_dynamics.window.dynamics import Course, descend, flow
+from attn_dynamics.window.layer import loss_and_gradient
+from attn_dynamics.window.plot import save_window_figures
+from attn_dynamics.window.record import dataset, predict, recorded_epochs
+from attn_dynamics.window.tasks import TASKS, WindowTask
+
+COARSE = 0.05
+"""Of the width's distance from its prediction, beyond which the command says what may have come between."""
+TOO_FAST = "the step after time {time:g} leads to no bell, or to a loss that is no number: lower --learning-rate"
+
+
+def simulate_window(config: WindowConfig, line: str) -> int:
+    """One configuration from data to figures; the exit code. `line` is the command.
+
+    Raises:
+        InputError: bad settings; nothing was written then.
+        StorageError: a result could not be written.
+    """
+    task = load(config)
+    begun, out = time.perf_counter(), open_folder(config)
+    course = _course(config, task)
+    predicted = predict(
+        task,
+        course.times,
+        learning_rate=0.0 if config.flow else config.learning_rate,
+        bell_rate=config.bell_rate,
+    )
+    run = dataset(task, course, predicted).assign_attrs(
+        title=f"{config.model}, {config.task}, {config.placement}, {config.scale} trained, seed {config.seed}",
+        settles=math.nan if task.settles is None else task.settles,
+        versions=results.versions(),
+    )
+    summary = summarise(config, run, course, time.perf_counter() - begun)
+    write_netcdf(out / "trajectory.nc", run)
+    write_json(out / "summary.json", summary)
+    save_window_figures(run, out / "figures")
+    write_config(out, config)
+    leave_command(out, line)
+    return _report(summary, out, course)
+
+
+def load(config: WindowConfig) -> WindowTask:
+    """The task of a configuration.
+
+    Raises:
+        InputError: a bell so narrow that it reaches nothing useful.
+    """
+    rng = np.random.default_rng(config.seed)
+    task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
+    with np.errstate(invalid="ignore"):
+        loss = loss_and_gradient(task.windows, task.layer)[0].loss
+    if not math.isfinite(loss):
+        raise InputError(
+            "--start-width",
+            expected="a bell that reaches what is useful in float64",
+            given=f"{config.width:g} for a distance of {config.options.distance}",
+            fix=f"Start from {config.options.distance / 10:g} or more.",
+        )
+    return task
+
+
+def summarise(config: WindowConfig, run: xr.Dataset, course: Course, seconds: float) -> dict[str, Any]:
+    """The numbers of a run; the residual is the largest relative distance of σ from its prediction."""
+    ends = run.isel(time=-1)
+    found: dict[str, Any] = {
+        "model": config.model,
+        "task": config.task,
+        "placement": config.placement,
+        "scale": config.scale,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "ended": "diverged" if course.diverged else "epochs",
+        "train_loss": float(ends.loss),
+        "train_accuracy": float(ends.accuracy) if "accuracy" in run else None,
+        "start_width": float(run.width[0]),
+        "width": float(ends.width),
+        "predicted_width": float(ends.predicted_width) if "predicted_width" in run else None,
+        "prediction_residual": None,
+        "settles": float(run.attrs["settles"]),
+        "tokens_reached": int(ends.reached),
+        "tokens_held": int(ends.held),
+        "score": float(ends.score),
+    }
+    if "predicted_width" in run:
+        found["prediction_residual"] = float(abs(run.width / run.predicted_width - 1.0).max())
+    return found | {"versions": run.attrs["versions"], "seconds": seconds}
+
+
+def table(summary: dict[str, Any]) -> Table:
+    """One run, measured beside theory."""
+    story = "diverged" if summary["ended"] == "diverged" else f"{summary['epochs']:,} epochs"
+    out = Table(title=Text(f"attn-window, {summary['task']}, seed {summary['seed']}: {story}"))
+    for name in ("quantity", "measured", "theory", "difference", "source"):
+        out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
+    out.add_row("training loss", f"{summary['train_loss']:.4g}", "", "", "")
+    width, predicted, settles = (summary[name] for name in ("width", "predicted_width", "settles"))
+    for theory, source in ((predicted, "D2–D6, now"), (settles, "D4, settled")):
+        if theory is not None and math.isfinite(theory):
+            out.add_row("σ", f"{width:.4f}", f"{theory:.4f}", f"{100 * (width / theory - 1):+.2f} %", source)
+    if summary["prediction_residual"] is not None:
+        out.add_row("σ over time", "", "predicted", f"≤ {100 * summary['prediction_residual']:.2f} %", "D2–D6")
+    out.add_row("tokens, as W22 counts", f"{summary['tokens_reached']}", "", "", "D1")
+    out.add_row("tokens, 95 % of mass", f"{summary['tokens_held']}", "", "", "")
+    return out
+
+
+def off_theory(summary: dict[str, Any]) -> str | None:
+    """What to say where the run and its prediction part."""
+    residual = summary["prediction_residual"]
+    if residual is None:
+        return "No prediction: its equations could not be followed at these rates."
+    if residual <= COARSE:
+        return None
+    return (
+        f"σ is up to {100 * residual:.0f} % off its prediction, which takes steps short enough to stay near gradient "
+        "flow, copies evenly spread and nothing memorised. --flow, or a smaller --learning-rate, shows whether it is "
+        "the steps."
+    )
+
+
+def _course(config: WindowConfig, task: WindowTask) -> Course:
+    epochs = recorded_epochs(config.epochs)
+    if config.flow:
+        times = config.learning_rate * np.array(epochs)
+        return flow(task.windows, task.layer, times=times, log_time=True, train=task.train, bell_rate=config.bell_rate)
+    with meter(config.epochs, config.model) as show:
+        return descend(
+            task.windows,
+            task.layer,
+            learning_rate=config.learning_rate,
+            epochs=config.epochs,
+            train=task.train,
+            bell_rate=config.bell_rate,
+            record=epochs,
+            meter=show,
+        )
+
+
+def _report(summary: dict[str, Any], out: Path, course: Course) -> int:
+    console = Console(markup=False, highlight=False)
+    console.print(table(summary))
+    if remark := off_theory(summary):
+        console.print(remark, soft_wrap=True)
+    console.print(f"results and figures in {out}", soft_wrap=True)
+    if course.diverged:
+        print(f"error: {TOO_FAST.format(time=course.times[-1])}", file=sys.stderr)
+        return FAILED
+    return 0

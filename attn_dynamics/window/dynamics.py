@@ -1,0 +1,210 @@
+"""A windowed layer under descent, with a rate of its own for the bell, and under gradient flow (theory D4 to D7)."""
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.integrate import solve_ivp
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.flow import LINEAR_TIME, LOG_TIME
+from attn_dynamics.heads import Array
+from attn_dynamics.window.layer import Fit, Layer, LayerGradient, loss_and_gradient
+from attn_dynamics.window.readout import CrossEntropy
+from attn_dynamics.window.windows import Windows
+
+TRAINABLE = ("scores", "values", "head", "bell")
+"""What may be trained."""
+FEW = 64
+"""Coordinates up to which a solver may ask for a dense Jacobian at every turn."""
+
+
+class Course(NamedTuple):
+    """What was recorded of a run."""
+
+    times: Array
+    """(times,), learning rate × epoch."""
+    layers: list[Layer]
+    """The state at each."""
+    fits: list[Fit]
+    diverged: bool = False
+    """Whether the last step led to no bell, or to a loss that is no number; it is not among the states."""
+
+    @property
+    def widths(self) -> Array:
+        """σ (times,), tokens."""
+        return np.array([each.width for each in self.layers])
+
+
+def descend(
+    windows: Windows,
+    layer: Layer,
+    *,
+    learning_rate: float,
+    epochs: int,
+    train: Collection[str] = ("bell",),
+    bell_rate: float = 1.0,
+    record: Collection[int] | None = None,
+    meter: Callable[[int, float], None] | None = None,
+) -> Course:
+    """Full-batch gradient descent.
+
+    Args:
+        windows: what is learned from.
+        layer: the start; not changed.
+        learning_rate: η.
+        epochs: steps.
+        train: any of scores, values, head, bell.
+        bell_rate: factor on η for the bell's parameter, r of theory D6.
+        record: epochs at which to keep the state; all without it.
+        meter: called with epoch and loss.
+
+    Raises:
+        InputError: an unknown name in `train`, or a rate that is not above 0.
+    """
+    rates = _rates(layer, train, bell_rate)
+    _check_positive("learning_rate", learning_rate)
+    due = range(epochs + 1) if record is None else frozenset(record)
+    at, layers, fits = [], [], []
+    for epoch in range(epochs + 1):
+        fit, gradient = loss_and_gradient(windows, layer)
+        if not math.isfinite(fit.loss):
+            return Course(learning_rate * np.array(at), layers, fits, diverged=True)
+        if meter is not None:
+            meter(epoch, fit.loss)
+        if epoch in due:
+            at.append(epoch)
+            layers.append(layer)
+            fits.append(fit)
+        if epoch < epochs:
+            moved = _moved(layer, gradient, rates, learning_rate)
+            if moved is None:
+                return Course(learning_rate * np.array(at), layers, fits, diverged=True)
+            layer = moved
+    return Course(learning_rate * np.array(at), layers, fits)
+
+
+def flow(
+    windows: Windows,
+    layer: Layer,
+    *,
+    times: ArrayLike,
+    log_time: bool = False,
+    train: Collection[str] = ("bell",),
+    bell_rate: float = 1.0,
+    rtol: float = 1e-10,
+) -> Course:
+    """Gradient flow, what descent follows as its learning rate goes to 0.
+
+    Args:
+        windows: what is learned from.
+        layer: the start; not changed.
+        times: τ ≥ 0 to record at, ascending.
+        log_time: let the solver's clock be ln(1 + τ), for runs to very large times.
+        train: any of scores, values, head, bell.
+        bell_rate: factor on the rate of the bell's parameter.
+        rtol: relative tolerance of a step of the solver: LSODA, or DOP853 where many coordinates move.
+
+    Raises:
+        InputError: as `descend`, or times that do not ascend from 0 or later.
+        ArithmeticError: the solver gave up.
+    """
+    rates, clock = _rates(layer, train, bell_rate), LOG_TIME if log_time else LINEAR_TIME
+    due = np.atleast_1d(np.asarray(times, float))
+    if not (due.size and due[0] >= 0.0 and np.all(np.diff(due) > 0.0)):
+        raise InputError("times", expected="numbers from 0 on that ascend", given=times, fix="Sort them.")
+
+    def velocity(reading: float, state: Array) -> Array:
+        at = _unpacked(layer, rates, state)
+        speed = clock.speed(clock.time(reading))
+        return -speed * _packed(loss_and_gradient(windows, at)[1], rates, layer)
+
+    readings = np.asarray(clock.reading(due))
+    begin = _state(layer, rates)
+    # A bell may rest for hundreds of e-folds of time; no step of that clock may pass over its waking.
+    largest = 0.5 if log_time else np.inf
+    solved = solve_ivp(
+        velocity,
+        (0.0, max(float(readings[-1]), 1e-300)),
+        begin,
+        method="LSODA" if begin.size <= FEW else "DOP853",
+        t_eval=readings,
+        rtol=rtol,
+        atol=1e-3 * rtol,
+        max_step=largest,
+    )
+    if not solved.success:
+        raise ArithmeticError(f"flow: expected a solution up to time {due[-1]}, got: {solved.message}")
+    layers = [_unpacked(layer, rates, state) for state in solved.y.T]
+    return Course(due, layers, [loss_and_gradient(windows, each)[0] for each in layers])
+
+
+# --- a layer as a vector of what moves
+
+Rates = Mapping[str, float]
+"""What is trained, each with the factor on its rate."""
+
+
+def _rates(layer: Layer, train: Collection[str], bell_rate: float) -> Rates:
+    unknown = [name for name in train if name not in TRAINABLE]
+    if unknown or not train:
+        given = ", ".join(map(repr, unknown)) or "nothing"
+        raise InputError("train", expected=f"any of {', '.join(TRAINABLE)}", given=given, fix="Choose among these.")
+    _check_positive("bell_rate", bell_rate)
+    trained = [name for name in TRAINABLE if name in train and (name != "head" or _head_names(layer))]
+    return {name: bell_rate if name == "bell" else 1.0 for name in trained}
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not (value > 0.0 and math.isfinite(value)):
+        raise InputError(name, expected="a finite number above 0", given=value, fix="1 is usual for a bell's rate.")
+
+
+def _head_names(layer: Layer) -> tuple[str, ...]:
+    return layer.readout.head.trained if isinstance(layer.readout, CrossEntropy) else ()
+
+
+def _moved(layer: Layer, gradient: LayerGradient, rates: Rates, learning_rate: float) -> Layer | None:
+    """One step of descent; None if it leads to no layer."""
+    state = _state(layer, rates) - learning_rate * _packed(gradient, rates, layer)
+    if not np.isfinite(state).all() or ("bell" in rates and not layer.bell.admits(float(state[-1]))):
+        return None
+    return _unpacked(layer, rates, state)
+
+
+def _parts(layer: Layer, rates: Rates) -> dict[str, Array]:
+    """The arrays that move, by name; the bell's last."""
+    parts = {name: getattr(layer, name) for name in ("scores", "values") if name in rates}
+    if "head" in rates and isinstance(layer.readout, CrossEntropy):
+        arrays = layer.readout.head.arrays()
+        parts |= {name: arrays[name] for name in _head_names(layer)}
+    return parts | ({"bell": np.array([layer.parameter])} if "bell" in rates else {})
+
+
+def _state(layer: Layer, rates: Rates) -> Array:
+    return np.concatenate([each.ravel() for each in _parts(layer, rates).values()])
+
+
+def _packed(gradient: LayerGradient, rates: Rates, layer: Layer) -> Array:
+    """The gradient, each part times its rate, in the order of the state."""
+    by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
+    by_name["bell"] = np.array([rates.get("bell", 1.0) * gradient.parameter])
+    return np.concatenate([by_name[name].ravel() for name in _parts(layer, rates)])
+
+
+def _unpacked(layer: Layer, rates: Rates, state: Array) -> Layer:
+    parts = _parts(layer, rates)
+    ends = np.cumsum([each.size for each in parts.values()])[:-1]
+    new = {
+        name: piece.reshape(old.shape) for (name, old), piece in zip(parts.items(), np.split(state, ends), strict=True)
+    }
+    changed: dict[str, object] = {name: new[name] for name in ("scores", "values") if name in new}
+    if "bell" in new:
+        changed["parameter"] = float(new["bell"][0])
+    if "head" in rates and isinstance(layer.readout, CrossEntropy):
+        arrays = {name: new[name] for name in _head_names(layer)}
+        changed["readout"] = CrossEntropy(layer.readout.head.replace(**arrays))
+    return replace(layer, **changed)  # pyright: ignore[reportArgumentType]

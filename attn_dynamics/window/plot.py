@@ -1,0 +1,92 @@
+"""Figures of a run of a window, drawn from its dataset alone, theory beside the run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import fill
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attn_dynamics.plot import COLOURS, STYLE, TIME, TITLE_LETTERS, write_figure
+from attn_dynamics.storage import make_folder
+
+THEORY = {"color": "black", "linewidth": 1.2, "linestyle": (0, (1, 2))}
+
+
+def width_figure(run: xr.Dataset) -> Figure:
+    """σ over time, and where it settles."""
+    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(run.time, run.width, color=COLOURS[0], label="run")
+    if "predicted_width" in run:
+        axes.plot(run.time, run.predicted_width, label="theory D2–D6", **THEORY)
+    if np.isfinite(run.attrs["settles"]):
+        axes.axhline(run.attrs["settles"], color=COLOURS[1], linewidth=1.0, linestyle="-.", label="settles at, D4")
+    axes.set(xlabel=TIME, ylabel="σ, standard deviation of the bell (tokens)")
+    _time_axis(axes, run)
+    axes.legend()
+    return figure
+
+
+def tokens_figure(run: xr.Dataset) -> Figure:
+    """Tokens really attended: by the bell's float32 support, and by the mass of attention."""
+    figure = Figure(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    labels = {"reached": "bell above 0 in float32, as W22", "held": "95 % of the attention"}
+    for (name, label), colour, line in zip(labels.items(), COLOURS, ("-", "--"), strict=False):
+        axes.plot(run.time, run[name], color=colour, linestyle=line, label=label)
+        if f"predicted_{name}" in run:
+            axes.plot(run.time, run[f"predicted_{name}"], label="theory" if name == "held" else None, **THEORY)
+    axes.axhline(run.sizes["distance"], color="black", linewidth=0.8, linestyle="-.", label="window")
+    axes.set(xlabel=TIME, ylabel="tokens attended")
+    axes.set_ylim(0.0, 1.5 * run.sizes["distance"])
+    _time_axis(axes, run)
+    axes.legend(loc="upper left", ncols=2)
+    return figure
+
+
+def bell_figure(run: xr.Dataset) -> Figure:
+    """What tokens receive by their distance, at the start and at the end."""
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    for axes, moment, colour, mark in zip(figure.subplots(1, 2), run.moment.values, COLOURS, "os", strict=False):
+        axes.plot(run.distance, run.profile.sel(moment=moment), mark, color=colour, ms=2.5, label="run")
+        if "predicted_profile" in run:
+            axes.plot(run.distance, run.predicted_profile.sel(moment=moment), label="theory", **THEORY)
+        axes.set_title(f"at the {moment}, σ = {run.width.values[0 if moment == 'start' else -1]:.3g}", fontsize=9)
+        axes.set(xlabel="distance Δ from the query (tokens)", ylabel="mean attention weight", ylim=(0.0, None))
+        axes.legend()
+    return figure
+
+
+FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
+    "width": width_figure,
+    "tokens": tokens_figure,
+    "bell": bell_figure,
+}
+
+
+def save_window_figures(run: xr.Dataset, folder: Path) -> list[Path]:
+    """Draw every figure as PNG into a folder.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    make_folder(folder)
+    paths = [folder / f"{name}.png" for name in FIGURES]
+    for path in paths:
+        with mpl.rc_context(STYLE):
+            figure = FIGURES[path.stem](run)
+            title = fill(run.attrs["title"], int(TITLE_LETTERS * figure.get_figwidth()))
+            figure.suptitle(title, parse_math=False, fontsize=10)
+        write_figure(figure, path)
+    return paths
+
+
+def _time_axis(axes: Axes, run: xr.Dataset) -> None:
+    """Logarithmic where the record thins out, with the start at its left end."""
+    if run.sizes["time"] > 2:
+        axes.set_xscale("symlog", linthresh=float(run.time[1]), linscale=0.3)
+        axes.set_xlim(left=0.0)

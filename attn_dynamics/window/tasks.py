@@ -1,0 +1,251 @@
+"""Tasks whose useful distance is known: a needle, copying, and LMN21's topic words with positions (theory D4 to D7)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, final
+
+import numpy as np
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.heads import Array, FixedLinear
+from attn_dynamics.theory.flow import Velocity
+from attn_dynamics.theory.window import Loss, Needles, Topics, settled_width
+from attn_dynamics.window.bell import Bell
+from attn_dynamics.window.layer import Layer
+from attn_dynamics.window.readout import CrossEntropy, Likelihood, Reward
+from attn_dynamics.window.windows import Integers, Windows, half_width_of
+
+DIMENSION = 10
+"""d of the embeddings of the topic task, as LMN21's."""
+TOPIC_WORDS = 2
+"""Of each class, as LMN21's."""
+SEQUENCES = {"needle": 50, "copying": 4, "topics": 400}
+"""Unless another number is given."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class WindowOptions:
+    """What a task may be told.
+
+    Raises:
+        InputError: a number out of range, or a useful token beyond the window.
+    """
+
+    distance: int = 10
+    """δ, tokens from the query to the useful one; their mean where they are drawn."""
+    distances: str = "fixed"
+    """How δ is drawn: fixed, uniform from 1 to 2δ - 1, or geometric from 1 to the half-width."""
+    window: int = 101
+    """Tokens that a query may see, 2w + 1: an odd number."""
+    length: int = 151
+    """Tokens of a sequence."""
+    sequences: int | None = None
+    """Sequences, each with one query, but many for copying (default: needle 50, copying 4, topics 400)."""
+    words: int = 1000
+    """Words of the dictionary."""
+    classes: int = 4
+    """Classes of the topic task."""
+
+    def __post_init__(self) -> None:
+        least = {"distance": 1, "length": 1, "sequences": 1, "words": 1, "classes": 2}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value is not None and value < bound:
+                fix = "Give a larger integer."
+                raise InputError(f"--{name}", expected=f"{bound} or more", given=value, fix=fix)
+        if self.distances not in DISTANCES:
+            known = ", ".join(DISTANCES)
+            raise InputError("--distances", expected=f"one of {known}", given=repr(self.distances), fix="Choose one.")
+        farthest = 2 * self.distance - 1 if self.distances == "uniform" else self.distance
+        if farthest > self.half_width:
+            raise InputError(
+                "--distance",
+                expected=f"useful tokens within the half-width {self.half_width} of the window",
+                given=farthest,
+                fix="Make the window longer, or the distance shorter.",
+            )
+
+    @property
+    def half_width(self) -> int:
+        """w."""
+        return half_width_of(self.window, self.length)
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WindowTask:
+    """What is learned, where it starts, and what theory says of it."""
+
+    name: str
+    windows: Windows
+    layer: Layer
+    train: tuple[str, ...]
+    velocity: Velocity
+    """Of the state that theory predicts, its last coordinate the bell's parameter."""
+    begin: Array
+    """That state at the start."""
+    layer_at: Callable[[Array], Layer]
+    """The layer of such a state, as far as attention goes."""
+    followed: Integers
+    """Words whose mean score is recorded."""
+    settles: float | None = None
+    """σ to which it goes, where that is known (theory D4)."""
+
+
+class _Drawn(NamedTuple):
+    """Sequences and where in them the queries and the useful tokens stand."""
+
+    tokens: Integers
+    """(sequences, length)."""
+    position: Integers
+    """(sequences,)."""
+    distance: Integers
+    """δ ≥ 1 (sequences,)."""
+    useful: Integers
+    """Position of the useful token (sequences,)."""
+
+
+def needle(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
+    """One useful token at a distance among others that are not, scores and values frozen."""
+    drawn = _draw(options, rng, SEQUENCES["needle"])
+    rows = np.arange(len(drawn.tokens))
+    tokens = np.zeros_like(drawn.tokens)
+    tokens[rows, drawn.useful] = 1
+    queries = np.stack([rows, drawn.position], axis=1)
+    answers = np.zeros_like(rows)
+    windows = Windows.of(list(tokens), queries, answers, n_words=2, half_width=options.half_width)
+    return _frozen("needle", windows, drawn.distance, options, bell, width, loss, chance=0.0)
+
+
+def copying(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
+    """Say the word that stands δ before: at every position whose window is whole, by the attention on that word."""
+    half = options.half_width
+    tokens = rng.integers(options.words, size=(options.sequences or SEQUENCES["copying"], options.length))
+    rows, positions = np.meshgrid(np.arange(len(tokens)), np.arange(half, options.length - half), indexing="ij")
+    rows, positions = rows.ravel(), positions.ravel()
+    distance = _distances(options, rng, rows.size)
+    answers = tokens[rows, positions - distance]
+    windows = Windows.of(
+        list(tokens), np.stack([rows, positions], axis=1), answers, n_words=options.words, half_width=half
+    )
+    # With values that tell words apart, v_y is the attention on all copies of y: word 1, all others 0.
+    copies = (windows.words == windows.spread(answers)).astype(np.int64)
+    windows = replace(windows, words=copies, labels=np.zeros_like(answers), n_words=2)
+    return _frozen("copying", windows, distance, options, bell, width, loss, chance=1.0 / options.words)
+
+
+def topics(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
+    """LMN21's task with its topic word δ from the query: scores, embeddings and bell trained under a fixed head."""
+    drawn, named = _draw(options, rng, SEQUENCES["topics"]), options.classes * TOPIC_WORDS
+    tokens, rows = drawn.tokens + named, np.arange(len(drawn.tokens))
+    labels = rng.integers(options.classes, size=rows.size)
+    tokens[rows, drawn.useful] = labels * TOPIC_WORDS + rng.integers(TOPIC_WORDS, size=rows.size)
+    queries = np.stack([rows, drawn.position], axis=1)
+    n_words = named + options.words
+    windows = Windows.of(list(tokens), queries, labels, n_words=n_words, half_width=options.half_width)
+    columns = np.linalg.qr(rng.standard_normal((max(DIMENSION, options.classes), options.classes)))[0]
+    layer = Layer(
+        scores=np.zeros(n_words),
+        values=np.zeros((n_words, len(columns))),
+        parameter=bell.parameter(width),
+        bell=bell,
+        readout=CrossEntropy(FixedLinear(weight=columns)),
+    )
+    theory = Topics(
+        distances=tuple(map(float, drawn.distance)),
+        half_width=options.half_width,
+        bell=bell,
+        classes=options.classes,
+        frequency=1.0 / named,
+    )
+
+    def layer_at(state: Array) -> Layer:
+        return replace(layer, scores=state[0] * (np.arange(n_words) < named), parameter=float(state[-1]))
+
+    return WindowTask(
+        name="topics",
+        windows=windows,
+        layer=layer,
+        train=("scores", "values", "bell"),
+        velocity=theory.velocity,
+        begin=np.array([0.0, 0.0, layer.parameter]),
+        layer_at=layer_at,
+        followed=np.arange(named),
+    )
+
+
+TASKS: Mapping[str, Callable[[WindowOptions, Bell, float, Loss, np.random.Generator], WindowTask]] = {
+    "needle": needle,
+    "copying": copying,
+    "topics": topics,
+}
+"""The tasks by name; each draws from options, bell, start width, loss and a generator."""
+
+
+def _uniform(options: WindowOptions, rng: np.random.Generator, size: int) -> Integers:
+    return rng.integers(1, 2 * options.distance, size)
+
+
+def _geometric(options: WindowOptions, rng: np.random.Generator, size: int) -> Integers:
+    places = np.arange(1, options.half_width + 1)
+    chances = (1.0 - 1.0 / options.distance) ** (places - 1.0)
+    return rng.choice(places, size, p=chances / chances.sum())
+
+
+DISTANCES: Mapping[str, Callable[[WindowOptions, np.random.Generator, int], Integers]] = {
+    "fixed": lambda options, rng, size: np.full(size, options.distance),
+    "uniform": _uniform,
+    "geometric": _geometric,
+}
+"""How useful distances are drawn."""
+
+
+def _distances(options: WindowOptions, rng: np.random.Generator, size: int) -> Integers:
+    return DISTANCES[options.distances](options, rng, size)
+
+
+def _draw(options: WindowOptions, rng: np.random.Generator, usual: int) -> _Drawn:
+    """Sequences of words, a query in each whose window is whole, and a useful token on either side of it."""
+    half, size = options.half_width, options.sequences or usual
+    tokens = rng.integers(options.words, size=(size, options.length))
+    position = rng.integers(half, options.length - half, size)
+    distance = _distances(options, rng, size)
+    return _Drawn(tokens, position, distance, position + distance * rng.choice((-1, 1), size))
+
+
+def _frozen(
+    name: str,
+    windows: Windows,
+    distance: Integers,
+    options: WindowOptions,
+    bell: Bell,
+    width: float,
+    loss: Loss,
+    *,
+    chance: float,
+) -> WindowTask:
+    """Even scores, of which only the bell moves."""
+    layer = Layer(
+        scores=np.zeros(2),
+        values=np.array([[0.0], [1.0]]),
+        parameter=bell.parameter(width),
+        bell=bell,
+        readout=Likelihood() if loss == "likelihood" else Reward(),
+    )
+    theory = Needles(
+        distances=tuple(map(float, distance)), half_width=options.half_width, bell=bell, loss=loss, chance=chance
+    )
+    square = float(np.mean(distance**2.0))
+    known = bell.renormalises and chance == 0.0 and (loss == "likelihood" or options.distances == "fixed")
+    return WindowTask(
+        name=name,
+        windows=windows,
+        layer=layer,
+        train=("bell",),
+        velocity=theory.velocity,
+        begin=np.array([layer.parameter]),
+        layer_at=lambda state: replace(layer, parameter=float(state[-1])),
+        followed=np.array([1]),
+        settles=settled_width(square**0.5, options.half_width) if known else None,
+    )
