@@ -32,10 +32,10 @@ def printed(i: Expr, j: Expr) -> Expr:
     return bell(i, j) / (SIGMA * sp.sqrt(2 * sp.pi))
 
 
-def share(bell: Term) -> Term:
-    """α_ij of softmax(s + ln U)."""
+def share(bell: Term, normalised: Expr) -> Term:
+    """α_ij of softmax(s + ln U); not normalised where that is 0."""
     weight = lambda i, j: sp.exp(SCORE[i, j]) * bell(i, j)
-    return lambda i, j: weight(i, j) / total(lambda k: weight(i, k), L)
+    return lambda i, j: weight(i, j) / total(lambda k: weight(i, k), L) ** normalised
 
 
 def mean(attention: Term, what: Term) -> Term:
@@ -58,11 +58,11 @@ def gaussian(power: int) -> Expr:
     sign("the bell rises with distance", bell=lambda i, j: 1 / bell(i, j)),
     factor("the exponent without its ½", bell=lambda i, j: bell(i, j) ** 2),
     assumption("σ acts as a variance", bell=lambda i, j: sp.exp(-(APART[i, j] ** 2) / (2 * SIGMA))),
-    assumption("attention is not normalised", attention=lambda bell: lambda i, j: sp.exp(SCORE[i, j]) * bell(i, j)),
+    assumption("attention is not normalised", normalised=sp.S.Zero),
 )
-def renormalised(*, bell: Term = bell, attention: Term = share) -> Iterator[Step]:
-    """∂L/∂σ = σ⁻³ Σ_i Cov_{α_i}(Δ²_ij, g_i·v_j) under softmax(s + ln U), whatever the scores, the values and the loss."""
-    alpha = attention(bell)
+def renormalised(*, bell: Term = bell, normalised: Expr = sp.S.One) -> Iterator[Step]:
+    """∂L/∂σ = σ⁻³ Σ_i Cov_{α_i}(Δ²_ij, g_i·v_j) under softmax(s + ln U), whatever scores, values and loss."""
+    alpha = share(bell, normalised)
     loss = total(lambda i, j: WORK[i, j] * alpha(i, j), N, L)
     product = mean(alpha, lambda i, j: SQUARE(i, j) * WORK[i, j])
     covariance = lambda i: product(i) - mean(alpha, SQUARE)(i) * mean(alpha, USEFUL)(i)
@@ -79,16 +79,16 @@ def renormalised(*, bell: Term = bell, attention: Term = share) -> Iterator[Step
     factor("a prefactor 1/σ²", prefactor=1 / (SIGMA**2 * sp.sqrt(2 * sp.pi))),
     assumption("the prefactor has no σ", prefactor=1 / sp.sqrt(2 * sp.pi)),
 )
-def after_the_softmax(
-    *, bell: Term = bell, prefactor: Expr = 1 / (SIGMA * sp.sqrt(2 * sp.pi))
-) -> Iterator[Step]:
+def after_the_softmax(*, bell: Term = bell, prefactor: Expr = 1 / (SIGMA * sp.sqrt(2 * sp.pi))) -> Iterator[Step]:
     """∂L/∂σ = σ⁻³ Σ_ij A_ij b_ij Δ²_ij g_i·v_j for the peak; with the prefactor, less σ⁻¹ Σ_ij A_ij U_ij g_i·v_j.
 
     A may be any attention that has no σ in it. The last term has the sign of the loss that attention carries and no
     distance in it: it rewards narrow windows for their height.
     """
     peak = total(lambda i, j: WORK[i, j] * A[i, j] * bell(i, j), N, L)
-    widened = lambda height: SIGMA**-3 * total(lambda i, j: A[i, j] * height * BELL(i, j) * SQUARE(i, j) * WORK[i, j], N, L)
+    widened = lambda height: (
+        SIGMA**-3 * total(lambda i, j: A[i, j] * height * BELL(i, j) * SQUARE(i, j) * WORK[i, j], N, L)
+    )
     yield Equal("peak: ∂L/∂σ", peak.diff(SIGMA), widened(sp.S.One), by=CHAIN, concludes=True)
     product = total(lambda i, j: WORK[i, j] * A[i, j] * prefactor * bell(i, j), N, L)
     height = 1 / (SIGMA * sp.sqrt(2 * sp.pi))
@@ -105,17 +105,15 @@ BELL = bell
     sign("the bell rises with distance", bell=lambda i, j: 1 / bell(i, j)),
     factor("the exponent without its ½", bell=lambda i, j: bell(i, j) ** 2),
     factor("twice the mean square of the bell", width=2 * SIGMA**2),
-    assumption("attention is not normalised", attention=lambda bell: lambda i, j: sp.exp(SCORE[i, j]) * bell(i, j)),
+    assumption("attention is not normalised", normalised=sp.S.Zero),
 )
-def settles(
-    *, bell: Term = bell, attention: Term = share, width: Expr = SIGMA**2
-) -> Iterator[Step]:
-    """Under -ln α_t with frozen scores ∂L/∂σ = σ⁻³ (E_α[Δ²] - Δ_t²): σ rests only where E_α[Δ²] = δ², and is drawn there.
+def settles(*, bell: Term = bell, normalised: Expr = sp.S.One, width: Expr = SIGMA**2) -> Iterator[Step]:
+    """Under -ln α_t with frozen scores ∂L/∂σ = σ⁻³ (E_α[Δ²] - Δ_t²): σ is drawn to where E_α[Δ²] = δ², and rests there.
 
-    E_α[Δ²] rises with σ, so there is one such place at most. Of a whole bell over even scores E_α[Δ²] = σ², hence σ = δ;
-    of one cut at w it stays below w(w + 1)/3, and where δ² is above that σ grows for ever.
+    E_α[Δ²] rises with σ, so there is one such place at most. Of a whole bell over even scores E_α[Δ²] = σ², hence
+    σ = δ; of one cut at w it stays below w(w + 1)/3, and where δ² is above that σ grows for ever.
     """
-    alpha = attention(bell)
+    alpha = share(bell, normalised)
     square = mean(alpha, SQUARE)
     loss = -sp.log(alpha(i, t))
     yield Equal("∂L/∂σ", loss.diff(SIGMA), SIGMA**-3 * (square(i) - SQUARE(i, t)), concludes=True)
@@ -127,7 +125,7 @@ def settles(
     yield Equal("dσ/dτ at σ = δ", pull.subs(SIGMA, DELTA), 0, concludes=True)
     yield Equal("its slope there", pull.diff(SIGMA).subs(SIGMA, DELTA), -2 / DELTA**2, concludes=True)
     k = sp.Symbol("k", integer=True, positive=True)
-    even = 2 * sp.summation(k**2, (k, 1, SEEN)) / (2 * SEEN + 1)
+    even = sp.Integer(2) * sp.sympify(sp.summation(k**2, (k, 1, SEEN))) / (2 * SEEN + 1)  # pyright: ignore
     yield Equal("E of an even window", even, SEEN * (SEEN + 1) / 3, concludes=True)
 
 
@@ -139,7 +137,7 @@ def settles(
     assumption("E_α[Δ²] is not σ²", square=SIGMA),
 )
 def early_growth(*, rate: Expr = sp.S.One, square: Expr = SIGMA**2) -> Iterator[Step]:
-    """Where E_α[Δ²] = σ², σ⁴ grows like 4δ²τ from far below δ, the variance's p³ like 3δ²τ/2, and σ² like 2δ²τ under ln σ.
+    """Where E_α[Δ²] = σ², far below δ σ⁴ grows like 4δ²τ, the variance's p³ like 3δ²τ/2, and σ² like 2δ²τ under ln σ.
 
     A factor r on the rate is one on time: in width it is r^{1/4}, under a variance r^{1/6} (r^{1/3} in the parameter
     itself), under ln σ r^{1/2}. Exactly, σ² + δ² ln(δ² - σ²) falls at the rate 2; p²/2 + δ²p + δ⁴ ln(δ² - p) at ½; and
@@ -213,9 +211,7 @@ AT = sp.Symbol("x_0", real=True)
     factor("the square without its ½", key=lambda j: -(PLACE[j] ** 2) / SIGMA**2),
     assumption("the square of the key's place is left out", key=lambda j: sp.S.Zero),
 )
-def low_rank(
-    *, query: Expr = AT / SIGMA**2, key: Term = lambda j: -(PLACE[j] ** 2) / (2 * SIGMA**2)
-) -> Iterator[Step]:
+def low_rank(*, query: Expr = AT / SIGMA**2, key: Term = lambda j: -(PLACE[j] ** 2) / (2 * SIGMA**2)) -> Iterator[Step]:
     """-(i - j)²/2σ² is a constant of the row, i j/σ² and -j²/2σ²: two further dimensions carry the renormalised bell.
 
     Softmax does not see the constant, so attention is the same and with it every gradient, that of σ too.
