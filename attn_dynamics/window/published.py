@@ -1,0 +1,48 @@
+"""The tokens that W22 say are really attended, and which way to compute a bell gives these numbers (theory D1)."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from attn_dynamics.window.support import EXPONENTS, FLOATS, PREFACTORS, Reading
+
+HALF_WIDTH = 128
+"""w of the windows of W22, 257 tokens."""
+READINGS = tuple(Reading(*kind) for kind in product(EXPONENTS, PREFACTORS, FLOATS))
+"""All ways to compute the bell that are considered."""
+DECIMAL = (9.45, 9.5, 9.55 * (1.0 - 1e-9))
+"""What 9.5 to one decimal may stand for."""
+
+
+class Row(NamedTuple):
+    """A row of W22's table."""
+
+    setting: str
+    sigmas: tuple[float, ...]
+    """What its σ may be; none where the cell is blank."""
+    tokens: int
+
+
+TABLE = (
+    Row("σ = 1, at the start", (1.0,), 29),
+    Row("σ = 9.5, learned", DECIMAL, 89),
+    Row("rate × 10 on σ, cell blank", (), 111),
+)
+
+
+def tokens(reading: Reading, sigma: float) -> int:
+    """2w + 1 within their window."""
+    return 2 * reading.half_width(sigma, HALF_WIDTH) + 1
+
+
+def misses(reading: Reading, table: Sequence[Row] = TABLE) -> int:
+    """By how many tokens a reading is off, at most over the rows whose σ is given."""
+    return max(abs(tokens(reading, sigma) - row.tokens) for row in table for sigma in row.sigmas)
+
+
+def blank(reading: Reading, row: Row = TABLE[2]) -> tuple[float, float]:
+    """The σ [from, below) that gives the tokens of a row, whatever its σ says."""
+    low, high = reading.sigmas(row.tokens // 2)
+    return (low, high) if row.tokens < 2 * HALF_WIDTH + 1 else (low, np.inf)
