@@ -144,8 +144,8 @@ EXPONENTS = {"deviation": 1 / 4, "variance": 1 / 3}
     r"\sigma \propto r^{1/6}; \quad \ln\sigma: \ \delta^2 - \sigma^2 \propto e^{-2 r \tau}",
     assumptions="loss and placement of D4, even scores, a window of several δ, σ a token or more; exponents for σ ≪ δ",
     quantity="largest distance of the exponent in r from 1/4 (σ) and 1/3 (the variance), at one time, over r that "
-    "bring σ from 0.08 δ to 0.16 δ, δ = 100; largest relative distance of τ from the closed form at the widths that are "
-    "reached, ln σ too",
+    "bring σ from 0.08 δ to 0.16 δ, δ = 100; largest relative distance of τ from the closed form at the widths "
+    "that are reached, ln σ too",
     tolerance="0.02: σ₀⁴ is 1.5 % of σ⁴ at one end and σ² 2.6 % of δ² at the other; 1e-6, the solver's",
 )
 def early_growth(
