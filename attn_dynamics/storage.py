@@ -1,6 +1,7 @@
 """Files that are either whole or not there: written beside their place, then renamed into it."""
 
 import json
+import contextlib
 import os
 from collections.abc import Callable
 from io import BytesIO
@@ -27,11 +28,16 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        _discard(partial)
         raise StorageError(path, error.strerror or error) from None
     except BaseException:
-        partial.unlink(missing_ok=True)
+        _discard(partial)
         raise
+
+
+def _discard(partial: Path) -> None:
+    with contextlib.suppress(OSError):  # where there is no such folder, there is no such file
+        partial.unlink()
 
 
 def is_partial(path: Path) -> bool:

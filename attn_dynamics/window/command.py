@@ -43,7 +43,7 @@ def simulate_window(config: WindowConfig, line: str) -> int:
     predicted = predict(
         task,
         course.times,
-        learning_rate=0.0 if config.flow else config.learning_rate,
+        learning_rate=0.0 if config.flow else config.rate,
         bell_rate=config.bell_rate,
     )
     run = dataset(task, course, predicted).assign_attrs(
@@ -142,13 +142,13 @@ def off_theory(summary: dict[str, Any]) -> str | None:
 def _course(config: WindowConfig, task: WindowTask) -> Course:
     epochs = recorded_epochs(config.epochs)
     if config.flow:
-        times = config.learning_rate * np.array(epochs)
+        times = config.rate * np.array(epochs)
         return flow(task.windows, task.layer, times=times, log_time=True, train=task.train, bell_rate=config.bell_rate)
     with meter(config.epochs, config.model) as show:
         return descend(
             task.windows,
             task.layer,
-            learning_rate=config.learning_rate,
+            learning_rate=config.rate,
             epochs=config.epochs,
             train=task.train,
             bell_rate=config.bell_rate,

@@ -48,8 +48,8 @@ class WindowConfig:
     rather learns by heart what stands in it)."""
     epochs: int = 3000
     """Steps of gradient descent."""
-    learning_rate: float = 0.1
-    """η; time = η × epoch."""
+    learning_rate: float | None = None
+    """η; time = η × epoch (default: 0.1; 1 for topics, where scores and embeddings have to grow first)."""
     bell_rate: float = 1.0
     """Factor on the learning rate of the bell."""
     flow: bool = False
@@ -87,6 +87,12 @@ class WindowConfig:
         """σ at the start."""
         usual = 2.0 * self.options.distance if self.task == "topics" else 3.0
         return usual if self.start_width is None else self.start_width
+
+    @property
+    def rate(self) -> float:
+        """η."""
+        usual = 1.0 if self.task == "topics" else 0.1
+        return usual if self.learning_rate is None else self.learning_rate
 
     @property
     def horizon(self) -> int:

@@ -91,7 +91,7 @@ def attention(windows: Windows, layer: Layer, parameter: complex | None = None) 
 
 def contexts(windows: Windows, layer: Layer, weights: NDArray) -> NDArray:
     """v_i = Σ_j of weights and values (d, R)."""
-    return windows.sums(weights * layer.values.T[:, windows.words])
+    return (windows.matrix(weights) @ layer.values).T
 
 
 def loss_at(windows: Windows, layer: Layer, parameter: complex) -> Any:
@@ -109,13 +109,12 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
     """
     shares, weights = attention(windows, layer)
     read = layer.readout.read(contexts(windows, layer, weights), windows.labels)
-    sent = windows.spread(read.slopes)
-    work = weights * np.einsum("dp,pd->p", sent, layer.values[windows.words])
+    work = weights * windows.products(read.slopes, layer.values)
     centred = work - shares * windows.spread(windows.sums(work))
     slope = layer.bell.log_slope(layer.parameter, windows.distances)
     gradient = LayerGradient(
         scores=windows.by_word(centred),
-        values=np.stack([windows.by_word(weights * each) for each in sent], axis=1),
+        values=windows.matrix(weights).T @ read.slopes.T,
         parameter=float((centred if layer.bell.renormalises else work) @ slope),
         head=read.gradient,
     )

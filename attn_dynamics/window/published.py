@@ -10,8 +10,10 @@ from attn_dynamics.window.support import EXPONENTS, FLOATS, PREFACTORS, Reading
 
 HALF_WIDTH = 128
 """w of the windows of W22, 257 tokens."""
-READINGS = tuple(Reading(*kind) for kind in product(EXPONENTS, PREFACTORS, FLOATS))
-"""All ways to compute the bell that are considered."""
+READINGS = tuple(
+    Reading(*kind) for kind in product(EXPONENTS, PREFACTORS, FLOATS) if kind[:2] != ("deviation", "normalised")
+)
+"""All ways to compute the bell that are considered; the printed prefactor is what normalises a deviation."""
 DECIMAL = (9.45, 9.5, 9.55 * (1.0 - 1e-9))
 """What 9.5 to one decimal may stand for."""
 

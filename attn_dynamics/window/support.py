@@ -13,7 +13,7 @@ from attn_dynamics.window.bell import ROOT
 
 Array = NDArray[np.float64]
 EXPONENTS: Mapping[str, str] = {"deviation": "Δ²/2σ²", "variance": "Δ²/2σ"}
-PREFACTORS: Mapping[str, str] = {"none": "1", "printed": "1/(σ √(2π))", "normalised": "1/(s √(2π)), s the deviation"}
+PREFACTORS: Mapping[str, str] = {"none": "1", "printed": "1/(σ √(2π))", "normalised": "1/√(2πσ)"}
 FLOATS: Mapping[str, DTypeLike] = {"float32": np.float32, "float64": np.float64}
 FARTHEST = 39.0
 """In units of σ, where float64 has no bell any more: √(2 · 745.2)."""

@@ -19,8 +19,8 @@ DIMENSION = 10
 """d of the embeddings of the topic task, as LMN21's."""
 TOPIC_WORDS = 2
 """Of each class, as LMN21's."""
-SEQUENCES = {"needle": 50, "copying": 4, "topics": 400}
-"""Unless another number is given."""
+SIZES = {"needle": (50, 1), "copying": (4, 10_000), "topics": (400, 1000)}
+"""Sequences and words, unless other numbers are given."""
 
 
 @final
@@ -42,8 +42,8 @@ class WindowOptions:
     """Tokens of a sequence."""
     sequences: int | None = None
     """Sequences, each with one query, but many for copying (default: needle 50, copying 4, topics 400)."""
-    words: int = 1000
-    """Words of the dictionary."""
+    words: int | None = None
+    """Words of the dictionary (default: copying 10,000, so that few copies are accidents; topics 1,000)."""
     classes: int = 4
     """Classes of the topic task."""
 
@@ -70,6 +70,11 @@ class WindowOptions:
     def half_width(self) -> int:
         """w."""
         return half_width_of(self.window, self.length)
+
+    def sizes(self, task: str) -> tuple[int, int]:
+        """Sequences and words."""
+        sequences, words = SIZES[task]
+        return self.sequences or sequences, self.words or words
 
 
 @final
@@ -108,7 +113,7 @@ class _Drawn(NamedTuple):
 
 def needle(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
     """One useful token at a distance among others that are not, scores and values frozen."""
-    drawn = _draw(options, rng, SEQUENCES["needle"])
+    drawn = _draw(options, rng, *options.sizes("needle"))
     rows = np.arange(len(drawn.tokens))
     tokens = np.zeros_like(drawn.tokens)
     tokens[rows, drawn.useful] = 1
@@ -121,28 +126,28 @@ def needle(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np
 def copying(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
     """Say the word that stands δ before: at every position whose window is whole, by the attention on that word."""
     half = options.half_width
-    tokens = rng.integers(options.words, size=(options.sequences or SEQUENCES["copying"], options.length))
+    size, n_words = options.sizes("copying")
+    tokens = rng.integers(n_words, size=(size, options.length))
     rows, positions = np.meshgrid(np.arange(len(tokens)), np.arange(half, options.length - half), indexing="ij")
     rows, positions = rows.ravel(), positions.ravel()
     distance = _distances(options, rng, rows.size)
     answers = tokens[rows, positions - distance]
-    windows = Windows.of(
-        list(tokens), np.stack([rows, positions], axis=1), answers, n_words=options.words, half_width=half
-    )
+    windows = Windows.of(list(tokens), np.stack([rows, positions], axis=1), answers, n_words=n_words, half_width=half)
     # With values that tell words apart, v_y is the attention on all copies of y: word 1, all others 0.
     copies = (windows.words == windows.spread(answers)).astype(np.int64)
     windows = replace(windows, words=copies, labels=np.zeros_like(answers), n_words=2)
-    return _frozen("copying", windows, distance, options, bell, width, loss, chance=1.0 / options.words)
+    return _frozen("copying", windows, distance, options, bell, width, loss, chance=1.0 / n_words)
 
 
 def topics(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
     """LMN21's task with its topic word δ from the query: scores, embeddings and bell trained under a fixed head."""
-    drawn, named = _draw(options, rng, SEQUENCES["topics"]), options.classes * TOPIC_WORDS
+    size, others = options.sizes("topics")
+    drawn, named = _draw(options, rng, size, others), options.classes * TOPIC_WORDS
     tokens, rows = drawn.tokens + named, np.arange(len(drawn.tokens))
     labels = rng.integers(options.classes, size=rows.size)
     tokens[rows, drawn.useful] = labels * TOPIC_WORDS + rng.integers(TOPIC_WORDS, size=rows.size)
     queries = np.stack([rows, drawn.position], axis=1)
-    n_words = named + options.words
+    n_words = named + others
     windows = Windows.of(list(tokens), queries, labels, n_words=n_words, half_width=options.half_width)
     columns = np.linalg.qr(rng.standard_normal((max(DIMENSION, options.classes), options.classes)))[0]
     layer = Layer(
@@ -205,10 +210,10 @@ def _distances(options: WindowOptions, rng: np.random.Generator, size: int) -> I
     return DISTANCES[options.distances](options, rng, size)
 
 
-def _draw(options: WindowOptions, rng: np.random.Generator, usual: int) -> _Drawn:
+def _draw(options: WindowOptions, rng: np.random.Generator, size: int, words: int) -> _Drawn:
     """Sequences of words, a query in each whose window is whole, and a useful token on either side of it."""
-    half, size = options.half_width, options.sequences or usual
-    tokens = rng.integers(options.words, size=(size, options.length))
+    half = options.half_width
+    tokens = rng.integers(words, size=(size, options.length))
     position = rng.integers(half, options.length - half, size)
     distance = _distances(options, rng, size)
     return _Drawn(tokens, position, distance, position + distance * rng.choice((-1, 1), size))

@@ -6,6 +6,7 @@ from typing import Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from attn_dynamics.errors import InputError
 
@@ -82,6 +83,18 @@ class Windows:
     def spread(self, queries: NDArray) -> NDArray:
         """To every pair (..., P) what its query (..., R) has."""
         return np.repeat(queries, np.diff(self.offsets), axis=-1)
+
+    def matrix(self, pairs: NDArray) -> csr_array:
+        """Pairs (P,) as queries × words (R, V), words that a window repeats left apart."""
+        return csr_array((pairs, self.words, self.offsets), shape=(self.n_queries, self.n_words))
+
+    def products(self, queries: Array, words: Array) -> Array:
+        """q_i·x_w of each pair (P,), of (d, R) and (V, d)."""
+        found = np.zeros(self.words.size)
+        # One dimension at a time stays in cache.
+        for query, word in zip(queries, words.T, strict=True):
+            found += self.spread(query) * word[self.words]
+        return found
 
     def by_word(self, pairs: Array) -> Array:
         """Sums over all pairs (P,) of each word (V,)."""

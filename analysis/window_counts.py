@@ -1,0 +1,79 @@
+"""The command: the tokens that W22's windows reach, under each way to compute the bell (theory D1).
+
+python -m analysis.window_counts
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from attn_dynamics.command import guarded
+from attn_dynamics.storage import write_whole
+from attn_dynamics.window.published import DECIMAL, READINGS, TABLE, blank, misses, tokens
+from attn_dynamics.window.support import EXPONENTS, PREFACTORS, Reading
+
+
+@dataclass(frozen=True)
+class Options:
+    """Count the tokens of W22's windows again."""
+
+    csv: Path | None = None
+    """File for the same numbers."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    prog = "python -m analysis.window_counts"
+    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted="interrupted")
+
+
+def run(options: Options) -> int:
+    """Count, print and write; the exit code.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    rows = pd.DataFrame([counted(each) for each in READINGS])
+    if options.csv is not None:
+        write_whole(options.csv, lambda file: rows.to_csv(file, index=False))
+    Console(markup=False, highlight=False).print(printed(rows))
+    return 0
+
+
+def counted(reading: Reading) -> dict[str, object]:
+    """What a reading makes of the three rows of W22."""
+    start, _, third = TABLE
+    low, high = blank(reading, third)
+    return {
+        "exponent": f"-{EXPONENTS[reading.scale]}",
+        "prefactor": PREFACTORS[reading.prefactor],
+        "float": reading.precision,
+        "tokens at σ = 1": tokens(reading, start.sigmas[0]),
+        "fewest at σ = 9.5": tokens(reading, DECIMAL[0]),
+        "most at σ = 9.5": tokens(reading, DECIMAL[-1]),
+        f"{third.tokens} tokens from σ": low,
+        f"{third.tokens} tokens below σ": high,
+        "fits": misses(reading) == 0,
+    }
+
+
+def printed(rows: pd.DataFrame) -> Table:
+    """As a table; the last row is what W22 counted."""
+    start, learned, third = TABLE
+    table = Table(title="tokens reached, w = 128; 9.5 is any of 9.45 to 9.55")
+    for name in ("exponent", "prefactor", "float", "σ = 1", "σ = 9.5", f"{third.tokens}: σ in", "fits"):
+        table.add_column(name, justify="left" if name in ("exponent", "prefactor", "float") else "right")
+    for exponent, prefactor, kind, one, fewest, most, low, high, fits in rows.itertuples(index=False):
+        span = str(fewest) if fewest == most else f"{fewest}–{most}"
+        table.add_row(exponent, prefactor, kind, str(one), span, f"[{low:.2f}, {high:.2f})", "yes" if fits else "no")
+    table.add_section()
+    table.add_row("W22", "", "", str(start.tokens), str(learned.tokens), "blank", "")
+    return table
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,52 @@
+"""Claim D2: under renormalised attention the window widens where farther tokens lower the loss, and only there."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from attn_dynamics.window.layer import attention, contexts, loss_and_gradient
+from tests.support import examples
+from tests.window.drawn import READOUTS, Setting, seeds, setting
+
+
+def pull(case: Setting) -> float:
+    """σ⁻³ Σ_i Cov_{α_i}(Δ², g_i·v), each covariance a sum over pairs of tokens."""
+    windows, layer = case.windows, case.layer
+    shares, weights = attention(windows, layer)
+    slopes, found = layer.readout.read(contexts(windows, layer, weights), windows.labels).slopes, 0.0
+    for row, (first, last) in enumerate(zip(windows.offsets[:-1], windows.offsets[1:], strict=True)):
+        alpha, square = shares[first:last], windows.distances[first:last] ** 2.0
+        work = layer.values[windows.words[first:last]] @ slopes[:, row]
+        apart = np.subtract.outer(square, square) * np.subtract.outer(work, work)
+        found += 0.5 * alpha @ apart @ alpha
+    return found / layer.width**3
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_the_gradient_is_the_covariance(readout: str) -> None:
+    @settings(max_examples=examples(60))
+    @given(seeds)
+    def check(seed: int) -> None:
+        case = setting("renormalised", "deviation", readout, seed)
+        exact = loss_and_gradient(case.windows, case.layer)[1]
+        size = max(float(np.abs(exact.values).max()), abs(exact.parameter))
+        assert abs(pull(case) - exact.parameter) <= 1e-10 * size
+
+    check()
+
+
+def test_a_bell_after_the_softmax_has_another_gradient() -> None:
+    """Negative control."""
+    off = []
+    for seed in range(20):
+        case = setting("peak", "deviation", "attn-fc", seed)
+        off.append(abs(pull(case) - loss_and_gradient(case.windows, case.layer)[1].parameter))
+    assert max(off) > 1e-3
+
+
+def test_equal_distances_do_not_move_a_window() -> None:
+    """Every token of a window of one is at Δ = 0; two neighbours of the query are alike."""
+    for seed in range(20):
+        case = setting("renormalised", "deviation", "attn-fc", seed)
+        alone = Setting(case.sequences, case.queries, case.labels, 0, case.layer)
+        assert loss_and_gradient(alone.windows, alone.layer)[1].parameter == 0.0
