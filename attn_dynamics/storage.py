@@ -1,7 +1,7 @@
 """Files that are either whole or not there: written beside their place, then renamed into it."""
 
-import json
 import contextlib
+import json
 import os
 from collections.abc import Callable
 from io import BytesIO
