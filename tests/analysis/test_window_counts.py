@@ -14,7 +14,7 @@ def test_one_row_is_w22s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert window_counts.main(["--csv", str(file)]) == 0
     rows = pd.read_csv(file)
     assert len(rows) == 10
-    (fitting,) = rows[rows.fits].to_dict("records")
+    fitting = rows.loc[rows.fits].squeeze()
     assert (fitting["exponent"], fitting["prefactor"], fitting["float"]) == ("-Δ²/2σ", "1", "float32")
     counts = [fitting[name] for name in ("tokens at σ = 1", "fewest at σ = 9.5", "most at σ = 9.5")]
     assert counts == [29, 89, 89]

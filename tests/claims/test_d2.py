@@ -18,7 +18,7 @@ def pull(case: Setting) -> float:
         alpha, square = shares[first:last], windows.distances[first:last] ** 2.0
         work = layer.values[windows.words[first:last]] @ slopes[:, row]
         apart = np.subtract.outer(square, square) * np.subtract.outer(work, work)
-        found += 0.5 * alpha @ apart @ alpha
+        found += 0.5 * float(alpha @ apart @ alpha)
     return found / layer.width**3
 
 
