@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 from rich.table import Table
 from rich.text import Text
-from scipy.special import stdtrit
 
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
+from attn_dynamics.intervals import half_width
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.run import Run
@@ -182,7 +182,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
         "epochs": [each["epochs"] for each in summaries],
         **dict.fromkeys(names),
         **{name: float(values.mean()) for name, values in numbers.items()},
-        "confidence_95": {name: _half_width(values) for name, values in numbers.items()},
+        "confidence_95": {name: float(half_width(values)) for name, values in numbers.items()},
         **{name: max(each[name] for each in summaries) for name in LARGEST},
         "seconds": sum(each["seconds"] for each in summaries),
         "runs": summaries,
@@ -199,13 +199,6 @@ def replicates_table(summary: dict[str, Any]) -> Table:
         out.add_row(name.replace("_", " "), f"{summary[name]:.4g} ± {width:.2g}")
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}")
     return out
-
-
-def _half_width(values: np.ndarray) -> float:
-    if values.size < 2:
-        return float("nan")
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(stdtrit(values.size - 1, 0.975) * values.std(ddof=1) / values.size**0.5)
 
 
 def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
