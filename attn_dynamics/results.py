@@ -58,13 +58,18 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         best_epoch=run.best_epoch,
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
-        versions=versions(),
+        versions=versions(config.device),
     )
 
 
-def versions() -> list[str]:
-    """What computes here, as "numpy 2.0.0": two runs of the same settings and versions give the same numbers."""
-    return [f"{name} {version(name)}" for name in PACKAGES] + [f"python {platform.python_version()}"]
+def versions(device: str = "numpy") -> list[str]:
+    """What computes here, as "numpy 2.0.0": two runs of the same settings and versions give the same numbers.
+
+    On a device of torch these are the same to round-off. Its version tells the CUDA it was built for, by name as in
+    "torch 2.9.0+cu130", or where the index of packages has one build of each, by itself.
+    """
+    packages = PACKAGES if device == "numpy" else (*PACKAGES, "torch")
+    return [f"{name} {version(name)}" for name in packages] + [f"python {platform.python_version()}"]
 
 
 def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def outcome(config: Config) -> Row:
             found = _measured(config, begun)
     finally:
         numba.set_num_threads(threads)
-    return row(config, {"seconds": time.perf_counter() - begun, "versions": results.versions()} | found)
+    return row(config, {"seconds": time.perf_counter() - begun, "versions": results.versions(config.device)} | found)
 
 
 def _measured(config: Config, begun: float) -> Row:
@@ -127,6 +127,25 @@ def _check_workers(client: Any, address: str) -> None:
         # The threads of numba serve one caller in a process.
         given = f"a worker of {threads} threads"
         raise InputError("--scheduler", expected="workers of one thread each", given=given, fix=fix)
+
+
+def workers_versions(client: Any, device: str, precision: str) -> list[list[str]]:
+    """The versions of each worker, what it needs for the device among them.
+
+    Raises:
+        InputError: one of them cannot compute so.
+    """
+    found = client.run(_equipment, device, precision, on_error="return")
+    for worker, each in found.items():
+        if isinstance(each, BaseException):
+            given, fix = f"{worker}, which cannot ({each})", "Start workers where it is, or give another device."
+            raise InputError("--device", expected=f"workers that have {device!r}", given=given, fix=fix)
+    return list(found.values())
+
+
+def _equipment(device: str, precision: str) -> list[str]:
+    experiment.check_device(device, precision)
+    return results.versions(device)
 
 
 def stream(client: Any, configs: Sequence[Config]) -> Iterator[tuple[list[Row], list[str]]]:
