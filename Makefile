@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= auto
+# Those that need no data from outside; sst and text are run by EXPERIMENTS="text" and the like.
+EXPERIMENTS ?= synthetic ablation suppression capacity query
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 
@@ -21,7 +23,7 @@ verify: $(VENV)/.analysis
 	$(ONE_THREAD) $(BIN)/python -m analysis.verdicts $(ARGS)
 
 experiments: $(VENV)/.analysis
-	set -e; for name in synthetic ablation suppression capacity query; do \
+	set -e; for name in $(EXPERIMENTS); do \
 		$(ONE_THREAD) $(BIN)/python -m simulations.$$name $(ARGS); done
 
 report: $(VENV)/.analysis

@@ -24,6 +24,8 @@ OURS = (
     *(f"figures/{name}.png" for name in (*FIGURES, *WINDOW_FIGURES, "replicates")),
 )
 """What a run leaves, beside the checkpoints of later passes."""
+KNOWN_BY = {"model", "task"}
+"""What the configuration of a run has, of whatever version."""
 
 
 class Config(Protocol):
@@ -112,7 +114,7 @@ def _default(config: Config) -> Path:
 
 
 def _admit(folder: Path, config: Config) -> None:
-    saved = _saved(folder, _content(config))
+    saved = _saved(folder)
     if config.overwrite:
         _clear(folder)
     elif not config.resume:
@@ -126,23 +128,29 @@ def _admit(folder: Path, config: Config) -> None:
         _check_same(folder, saved, _content(config))
 
 
-def _saved(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
+def _saved(folder: Path) -> dict[str, Any]:
     try:
         saved = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         saved = None
-    missing = wanted.keys() - saved.keys() if isinstance(saved, dict) else wanted.keys()
-    if not isinstance(saved, dict) or missing:
+    if not (isinstance(saved, dict) and KNOWN_BY <= saved.keys()):
         raise InputError(
             "--out",
             expected="a new or empty folder, or one of an earlier run",
-            given=f"{folder}, which holds other files and no {CONFIG} with {', '.join(sorted(missing))}",
+            given=f"{folder}, which holds other files and no {CONFIG} of one",
             fix="Name another folder.",
         )
     return saved
 
 
 def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    if missing := wanted.keys() - saved.keys():
+        raise InputError(
+            "--resume",
+            expected=f"a run of this version in {folder}",
+            given=f"one whose {CONFIG} has no {', '.join(sorted(missing))}",
+            fix="Replace it by --overwrite, or name another folder by --out.",
+        )
     before, now = dict(_flat(saved)), dict(_flat(wanted))
     differing = [name for name in now if name != "epochs" and before.get(name) != now[name]]
     if differing:

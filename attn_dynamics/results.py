@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 from rich.table import Table
 from rich.text import Text
-from scipy.special import stdtrit
 
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
+from attn_dynamics.intervals import half_width
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.run import Run
@@ -58,13 +58,18 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         best_epoch=run.best_epoch,
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
-        versions=versions(),
+        versions=versions(config.device),
     )
 
 
-def versions() -> list[str]:
-    """What computes here, as "numpy 2.0.0": two runs of the same settings and versions give the same numbers."""
-    return [f"{name} {version(name)}" for name in PACKAGES] + [f"python {platform.python_version()}"]
+def versions(device: str = "numpy") -> list[str]:
+    """What computes here, as "numpy 2.0.0": two runs of the same settings and versions give the same numbers.
+
+    On a device of torch these are the same to round-off. Its version tells the CUDA it was built for, by name as in
+    "torch 2.9.0+cu130", or where the index of packages has one build of each, by itself.
+    """
+    packages = PACKAGES if device == "numpy" else (*PACKAGES, "torch")
+    return [f"{name} {version(name)}" for name in packages] + [f"python {platform.python_version()}"]
 
 
 def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
@@ -182,7 +187,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
         "epochs": [each["epochs"] for each in summaries],
         **dict.fromkeys(names),
         **{name: float(values.mean()) for name, values in numbers.items()},
-        "confidence_95": {name: _half_width(values) for name, values in numbers.items()},
+        "confidence_95": {name: float(half_width(values)) for name, values in numbers.items()},
         **{name: max(each[name] for each in summaries) for name in LARGEST},
         "seconds": sum(each["seconds"] for each in summaries),
         "runs": summaries,
@@ -199,13 +204,6 @@ def replicates_table(summary: dict[str, Any]) -> Table:
         out.add_row(name.replace("_", " "), f"{summary[name]:.4g} ± {width:.2g}")
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}")
     return out
-
-
-def _half_width(values: np.ndarray) -> float:
-    if values.size < 2:
-        return float("nan")
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(stdtrit(values.size - 1, 0.975) * values.std(ddof=1) / values.size**0.5)
 
 
 def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:

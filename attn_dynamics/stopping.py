@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attn_dynamics.checkpoint import named, part
 from attn_dynamics.heads import Array
 
 EVERY = 64
@@ -39,14 +40,10 @@ class Patience:
         """All that was kept, for a checkpoint."""
         numbers = {name: np.array(getattr(self, name)) for name in ("best_loss", "best_epoch", "kept_epoch")}
         numbers["latest_epoch"] = np.array(self._latest_epoch)
-        copies = {"kept.": self.kept, "latest.": self._latest}
-        return numbers | {prefix + name: array for prefix, part in copies.items() for name, array in part.items()}
+        return numbers | named("kept.", self.kept) | named("latest.", self._latest)
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `state` gave."""
         self.best_loss, self.best_epoch = float(state["best_loss"]), int(state["best_epoch"])
         self.kept_epoch, self._latest_epoch = int(state["kept_epoch"]), int(state["latest_epoch"])
-        self.kept, self._latest = (
-            {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-            for prefix in ("kept.", "latest.")
-        )
+        self.kept, self._latest = part(state, "kept."), part(state, "latest.")

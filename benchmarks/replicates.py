@@ -50,8 +50,12 @@ def replicates() -> None:
     print("\nAttn-FC by torch in epochs by numpy, float64: least time (least processor time)")
     for title, task, d, _ in tasks:
         for number in ENGINES:
-            if 16 * number * task.train.n_words * d <= LARGEST:
-                print(f"{title}, R = {number:5,}  {_engines(task, _starts(task, d, number))}", flush=True)
+            size = 16 * number * task.train.n_words * d
+            fits = size <= LARGEST
+            told = (
+                _engines(task, _starts(task, d, number)) if fits else f"left out: results take {size / 2**30:.0f} GiB"
+            )
+            print(f"{title}, R = {number:5,}  {told}", flush=True)
 
 
 def _against_single(task: Task, starts: Sequence[Parameters], epochs: int, judged: bool) -> str:

@@ -36,7 +36,7 @@ class Settings(TextSettings):
     """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
 
     name: ClassVar = "sst"
-    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(10, 50_000)}
+    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
 
 
 def main(arguments: list[str] | None = None) -> int:

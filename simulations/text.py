@@ -25,7 +25,7 @@ class Settings(TextSettings):
     text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
 
     name: ClassVar = "text"
-    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(10, 50_000)}
+    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
 
 
 def main(arguments: list[str] | None = None) -> int:

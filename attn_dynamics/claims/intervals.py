@@ -7,12 +7,9 @@ from numpy.typing import ArrayLike
 from scipy.stats import linregress, t
 
 from attn_dynamics.heads import Array
+from attn_dynamics.intervals import mean_interval
 
-
-def mean_interval(values: Array) -> tuple[Array, Array]:
-    """The ends of the interval of the mean of values (samples, ...), each (...)."""
-    mean, half = values.mean(axis=0), t.ppf(0.975, len(values) - 1) * values.std(axis=0, ddof=1) / len(values) ** 0.5
-    return mean - half, mean + half
+__all__ = ["PowerLaw", "mean_interval", "power_law"]
 
 
 class PowerLaw(NamedTuple):

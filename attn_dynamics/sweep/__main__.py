@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
 from attn_dynamics.errors import InputError
+from attn_dynamics.results import versions
 from attn_dynamics.sweep.grid import Grid, check
 from attn_dynamics.sweep.needs import NEEDED, needed
-from attn_dynamics.sweep.runner import cluster, stream
+from attn_dynamics.sweep.runner import cluster, stream, workers_versions
 from attn_dynamics.sweep.table import Table
 
 
@@ -30,7 +31,7 @@ class Sweep:
 
     grid: Annotated[Grid, tyro.conf.arg(name="")] = field(default_factory=Grid)
     workers: int | None = None
-    """Processes of one thread each on this machine (default: one a core)."""
+    """Processes of one thread each on this machine (default: one a core, or one that has the GPU)."""
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers are to run it all, as in tcp://HOST:8786."""
     out: Path = Path("runs/sweep")
@@ -46,6 +47,16 @@ class Sweep:
         for one, other in (("workers", "scheduler"), ("resume", "overwrite")):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(f"--{one}", expected=f"either this or --{other}", given="both", fix="Leave one out.")
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this machine that runs it all."""
+        return self.scheduler is None
+
+    @property
+    def processes(self) -> int:
+        """How many run at once on this machine."""
+        return self.workers or (1 if self.grid.device == "cuda" else len(os.sched_getaffinity(0)))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,8 +78,10 @@ def sweep(options: Sweep, line: str) -> int:
     configs = options.grid.configs()
     table = Table(options.out, configs)
     table.open(resume=options.resume, overwrite=options.overwrite)
-    for note in check(configs):
+    for note in check(configs, here=options.here):
         print(note, file=sys.stderr)
+    if options.here:
+        table.check_versions(versions(options.grid.device))
     try:
         failures = _run(options, table, line)
     except KeyboardInterrupt:
@@ -90,8 +103,10 @@ def _run(options: Sweep, table: Table, line: str) -> list[str]:
     missing = table.missing
     if not missing:
         return failures
-    workers = options.workers or len(os.sched_getaffinity(0))
-    with cluster(min(workers, len(missing)), options.scheduler) as client:
+    with cluster(min(options.processes, len(missing)), options.scheduler) as client:
+        if not options.here:
+            for found in workers_versions(client, options.grid.device, options.grid.precision):
+                table.check_versions(found)
         table.write()
         leave_command(table.path.parent, line)
         done, whole = len(table.rows), len(table.rows) + len(missing)

@@ -94,14 +94,16 @@ class Grid:
         return Config(**point, synthetic=synthetic)
 
 
-def check(configs: list[Config]) -> list[str]:
+def check(configs: list[Config], *, here: bool) -> list[str]:
     """Refuse what only the data can tell to be wrong, before anything is run; what there is to say of the data.
 
-    Each task is loaded once, with its first seed.
+    Each task is loaded once, with its first seed. Of this machine's devices nothing is asked unless they run `here`.
 
     Raises:
-        InputError: data that cannot be used, or settings that do not fit them.
+        InputError: data that cannot be used, settings that do not fit them, or a device that is not there.
     """
+    if not here:
+        configs = [replace(config, device=Config.device, precision=Config.precision) for config in configs]
     alike = {}
     for config in configs:
         alike.setdefault(replace(config, seed=0, learning_rate=1.0, start_scale=1.0), config)

@@ -29,29 +29,31 @@ def outcome(config: Config) -> Row:
     """The row of one run, from data to summary; the same wherever it is run, but for `seconds`.
 
     A run that diverges has a row that says so, as has one that the synthetic task refuses: both follow from the
-    settings alone. What can be mended from outside, data from files or the hub, is raised, and so tried again.
+    settings alone. What can be mended from outside is raised, and so tried again: data from files or the hub, and
+    what the machine lacks, a device or its memory.
 
     Raises:
-        InputError: data that cannot be loaded or used here.
+        InputError: data that cannot be loaded or used here, or a device that cannot train.
     """
     begun, threads = time.perf_counter(), numba.get_num_threads()
     numba.set_num_threads(1)
     try:
         with threadpool_limits(1):
             found = _measured(config, begun)
-    except InputError as error:
-        if is_loaded(config):
-            raise
-        found = {"ended": "refused", "message": str(error)}
     finally:
         numba.set_num_threads(threads)
-    return row(config, {"seconds": time.perf_counter() - begun, "versions": results.versions()} | found)
+    return row(config, {"seconds": time.perf_counter() - begun, "versions": results.versions(config.device)} | found)
 
 
 def _measured(config: Config, begun: float) -> Row:
-    task = load_task(config.task, experiment.task_options(config))
+    try:
+        task = load_task(config.task, experiment.task_options(config))
+        start = experiment.start(config, task)
+    except InputError as error:
+        if is_loaded(config):
+            raise
+        return {"ended": "refused", "message": str(error)}
     data = data_digest(task) if is_loaded(config) else None
-    start = experiment.start(config, task)
     try:
         run, message = experiment.train(config, task, start), None
     except Diverged as stop:
@@ -125,6 +127,25 @@ def _check_workers(client: Any, address: str) -> None:
         # The threads of numba serve one caller in a process.
         given = f"a worker of {threads} threads"
         raise InputError("--scheduler", expected="workers of one thread each", given=given, fix=fix)
+
+
+def workers_versions(client: Any, device: str, precision: str) -> list[list[str]]:
+    """The versions of each worker, what it needs for the device among them.
+
+    Raises:
+        InputError: one of them cannot compute so.
+    """
+    found = client.run(_equipment, device, precision, on_error="return")
+    for worker, each in found.items():
+        if isinstance(each, BaseException):
+            given, fix = f"{worker}, which cannot ({each})", "Start workers where it is, or give another device."
+            raise InputError("--device", expected=f"workers that have {device!r}", given=given, fix=fix)
+    return list(found.values())
+
+
+def _equipment(device: str, precision: str) -> list[str]:
+    experiment.check_device(device, precision)
+    return results.versions(device)
 
 
 def stream(client: Any, configs: Sequence[Config]) -> Iterator[tuple[list[Row], list[str]]]:

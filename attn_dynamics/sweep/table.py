@@ -9,7 +9,6 @@ from attn_dynamics import experiment
 from attn_dynamics.checkpoint import digest
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.results import versions
 from attn_dynamics.storage import is_partial, make_folder, write_whole
 from attn_dynamics.sweep.needs import needed
 from attn_dynamics.tasks import Options, Task, load_task
@@ -128,8 +127,7 @@ class Table:
 
         Raises:
             InputError: the folder holds something else, or results and neither --resume (of a sweep whose runs are all
-                among these, made by the same versions from the same data) nor --overwrite was given; data cannot be
-                loaded.
+                among these, made from the same data) nor --overwrite was given; data cannot be loaded.
             StorageError: it cannot be read.
         """
         try:
@@ -144,7 +142,6 @@ class Table:
         if found and resume:
             self._rows = {_key(each): each for each in _read(self.path)}
             self._check_same()
-            self._check_versions()
             self._check_data()
 
     def write(self, rows: Iterable[Row] = ()) -> None:
@@ -158,6 +155,22 @@ class Table:
         table = needed("pyarrow").Table.from_pylist(self.rows, schema=_schema())
         write_whole(self.path, lambda file: needed("pyarrow.parquet").write_table(table, file))
 
+    def check_versions(self, versions: Sequence[str]) -> None:
+        """Refuse to go on where other versions left off.
+
+        Raises:
+            InputError: rows that were taken up are of other versions than these.
+        """
+        now = " ".join(versions)
+        then = next((row["versions"] for row in self._rows.values() if row["versions"] != now), now)
+        if then != now:
+            raise InputError(
+                "--resume",
+                expected=f"the versions that made {self.path}, {then}",
+                given=now,
+                fix="Install those, replace the table by --overwrite, or name another folder by --out.",
+            )
+
     def _check_same(self) -> None:
         strange = next((key for key in self._rows if key not in self._configs), None)
         if strange is not None:
@@ -169,17 +182,6 @@ class Table:
                 expected=f"a sweep that has every run in {self.path} among its own",
                 given=f"one without {given or 'some of them'}",
                 fix="Give the settings of that sweep (more values may be added), or another folder by --out.",
-            )
-
-    def _check_versions(self) -> None:
-        now = " ".join(versions())
-        then = next((row["versions"] for row in self._rows.values() if row["versions"] != now), now)
-        if then != now:
-            raise InputError(
-                "--resume",
-                expected=f"the versions that made {self.path}, {then}",
-                given=now,
-                fix="Install those, replace the table by --overwrite, or name another folder by --out.",
             )
 
     def _check_data(self) -> None:

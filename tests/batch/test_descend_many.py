@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, Parameters, Run, descend, descend_many
+from attn_dynamics import Corpus, Parameters, Run, descend, descend_many, draw
 from attn_dynamics.batch import available, memory
 from attn_dynamics.batch.available import available_memory
 from attn_dynamics.batch.compiled import Compiled
@@ -27,6 +27,8 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import replicates as kernels
 from attn_dynamics.record import Layout
 from attn_dynamics.run import Diverged, RunsInterrupted
+from attn_dynamics.tasks import Options, load_task
+from attn_dynamics.tasks.treebank import sst_folder
 from tests.support import (
     MODELS,
     SUBSETS,
@@ -36,6 +38,7 @@ from tests.support import (
     examples,
     ids,
     named,
+    needs_sst,
     parameters_for,
     topic_corpus,
 )
@@ -156,6 +159,27 @@ def test_more_replicates_than_one_group_takes_and_more_threads_than_one(
         # A replicate's sums do not know who stands beside it.
         assert first.trajectory.identical(second.trajectory)
     assert distance(single(corpus, starts[40], **options), again[40]) <= TOLERANCE["numpy"]
+
+
+@pytest.mark.slow
+@needs_sst
+def test_so_are_64_on_sst2_at_its_published_dimension() -> None:
+    """After 300 epochs, some of either end and the middle; a neighbouring replicate is another run."""
+    if (available_memory() or 2**33) < 2**33:
+        pytest.skip("needs 8 GiB of memory")
+    task = load_task("sst2", Options(data_dir=sst_folder()))
+    shape = {"n_words": task.train.n_words, "n_classes": 2, "embedding_dim": 200}
+    starts = [draw("published", "attn-fc", **shape, rng=np.random.default_rng(k)) for k in range(64)]
+    options: dict[str, Any] = {
+        "epochs": 300,
+        "judge": {name: task.splits[name] for name in ("dev", "test")},
+        "follow": ["stupid"],
+    }
+    many = descend_many(task.train, starts, **options)
+    for k in (0, 31, 63):
+        alone = single(task.train, starts[k], **options)
+        assert distance(alone, many[k]) <= TOLERANCE["numpy"]
+        assert distance(alone, many[k - 1]) > 1e-3
 
 
 @pytest.mark.parametrize("device", DEVICES)

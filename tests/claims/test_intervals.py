@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import t
 
 from attn_dynamics.claims.intervals import mean_interval, power_law
+from attn_dynamics.intervals import half_width
 
 
 def test_a_power_law_without_error_is_found_exactly() -> None:
@@ -17,6 +18,13 @@ def test_a_power_law_without_error_is_found_exactly() -> None:
 
 def test_two_points_leave_no_interval() -> None:
     assert np.isnan(power_law([1.0, 2.0], [1.0, 3.0]).half)
+
+
+def test_one_sample_or_an_infinite_one_leaves_no_interval_of_the_mean() -> None:
+    assert np.isnan(half_width(np.array([1.0])))
+    assert np.isnan(mean_interval(np.ones((1, 3)))).all()
+    known = half_width(np.array([[1.0, np.inf], [2.0, 3.0]]))
+    assert np.isfinite(known).tolist() == [True, False]
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:

@@ -85,14 +85,44 @@ def test_a_folder_of_other_files_is_refused_and_left_alone(kind: str, flag: tupl
     assert "here" in done.said
 
 
-def test_a_configuration_with_a_part_missing_is_refused(run: Path, call: Call) -> None:
+@pytest.fixture(params=[("epochs",), ("device", "precision")], ids=" and ".join)
+def missing(request: pytest.FixtureRequest, run: Path) -> str:
+    """What the configuration of the run lacks, as that of an earlier version does."""
     config = read_json(run / "config.json")
-    del config["epochs"]
+    for name in request.param:
+        del config[name]
     (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return ", ".join(request.param)
+
+
+def test_a_run_of_an_earlier_version_is_not_gone_on_with(missing: str, run: Path, call: Call) -> None:
     before = contents(run)
     done = call(*TINY, "--seed", "7", "--out", "here", "--resume")
     assert done.code == 2
-    assert "epochs" in done.said
+    assert f"--resume: expected a run of this version in here, got one whose config.json has no {missing}" in done.said
+    assert "--overwrite" in done.said
+    assert contents(run) == before
+
+
+def test_a_run_of_an_earlier_version_is_replaced_only_when_asked(missing: str, run: Path, call: Call) -> None:
+    before = contents(run)
+    refused = call(*TINY, "--seed", "8", "--out", "here")
+    assert (refused.code, contents(run)) == (2, before)
+    assert "which holds the results of a run" in refused.said
+    assert call(*TINY, "--seed", "8", "--out", "here", "--overwrite").code == 0
+    assert call(*TINY, "--seed", "8", "--out", "fresh").code == 0
+    assert differences(run, Path("fresh")) == []
+
+
+def test_a_configuration_without_a_task_is_of_no_run(missing: str, run: Path, call: Call) -> None:
+    """Negative control of the test above: the folder may be anybody's."""
+    config = read_json(run / "config.json")
+    del config["task"]
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    before = contents(run)
+    done = call(*TINY, "--out", "here", "--overwrite")
+    assert done.code == 2
+    assert "which holds other files and no config.json of one" in done.said
     assert contents(run) == before
 
 

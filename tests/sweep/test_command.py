@@ -11,9 +11,12 @@ import dask.config
 import pytest
 
 import attn_dynamics.sweep.__main__ as command
+from attn_dynamics import experiment
+from attn_dynamics.batch.engine import Engine, engine_for
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
 from attn_dynamics.sweep import needs, runner
+from attn_dynamics.sweep.grid import Grid
 from attn_dynamics.sweep.runner import outcome
 from tests.command.driving import TASK, Call, contents, film_folder
 from tests.sweep.driving import (
@@ -268,6 +271,66 @@ def test_a_cluster_that_is_of_no_use_is_refused(
     assert given in done.said
     assert f"dask worker {where} --nthreads 1" in done.said
     assert contents(place) == {}
+
+
+def test_the_device_is_looked_for_where_the_runs_are(
+    address: Callable[[int, int], str], call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    """This machine has no such device, the workers have. Negative control: the same runs on this machine."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+
+    def lacking(device: str, precision: str) -> Engine:
+        if device == "numpy":
+            return engine_for(device, precision)
+        raise InputError("device", expected="a better machine", given="this one", fix="Buy it.")
+
+    monkeypatch.setattr(experiment, "engine_for", lacking)
+    arguments = (*TINY, "--device", "cpu", "--out", "here")
+    done = call_dask(*arguments)
+    assert done.code == 2
+    assert done.said == "error: --device: expected a better machine, got this one. Buy it."
+    assert contents(place) == {}
+    done = call_dask(*arguments, "--scheduler", address(1, 1))
+    assert done.code == 0, done.err
+    assert [(each["device"], each["ended"]) for each in rows(place / "here")] == [("cpu", "epochs")]
+
+
+def test_workers_that_lack_the_device_or_have_other_versions_are_refused(
+    address: Callable[[int, int], str], call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    def lacking(device: str, precision: str) -> list[str]:  # functions of this test, sent to the workers whole
+        raise InputError("--device", expected="a better machine", given="this one", fix="Buy it.")
+
+    def newer(device: str, precision: str) -> list[str]:
+        return ["numpy 9"]
+
+    arguments = (*TINY, "--scheduler", address(1, 1), "--out", "here")
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_equipment", lacking)
+        done = call_dask(*arguments)
+    assert done.code == 2
+    assert "--device: expected workers that have 'numpy', got tcp://127.0.0.1:" in done.said
+    assert ", which cannot (--device: expected a better machine, got this one. Buy it.)" in done.said
+    assert done.err.count("\n") == 1
+    assert contents(place) == {}
+    assert call_dask(*arguments).code == 0
+    before = contents(place)
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_equipment", newer)
+        done = call_dask(*arguments, "--seed", 0, 1, "--resume")
+    assert done.code == 2
+    assert "--resume: expected the versions that made here/results.parquet" in done.said
+    assert "got numpy 9. Install those" in done.said
+    assert contents(place) == before
+    assert call_dask(*arguments, "--seed", 0, 1, "--resume").code == 0
+
+
+@pytest.mark.parametrize(("device", "given", "expected"), [("cuda", None, 1), ("cuda", 3, 3), ("cpu", None, 7)])
+def test_one_process_has_the_gpu_unless_more_are_asked_for(
+    device: str, given: int | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(7))
+    assert command.Sweep(grid=Grid(device=device), workers=given).processes == expected
 
 
 @pytest.mark.parametrize("given", ["tcp://127.0.0.1:9", "nonsense", "odd://127.0.0.1:8786"])

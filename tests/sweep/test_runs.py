@@ -1,16 +1,19 @@
 """One run of a sweep: what the command for one run says of it, in a row; a pure function of its settings."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from attn_dynamics import simulate
+import attn_dynamics.sweep.__main__ as command
+from attn_dynamics import Run, experiment, simulate
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
 from attn_dynamics.results import versions
-from attn_dynamics.sweep.runner import outcome
-from attn_dynamics.sweep.table import RESULTS
+from attn_dynamics.sweep.runner import _line, outcome
+from attn_dynamics.sweep.table import RESULTS, Row, settings
 from attn_dynamics.tasks import Synthetic, TextOptions
 from tests.command.driving import Call, film_folder, read_json, without_figures
 from tests.sweep.driving import TINY, differences, rows
@@ -63,6 +66,38 @@ def test_settings_that_the_synthetic_task_refuses_have_a_row_that_says_so() -> N
     assert found["ended"] == "refused"
     assert "embedding_dim: expected at least the 4 columns" in found["message"]
     assert found["train_loss"] is None
+
+
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_what_the_machine_lacks_is_no_result_and_is_tried_again(
+    device: str, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was there when the command looked. Negative control: what the task refuses is a row, and not tried again."""
+    if device == "cpu":
+        pytest.importorskip("torch", reason="needs PyTorch")
+    arguments = (*TINY, "--device", device, "--seed", 0, 1, "--out", "here")
+
+    def failing(client: None, configs: Sequence[Config]) -> Iterator[tuple[list[Row], list[str]]]:
+        for config in configs:
+            if config.seed:
+                yield [outcome(replace(config, start="lmn21", embedding_dim=2)) | settings(config)], []
+                continue
+            with pytest.raises(InputError, match="device: expected enough memory") as caught:
+                outcome(config)
+            yield [], [_line(caught.value)]
+
+    def short_of_memory(*_: object, **__: object) -> Run:
+        raise InputError("device", expected="enough memory", given=device, fix="Train fewer at once.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "stream", failing)
+        patch.setattr(experiment, "descend" if device == "numpy" else "descend_many", short_of_memory)
+        done = call(*arguments)
+    assert done.code == 1
+    assert "error: 1 runs failed, the first by InputError: device: expected enough memory" in done.said
+    assert [(each["seed"], each["ended"]) for each in rows(Path("here"))] == [(1, "refused")]
+    assert call(*arguments, "--resume").code == 0
+    assert [(each["seed"], each["ended"]) for each in rows(Path("here"))] == [(0, "epochs"), (1, "refused")]
 
 
 @pytest.mark.parametrize("task", ["sst2", "films.txt"])

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import attn_dynamics.sweep.__main__ as command
+from attn_dynamics import results
 from attn_dynamics.command import COMMAND
 from attn_dynamics.results import versions
 from attn_dynamics.sweep import table
@@ -21,7 +23,6 @@ SWEEP = (*TINY, "--model", "attn-fc", "attn-tc", "--seed", "0", "1")
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The table of four runs."""
-    import attn_dynamics.sweep.__main__ as command
     from tests.sweep.driving import nothing, one_by_one
 
     folder = tmp_path_factory.mktemp("kept") / "sweep"
@@ -105,7 +106,7 @@ def test_rows_of_other_versions_are_not_gone_on_with(here: Path, call: Call, mon
     assert call(*arguments, "--resume").code == 0
     before = contents(here)
     later = [name.replace("numpy ", "numpy 9.") for name in versions()]
-    monkeypatch.setattr(table, "versions", lambda: later)
+    monkeypatch.setattr(command, "versions", lambda device: later)
     for larger in ((), ("--start-scale", 1, 2)):
         done = call(*arguments, *larger, "--resume")
         assert done.code == 2
@@ -115,6 +116,26 @@ def test_rows_of_other_versions_are_not_gone_on_with(here: Path, call: Call, mon
     assert contents(here) == before
     assert {each["versions"] for each in rows(here)} == {" ".join(versions())}
     assert call(*TINY, "--out", "here", "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(("device", "torch", "code"), [("cpu", 2, 2), ("cpu", 1, 0), ("numpy", 2, 0)])
+def test_torch_is_among_the_versions_where_it_computes(
+    device: str, torch: int, code: int, call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative controls: the same torch as before, and compiled loops, which never see it."""
+    pytest.importorskip("torch", reason="needs PyTorch")
+
+    def pretend(number: int) -> None:
+        monkeypatch.setattr(results, "version", lambda name: f"{number}+cu{number}" if name == "torch" else "0")
+
+    arguments = (*TINY, "--device", device, "--out", "here")
+    pretend(1)
+    assert call(*arguments).code == 0
+    assert [each["versions"].count("torch 1+cu1") for each in rows(place / "here")] == [int(device == "cpu")]
+    pretend(torch)
+    done = call(*arguments, "--resume")
+    assert done.code == code
+    assert ("torch 2+cu2 python" in done.said) == (code == 2)
 
 
 @pytest.mark.parametrize("single", [False, True])
