@@ -144,7 +144,7 @@ def _saved(folder: Path) -> dict[str, Any]:
 
 
 def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
-    if missing := wanted.keys() - saved.keys():
+    if saved["model"] == wanted["model"] and (missing := wanted.keys() - saved.keys()):
         raise InputError(
             "--resume",
             expected=f"a run of this version in {folder}",
