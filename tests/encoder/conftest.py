@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,14 @@ from attn_dynamics.encoder import Window, bells, load_encoder, windowed
 
 LENGTHS = (97, 41)
 """Tokens of the two sequences of a padded batch."""
+SMALL: dict[str, Any] = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 8,
+}
+"""The configuration of an encoder of two layers, drawn and not trained."""
 
 
 @pytest.fixture(scope="session", autouse=True)

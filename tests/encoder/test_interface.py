@@ -1,6 +1,7 @@
 """Claim: in MiniLM the window keeps what attention promises: a wide bell changes nothing, padding is not seen."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from transformers import (
 from attn_dynamics.encoder import NAME, Window, bells, windowed
 from attn_dynamics.encoder.interface import attention_modules
 from attn_dynamics.errors import InputError
-from tests.encoder.conftest import LENGTHS, apart, batch, outputs
+from tests.encoder.conftest import LENGTHS, SMALL, apart, batch, outputs
 
 MiniLM = Callable[[Window], PreTrainedModel]
 WIDE = 1e9
@@ -31,10 +32,9 @@ KINDS = [
     Window(start_width=3.0, placement="peak", window=21),
 ]
 NAMES = [f"{each.placement}, {each.kernel}" for each in KINDS]
-SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
 
 
-def small(**more: object) -> BertConfig:
+def small(**more: Any) -> BertConfig:
     return BertConfig(**SMALL, **more)
 
 

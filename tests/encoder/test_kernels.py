@@ -87,9 +87,10 @@ def test_sliced_keys_are_the_dense_window_of_the_same_width(minilm: MiniLM, leng
 
 @pytest.mark.parametrize(("placement", "scale"), KINDS)
 @pytest.mark.parametrize("padded", [False, True])
-@pytest.mark.parametrize(("length", "half_width"), [(150, 7), (129, 32), (40, 30), (97, 0), (33, 500)])
+@pytest.mark.parametrize(("length", "half_width"), [(150, 7), (200, 32), (300, 70), (40, 30), (97, 0), (33, 500)])
 def test_slices_of_any_kind_and_length(placement: str, scale: str, padded: bool, length: int, half_width: int) -> None:
-    bell = TrainedBell(Bell(placement, scale), 6.0, 3, half_width=half_width, dtype=torch.float64)
+    width = max(6.0, half_width / 5)
+    bell = TrainedBell(Bell(placement, scale), width, 3, half_width=half_width, dtype=torch.float64)
     asked = drawn(length, padded=padded)
     wanted, slope = contexts_and_slopes(dense, asked, bell)
     found, found_slope = contexts_and_slopes(sliced, asked, bell)
@@ -112,6 +113,29 @@ def test_further_dimensions_in_float64(scale: str, half_width: int | None, padde
     torch.testing.assert_close(found_slope, slope, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_frozen_bell_is_a_summand_of_the_scores(padded: bool, heads: int) -> None:
+    """The kernel of stage 2, with the gradient of what is still trained."""
+    bell = TrainedBell(Bell(), 6.0, heads, half_width=20, dtype=torch.float64)
+    with torch.no_grad():
+        bell.parameter.copy_(torch.linspace(6.0, 9.0, heads))
+    bell.parameter.requires_grad_(False)
+    found = []
+    for kernel in (dense, sliced):
+        asked = drawn(500, padded=padded)
+        leaves = [each.requires_grad_() for each in (asked.query, asked.key, asked.value)]
+        contexts = kernel(asked, bell)[0]
+        contexts.pow(3).sum().backward()
+        found.append([contexts.detach(), *(each.grad for each in leaves)])
+    for one, other in zip(*found, strict=True):
+        assert (one - other).abs().max() <= 1e-12
+    # Negative control: another bell.
+    with torch.no_grad():
+        bell.parameter *= 1.001
+        assert (sliced(drawn(500, padded=padded), bell)[0] - found[0][0]).abs().max() > 1e-6
+
+
 def test_a_long_sequence_needs_its_blocks_centred(monkeypatch: pytest.MonkeyPatch) -> None:
     """Theory D9: in float32 with σ = 5, positions count from the middle of each block of queries."""
     bell = TrainedBell(Bell(), 5.0, 1)
@@ -125,20 +149,22 @@ def test_a_long_sequence_needs_its_blocks_centred(monkeypatch: pytest.MonkeyPatc
         assert (low_rank(asked, bell)[0] - wanted).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("kernel", [dense, low_rank, sliced], ids=lambda kernel: kernel.__name__)
-def test_a_sequence_of_padding_alone_has_contexts_of_0_and_no_gradient(kernel: Callable) -> None:
+def test_a_sequence_of_padding_alone_has_contexts_of_0_and_no_gradient(kernel: Callable, frozen: bool) -> None:
     bell = TrainedBell(Bell(), 2.0, 1, half_width=4)
     asked = drawn(120, dtype=torch.float32)
     assert asked.padding is not None
     asked.padding[1] = False
+    if frozen:
+        bell.parameter.requires_grad_(False)
     query = asked.query.requires_grad_()
     found = kernel(asked, bell)[0]
     assert torch.equal(found[1], torch.zeros_like(found[1]))
     assert found[0].abs().min() > 0
     found.sum().backward()
-    assert bell.parameter.grad is not None
     assert query.grad is not None
-    assert torch.isfinite(bell.parameter.grad).all()
+    assert frozen or (bell.parameter.grad is not None and torch.isfinite(bell.parameter.grad).all())
     assert torch.isfinite(query.grad).all()
     assert torch.equal(query.grad[1], torch.zeros_like(query.grad[1]))
 

@@ -24,10 +24,9 @@ from attn_dynamics.encoder import (
 )
 from attn_dynamics.errors import InputError
 from attn_dynamics.window.support import half_width
-from tests.encoder.conftest import batch, outputs, outputs_and_slopes
+from tests.encoder.conftest import SMALL, batch, outputs, outputs_and_slopes
 
 MiniLM = Callable[[Window], PreTrainedModel]
-SMALL = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
 
 
 def small(settings: Window) -> BertModel:
