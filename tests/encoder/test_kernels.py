@@ -132,7 +132,7 @@ def test_a_frozen_bell_is_a_summand_of_the_scores(padded: bool, heads: int) -> N
         assert (one - other).abs().max() <= 1e-12
     # Negative control: another bell.
     with torch.no_grad():
-        bell.parameter *= 1.001
+        bell.parameter.mul_(1.001)
         assert (sliced(drawn(500, padded=padded), bell)[0] - found[0][0]).abs().max() > 1e-6
 
 

@@ -1,6 +1,7 @@
 """Claim: bells are read, trained at their own rate, frozen, sliced, saved and loaded; bad settings are refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,9 @@ def small(settings: Window) -> BertModel:
 
 @pytest.mark.parametrize("scale", ["deviation", "variance", "log"])
 def test_widths_are_read_as_deviations(scale: str) -> None:
-    for each, shape in (("layer", (2, 1)), ("head", (2, 2))):
-        model = small(Window(scale=scale, start_width=7.0, each=each))
-        np.testing.assert_allclose(widths(model), np.full(shape, 7.0), rtol=1e-6)
+    settings = Window(scale=scale, start_width=7.0)
+    np.testing.assert_allclose(widths(small(settings)), np.full((2, 1), 7.0), rtol=1e-6)
+    np.testing.assert_allclose(widths(small(replace(settings, each="head"))), np.full((2, 2), 7.0), rtol=1e-6)
 
 
 def test_every_head_has_a_gradient_of_its_own(minilm: MiniLM) -> None:
