@@ -1,12 +1,13 @@
-"""python -m benchmarks [paper] [sst2] [growth] [replicates]: all of them, or those named."""
+"""python -m benchmarks [paper] [sst2] [growth] [replicates] [window]: all of them, or those named."""
 
 import sys
 
 from benchmarks.against_torch import paper, sst2
 from benchmarks.growth import growth
 from benchmarks.replicates import replicates
+from benchmarks.window import window
 
-BENCHMARKS = {"paper": paper, "sst2": sst2, "growth": growth, "replicates": replicates}
+BENCHMARKS = {"paper": paper, "sst2": sst2, "growth": growth, "replicates": replicates, "window": window}
 
 
 def main(names: list[str]) -> int:

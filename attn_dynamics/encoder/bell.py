@@ -1,0 +1,83 @@
+"""The bell of one attention module as a parameter of torch, one for the layer or one for each head (theory §D)."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.window.bell import ROOT, Bell
+
+PRECISIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "deviation": lambda p: p**-2.0,
+    "variance": lambda p: 1.0 / p,
+    "log": lambda p: torch.exp(-2.0 * p),
+}
+"""1/σ² of what is trained, as in `attn_dynamics.window.bell.SCALES`, for autograd."""
+
+
+class TrainedBell(nn.Module):
+    """A bell with its parameter p, its half-width limit and the kernel that attends with it.
+
+    Args:
+        bell: placement and scale.
+        width: σ at the start, tokens.
+        heads: how many numbers are trained: 1, or one for each head.
+        half_width: w, the farthest token that is seen; all of them without it.
+        kernel: one of `attn_dynamics.encoder.KERNELS`.
+        dtype: of the parameter; float32 or wider, or small steps are lost.
+
+    Raises:
+        InputError: a width that is not above 0.
+    """
+
+    def __init__(
+        self,
+        bell: Bell,
+        width: float,
+        heads: int,
+        *,
+        half_width: int | None = None,
+        kernel: str = "dense",
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        self.bell, self.half_width, self.kernel = bell, half_width, kernel
+        self.parameter = nn.Parameter(torch.full((heads,), bell.parameter(width), dtype=dtype, device=device))
+
+    @property
+    def widths(self) -> np.ndarray:
+        """σ of the layer (1,) or of each head (heads,), tokens.
+
+        Raises:
+            InputError: training has led to no bell.
+        """
+        found = self.parameter.detach().double().cpu().numpy()
+        if not all(map(self.bell.admits, found)):
+            raise InputError(
+                self.bell.of.symbol,
+                expected="finite numbers above 0" if self.bell.of.positive else "finite numbers",
+                given=", ".join(f"{each:g}" for each in found),
+                fix="Lower the bell's learning rate, or train scale='log'.",
+            )
+        return self.bell.of.width(found)
+
+    def precision(self) -> Tensor:
+        """1/σ² (1,) or (heads,), with its gradient."""
+        return PRECISIONS[self.bell.scale](self.parameter)
+
+    def log(self, distances: Tensor) -> Tensor:
+        """ln U at Δ = j - i of any shape, (1 or heads, *that shape); the product's prefactor is in it."""
+        axes = (-1, *[1] * distances.ndim)
+        exponent = -0.5 * self.precision().view(axes) * distances.to(self.parameter.dtype) ** 2
+        if self.bell.placement != "product":
+            return exponent
+        # The printed prefactor has p itself where a variance is trained, as `Scale.log_height` says.
+        height = self.parameter if self.bell.scale == "log" else torch.log(self.parameter)
+        return exponent - height.view(axes) - ROOT
+
+    def extra_repr(self) -> str:
+        """What printing the model says."""
+        return f"{self.bell.placement}, {self.bell.scale}, half_width={self.half_width}, kernel={self.kernel}"

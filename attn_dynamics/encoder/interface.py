@@ -1,0 +1,135 @@
+"""The attention function and its mask, registered with `transformers` as "gaussian-window".
+
+Without the mask's registration `transformers` would leave padding out of what it passes on, and say nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
+
+from attn_dynamics.encoder.bell import TrainedBell
+from attn_dynamics.encoder.dense import Asked, dense
+from attn_dynamics.encoder.low_rank import low_rank
+from attn_dynamics.encoder.sliced import sliced
+from attn_dynamics.errors import InputError
+
+NAME = "gaussian-window"
+"""What `attn_implementation` is called."""
+PROBE = "gaussian-window-probe"
+"""The implementation that notes which modules ask for attention."""
+KERNELS: Mapping[str, Callable[[Asked, TrainedBell], tuple[Tensor, Tensor | None]]] = {
+    "dense": dense,
+    "low-rank": low_rank,
+    "sliced": sliced,
+}
+"""Ways to attend: every pair of tokens; two further dimensions, renormalised placement only; keys sliced to w."""
+UNKNOWN = ("position_bias", "softcap")
+"""What some models pass on and no kernel here takes into account."""
+
+
+def gaussian_window(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **others: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """The contexts (B, L, H, d) of an attention module within its bell, and the weights where the kernel has them.
+
+    Args:
+        module: with a `TrainedBell` as its `bell`.
+        query: (B, H, L, d).
+        key: the same, or with fewer heads, each for several of the query's.
+        value: as the key.
+        attention_mask: (B, L), true where there is a token, or a mask of pairs (B, 1 or H, L, L).
+        scaling: of scores; 1/√d without it.
+        dropout: share of weights dropped.
+        others: what a model passes to every attention function.
+
+    Raises:
+        InputError: a module without a bell, cross-attention, or scores with more in them.
+    """
+    bell = getattr(module, "bell", None)
+    if not isinstance(bell, TrainedBell):
+        fix = "Call attn_dynamics.encoder.windowed(model, Window(…))."
+        raise InputError(NAME, expected="a bell in every attention module", given=type(module).__name__, fix=fix)
+    if query.shape[2] != key.shape[2]:
+        given, fix = f"{query.shape[2]} queries, {key.shape[2]} keys", "Windows are for self-attention."
+        raise InputError(NAME, expected="as many keys as queries", given=given, fix=fix)
+    if passed := [name for name in UNKNOWN if others.get(name) is not None]:
+        fix = "Choose an encoder without it."
+        raise InputError(NAME, expected="plain scores", given=f"a {passed[0]}", fix=fix)
+    bell.widths  # noqa: B018  refuses a parameter that has no bell
+    if key.shape[1] != query.shape[1]:
+        key, value = (each.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for each in (key, value))
+    pairs = attention_mask is not None and attention_mask.ndim == 4
+    asked = Asked(
+        query=query,
+        key=key,
+        value=value,
+        padding=None if attention_mask is None or pairs else attention_mask.bool(),
+        mask=attention_mask if pairs else None,
+        scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
+        dropout=dropout,
+    )
+    contexts, weights = KERNELS[bell.kernel](asked, bell)
+    return contexts.transpose(1, 2).contiguous(), weights
+
+
+def gaussian_window_mask(
+    *args: Any, mask_function: Callable, attention_mask: Tensor | None = None, **others: Any
+) -> Tensor | None:
+    """Padding as it came (B, L), since pairs would take the square of the length; pairs where more is asked."""
+    if mask_function is bidirectional_mask_function:
+        return attention_mask
+    return sdpa_mask(*args, mask_function=mask_function, attention_mask=attention_mask, **others)
+
+
+def attention_modules(model: PreTrainedModel) -> dict[nn.Module, int]:
+    """The modules that ask the interface for attention, with their heads: seen in a pass over the model's dummy inputs.
+
+    Raises:
+        InputError: the model does not go through the interface, or looks one way only.
+    """
+    kind = type(model).__name__
+    fix = "Take a bidirectional encoder such as BERT, RoBERTa or DistilBERT."
+    expected = "an encoder whose attention goes through the interface of transformers"
+    # The second is how transformers itself decides; it would warn and keep the old attention.
+    if not (model._supports_attention_backend and model._can_set_attn_implementation()):
+        raise InputError("encoder", expected=expected, given=kind, fix=fix)
+    before, modes = model.config._attn_implementation or "eager", [(each, each.training) for each in model.modules()]
+    model.set_attn_implementation(PROBE)
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(**{name: each.to(model.device) for name, each in model.dummy_inputs.items()})
+    finally:
+        model.set_attn_implementation(before)
+        for each, mode in modes:
+            each.training = mode
+        noted = {each: each.__dict__.pop(PROBE) for each in model.modules() if PROBE in each.__dict__}
+    if not noted:
+        raise InputError("encoder", expected=expected, given=kind, fix=fix)
+    if any(getattr(each, "is_causal", False) for each in noted):
+        raise InputError("encoder", expected="attention to both sides", given=f"causal {kind}", fix=fix)
+    return noted
+
+
+def _note(module: nn.Module, query: Tensor, *args: Any, **others: Any) -> tuple[Tensor, None]:
+    module.__dict__[PROBE] = query.shape[1]
+    return sdpa_attention_forward(module, query, *args, **others)
+
+
+AttentionInterface.register(NAME, gaussian_window)
+AttentionMaskInterface.register(NAME, gaussian_window_mask)
+AttentionInterface.register(PROBE, _note)
+AttentionMaskInterface.register(PROBE, sdpa_mask)

@@ -1,0 +1,93 @@
+"""Renormalised bells by any attention kernel: ln U as two further dimensions of queries and keys (theory D9).
+
+A third one carries padding, so that kernels need no mask, whose gradient some of them cannot give.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
+
+from attn_dynamics.encoder.bell import TrainedBell
+from attn_dynamics.encoder.dense import Asked, both
+
+REACH = 16.0
+"""Queries that share a centre, in units of the least σ: terms that cancel stay below some hundred (theory D9)."""
+LEAST = 16
+"""Queries that share a centre at least."""
+HIDDEN = 1e30
+"""What is taken off the scores of padding."""
+ALIGNED = 8
+"""Kernels want dimensions in multiples of it."""
+
+
+def low_rank(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
+    """Contexts (B, H, L, d) by `scaled_dot_product_attention`, in float32 at least, since less could not cancel."""
+    length, wide = asked.query.shape[2], torch.promote_types(asked.query.dtype, torch.float32)
+    with torch.autocast(asked.query.device.type, enabled=False):
+        whole = asked._replace(
+            query=asked.query.to(wide),
+            key=asked.key.to(wide),
+            value=asked.value.to(wide),
+        )
+        precision = bell.precision().to(wide)
+        block = length if wide == torch.float64 else max(LEAST, int(REACH * bell.widths.min()))
+        parts = [_part(whole, precision, bell.half_width, first, block) for first in range(0, length, block)]
+    return torch.cat(parts, dim=2).to(asked.value.dtype), None
+
+
+def _part(asked: Asked, precision: Tensor, half_width: int | None, first: int, block: int) -> Tensor:
+    length = asked.query.shape[2]
+    last = min(first + block, length)
+    # Keys that no query of the block sees are left out before the product.
+    low, high = (0, length) if half_width is None else (max(first - half_width, 0), min(last + half_width, length))
+    if low == 0 and high == length and last - first == length:
+        return _attend(asked, precision, half_width, slice(first, last), slice(low, high))
+    # Every block has keys of its own, which are built again going back: memory stays linear in the length.
+    return checkpoint(_attend, asked, precision, half_width, slice(first, last), slice(low, high), use_reentrant=False)
+
+
+def _attend(asked: Asked, precision: Tensor, half_width: int | None, queries: slice, keys: slice) -> Tensor:
+    query, key, value = asked.query[:, :, queries], asked.key[:, :, keys], asked.value[:, :, keys]
+    places = torch.arange(asked.query.shape[2], device=query.device, dtype=query.dtype)
+    centre = 0.5 * (queries.start + queries.stop - 1)
+    i, j = places[queries] - centre, places[keys] - centre
+    # -Δ²/2σ² = i j/σ² - j²/2σ² less a constant of the row; the kernel multiplies by the scaling.
+    slope = (precision / asked.scaling)[:, None]
+    more = [slope * i, (-0.5 * slope).expand(-1, len(i)), torch.ones_like(i).expand(len(slope), -1)]
+    padding = asked.padding
+    hidden = torch.zeros_like(j)[None] if padding is None else ~padding[:, keys] * (-HIDDEN)
+    theirs = [j.expand(len(hidden), -1), (j**2).expand(len(hidden), -1), hidden.to(j.dtype)]
+    size = -(-(query.shape[-1] + len(more)) // ALIGNED) * ALIGNED
+    out = scaled_dot_product_attention(
+        _beside(query, torch.stack(more, dim=-1)[None], size),
+        _beside(key, torch.stack(theirs, dim=-1)[:, None], size),
+        pad(value, (0, size - value.shape[-1])),
+        attn_mask=_mask(asked.mask, half_width, queries, keys, j - i[:, None]),
+        dropout_p=asked.dropout,
+        scale=asked.scaling,
+    )[..., : value.shape[-1]]
+    if padding is None:
+        return out
+    some = padding[:, None, None, keys]
+    if half_width is not None:
+        some = some & ((j - i[:, None]).abs() <= half_width)
+    return out * some.any(dim=-1, keepdim=True)
+
+
+def _beside(columns: Tensor, more: Tensor, size: int) -> Tensor:
+    """(B, H, tokens, size): further dimensions, then zeros."""
+    more = pad(more, (0, size - columns.shape[-1] - more.shape[-1]))
+    return torch.cat([columns, more.expand(*columns.shape[:-1], -1)], dim=-1)
+
+
+def _mask(mask: Tensor | None, half_width: int | None, queries: slice, keys: slice, distances: Tensor) -> Tensor | None:
+    """What the kernel is given beside scores: nothing, unless a half-width or more than padding is asked for."""
+    if mask is not None:
+        mask = mask[:, :, queries, keys]
+    if half_width is None:
+        return mask
+    band = distances.abs() <= half_width
+    if mask is None or mask.dtype == torch.bool:
+        return both(mask, band)
+    return mask.masked_fill(~band, -torch.inf)

@@ -1,0 +1,116 @@
+"""Keys sliced to a half-width before the product: time and memory linear in the length, any placement and scale.
+
+Queries go in blocks, each with its own keys and those within w of them; so a block of b queries meets b + 2w keys.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import dropout as drop
+from torch.nn.functional import pad, scaled_dot_product_attention
+
+from attn_dynamics.encoder.bell import TrainedBell
+from attn_dynamics.encoder.dense import Asked, dense, weigh
+from attn_dynamics.errors import InputError
+
+LEAST = 64
+"""Queries of a block at least."""
+HIDDEN = 1e30
+"""What is taken off the scores of padding."""
+AT_ONCE = 1 << 23
+"""Scores that are held at once on a processor where they are written down."""
+
+
+class Blocks(NamedTuple):
+    """Queries in n blocks of b, each with the K = b + 2w keys around it."""
+
+    queries: Tensor
+    """(B, H, n, b, d)."""
+    keys: Tensor
+    """(B, H, n, K, d), a view: neighbours overlap."""
+    values: Tensor
+    """(B, H, n, K, d), a view."""
+    real: Tensor
+    """(B or 1, n, 1, K), true where there is a token."""
+    distances: Tensor
+    """Δ (b, K), the same for all."""
+
+
+def sliced(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
+    """Contexts (B, H, L, d), those of `dense` with the same half-width.
+
+    A renormalised bell that is frozen goes through `scaled_dot_product_attention`, as a summand of the scores.
+
+    Raises:
+        InputError: no half-width, or a mask of pairs.
+    """
+    if bell.half_width is None:
+        fix = "Give a window, or call slice_windows."
+        raise InputError("kernel", expected="a half-width to slice to", given="none", fix=fix)
+    if asked.mask is not None:
+        given, fix = f"one of shape {tuple(asked.mask.shape)}", "Use kernel='dense' for it."
+        raise InputError("attention_mask", expected="a mask of padding (B, L)", given=given, fix=fix)
+    length, half = asked.query.shape[2], bell.half_width
+    if max(half, LEAST) + 2 * half >= length:
+        return dense(asked, bell)[0], None
+    blocks = _blocks(asked, half)
+    trained = torch.is_grad_enabled() and bell.parameter.requires_grad
+    # Not in less than float32, to which the summand would be rounded; and no kernel need give a gradient of it.
+    fused = bell.bell.renormalises and not trained and asked.query.dtype in (torch.float32, torch.float64)
+    contexts = (_fused if fused else _written)(asked, blocks, bell, half)
+    return contexts.flatten(2, 3)[:, :, :length], None
+
+
+def _blocks(asked: Asked, half: int) -> Blocks:
+    sequences, heads, length, size = asked.query.shape
+    block = max(half, LEAST)
+    number = -(-length // block)
+    after = number * block - length
+    keys, values = (
+        pad(each, (0, 0, half, half + after)).unfold(2, block + 2 * half, block).mT for each in (asked.key, asked.value)
+    )
+    real = asked.query.new_ones(1, length, dtype=torch.bool) if asked.padding is None else asked.padding
+    rows, columns = (torch.arange(each, device=asked.query.device) for each in (block, block + 2 * half))
+    return Blocks(
+        queries=pad(asked.query, (0, 0, 0, after)).view(sequences, heads, number, block, size),
+        keys=keys,
+        values=values,
+        real=pad(real, (half, half + after)).unfold(1, block + 2 * half, block)[:, :, None],
+        distances=columns - half - rows[:, None],
+    )
+
+
+def _fused(asked: Asked, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor:
+    """(B, H, n, b, d), every block a sequence of its own."""
+    sequences, _, number, _, _ = blocks.queries.shape
+    near = blocks.distances.abs() <= half
+    # What is padding is low, not -∞: every query's own token stays, so no row is without a softmax.
+    added = bell.log(blocks.distances).to(asked.query.dtype).masked_fill(~near, -torch.inf)
+    added = added - HIDDEN * (~blocks.real)[:, :, None].to(added.dtype)
+    contexts = scaled_dot_product_attention(
+        *(each.transpose(1, 2).flatten(0, 1) for each in (blocks.queries, blocks.keys, blocks.values)),
+        attn_mask=added.expand(sequences, *added.shape[1:]).flatten(0, 1),
+        dropout_p=asked.dropout,
+        scale=asked.scaling,
+    )
+    contexts = contexts.unflatten(0, (sequences, number)).transpose(1, 2)
+    if asked.padding is None:
+        return contexts
+    return contexts * (blocks.real & near).any(dim=-1, keepdim=True)[:, None]
+
+
+def _written(asked: Asked, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor:
+    """(B, H, n, b, d), by the reference: any placement, and with a gradient to σ."""
+    sequences, heads, number, _, _ = blocks.queries.shape
+    near, log_bell = blocks.distances.abs() <= half, bell.log(blocks.distances[None])
+    step = number
+    if asked.query.device.type == "cpu":
+        step = max(1, AT_ONCE // (sequences * heads * near.numel()))
+    parts = []
+    for first in range(0, number, step):
+        part = slice(first, first + step)
+        scores = blocks.queries[:, :, part] @ blocks.keys[:, :, part].mT * asked.scaling
+        weights = drop(weigh(scores, log_bell, bell, (blocks.real[:, part] & near)[:, None]), asked.dropout)
+        parts.append(weights.to(asked.value.dtype) @ blocks.values[:, :, part])
+    return torch.cat(parts, dim=2)

@@ -1,0 +1,194 @@
+"""A trained bell in every attention module of an encoder: put in, read, trained at its own rate, sliced (theory §D)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, final
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from attn_dynamics.encoder.bell import TrainedBell
+from attn_dynamics.encoder.interface import KERNELS, NAME, attention_modules
+from attn_dynamics.errors import InputError
+from attn_dynamics.window.bell import Bell
+from attn_dynamics.window.support import half_width
+
+Encoder = TypeVar("Encoder", bound=PreTrainedModel)
+EACH = ("layer", "head")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Which bell is put into an encoder.
+
+    Raises:
+        InputError: an unknown name, a width that is not above 0, an even window, or a kernel that cannot do it.
+    """
+
+    placement: str = "renormalised"
+    """One of `attn_dynamics.window.bell.PLACEMENTS`."""
+    scale: str = "deviation"
+    """Which function of σ is trained, one of `attn_dynamics.window.bell.SCALES`."""
+    start_width: float = 1.0
+    """σ at the start, tokens."""
+    each: Literal["layer", "head"] = "layer"
+    """What has a σ of its own."""
+    window: int | None = None
+    """Tokens that a query may see, 2w + 1; all of them without it."""
+    kernel: Literal["dense", "low-rank", "sliced"] = "dense"
+    """One of `KERNELS`."""
+
+    def __post_init__(self) -> None:
+        self.bell.parameter(self.start_width)
+        _one_of("each", self.each, EACH)
+        if self.window is not None and (self.window < 1 or self.window % 2 == 0):
+            fix = "A window has its query in the middle."
+            raise InputError("window", expected="an odd number of tokens, 1 or more", given=self.window, fix=fix)
+        _check_kernel(self.kernel, self.bell, self.half_width)
+
+    @property
+    def bell(self) -> Bell:
+        """Placement and scale."""
+        return Bell(self.placement, self.scale)
+
+    @property
+    def half_width(self) -> int | None:
+        """w."""
+        return None if self.window is None else self.window // 2
+
+
+def windowed(model: Encoder, settings: Window) -> Encoder:
+    """Put a bell into every attention module of an encoder, in place, and let them attend within it.
+
+    The parameters are `….bell.parameter` of the model's state dict, (1,) or (heads,).
+
+    Raises:
+        InputError: no attention interface, bells already there, or a window longer than its sequences.
+    """
+    if bells(model):
+        raise InputError("encoder", expected="one without bells", given="bells in it", fix="Load it anew.")
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if settings.window is not None and longest is not None and settings.window > longest:
+        expected, fix = f"at most the {longest} tokens of a sequence", "Make it shorter, or leave it out."
+        raise InputError("window", expected=expected, given=settings.window, fix=fix)
+    for module, heads in attention_modules(model).items():
+        module.bell = TrainedBell(
+            settings.bell,
+            settings.start_width,
+            heads if settings.each == "head" else 1,
+            half_width=settings.half_width,
+            kernel=settings.kernel,
+            # Not the model's own where that is narrower: a step of a wide bell would round to none.
+            dtype=torch.promote_types(model.dtype, torch.float32),
+            device=model.device,
+        )
+    model.set_attn_implementation(NAME)
+    return model
+
+
+def bells(model: nn.Module) -> dict[str, TrainedBell]:
+    """Every bell by the name of its module, in the order of the layers."""
+    return {name: each for name, each in model.named_modules() if isinstance(each, TrainedBell)}
+
+
+def widths(model: nn.Module) -> np.ndarray:
+    """σ of every layer (layers, 1), or of every head (layers, heads), tokens.
+
+    Raises:
+        InputError: no bells, or one whose parameter training has led astray.
+    """
+    return np.stack([each.widths for each in _present(model).values()])
+
+
+def half_widths(model: nn.Module) -> list[int | None]:
+    """w of every layer."""
+    return [each.half_width for each in _present(model).values()]
+
+
+def parameter_groups(model: nn.Module, *, learning_rate: float, bell_rate: float = 1.0) -> list[dict[str, Any]]:
+    """What an optimiser takes: the backbone at its rate, then the bells at a multiple of it; frozen ones are left out.
+
+    Bells have no weight decay, which would pull σ to 0 whatever the data say.
+
+    Raises:
+        InputError: a rate that is not a finite number, the learning rate above 0, the multiple not below.
+    """
+    for name, rate, least in (("learning_rate", learning_rate, np.nextafter(0.0, 1.0)), ("bell_rate", bell_rate, 0.0)):
+        if not (rate >= least and np.isfinite(rate)):
+            raise InputError(name, expected="a finite number above 0", given=rate, fix="Give a larger one.")
+    own = [each.parameter for each in _present(model).values()]
+    ours = set(map(id, own))
+    groups = [
+        {"params": [p for p in model.parameters() if id(p) not in ours], "lr": learning_rate, "name": "backbone"},
+        {"params": own, "lr": learning_rate * bell_rate, "weight_decay": 0.0, "name": "bells"},
+    ]
+    groups = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in groups]
+    return [group for group in groups if group["params"]]
+
+
+def freeze_bells(model: nn.Module, *, frozen: bool = True) -> None:
+    """Train σ no more, or again."""
+    for each in _present(model).values():
+        each.parameter.requires_grad_(not frozen)
+
+
+def use_kernel(model: nn.Module, kernel: Literal["dense", "low-rank", "sliced"]) -> None:
+    """Attend in another way from now on.
+
+    Raises:
+        InputError: no such kernel, or one that cannot do what the bells ask.
+    """
+    present = _present(model)
+    for each in present.values():
+        _check_kernel(kernel, each.bell, each.half_width)
+    for each in present.values():
+        each.kernel = kernel
+
+
+def slice_windows(model: nn.Module, error: float, *, spread: float = 0.0) -> list[int]:
+    """Freeze the bells and slice keys to w(σ, ε) of the widest of each layer; the half-widths (theory D8).
+
+    State dicts hold σ and no half-width: after loading one, call it again.
+
+    Args:
+        model: with bells in it.
+        error: ε, by which a context may change in units of max‖v_j‖.
+        spread: how far apart scores may be; 0 for even attention.
+
+    Raises:
+        InputError: no bells, or numbers out of range.
+    """
+    present, found = _present(model), []
+    for each in present.values():
+        reach = half_width(float(each.widths.max()), error, spread)
+        found.append(reach if each.half_width is None else min(reach, each.half_width))
+    freeze_bells(model)
+    for each, reach in zip(present.values(), found, strict=True):
+        each.half_width, each.kernel = reach, "sliced"
+    return found
+
+
+def _present(model: nn.Module) -> Mapping[str, TrainedBell]:
+    found = bells(model)
+    if not found:
+        fix = "Call windowed(model, Window(…)) first."
+        raise InputError("encoder", expected="bells in its attention", given="none", fix=fix)
+    return found
+
+
+def _check_kernel(kernel: str, bell: Bell, reach: int | None) -> None:
+    _one_of("kernel", kernel, tuple(KERNELS))
+    if kernel == "low-rank" and not bell.renormalises:
+        fix = "Two further dimensions carry what stands within the softmax; use 'dense'."
+        raise InputError("kernel", expected="the renormalised placement", given=bell.placement, fix=fix)
+    if kernel == "sliced" and reach is None:
+        fix = "Give a window, or call slice_windows."
+        raise InputError("kernel", expected="a half-width to slice to", given="none", fix=fix)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(name, expected=f"one of {', '.join(known)}", given=repr(value), fix="Choose one of these.")

@@ -1,0 +1,187 @@
+"""Claim: bells are read, trained at their own rate, frozen, sliced, saved and loaded; bad settings are refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForQuestionAnswering, BertConfig, BertModel, PreTrainedModel
+
+from attn_dynamics.encoder import (
+    Window,
+    backbone,
+    bells,
+    freeze_bells,
+    half_widths,
+    load_encoder,
+    needs,
+    parameter_groups,
+    slice_windows,
+    use_kernel,
+    widths,
+    windowed,
+)
+from attn_dynamics.errors import InputError
+from attn_dynamics.window.support import half_width
+from tests.encoder.conftest import SMALL, batch, outputs, outputs_and_slopes
+
+MiniLM = Callable[[Window], PreTrainedModel]
+
+
+def small(settings: Window) -> BertModel:
+    torch.manual_seed(0)
+    return windowed(BertModel(BertConfig(**SMALL)), settings)
+
+
+@pytest.mark.parametrize("scale", ["deviation", "variance", "log"])
+def test_widths_are_read_as_deviations(scale: str) -> None:
+    settings = Window(scale=scale, start_width=7.0)
+    np.testing.assert_allclose(widths(small(settings)), np.full((2, 1), 7.0), rtol=1e-6)
+    np.testing.assert_allclose(widths(small(replace(settings, each="head"))), np.full((2, 2), 7.0), rtol=1e-6)
+
+
+def test_every_head_has_a_gradient_of_its_own(minilm: MiniLM) -> None:
+    by_head = outputs_and_slopes(minilm(Window(start_width=3.0, each="head")), batch())[1]
+    by_layer = outputs_and_slopes(minilm(Window(start_width=3.0)), batch())[1]
+    assert by_head.shape == (6, 12)
+    assert len(by_head.unique()) == 72
+    torch.testing.assert_close(by_head.sum(1), by_layer[:, 0], rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(12 * by_head[:, 0], by_layer[:, 0], rtol=1e-1)
+
+
+def test_bells_go_at_a_multiple_of_the_rate() -> None:
+    model = small(Window(start_width=5.0))
+    backbone, own = parameter_groups(model, learning_rate=1e-3, bell_rate=100.0)
+    assert (backbone["name"], backbone["lr"], own["name"], own["lr"]) == ("backbone", 1e-3, "bells", 0.1)
+    assert len(own["params"]) == 2
+    assert len(backbone["params"]) + 2 == len(list(model.parameters()))
+    begun = widths(model)
+    optimiser = torch.optim.AdamW([backbone, own], weight_decay=0.5)
+    model(input_ids=torch.arange(1, 30)[None]).last_hidden_state.pow(3).sum().backward()
+    optimiser.step()
+    # The first step of Adam is the rate itself; with weight decay it would be 0.25 more.
+    np.testing.assert_allclose(np.abs(widths(model) - begun), 0.1, rtol=1e-3)
+
+
+def test_frozen_bells_are_left_to_no_optimiser() -> None:
+    model = small(Window())
+    freeze_bells(model)
+    assert [each["name"] for each in parameter_groups(model, learning_rate=1e-3)] == ["backbone"]
+    freeze_bells(model, frozen=False)
+    assert [each["name"] for each in parameter_groups(model, learning_rate=1e-3)] == ["backbone", "bells"]
+
+
+@torch.no_grad()
+def test_slices_are_as_wide_as_the_error_allows(minilm: MiniLM) -> None:
+    model, given = minilm(Window(start_width=4.0)), batch()
+    first = next(iter(bells(model).values()))
+    first.parameter.fill_(2.0)
+    whole = outputs(model, given)
+    assert half_widths(model) == [None] * 6
+    found = slice_windows(model, 1e-4)
+    assert found == [half_width(2.0, 1e-4), *[half_width(4.0, 1e-4)] * 5] == half_widths(model)
+    assert not any(each.parameter.requires_grad for each in bells(model).values())
+    assert {each.kernel for each in bells(model).values()} == {"sliced"}
+    assert (outputs(model, given) - whole).abs().max() <= 1e-2
+    # Negative control: a hundred times the error, and it shows; a half-width is never widened.
+    assert max(slice_windows(model, 1e-1)) < min(found[1:])
+    assert (outputs(model, given) - whole).abs().max() > 1e-2
+    assert max(slice_windows(model, 1e-4)) < min(found[1:])
+
+
+@torch.no_grad()
+def test_a_state_dict_holds_the_bells(minilm: MiniLM, tmp_path: Path) -> None:
+    settings = Window(each="head", scale="log")
+    model, given = minilm(settings), batch((20,))
+    for k, each in enumerate(bells(model).values()):
+        each.parameter.copy_(torch.linspace(0.1 * k, 1.0 + k, 12))
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    again = minilm(settings)
+    assert not torch.equal(outputs(again, given), outputs(model, given))
+    again.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
+    np.testing.assert_array_equal(widths(again), widths(model))
+    assert torch.equal(outputs(again, given), outputs(model, given))
+    # Negative control: a state without bells is missed.
+    state = {name: each for name, each in model.state_dict().items() if not name.endswith("bell.parameter")}
+    with pytest.raises(RuntimeError, match=r"bell\.parameter"):
+        again.load_state_dict(state)
+
+
+def test_a_model_for_questions_has_windows() -> None:
+    torch.manual_seed(0)
+    found = load_encoder(kind=AutoModelForQuestionAnswering)
+    model = windowed(found.model, Window(start_width=20.0, each="head"))
+    assert next(iter(bells(model))) == "bert.encoder.layer.0.attention.self.bell"
+    given = found.tokenizer(["Who asks?"], ["He asks."], return_tensors="pt")
+    model(**given, start_positions=torch.tensor([5]), end_positions=torch.tensor([6])).loss.backward()
+    assert all(each.parameter.grad is not None for each in bells(model).values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"start_width": 0.0}, "width: expected a finite number above 0, got 0"),
+        ({"start_width": -1.0, "scale": "log"}, "width: expected a finite number above 0"),
+        ({"start_width": float("nan")}, "width: expected a finite number above 0, got nan"),
+        ({"start_width": float("inf")}, "width: expected a finite number above 0, got inf"),
+        ({"window": 256}, "window: expected an odd number of tokens, 1 or more, got 256"),
+        ({"window": -1}, "window: expected an odd number of tokens, 1 or more, got -1"),
+        ({"window": 513}, "window: expected at most the 512 tokens of a sequence, got 513"),
+        ({"placement": "beside"}, "placement: expected one of renormalised, product, peak, got 'beside'"),
+        ({"scale": "width"}, "scale: expected one of deviation, variance, log, got 'width'"),
+        ({"each": "word"}, "each: expected one of layer, head, got 'word'"),
+        ({"kernel": "flash"}, "kernel: expected one of dense, low-rank, sliced, got 'flash'"),
+        ({"kernel": "sliced"}, "kernel: expected a half-width to slice to"),
+        ({"kernel": "low-rank", "placement": "peak"}, "kernel: expected the renormalised placement, got peak"),
+    ],
+)
+def test_bad_settings_are_refused(settings: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        small(Window(**settings))
+
+
+def test_kernels_that_cannot_are_refused_later_too() -> None:
+    model = small(Window(placement="product"))
+    with pytest.raises(InputError, match="renormalised placement"):
+        use_kernel(model, "low-rank")
+    with pytest.raises(InputError, match="half-width"):
+        use_kernel(model, "sliced")
+    assert {each.kernel for each in bells(model).values()} == {"dense"}
+
+
+@pytest.mark.parametrize("scale", ["deviation", "variance"])
+@pytest.mark.parametrize("parameter", [0.0, -0.5, float("nan")])
+def test_a_width_that_training_has_led_astray_is_refused(scale: str, parameter: float) -> None:
+    model = small(Window(scale=scale))
+    next(iter(bells(model).values())).parameter.data.fill_(parameter)
+    for use in (widths, lambda model: model(input_ids=torch.tensor([[1, 2, 3]]))):
+        with pytest.raises(InputError, match="expected finite numbers above 0"):
+            use(model)
+
+
+def test_a_model_has_windows_once() -> None:
+    with pytest.raises(InputError, match="one without bells"):
+        windowed(small(Window()), Window())
+    with pytest.raises(InputError, match="bells in its attention, got none"):
+        widths(BertModel(BertConfig(**SMALL)))
+
+
+@pytest.mark.parametrize("rates", [{"learning_rate": 0.0}, {"learning_rate": 1.0, "bell_rate": float("nan")}])
+def test_bad_rates_are_refused(rates: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="rate: expected a finite number"):
+        parameter_groups(small(Window()), **rates)
+
+
+def test_an_encoder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="encoder: expected a model at"):
+        load_encoder(tmp_path)
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbone, "MINILM", "no_such_package")
+    with pytest.raises(InputError, match=r"the package no_such_package with its weights.*attn-dynamics\[window\]"):
+        load_encoder()
+    with pytest.raises(InputError, match="no_such_library: expected this library to be installed"):
+        needs.require("torch", "no_such_library")
