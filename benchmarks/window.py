@@ -102,7 +102,7 @@ def _run(kind: str, length: int) -> Cost:
         begun = np.array([time.perf_counter(), time.process_time()])
         forward()
         least = np.minimum(least, np.array([time.perf_counter(), time.process_time()]) - begun)
-    return Cost(*least.tolist(), float(peak))
+    return Cost(float(least[0]), float(least[1]), float(peak))
 
 
 def _memory(*, reset: bool = False) -> int:
