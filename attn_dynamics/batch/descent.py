@@ -85,12 +85,13 @@ def descend_many(
     with _memory_told(engine, needed, len(starts)), _one_blas_thread(engine):
         records = Records(len(starts), layout)
 
-        def group(members: Members) -> Group:
+        def together(members: Members) -> Group:
             models = Replicates(engine, corpora, [starts[m] for m in members], held, layout.columns)
             stopping = Patiences(engine, patience, len(members)) if patience else None
             return Group(engine, models, members, records, stopping, learning_rate)
 
-        batch = _Batch([group(members) for members in _groups(engine, starts)], records, len(starts), engine.threads)
+        groups = [together(members) for members in _divided(engine, len(starts))]
+        batch = _Batch(groups, records, len(starts), engine.threads)
         if checkpoint is not None:
             settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
             mark = identity([*corpora.values()], parameters, *settings, device, precision)
@@ -217,20 +218,20 @@ def _shapes(parameters: Parameters) -> str:
     return f"{type(parameters.head).__name__}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
-def _groups(engine: Engine, starts: Sequence[Coordinates]) -> list[Members]:
+def _divided(engine: Engine, replicates: int) -> list[Members]:
     """Replicates by number, in groups of about equal size, as many for each thread."""
-    if engine.group is None:
-        return [np.arange(len(starts))]
-    threads = max(1, min(engine.threads, len(starts)))
-    rounds = -(-len(starts) // (engine.group * threads))
-    groups = np.array_split(np.arange(len(starts)), min(rounds * threads, len(starts)))
-    return [in_company(engine, each) for each in groups]
+    if engine.abreast is None:
+        return [np.arange(replicates)]
+    threads = max(1, min(engine.threads, replicates))
+    rounds = -(-replicates // (engine.abreast * threads))
+    parts = np.array_split(np.arange(replicates), min(rounds * threads, replicates))
+    return [in_company(engine, each) for each in parts]
 
 
 @contextmanager
 def _one_blas_thread(engine: Engine) -> Iterator[None]:
     """Groups have the cores; threads of BLAS would only wait for them, and change the bits of small products."""
-    with threadpool_limits(1 if engine.group is not None else None, user_api="blas"):
+    with threadpool_limits(1 if engine.abreast is not None else None, user_api="blas"):
         yield
 
 
