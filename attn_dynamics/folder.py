@@ -15,11 +15,12 @@ from attn_dynamics.storage import is_partial, write_json
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.npz"
+TRAJECTORY = "trajectory.nc"
 OURS = (
     CONFIG,
     COMMAND,
     "summary.json",
-    "trajectory.nc",
+    TRAJECTORY,
     CHECKPOINT,
     *(f"figures/{name}.png" for name in (*FIGURES, "replicates")),
 )

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from scipy.special import stdtrit
 
+from attn_dynamics.checkpoint import digest
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.parameters import Parameters
@@ -59,7 +60,13 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
         versions=versions(),
+        data=data_digest(task),
     )
+
+
+def data_digest(task: Task) -> str:
+    """What tells the data of a task from any others."""
+    return digest([*task.splits.values()])
 
 
 def versions() -> list[str]:
