@@ -17,6 +17,10 @@ SHARE = 20
 """A checkpoint waits at least this many times as long as the last one took to write."""
 
 
+class Unfit(InputError):
+    """A checkpoint of another run, of a longer one, or none at all."""
+
+
 class Checkpoint:
     """The file that a run saves itself to and goes on from.
 
@@ -49,13 +53,13 @@ class Checkpoint:
         """What was saved last, or None if nothing was.
 
         Raises:
-            InputError: the file is of a run with another corpus, start or setting, or is no checkpoint.
+            Unfit: the file is of a run with another corpus, start or setting, or is no checkpoint.
         """
         if not self.path.exists():
             return None
         saved, arrays = self._read()
         if saved != identity:
-            raise InputError(
+            raise Unfit(
                 f"checkpoint {self.path}",
                 expected="a checkpoint of this run",
                 given="one of another corpus, start or setting",
@@ -67,11 +71,11 @@ class Checkpoint:
         """What `load` gives, to go on to so many epochs.
 
         Raises:
-            InputError: as `load`, or what was saved is longer already.
+            Unfit: as `load`, or what was saved is longer already.
         """
         saved = self.load(identity)
         if saved is not None and int(saved["epoch"]) > epochs:
-            raise InputError(
+            raise Unfit(
                 "epochs",
                 expected=f"at least the {saved['epoch']} of the checkpoint {self.path}",
                 given=epochs,
@@ -83,7 +87,7 @@ class Checkpoint:
         """Some of what was saved last, of whatever run; nothing if nothing was.
 
         Raises:
-            InputError: the file is no checkpoint.
+            Unfit: the file is no checkpoint.
         """
         return self._read("identity", *names)[1] if self.path.exists() else {}
 
@@ -93,7 +97,7 @@ class Checkpoint:
             return str(arrays.pop("identity")), arrays
         # A damaged archive raises what it likes: OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error.
         except Exception as error:
-            raise InputError(
+            raise Unfit(
                 f"checkpoint {self.path}",
                 expected="a checkpoint of this program",
                 given=f"a file that cannot be read ({error})",

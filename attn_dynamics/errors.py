@@ -1,4 +1,7 @@
-"""The two ways in which a run can refuse or fail, each with a message that helps."""
+"""The two ways in which a run can refuse or fail, with a message that helps, also out of another process."""
+
+from functools import partial
+from typing import Any
 
 
 class InputError(ValueError):
@@ -8,6 +11,9 @@ class InputError(ValueError):
         super().__init__(f"{subject}: expected {expected}, got {given}. {fix}")
         self.subject = subject
         self._told = {"expected": expected, "given": given, "fix": fix}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._told | {"given": str(self._told["given"])}), (self.subject,)
 
     def as_option(self) -> "InputError":
         """The same of an argument that a command takes as an option of that name."""
@@ -23,3 +29,7 @@ class StorageError(OSError):
             "What was there before is untouched; free some space or name another folder, and run the command again, "
             "with --resume where it takes one."
         )
+        self._told = path, reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(map(str, self._told))

@@ -6,24 +6,21 @@ from typing import Any
 import numpy as np
 
 from attn_dynamics import descent
-from attn_dynamics.batch import descend_many, replicates_in, standing_many
+from attn_dynamics.batch import descend_many, replicates_in, room_for, standing_many
 from attn_dynamics.batch.engine import engine_for
-from attn_dynamics.batch.memory import bytes_needed
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.config import Config
 from attn_dynamics.descent import descend, too_fast
-from attn_dynamics.dynamics import Coordinates
 from attn_dynamics.errors import InputError
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.record import Layout
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.tasks import Options, Task
 
 Meter = Callable[[int, float], None]
 """Told of every epoch and its training loss."""
 SHARE = 0.75
-"""Of the memory that is free, what replicates may be said to need: their starts take some too, and so do others."""
+"""Of the memory that is free, what replicates may be said to need: it is an estimate, and others take some too."""
 PATIENCE = 2000
 """Epochs without a lower dev loss after which a run stops, as LMN21's published configuration has it."""
 
@@ -121,28 +118,19 @@ def train_many(
     return descend_many(task.train, starts, **settings, checkpoint=checkpoint, meter=meter)
 
 
-def pass_size(config: Config, task: Task, checkpoint: Checkpoint) -> int:
-    """How many replicates `train_many` should take at once: as many as the checkpoint has, or as memory has room for.
+def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkpoint: Checkpoint) -> int:
+    """How many starts like this one `train_many` should take at once of those wanted.
+
+    As many as the checkpoint has, or else as memory has room for, which is said to be one at least.
 
     Raises:
         InputError: the file is no checkpoint.
     """
-    return replicates_in(checkpoint) or max(1, _fitting(config, task))
-
-
-def _fitting(config: Config, task: Task) -> int:
-    """Replicates that fit into `SHARE` of the memory that is free; all where nobody knows it."""
-    engine, begin, settings = engine_for(config.device, config.precision), start(config, task), _settings(config, task)
-    free = engine.free_memory()
-    if free is None:
-        return config.replicates
-    coordinates = Coordinates(begin, config.train, reduced=settings["reduced"])
-    layout = Layout(task.train, settings["judge"], settings["follow"])
-    stopping = settings["patience"] is not None
-    needed = bytes_needed(
-        engine, [*task.splits.values()], coordinates, layout, epochs=config.horizon, patience=stopping
-    )
-    return needed.fitting(int(SHARE * free))
+    if saved := replicates_in(checkpoint):
+        return saved
+    settings = {name: value for name, value in _settings(config, task).items() if name != "learning_rate"}
+    room = room_for(task.train, start, share=SHARE, device=config.device, precision=config.precision, **settings)
+    return wanted if room is None else min(wanted, max(1, room))
 
 
 def _settings(config: Config, task: Task) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from attn_dynamics.window.plot import FIGURES as WINDOW_FIGURES
 
 CONFIG = "config.json"
 CHECKPOINT = "checkpoint.npz"
+TRAJECTORY = "trajectory.nc"
 OURS = (
     CONFIG,
     COMMAND,
     "summary.json",
-    "trajectory.nc",
+    TRAJECTORY,
     CHECKPOINT,
     *(f"figures/{name}.png" for name in (*FIGURES, *WINDOW_FIGURES, "replicates")),
 )

@@ -9,6 +9,7 @@ import xarray as xr
 from rich.table import Table
 from rich.text import Text
 
+from attn_dynamics.checkpoint import digest
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.intervals import half_width
@@ -59,7 +60,13 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
         versions=versions(config.device),
+        data=data_digest(task),
     )
+
+
+def data_digest(task: Task) -> str:
+    """A digest that two tasks share exactly if their sentences, labels and splits are the same."""
+    return digest(task.splits.values(), (), *task.splits, task.train.n_classes)
 
 
 def versions(device: str = "numpy") -> list[str]:

@@ -4,6 +4,7 @@ python -m attn_dynamics.simulate --model attn-tc
 """
 
 import gc
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
-from attn_dynamics.folder import CHECKPOINT, open_folder, pass_checkpoint, write_config
+from attn_dynamics.folder import CHECKPOINT, TRAJECTORY, open_folder, pass_checkpoint, write_config
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import save_figures
 from attn_dynamics.progress import meter
@@ -55,7 +56,7 @@ def simulate(config: Config, line: str) -> int:
     out = open_folder(config)
     try:
         return _simulate(config, task, start, out, line)
-    except Diverged as error:
+    except (Diverged, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
@@ -69,7 +70,7 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
         code, summary = _run(config, task, start, out)
         console.print(results.table(summary))
     else:
-        code, summary = _run_replicates(config, task, out)
+        code, summary = _run_replicates(config, task, start, out)
         console.print(results.replicates_table(summary))
     if remark := results.far_from_flow(summary):
         console.print(remark, soft_wrap=True)
@@ -97,64 +98,94 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int,
     return code, summary
 
 
-def _run_replicates(config: Config, task: Task, out: Path) -> tuple[int, dict[str, Any]]:
+def _run_replicates(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any]]:
     """In as few passes as memory asks for; left out is what has no epoch to show, for its first loss is no number."""
-    trajectories: dict[Path, xr.Dataset] = {}
-    summaries: list[dict[str, Any]] = []
-    runs: list[Run] = []
+    summaries: dict[Path, dict[str, Any]] = {}
     first = code = 0
     while first < config.replicates and code != INTERRUPTED:
-        begun, checkpoint = time.perf_counter(), Checkpoint(out / pass_checkpoint(first))
-        replicates = range(first, min(first + experiment.pass_size(config, task, checkpoint), config.replicates))
-        starts = [experiment.start(config, task, replicate) for replicate in replicates]
-        ended, runs = _pass(config, task, replicates, starts, checkpoint)
-        seconds = (time.perf_counter() - begun) / len(replicates)
-        for replicate, run, start in zip(replicates, runs, starts, strict=True):
-            epochs, folder = run.trajectory.sizes["epoch"], out / f"replicate-{replicate}"
-            if run.ended == "diverged":
-                ended = ended or FAILED
-                print(f"replicate {replicate}: {too_fast(epochs, config.learning_rate)}", file=sys.stderr)
-            if epochs:
-                trajectories[folder] = results.annotate(run, config, task, start)
-                summaries.append(_leave(trajectories[folder], seconds, make_folder(folder)))
-        first, code = replicates.stop, max(code, ended)
-    if not trajectories:
-        raise Diverged(runs[0], "no replicate has a finite loss at its start")
-    return code, _leave_all(trajectories, summaries, out)
-
-
-def _leave_all(trajectories: Mapping[Path, xr.Dataset], summaries: list[dict[str, Any]], out: Path) -> dict[str, Any]:
-    """Write down what replicates have in common, then draw, which takes its time; their summary."""
-    write_netcdf(out / "trajectory.nc", results.join([*trajectories.values()]))
-    summary = results.summarise_replicates(summaries)
-    write_json(out / "summary.json", summary)
-    # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
-    from attn_dynamics.spread import save_spread
-
-    save_spread([*trajectories.values()], out / "figures")
-    for folder, trajectory in trajectories.items():
-        save_figures(trajectory, folder / "figures")
-    return summary
+        checkpoint, wanted = Checkpoint(out / pass_checkpoint(first)), config.replicates - first
+        size = min(experiment.pass_size(config, task, start, wanted, checkpoint), wanted)
+        ended, left = _pass(config, task, range(first, first + size), checkpoint)
+        first, code, summaries = first + size, max(code, ended), summaries | left
+    if not summaries:
+        raise FloatingPointError("no replicate has a finite loss at its start")
+    return code, _leave_all(summaries, out)
 
 
 def _pass(
-    config: Config, task: Task, replicates: range, starts: Sequence[Parameters], checkpoint: Checkpoint
-) -> tuple[int, list[Run]]:
-    which = "" if len(replicates) == config.replicates else f", replicates {replicates[0]} to {replicates[-1]}"
+    config: Config, task: Task, replicates: range, checkpoint: Checkpoint
+) -> tuple[int, dict[Path, dict[str, Any]]]:
+    """Train some replicates and write the numbers of each into its folder; only their summaries stay in memory."""
+    begun, out, whole = time.perf_counter(), checkpoint.path.parent, len(replicates) == config.replicates
+    folders, which = [out / f"replicate-{replicate}" for replicate in replicates], _named(replicates)
     if config.resume:
-        print(f"{checkpoint.path.parent}{which}: {_standing(config, task, checkpoint)}", file=sys.stderr)
+        where = f"{out}" if whole else f"{out}, {which}"
+        print(f"{where}: {_standing(config, task, checkpoint)}", file=sys.stderr)
+        found = {folder: _finished(config, task, folder) for folder in folders}
+        if all(found.values()):  # to read them from the checkpoint would take the memory of training once more
+            return 0, {folder: summary for folder, summary in found.items() if summary}
+    starts = [experiment.start(config, task, replicate) for replicate in replicates]
+    label = f"{config.model}, {config.replicates} replicates" if whole else f"{config.model}, {which}"
+    code, runs = _train(config, task, starts, checkpoint, label)
+    seconds, summaries = (time.perf_counter() - begun) / len(replicates), {}
+    for replicate, folder, run, start in zip(replicates, folders, runs, starts, strict=True):
+        epochs = run.trajectory.sizes["epoch"]
+        if run.ended == "diverged":
+            code = code or FAILED
+            print(f"replicate {replicate}: {too_fast(epochs, config.learning_rate)}", file=sys.stderr)
+        if epochs:
+            trajectory = results.annotate(run, config, task, start)
+            summaries[folder] = _leave(trajectory, seconds, make_folder(folder))
+    return code, summaries
+
+
+def _named(replicates: range) -> str:
+    first, last = replicates[0], replicates[-1]
+    return f"replicate {first}" if first == last else f"replicates {first} to {last}"
+
+
+def _finished(config: Config, task: Task, folder: Path) -> dict[str, Any] | None:
+    """The summary of a replicate whose folder holds all that this configuration and these data make of it."""
     try:
-        with meter(config.horizon, f"{config.model}{which or f', {config.replicates} replicates'}") as show:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        with xr.open_dataset(folder / TRAJECTORY, engine="h5netcdf") as run:
+            same = run.attrs.get("data") == results.data_digest(task)
+    except (OSError, ValueError):
+        return None
+    ended = {"patience": True, "epochs": summary["epochs"] == config.horizon}.get(summary["ended"], False)
+    return summary if same and ended else None
+
+
+def _train(
+    config: Config, task: Task, starts: Sequence[Parameters], checkpoint: Checkpoint, label: str
+) -> tuple[int, list[Run]]:
+    try:
+        with meter(config.horizon, label) as show:
             return 0, experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
     except RunsInterrupted as stop:
         print(stop, file=sys.stderr)
         return INTERRUPTED, stop.runs
 
 
+def _leave_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> dict[str, Any]:
+    """Write down what replicates have in common, then draw, which takes its time; their summary."""
+    runs = [xr.load_dataset(folder / TRAJECTORY, engine="h5netcdf") for folder in summaries]
+    write_netcdf(out / TRAJECTORY, results.join(runs))
+    summary = results.summarise_replicates([*summaries.values()])
+    write_json(out / "summary.json", summary)
+    # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
+    from attn_dynamics.spread import save_spread
+
+    save_spread(runs, out / "figures")
+    for folder, run in zip(summaries, runs, strict=True):
+        save_figures(run, folder / "figures")
+    return summary
+
+
 def _leave(trajectory: xr.Dataset, seconds: float, out: Path) -> dict[str, Any]:
     """Write down the numbers of one run; its summary."""
     summary = results.summarise(trajectory, seconds)
-    write_netcdf(out / "trajectory.nc", trajectory)
+    write_netcdf(out / TRAJECTORY, trajectory)
     write_json(out / "summary.json", summary)
     return summary
 

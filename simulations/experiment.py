@@ -5,14 +5,16 @@ same data, start and settings, which would come out the same: to the bit, or on 
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from multiprocessing import get_context
+from itertools import takewhile
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any, ClassVar, TypeVar
 
 import matplotlib as mpl
@@ -30,7 +32,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from attn_dynamics import experiment
-from attn_dynamics.checkpoint import Checkpoint, identity
+from attn_dynamics.checkpoint import Checkpoint, Unfit, identity
 from attn_dynamics.claims.intervals import mean_interval
 from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.config import Config
@@ -41,7 +43,7 @@ from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
 from attn_dynamics.progress import meter
 from attn_dynamics.results import annotate
-from attn_dynamics.run import Diverged, Run
+from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.storage import make_folder, write_json, write_netcdf, write_whole
 from attn_dynamics.tasks import Task
 
@@ -171,7 +173,7 @@ def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options
     if processes == 1:
         yield from (_complete(cells, folder, options.resume) for cells in batches)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=numba.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin_process) as pool:
         try:
             for done in as_completed([pool.submit(_complete, cells, folder, options.resume) for cells in batches]):
                 yield done.result()
@@ -179,39 +181,98 @@ def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options
             pool.shutdown(cancel_futures=True)
 
 
+def _begin_process() -> None:
+    numba.set_num_threads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process, which would otherwise wait for work for ever, when the one that made it was killed."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _complete(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
-    """Train a batch but for those that are there, and keep each with an equal share of the seconds; how many it has."""
-    begun, missing, marks, starts = time.perf_counter(), [], [], []
-    for cell in cells:
-        start = cell.start(cell.config, cell.task)
-        mark = identity([*cell.task.splits.values()], [start], cell.config.course(), cell.config.horizon)
-        if not (resume and mark == _mark(folder / cell.file)):
-            missing, marks, starts = [*missing, cell], [*marks, mark], [*starts, start]
-    if not missing:
-        return len(cells)
-    checkpoint = Checkpoint(folder / f"{sha256(''.join(marks).encode()).hexdigest()[:16]}.npz")
-    runs = _train(missing, starts, checkpoint)
-    seconds = (time.perf_counter() - begun) / len(missing)
-    for cell, mark, start, run in zip(missing, marks, starts, runs, strict=True):
-        if run.ended != "diverged":
-            kept = cell.keep(annotate(run, cell.config, cell.task, start), cell.task)
-            write_netcdf(folder / cell.file, kept.assign_attrs(seconds=seconds, identity=mark))
-    checkpoint.path.unlink(missing_ok=True)
-    for cell, run in zip(missing, runs, strict=True):
-        if run.ended == "diverged":  # as a message, for a run finds no way out of a process
-            raise ArithmeticError(f"{cell.file}: {too_fast(run.trajectory.sizes['epoch'], cell.config.learning_rate)}")
+    """Train a batch but for those that are there, in as many passes as memory asks for; how many it has."""
+    if not resume:
+        _forget(cells, folder)
+    done = 0
+    while done < len(cells):
+        done += _pass(cells[done:], folder, resume)
     return len(cells)
 
 
-def _train(cells: Sequence[Cell], starts: Sequence[Parameters], checkpoint: Checkpoint) -> list[Run]:
-    config, task = cells[0].config, cells[0].task
-    if config.device != "numpy":
-        with meter(config.horizon, f"{config.model} on {task.name}, {len(cells)} seeds") as show:
-            return experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
+def _pass(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
+    """Complete the first of these cells, with it those after it that go in the same pass; how many.
+
+    Each is kept with an equal share of the seconds. The checkpoint has the name of the first, says how many there are,
+    and goes when all of them are kept.
+    """
+    begun, checkpoint = time.perf_counter(), Checkpoint(_checkpoint(cells[0], folder))
+    found = checkpoint.path.exists()
+    missing = cells if found else [*takewhile(lambda cell: not (resume and _is_kept(cell, folder)), cells)]
+    if not missing:
+        return 1
     try:
-        return [experiment.train(config, task, starts[0])]
+        taken = missing[: _size(missing, checkpoint)]
+        starts = [cell.start(cell.config, cell.task) for cell in taken]
+        runs = _train(taken[0], starts, checkpoint)
+    except Unfit:  # of other settings, whose cells are not taken over either
+        checkpoint.path.unlink()
+        return _pass(cells, folder, resume)
+    seconds = (time.perf_counter() - begun) / len(taken)
+    for cell, start, run in zip(taken, starts, runs, strict=True):
+        if run.ended != "diverged":
+            kept = cell.keep(annotate(run, cell.config, cell.task, start), cell.task)
+            write_netcdf(folder / cell.file, kept.assign_attrs(seconds=seconds, identity=_identity(cell, start)))
+    _forget(taken, folder)
+    for cell, run in zip(taken, runs, strict=True):
+        if run.ended == "diverged":  # as a message, for a run finds no way out of a process
+            raise ArithmeticError(f"{cell.file}: {too_fast(run.trajectory.sizes['epoch'], cell.config.learning_rate)}")
+    return len(taken)
+
+
+def _size(cells: Sequence[Cell], checkpoint: Checkpoint) -> int:
+    first = cells[0]
+    if first.config.device == "numpy":
+        return 1
+    start = first.start(first.config, first.task)
+    return experiment.pass_size(first.config, first.task, start, len(cells), checkpoint)
+
+
+def _train(cell: Cell, starts: Sequence[Parameters], checkpoint: Checkpoint) -> list[Run]:
+    """Runs by the settings of one cell; Ctrl-C goes without them, for a run finds no way out of a process."""
+    config, task = cell.config, cell.task
+    try:
+        if config.device == "numpy":
+            return [experiment.train(config, task, starts[0], checkpoint=checkpoint)]
+        with meter(config.horizon, f"{config.model} on {task.name}, {len(starts)} seeds") as show:
+            return experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
     except Diverged as stop:
         return [stop.run]
+    except (Interrupted, RunsInterrupted) as stop:
+        raise KeyboardInterrupt(str(stop)) from None
+
+
+def _checkpoint(cell: Cell, folder: Path) -> Path:
+    """Of a pass that begins with this cell."""
+    return folder / f"{cell.file.removesuffix('.nc')}.npz"
+
+
+def _forget(cells: Sequence[Cell], folder: Path) -> None:
+    for cell in cells:
+        _checkpoint(cell, folder).unlink(missing_ok=True)
+
+
+def _identity(cell: Cell, start: Parameters) -> str:
+    return identity([*cell.task.splits.values()], [start], cell.config.course(), cell.config.horizon)
+
+
+def _is_kept(cell: Cell, folder: Path) -> bool:
+    mark = _mark(folder / cell.file)
+    return mark is not None and mark == _identity(cell, cell.start(cell.config, cell.task))
 
 
 def _mark(path: Path) -> str | None:

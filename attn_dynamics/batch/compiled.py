@@ -23,7 +23,7 @@ class Compiled:
     itemsize = 8
     on_host = True
     words_at_once = 2048
-    group: int | None = kernels.LANES
+    abreast: int | None = kernels.LANES
     """One block: what more replicates need at a time leaves the cache before it is needed again."""
     out_of_memory = (MemoryError,)
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from attn_dynamics.batch.engine import Engine, engine_for
 from attn_dynamics.batch.equations import Replicates
 from attn_dynamics.batch.group import Group, in_company
-from attn_dynamics.batch.memory import Needed, bytes_needed, check_memory, too_large
+from attn_dynamics.batch.memory import Needed, bytes_needed, check_memory, fitting, rooms, too_large
 from attn_dynamics.batch.record import Members, Records
 from attn_dynamics.batch.stopping import Patiences
 from attn_dynamics.checkpoint import Checkpoint, identity, named, part
@@ -74,28 +74,68 @@ def descend_many(
     judge = dict(judge or {})
     check_settings(learning_rate, epochs, patience, judge)
     engine = engine_for(device, precision)
-    starts = _coordinates(corpus, parameters, train, judge, reduced=reduced)
-    if not starts:
+    _check_starts(corpus, parameters, judge)
+    if not parameters:
         return []
-    held = np.unique(np.concatenate([held_columns(corpus, each, train, hold) for each in parameters]))
-    corpora = {"train": corpus} | judge
     layout = Layout(corpus, judge, follow)
-    needed = bytes_needed(engine, [*corpora.values()], starts[0], layout, epochs=epochs, patience=patience is not None)
-    check_memory(engine, needed, len(starts))
-    with _memory_told(engine, needed, len(starts)), _one_blas_thread(engine):
+    corpora = {"train": corpus} | judge
+    needed = bytes_needed(
+        engine,
+        [*corpora.values()],
+        parameters[0],
+        layout,
+        train=train,
+        reduced=reduced,
+        epochs=epochs,
+        patience=patience,
+    )
+    check_memory(engine, needed, len(parameters))
+    held = np.unique(np.concatenate([held_columns(corpus, each, train, hold) for each in parameters]))
+    with _memory_told(engine, needed, len(parameters)), _one_blas_thread(engine):
+        starts = [Coordinates(each, train, reduced=reduced) for each in parameters]
         records = Records(len(starts), layout)
 
-        def group(members: Members) -> Group:
+        def together(members: Members) -> Group:
             models = Replicates(engine, corpora, [starts[m] for m in members], held, layout.columns)
             stopping = Patiences(engine, patience, len(members)) if patience else None
             return Group(engine, models, members, records, stopping, learning_rate)
 
-        batch = _Batch([group(members) for members in _groups(engine, starts)], records, len(starts), engine.threads)
+        groups = [together(members) for members in _divided(engine, len(starts))]
+        batch = _Batch(groups, records, len(starts), engine.threads)
         if checkpoint is not None:
             settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
             mark = identity([*corpora.values()], parameters, *settings, device, precision)
             batch.save_to(checkpoint, mark, epochs)
         return batch.run(epochs, meter)
+
+
+def room_for(
+    corpus: Corpus,
+    start: Parameters,
+    *,
+    share: float = 1.0,
+    epochs: int = 5000,
+    train: Collection[str] = ("keys", "embeddings", "head"),
+    judge: Mapping[str, Corpus] | None = None,
+    follow: Sequence[Hashable] = (),
+    patience: int | None = None,
+    reduced: bool = True,
+    device: str = "numpy",
+    precision: str = "float64",
+) -> int | None:
+    """How many starts like this one, yet to be drawn, `descend_many` takes in a share of the memory that is free.
+
+    None where nobody knows what is free.
+
+    Raises:
+        InputError: words to follow that the corpus does not hold, no such device.
+    """
+    engine, judge = engine_for(device, precision), dict(judge or {})
+    corpora, layout = [corpus, *judge.values()], Layout(corpus, judge, follow)
+    needed = bytes_needed(
+        engine, corpora, start, layout, train=train, reduced=reduced, epochs=epochs, patience=patience
+    )
+    return fitting(engine, needed, share)
 
 
 def standing_many(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
@@ -189,14 +229,7 @@ class _Batch:
         checkpoint.save(identity, arrays)
 
 
-def _coordinates(
-    corpus: Corpus,
-    parameters: Sequence[Parameters],
-    train: Collection[str],
-    judge: Mapping[str, Corpus],
-    *,
-    reduced: bool,
-) -> list[Coordinates]:
+def _check_starts(corpus: Corpus, parameters: Sequence[Parameters], judge: Mapping[str, Corpus]) -> None:
     for start in parameters:
         for each in (corpus, *judge.values()):
             check_fit(each, start)
@@ -207,7 +240,6 @@ def _coordinates(
                 given=f"one of {_shapes(start)}",
                 fix="Train replicates of different shapes in different calls.",
             )
-    return [Coordinates(start, train, reduced=reduced) for start in parameters]
 
 
 def _shapes(parameters: Parameters) -> str:
@@ -217,28 +249,28 @@ def _shapes(parameters: Parameters) -> str:
     return f"{type(parameters.head).__name__}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
-def _groups(engine: Engine, starts: Sequence[Coordinates]) -> list[Members]:
+def _divided(engine: Engine, replicates: int) -> list[Members]:
     """Replicates by number, in groups of about equal size, as many for each thread."""
-    if engine.group is None:
-        return [np.arange(len(starts))]
-    threads = max(1, min(engine.threads, len(starts)))
-    rounds = -(-len(starts) // (engine.group * threads))
-    groups = np.array_split(np.arange(len(starts)), min(rounds * threads, len(starts)))
-    return [in_company(engine, each) for each in groups]
+    if engine.abreast is None:
+        return [np.arange(replicates)]
+    threads = max(1, min(engine.threads, replicates))
+    rounds = -(-replicates // (engine.abreast * threads))
+    parts = np.array_split(np.arange(replicates), min(rounds * threads, replicates))
+    return [in_company(engine, each) for each in parts]
 
 
 @contextmanager
 def _one_blas_thread(engine: Engine) -> Iterator[None]:
     """Groups have the cores; threads of BLAS would only wait for them, and change the bits of small products."""
-    with threadpool_limits(1 if engine.group is not None else None, user_api="blas"):
+    with threadpool_limits(1 if engine.abreast is not None else None, user_api="blas"):
         yield
 
 
 @contextmanager
-def _memory_told(engine: Engine, needed: Needed, replicates: int) -> Iterator[None]:
+def _memory_told(engine: Engine, needed: Sequence[Needed], replicates: int) -> Iterator[None]:
     """Say how many replicates would fit where memory runs out all the same."""
-    free = engine.free_memory()
+    first, room = next(iter(rooms(engine, needed, replicates)), (needed[0], 0))
     try:
         yield
     except engine.out_of_memory:
-        raise too_large(needed, replicates, free or 0) from None
+        raise too_large(first, replicates, room) from None

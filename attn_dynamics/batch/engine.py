@@ -55,8 +55,8 @@ class Engine(Protocol):
     """Whether its arrays take the memory that results take."""
     threads: int
     """Groups of replicates that go side by side."""
-    group: int | None
-    """Replicates that one pass should take at most; None for all."""
+    abreast: int | None
+    """Replicates that a group holds at most; None for all."""
     words_at_once: int
     """Words to a block of a pass over E (d, V), so that what is added to it fits the cache, or the memory."""
 

@@ -142,4 +142,4 @@ def in_company(engine: Engine, replicates: Members) -> Members:
     numpy adds up an array of one column in another order than one of several, so that round-off would tell who was
     trained beside whom, or on how many threads.
     """
-    return np.repeat(replicates, 2) if len(replicates) == 1 and engine.group is not None else replicates
+    return np.repeat(replicates, 2) if len(replicates) == 1 and engine.abreast is not None else replicates

@@ -1,13 +1,17 @@
 """How much memory replicates take, and what to say where there is less."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from attn_dynamics.batch.available import available_memory
 from attn_dynamics.batch.engine import Engine
 from attn_dynamics.batch.record import bytes_kept, bytes_of_snapshots
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.dynamics import Coordinates
 from attn_dynamics.errors import InputError
+from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Layout
 
 INDEX = 16
@@ -15,66 +19,95 @@ INDEX = 16
 
 
 class Needed(NamedTuple):
-    """Bytes at the largest moment of a run."""
+    """Bytes of one memory at the largest moment of a run."""
 
     fixed: int
     """Whatever R is."""
     each: int
-    """A replicate."""
+    """A replicate, its start included."""
+    start: int
+    """Of these the start's, which is there before the run."""
 
     def of(self, replicates: int) -> int:
         """Of all."""
         return self.fixed + self.each * replicates
 
-    def fitting(self, free: int) -> int:
+    def fitting(self, room: int) -> int:
         """Replicates for which so many bytes are enough."""
-        return (free - self.fixed) // self.each
+        return max(0, (room - self.fixed) // self.each)
 
 
 def bytes_needed(
-    engine: Engine, corpora: Sequence[Corpus], start: Coordinates, layout: Layout, *, epochs: int, patience: bool
-) -> Needed:
-    """What a run of so many epochs takes.
+    engine: Engine,
+    corpora: Sequence[Corpus],
+    start: Parameters,
+    layout: Layout,
+    *,
+    train: Collection[str],
+    reduced: bool,
+    epochs: int,
+    patience: int | None,
+) -> list[Needed]:
+    """What a run of so many epochs takes of the engine's memory, and of the host's where that is another one.
 
     A replicate holds its state, twice under early stopping; an operand, its sums and the gradients by words; by
-    sentences contexts, logits, what the head keeps, and the slopes of all three; and in the end its parameters.
-    The host holds its record (`bytes_kept`), and the snapshots of one more replicate while its trajectory is made.
+    sentences contexts, logits, what the head keeps, and the slopes of all three. The host holds its start, as it was
+    given and in coordinates, its record (`bytes_kept`), in the end its parameters, and the snapshots of one more
+    replicate while its trajectory is made.
     """
-    head, (d, size) = start.head, start.axes.shape
+    place = Coordinates(start, train, reduced=reduced)
+    head, (d, size) = place.head, place.axes.shape
     read, k = head.reading.shape[1], min(d, head.reading.shape[1])
     state = (2 + d) * size + sum(array.size for array in head.arrays().values())
-    if "query" in start.train:
-        state += 2 * start.start.keys.size + start.start.query.size
+    if "query" in place.train:
+        state += 2 * start.keys.size + start.query.size
+    state *= 2 if patience else 1
     by_words = 6 * (k + 1) * size
     rows = max(corpus.n_sentences for corpus in corpora)
     by_sentences = (3 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
     kept = sum((k + 1) * corpus.n_sentences for corpus in corpora)
-    each = engine.itemsize * (state * (2 if patience else 1) + by_words + by_sentences + kept)
-    fixed = INDEX * sum(corpus.counts.nnz for corpus in corpora)
+    each = engine.itemsize * (state + by_words + by_sentences + kept)
+    pattern = INDEX * sum(corpus.counts.nnz for corpus in corpora)
+    given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
+    on_host = given + place.axes.nbytes + place.still_norm2.nbytes + bytes_kept(layout, epochs)
+    on_host += start.keys.nbytes + start.embeddings.nbytes
+    snapshots = bytes_of_snapshots(layout, epochs)
     if engine.on_host:
-        each += start.start.keys.nbytes + start.start.embeddings.nbytes + bytes_kept(layout, epochs)
-        fixed += bytes_of_snapshots(layout, epochs)
-    return Needed(fixed, each)
+        return [Needed(pattern + snapshots, each + on_host, given)]
+    copied = np.float64().itemsize * state if patience else 0  # of those that stopped, for the checkpoint
+    return [Needed(pattern, each, 0), Needed(snapshots, on_host + copied, given)]
 
 
-def check_memory(engine: Engine, needed: Needed, replicates: int) -> None:
-    """Refuse more replicates than memory holds, before anything is computed.
+def fitting(engine: Engine, needed: Sequence[Needed], share: float) -> int | None:
+    """Replicates, their starts yet to be drawn, for which a share of what is free is enough; None if nobody knows."""
+    return min((each.fitting(int(share * room)) for each, room in rooms(engine, needed, 0)), default=None)
+
+
+def check_memory(engine: Engine, needed: Sequence[Needed], replicates: int) -> None:
+    """Refuse more replicates, whose starts are there, than memory holds, before anything is computed.
 
     Raises:
         InputError: with the bytes needed and the largest R that fits.
     """
-    free = engine.free_memory()
-    if free is not None and needed.of(replicates) > free:
-        raise too_large(needed, replicates, free)
+    for each, room in rooms(engine, needed, replicates):
+        if each.of(replicates) > room:
+            raise too_large(each, replicates, room)
 
 
-def too_large(needed: Needed, replicates: int, free: int) -> InputError:
+def rooms(engine: Engine, needed: Sequence[Needed], there: int) -> list[tuple[Needed, int]]:
+    """What is needed of every memory, and the bytes of it that are free or hold the starts that are there."""
+    found = [engine.free_memory()] if engine.on_host else [engine.free_memory(), available_memory()]
+    known = ((each, free) for each, free in zip(needed, found, strict=True) if free is not None)
+    return [(each, max(0, free) + there * each.start) for each, free in known]
+
+
+def too_large(needed: Needed, replicates: int, room: int) -> InputError:
     """The error that says how many replicates would fit."""
-    most = min(max(needed.fitting(free), 0), replicates - 1)
+    most = min(needed.fitting(room), replicates - 1)
     fix = f"At most {most:,} fit at a time: train them in several calls." if most else "Not even one fits."
     return InputError(
         "parameters",
-        expected=f"replicates that fit into the {_size(free)} of memory that are free",
+        expected=f"replicates that fit into the {_size(room)} of memory that are free for them",
         given=f"{replicates:,}, which need about {_size(needed.of(replicates))}",
         fix=fix,
     )

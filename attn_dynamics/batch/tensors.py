@@ -27,7 +27,7 @@ class Torch:
     xp = xp
     threads = 1
     words_at_once = 1 << 14
-    group: int | None = None
+    abreast: int | None = None
     """All of them: a large product is what torch is good at."""
     out_of_memory = (torch.OutOfMemoryError, MemoryError)
 

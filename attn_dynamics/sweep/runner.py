@@ -16,7 +16,7 @@ from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
 from attn_dynamics.run import Diverged
 from attn_dynamics.sweep.needs import needed
-from attn_dynamics.sweep.table import Row, data_digest, is_loaded, row
+from attn_dynamics.sweep.table import Row, is_loaded, row
 from attn_dynamics.tasks import load_task
 
 PATIENCE = 10.0
@@ -53,7 +53,7 @@ def _measured(config: Config, begun: float) -> Row:
         if is_loaded(config):
             raise
         return {"ended": "refused", "message": str(error)}
-    data = data_digest(task) if is_loaded(config) else None
+    data = results.data_digest(task) if is_loaded(config) else None
     try:
         run, message = experiment.train(config, task, start), None
     except Diverged as stop:

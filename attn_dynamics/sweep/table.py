@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from attn_dynamics import experiment
-from attn_dynamics.checkpoint import digest
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.results import data_digest
 from attn_dynamics.storage import is_partial, make_folder, write_whole
 from attn_dynamics.sweep.needs import needed
-from attn_dynamics.tasks import Options, Task, load_task
+from attn_dynamics.tasks import Options, load_task
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -91,11 +91,6 @@ def _flat(value: Any) -> Any:
 def is_loaded(config: Config) -> bool:
     """Whether the data come from outside; the synthetic task is drawn, and depends on nothing but the settings."""
     return config.task != "synthetic"
-
-
-def data_digest(task: Task) -> str:
-    """A digest that two tasks share exactly if their sentences, labels and splits are the same."""
-    return digest(task.splits.values(), (), *task.splits, task.train.n_classes)
 
 
 def _data_setting(config: Config) -> tuple[str, Options]:

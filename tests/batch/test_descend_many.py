@@ -22,7 +22,6 @@ from attn_dynamics.batch.compiled import Compiled
 from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.batch.equations import Replicates
 from attn_dynamics.batch.stopping import Patiences
-from attn_dynamics.dynamics import Coordinates
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import replicates as kernels
 from attn_dynamics.record import Layout
@@ -376,15 +375,46 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
     device: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts, engine = starts_for(corpus, "attn-tc", 9), engine_for(device, "float64")
-    layout, coordinates = Layout(corpus, (), ()), Coordinates(starts[0], ("keys",))
-    fixed, each = memory.bytes_needed(engine, [corpus], coordinates, layout, epochs=1, patience=False)
-    monkeypatch.setattr(type(engine), "free_memory", lambda self: fixed + 5 * each)
+    course: Any = {"train": ("keys",), "reduced": True, "epochs": 1, "patience": None}
+    ((fixed, each, start),) = memory.bytes_needed(engine, [corpus], starts[0], Layout(corpus, (), ()), **course)
+    held = [9 * start]
+    monkeypatch.setattr(type(engine), "free_memory", lambda self: fixed + 5 * each - held[0])
     options = {"device": device, "train": ("keys",), "epochs": 1}
     with pytest.raises(InputError, match=r"got 9, which need about .*At most 5 fit at a time"):
         descend_many(corpus, starts, **options)
+    held[0] = 5 * start
     assert len(descend_many(corpus, starts[:5], **options)) == 5
+    held[0] = 6 * start
     with pytest.raises(InputError):
         descend_many(corpus, starts[:6], **options)
+    monkeypatch.setattr(type(engine), "free_memory", lambda self: -(10**6) - 9 * start)
+    with pytest.raises(InputError, match=r"fit into the [\d.]+ [KM]iB .*Not even one fits"):
+        descend_many(corpus, starts, **options)
+
+
+def test_a_device_with_memory_of_its_own_leaves_starts_and_records_to_the_host(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Apart(Compiled):
+        on_host = False
+
+    starts = starts_for(corpus, "attn-tc", 9)
+    course: Any = {"train": TRAINED, "reduced": True, "epochs": 9, "patience": None}
+    layout = Layout(corpus, (), ())
+    (whole,), (device, host) = (
+        memory.bytes_needed(engine, [corpus], starts[0], layout, **course) for engine in (Compiled(), Apart())
+    )
+    assert [*whole] == [one + other for one, other in zip(device, host, strict=True)]
+    assert host.each > 2 * host.start > 2 * starts[0].embeddings.nbytes
+    for module in (memory, sys.modules[Compiled.__module__]):
+        monkeypatch.setattr(module, "available_memory", lambda: 10**9)
+    monkeypatch.setattr("attn_dynamics.batch.descent.engine_for", lambda *given: Apart())
+    assert len(descend_many(corpus, starts, epochs=9)) == 9, "negative control: there is enough of both"
+    for short, module in ((host, memory), (device, sys.modules[Compiled.__module__])):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "available_memory", lambda short=short: short.of(4) - 9 * short.start)
+            with pytest.raises(InputError, match="At most 4 fit"):
+                descend_many(corpus, starts, epochs=9)
 
 
 def test_memory_that_runs_out_on_the_way_is_told_the_same(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,37 +428,51 @@ def test_memory_that_runs_out_on_the_way_is_told_the_same(corpus: Corpus, monkey
         descend_many(corpus, starts_for(corpus, "attn-fc", 2), epochs=1)
 
 
-def peak_and_estimate(model: str, replicates: int, epochs: int, counted: int | None = None) -> tuple[int, int]:
-    """Bytes allocated at most in a run of so many epochs, and those said to be needed for `counted` epochs."""
+def peak_and_estimate(
+    model: str, replicates: int, epochs: int, counted: int | None = None, d_k: int = 2
+) -> tuple[int, memory.Needed]:
+    """Bytes that starts and a run of so many epochs take at most, and those said to be needed for `counted` epochs."""
     corpus, test = topic_corpus(0, sentences=400, words=3000), topic_corpus(1, words=3000)
-    starts, follow = starts_for(corpus, model, replicates, d=20, d_k=2), range(8)
+    follow = range(8)
     options = {"judge": {"test": test}, "follow": follow, "learning_rate": 0.01}
-    descend_many(corpus, starts[:1], epochs=1, **options)
+    descend_many(corpus, starts_for(corpus, model, 1, d=20, d_k=d_k), epochs=1, **options)
     tracemalloc.start()
+    starts = starts_for(corpus, model, replicates, d=20, d_k=d_k)
     descend_many(corpus, starts, epochs=epochs, **options)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    layout, coordinates = Layout(corpus, ("test",), follow), Coordinates(starts[0], TRAINED)
-    counted = epochs if counted is None else counted
-    needed = memory.bytes_needed(Compiled(), [corpus, test], coordinates, layout, epochs=counted, patience=False)
-    return peak, needed.of(replicates)
+    course: Any = {
+        "train": TRAINED,
+        "reduced": True,
+        "epochs": epochs if counted is None else counted,
+        "patience": None,
+    }
+    (needed,) = memory.bytes_needed(Compiled(), [corpus, test], starts[0], Layout(corpus, ("test",), follow), **course)
+    return peak, needed
 
 
 FACTOR = 1.25
 """Of what is said to be needed to what is: parts whose largest moments differ are added, small ones left out."""
 
 
+@pytest.mark.parametrize("d_k", [2, 20])
 @pytest.mark.parametrize("epochs", [1, 300])
 @pytest.mark.parametrize("model", MODELS)
-def test_what_is_said_to_be_needed_is_what_numpy_takes(model: str, epochs: int) -> None:
-    peak, estimate = peak_and_estimate(model, 6, epochs)
-    assert peak / FACTOR <= estimate <= FACTOR * peak
+def test_what_is_said_to_be_needed_is_what_numpy_takes(model: str, epochs: int, d_k: int) -> None:
+    peak, needed = peak_and_estimate(model, 6, epochs, d_k=d_k)
+    assert peak / FACTOR <= needed.of(6) <= FACTOR * peak
+
+
+def test_memory_without_the_starts_is_noticed() -> None:
+    """Negative control: the starts left out of the estimate."""
+    peak, needed = peak_and_estimate("attn-fc", 6, 1, d_k=20)
+    assert peak > FACTOR * (needed.of(6) - 6 * needed.start)
 
 
 def test_memory_without_what_is_recorded_is_noticed() -> None:
     """Negative control: the epochs left out of the estimate."""
-    peak, estimate = peak_and_estimate("attn-fc", 6, 300, counted=0)
-    assert peak > FACTOR * estimate
+    peak, needed = peak_and_estimate("attn-fc", 6, 300, counted=0)
+    assert peak > FACTOR * needed.of(6)
 
 
 def test_caches_of_files_are_available_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

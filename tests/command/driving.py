@@ -182,13 +182,13 @@ def unfinished(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if "partial" in path.name]
 
 
-def differences(ours: Path, theirs: Path) -> list[str]:
-    """What two finished runs disagree on, to the bit: all but seconds, figures and how they were called."""
-    found, aside = [], {".png", ".txt"}
-    names = [
-        {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.suffix not in aside}
-        for folder in (ours, theirs)
-    ]
+def differences(ours: Path, theirs: Path, but_for: str | None = None) -> list[str]:
+    """What two finished runs disagree on, to the bit: all but seconds, figures and how they were called.
+
+    Left out are also files whose names begin with `but_for`.
+    """
+    found = []
+    names = [{str(path.relative_to(folder)) for path in _compared(folder, but_for)} for folder in (ours, theirs)]
     if names[0] != names[1]:
         found.append(f"files {names[0] ^ names[1]}")
     for name in sorted(names[0] & names[1]):
@@ -204,6 +204,12 @@ def differences(ours: Path, theirs: Path) -> list[str]:
         if not same:
             found.append(name)
     return found
+
+
+def _compared(folder: Path, but_for: str | None) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix not in (".png", ".txt") and not (but_for and path.name.startswith(but_for)):
+            yield path
 
 
 def _timeless(summary: Any) -> Any:

@@ -2,19 +2,26 @@
 
 import os
 import signal
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from attn_dynamics import experiment, simulate
+from attn_dynamics.batch import descent
 from attn_dynamics.batch.compiled import Compiled
+from attn_dynamics.batch.memory import Needed
 from attn_dynamics.config import Config
-from attn_dynamics.tasks import load_task
-from tests.command.driving import TINY, Call, calling_at, contents, differences, read_json, trajectory
+from attn_dynamics.parameters import Parameters
+from attn_dynamics.run import Run
+from attn_dynamics.tasks import Task
+from tests.command.driving import TINY, Call, calling_at, contents, differences, films, read_json, trajectory
 
 FIVE = (*TINY, "--replicates", "5", "--out")
 
@@ -24,7 +31,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Choose how many replicates of these there is room for."""
 
     def choose(replicates: int) -> None:
-        monkeypatch.setattr(experiment, "_fitting", lambda config, task: replicates)
+        monkeypatch.setattr(experiment, "room_for", lambda *given, **settings: replicates)
 
     return choose
 
@@ -46,7 +53,7 @@ def passes(folder: Path) -> list[str]:
 
 def but_for_checkpoints(ours: Path, theirs: Path) -> list[str]:
     """What two runs disagree on, to the bit, beside how they were divided into passes."""
-    return [each for each in differences(ours, theirs) if not each.startswith(("checkpoint", "files"))]
+    return differences(ours, theirs, but_for="checkpoint")
 
 
 def test_replicates_in_several_passes_are_those_of_one(call: Call, room: Callable[[int], None]) -> None:
@@ -61,6 +68,8 @@ def test_replicates_in_several_passes_are_those_of_one(call: Call, room: Callabl
     assert trajectory(Path("three")).sizes["replicate"] == 5
     call(*TINY, "--replicates", "5", "--seed", "1", "--out", "other")
     assert but_for_checkpoints(Path("one"), Path("other")) != [], "negative control"
+    Path("three/replicate-3/summary.json").unlink()
+    assert but_for_checkpoints(Path("one"), Path("three")) == ["files {'replicate-3/summary.json'}"], "negative control"
 
 
 @pytest.mark.parametrize("later", [1, 2, 5])
@@ -83,7 +92,7 @@ def test_the_passes_chosen_at_first_are_gone_on_with_whatever_room_there_is_late
     assert [line for line in done.err.splitlines() if line.startswith("torn")] == [
         "torn, replicates 0 to 1: complete at epoch 60",
         "torn, replicates 2 to 3: goes on from epoch 21",
-        "torn, replicates 4 to 4: nothing to go on from, starts anew",
+        "torn, replicate 4: nothing to go on from, starts anew",
     ]
     assert but_for_checkpoints(Path("one"), Path("torn")) == []
 
@@ -106,15 +115,123 @@ def test_a_damaged_checkpoint_of_replicates_is_refused(call: Call) -> None:
     assert contents(Path("here")) == before
 
 
-def test_as_many_go_at_once_as_the_memory_that_is_free_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = Config(replicates=100, epochs=10)
-    task = load_task(config.task, experiment.task_options(config))
-    found = []
-    for free in (2**29, 2**30, 2**20, None):
-        monkeypatch.setattr(Compiled, "free_memory", lambda self, free=free: free)
-        found.append(experiment._fitting(config, task))
-    half, whole, none, unknown = found
-    assert 2 * half - 2 <= whole <= 2 * half + 2, "the fixed part is small beside half a GiB"
-    assert half > 10
-    assert none <= 0
-    assert unknown == 100
+# --- on resuming, what has finished
+
+
+def trained_again(folder: str, *more: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many replicates go into each pass that is trained when a folder is resumed."""
+    sizes, usual = [], experiment.train_many
+
+    def counted(config: Config, task: Task, starts: Sequence[Parameters], **options: Any) -> list[Run]:
+        sizes.append(len(starts))
+        return usual(config, task, starts, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "train_many", counted)
+        assert call(*FIVE, folder, "--resume", *more).code == 0
+    return sizes
+
+
+def test_a_pass_that_has_finished_is_not_trained_again(
+    call: Call, room: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = partial(trained_again, "here", call=call, monkeypatch=monkeypatch)
+    room(2)
+    call(*FIVE, "here")
+    call(*FIVE, "whole")
+    assert again() == []
+    assert differences(Path("here"), Path("whole")) == []
+    for lost in ("trajectory.nc", "summary.json"):
+        Path(f"here/replicate-3/{lost}").unlink()
+        assert again() == [2], "negative control: a file is missing"
+        assert differences(Path("here"), Path("whole")) == []
+    assert again("--epochs", "61") == [2, 2, 1], "negative control: there is more to do"
+    assert [run["epochs"] for run in read_json(Path("here/summary.json"))["runs"]] == [61] * 5
+
+
+def test_a_pass_on_other_data_is_not_taken_for_finished(
+    call: Call, room: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room(2)
+    given = ("--task", films(Path("films.txt")), "--epochs", "9", "--replicates", "3", "--out", "here")
+    assert call(*given).code == 0
+    films(Path("films.txt"), seed=1)
+    done = call(*given, "--resume")
+    assert done.code == 2
+    assert "expected a checkpoint of this run, got one of another" in done.said
+    monkeypatch.setattr("attn_dynamics.results.data_digest", lambda task: read_data(Path("here")))
+    assert call(*given, "--resume").code == 0, "negative control: the data are not looked at"
+
+
+def read_data(folder: Path) -> str:
+    return trajectory(folder / "replicate-0").attrs["data"]
+
+
+# --- by the memory that there is
+
+LARGE = ("--dictionary", "3000", "--embedding-dim", "50", "--sentences", "40", "--test-sentences", "10")
+FAR = ("--start-scale", "100")
+"""Too far from 0 for a prediction, which takes its time."""
+LIMIT = 2**25
+"""Of bytes, of which a start takes 2.4 million, and its whole training some 9."""
+
+
+@pytest.fixture
+def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[int]]]:
+    """A machine of `LIMIT` bytes, of which all that numpy and Python hold is not free; the size of each pass."""
+    sizes, usual = [], experiment.pass_size
+
+    def noted(*given: Any) -> int:
+        sizes.append(usual(*given))
+        return sizes[-1]
+
+    monkeypatch.setattr(experiment, "pass_size", noted)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    monkeypatch.setattr(Compiled, "free_memory", lambda self: LIMIT + before - tracemalloc.get_traced_memory()[0])
+    yield lambda: sizes
+    tracemalloc.stop()
+
+
+SEVEN = (*LARGE, *FAR, "--epochs", "4", "--replicates", "7", "--out", "here")
+
+
+def test_passes_fit_into_the_memory_that_is_free_and_leave_none_of_it_taken(
+    call: Call, limited: Callable[[], list[int]]
+) -> None:
+    done = call(*SEVEN)
+    assert done.code == 0, done.said
+    assert tracemalloc.get_traced_memory()[1] < LIMIT
+    assert limited() == [2, 2, 2, 1]
+    assert trajectory(Path("here")).sizes["replicate"] == 7
+
+
+def test_starts_that_are_not_counted_are_noticed(
+    call: Call, limited: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: a pass is sized by what training adds to its starts, and to the brim."""
+    usual = descent.fitting
+
+    def short(engine: Compiled, needed: list[Needed], share: float) -> int | None:
+        return usual(engine, [each._replace(each=each.each - each.start) for each in needed], share)
+
+    monkeypatch.setattr(descent, "fitting", short)
+    monkeypatch.setattr(experiment, "SHARE", 1.0)
+    done = call(*SEVEN)
+    assert done.code == 2
+    assert "At most 3 fit at a time" in done.said
+
+
+def test_a_pass_that_leaves_its_starts_behind_is_noticed(
+    call: Call, limited: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control: what one pass drew is there while the next ones are sized."""
+    usual, behind = experiment.start, []
+
+    def kept(*given: Any) -> Parameters:
+        behind.append(usual(*given))
+        return behind[-1]
+
+    monkeypatch.setattr(experiment, "start", kept)
+    call(*SEVEN)
+    assert limited() != [2, 2, 2, 1]

@@ -1,9 +1,15 @@
 """Claim: runs are kept as they end and taken over to the bit where nothing changed; bad input is one line."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +20,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from attn_dynamics import experiment as carried_out
-from attn_dynamics.checkpoint import Checkpoint
+from attn_dynamics.checkpoint import Checkpoint, Unfit
 from attn_dynamics.command import BAD_INPUT, FAILED, INTERRUPTED
 from attn_dynamics.config import Config
+from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.run import Diverged, Run
-from attn_dynamics.tasks import Task
-from simulations import ablation, capacity, experiment, query, sst, suppression, synthetic, text
+from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.tasks import Task, load_task
+from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text
 
 SCRIPTS = {script.Settings.name: script for script in (ablation, capacity, query, sst, suppression, synthetic)}
 TINY = ("--quick", "--seeds", "2", "--epochs", "30")
@@ -32,6 +39,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suppression, "HEADS", ("attn-fc",))
     for name in ("signs_figure", "words_figure", "relation_figure"):
         monkeypatch.setattr(suppression, name, lambda *given: Figure(figsize=(1, 1)))
+    for name in ("loss_figure", "leaders_figure", "words_figure", "attention_figure", "draw_figure"):
+        monkeypatch.setattr(labelled, name, lambda *given: Figure(figsize=(1, 1)))
 
 
 def run_tiny(folder: Path, *more: str) -> int:
@@ -77,12 +86,12 @@ def stopping_after(runs: int, error: Callable[[], BaseException]) -> Callable[..
     """Stands in for training: raises something once so many runs have ended."""
     usual, ended = carried_out.train, 0
 
-    def train(*given: object) -> Run:
+    def train(*given: Any, **more: Any) -> Run:
         nonlocal ended
         if ended == runs:
             raise error()
         ended += 1
-        return usual(*given)  # pyright: ignore[reportArgumentType]
+        return usual(*given, **more)
 
     return train
 
@@ -176,50 +185,211 @@ def test_on_a_device_the_rows_are_the_same_to_round_off(tmp_path: Path) -> None:
     assert not list((tmp_path / "cpu" / "cells").glob("*.npz"))
 
 
-def test_on_a_device_only_the_seeds_that_are_missing_are_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("torch", reason="needs PyTorch")
-    file, trained, usual = labelled_file(tmp_path), [], carried_out.train_many
-    assert run_text(file, tmp_path / "cpu", "--device", "cpu") == 0
-    gone = next((tmp_path / "cpu" / "cells").glob("*-1.nc"))
-    gone.unlink()
+class PowerCut(BaseException):
+    """Ends a run once its checkpoint is on the disk."""
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The epochs at which checkpoints are written, which is at all."""
+    epochs: list[int] = []
+
+    class Noting(Checkpoint):
+        def save(self, identity: str, arrays: dict[str, np.ndarray]) -> None:
+            super().save(identity, arrays)
+            epochs.append(int(arrays["epoch"]))
+
+    monkeypatch.setattr(experiment, "Checkpoint", partial(Noting, every=0.0))
+    monkeypatch.setattr("attn_dynamics.checkpoint.SHARE", 0)
+    return epochs
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many seeds go into each pass on a device."""
+    sizes, usual = [], carried_out.train_many
 
     def counted(config: Config, task: Task, starts: Sequence[Parameters], **more: Any) -> list[Run]:
-        trained.append(len(starts))
+        sizes.append(len(starts))
         return usual(config, task, starts, **more)
 
     monkeypatch.setattr(carried_out, "train_many", counted)
-    assert run_text(file, tmp_path / "cpu", "--device", "cpu", "--resume") == 0
-    assert trained == [1]
+    return sizes
+
+
+def cut_at(epoch: int, run: Callable[[], int]) -> None:
+    """Let the power go when a checkpoint of this epoch is there."""
+    usual = Checkpoint.save
+
+    def save(self: Checkpoint, identity: str, arrays: dict[str, np.ndarray]) -> None:
+        usual(self, identity, arrays)
+        if arrays["epoch"] == epoch:
+            raise PowerCut
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "save", save)
+        with pytest.raises(PowerCut):
+            run()
+
+
+def cut_while_keeping(number: int, run: Callable[[], int]) -> None:
+    """Let the power go when so many cells are kept."""
+    usual, kept = experiment.write_netcdf, []
+
+    def write(path: Path, run: xr.Dataset) -> None:
+        if len(kept) == number:
+            raise PowerCut
+        kept.append(path)
+        usual(path, run)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "write_netcdf", write)
+        with pytest.raises(PowerCut):
+            run()
+
+
+def checkpoints(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "cells").glob("*.npz"))
+
+
+def rows(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "rows.parquet").drop(columns="seconds")
+
+
+DEVICES = ("numpy", pytest.param("cpu", marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")))
+
+
+def test_on_a_device_only_the_seeds_that_are_missing_are_trained(tmp_path: Path, passes: list[int]) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch")
+    run = partial(run_text, labelled_file(tmp_path), tmp_path / "cpu", "--device", "cpu")
+    assert run() == 0
+    gone = next((tmp_path / "cpu" / "cells").glob("*-1.nc"))
+    gone.unlink()
+    assert run("--resume") == 0
+    assert passes == [3, 1]
     assert gone.exists()
 
 
-def test_a_pass_that_was_cut_off_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_was_cut_off_goes_on_from_its_checkpoint(device: str, tmp_path: Path, saved: list[int]) -> None:
+    file = labelled_file(tmp_path)
+    run = partial(run_text, file, tmp_path / "cut", "--device", device)
+    for more, first in ((("--resume",), 25), ((), 0), (("--resume", "--epochs", "20"), 0)):
+        cut_at(25, run)
+        assert len(checkpoints(tmp_path / "cut")) == 1
+        saved.clear()
+        assert run(*more) == 0
+        assert saved[0] == first, "negative control: without --resume, or for fewer epochs, it begins anew"
+        assert checkpoints(tmp_path / "cut") == []
+        assert run_text(file, tmp_path / "whole", "--device", device, *more) == 0
+        pd.testing.assert_frame_equal(rows(tmp_path / "cut"), rows(tmp_path / "whole"), check_exact=True)
+
+
+def test_a_pass_that_was_cut_off_while_it_was_kept_is_not_trained_again(tmp_path: Path, saved: list[int]) -> None:
     pytest.importorskip("torch", reason="needs PyTorch")
-    file, seen = labelled_file(tmp_path), []
+    run = partial(run_text, labelled_file(tmp_path), tmp_path / "cut", "--device", "cpu")
+    cut_while_keeping(1, run)
+    saved.clear()
+    assert run("--resume") == 0
+    assert set(saved) == {40}
+    assert checkpoints(tmp_path / "cut") == []
+    for path in (tmp_path / "cut" / "cells").iterdir():
+        path.unlink()
+    cut_while_keeping(1, run)
+    (tmp_path / "cut" / "cells" / checkpoints(tmp_path / "cut")[0]).unlink()
+    saved.clear()
+    assert run("--resume") == 0
+    assert saved[0] == 0, "negative control: without its checkpoint"
 
-    @contextmanager
-    def cutting(epochs: int, label: str) -> Iterator[Callable[[int, float], None]]:
-        def show(epoch: int, loss: float) -> None:
-            seen.append(epoch)
-            if epoch == 25 and 40 not in seen and seen.count(25) == 1:
-                raise ConnectionError
 
-        yield show
+def test_more_seeds_than_were_cut_off_leave_no_checkpoint_behind(
+    tmp_path: Path, saved: list[int], passes: list[int]
+) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch")
+    file = labelled_file(tmp_path)
+    run = partial(run_text, file, tmp_path / "cut", "--device", "cpu")
+    cut_at(25, run)
+    saved.clear()
+    assert run("--resume", "--seeds", "5") == 0
+    assert passes == [3, 3, 2]
+    assert saved[0] == 25
+    assert checkpoints(tmp_path / "cut") == []
+    assert run_text(file, tmp_path / "whole", "--device", "cpu", "--seeds", "5") == 0
+    pd.testing.assert_frame_equal(rows(tmp_path / "cut"), rows(tmp_path / "whole"), rtol=1e-9)
 
-    monkeypatch.setattr(experiment, "meter", cutting)
-    monkeypatch.setattr(experiment, "Checkpoint", partial(Checkpoint, every=0.0))
-    monkeypatch.setattr("attn_dynamics.checkpoint.SHARE", 0)
-    with pytest.raises(ConnectionError):
-        run_text(file, tmp_path / "cpu", "--device", "cpu")
-    assert len(list((tmp_path / "cpu" / "cells").glob("*.npz"))) == 1
-    assert run_text(file, tmp_path / "cpu", "--device", "cpu", "--resume") == 0
-    assert seen[26] == 25, "it began anew"
-    monkeypatch.undo()
-    assert run_text(file, tmp_path / "whole", "--device", "cpu") == 0
-    one, many = (pd.read_parquet(tmp_path / name / "rows.parquet").drop(columns="seconds") for name in ("cpu", "whole"))
-    pd.testing.assert_frame_equal(one, many, check_exact=True)
+
+@pytest.mark.parametrize(("room", "sizes"), [(2, [2, 1]), (0, [1, 1, 1]), (9, [3]), (None, [3])])
+def test_seeds_beyond_memory_go_in_several_passes(
+    room: int | None, sizes: list[int], tmp_path: Path, passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch")
+    monkeypatch.setattr(carried_out, "room_for", lambda *given, **settings: room)
+    assert run_text(labelled_file(tmp_path), tmp_path / "out", "--device", "cpu") == 0
+    assert passes == sizes
+    assert len(rows(tmp_path / "out").seed.unique()) == 3
+
+
+# --- processes
+
+
+def nothing() -> Run:
+    return Run(parameters=None, trajectory=xr.Dataset(), ended="interrupted", best_epoch=0)
+
+
+@pytest.mark.parametrize(
+    "stop", [Interrupted(nothing(), "epoch 7"), RunsInterrupted([nothing()], "epoch 7")], ids=["one", "many"]
+)
+def test_ctrl_c_finds_its_way_out_of_a_process(stop: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: Any, **more: Any) -> Run:
+        raise stop
+
+    monkeypatch.setattr(carried_out, "train", interrupted)
+    cell = experiment.Cell(config=Config(), task=load_task("synthetic", carried_out.task_options(Config())))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        experiment._train(cell, [carried_out.start(cell.config, cell.task)], Checkpoint(Path("nowhere")))
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again)) == (KeyboardInterrupt, "interrupted after epoch 7")
+    with pytest.raises(TypeError):  # negative control
+        pickle.loads(pickle.dumps(stop))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("epochs", expected="more", given=3, fix="Give more."),
+        Unfit("checkpoint", expected="one", given="none", fix="Remove it."),
+        StorageError(Path("here"), "no space"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_refused_finds_its_way_out_of_a_process(error: Exception) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("initializer", ["experiment._begin_process", "None"], ids=["ours", "negative control"])
+def test_processes_end_with_the_one_that_made_them(initializer: str) -> None:
+    program = f"""
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from simulations import experiment
+pool = ProcessPoolExecutor(1, get_context("spawn"), initializer={initializer})
+print(pool.submit(os.getpid).result(), flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.terminate()
+    until = time.monotonic() + 3.0
+    while Path(f"/proc/{child}").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    left = Path(f"/proc/{child}").exists()
+    if left:
+        os.kill(child, signal.SIGKILL)
+    assert left == (initializer == "None")
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path: Path) -> None:
