@@ -102,7 +102,8 @@ def _run(kind: str, length: int) -> Cost:
         begun = np.array([time.perf_counter(), time.process_time()])
         forward()
         least = np.minimum(least, np.array([time.perf_counter(), time.process_time()]) - begun)
-    return Cost(float(least[0]), float(least[1]), float(peak))
+    wall, processor = least.tolist()
+    return Cost(wall, processor, float(peak))
 
 
 def _memory(*, reset: bool = False) -> int:
