@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attn_dynamics.claims.capacity import CAPACITY, capacity_map
-from attn_dynamics.claims.intervals import mean_interval, power_law
+from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.claims.sen_finite import SIZES, sen_scaling
+from attn_dynamics.intervals import mean_interval
 from attn_dynamics.plot import COLOURS, LINES, MARKERS
 
 NAMES = {"dictionary": "dictionary (words)", "other_words": "other words of a sentence m", "sentences": "sentences N"}

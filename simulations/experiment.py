@@ -33,12 +33,12 @@ from tqdm import tqdm
 
 from attn_dynamics import experiment
 from attn_dynamics.checkpoint import Checkpoint, Unfit, identity
-from attn_dynamics.claims.intervals import mean_interval
 from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
+from attn_dynamics.intervals import mean_interval
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
 from attn_dynamics.progress import meter

@@ -1,4 +1,4 @@
-"""95 % intervals of means and of exponents, by Student's t."""
+"""95 % intervals of exponents, by Student's t."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,6 @@ from numpy.typing import ArrayLike
 from scipy.stats import linregress, t
 
 from attn_dynamics.heads import Array
-from attn_dynamics.intervals import mean_interval
-
-__all__ = ["PowerLaw", "mean_interval", "power_law"]
 
 
 class PowerLaw(NamedTuple):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from attn_dynamics.claims.intervals import mean_interval, power_law
-from attn_dynamics.intervals import half_width
+from attn_dynamics.claims.intervals import power_law
+from attn_dynamics.intervals import half_width, mean_interval
 
 
 def test_a_power_law_without_error_is_found_exactly() -> None:
