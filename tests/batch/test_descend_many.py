@@ -152,7 +152,7 @@ def test_more_replicates_than_one_group_takes_and_more_threads_than_one(
         self.threads = 2
 
     monkeypatch.setattr(Compiled, "__init__", two_threads)
-    monkeypatch.setattr(Compiled, "group", 3)
+    monkeypatch.setattr(Compiled, "abreast", 3)
     again = descend_many(corpus, starts, **options)
     for first, second in zip(expected, again, strict=True):
         # A replicate's sums do not know who stands beside it.
