@@ -6,7 +6,7 @@ windows end to end, so that none is padded before its batch is known.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,31 +83,39 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
             passage.
     """
     _check(questions, tokenizer, length, stride)
-    parts = [questions[k : k + AT_ONCE] for k in range(0, len(questions), AT_ONCE)]
-    encoded = [_encode(part, tokenizer, length, stride) for part in parts]
-    tokens, kinds, offsets, lengths, owner, passage = (
-        None if each[0] is None else np.concatenate(each) for each in zip(*encoded, strict=True)
-    )
-    shifts = np.repeat(np.arange(len(parts)) * AT_ONCE, [len(each[3]) for each in encoded])
-    begins = np.concatenate([[0], np.cumsum(lengths)])
-    labels = _labels(questions, offsets, begins, owner + shifts, passage)
-    padding = tokenizer.pad_token_id
+    parts = [
+        _encode(questions[k : k + AT_ONCE], k, tokenizer, length, stride) for k in range(0, len(questions), AT_ONCE)
+    ]
+    kinds = [each.kinds for each in parts if each.kinds is not None]
+    offsets, owner, passage = (_joined(parts, name) for name in ("offsets", "owner", "passage"))
+    begins = np.concatenate([[0], np.cumsum(_joined(parts, "lengths"))])
     return Features(
         questions=tuple(questions),
-        tokens=tokens,
-        kinds=kinds,
+        tokens=_joined(parts, "tokens"),
+        kinds=np.concatenate(kinds) if kinds else None,
         offsets=offsets,
         begins=begins,
-        owner=owner + shifts,
+        owner=owner,
         passage=passage,
-        labels=labels,
+        labels=_labels(questions, offsets, begins, owner, passage),
         # Masked in any case; but some encoders count their positions by it.
-        padding=0 if padding is None else padding,
+        padding=0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
     )
 
 
-def _encode(questions: Sequence[Question], tokenizer: Any, length: int, stride: int) -> tuple[Any, ...]:
-    """Tokens, kinds and offsets of all windows; their lengths, owners and passages."""
+class _Part(NamedTuple):
+    """Windows of some questions, by the names of `Features`."""
+
+    tokens: NDArray[np.int32]
+    kinds: NDArray[np.int8] | None
+    offsets: NDArray[np.int32]
+    lengths: Ints
+    owner: Ints
+    passage: Ints
+
+
+def _encode(questions: Sequence[Question], number: int, tokenizer: Any, length: int, stride: int) -> _Part:
+    """Windows of questions of which the first has that number."""
     _check_room(questions, tokenizer, length, stride)
     found = tokenizer(
         [each.question for each in questions],
@@ -119,15 +127,23 @@ def _encode(questions: Sequence[Question], tokenizer: Any, length: int, stride: 
         stride=stride,
         truncation="only_second",
     )
-    kinds = found.get("token_type_ids")
-    return (
-        np.concatenate([np.asarray(each, np.int32) for each in found["input_ids"]]),
-        None if kinds is None else np.concatenate([np.asarray(each, np.int8) for each in kinds]),
-        np.concatenate([np.asarray(each, np.int32) for each in found["offset_mapping"]]),
-        np.array([len(each) for each in found["input_ids"]]),
-        np.asarray(found["overflow_to_sample_mapping"], np.int64),
-        np.array([_passage(found.sequence_ids(k)) for k in range(len(found["input_ids"]))]),
+    kinds, windows = found.get("token_type_ids"), len(found["input_ids"])
+    return _Part(
+        tokens=_flat(found["input_ids"], np.int32),
+        kinds=None if kinds is None else _flat(kinds, np.int8),
+        offsets=_flat(found["offset_mapping"], np.int32),
+        lengths=np.array([len(each) for each in found["input_ids"]]),
+        owner=number + np.asarray(found["overflow_to_sample_mapping"], np.int64),
+        passage=np.array([_passage(found.sequence_ids(k)) for k in range(windows)]),
     )
+
+
+def _flat(windows: Sequence[Sequence[Any]], dtype: type[np.integer]) -> NDArray:
+    return np.concatenate([np.asarray(each, dtype) for each in windows])
+
+
+def _joined(parts: Sequence[_Part], name: str) -> NDArray:
+    return np.concatenate([getattr(each, name) for each in parts])
 
 
 def _passage(sequences: Sequence[int | None]) -> tuple[int, int]:
