@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.errors import InputError
@@ -51,11 +50,11 @@ def best_spans(starts: ArrayLike, ends: ArrayLike, passage: ArrayLike, *, longes
         fix = "Lower the learning rate: training has diverged."
         raise InputError("logits", expected="finite numbers", given="others among them", fix=fix)
     start, end = (np.where(inside, each, -np.inf) for each in (start, end))
-    beyond = np.full((len(end), longest - 1), -np.inf)
-    # Rounding keeps order, so for each start the largest sum is the one with the largest end.
-    reach = sliding_window_view(np.concatenate([end, beyond], axis=1), longest, axis=1)
-    further = reach.argmax(axis=2)
-    sums = start + np.take_along_axis(reach, further[:, :, None], axis=2)[:, :, 0]
+    sums, further = start + end, np.zeros(start.shape, np.int64)
+    for more in range(1, min(longest, start.shape[1])):
+        longer, best = start[:, :-more] + end[:, more:], sums[:, :-more]
+        better = longer > best
+        best[better], further[:, :-more][better] = longer[better], more
     first = sums.argmax(axis=1)
     rows = np.arange(len(first))
     return Spans(first, first + further[rows, first], sums[rows, first])

@@ -87,13 +87,15 @@ def parsed(path: Path) -> Any:
     try:
         # A byte order mark is no part of the text.
         content = path.read_text(encoding="utf-8-sig")
-        if not content.strip():
-            raise InputError(str(path), expected="JSON", given="an empty file", fix="Fill it, or name another.")
-        return json.loads(content)
     except OSError as error:
         given, fix = error.strerror or error, "Check its permissions, or name another path."
         raise InputError(str(path), expected="to read this file", given=given, fix=fix) from error
     except UnicodeDecodeError as error:
         raise InputError(str(path), expected="text encoded in UTF-8", given=error, fix="Save it as UTF-8.") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    if not content.strip():
+        raise InputError(str(path), expected="JSON", given="an empty file", fix="Fill it, or name another.")
+    try:
+        return json.loads(content)
+    # Lists too deep, and numbers too long, are JSON that Python does not read.
+    except (ValueError, RecursionError) as error:
         raise InputError(str(path), expected="JSON", given=error, fix="Fetch it again, or name another.") from error

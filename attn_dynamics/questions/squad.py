@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,36 +132,34 @@ def _hub_rows() -> Iterator[tuple[str, Place, Any]]:
 def _of_rows(place: Place, rows: Any) -> Iterator[Question]:
     for number, row in enumerate(rows):
         here = place.at(f"row {number}").asked(row)
-        context, marked = text(here, row, "context"), here.value(row, "answers", dict)
-        texts, starts = (here.value(marked, key, list) for key in ("text", "answer_start"))
-        yield _question(here, row, context, list(zip(texts, starts, strict=True)))
+        answers = here.value(row, "answers", dict)
+        columns = [here.value(answers, key, list) for key in ("text", "answer_start")]
+        # Whichever is shorter is filled with None, which is told as what it is.
+        marked = [{"text": answer, "answer_start": start} for answer, start in zip_longest(*columns)]
+        yield _question(here, row, text(here, row, "context"), marked)
 
 
 def _of_file(path: Path) -> Iterator[Question]:
-    place = Place(str(path))
-    for article, at_article in members(place, parsed(path), "data"):
+    for article, at_article in members(Place(str(path)), parsed(path), "data"):
         for paragraph, at_paragraph in members(at_article, article, "paragraphs"):
             context = text(at_paragraph, paragraph, "context")
             for asked, at_question in members(at_paragraph, paragraph, "qas"):
                 here = at_question.asked(asked)
-                marked = [
-                    (there.value(answer, "text", str), there.value(answer, "answer_start", int))
-                    for answer, there in members(here, asked, "answers")
-                ]
-                yield _question(here, asked, context, marked)
+                yield _question(here, asked, context, here.value(asked, "answers", list))
 
 
-def _question(place: Place, asked: Any, context: str, marked: list[tuple[str, int]]) -> Question:
+def _question(place: Place, asked: Any, context: str, marked: list[Any]) -> Question:
     if not marked:
         fix = "Take it out: SQuAD v1.1, other than v2.0, has an answer to every question."
         raise place.error(expected="at least one answer", given="none", fix=fix)
-    for answer, start in marked:
+    found = [(place.value(each, "text", str), place.value(each, "answer_start", int)) for each in marked]
+    for answer, start in found:
         # A negative start would count from the end, and nothing stands everywhere.
         if not answer or start < 0 or not context.startswith(answer, start):
             given, fix = f"{answer[:40]!r} at {start}", "Correct answer_start, which counts characters from 0."
             raise place.error(expected="answers at their place in the context", given=given, fix=fix)
-    texts, starts = zip(*marked, strict=True)
-    return Question(text(place, asked, "id"), text(place, asked, "question"), context, Answers(texts, starts))
+    texts, starts = zip(*found, strict=True)
+    return Question(place.id, text(place, asked, "question"), context, Answers(texts, starts))
 
 
 def _distinct(place: Place, questions: Iterator[Question]) -> tuple[Question, ...]:
