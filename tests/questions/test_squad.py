@@ -160,7 +160,7 @@ def test_what_is_no_json_is_told(tmp_path: Path, content: bytes, message: str) -
 
 
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gone.json: expected to read this file, got No such file"):
+    with pytest.raises(InputError, match=r"gone\.json: expected to read this file, got No such file"):
         read_questions(tmp_path / "gone.json")
 
 
