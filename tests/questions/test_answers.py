@@ -127,6 +127,13 @@ def perfect(features: Features) -> tuple[NDArray, NDArray]:
     return start, end
 
 
+def test_white_space_that_a_token_has_before_it_is_no_part_of_an_answer(byte_pairs: Any) -> None:
+    features = cut([asked("The brook runs.", "brook runs")], byte_pairs)
+    start, end = perfect(features)
+    assert features.offsets[features.labels[0, 0], 0] == 3
+    assert answers(features, best_spans(start, end, features.passage)) == {"q": "brook runs"}
+
+
 def f1(features: Features, start: NDArray, end: NDArray, longest: int) -> float:
     return mark(features.questions, answers(features, best_spans(start, end, features.passage, longest=longest))).f1
 
