@@ -1,7 +1,7 @@
 """Hypothesis profiles (`--hypothesis-profile=thorough` draws many more cases), and one thread for numba.
 
 Results do not depend on the number of threads (tests/kernels), and several test processes would only fight for cores.
-SST-2 is found beside the checkout, unless SST_DIR says where it is.
+SST-2 and SQuAD are found beside the checkout, unless SST_DIR and SQUAD_DIR say where they are.
 """
 
 import os
@@ -17,6 +17,7 @@ settings.register_profile("ci", derandomize=True, deadline=None, max_examples=10
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=SLOW_TO_DRAW)
 settings.load_profile("ci")
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared/data/sst"
-if BESIDE.is_dir():
-    os.environ.setdefault("SST_DIR", str(BESIDE))
+BESIDE = Path(__file__).resolve().parents[2] / "shared/data"
+for variable, folder in {"SST_DIR": BESIDE / "sst", "SQUAD_DIR": BESIDE / "squad"}.items():
+    if folder.is_dir():
+        os.environ.setdefault(variable, str(folder))

@@ -1,9 +1,8 @@
 """Where the files of the Stanford Sentiment Treebank lie on this machine, for what is measured on real text."""
 
-import os
 from pathlib import Path
 
-from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.located import named_folder
 
 VARIABLE = "SST_DIR"
 """Of the environment: the folder of stsa.binary.train, .dev and .test."""
@@ -15,13 +14,6 @@ def sst_folder() -> Path | None:
     """The folder that `SST_DIR` names; None where it is not set.
 
     Raises:
-        InputError: it names no folder: a slip of the pen must not pass for data that are not there.
+        InputError: it names no folder.
     """
-    named = os.environ.get(VARIABLE)
-    if not named:
-        return None
-    folder = Path(named)
-    if not folder.is_dir():
-        fix = "Name the folder of stsa.binary.train, .dev and .test, or unset it to do without SST-2."
-        raise InputError(VARIABLE, expected="a folder", given=repr(named), fix=fix)
-    return folder
+    return named_folder(VARIABLE, files="stsa.binary.train, .dev and .test", data="SST-2")

@@ -1,0 +1,70 @@
+"""Exact match and F1 of answers, by the official rules of SQuAD v1.1 as torchmetrics has them.
+
+Both compare words in lower case, without punctuation and the articles a, an and the; the best of a question's answers
+counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torchmetrics.functional.text import squad
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.questions.squad import Question
+
+
+class Marks(NamedTuple):
+    """Marks of Q questions."""
+
+    exact: NDArray[np.float64]
+    """(Q,) 1 where an answer is met in every word, otherwise 0."""
+    overlap: NDArray[np.float64]
+    """(Q,) F1 of the words, from 0 to 1."""
+
+    @property
+    def exact_match(self) -> float:
+        """EM, the mean in per cent."""
+        return 100.0 * float(self.exact.mean())
+
+    @property
+    def f1(self) -> float:
+        """F1, the mean in per cent."""
+        return 100.0 * float(self.overlap.mean())
+
+
+def mark(questions: Sequence[Question], predictions: Mapping[str, str]) -> Marks:
+    """Mark the answers to questions.
+
+    Args:
+        questions: one or more.
+        predictions: texts by the question's id; others are ignored, as the official script does.
+
+    Raises:
+        InputError: no questions, or one without a prediction.
+    """
+    if not questions:
+        raise InputError("questions", expected="at least one to mark", given="none", fix="Give some.")
+    missing = [each.id for each in questions if each.id not in predictions]
+    if missing:
+        given, fix = f"none, and {len(missing):,} such questions in all", "An empty text is an answer too."
+        raise InputError(f"question {missing[0]}", expected="a prediction", given=given, fix=fix)
+    # One at a time: the library would add them up in float32. Most questions have the same answer several times.
+    found = np.array([_marks(predictions[each.id], list(dict.fromkeys(each.answers.texts))) for each in questions])
+    return Marks(*found.T)
+
+
+def _marks(prediction: str, texts: list[str]) -> tuple[float, float]:
+    """Exact match and F1 of one answer, from 0 to 1."""
+    exact, overlap = _asked(prediction, texts)
+    # The library grants nothing for nothing, as v2.0 does; under v1.1 an answer without words has none in common.
+    if overlap == 1.0 and _asked(prediction, [""])[0] == 1.0:
+        overlap = 0.0
+    return exact, overlap
+
+
+def _asked(prediction: str, texts: list[str]) -> tuple[float, float]:
+    target = {"id": "", "answers": {"text": texts, "answer_start": [0] * len(texts)}}
+    found = squad({"id": "", "prediction_text": prediction}, target)
+    return found["exact_match"].item() / 100.0, found["f1"].item() / 100.0

@@ -1,0 +1,175 @@
+"""Questions of SQuAD v1.1, each with the passage that holds its answers: from the official files, or from the hub."""
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.questions.layout import Place, members, parsed, text
+from attn_dynamics.tasks.located import named_folder
+
+HUB_NAME = "rajpurkar/squad"
+VARIABLE = "SQUAD_DIR"
+"""Of the environment: the folder of train*.json and dev*.json."""
+ABSENT = f"not SQuAD, for {VARIABLE} is not set"
+"""Why it is left out where there is none, in words."""
+
+_FILES = {"train": "train*.json", "dev": "dev*.json"}
+_HUB_SPLITS = {"train": "train", "dev": "validation"}
+
+
+class Answers(NamedTuple):
+    """The answers that people marked to one question, at least one."""
+
+    texts: tuple[str, ...]
+    starts: tuple[int, ...]
+    """Where each begins in the passage, characters."""
+
+
+class Question(NamedTuple):
+    """One question."""
+
+    id: str
+    question: str
+    context: str
+    """The passage."""
+    answers: Answers
+
+
+class Splits(NamedTuple):
+    """Questions to train on and questions to judge by, in the order of their files."""
+
+    train: tuple[Question, ...]
+    dev: tuple[Question, ...]
+
+
+def load_squad(data_dir: str | Path | None = None) -> Splits:
+    """Load SQuAD v1.1 from a folder with one train*.json and one dev*.json; without a folder, from the hub.
+
+    Raises:
+        InputError: a file is missing or malformed, the hub cannot be had, or train and dev share questions.
+    """
+    found = _from_hub() if data_dir is None else _from_folder(Path(data_dir))
+    shared = {each.id for each in found.train} & {each.id for each in found.dev}
+    if shared:
+        given, fix = f"{len(shared):,} in both, {min(shared)} among them", "Take them out of one."
+        raise InputError(str(data_dir or HUB_NAME), expected="questions of train and dev apart", given=given, fix=fix)
+    return found
+
+
+def read_questions(path: str | Path) -> tuple[Question, ...]:
+    """The questions of one file in the official layout, in its order.
+
+    Raises:
+        InputError: it cannot be read, or something in it is malformed; the message names the question where there is
+            one.
+    """
+    return _distinct(Place(str(path)), _of_file(Path(path)))
+
+
+def subset(questions: Sequence[Question], number: int, seed: int) -> tuple[Question, ...]:
+    """So many of all questions in an order shuffled by the seed; a larger subset begins with a smaller one.
+
+    Raises:
+        InputError: more than there are, or fewer than one.
+    """
+    if not 1 <= number <= len(questions):
+        expected, fix = f"1 to {len(questions):,}, which is all", "Ask for fewer."
+        raise InputError("questions", expected=expected, given=number, fix=fix if number > 1 else "Ask for more.")
+    order = np.random.default_rng(seed).permutation(len(questions))
+    return tuple(questions[k] for k in order[:number])
+
+
+def squad_folder() -> Path | None:
+    """The folder that `SQUAD_DIR` names; None where it is not set.
+
+    Raises:
+        InputError: it names no folder.
+    """
+    return named_folder(VARIABLE, files="train*.json and dev*.json", data="SQuAD")
+
+
+def _from_folder(folder: Path) -> Splits:
+    if not folder.is_dir():
+        given, fix = "no such folder", "Check the spelling, or leave it out to load from the hub."
+        raise InputError(str(folder), expected="a folder with train*.json and dev*.json", given=given, fix=fix)
+    return Splits(**{part: read_questions(_only(folder, pattern)) for part, pattern in _FILES.items()})
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        given = " and ".join(file.name for file in found) or "none"
+        fix = "Move the others elsewhere." if found else "Add it, or name another folder."
+        raise InputError(str(folder), expected=f"one file {pattern}", given=given, fix=fix)
+    return found[0]
+
+
+def _from_hub() -> Splits:
+    return Splits(**{part: _distinct(place, _of_rows(place, rows)) for part, place, rows in _hub_rows()})
+
+
+def _hub_rows() -> Iterator[tuple[str, Place, Any]]:
+    try:
+        datasets = import_module("datasets")
+    except ImportError as error:
+        fix = "Run pip install 'attn-dynamics[data]', or name a folder that holds the data with --data-dir."
+        raise InputError(HUB_NAME, expected="the datasets library to load it", given=error, fix=fix) from error
+    try:
+        data = datasets.load_dataset(HUB_NAME)
+        parts = [(part, Place(f"{HUB_NAME}, {split}"), data[split]) for part, split in _HUB_SPLITS.items()]
+    # A download fails with OSError, but also with errors of the library and of its HTTP client.
+    except Exception as error:
+        given, fix = f"{type(error).__name__}: {error}", "Name a folder that holds the data with --data-dir."
+        raise InputError(HUB_NAME, expected="data from the hub or its cache", given=given, fix=fix) from error
+    yield from parts
+
+
+def _of_rows(place: Place, rows: Any) -> Iterator[Question]:
+    for number, row in enumerate(rows):
+        here = place.at(f"row {number}").asked(row)
+        answers = here.value(row, "answers", dict)
+        columns = [here.value(answers, key, list) for key in ("text", "answer_start")]
+        # Whichever is shorter is filled with None, which is told as what it is.
+        marked = [{"text": answer, "answer_start": start} for answer, start in zip_longest(*columns)]
+        yield _question(here, row, text(here, row, "context"), marked)
+
+
+def _of_file(path: Path) -> Iterator[Question]:
+    for article, at_article in members(Place(str(path)), parsed(path), "data"):
+        for paragraph, at_paragraph in members(at_article, article, "paragraphs"):
+            context = text(at_paragraph, paragraph, "context")
+            for asked, at_question in members(at_paragraph, paragraph, "qas"):
+                here = at_question.asked(asked)
+                yield _question(here, asked, context, here.value(asked, "answers", list))
+
+
+def _question(place: Place, asked: Any, context: str, marked: list[Any]) -> Question:
+    if not marked:
+        fix = "Take it out: SQuAD v1.1, other than v2.0, has an answer to every question."
+        raise place.error(expected="at least one answer", given="none", fix=fix)
+    found = [(place.value(each, "text", str), place.value(each, "answer_start", int)) for each in marked]
+    for answer, start in found:
+        # A negative start would count from the end, and nothing stands everywhere.
+        if not answer or start < 0 or not context.startswith(answer, start):
+            given, fix = f"{answer[:40]!r} at {start}", "Correct answer_start, which counts characters from 0."
+            raise place.error(expected="answers at their place in the context", given=given, fix=fix)
+    texts, starts = zip(*found, strict=True)
+    return Question(place.id, text(place, asked, "question"), context, Answers(texts, starts))
+
+
+def _distinct(place: Place, questions: Iterator[Question]) -> tuple[Question, ...]:
+    """All of them, each id once."""
+    found: dict[str, Question] = {}
+    for each in questions:
+        if each.id in found:
+            fix = "Take one of them out, or give it another id."
+            raise place.of(each.id).error(expected="an id of its own", given="one that is there already", fix=fix)
+        found[each.id] = each
+    if not found:
+        raise place.error(expected="at least one question", given="none", fix="Name another file.")
+    return tuple(found.values())

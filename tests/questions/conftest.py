@@ -1,0 +1,55 @@
+"""What the tests of this room share: tokenizers of two families, real questions, and questions made up."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from attn_dynamics.encoder import load_encoder
+from attn_dynamics.questions import ABSENT, Answers, Question, load_squad, squad_folder, subset
+
+needs_squad = pytest.mark.skipif(squad_folder() is None, reason=ABSENT)
+TOKENIZERS = ("word_pieces", "byte_pairs")
+HALF = 100
+"""Real questions of each split."""
+
+
+def asked(context: str, *answers: str, question: str = "Which?", id: str = "q") -> Question:
+    """A question whose answers are where they first stand in the passage."""
+    return Question(id, question, context, Answers(answers, tuple(map(context.index, answers))))
+
+
+@pytest.fixture(scope="session")
+def word_pieces() -> Any:
+    """MiniLM's tokenizer: pieces of words, no white space, two kinds of tokens."""
+    return load_encoder().tokenizer
+
+
+@pytest.fixture(scope="session")
+def byte_pairs() -> Any:
+    """Pieces of bytes: white space belongs to the next word, a character may be several tokens; one kind."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=["<s>", "<pad>", "</s>"], initial_alphabet=alphabet)
+    made.train_from_iterator([Path(__file__).read_text(encoding="utf-8")], trainer)
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = ["input_ids", "attention_mask"]
+    return PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", model_input_names=names)
+
+
+@pytest.fixture(params=TOKENIZERS)
+def tokenizer(request: pytest.FixtureRequest) -> Any:
+    """Each of them."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def real() -> tuple[Question, ...]:
+    """Some hundred questions of train, and as many of dev."""
+    train, dev = load_squad(squad_folder())
+    return subset(train, HALF, 0) + subset(dev, HALF, 0)
