@@ -11,10 +11,12 @@ REFRESH = 0.1
 
 
 @contextmanager
-def meter(epochs: int, label: str) -> Iterator[Callable[[int, float], None]]:
-    """A bar of so many epochs; within the block, call what it gives with epoch and loss."""
-    with tqdm(total=epochs, desc=label, unit=" epochs", mininterval=REFRESH, dynamic_ncols=True) as bar:
-        bar.set_postfix_str("kernels load, or compile if they are new")
+def meter(
+    epochs: int, label: str, *, unit: str = "epochs", first: str = "kernels load, or compile if they are new"
+) -> Iterator[Callable[[int, float], None]]:
+    """A bar of so many epochs, or of another unit; within the block, call what it gives with epoch and loss."""
+    with tqdm(total=epochs, desc=label, unit=f" {unit}", mininterval=REFRESH, dynamic_ncols=True) as bar:
+        bar.set_postfix_str(first)
         due, last = 0.0, (0, float("nan"))
 
         def show(epoch: int, loss: float) -> None:

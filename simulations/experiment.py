@@ -271,11 +271,11 @@ def _identity(cell: Cell, start: Parameters) -> str:
 
 
 def _is_kept(cell: Cell, folder: Path) -> bool:
-    mark = _mark(folder / cell.file)
+    mark = kept_mark(folder / cell.file)
     return mark is not None and mark == _identity(cell, cell.start(cell.config, cell.task))
 
 
-def _mark(path: Path) -> str | None:
+def kept_mark(path: Path) -> str | None:
     """The identity of the run in a file; None if there is none."""
     try:
         with xr.open_dataset(path, engine="h5netcdf") as run:

@@ -8,8 +8,9 @@ from attn_dynamics.encoder.needs import require
 require("torchmetrics")
 
 from attn_dynamics.questions.answers import LONGEST, Spans, answers, best_spans  # noqa: E402
-from attn_dynamics.questions.features import Features, cut  # noqa: E402
+from attn_dynamics.questions.features import Features, cut, fitting  # noqa: E402
 from attn_dynamics.questions.metric import Marks, mark  # noqa: E402
+from attn_dynamics.questions.reader import Device, Precision, read, reader, tokens_held  # noqa: E402
 from attn_dynamics.questions.squad import (  # noqa: E402
     ABSENT,
     VARIABLE,
@@ -21,23 +22,34 @@ from attn_dynamics.questions.squad import (  # noqa: E402
     squad_folder,
     subset,
 )
+from attn_dynamics.questions.training import NARROWEST, Plan, tokens_reached, train  # noqa: E402
 
 __all__ = [
     "ABSENT",
     "LONGEST",
+    "NARROWEST",
     "VARIABLE",
     "Answers",
+    "Device",
     "Features",
     "Marks",
+    "Plan",
+    "Precision",
     "Question",
     "Spans",
     "Splits",
     "answers",
     "best_spans",
     "cut",
+    "fitting",
     "load_squad",
     "mark",
+    "read",
     "read_questions",
+    "reader",
     "squad_folder",
     "subset",
+    "tokens_held",
+    "tokens_reached",
+    "train",
 ]

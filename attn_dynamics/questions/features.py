@@ -103,6 +103,27 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
     )
 
 
+def fitting(
+    questions: Sequence[Question], tokenizer: Any, *, length: int, most: int | None = None
+) -> tuple[Question, ...]:
+    """Those questions that fit into one window with their passage, the first `most` of them, or all.
+
+    Raises:
+        InputError: fewer than `most`, or none; or what `cut` refuses.
+    """
+    found: list[Question] = []
+    for k in range(0, len(questions), AT_ONCE):
+        if most is not None and len(found) >= most:
+            break
+        some = questions[k : k + AT_ONCE]
+        windows = np.bincount(cut(some, tokenizer, length=length, stride=0).owner)
+        found += [each for each, number in zip(some, windows, strict=True) if number == 1]
+    if len(found) < (most or 1):
+        expected, fix = f"{most or 1:,} that fit into {length} tokens", "Ask for fewer, or make windows longer."
+        raise InputError("questions", expected=expected, given=f"{len(found):,}", fix=fix)
+    return tuple(found[:most])
+
+
 class _Part(NamedTuple):
     """Windows of some questions, by the names of `Features`."""
 

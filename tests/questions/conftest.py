@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from attn_dynamics.encoder import load_encoder
-from attn_dynamics.questions import ABSENT, Answers, Question, load_squad, squad_folder, subset
+from attn_dynamics.questions import ABSENT, Answers, Features, Question, cut, load_squad, squad_folder, subset
 
 needs_squad = pytest.mark.skipif(squad_folder() is None, reason=ABSENT)
 TOKENIZERS = ("word_pieces", "byte_pairs")
@@ -53,3 +54,32 @@ def real() -> tuple[Question, ...]:
     """Some hundred questions of train, and as many of dev."""
     train, dev = load_squad(squad_folder())
     return subset(train, HALF, 0) + subset(dev, HALF, 0)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, word_pieces: Any) -> Path:
+    """The folder of an encoder of two layers, drawn and not trained, with MiniLM's tokenizer."""
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    settings = BertConfig(
+        vocab_size=len(word_pieces),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(settings).save_pretrained(folder)
+    word_pieces.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made(word_pieces: Any) -> Features:
+    """Twelve questions whose answer is the word after "is", as windows."""
+    words = ("red", "green", "blue", "black")
+    asked_of = [
+        asked(f"{'so ' * k}the {thing} is {words[k % 4]} and old", words[k % 4], question=f"the {thing}?", id=str(k))
+        for k, thing in enumerate(["house", "door", "roof", "wall", "floor", "stair"] * 2)
+    ]
+    return cut(asked_of, word_pieces, length=48, stride=0)

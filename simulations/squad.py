@@ -1,0 +1,26 @@
+"""Windows of trained width in a pretrained encoder, on extractive questions: W22's rows, and those of theory D7.
+
+python -m simulations.squad --quick --data-dir DIR
+"""
+
+import sys
+
+from simulations.experiment import Findings, command
+from simulations.rows import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return command(Settings, study, arguments)
+
+
+def study(options: Settings) -> Findings:
+    """Train every row, and compare them."""
+    # Here, so that a missing extra is an error of the command and no traceback.
+    from simulations import reading
+
+    return reading.study(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Answers do not depend on who is read beside them; a head is its seed's; attention is counted by its mass."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from attn_dynamics.encoder import Window, slice_windows
+from attn_dynamics.errors import InputError
+from attn_dynamics.questions import Features, cut, read, reader, tokens_held
+from attn_dynamics.questions.reader import AT_ONCE
+from tests.questions.conftest import asked
+
+
+def head(model: PreTrainedModel) -> torch.Tensor:
+    return model.qa_outputs.weight.detach()
+
+
+def test_a_head_is_its_seeds(tiny: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    one, again, other = (head(reader(Window(), encoder=tiny, seed=seed).model) for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    assert torch.equal(torch.rand(2), expected), "the generator of others goes on as if nothing were"
+
+
+def test_loading_says_nothing(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    reader(Window(), encoder=tiny)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_answers_are_those_of_each_alone(tiny: Path, word_pieces, made: Features) -> None:
+    model = reader(Window(start_width=5.0), encoder=tiny).model
+    many = [each._replace(id=f"{each.id}-{k}") for k in range(4) for each in made.questions]
+    long = asked("the house is red and old " * 30, "red", id="long")
+    features = cut([*many[:20], long, *many[20:]], word_pieces, length=48, stride=8)
+    assert len(features) > AT_ONCE
+    shown = []
+    together = read(model, features, show=shown.append)
+    assert sum(shown) == len(features)
+    alone = {}
+    for each in features.questions:
+        alone |= read(model, cut([each], word_pieces, length=48, stride=8))
+    assert together == alone
+    assert len(set(together.values())) > 3
+
+
+def test_tokens_that_hold_the_attention(tiny: Path, made: Features) -> None:
+    by_width = {
+        width: tokens_held(reader(Window(start_width=width), encoder=tiny).model, made) for width in (0.2, 2.0, 1e6)
+    }
+    assert by_width[0.2].tolist() == [1, 1]
+    # ±1.96 σ hold 95 % of a bell, where scores are about even; sequences end, so a little less.
+    assert np.abs(by_width[2.0] - 9).max() <= 2
+    assert (by_width[1e6] > 15).all()
+
+
+def test_a_kernel_without_weights_has_none_to_count(tiny: Path, made: Features) -> None:
+    model = reader(Window(), encoder=tiny).model
+    slice_windows(model, 0.1)
+    with pytest.raises(InputError, match="use_kernel"):
+        tokens_held(model, made)
+
+
+def test_a_device_that_is_not_there(tiny: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match="GPU"):
+        reader(Window(), encoder=tiny, device="cuda")
