@@ -1,7 +1,8 @@
 """The rows of `simulations.squad` trained and judged, each run kept as it ends; and what they tell."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from attn_dynamics.checkpoint import Checkpoint, Unfit
-from attn_dynamics.encoder import Window, load_encoder, use_kernel
+from attn_dynamics.encoder import Window, use_kernel
+from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
 from attn_dynamics.plot import COLOURS, LINES, MARKERS
 from attn_dynamics.progress import meter
@@ -36,7 +38,7 @@ from attn_dynamics.questions import (
 )
 from attn_dynamics.storage import make_folder, write_netcdf
 from simulations.experiment import Findings, interval, kept_mark, told
-from simulations.rows import COMPARED, EVEN, ROWS, Settings
+from simulations.rows import COMPARED, EVEN, ROWS, Row, Settings
 
 SHARED = 1 / 3
 """Of a window that is cut from a long passage, the share that it has in common with the next."""
@@ -69,18 +71,17 @@ def study(options: Settings) -> Findings:
         rows=rows,
         summary=_summary(runs, options, data),
         table=pd.DataFrame([_line(name, each) for name, each in runs.items()]),
-        figures={
-            "scores": lambda: scores_figure(runs),
-            "differences": lambda: differences_figure(runs),
-            "widths": lambda: widths_figure(runs),
-            "loss": lambda: loss_figure(runs),
-        },
+        figures=_figures(runs),
     )
 
 
 def _data(options: Settings) -> Data:
     """The questions, the same for every row and seed."""
-    tokenizer, splits = load_encoder(options.encoder).tokenizer, load_squad(options.data_dir or squad_folder())
+    model, tokenizer = reader(Window(), encoder=options.encoder)
+    if options.tokens > (longest := getattr(model.config, "max_position_embeddings", math.inf)):
+        expected, fix = f"at most the {longest} tokens that the encoder takes", "Make it shorter."
+        raise InputError("--length", expected=expected, given=options.tokens, fix=fix)
+    splits = load_squad(options.data_dir or squad_folder())
     chosen = [_chosen(each, most, tokenizer, options) for each, most in zip(splits, options.most, strict=True)]
     stride = 0 if options.fitting else int(SHARED * options.tokens)
     told = repr((options.encoder, options.tokens, stride, chosen)).encode()
@@ -96,10 +97,15 @@ def _chosen(questions: Sequence[Question], most: int | None, tokenizer: Any, opt
     return drawn if most is None else subset(questions, most, 0)
 
 
+def window_of(row: Row, tokens: int) -> Window:
+    """What is put into the encoder, of so many tokens."""
+    return Window(placement=row.placement, scale=row.scale, start_width=row.start_width, window=tokens)
+
+
 def _run(name: str, seed: int, options: Settings, data: Data, folder: Path) -> xr.Dataset:
     """One row with one seed: taken over if it is there, or trained, judged and kept."""
     row, file = ROWS[name], folder / f"{name}-{seed}.nc"
-    window = Window(placement=row.placement, scale=row.scale, start_width=row.start_width, window=options.window)
+    window = window_of(row, options.window)
     plan = Plan(
         epochs=options.size.epochs,
         batch=options.batch,
@@ -195,18 +201,15 @@ def _ratio(one: Array, other: Array) -> float:
 def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     """A line of the table."""
     row, numbers = ROWS[name], pd.DataFrame([_row(name, run) for run in runs])
-    f1, em = row.reported or ("", "")
     bell = row.start_width < EVEN
     return {
         "row": name,
-        "window": row.title,
         "F1, %": told(numbers.f1),
         "EM, %": told(numbers.em),
-        "F1 of W22": str(f1),
-        "EM of W22": str(em),
-        "σ, first to last": f"{row.start_width:g} to {numbers.width.mean():.3g}" if bell else "",
-        "tokens reached": f"{numbers.reached_first.mean():.0f} to {numbers.reached_last.mean():.0f}",
-        "95 % held by": f"{numbers.held_first.mean():.0f} to {numbers.held_last.mean():.0f}",
+        "W22: F1, EM": ", ".join(map(str, row.reported or ())),
+        "σ": f"{row.start_width:g} to {numbers.width.mean():.3g}" if bell else "",
+        "reached": f"{numbers.reached_first.mean():.0f} to {numbers.reached_last.mean():.0f}",
+        "hold 95 %": f"{numbers.held_first.mean():.0f} to {numbers.held_last.mean():.0f}",
     }
 
 
@@ -247,6 +250,20 @@ def _style(name: str) -> dict[str, Any]:
     return {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[(k + k // len(COLOURS)) % len(LINES)]}
 
 
+def _figures(runs: Runs) -> dict[str, Callable[[], Figure]]:
+    """Those for which there is something to draw."""
+    found = {"scores": lambda: scores_figure(runs), "loss": lambda: loss_figure(runs)}
+    if _differences(runs):
+        found["differences"] = lambda: differences_figure(runs)
+    if _with_bells(runs):
+        found["widths"] = lambda: widths_figure(_with_bells(runs))
+    return found
+
+
+def _with_bells(runs: Runs) -> Runs:
+    return {name: each for name, each in runs.items() if ROWS[name].start_width < EVEN}
+
+
 def scores_figure(runs: Runs) -> Figure:
     """F1 and EM of every row with 95 % intervals, W22's beside those that it has."""
     figure = Figure(figsize=(7.6, 1.2 + 0.34 * len(runs)), layout="constrained")
@@ -279,16 +296,15 @@ def scores_figure(runs: Runs) -> Figure:
 def differences_figure(runs: Runs) -> Figure:
     """What theory D7 and D10 compare: differences in F1, seed by seed, with 95 % intervals."""
     found = {title: interval(each) for title, each in _differences(runs).items()}
-    figure = Figure(figsize=(7.6, 1.0 + 0.34 * max(1, len(found))), layout="constrained")
+    figure = Figure(figsize=(7.6, 1.0 + 0.34 * len(found)), layout="constrained")
     axes: Axes = figure.subplots()
     places = np.arange(len(found))[::-1]
     means, low, high = (np.array([each[part] for each in found.values()]) for part in ("mean", "low", "high"))
     for place, values in zip(places, _differences(runs).values(), strict=True):
         axes.plot(values, np.full(len(values), place - 0.2), "|", color=COLOURS[7], ms=5)
-    if found:
-        axes.errorbar(means, places, xerr=[means - low, high - means], fmt="o", color=COLOURS[0], ms=4, capsize=2.5)
+    axes.errorbar(means, places, xerr=[means - low, high - means], fmt="o", color=COLOURS[0], ms=4, capsize=2.5)
     axes.axvline(0.0, color="black", linewidth=0.8)
-    axes.set(yticks=places, yticklabels=list(found), xlabel="difference in F1 (points); bars are single seeds")
+    axes.set(yticks=places, yticklabels=list(found), xlabel="difference in F1 (points); small strokes are single seeds")
     return figure
 
 
@@ -297,8 +313,6 @@ def widths_figure(runs: Runs) -> Figure:
     figure = Figure(figsize=(9.0, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, each in runs.items():
-        if ROWS[name].start_width == EVEN:
-            continue
         for axes, of in ((left, "width"), (right, "reached")):
             values = np.array([run[of].mean(["layer", "bell"]).values for run in each])
             axes.plot(

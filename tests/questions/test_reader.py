@@ -15,7 +15,7 @@ from tests.questions.conftest import asked
 
 
 def head(model: PreTrainedModel) -> torch.Tensor:
-    return model.qa_outputs.weight.detach()
+    return model.get_parameter("qa_outputs.weight").detach()
 
 
 def test_a_head_is_its_seeds(tiny: Path) -> None:

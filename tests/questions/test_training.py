@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.questions import NARROWEST, Features, Plan, cut, fitting, mark, read, reader, tokens_reached, train
 from tests.questions.conftest import needs_squad
 
-SHORT: dict[str, Any] = {"epochs": 4, "batch": 4, "learning_rate": 1e-3, "bell_rate": 30.0}
+SHORT = Plan(epochs=4, batch=4, learning_rate=1e-3, bell_rate=30.0)
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def one_thread() -> None:
 @pytest.fixture
 def fresh(tiny: Path) -> Callable[..., PreTrainedModel]:
     """A tiny reader with a window."""
-    return lambda **window: reader(Window(**{"start_width": 3.0} | window), encoder=tiny).model
+    return lambda start_width=3.0, **window: reader(Window(start_width=start_width, **window), encoder=tiny).model
 
 
 def parameters(model: PreTrainedModel) -> torch.Tensor:
@@ -63,9 +64,9 @@ def test_the_record_is_what_happened(fresh: Callable, made: Features, each: str)
     batch = {name: torch.from_numpy(found) for name, found in made.batch(range(len(made))).items()}
     loss = model(**batch).loss
     loss.backward()
-    slopes = np.array([bell.parameter.grad.numpy() for bell in bells(model).values()])
+    slopes = np.array([np.asarray(bell.parameter.grad) for bell in bells(model).values()])
     first = widths(model)
-    record = train(model, made, Plan(**SHORT | {"batch": len(made)}))
+    record = train(model, made, replace(SHORT, batch=len(made)))
     assert dict(record.sizes) == {"step": 4, "layer": 2, "bell": 2 if each == "head" else 1}
     assert record.loss[0] == pytest.approx(loss.item(), rel=1e-5)
     assert record.width[0].values == pytest.approx(first)
@@ -89,13 +90,13 @@ def test_a_rate_for_the_bells(fresh: Callable, made: Features) -> None:
 
 def test_a_bell_is_led_no_further_than_a_query_by_itself(fresh: Callable, made: Features) -> None:
     model = fresh(placement="product", start_width=0.4)
-    train(model, made, Plan(**SHORT | {"bell_rate": 1000.0}))
+    train(model, made, replace(SHORT, bell_rate=1000.0))
     assert widths(model).min() >= NARROWEST * (1 - 1e-6)
 
 
 def test_stage_2_holds_the_width_and_slices(fresh: Callable, made: Features) -> None:
     model = fresh(start_width=1.0)
-    record = train(model, made, Plan(**SHORT, sliced_from=0.5, error=0.1))
+    record = train(model, made, replace(SHORT, sliced_from=0.5, error=0.1))
     one, two = record.isel(step=slice(6)), record.isel(step=slice(6, None))
     assert record.attrs["stage_2"] == 6
     assert np.isfinite(one.slope).all()
@@ -111,7 +112,7 @@ def test_stage_2_holds_the_width_and_slices(fresh: Callable, made: Features) -> 
 @pytest.mark.parametrize("after", [4, 6, 9])
 def test_it_goes_on_to_the_same_bits(fresh: Callable, made: Features, tmp_path: Path, after: int) -> None:
     """Cut off in stage 1, between the stages, and in stage 2."""
-    plan, whole = Plan(**SHORT, sliced_from=0.5), fresh()
+    plan, whole = replace(SHORT, sliced_from=0.5), fresh()
     undisturbed = train(whole, made, plan)
 
     def stop(step: int, loss: float) -> None:
@@ -131,7 +132,7 @@ def test_it_goes_on_to_the_same_bits(fresh: Callable, made: Features, tmp_path: 
     assert same(resumed, undisturbed)
     assert torch.equal(parameters(later), parameters(whole))
     # Negative control: another seed.
-    assert not same(train(fresh(), made, Plan(**SHORT, sliced_from=0.5, seed=1)), undisturbed)
+    assert not same(train(fresh(), made, replace(SHORT, sliced_from=0.5, seed=1)), undisturbed)
 
 
 def test_ctrl_c_waits_for_the_step_and_saves(fresh: Callable, made: Features, tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_ctrl_c_waits_for_the_step_and_saves(fresh: Callable, made: Features, tm
         train(
             fresh(),
             made,
-            Plan(**SHORT),
+            SHORT,
             checkpoint=checkpoint,
             show=lambda step, loss: signal.raise_signal(signal.SIGINT) if step == 5 else None,
         )
@@ -151,12 +152,12 @@ def test_it_leaves_the_random_numbers_of_others_alone(fresh: Callable, made: Fea
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    train(fresh(), made, Plan(**SHORT))
+    train(fresh(), made, SHORT)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_products_in_bfloat16(fresh: Callable, made: Features) -> None:
-    wide, narrow = (train(fresh(), made, Plan(**SHORT, precision=kind)) for kind in ("float32", "bfloat16"))
+    wide, narrow = (train(fresh(), made, replace(SHORT, precision=kind)) for kind in ("float32", "bfloat16"))
     # Eight bits of products.
     assert narrow.loss.values == pytest.approx(wide.loss.values, rel=0.05)
     assert not np.array_equal(narrow.loss, wide.loss)
@@ -168,7 +169,7 @@ def test_a_loss_that_is_no_number_ends_it(fresh: Callable, made: Features) -> No
     with torch.no_grad():
         model.get_input_embeddings().weight.fill_(float("nan"))
     with pytest.raises(ArithmeticError, match="at step 1"):
-        train(model, made, Plan(**SHORT))
+        train(model, made, SHORT)
 
 
 @pytest.mark.parametrize(

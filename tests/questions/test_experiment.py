@@ -1,0 +1,162 @@
+"""`simulations.squad` with an encoder of two layers and questions made up: what it leaves, and how it goes on."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+from matplotlib.image import imread
+
+from simulations import reading, squad
+from simulations.rows import COMPARED, ROWS
+
+FIGURES = {"scores", "differences", "widths", "loss"}
+SOME = ("fixed", "product", "narrow", "narrow-log", "two-stages")
+SIZE = ("--seeds", "2", "--questions", "12", "--judged", "6", "--length", "40", "--window", "33", "--batch", "4")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def asked_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of questions in the official layout."""
+    folder = tmp_path_factory.mktemp("squad")
+    for part, number in (("train", 20), ("dev", 10)):
+        paragraphs = [paragraph(part, k) for k in range(number)]
+        content = {"version": "1.1", "data": [{"title": "houses", "paragraphs": paragraphs}]}
+        (folder / f"{part}.json").write_text(json.dumps(content))
+    return folder
+
+
+def paragraph(part: str, k: int) -> dict[str, Any]:
+    """A passage with its question."""
+    word = ("red", "green", "blue", "black")[k % 4]
+    context = f"{'so ' * (k % 5)}the house is {word} and old"
+    answer = {"text": word, "answer_start": context.index(word)}
+    return {"context": context, "qas": [{"id": f"{part}-{k}", "question": "the house?", "answers": [answer]}]}
+
+
+def run(folder: Path, data: Path, encoder: Path, *arguments: str) -> int:
+    given = ("--data-dir", str(data), "--encoder", str(encoder), "--out", str(folder))
+    try:
+        return squad.main([*given, *SIZE, *arguments])
+    except SystemExit as end:  # what options alone tell
+        return int(end.code or 0)
+
+
+def test_what_it_leaves(tmp_path: Path, asked_of: Path, tiny: Path) -> None:
+    """Some rows; then again, taken over but for one."""
+    given = ("--epochs", "2", "--learning-rate", "1e-2", "--rows", *SOME)
+    assert run(tmp_path, asked_of, tiny, *given) == 0
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    assert rows.groupby("row", sort=False).size().to_dict() == dict.fromkeys(SOME, 2)
+    assert rows.f1.between(0, 100).all()
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == FIGURES
+    for path in (tmp_path / "figures").iterdir():
+        assert imread(path)[..., :3].std() > 0.03, path
+    by_row = rows.groupby("row")
+    # Where no bell is trained its width stays; what is trained moves no further than all steps one way lead it.
+    assert by_row.width.first()["fixed"] == by_row.width.last()["fixed"] == ROWS["fixed"].start_width
+    assert by_row.reach.first()["fixed"] == 0.0
+    cells = {path.stem: xr.load_dataset(path) for path in (tmp_path / "cells").glob("*.nc")}
+    assert len(cells) == 2 * len(SOME)
+    for name in ("product", "narrow", "narrow-log"):
+        bell, cell = reading.window_of(ROWS[name], 33).bell, cells[f"{name}-0"]
+        path = bell.of.parameter(cell.width.values)
+        assert 0.0 < np.abs(path - path[0]).max() <= 1.1 * cell.attrs["reach"], name
+    two = cells["two-stages-1"]
+    assert two.attrs["stage_2"] == 3
+    assert np.isnan(two.slope[3:]).all()
+    assert np.isfinite(two.slope[:3]).all()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert set(summary["differences_in_f1"]) == {title for title, pair in COMPARED.items() if set(pair) <= set(SOME)}
+    gap = rows.pivot(index="seed", columns="row", values="f1")
+    told = summary["differences_in_f1"]["W22's gap: no bell, less narrow product"]["mean"]
+    assert told == pytest.approx((gap["fixed"] - gap["product"]).mean())
+
+    (tmp_path / "cells/narrow-1.nc").unlink()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
+    assert run(tmp_path, asked_of, tiny, *given, "--resume") == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    again = pd.read_parquet(tmp_path / "rows.parquet")
+    pd.testing.assert_frame_equal(again.drop(columns="stage_2_time"), rows.drop(columns="stage_2_time"))
+
+
+def test_ctrl_c_keeps_what_was_trained(
+    tmp_path: Path,
+    asked_of: Path,
+    tiny: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    few = ("--rows", "narrow-100", "--epochs", "4")
+    assert run(tmp_path / "whole", asked_of, tiny, *few) == 0
+    usual = reading.train
+
+    def cut_off(*given: Any, show: Any, **others: Any) -> xr.Dataset:
+        def stop(step: int, loss: float) -> None:
+            show(step, loss)
+            if step == 7:
+                signal.raise_signal(signal.SIGINT)
+
+        return usual(*given, show=stop, **others)
+
+    monkeypatch.setattr(reading, "train", cut_off)
+    assert run(tmp_path / "cut", asked_of, tiny, *few) == 130
+    assert "--resume" in capfd.readouterr().err
+    assert [path.name for path in (tmp_path / "cut/cells").iterdir()] == ["narrow-100-0.npz"]
+    monkeypatch.setattr(reading, "train", usual)
+    assert run(tmp_path / "cut", asked_of, tiny, *few, "--resume") == 0
+    one, other = (xr.load_dataset(tmp_path / each / "cells/narrow-100-0.nc") for each in ("whole", "cut"))
+    assert one.drop_vars("seconds").identical(other.drop_vars("seconds"))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--rows", "broad"), "--rows"),
+        (("--workers", "2"), "--workers"),
+        (("--questions", "0"), "--questions"),
+        (("--window", "32"), "odd number"),
+        (("--window", "65"), "at most the 64 tokens"),
+        (("--length", "100"), "length"),
+        (("--questions", "21"), "questions"),
+        (("--learning-rate", "-1"), "learning_rate"),
+        (("--error", "0"), "error"),
+        (("--encoder", str(Path(__file__).parent)), "encoder"),
+    ],
+)
+def test_what_cannot_be_used(
+    tmp_path: Path,
+    asked_of: Path,
+    tiny: Path,
+    given: tuple[str, ...],
+    told: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run(tmp_path, asked_of, tiny, "--rows", "two-stages", *given) == 2
+    error = capfd.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+
+
+def test_a_malformed_file_names_the_question(
+    tmp_path: Path,
+    asked_of: Path,
+    tiny: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for file in asked_of.iterdir():
+        (folder / file.name).write_text(file.read_text().replace('"answer_start": 13', '"answer_start": 14'))
+    assert run(tmp_path / "out", folder, tiny) == 2
+    assert "question train-0" in capfd.readouterr().err
