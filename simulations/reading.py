@@ -37,6 +37,7 @@ from attn_dynamics.questions import (
     train,
 )
 from attn_dynamics.storage import make_folder, write_netcdf
+from attn_dynamics.window.published import SCORES
 from simulations.experiment import Findings, interval, kept_mark, told
 from simulations.rows import COMPARED, EVEN, ROWS, Row, Settings
 
@@ -206,7 +207,7 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
         "row": name,
         "F1, %": told(numbers.f1),
         "EM, %": told(numbers.em),
-        "W22: F1, EM": ", ".join(map(str, row.reported or ())),
+        "W22: F1, EM": ", ".join(map(str, SCORES.get(name, ()))),
         "σ": f"{row.start_width:g} to {numbers.width.mean():.3g}" if bell else "",
         "reached": f"{numbers.reached_first.mean():.0f} to {numbers.reached_last.mean():.0f}",
         "hold 95 %": f"{numbers.held_first.mean():.0f} to {numbers.held_last.mean():.0f}",
@@ -282,8 +283,7 @@ def scores_figure(runs: Runs) -> Figure:
             capsize=2.5,
             label=label,
         )
-        reported = [(ROWS[name].reported, place) for name, place in zip(runs, places, strict=True)]
-        theirs = [(scores[k], place) for scores, place in reported if scores is not None]
+        theirs = [(SCORES[name][k], place) for name, place in zip(runs, places, strict=True) if name in SCORES]
         if theirs:
             given = {"mfc": "white", "color": COLOURS[k], "ms": 4}
             axes.plot(*zip(*theirs, strict=True), MARKERS[k], label=f"{label}, W22", **given)

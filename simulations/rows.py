@@ -28,16 +28,14 @@ class Row:
     """Factor on the learning rate; 0 for a window that stays."""
     sliced_from: float | None = None
     """Share of the steps after which σ is frozen and keys are sliced."""
-    reported: tuple[float, float] | None = None
-    """F1 and EM of W22, per cent."""
 
 
 ROWS: Mapping[str, Row] = {
-    "fixed": Row("no bell", "renormalised", "deviation", EVEN, 0.0, reported=(73.25, 68.08)),
+    "fixed": Row("no bell", "renormalised", "deviation", EVEN, 0.0),
     # W22's σ acts as a variance (theory D1); its formula is the product.
-    "product": Row("product, σ₀ = 1, rate × 1", "product", "variance", 1.0, 1.0, reported=(57.29, 49.13)),
+    "product": Row("product, σ₀ = 1, rate × 1", "product", "variance", 1.0, 1.0),
     "product-10": Row("product, σ₀ = 1, rate × 10", "product", "variance", 1.0, 10.0),
-    "product-100": Row("product, σ₀ = 1, rate × 100", "product", "variance", 1.0, 100.0, reported=(58.01, 50.02)),
+    "product-100": Row("product, σ₀ = 1, rate × 100", "product", "variance", 1.0, 100.0),
     "product-wide": Row("product, σ₀ = 30, rate × 1", "product", "variance", WIDE, 1.0),
     "peak-wide": Row("peak, σ₀ = 30, rate × 1", "peak", "variance", WIDE, 1.0),
     "narrow": Row("renormalised, σ₀ = 1, rate × 1", "renormalised", "deviation", 1.0, 1.0),

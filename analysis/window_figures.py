@@ -1,0 +1,170 @@
+"""The command: W22's numbers, the theory's curves, and the rows of `simulations.squad` in the same figures.
+
+python -m analysis.window_figures
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import tyro
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from attn_dynamics.command import called, guarded, leave_command
+from attn_dynamics.errors import InputError
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
+from attn_dynamics.storage import make_folder
+from attn_dynamics.window.published import HALF_WIDTH, SCORES, TABLE, blank, tokens
+from attn_dynamics.window.support import Reading
+
+READINGS = {
+    "Δ²/2σ, no prefactor": Reading("variance", "none"),
+    "Δ²/2σ, prefactor": Reading("variance", "printed"),
+    "Δ²/2σ², prefactor": Reading("deviation", "printed"),
+}
+"""How a bell is computed from the number σ, in float32."""
+NEEDED = ("row", "scale", "placement", "start_width", "bell_rate", "seed", "f1", "width", "reach", "reached_last")
+FAMILIES = {"product": "product, variance trained", "renormalised": "renormalised, deviation trained"}
+"""Placements of narrow starts, with what is trained of them."""
+
+
+def counts(rows: pd.DataFrame) -> Figure:
+    """Tokens where the bell is above 0: theory D1 under three readings, W22's counts, and those of our rows."""
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes: Axes = figure.subplots()
+    sigma = np.geomspace(0.5, 2e3, 400)
+    for k, (label, reading) in enumerate(READINGS.items()):
+        axes.plot(sigma, [tokens(reading, each) for each in sigma], color=COLOURS[k], linestyle=LINES[k], label=label)
+    low, high = blank(READINGS["Δ²/2σ, no prefactor"])
+    theirs = [(row.sigmas[len(row.sigmas) // 2] if row.sigmas else (low + high) / 2, row.tokens) for row in TABLE]
+    axes.plot(*zip(*theirs, strict=True), "s", color="black", mfc="white", ms=6, label="W22")
+    bells = rows[rows.start_width < sigma[-1]]
+    axes.plot(bells.width**2, bells.reached_last, ".", color="black", ms=4, label="our rows, σ² for σ, in our lengths")
+    axes.set(xlabel="σ as W22 give it", ylabel="tokens where the bell is above 0", xscale="log")
+    axes.set_ylim(0.0, 1.05 * (2 * HALF_WIDTH + 1))
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def growth(rows: pd.DataFrame) -> Figure:
+    """What a factor on the bell's rate buys in width from σ = 1: W22's, and ours."""
+    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _theirs(left)
+    for k, placement in enumerate(FAMILIES):
+        _ours(right, rows, placement, k)
+    right.set_ylim(0.0, max(3.0, 1.2 * float(rows[rows.start_width == 1.0].width.max())))
+    for axes in (left, right):
+        axes.set(xlabel="factor on the bell's learning rate", xscale="log")
+        if axes.lines:
+            axes.legend(loc="upper left", fontsize=7)
+        axes.set_ylabel("σ at the end, from σ = 1 (tokens)")
+    return figure
+
+
+def _theirs(axes: Axes) -> None:
+    """W22's two widths, their σ a variance, with the powers of theory D6 through the first."""
+    first, (low, high) = np.sqrt(9.5), np.sqrt(blank(READINGS["Δ²/2σ, no prefactor"]))
+    style: Any = {"color": "black", "mfc": "white"}
+    axes.plot([1.0], [first], "s", label="W22, σ = 9.5 a variance", **style)
+    axes.errorbar([10.0], [(low + high) / 2], (high - low) / 2, fmt="D", label="W22, by its tokens", **style)
+    rates = np.geomspace(1.0, 100.0, 60)
+    for k, (power, what) in enumerate(((4, "deviation"), (6, "variance"))):
+        label = f"D6: rate$^{{1/{power}}}$, {what} trained"
+        axes.plot(rates, first * rates ** (1.0 / power), color=COLOURS[k], linestyle=LINES[k], label=label)
+    axes.set_ylim(0.0, 16.0)
+
+
+def _ours(axes: Axes, rows: pd.DataFrame, placement: str, k: int) -> None:
+    """Our narrow starts of a placement, between the lines to which Adam's steps lead if all go one way."""
+    ours = rows.query("placement == @placement and start_width == 1 and bell_rate > 0 and scale != 'log'")
+    if ours.empty:
+        return
+    style: Any = {"color": COLOURS[k], "linestyle": LINES[k], "linewidth": 0.9}
+    axes.plot(ours.bell_rate, ours.width, MARKERS[k], color=COLOURS[k], mfc="none", label=FAMILIES[placement])
+    rates = np.geomspace(1.0, 1000.0, 200)
+    reach = float((ours.reach / ours.bell_rate).mean()) * rates
+    for sign, label in ((1.0, "all steps one way"), (-1.0, None)):
+        number = np.clip(1.0 + sign * reach, 0.0, None)
+        axes.plot(rates, np.sqrt(number) if placement == "product" else number, label=label, **style)
+
+
+def scores(rows: pd.DataFrame) -> Figure:
+    """F1 of W22's rows and of ours in shares of that without a bell."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes: Axes = figure.subplots()
+    ours = rows.pivot_table(index="seed", columns="row", values="f1")
+    names = list(rows.row.unique())
+    for place, name in enumerate(names):
+        if name in SCORES:
+            share = SCORES[name].f1 / SCORES["fixed"].f1
+            axes.plot(place, share, "s", color="black", mfc="white", label="W22", zorder=3)
+        if "fixed" in ours:
+            share = (ours[name] / ours["fixed"]).dropna()
+            axes.plot(np.full(len(share), place + 0.15), share, "o", color=COLOURS[0], ms=4, label="ours, a seed each")
+    axes.axhline(1.0, color="black", linewidth=0.8)
+    axes.set(xticks=range(len(names)), ylabel="F1 over F1 without a bell", ylim=(0.0, None))
+    axes.set_xticklabels(names, rotation=35, ha="right")
+    shown = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    axes.legend(shown.values(), shown.keys(), loc="lower right")
+    return figure
+
+
+FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {"counts": counts, "growth": growth, "scores": scores}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Draw W22's numbers beside theory and beside an experiment on questions."""
+
+    rows: Path = Path("runs/squad/rows.parquet")
+    """What `python -m simulations.squad` left."""
+    out: Path = Path("runs/window-figures")
+    """Folder for the figures, as PNG."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    prog = "python -m analysis.window_figures"
+    line = called(prog, arguments)
+    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog), line), interrupted="interrupted")
+
+
+def run(options: Options, line: str) -> int:
+    """Draw and write; `line` is the command.
+
+    Raises:
+        InputError: there are no such rows.
+        StorageError: a file could not be written.
+    """
+    rows = _read(options.rows)
+    leave_command(make_folder(options.out), line)
+    for name, draw in FIGURES.items():
+        path = options.out / f"{name}.png"
+        with mpl.rc_context(STYLE):
+            write_figure(draw(rows), path)
+        print(path)
+    return 0
+
+
+def _read(path: Path) -> pd.DataFrame:
+    expected = "rows of an experiment on questions"
+    fix = "Run python -m simulations.squad, or name the rows.parquet that it left by --rows."
+    try:
+        rows = pd.read_parquet(path)
+    # A damaged file raises what it likes.
+    except Exception as error:
+        raise InputError("--rows", expected=expected, given=error, fix=fix) from None
+    if missing := [name for name in NEEDED if name not in rows]:
+        raise InputError("--rows", expected=expected, given=f"none with {missing[0]}", fix=fix)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
