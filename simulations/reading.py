@@ -25,6 +25,7 @@ from attn_dynamics.questions import (
     Plan,
     Question,
     cut,
+    fingerprint,
     fitting,
     load_squad,
     mark,
@@ -39,7 +40,7 @@ from attn_dynamics.questions import (
 from attn_dynamics.storage import make_folder, write_netcdf
 from attn_dynamics.window.published import SCORES
 from simulations.experiment import Findings, interval, kept_mark, told
-from simulations.rows import COMPARED, EVEN, ROWS, Row, Settings
+from simulations.rows import COMPARED, EVEN, ROWS, Settings
 
 SHARED = 1 / 3
 """Of a window that is cut from a long passage, the share that it has in common with the next."""
@@ -56,24 +57,71 @@ class Data:
     train: Features
     dev: Features
     mark: str
-    """A digest of it and of the encoder."""
+    """A digest of it and of the encoder's weights."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row with one seed."""
+
+    row: str
+    window: Window
+    plan: Plan
+
+    @property
+    def title(self) -> str:
+        """In a message, and of its file."""
+        return f"{self.row}-{self.plan.seed}"
 
 
 def study(options: Settings) -> Findings:
-    """Train every row over all seeds, judge each, and compare."""
-    data, seeds = _data(options), range(options.size.seeds)
-    keys = [(name, seed) for seed in seeds for name in options.chosen]
-    folder = make_folder(options.folder / "cells")
-    with tqdm(keys, desc=options.name, unit=" runs", dynamic_ncols=True) as bar:
-        found = {key: _run(*key, options, data, folder) for key in bar}
-    runs = {name: [found[name, seed] for seed in seeds] for name in options.chosen}
-    rows = pd.DataFrame([_row(name, run) for name, each in runs.items() for run in each])
+    """Train every row over all seeds, judge each, and compare; a row of which a seed diverges is left out and told."""
+    trials, data = trials_of(options), _data(options)
+    folder, found, failed = make_folder(options.folder / "cells"), {name: [] for name in options.chosen}, {}
+    for trial in tqdm(trials, desc=options.name, unit=" runs", dynamic_ncols=True):
+        try:
+            found[trial.row].append(_run(trial, options, data, folder))
+        except ArithmeticError as error:
+            failed[trial.row] = f"{trial.title}: {error}"
+    runs = {name: each for name, each in found.items() if name not in failed}
+    if not runs:
+        raise ArithmeticError("; ".join(failed.values()))
+    differences = _differences(runs)
     return Findings(
-        rows=rows,
-        summary=_summary(runs, options, data),
+        rows=pd.DataFrame([_row(name, run) for name, each in runs.items() for run in each]),
+        summary=_summary(runs, differences, options, data),
         table=pd.DataFrame([_line(name, each) for name, each in runs.items()]),
-        figures=_figures(runs),
+        figures=_figures(runs, differences),
+        wrong="; ".join(failed.values()),
     )
+
+
+def trials_of(options: Settings) -> list[Trial]:
+    """All of them, seed by seed.
+
+    Raises:
+        InputError: a number out of range, by the name of its option.
+    """
+    try:
+        return [_trial(name, seed, options) for seed in range(options.size.seeds) for name in options.chosen]
+    except InputError as error:
+        raise error.as_option() from None
+
+
+def _trial(name: str, seed: int, options: Settings) -> Trial:
+    row = ROWS[name]
+    plan = Plan(
+        epochs=options.size.epochs,
+        batch=options.batch,
+        learning_rate=options.learning_rate,
+        bell_rate=row.bell_rate,
+        sliced_from=row.sliced_from,
+        error=options.error,
+        seed=seed,
+        precision=options.precision,
+    )
+    window = Window(placement=row.placement, scale=row.scale, start_width=row.start_width, window=options.window)
+    return Trial(name, window, plan)
 
 
 def _data(options: Settings) -> Data:
@@ -85,9 +133,8 @@ def _data(options: Settings) -> Data:
     splits = load_squad(options.data_dir or squad_folder())
     chosen = [_chosen(each, most, tokenizer, options) for each, most in zip(splits, options.most, strict=True)]
     stride = 0 if options.fitting else int(SHARED * options.tokens)
-    told = repr((options.encoder, options.tokens, stride, chosen)).encode()
     train, dev = (cut(each, tokenizer, length=options.tokens, stride=stride) for each in chosen)
-    return Data(train, dev, hashlib.sha256(told).hexdigest())
+    return Data(train, dev, _digest(repr((options.tokens, stride, chosen, fingerprint(model)))))
 
 
 def _chosen(questions: Sequence[Question], most: int | None, tokenizer: Any, options: Settings) -> tuple[Question, ...]:
@@ -98,67 +145,57 @@ def _chosen(questions: Sequence[Question], most: int | None, tokenizer: Any, opt
     return drawn if most is None else subset(questions, most, 0)
 
 
-def window_of(row: Row, tokens: int) -> Window:
-    """What is put into the encoder, of so many tokens."""
-    return Window(placement=row.placement, scale=row.scale, start_width=row.start_width, window=tokens)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _run(name: str, seed: int, options: Settings, data: Data, folder: Path) -> xr.Dataset:
-    """One row with one seed: taken over if it is there, or trained, judged and kept."""
-    row, file = ROWS[name], folder / f"{name}-{seed}.nc"
-    window = window_of(row, options.window)
-    plan = Plan(
-        epochs=options.size.epochs,
-        batch=options.batch,
-        learning_rate=options.learning_rate,
-        bell_rate=row.bell_rate,
-        sliced_from=row.sliced_from,
-        error=options.error,
-        seed=seed,
-        precision=options.precision,
-    )
-    identity = hashlib.sha256(repr((data.mark, window, plan, options.device)).encode()).hexdigest()
+def _run(trial: Trial, options: Settings, data: Data, folder: Path) -> xr.Dataset:
+    """Taken over if it is there, or trained, judged and kept."""
+    file, identity = folder / f"{trial.title}.nc", _digest(repr((data.mark, trial, options.device)))
     if options.resume and kept_mark(file) == identity:
         return xr.load_dataset(file, engine="h5netcdf")
     checkpoint = Checkpoint(file.with_suffix(".npz"), every=30.0)
-    if not options.resume:
+    if not options.resume or not _fits(checkpoint, identity):
         checkpoint.path.unlink(missing_ok=True)
-    found = _trained(name, window, plan, options, data, identity, checkpoint)
-    found = found.assign_attrs(identity=identity, row=name, seed=seed, window=options.window)
+    found = _trained(trial, options, data, identity, checkpoint)
+    found = found.assign_attrs(identity=identity, row=trial.row, seed=trial.plan.seed, window=options.window)
     write_netcdf(file, found)
     checkpoint.path.unlink(missing_ok=True)
     return found
 
 
-def _trained(
-    name: str, window: Window, plan: Plan, options: Settings, data: Data, identity: str, checkpoint: Checkpoint
-) -> xr.Dataset:
-    """The record of a training, with the marks of every question and the tokens that hold the attention."""
-    model = reader(window, encoder=options.encoder, seed=plan.seed, device=options.device).model
-    held = [tokens_held(model, data.dev)]
-    given = {"unit": "steps", "first": "begins"}
+def _fits(checkpoint: Checkpoint, identity: str) -> bool:
+    """Whether it is of this run: those of other settings are not taken over, as their runs are not."""
     try:
-        with meter(plan.steps(len(data.train)), f"{name}, seed {plan.seed}", **given) as show:
-            found = train(model, data.train, plan, identity=identity, checkpoint=checkpoint, show=show)
-    except Unfit:  # of other settings, whose runs are not taken over either
-        checkpoint.path.unlink()
-        return _trained(name, window, plan, options, data, identity, checkpoint)
+        return checkpoint.load(identity) is not None
+    except Unfit:
+        return False
+
+
+def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpoint: Checkpoint) -> xr.Dataset:
+    """The record of a training, with the marks of every question and the tokens that hold the attention."""
+    plan = trial.plan
+    model = reader(trial.window, encoder=options.encoder, seed=plan.seed, device=options.device).model
+    held = [tokens_held(model, data.dev)]
+    with meter(plan.steps(len(data.train)), trial.title, unit="steps", first="begins") as show:
+        found = train(model, data.train, plan, identity=identity, checkpoint=checkpoint, show=show)
     with tqdm(total=len(data.dev), desc="judged", unit=" windows", leave=False, dynamic_ncols=True) as bar:
-        marks = mark(data.dev.questions, read(model, data.dev, precision=plan.precision, show=bar.update))
+        marks = mark(data.dev.questions, read(model, data.dev, show=bar.update))
     use_kernel(model, "dense")
     held.append(tokens_held(model, data.dev))
-    limit = min(options.window // 2, int(data.dev.lengths.max()) - 1)
-    tokens = {"units": "tokens"}
     return found.assign(
-        reached=(found.width.dims, tokens_reached(found.width.values, limit), tokens),
-        held=(("moment", "layer"), np.array(held), tokens),
+        reached=tokens_reached(found, int(data.dev.lengths.max())),
+        held=(("moment", "layer"), np.array(held), {"units": "tokens"}),
         exact=("question", marks.exact),
         overlap=("question", marks.overlap),
     ).assign_attrs(f1=marks.f1, em=marks.exact_match, reach=_reach(found, plan))
 
 
 def _reach(run: xr.Dataset, plan: Plan) -> float:
-    """How far the trained number of a bell gets by steps of the learning rate, all of them one way, as Adam's are."""
+    """How far the trained number of a bell gets by steps of the learning rate, all of them one way.
+
+    Adam's are about that where gradients keep their size and sign, and may be longer where they grow.
+    """
     steps, trained = run.sizes["step"], run.attrs["stage_2"]
     warm = round(plan.warmup * steps)
     place = np.arange(trained)
@@ -189,7 +226,7 @@ def _row(name: str, run: xr.Dataset) -> dict[str, Any]:
         "reached_last": float(last.reached.mean()),
         "held_first": float(run.held.isel(moment=0).mean()),
         "held_last": float(run.held.isel(moment=1).mean()),
-        "pairs": float(last.pairs),
+        "pairs": float(run.pairs[second].mean()) if second.any() else 1.0,
         "stage_2_time": _ratio(pace[second], pace[~second]),
     }
 
@@ -214,7 +251,7 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     }
 
 
-def _summary(runs: Runs, options: Settings, data: Data) -> dict[str, Any]:
+def _summary(runs: Runs, differences: Mapping[str, Array], options: Settings, data: Data) -> dict[str, Any]:
     """What is stated."""
     return {
         "encoder": options.encoder or "all-MiniLM-L6-v2, whose training data had pairs from SQuAD",
@@ -224,23 +261,23 @@ def _summary(runs: Runs, options: Settings, data: Data) -> dict[str, Any]:
         "judged": len(data.dev.questions),
         "passages": "those that fit into one window" if options.fitting else "all, cut where they must be",
         "length": options.tokens,
-        "rows": {name: {"f1": interval(_f1(each)), "em": interval(_em(each))} for name, each in runs.items()},
-        "differences_in_f1": {title: interval(each) for title, each in _differences(runs).items()},
+        "window": options.window,
+        "batch": options.batch,
+        "learning_rate": options.learning_rate,
+        "error": options.error,
+        "rows": {name: {of: interval(_scores(each, of)) for of in ("f1", "em")} for name, each in runs.items()},
+        "differences_in_f1": {title: interval(each) for title, each in differences.items()},
     }
 
 
-def _f1(runs: Sequence[xr.Dataset]) -> Array:
-    return np.array([run.attrs["f1"] for run in runs])
-
-
-def _em(runs: Sequence[xr.Dataset]) -> Array:
-    return np.array([run.attrs["em"] for run in runs])
+def _scores(runs: Sequence[xr.Dataset], of: str) -> Array:
+    return np.array([run.attrs[of] for run in runs])
 
 
 def _differences(runs: Runs) -> dict[str, Array]:
     """(seeds,) differences in F1 of the rows that are there."""
     return {
-        title: _f1(runs[one]) - _f1(runs[other])
+        title: _scores(runs[one], "f1") - _scores(runs[other], "f1")
         for title, (one, other) in COMPARED.items()
         if one in runs and other in runs
     }
@@ -251,11 +288,11 @@ def _style(name: str) -> dict[str, Any]:
     return {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[(k + k // len(COLOURS)) % len(LINES)]}
 
 
-def _figures(runs: Runs) -> dict[str, Callable[[], Figure]]:
+def _figures(runs: Runs, differences: Mapping[str, Array]) -> dict[str, Callable[[], Figure]]:
     """Those for which there is something to draw."""
     found = {"scores": lambda: scores_figure(runs), "loss": lambda: loss_figure(runs)}
-    if _differences(runs):
-        found["differences"] = lambda: differences_figure(runs)
+    if differences:
+        found["differences"] = lambda: differences_figure(differences)
     if _with_bells(runs):
         found["widths"] = lambda: widths_figure(_with_bells(runs))
     return found
@@ -270,8 +307,8 @@ def scores_figure(runs: Runs) -> Figure:
     figure = Figure(figsize=(7.6, 1.2 + 0.34 * len(runs)), layout="constrained")
     axes: Axes = figure.subplots()
     places = np.arange(len(runs))[::-1]
-    for k, (of, label) in enumerate(((_f1, "F1"), (_em, "exact match"))):
-        found = [interval(of(each)) for each in runs.values()]
+    for k, (of, label) in enumerate((("f1", "F1"), ("em", "exact match"))):
+        found = [interval(_scores(each, of)) for each in runs.values()]
         means, low, high = (np.array([each[part] for each in found]) for part in ("mean", "low", "high"))
         axes.errorbar(
             means,
@@ -293,14 +330,14 @@ def scores_figure(runs: Runs) -> Figure:
     return figure
 
 
-def differences_figure(runs: Runs) -> Figure:
+def differences_figure(differences: Mapping[str, Array]) -> Figure:
     """What theory D7 and D10 compare: differences in F1, seed by seed, with 95 % intervals."""
-    found = {title: interval(each) for title, each in _differences(runs).items()}
+    found = {title: interval(each) for title, each in differences.items()}
     figure = Figure(figsize=(7.6, 1.0 + 0.34 * len(found)), layout="constrained")
     axes: Axes = figure.subplots()
     places = np.arange(len(found))[::-1]
     means, low, high = (np.array([each[part] for each in found.values()]) for part in ("mean", "low", "high"))
-    for place, values in zip(places, _differences(runs).values(), strict=True):
+    for place, values in zip(places, differences.values(), strict=True):
         axes.plot(values, np.full(len(values), place - 0.2), "|", color=COLOURS[7], ms=5)
     axes.errorbar(means, places, xerr=[means - low, high - means], fmt="o", color=COLOURS[0], ms=4, capsize=2.5)
     axes.axvline(0.0, color="black", linewidth=0.8)
@@ -309,7 +346,7 @@ def differences_figure(runs: Runs) -> Figure:
 
 
 def widths_figure(runs: Runs) -> Figure:
-    """σ of each row over the steps, mean over layers, and the tokens that it reaches; bands are 95 % over seeds."""
+    """σ of each row over the steps, and the tokens that it reaches; means over layers and seeds."""
     figure = Figure(figsize=(9.0, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, each in runs.items():

@@ -12,7 +12,7 @@ from simulations.experiment import Options, Size
 WIDE = 30.0
 """σ of the wide start, tokens: wider than most distances between a word of the question and the answer."""
 EVEN = 1e6
-"""σ of a bell that is none."""
+"""σ of a bell that is none, tokens."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,22 @@ class Row:
 
 ROWS: Mapping[str, Row] = {
     "fixed": Row("no bell", "renormalised", "deviation", EVEN, 0.0),
-    # W22's σ acts as a variance (theory D1); its formula is the product.
+    # W22's σ acts as a variance (theory D1); its formula is the product. Where it is wide, a variance would be its own
+    # prefactor too: 1/(900 √(2π)) in the place of the 1/(30 √(2π)) of theory D10.
     "product": Row("product, σ₀ = 1, rate × 1", "product", "variance", 1.0, 1.0),
     "product-10": Row("product, σ₀ = 1, rate × 10", "product", "variance", 1.0, 10.0),
     "product-100": Row("product, σ₀ = 1, rate × 100", "product", "variance", 1.0, 100.0),
-    "product-wide": Row("product, σ₀ = 30, rate × 1", "product", "variance", WIDE, 1.0),
-    "peak-wide": Row("peak, σ₀ = 30, rate × 1", "peak", "variance", WIDE, 1.0),
+    "product-wide": Row("product, σ₀ = 30, rate × 1", "product", "deviation", WIDE, 1.0),
+    "peak-wide": Row("peak, σ₀ = 30, rate × 1", "peak", "deviation", WIDE, 1.0),
     "narrow": Row("renormalised, σ₀ = 1, rate × 1", "renormalised", "deviation", 1.0, 1.0),
     "narrow-100": Row("renormalised, σ₀ = 1, rate × 100", "renormalised", "deviation", 1.0, 100.0),
     "narrow-1000": Row("renormalised, σ₀ = 1, rate × 1000", "renormalised", "deviation", 1.0, 1000.0),
     "narrow-log": Row("renormalised, σ₀ = 1, ln σ, rate × 1000", "renormalised", "log", 1.0, 1000.0),
     "wide": Row("renormalised, σ₀ = 30, rate × 1", "renormalised", "deviation", WIDE, 1.0),
     "wide-log": Row("renormalised, σ₀ = 30, ln σ, rate × 100", "renormalised", "log", WIDE, 100.0),
-    "two-stages": Row("the last, sliced from half-way", "renormalised", "log", WIDE, 100.0, sliced_from=0.5),
+    "two-stages": Row(
+        "renormalised, σ₀ = 30, ln σ, × 100; sliced half-way", "renormalised", "log", WIDE, 100.0, sliced_from=0.5
+    ),
 }
 """By the names of the option."""
 COMPARED: Mapping[str, tuple[str, str]] = {
@@ -79,7 +82,8 @@ class Settings(Options):
     epochs: int | None = None
     """Passes over the questions."""
     workers: int | None = None
-    """No more than 1: a run has the whole machine. Several commands may share a folder, each with rows of its own."""
+    """No more than 1: a run has the whole machine. Several commands may share a folder, each with rows of its own; one
+    more with --resume then tells of all."""
     data_dir: Path | None = None
     """Folder of train*.json and dev*.json; by default the one that SQUAD_DIR names, or the hub (extra 'data')."""
     encoder: str | None = None
@@ -117,7 +121,7 @@ class Settings(Options):
             if value is not None and value < 1:
                 raise InputError(f"--{name}", expected="1 or more", given=value, fix="Give a larger integer.")
         if self.workers not in (None, 1):
-            fix = "Leave it out, or start several commands on the same folder, each with rows of its own."
+            fix = "Leave it out, or start several commands on one folder, each with rows of its own."
             raise InputError("--workers", expected="1", given=self.workers, fix=fix)
         for name in self.rows:
             if name not in ROWS:

@@ -13,6 +13,7 @@ from attn_dynamics.encoder.interface import KERNELS, NAME  # noqa: E402
 from attn_dynamics.encoder.windows import (  # noqa: E402
     Window,
     bells,
+    computed_pairs,
     freeze_bells,
     half_widths,
     parameter_groups,
@@ -29,6 +30,7 @@ __all__ = [
     "TrainedBell",
     "Window",
     "bells",
+    "computed_pairs",
     "freeze_bells",
     "half_widths",
     "load_encoder",

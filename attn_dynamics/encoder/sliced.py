@@ -52,7 +52,7 @@ def sliced(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
         given, fix = f"one of shape {tuple(asked.mask.shape)}", "Use kernel='dense' for it."
         raise InputError("attention_mask", expected="a mask of padding (B, L)", given=given, fix=fix)
     length, half = asked.query.shape[2], bell.half_width
-    if max(half, LEAST) + 2 * half >= length:
+    if computed(length, half) == 1.0:
         return dense(asked, bell)[0], None
     blocks = _blocks(asked, half)
     trained = torch.is_grad_enabled() and bell.parameter.requires_grad
@@ -60,6 +60,14 @@ def sliced(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
     fused = bell.bell.renormalises and not trained and asked.query.dtype in (torch.float32, torch.float64)
     contexts = (_fused if fused else _written)(asked, blocks, bell, half)
     return contexts.flatten(2, 3)[:, :, :length], None
+
+
+def computed(length: int, half: int) -> float:
+    """Share of all pairs of so many tokens whose scores are computed; 1 where slicing would compute as many."""
+    block = max(half, LEAST)
+    if block + 2 * half >= length:
+        return 1.0
+    return -(-length // block) * block * (block + 2 * half) / length**2
 
 
 def _blocks(asked: Asked, half: int) -> Blocks:

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from attn_dynamics.encoder.bell import TrainedBell
 from attn_dynamics.encoder.interface import KERNELS, NAME, attention_modules
+from attn_dynamics.encoder.sliced import computed
 from attn_dynamics.errors import InputError
 from attn_dynamics.window.bell import Bell
 from attn_dynamics.window.support import half_width
@@ -146,6 +147,19 @@ def use_kernel(model: nn.Module, kernel: Literal["dense", "low-rank", "sliced"])
         _check_kernel(kernel, each.bell, each.half_width)
     for each in present.values():
         each.kernel = kernel
+
+
+def computed_pairs(model: nn.Module, length: int) -> float:
+    """Share of all pairs of so many tokens whose scores are computed, mean over layers; below 1 where keys are sliced.
+
+    Raises:
+        InputError: no bells.
+    """
+    shares = [
+        computed(length, each.half_width) if each.kernel == "sliced" and each.half_width is not None else 1.0
+        for each in _present(model).values()
+    ]
+    return float(np.mean(shares))
 
 
 def slice_windows(model: nn.Module, error: float, *, spread: float = 0.0) -> list[int]:

@@ -10,7 +10,7 @@ require("torchmetrics")
 from attn_dynamics.questions.answers import LONGEST, Spans, answers, best_spans  # noqa: E402
 from attn_dynamics.questions.features import Features, cut, fitting  # noqa: E402
 from attn_dynamics.questions.metric import Marks, mark  # noqa: E402
-from attn_dynamics.questions.reader import Device, Precision, read, reader, tokens_held  # noqa: E402
+from attn_dynamics.questions.reader import Device, Precision, fingerprint, read, reader, tokens_held  # noqa: E402
 from attn_dynamics.questions.squad import (  # noqa: E402
     ABSENT,
     VARIABLE,
@@ -22,13 +22,14 @@ from attn_dynamics.questions.squad import (  # noqa: E402
     squad_folder,
     subset,
 )
-from attn_dynamics.questions.training import NARROWEST, Plan, tokens_reached, train  # noqa: E402
+from attn_dynamics.questions.training import NARROWEST, WIDEST, Plan, tokens_reached, train  # noqa: E402
 
 __all__ = [
     "ABSENT",
     "LONGEST",
     "NARROWEST",
     "VARIABLE",
+    "WIDEST",
     "Answers",
     "Device",
     "Features",
@@ -41,6 +42,7 @@ __all__ = [
     "answers",
     "best_spans",
     "cut",
+    "fingerprint",
     "fitting",
     "load_squad",
     "mark",

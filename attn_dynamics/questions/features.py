@@ -116,7 +116,9 @@ def fitting(
         if most is not None and len(found) >= most:
             break
         some = questions[k : k + AT_ONCE]
-        windows = np.bincount(cut(some, tokenizer, length=length, stride=0).owner)
+        longest = _longest(tokenizer, length, stride=0)
+        some = [each for each, own in zip(some, _lengths(some, tokenizer), strict=True) if own <= longest]
+        windows = np.bincount(cut(some, tokenizer, length=length, stride=0).owner) if some else []
         found += [each for each, number in zip(some, windows, strict=True) if number == 1]
     if len(found) < (most or 1):
         expected, fix = f"{most or 1:,} that fit into {length} tokens", "Ask for fewer, or make windows longer."
@@ -215,11 +217,21 @@ def _check(questions: Sequence[Question], tokenizer: Any, length: int, stride: i
 
 def _check_room(questions: Sequence[Question], tokenizer: Any, length: int, stride: int) -> None:
     """Every window has room for one token more than it shares; the library's own error ends the process."""
-    lengths = map(len, tokenizer([each.question for each in questions], add_special_tokens=False)["input_ids"])
-    least = 1 + stride + tokenizer.num_special_tokens_to_add(pair=True)
-    for question, own in zip(questions, lengths, strict=True):
-        if own + least > length:
+    longest = _longest(tokenizer, length, stride)
+    for question, own in zip(questions, _lengths(questions, tokenizer), strict=True):
+        if own > longest:
             given = f"one of {own} tokens"
-            expected = f"a question of at most {length - least} tokens (length {length}, stride {stride})"
+            expected = f"a question of at most {longest} tokens (length {length}, stride {stride})"
             fix = "Make windows longer or the stride smaller, or leave the question out."
             raise InputError(f"question {question.id}", expected=expected, given=given, fix=fix)
+
+
+def _lengths(questions: Sequence[Question], tokenizer: Any) -> list[int]:
+    """Tokens of each question by itself."""
+    found = tokenizer([each.question for each in questions], add_special_tokens=False)["input_ids"]
+    return [len(each) for each in found]
+
+
+def _longest(tokenizer: Any, length: int, stride: int) -> int:
+    """Tokens that a question may have."""
+    return length - 1 - stride - tokenizer.num_special_tokens_to_add(pair=True)

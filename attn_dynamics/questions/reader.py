@@ -1,5 +1,6 @@
 """An encoder with windows that answers questions, and what it answers."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,9 +33,10 @@ def reader(window: Window, *, encoder: str | Path | None = None, seed: int = 0, 
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device", expected="a GPU for cuda", given="none", fix="Leave it out, or choose cpu.")
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with _quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        found = load_encoder(encoder, kind=AutoModelForQuestionAnswering)
+        # Whatever the weights were kept in: steps of less than float32 round away.
+        found = load_encoder(encoder, kind=AutoModelForQuestionAnswering, dtype=torch.float32)
     model = windowed(found.model, window)
     model.to(torch.device(device))  # pyright: ignore[reportArgumentType]  a decorator hides what it takes
     return Backbone(model, found.tokenizer)
@@ -44,15 +46,13 @@ def read(
     model: PreTrainedModel,
     features: Features,
     *,
-    precision: Precision = "float32",
     show: Callable[[int], object] = lambda windows: None,
 ) -> dict[str, str]:
-    """The answers of a reader, by the question's id.
+    """The answers of a reader, by the question's id, computed in its own precision, so that few logits are equal.
 
     Args:
         model: as `reader` gives it, trained.
         features: what it is asked.
-        precision: of products and contexts.
         show: is told how many windows were read.
 
     Raises:
@@ -61,7 +61,7 @@ def read(
     order, found = np.argsort(features.lengths, kind="stable"), []
     model.eval()
     for rows in np.split(order, range(AT_ONCE, len(order), AT_ONCE)):
-        with torch.inference_mode(), narrow(model, precision):
+        with torch.inference_mode():
             out = model(**on_device(model, features.batch(rows)))
         starts, ends = (each.float().cpu().numpy() for each in (out.start_logits, out.end_logits))
         found.append(best_spans(starts, ends, features.passage[rows]))
@@ -92,6 +92,15 @@ def tokens_held(model: PreTrainedModel, features: Features, share: float = 0.95)
     distances = (places - places[:, None]).ravel()
     sums = (torch.einsum("bhij,bi->ij", each.double(), real).cpu().numpy().ravel() for each in found)
     return np.array([mass_width(each, distances, share) for each in sums])
+
+
+def fingerprint(model: PreTrainedModel) -> str:
+    """A digest of the weights that were loaded: all but those of the head, and of the bells."""
+    found = hashlib.sha256()
+    for name, each in model.base_model.state_dict().items():
+        if not name.endswith("bell.parameter"):
+            found.update(name.encode() + each.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def on_device(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> dict[str, Tensor]:

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from attn_dynamics.checkpoint import Checkpoint
-from attn_dynamics.encoder import bells, half_widths, parameter_groups, slice_windows
+from attn_dynamics.encoder import bells, computed_pairs, half_widths, parameter_groups, slice_windows
 from attn_dynamics.errors import InputError
 from attn_dynamics.interrupt import deferred_interrupt
 from attn_dynamics.questions.features import Features
 from attn_dynamics.questions.reader import Precision, narrow, on_device
 from attn_dynamics.window.support import reached
 
-NARROWEST = 0.25
-"""Tokens of σ that steps lead no further below: e⁻⁸ is left for the neighbour, and a query sees itself alone."""
+NARROWEST, WIDEST = 0.25, 1e6
+"""Tokens of σ beyond which steps lead no further: e⁻⁸ is left for the neighbour, or no two tokens are told apart."""
 CLIPPED = 1.0
 """Norm of the backbone's gradient at most. Bells are not clipped, for their steps would depend on the backbone's."""
 SERIES = {
@@ -31,10 +31,13 @@ SERIES = {
     "width": {"long_name": "σ, standard deviation of the bell, before the step", "units": "tokens"},
     "slope": {"long_name": "gradient of the loss in what is trained of the bell"},
     "tokens": {"long_name": "tokens of the batch, padding among them"},
-    "pairs": {"long_name": "pairs of tokens within the half-widths of stage 2, in shares of all"},
+    "pairs": {"long_name": "pairs of tokens whose scores are computed, in shares of all"},
+    "half_width": {"long_name": "farthest token that a query may see", "units": "tokens"},
     "seconds": {"units": "s"},
 }
 """What is recorded at every step; slope is no number once σ is frozen."""
+AXES = {"width": ("layer", "bell"), "slope": ("layer", "bell"), "half_width": ("layer",)}
+"""Of a series, beside the step."""
 
 
 @final
@@ -69,13 +72,18 @@ class Plan:
         for name, least in {"epochs": 1, "batch": 1}.items():
             if getattr(self, name) < least:
                 raise InputError(name, expected="1 or more", given=getattr(self, name), fix="Give a larger integer.")
+        for name in ("learning_rate", "error"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                fix = "Give a larger one."
+                raise InputError(name, expected="a finite number above 0", given=getattr(self, name), fix=fix)
         for name in ("warmup", "sliced_from"):
             share = getattr(self, name)
             if share is not None and not 0.0 <= share <= 1.0:
                 raise InputError(name, expected="a share, 0 to 1", given=share, fix="Give one of the steps.")
-        if not 0.0 <= self.decay < math.inf:
-            fix = "Give 0 to do without."
-            raise InputError("decay", expected="a finite number, 0 or above", given=self.decay, fix=fix)
+        for name in ("bell_rate", "decay"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                fix = "Give 0 to do without."
+                raise InputError(name, expected="a finite number, 0 or above", given=getattr(self, name), fix=fix)
 
     def steps(self, windows: int) -> int:
         """Steps for so many windows."""
@@ -98,7 +106,7 @@ def train(
 ) -> xr.Dataset:
     """Train a reader in place; what was seen at every step.
 
-    `SERIES` over step; width and slope over layer and bell too, (steps, layers, 1 or heads).
+    `SERIES` over step; width and slope over layer and bell too, (steps, layers, 1 or heads), half_width over layer.
 
     Args:
         model: as `reader` gives it, not trained.
@@ -110,7 +118,7 @@ def train(
 
     Raises:
         ArithmeticError: the loss is no finite number any more.
-        InputError: the model has no bells, or a rate is out of range.
+        InputError: the model has no bells, or a step is more than memory holds.
         KeyboardInterrupt: Ctrl-C, at the end of a step that is saved.
         Unfit: the checkpoint is another training's.
     """
@@ -122,12 +130,21 @@ def train(
             course.restore(saved)
         with deferred_interrupt() as asked:
             while course.step < course.steps:
-                show(course.step + 1, course.advance())
-                if checkpoint is not None and (asked() or checkpoint.due()):
+                show(course.step + 1, _fitting_step(course))
+                stop, last = asked(), course.step == course.steps
+                if checkpoint is not None and (stop or last or checkpoint.due()):
                     checkpoint.save(identity, course.state())
-                if asked():
+                if stop:
                     raise KeyboardInterrupt
     return course.record()
+
+
+def _fitting_step(course: "_Course") -> float:
+    try:
+        return course.advance()
+    except torch.OutOfMemoryError as error:
+        given, fix = f"more ({error})", "Make it smaller, or windows shorter."
+        raise InputError("batch", expected="a step that memory holds", given=given, fix=fix) from None
 
 
 @final
@@ -142,8 +159,9 @@ class _Course:
         self.optimiser = torch.optim.AdamW(groups, weight_decay=plan.decay)
         self.step, self.steps, self.stage_2 = 0, plan.steps(len(features)), plan.stage_2(len(features))
         self.rates = get_linear_schedule_with_warmup(self.optimiser, round(plan.warmup * self.steps), self.steps)
-        shape = (self.steps, len(self.bells), *self.bells[0].shape)
-        self.series = {name: np.full(shape if name in ("width", "slope") else self.steps, np.nan) for name in SERIES}
+        sizes = {"layer": len(self.bells), "bell": self.bells[0].numel()}
+        shapes = {name: (self.steps, *(sizes[axis] for axis in AXES.get(name, ()))) for name in SERIES}
+        self.series = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
         # On a GPU products are summed in an order that is its own; there a resumed training agrees to round-off.
         self.generators = torch.cuda if model.device.type == "cuda" else torch
 
@@ -168,7 +186,8 @@ class _Course:
         self.rates.step()
         self._confine()
         length = batch["input_ids"].shape[1]
-        self._note(tokens=batch["input_ids"].numel(), pairs=_pairs(self.model, length))
+        reach = [math.inf if each is None else each for each in half_widths(self.model)]
+        self._note(tokens=batch["input_ids"].numel(), pairs=computed_pairs(self.model, length), half_width=reach)
         self._note(seconds=time.perf_counter() - begun)
         self.step += 1
         return loss.item()
@@ -187,20 +206,20 @@ class _Course:
 
     def restore(self, saved: dict[str, NDArray]) -> None:
         """Be what was saved."""
-        parts = torch.load(io.BytesIO(saved["parts"].tobytes()), map_location=self.model.device, weights_only=True)
+        # Adam counts its steps on the processor; what belongs elsewhere is copied there.
+        parts = torch.load(io.BytesIO(saved["parts"].tobytes()), map_location="cpu", weights_only=True)
         self.step = int(saved["epoch"])
         self.model.load_state_dict(parts["model"])
         self.optimiser.load_state_dict(parts["optimiser"])
         self.rates.load_state_dict(parts["rates"])
-        self.generators.set_rng_state(parts["generator"].cpu())
+        self.generators.set_rng_state(parts["generator"])
         self.series = {name: saved[name] for name in SERIES}
         if self.step > self.stage_2:
             self._slice()
 
     def record(self) -> xr.Dataset:
         """All steps."""
-        wide = ("step", "layer", "bell")
-        found = {name: (wide[: each.ndim], each, SERIES[name]) for name, each in self.series.items()}
+        found = {name: (("step", *AXES.get(name, ())), self.series[name], told) for name, told in SERIES.items()}
         return xr.Dataset(found, {"step": np.arange(self.steps)}, {"stage_2": self.stage_2})
 
     def _windows(self) -> NDArray[np.int64]:
@@ -217,29 +236,25 @@ class _Course:
     @torch.no_grad()
     def _confine(self) -> None:
         for each in bells(self.model).values():
-            each.parameter.clamp_(min=each.bell.parameter(NARROWEST))
+            each.parameter.clamp_(each.bell.parameter(NARROWEST), each.bell.parameter(WIDEST))
 
     def _note(self, **seen: Any) -> None:
         for name, value in seen.items():
             self.series[name][self.step] = value
 
 
-def tokens_reached(widths: NDArray, limit: int) -> NDArray[np.int64]:
-    """Tokens that bells of these widths attend to as W22 counts them, of the same shape (theory D1)."""
-    return np.vectorize(lambda width: reached(width, limit), otypes=[np.int64])(widths)
+def tokens_reached(record: xr.Dataset, length: int) -> xr.DataArray:
+    """Tokens that bells attend to as W22 counts them, 2w + 1, at every step (theory D1).
+
+    Args:
+        record: of `train`.
+        length: of the longest sequence; none reaches beyond it or its half-width.
+    """
+    limits = np.minimum(record.half_width, length - 1).astype(int)
+    count = np.vectorize(reached, otypes=[np.int64])
+    return xr.apply_ufunc(count, record.width, limits).assign_attrs(units="tokens")
 
 
 def _gradient(parameter: Tensor) -> NDArray:
     assert parameter.grad is not None
     return parameter.grad.double().cpu().numpy()
-
-
-def _pairs(model: nn.Module, length: int) -> float:
-    """The share of pairs (i, j) with |j - i| ≤ w in layers that are sliced, 1 in others; mean over layers."""
-    kept = []
-    for bell, reach in zip(bells(model).values(), half_widths(model), strict=True):
-        if bell.kernel != "sliced" or reach is None or reach >= length:
-            kept.append(1.0)
-        else:
-            kept.append(((2 * reach + 1) * length - reach * (reach + 1)) / length**2)
-    return float(np.mean(kept))

@@ -38,13 +38,14 @@ class Reading:
             sigma: above 0.
             limit: the half-width that a window is given, where it is.
         """
-        distances = np.arange(int(self._end(sigma)) + 3)
+        # Nothing beyond the limit need be computed, for a bell only falls.
+        most = int(self._end(sigma)) + 3
+        distances = np.arange(most if limit is None else min(most, limit + 1))
         kind = FLOATS[self.precision]
         # Rounded once from a wider type, because vendors' own float32 exponentials differ among the subnormals.
         bell = np.exp(-(distances**2) / (2.0 * self._variance(sigma))).astype(kind)
         height = np.asarray(math.exp(self._log_height(sigma)), kind)
-        found = int(np.flatnonzero(bell * height)[-1])
-        return found if limit is None else min(found, limit)
+        return int(np.flatnonzero(bell * height)[-1])
 
     def half_width_in_closed_form(self, sigma: float, limit: int | None = None) -> int:
         """The same from the smallest number of the type, half of which rounds to 0 (theory D1)."""

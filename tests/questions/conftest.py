@@ -67,7 +67,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, word_pieces: Any) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=32,
-        max_position_embeddings=64,
+        max_position_embeddings=192,
     )
     BertModel(settings).save_pretrained(folder)
     word_pieces.save_pretrained(folder)
@@ -77,9 +77,21 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, word_pieces: Any) -> Path:
 @pytest.fixture(scope="session")
 def made(word_pieces: Any) -> Features:
     """Twelve questions whose answer is the word after "is", as windows."""
+    return _colours(word_pieces, so=1, length=48)
+
+
+@pytest.fixture(scope="session")
+def long(word_pieces: Any) -> Features:
+    """The same with more before it, up to some 150 tokens."""
+    return _colours(word_pieces, so=12, length=192)
+
+
+def _colours(tokenizer: Any, so: int, length: int) -> Features:
     words = ("red", "green", "blue", "black")
     asked_of = [
-        asked(f"{'so ' * k}the {thing} is {words[k % 4]} and old", words[k % 4], question=f"the {thing}?", id=str(k))
+        asked(
+            f"{'so ' * so * k}the {thing} is {words[k % 4]}, and old", words[k % 4], question=f"the {thing}?", id=str(k)
+        )
         for k, thing in enumerate(["house", "door", "roof", "wall", "floor", "stair"] * 2)
     ]
-    return cut(asked_of, word_pieces, length=48, stride=0)
+    return cut(asked_of, tokenizer, length=length, stride=0)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from transformers import CanineTokenizer
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.questions import Answers, Features, Question, cut
+from attn_dynamics.questions import Answers, Features, Question, cut, fitting
+from attn_dynamics.questions.features import AT_ONCE
 from tests.questions.conftest import asked, needs_squad
 
 LENGTH, STRIDE = 128, 32
@@ -162,6 +163,23 @@ def test_questions_of_several_parts_keep_their_numbers(word_pieces: Any) -> None
     held = np.flatnonzero(features.labels[:, 1])
     assert features.owner[held].tolist() == list(range(number))
     assert {labelled(features, k) for k in held} == {"brook"}
+
+
+def test_those_that_fit_are_found_in_their_order(word_pieces: Any) -> None:
+    """Of 31 tokens three are special: a question of 4, then passages of 24 and 25; and a question that has no room."""
+    fits, cut_in_two = (asked("sea " * k, "sea", question="sea " * 4, id=str(k)) for k in (24, 25))
+    wordy = asked("sea", "sea", question="sea " * 28, id="wordy")
+    short = [asked("sea", "sea", id=f"short {k}") for k in range(AT_ONCE)]
+    every = [wordy, cut_in_two, fits, *short, fits]
+    found = fitting(every, word_pieces, length=31)
+    assert found == (fits, *short, fits)
+    assert len(cut(found, word_pieces, length=31, stride=0)) == len(found)
+    assert len(cut([cut_in_two], word_pieces, length=31, stride=0)) == 2, "negative control"
+    assert fitting(every, word_pieces, length=31, most=2) == found[:2]
+    with pytest.raises(InputError, match=rf"questions: expected 999 that fit into 31 tokens, got {len(found)}"):
+        fitting(every, word_pieces, length=31, most=999)
+    with pytest.raises(InputError, match="expected 1 that fit into 31 tokens, got 0"):
+        fitting([wordy], word_pieces, length=31)
 
 
 # --- what is refused

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import AutoTokenizer, BertModel, PreTrainedModel
 
 from attn_dynamics.encoder import Window, slice_windows
 from attn_dynamics.errors import InputError
@@ -26,6 +26,13 @@ def test_a_head_is_its_seeds(tiny: Path) -> None:
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
     assert torch.equal(torch.rand(2), expected), "the generator of others goes on as if nothing were"
+
+
+def test_weights_kept_in_half_are_trained_in_whole(tiny: Path, tmp_path: Path) -> None:
+    BertModel.from_pretrained(tiny).half().save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path)
+    model = reader(Window(), encoder=tmp_path).model
+    assert {each.dtype for each in model.parameters()} == {torch.float32}
 
 
 def test_loading_says_nothing(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
