@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= auto
-# Those that need no data from outside; sst and text are run by EXPERIMENTS="text" and the like.
+# Those that need no data from outside; sst, squad and text are run by EXPERIMENTS="text" and the like.
 EXPERIMENTS ?= synthetic ablation suppression capacity query
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
