@@ -42,6 +42,7 @@ def test_the_relation_is_kept_along_the_flow(model: str, others: int, seed: int,
     assert distance(run, others, norm, sen_norm) > 0.1 * min(reached, 1.0) ** 2
 
 
+@pytest.mark.slow
 def test_with_all_words_trained_the_distance_falls_like_one_over_their_number() -> None:
     """The words of a dictionary: each sentence has its own; nothing is held."""
     distances = []

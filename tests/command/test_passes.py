@@ -132,6 +132,7 @@ def trained_again(folder: str, *more: str, call: Call, monkeypatch: pytest.Monke
     return sizes
 
 
+@pytest.mark.slow
 def test_a_pass_that_has_finished_is_not_trained_again(
     call: Call, room: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +223,7 @@ def test_starts_that_are_not_counted_are_noticed(
     assert "At most 3 fit at a time" in done.said
 
 
+@pytest.mark.slow
 def test_a_pass_that_leaves_its_starts_behind_is_noticed(
     call: Call, limited: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

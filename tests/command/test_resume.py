@@ -155,6 +155,7 @@ def test_a_run_that_is_not_resumed_says_nothing_of_it(call: Call) -> None:
     assert standings(call(*TINY, "--out", "here", "--overwrite").err) == []
 
 
+@pytest.mark.slow
 def test_resumed_replicates_say_where_they_go_on(call: Call, ctrl_c: Callable[..., None]) -> None:
     arguments = (*TINY, "--replicates", "3", "--out", "here", "--resume")
     ctrl_c(20)

@@ -81,6 +81,7 @@ def test_ablation(tmp_path: Path) -> None:
     assert exchanged["loss_excess"] > 1000 * ablation.HELD
 
 
+@pytest.mark.slow
 def test_ablation_lists_the_exceptions_of_a_start_that_is_not_zero(tmp_path: Path) -> None:
     rows, summary = left_by(ablation, tmp_path, {"loss", "promotion"}, "--seeds", "2", "--epochs", "50")
     assert (rows.loss_excess <= ablation.HELD).all()
