@@ -22,7 +22,7 @@ from attn_dynamics.command import COMMAND, guarded
 from attn_dynamics.errors import InputError
 from attn_dynamics.storage import make_folder, write_whole
 
-TABLE, SUMMARY, VERDICTS = "table.csv", "summary.json", "verdicts.parquet"
+TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """What a folder may hold beside its command and figures, in the order of preference."""
 TITLE = "How attention learns: what was run"
 
@@ -123,11 +123,20 @@ def _table(folder: Path) -> tuple[str, Markup]:
         return render.summary(rows), Markup(render.html_table(rows))
     if (folder / TABLE).exists():
         frame = pd.read_csv(folder / TABLE, keep_default_na=False)
+    elif (folder / RESULTS).exists():
+        frame = _columns_that_differ(pd.read_parquet(folder / RESULTS))
     elif (folder / SUMMARY).exists():
         frame = pd.DataFrame(flat(json.loads((folder / SUMMARY).read_text())), columns=["quantity", "value"])
     else:
         return "", Markup("")
     return "", Markup(frame.to_html(index=False, border=0, float_format="{:.4g}".format))
+
+
+def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
+    """Of a sweep what tells its runs apart, in settings and results."""
+    texts = results.astype(str)
+    differ = [len(results) == 1 or texts[name].nunique() > 1 for name in results.columns]
+    return results.loc[:, differ]
 
 
 def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

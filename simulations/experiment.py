@@ -37,6 +37,7 @@ from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
 from attn_dynamics.errors import InputError
+from attn_dynamics.extras import require
 from attn_dynamics.heads import Array
 from attn_dynamics.intervals import mean_interval
 from attn_dynamics.parameters import Parameters
@@ -304,9 +305,16 @@ Given = TypeVar("Given", bound=Options)
 
 def command(options: type[Given], study: Callable[[Given], Findings], arguments: list[str] | None) -> int:
     """Run an experiment as a command; the exit code."""
-    prog, kept = f"python -m simulations.{options.name}", "interrupted; runs that had ended are kept for --resume"
+    prog, kept = f"python -m simulations.{options.name}", "interrupted; what was trained so far is kept for --resume"
     line = called(prog, arguments)
-    return guarded(lambda: _run(tyro.cli(options, args=arguments, prog=prog), study, line), interrupted=kept)
+    return guarded(lambda: _run(_asked(options, arguments, prog), study, line), interrupted=kept)
+
+
+def _asked(options: type[Given], arguments: list[str] | None, prog: str) -> Given:
+    """The options, where what writes the results is there."""
+    found = tyro.cli(options, args=arguments, prog=prog)
+    require("analysis", "pyarrow")
+    return found
 
 
 def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:

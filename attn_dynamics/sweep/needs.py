@@ -4,6 +4,7 @@ from importlib import import_module
 from types import ModuleType
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.extras import how_to_get
 
 NEEDED = ("distributed", "pyarrow")
 """The libraries of that extra."""
@@ -18,5 +19,5 @@ def needed(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:
-        fix = "Run pip install 'attn-dynamics[distributed]'."
+        fix = how_to_get("distributed")
         raise InputError(name, expected="this library to be installed", given=error, fix=fix) from None

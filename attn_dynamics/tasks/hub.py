@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.extras import how_to_get
 from attn_dynamics.tasks.task import Task
 from attn_dynamics.tasks.text import task_from_splits
 
@@ -36,7 +37,7 @@ def _load(hub_name: str) -> dict[str, Iterable[dict[str, Any]]]:
     try:
         datasets = import_module("datasets")
     except ImportError as error:
-        fix = "Run pip install 'attn-dynamics[data]', or name a folder that holds the data with --data-dir."
+        fix = f"{how_to_get('data')} Or name a folder that holds the data with --data-dir."
         raise InputError(hub_name, expected="the datasets library to load it", given=error, fix=fix) from error
     try:
         data = datasets.load_dataset(hub_name)

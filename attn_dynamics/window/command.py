@@ -115,7 +115,7 @@ def table(summary: dict[str, Any]) -> Table:
         out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
     out.add_row("training loss", f"{summary['train_loss']:.4g}", "", "", "")
     width, predicted, settles = (summary[name] for name in ("width", "predicted_width", "settles"))
-    for theory, source in ((predicted, "D2–D6, now"), (settles, "D4, settled")):
+    for theory, source in ((predicted, "D2–D6, now"), (settles, "D4, in the end")):
         if theory is not None and math.isfinite(theory):
             out.add_row("σ", f"{width:.4f}", f"{theory:.4f}", f"{100 * (width / theory - 1):+.2f} %", source)
     if summary["prediction_residual"] is not None:

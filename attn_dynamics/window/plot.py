@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from attn_dynamics.plot import COLOURS, STYLE, TIME, TITLE_LETTERS, write_figure
 from attn_dynamics.storage import make_folder
 
+STILL = 0.02
+"""Share of σ that its axis shows at least, to both sides."""
 THEORY = {"color": "black", "linewidth": 1.2, "linestyle": (0, (1, 2))}
 
 
@@ -26,6 +28,10 @@ def width_figure(run: xr.Dataset) -> Figure:
     if np.isfinite(run.attrs["settles"]):
         axes.axhline(run.attrs["settles"], color=COLOURS[1], linewidth=1.0, linestyle="-.", label="settles at, D4")
     axes.set(xlabel=TIME, ylabel="σ, standard deviation of the bell (tokens)")
+    # Where σ all but rests, that is what is to be seen.
+    middle, span = float(run.width.mean()), float(np.ptp(run.width.values))
+    if span < STILL * middle:
+        axes.set_ylim((1.0 - STILL) * middle, (1.0 + STILL) * middle)
     _time_axis(axes, run)
     axes.legend()
     return figure

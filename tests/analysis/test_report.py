@@ -3,6 +3,7 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis import judge, report, verdicts
@@ -69,6 +70,15 @@ def test_every_part_has_its_command_and_claims_come_first(text: str, runs: Path)
 def test_the_verdicts_and_the_numbers_are_in_it(text: str) -> None:
     assert "1 of 1 claims hold" in text
     assert "sen residual" in text.replace("_", " ")
+
+
+def test_of_a_sweep_its_runs_are_there_by_what_tells_them_apart(tmp_path: Path) -> None:
+    results = pd.DataFrame({"model": ["attn-fc"] * 2, "seed": [0, 1], "train_loss": [0.25, 0.5]})
+    results.to_parquet(tmp_path / "results.parquet")
+    leave_command(tmp_path, "python -m attn_dynamics.sweep --seed 0 1")
+    table = report.part(tmp_path).table
+    assert all(f"<td>{each}</td>" in table for each in ("0", "1", "0.25", "0.5"))
+    assert "attn-fc" not in table
 
 
 def test_the_command_that_is_told_makes_the_same(runs: Path, tmp_path: Path) -> None:

@@ -247,7 +247,7 @@ def test_what_the_hub_has_malformed_is_told(monkeypatch: pytest.MonkeyPatch, ans
 
 def test_without_the_library_the_message_names_the_extra_and_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"pip install 'attn-dynamics\[data\]'.*--data-dir"):
+    with pytest.raises(InputError, match=r'pip install -e "\.\[data\]".*--data-dir'):
         load_squad()
 
 

@@ -394,7 +394,7 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setattr(needs, "import_module", missing)
     done = call_dask(*TINY, "--out", "here")
     assert done.code == 2
-    assert "pip install 'attn-dynamics[distributed]'" in done.said
+    assert 'pip install -e ".[distributed]"' in done.said
     assert done.err.count("\n") == 1
     assert contents(place) == {}
 

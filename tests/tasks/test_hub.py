@@ -60,7 +60,7 @@ def test_another_name_is_refused_without_asking_the_hub(monkeypatch: pytest.Monk
 
 def test_without_the_library_the_message_names_the_extra_and_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"pip install 'attn-dynamics\[data\]'.*--data-dir"):
+    with pytest.raises(InputError, match=r'pip install -e "\.\[data\]".*--data-dir'):
         hub_task("sst2")
 
 
