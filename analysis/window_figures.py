@@ -20,7 +20,7 @@ from attn_dynamics.command import called, guarded, leave_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
 from attn_dynamics.storage import make_folder
-from attn_dynamics.window.published import HALF_WIDTH, SCORES, TABLE, blank, tokens
+from attn_dynamics.window.published import DECIMAL, HALF_WIDTH, SCORES, TABLE, blank, tokens
 from attn_dynamics.window.support import Reading
 
 READINGS = {
@@ -70,7 +70,7 @@ def growth(rows: pd.DataFrame) -> Figure:
 
 def _theirs(axes: Axes) -> None:
     """W22's two widths, their σ a variance, with the powers of theory D6 through the first."""
-    first, (low, high) = np.sqrt(9.5), np.sqrt(blank(READINGS["Δ²/2σ, no prefactor"]))
+    first, (low, high) = np.sqrt(DECIMAL[1]), np.sqrt(blank(READINGS["Δ²/2σ, no prefactor"]))
     style: Any = {"color": "black", "mfc": "white"}
     axes.plot([1.0], [first], "s", label="W22, σ = 9.5 a variance", **style)
     axes.errorbar([10.0], [(low + high) / 2], (high - low) / 2, fmt="D", label="W22, by its tokens", **style)

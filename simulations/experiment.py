@@ -297,7 +297,7 @@ class Findings:
     """What the terminal shows."""
     figures: Mapping[str, Callable[[], Figure]]
     wrong: str = ""
-    """What a statement that is exact came out as, if it came out wrong."""
+    """What a statement that is exact came out as, if it came out wrong; or which runs had no end."""
 
 
 Given = TypeVar("Given", bound=Options)

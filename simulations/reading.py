@@ -126,7 +126,10 @@ def _trial(name: str, seed: int, options: Settings) -> Trial:
 
 def _data(options: Settings) -> Data:
     """The questions, the same for every row and seed."""
-    model, tokenizer = reader(Window(), encoder=options.encoder)
+    try:
+        model, tokenizer = reader(Window(window=options.window), encoder=options.encoder, device=options.device)
+    except InputError as error:
+        raise error.as_option() from None
     if options.tokens > (longest := getattr(model.config, "max_position_embeddings", math.inf)):
         expected, fix = f"at most the {longest} tokens that the encoder takes", "Make it shorter."
         raise InputError("--length", expected=expected, given=options.tokens, fix=fix)

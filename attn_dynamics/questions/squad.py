@@ -1,7 +1,6 @@
 """Questions of SQuAD v1.1, each with the passage that holds its answers: from the official files, or from the hub."""
 
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.extras import how_to_get
 from attn_dynamics.questions.layout import Place, members, parsed, text
+from attn_dynamics.tasks.hub import hub_rows
 from attn_dynamics.tasks.located import named_folder
 
 HUB_NAME = "rajpurkar/squad"
@@ -111,23 +110,9 @@ def _only(folder: Path, pattern: str) -> Path:
 
 
 def _from_hub() -> Splits:
-    return Splits(**{part: _distinct(place, _of_rows(place, rows)) for part, place, rows in _hub_rows()})
-
-
-def _hub_rows() -> Iterator[tuple[str, Place, Any]]:
-    try:
-        datasets = import_module("datasets")
-    except ImportError as error:
-        fix = f"{how_to_get('data')} Or name a folder that holds the data with --data-dir."
-        raise InputError(HUB_NAME, expected="the datasets library to load it", given=error, fix=fix) from error
-    try:
-        data = datasets.load_dataset(HUB_NAME)
-        parts = [(part, Place(f"{HUB_NAME}, {split}"), data[split]) for part, split in _HUB_SPLITS.items()]
-    # A download fails with OSError, but also with errors of the library and of its HTTP client.
-    except Exception as error:
-        given, fix = f"{type(error).__name__}: {error}", "Name a folder that holds the data with --data-dir."
-        raise InputError(HUB_NAME, expected="data from the hub or its cache", given=given, fix=fix) from error
-    yield from parts
+    found = hub_rows(HUB_NAME, _HUB_SPLITS)
+    places = {part: Place(f"{HUB_NAME}, {split}") for part, split in _HUB_SPLITS.items()}
+    return Splits(**{part: _distinct(place, _of_rows(place, found[part])) for part, place in places.items()})
 
 
 def _of_rows(place: Place, rows: Any) -> Iterator[Question]:

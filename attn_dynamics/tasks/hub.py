@@ -1,6 +1,6 @@
 """SST-2 and SST-5 from the Hugging Face hub, whole sentences in the standard splits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -29,11 +29,23 @@ def hub_task(name: str, *, preparation: str = "lmn21", vocabulary: str = "all") 
     if name not in HUB_NAMES:
         subject, expected = "task", f"one of {', '.join(HUB_NAMES)}"
         raise InputError(subject, expected=expected, given=repr(name), fix="Give a path for data of your own.")
-    splits = {part: ((row["label"], row["text"]) for row in rows) for part, rows in _load(HUB_NAMES[name]).items()}
+    splits = {
+        part: ((row["label"], row["text"]) for row in rows)
+        for part, rows in hub_rows(HUB_NAMES[name], _HUB_SPLITS).items()
+    }
     return task_from_splits(name, splits, preparation=preparation, vocabulary=vocabulary)
 
 
-def _load(hub_name: str) -> dict[str, Iterable[dict[str, Any]]]:
+def hub_rows(hub_name: str, splits: Mapping[str, str]) -> dict[str, Iterable[dict[str, Any]]]:
+    """The rows of a data set of the hub, by our names of its splits.
+
+    Args:
+        hub_name: owner/name.
+        splits: of each split of ours what the hub calls it.
+
+    Raises:
+        InputError: `datasets` is not installed, or the data cannot be had.
+    """
     try:
         datasets = import_module("datasets")
     except ImportError as error:
@@ -41,7 +53,7 @@ def _load(hub_name: str) -> dict[str, Iterable[dict[str, Any]]]:
         raise InputError(hub_name, expected="the datasets library to load it", given=error, fix=fix) from error
     try:
         data = datasets.load_dataset(hub_name)
-        return {part: data[hub_split] for part, hub_split in _HUB_SPLITS.items()}
+        return {part: data[hub_split] for part, hub_split in splits.items()}
     # A download fails with OSError, but also with errors of the library and of its HTTP client.
     except Exception as error:
         given, fix = f"{type(error).__name__}: {error}", "Name a folder that holds the data with --data-dir."

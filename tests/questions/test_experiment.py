@@ -203,3 +203,11 @@ def test_a_malformed_file_names_the_question(
         (folder / file.name).write_text(file.read_text().replace('"answer_start": 13', '"answer_start": 14'))
     assert run(tmp_path / "out", folder, tiny) == 2
     assert "question train-0" in capfd.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_told_before_any_data_are_read(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert run(tmp_path, tmp_path / "nowhere", tiny, "--device", "cuda") == 2
+    assert "--device: expected a GPU for cuda, got none" in capfd.readouterr().err
