@@ -63,7 +63,10 @@ def sliced(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
 
 
 def computed(length: int, half: int) -> float:
-    """Share of all pairs of so many tokens whose scores are computed; 1 where slicing would compute as many."""
+    """Share of all pairs of so many tokens whose scores are computed; 1 where a block would meet all keys.
+
+    Slightly longer than that, it may be above 1: the last block is padded.
+    """
     block = max(half, LEAST)
     if block + 2 * half >= length:
         return 1.0
