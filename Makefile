@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= auto
+PIP_FLAGS ?=
 # Those that need no data from outside; sst, squad and text are run by EXPERIMENTS="text" and the like.
 EXPERIMENTS ?= synthetic ablation suppression capacity query
 # One thread a process: threads of several test processes would wait for each other.
@@ -58,17 +59,17 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: $(BIN)/python pyproject.toml requirements.txt
-	$(BIN)/python -m pip install -q -c requirements.txt -e .
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e .
 	touch $@
 
 $(VENV)/.analysis: $(VENV)/.core
-	$(BIN)/python -m pip install -q -c requirements.txt -e ".[analysis]"
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e ".[analysis]"
 	touch $@
 
 $(VENV)/.test: $(VENV)/.analysis
-	$(BIN)/python -m pip install -q -c requirements.txt -e ".[test]"
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e ".[test]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.test
-	$(BIN)/python -m pip install -q -c requirements.txt -e ".[dev]"
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e ".[dev]"
 	touch $@
