@@ -16,8 +16,8 @@ SUBSET := tests/command tests/proofs tests/sweep tests/tasks/test_synthetic.py t
 	tests/test_stopping.py tests/test_storage.py
 CONSTRAINTS ?= requirements.txt
 
-.PHONY: install run prove verify experiments report test test-all test-subset test-lowest test-3.13 check coverage bench \
-	clean
+.PHONY: install run prove verify experiments report test test-all test-subset test-lowest test-3.13 test-wheel check coverage \
+	bench clean
 
 install: $(VENV)/.core
 
@@ -58,6 +58,14 @@ test-lowest:
 test-3.13:
 	@python3.13 -V 2>/dev/null || { echo "Skipped: there is no python3.13 here."; exit 0; }; \
 		$(MAKE) test-subset VENV=.venv-3.13 PYTHON=python3.13
+
+# The wheel alone, away from the checkout: the command trains and draws, a missing extra is named.
+test-wheel: $(BIN)/python
+	rm -rf dist .venv-wheel
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install -q -c requirements.txt dist/*.whl
+	.venv-wheel/bin/python -I tests/wheel.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
