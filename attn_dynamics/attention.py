@@ -71,8 +71,12 @@ class Block(NamedTuple):
     """(B, k + 1 and padding): contexts, later the operands of the backward product."""
     contexts: Array
     """(B, k), the first columns of `sentences`."""
+    deviations: Array
+    """(B, k): contexts less the value of the word that leads the sentence."""
     normalisers: Array
     """(B,), Σ_w C_iw e^{s_w} up to the shift."""
+    leads: NDArray[np.uint32]
+    """(B,) the entry of the word that leads, the one with the largest weight."""
 
 
 class Attention:
@@ -89,9 +93,10 @@ class Attention:
         self._data = self._counts
         self._normalisers = np.empty(corpus.n_sentences)
         self._width = width
-        buffer = np.empty((min(BLOCK, corpus.n_sentences), _columns(width)))
+        size = min(BLOCK, corpus.n_sentences)
+        buffers = np.empty((size, _columns(width))), np.empty((size, width)), np.empty(size, np.uint32)
         starts = range(0, corpus.n_sentences, BLOCK)
-        self.blocks = [self._block(slice(start, start + BLOCK), buffer) for start in starts]
+        self.blocks = [self._block(slice(start, start + BLOCK), *buffers) for start in starts]
 
     def prepare(self, operand: Operand) -> None:
         """Take up an operand, before the contexts of the first block."""
@@ -109,7 +114,9 @@ class Attention:
             operand.columns,
             self._width,
             block.sentences,
+            block.deviations,
             block.normalisers,
+            block.leads,
         )
         return block.contexts
 
@@ -122,6 +129,8 @@ class Attention:
             slopes,
             block.normalisers,
             block.sentences,
+            block.deviations,
+            block.leads,
             bounds,
             splits if len(self.blocks) == 1 else splits[:, block.rows],
             block.rows.start == 0,
@@ -164,18 +173,19 @@ class Attention:
         counts, size, width = self._corpus.counts, self._corpus.n_words, self._width
         parts = max(min(MOST_THREADS, counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
         gradients = (
-            np.empty((size, _columns(width))),
+            np.empty((size, 2 * _columns(width))),
             np.empty((width, size)),
             np.empty(size),
             np.empty((words.PARTS, 2)),
         )
         return *sentences.split_words(counts, parts), *gradients
 
-    def _block(self, rows: slice, buffer: Array) -> Block:
+    def _block(self, rows: slice, sentences: Array, deviations: Array, leads: NDArray[np.uint32]) -> Block:
         normalisers = self._normalisers[rows]
-        sentences = buffer[: normalisers.size]
-        offsets = self._pattern[0][rows.start : rows.start + normalisers.size + 1]
-        return Block(rows, offsets, sentences, sentences[:, : self._width], normalisers)
+        size = normalisers.size
+        offsets = self._pattern[0][rows.start : rows.start + size + 1]
+        contexts = sentences[:size, : self._width]
+        return Block(rows, offsets, sentences[:size], contexts, deviations[:size], normalisers, leads[:size])
 
 
 def _columns(width: int) -> int:

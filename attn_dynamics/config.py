@@ -48,13 +48,16 @@ class Config:
     learning_rate: float = 0.1
     """η; time = η × epoch."""
     embedding_dim: int = 10
-    """d, dimension of embeddings, keys and query."""
+    """d, dimension of the embeddings."""
+    key_dim: int | None = None
+    """d_k, dimension of keys and query (default: d; 10 for --start published)."""
     hidden_dim: int = 10
     """h, hidden units of attn-tl."""
-    start: Preset = "published"
-    """Initial values: LMN21's published configuration, its analysis, or the mean-field theory's."""
+    start: Preset = "paper"
+    """Initial values: published, as LMN21's code draws them; paper, as its text states them; lmn21, those of its
+    analysis; or those of the mean-field theory."""
     start_scale: float = 1.0
-    """Factor on the initial embeddings, whose standard deviation is 0.001 (0 for mean-field)."""
+    """Factor on the initial embeddings, whose standard deviation is 0.001 (published: 10⁻⁶; mean-field: 0)."""
     train: tuple[Trainable, ...] = ("keys", "embeddings", "head")
     """What moves: any of query, keys, embeddings, head."""
     patience: int | None = None
@@ -87,6 +90,8 @@ class Config:
             least["epochs"] = 0
         if self.patience is not None:
             least["patience"] = 0
+        if self.key_dim is not None:
+            least["key_dim"] = 1
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise InputError(

@@ -71,6 +71,7 @@ def start(config: Config, task: Task, replicate: int = 0) -> Parameters:
         n_words=task.train.n_words,
         n_classes=task.train.n_classes,
         embedding_dim=config.embedding_dim,
+        key_dim=config.key_dim,
         hidden_dim=config.hidden_dim,
         scale=config.start_scale,
         rng=np.random.default_rng([config.seed, replicate]),

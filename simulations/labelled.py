@@ -5,9 +5,9 @@ where labels say nothing, too: claim E2, whose control trains on shuffled labels
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
 from attn_dynamics.config import Config, Device, Model, Precision
@@ -25,17 +26,20 @@ from attn_dynamics.heads import Array
 from attn_dynamics.plot import COLOURS, LINES, TIME, draw_figure
 from attn_dynamics.stopping import Patience
 from attn_dynamics.tasks import Task
+from simulations.configurations import CONFIGURATIONS
 from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, told
 
 Integers = NDArray[np.integer]
 
-LONGEST = 2000
-"""Patience, in epochs, of LMN21's published configuration; what its text says, 100, is read off the same run."""
-RULES = {"patience 100": 100, "patience 2000": LONGEST, "end": None}
-"""Of each rule its patience."""
+SHORT = 100
+"""Patience, in epochs, that LMN21's text states; its code has 2,000."""
 PURITIES = {"purity_elsewhere": "in sentences not trained on", "purity": "in those trained on, as LMN21"}
 """Where the purity of the words of largest score is taken; the first is left out where there is no such sentence."""
 ALL = "all sentences"
+KEY = ("task", "configuration", "model", "seed")
+"""What tells runs apart."""
+CHANCE = 0.98
+"""Share of the entropy of the classes above which a dev loss says that little but their frequencies was learned."""
 FOLLOWED = 5
 """Words to follow where none are named."""
 Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
@@ -55,8 +59,12 @@ class TextSettings(Options):
     nothing of what other texts would show."""
     models: tuple[Model, ...] = ("attn-fc", "attn-tc")
     """What is trained."""
+    configurations: tuple[Literal["published", "paper"], ...] = ("paper",)
+    """Start, dimensions and padding: as LMN21's code has them (published), or as its text states them (paper)."""
+    patience: int = 2000
+    """Epochs without a lower dev loss after which a run ends. A patience of 100 is read off the same run."""
     embedding_dim: int | None = None
-    """d; by default 200, with --quick 20."""
+    """d; by default that of the configuration, with --quick 20."""
     sentences: int | None = None
     """Training sentences, drawn at random; by default all, with --quick 600."""
     device: Device = "numpy"
@@ -68,13 +76,21 @@ class TextSettings(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("embedding_dim", "sentences"):
+        for name, least in {"embedding_dim": 2, "sentences": 2, "patience": 1}.items():
             value = getattr(self, name)
-            if value is not None and value < 2:
+            if value is not None and value < least:
                 raise InputError(
-                    f"--{name.replace('_', '-')}", expected="2 or more", given=value, fix="Give a larger one."
+                    f"--{name.replace('_', '-')}", expected=f"{least} or more", given=value, fix="Give a larger one."
                 )
         check_device(self.device, self.precision)
+
+    @property
+    def rules(self) -> dict[str, int | None]:
+        """Rules of early stopping that a run shows, each with its patience; None takes the run's end."""
+        return {
+            **{f"patience {each}": each for each in sorted({SHORT, self.patience}) if each <= self.patience},
+            "end": None,
+        }
 
     @property
     def processes(self) -> int:
@@ -92,9 +108,15 @@ def study(
 
     `reported` are test accuracies of others, by task and model in per cent, that stand in the table beside ours.
     """
-    tasks = {name: subset(task, options.sentences or (600 if options.quick else None)) for name, task in tasks.items()}
-    keys = [(name, model, seed) for name in tasks for model in options.models for seed in range(options.size.seeds)]
-    words = {name: followed(task, options.words, preferred) for name, task in tasks.items()}
+    few = options.sentences or (600 if options.quick else None)
+    parts = {name: subset(task, few) for name, task in tasks.items()}
+    words = {name: followed(task, options.words, preferred) for name, task in parts.items()}
+    prepared = {
+        (name, configuration): CONFIGURATIONS[configuration].prepare(part)
+        for name, part in parts.items()
+        for configuration in options.configurations
+    }
+    keys = [(*arm, model, seed) for arm in prepared for model in options.models for seed in range(options.size.seeds)]
     cells = [
         Cell(
             config=Config(
@@ -102,57 +124,78 @@ def study(
                 task=name,
                 seed=seed,
                 epochs=options.size.epochs,
-                embedding_dim=options.embedding_dim or (20 if options.quick else 200),
-                patience=LONGEST if tasks[name].dev is not None else None,
+                embedding_dim=options.embedding_dim
+                or (20 if options.quick else CONFIGURATIONS[configuration].embedding_dim[model]),
+                start=CONFIGURATIONS[configuration].start,
+                patience=options.patience if parts[name].dev is not None else None,
                 device=options.device,
                 precision=options.precision,
                 follow=words[name],
             ),
-            task=tasks[name],
-            kind={"task": name},
+            task=prepared[name, configuration],
+            kind={"task": name, "configuration": configuration},
             keep=with_leaders,
         )
-        for name, model, seed in keys
+        for name, configuration, model, seed in keys
     ]
     trajectories = dict(zip(keys, run_all(cells, options), strict=True))
     runs = {
-        (name, model): [trajectories[name, model, seed] for seed in range(options.size.seeds)]
-        for name in tasks
-        for model in options.models
+        configuration: {
+            (name, model): [trajectories[name, configuration, model, seed] for seed in range(options.size.seeds)]
+            for name in tasks
+            for model in options.models
+        }
+        for configuration in options.configurations
     }
-    rows = pd.DataFrame([row for key, run in trajectories.items() for row in _rows(run, *key)])
-    groups = grouped(rows, "task", "model", "rule").items()
-    for name in [name for name, task in tasks.items() if unseen(task) is None]:
+    rows = pd.DataFrame(
+        [
+            row
+            for key, run in trajectories.items()
+            for row in _rows(run, dict(zip(KEY, key, strict=True)), options.rules, parts[key[0]].dev)
+        ]
+    )
+    groups = grouped(rows, "task", "configuration", "model", "rule").items()
+    for name in [name for name, task in parts.items() if unseen(task) is None]:
         print(
             f"{name}: all sentences are trained on; how pure leading words are elsewhere is left out", file=sys.stderr
         )
-    trends = {f"{name}, {model}": _trend(each) for (name, model), each in runs.items()}
     return Findings(
         rows=rows,
         summary={
             "accuracy": {" ".join(key): _accuracies(group) for key, group in groups},
-            "leaders": trends,
+            "leaders": {
+                f"{name}, {configuration}, {model}": _trend(each)
+                for configuration, trained in runs.items()
+                for (name, model), each in trained.items()
+            },
             "followed": words,
         },
         table=pd.DataFrame(
             [
-                {"task": task, "model": NAMES[model], "rule": rule, "seeds": len(group)}
+                {"task": task, "configuration": configuration, "model": NAMES[model], "rule": rule, "seeds": len(group)}
                 | {name: told(100 * group[name]) for name in group if name.endswith("_accuracy")}
+                | ({"at chance": _share(group.at_chance)} if "at_chance" in group else {})
                 | ({"LMN21, test": reported.get((task, model), "")} if reported else {})
-                for (task, model, rule), group in groups
+                for (task, configuration, model, rule), group in groups
             ]
         ).rename(columns=lambda name: name.replace("_accuracy", " (%)")),
         figures={
-            "loss": lambda: loss_figure(runs),
-            "leaders": lambda: leaders_figure(runs),
-            "leaders-of-words": lambda: words_figure(runs),
-            "attention": lambda: attention_figure(runs),
-            **{
-                f"sen-{task}-{model}": lambda run=each[0]: draw_figure(run, "sen")
-                for (task, model), each in runs.items()
-            },
+            name if len(runs) == 1 else f"{name}-{configuration}": figure
+            for configuration, trained in runs.items()
+            for name, figure in _figures(trained, options.rules).items()
         },
     )
+
+
+def _figures(runs: Runs, rules: Mapping[str, int | None]) -> dict[str, Callable[[], Figure]]:
+    """Figures of one configuration."""
+    return {
+        "loss": lambda: loss_figure(runs, rules),
+        "leaders": lambda: leaders_figure(runs),
+        "leaders-of-words": lambda: words_figure(runs),
+        "attention": lambda: attention_figure(runs),
+        **{f"sen-{task}-{model}": lambda run=each[0]: draw_figure(run, "sen") for (task, model), each in runs.items()},
+    }
 
 
 def subset(task: Task, sentences: int | None) -> Task:
@@ -268,19 +311,24 @@ def attention_weights(corpus: Corpus, scores: Array, row: int, words: Sequence[i
 
 
 def best_epoch(dev_loss: Array, patience: int) -> int:
-    """The epoch that early stopping returns to."""
+    """The epoch that early stopping returns to.
+
+    As in LMN21's code, the start itself is not judged: the first state that is, is the one after the first step.
+    """
     rule = Patience(patience)
-    for epoch, loss in enumerate(dev_loss):
+    for epoch, loss in enumerate(dev_loss[1:], 1):
         if rule.update(epoch, float(loss), {}):
             break
     return rule.best_epoch
 
 
-def _rows(run: xr.Dataset, task: str, model: str, seed: int) -> list[dict[str, Any]]:
+def _rows(
+    run: xr.Dataset, key: Mapping[str, Any], rules: Mapping[str, int | None], dev: Corpus | None
+) -> list[dict[str, Any]]:
     """A row a rule: the fits at its epoch."""
     last, rows = int(run.epoch[-1]), []
-    for rule, patience in RULES.items():
-        if patience is not None and "dev_loss" not in run:
+    for rule, patience in rules.items():
+        if patience is not None and dev is None:
             continue
         epoch = last if patience is None else best_epoch(run.dev_loss.values, patience)
         fits = {
@@ -290,13 +338,32 @@ def _rows(run: xr.Dataset, task: str, model: str, seed: int) -> list[dict[str, A
             if f"{split}_loss" in run
         }
         ends = {"epoch": epoch, "epochs": last, "ended": run.attrs["ended"], "seconds": run.attrs["seconds"]}
-        rows.append({"task": task, "model": model, "seed": seed, "rule": rule} | ends | fits)
+        known = {} if dev is None else {"at_chance": fits["dev_loss"] >= CHANCE * entropy(dev)}
+        rows.append({**key, "rule": rule} | ends | fits | known)
     return rows
+
+
+def entropy(corpus: Corpus) -> float:
+    """The mean cross-entropy, in nats, of who knows the shares of the classes and nothing else."""
+    shares = np.bincount(corpus.labels, minlength=corpus.n_classes) / corpus.n_sentences
+    return float(-np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
+
+
+def _share(flags: pd.Series) -> str:
+    """How many starts of all, and the ends of the exact 95 % interval of their share."""
+    ends = binomtest(int(flags.sum()), len(flags)).proportion_ci()
+    return f"{int(flags.sum())} ({100 * ends.low:.2g}–{100 * ends.high:.2g} %)"
 
 
 def _accuracies(group: pd.DataFrame) -> dict[str, Any]:
     names = [name for name in group if name.endswith("_accuracy")]
-    return {"epoch": group.epoch.tolist()} | {name: interval(group[name].to_numpy()) for name in names}
+    found: dict[str, Any] = {"epoch": group.epoch.tolist()}
+    if "at_chance" in group:
+        ends = binomtest(int(group.at_chance.sum()), len(group)).proportion_ci()
+        found["at_chance"] = {"starts": int(group.at_chance.sum()), "low": ends.low, "high": ends.high}
+        rest = group[~group.at_chance]
+        found["elsewhere"] = {name: float(rest[name].mean()) for name in names} if len(rest) else {}
+    return found | {name: interval(group[name].to_numpy()) for name in names}
 
 
 def _trend(runs: Sequence[xr.Dataset]) -> dict[str, Any]:
@@ -333,7 +400,7 @@ def _panels(runs: Runs, rows: int, height: float) -> tuple[Figure, Array]:
     return figure, panels
 
 
-def loss_figure(runs: Runs) -> Figure:
+def loss_figure(runs: Runs, rules: Mapping[str, int | None]) -> Figure:
     """Loss and accuracy of every split up to the epoch that all seeds reached, and where early stopping returns to."""
     figure, panels = _panels(runs, 2, 5.2)
     for column, each in zip(panels.T, runs.values(), strict=True):
@@ -343,7 +410,7 @@ def loss_figure(runs: Runs) -> Figure:
                 if f"{split}_{part}" in each[0]:
                     values = np.array([run[f"{split}_{part}"].values[:last] for run in each])
                     draw_band(axes, each[0].time.values[:last], values, k, split)
-            for (rule, patience), line in zip(RULES.items(), (":", "--"), strict=False):
+            for (rule, patience), line in zip(rules.items(), (":", "--"), strict=False):
                 if "dev_loss" in each[0] and patience is not None:
                     epochs = [best_epoch(run.dev_loss.values, patience) for run in each]
                     axes.axvline(

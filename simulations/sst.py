@@ -32,6 +32,8 @@ class Settings(TextSettings):
 
     tasks: tuple[Literal["sst2", "sst5"], ...] = ("sst2", "sst5")
     """Which of the two."""
+    configurations: tuple[Literal["published", "paper"], ...] = ("published", "paper")
+    """Start, dimensions and padding: as LMN21's code has them (published), or as its text states them (paper)."""
     data_dir: Path | None = None
     """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
 

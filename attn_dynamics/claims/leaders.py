@@ -180,7 +180,7 @@ def course(name: str, seed: int, *, shuffled: bool = False) -> Course:
     seen, unseen = halves(*make(rng), rng)
     if shuffled:
         seen = replace(seen, labels=rng.permutation(seen.labels))
-    start = draw("published", "attn-fc", n_words=seen.n_words, n_classes=seen.n_classes, embedding_dim=200, rng=rng)
+    start = draw("paper", "attn-fc", n_words=seen.n_words, n_classes=seen.n_classes, embedding_dim=200, rng=rng)
     run = descend(seen, start, learning_rate=RATE, epochs=epochs).trajectory.all_score.sel(snapshot=slice(BEGUN, None))
     return Course(seen, unseen, run.snapshot.values, run.values)
 

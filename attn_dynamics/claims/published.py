@@ -33,7 +33,7 @@ def topic_words(
     """Data from `seed`, initial values from [seed, 0] as in the command, those of the head `scale` times as large."""
     drawn = task.draw(seed)
     start = draw(
-        "published",
+        "paper",
         model,
         n_words=drawn.train.n_words,
         n_classes=task.topics,

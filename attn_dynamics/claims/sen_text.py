@@ -93,7 +93,7 @@ def runs(*, quick: bool) -> dict[str, Leaders]:
 def trained(corpus: Corpus, *, rate: float = 0.1, time: float = TIME, seed: int = 0) -> Leaders:
     """Descent to this time from the published start."""
     rng = np.random.default_rng(seed)
-    start = draw("published", "attn-fc", n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=200, rng=rng)
+    start = draw("paper", "attn-fc", n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=200, rng=rng)
     run = descend(corpus, start, learning_rate=rate, epochs=round(time / rate)).trajectory
     score = run.all_score.values[-1]
     leaders = np.argsort(-score, kind="stable")[:LEADERS]

@@ -64,7 +64,7 @@ def first_moves(*, quick: bool, law: Callable[[Corpus, Parameters], Array] = mis
 def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:
     """Data, topic words first, and the published start with embeddings N(0, scale²) of all words."""
     corpus, rng = task.draw(seed).train, np.random.default_rng([seed, 0])
-    start = draw("published", model, n_words=corpus.n_words, n_classes=task.topics, embedding_dim=10, rng=rng)
+    start = draw("paper", model, n_words=corpus.n_words, n_classes=task.topics, embedding_dim=10, rng=rng)
     return corpus, replace(start, embeddings=start.embeddings * (scale / EMBEDDING_SCALE))
 
 

@@ -232,16 +232,17 @@ def relative_weights(offsets, words, counts, scores, out):
 def cross_entropy(logits, labels, losses, correct):
     """Mean loss and correct sentences (R,); logits (R, n, N) become the gradient of the mean."""
     size = labels.size
-    beyond, total, inverse = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    beyond, excess, scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     for replicate in range(logits.shape[0]):
         rows, loss, hits = logits[replicate], 0.0, 0
         for start in range(0, size, BLOCK):
             m = min(BLOCK, size - start)
-            hits += softmax(rows, labels, start, start + m, size, beyond[:m], total[:m], inverse[:m])
+            hits += softmax(rows, labels, start, start + m, size, beyond[:m], excess[:m], scratch[:m])
             for first in range(0, m, TOTALS):
-                product = 1.0
+                # Π (1 + x) - 1 by positive terms alone, so that a tiny x is not lost beside 1.
+                product = 0.0
                 for place in range(first, min(m, first + TOTALS)):
-                    product *= total[place]
+                    product += excess[place] * (1.0 + product)
                     loss += beyond[place]
-                loss += np.log(product)
+                loss += np.log1p(product)
         losses[replicate], correct[replicate] = loss / size, hits

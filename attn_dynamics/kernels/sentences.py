@@ -10,15 +10,31 @@ from numba import njit, prange
 
 
 @njit(cache=True, error_model="numpy")
-def _gather(start, stop, indices, data, operand, out, place):
-    """out[place] (k,) = Σ data · operand[indices] over the entries from start to stop."""
+def _lead(start, stop, indices, data, operand, column):
+    """Find the entry of the largest weight from start to stop; return it, that weight, and the sum of the others.
+
+    An entry weighs data · operand[indices, column].
+    """
+    lead, largest, others = start, 0.0, 0.0
+    for entry in range(start, stop):
+        weight = float(data[entry]) * operand[indices[entry], column]
+        leads = weight > largest
+        others += largest if leads else weight
+        lead = entry if leads else lead
+        largest = weight if leads else largest
+    return lead, largest, others
+
+
+@njit(cache=True, error_model="numpy")
+def _gather(start, stop, lead, indices, data, operand, out, place):
+    """out[place] (k,) = Σ data · operand[indices] over the entries from start to stop, the lead left out."""
     # No row is cut out as an array of its own: its reference count would be fought over by the threads.
     width = out.shape[1]
     column = 0
     while column + 4 <= width:
         a = b = c = d = 0.0
         for entry in range(start, stop):
-            weight = float(data[entry])
+            weight = 0.0 if entry == lead else float(data[entry])
             row = indices[entry]
             a += weight * operand[row, np.uint64(column)]
             b += weight * operand[row, np.uint64(column + 1)]
@@ -32,28 +48,39 @@ def _gather(start, stop, indices, data, operand, out, place):
     while column < width:
         a = 0.0
         for entry in range(start, stop):
-            a += float(data[entry]) * operand[indices[entry], np.uint64(column)]
+            weight = 0.0 if entry == lead else float(data[entry])
+            a += weight * operand[indices[entry], np.uint64(column)]
         out[place, column] = a
         column += 1
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def attend(offsets, words, data, operand, width, sentences, normalisers):
-    """Contexts v = Σ c e^s P / D into sentences[:, :k], their divisors D = Σ c e^s into normalisers (N,).
+def attend(offsets, words, data, operand, width, sentences, deviations, normalisers, leads):
+    """Fill in the contexts v = Σ c e^s P / D of B sentences, D = Σ c e^s, and how far each is from its leading word.
 
-    `operand` is [e^s ⊙ P | e^s | 0] (V, k + 1 and padding), width k; the pattern C goes by sentences: offsets (N + 1,),
-    words and data (nnz,).
+    `operand` is [e^s ⊙ P | e^s | 0] (V, k + 1 and padding), width k; the pattern C goes by sentences: offsets (B + 1,),
+    words and data (nnz,). Contexts go into sentences[:, :k], D into normalisers (B,). The lead l is the entry of the
+    largest weight, `leads` (B,), and v - P_l = Σ_{u≠l} c e^{s_u} (P_u - P_l) / D goes into deviations (B, k): where
+    one word takes nearly all attention, that difference taken afterwards would be noise.
     """
     for row in prange(normalisers.size):
-        _gather(offsets[row], offsets[row + 1], words, data, operand, sentences, row)
-        normalisers[row] = sentences[row, width]
+        start, stop = offsets[row], offsets[row + 1]
+        lead, largest, others = _lead(start, stop, words, data, operand, np.uint64(width))
+        _gather(start, stop, lead, words, data, operand, sentences, row)
+        leads[row] = lead
+        normaliser = largest + others
+        normalisers[row] = normaliser
+        word, count = words[lead], float(data[lead])
+        share = others / operand[word, np.uint64(width)]
         for column in range(width):
-            sentences[row, column] /= normalisers[row]
+            leading = operand[word, np.uint64(column)]
+            deviations[row, column] = (sentences[row, column] - share * leading) / normaliser
+            sentences[row, column] = (sentences[row, column] + count * leading) / normaliser
 
 
 @njit(cache=True, error_model="numpy")
-def _scatter(start, stop, indices, data, operand, place, out):
-    """out[indices] (k,) += data · operand[place] over the entries from start to stop."""
+def _scatter(start, stop, lead, indices, data, operand, place, out):
+    """out[indices, :k] += data · operand[place] (k,) over the entries from start to stop, the lead left out."""
     width = operand.shape[1]
     column = 0
     while column + 4 <= width:
@@ -64,7 +91,7 @@ def _scatter(start, stop, indices, data, operand, place, out):
             operand[place, column + 3],
         )
         for entry in range(start, stop):
-            weight = float(data[entry])
+            weight = 0.0 if entry == lead else float(data[entry])
             row = indices[entry]
             # Four loads before four stores: only then are they one vector each.
             p = out[row, np.uint64(column)] + weight * a
@@ -79,30 +106,41 @@ def _scatter(start, stop, indices, data, operand, place, out):
     while column < width:
         a = operand[place, column]
         for entry in range(start, stop):
-            out[indices[entry], np.uint64(column)] += float(data[entry]) * a
+            weight = 0.0 if entry == lead else float(data[entry])
+            out[indices[entry], np.uint64(column)] += weight * a
         column += 1
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def attend_back(words, data, slopes, normalisers, sentences, bounds, splits, fresh, sums):
-    """sums (V, k + 1) += Cᵀ [g | g·v]/D from slopes g = ∂L/∂v (k, N) and what `attend` left; fresh sums begin at 0.
+def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, bounds, splits, fresh, sums):
+    """Add to the sums of each word what B sentences send back, from slopes g = ∂L/∂v (k, B) and what `attend` left.
 
-    Replaces the contexts v in `sentences` by [g | g·v]/D. Part p owns the words from bounds[p] to bounds[p + 1]; its
-    entries in sentence i stand from splits[p, i] to splits[p + 1, i].
+    Of sums (V, 2 (k + 1 and padding)) the first half is Σ c [g | g·v] / D over the sentences that the word does not lead,
+    the second Σ c [g | g·(v - P_l)] / D over those that it does; fresh sums begin at 0. The contexts v in `sentences`
+    are replaced by [g | g·v] / D. Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i
+    stand from splits[p, i] to splits[p + 1, i].
     """
-    width = slopes.shape[0]
+    width, columns = slopes.shape[0], sums.shape[1] // 2
     for row in prange(normalisers.size):
-        along = 0.0
+        along, aside = 0.0, 0.0
         for column in range(width):
             slope = slopes[column, row] / normalisers[row]
             along += slope * sentences[row, column]
+            aside += slope * deviations[row, column]
             sentences[row, column] = slope
         sentences[row, width] = along
+        deviations[row, 0] = aside
     for part in prange(bounds.size - 1):
         if fresh:
             sums[bounds[part] : bounds[part + 1]] = 0.0
         for row in range(normalisers.size):
-            _scatter(splits[part, row], splits[part + 1, row], words, data, sentences, row, sums)
+            start, stop, lead = splits[part, row], splits[part + 1, row], leads[row]
+            _scatter(start, stop, lead, words, data, sentences, row, sums)
+            if start <= lead < stop:
+                word, count = words[lead], float(data[lead])
+                for column in range(width):
+                    sums[word, np.uint64(columns + column)] += count * sentences[row, column]
+                sums[word, np.uint64(columns + width)] += count * deviations[row, 0]
 
 
 def split_words(counts, parts):

@@ -7,11 +7,12 @@ from pathlib import Path
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.hub import hub_task
 from attn_dynamics.tasks.options import Options, TextOptions
+from attn_dynamics.tasks.padding import padded
 from attn_dynamics.tasks.synthetic import Synthetic
 from attn_dynamics.tasks.task import Task
 from attn_dynamics.tasks.text import text_task
 
-__all__ = ["TASKS", "Options", "Synthetic", "Task", "TextOptions", "load_task", "text_task"]
+__all__ = ["TASKS", "Options", "Synthetic", "Task", "TextOptions", "load_task", "padded", "text_task"]
 
 
 def _synthetic(options: Options) -> Task:
@@ -21,13 +22,14 @@ def _synthetic(options: Options) -> Task:
 def _treebank(name: str, prefix: str, options: Options) -> Task:
     text = options.text
     if options.data_dir is None:
-        return hub_task(name, preparation=text.preparation, vocabulary=text.vocabulary)
+        task = hub_task(name, preparation=text.preparation, vocabulary=text.vocabulary)
+        return padded(task) if text.padding else task
     return _text(options.data_dir, options, name=name, prefer=prefix)
 
 
 def _text(path: Path, options: Options, *, name: str | None = None, prefer: str | None = None) -> Task:
     text = options.text
-    return text_task(
+    task = text_task(
         path,
         preparation=text.preparation,
         vocabulary=text.vocabulary,
@@ -37,6 +39,7 @@ def _text(path: Path, options: Options, *, name: str | None = None, prefer: str 
         name=name,
         prefer=prefer,
     )
+    return padded(task) if text.padding else task
 
 
 TASKS: dict[str, Callable[[Options], Task]] = {

@@ -14,6 +14,8 @@ class TextOptions:
     """How a text becomes words: lmn21 (drop punctuation, split at white space) or whitespace."""
     vocabulary: str = "all"
     """Words of all splits, or of train alone; words unseen in training keep their initial values."""
+    padding: bool = False
+    """Fill every sentence up to the longest with the word $PAD$, attended to and trained, as LMN21's code does."""
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
     """Shares of train, dev and test when one file is given."""
     encoding: str = "utf-8"

@@ -168,7 +168,7 @@ def test_so_are_64_on_sst2_at_its_published_dimension() -> None:
         pytest.skip("needs 8 GiB of memory")
     task = load_task("sst2", Options(data_dir=sst_folder()))
     shape = {"n_words": task.train.n_words, "n_classes": 2, "embedding_dim": 200}
-    starts = [draw("published", "attn-fc", **shape, rng=np.random.default_rng(k)) for k in range(64)]
+    starts = [draw("paper", "attn-fc", **shape, rng=np.random.default_rng(k)) for k in range(64)]
     options: dict[str, Any] = {
         "epochs": 300,
         "judge": {name: task.splits[name] for name in ("dev", "test")},
@@ -502,7 +502,7 @@ sys.modules["torch"] = None
 from attn_dynamics import Corpus, descend_many, draw
 import numpy as np
 corpus = Corpus.from_sentences([["a", "b"], ["b", "c"]], [0, 1])
-start = draw("published", "attn-fc", n_words=3, n_classes=2, embedding_dim=3, rng=np.random.default_rng(0))
+start = draw("paper", "attn-fc", n_words=3, n_classes=2, embedding_dim=3, rng=np.random.default_rng(0))
 print(len(descend_many(corpus, [start, start], epochs=2)))
 try:
     descend_many(corpus, [start], device="cpu")

@@ -25,7 +25,7 @@ def published(model: str, seed: int, others: int = OTHERS) -> tuple[Task, float,
     task = Synthetic(other_words=others).draw(seed)
     assert task.test is not None
     start = draw(
-        "published",
+        "paper",
         model,
         n_words=task.train.n_words,
         n_classes=task.train.n_classes,

@@ -190,7 +190,7 @@ def test_early_stopping_is_that_of_descent(tmp_path: Path) -> None:
     task = text_task(films(tmp_path / "films.txt", flipped=True))
     dev = Corpus.from_sentences([["good"], ["bad"]], [1, 0], vocabulary=task.train.vocabulary)
     rng = np.random.default_rng(0)
-    start = draw("published", "attn-fc", n_words=task.train.n_words, n_classes=2, embedding_dim=4, rng=rng)
+    start = draw("paper", "attn-fc", n_words=task.train.n_words, n_classes=2, embedding_dim=4, rng=rng)
     stopped = descend(task.train, start, epochs=300, patience=20, judge={"dev": dev})
     whole = descend(task.train, start, epochs=300, judge={"dev": dev}).trajectory.dev_loss.values
     assert stopped.ended == "patience"
@@ -210,7 +210,7 @@ def test_sst(tmp_path: Path) -> None:
     led = summary["leaders"]["sst2, attn-fc"]
     assert led["purity_elsewhere"]["rise"]["mean"] > 0, "the lead passes to purer words (E2)"
     assert led["purity"]["last"]["mean"] > led["purity_elsewhere"]["last"]["mean"], "what was pure by chance"
-    run = loaded(tmp_path)["sst2-attn-fc-0"]
+    run = loaded(tmp_path)["sst2-published-attn-fc-0"]
     assert (run.pair.values > 0).all()
     assert (run.pair.values.sum(axis=1) <= 1 + 1e-12).all()
     assert run.led.sel(part="occurrence").values.min() >= 1
