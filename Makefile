@@ -50,10 +50,10 @@ test-subset: $(BIN)/python
 	$(ONE_THREAD) NUMBA_CACHE_DIR=$(abspath $(VENV))/numba \
 		$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(SUBSET) $(ARGS)
 
-# The lowest versions that pyproject.toml allows.
+# The lowest versions that pyproject.toml allows. Old libraries warn of newer ones beneath them, so no warning is an error.
 test-lowest:
 	$(PYTHON) tests/floors.py analysis distributed > floors.txt
-	$(MAKE) test-subset VENV=.venv-lowest CONSTRAINTS=floors.txt
+	$(MAKE) test-subset VENV=.venv-lowest CONSTRAINTS=floors.txt ARGS="-W default $(ARGS)"
 
 test-3.13:
 	@python3.13 -V 2>/dev/null || { echo "Skipped: there is no python3.13 here."; exit 0; }; \

@@ -115,8 +115,8 @@ def _scatter(start, stop, lead, indices, data, operand, place, out):
 def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, bounds, splits, fresh, sums):
     """Add to the sums of each word what B sentences send back, from slopes g = ∂L/∂v (k, B) and what `attend` left.
 
-    Of sums (V, 2 (k + 1 and padding)) the first half is Σ c [g | g·v] / D over the sentences that the word does not lead,
-    the second Σ c [g | g·(v - P_l)] / D over those that it does; fresh sums begin at 0. The contexts v in `sentences`
+    Of sums (V, 2 (k + 1 and padding)) the first half is Σ c [g | g·v] / D over the sentences that the word does not
+    lead, the second Σ c [g | g·(v - P_l)] / D over those that it does; fresh sums begin at 0. The contexts v in `sentences`
     are replaced by [g | g·v] / D. Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i
     stand from splits[p, i] to splits[p + 1, i].
     """
