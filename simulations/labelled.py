@@ -338,7 +338,8 @@ def _rows(
             if f"{split}_loss" in run
         }
         ends = {"epoch": epoch, "epochs": last, "ended": run.attrs["ended"], "seconds": run.attrs["seconds"]}
-        known = {} if dev is None else {"at_chance": fits["dev_loss"] >= CHANCE * entropy(dev)}
+        waited = patience is None or epoch + patience <= last
+        known = {} if dev is None else {"at_chance": waited and fits["dev_loss"] >= CHANCE * entropy(dev)}
         rows.append({**key, "rule": rule} | ends | fits | known)
     return rows
 
