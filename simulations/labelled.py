@@ -23,7 +23,7 @@ from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.experiment import check_device
 from attn_dynamics.heads import Array
-from attn_dynamics.plot import COLOURS, LINES, TIME, draw_figure
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, TIME, draw_figure
 from attn_dynamics.stopping import Patience
 from attn_dynamics.tasks import Task
 from simulations.configurations import CONFIGURATIONS
@@ -42,6 +42,8 @@ CHANCE = 0.98
 """Share of the entropy of the classes above which a dev loss says that little but their frequencies was learned."""
 FOLLOWED = 5
 """Words to follow where none are named."""
+Rules = Mapping[str, int | None]
+"""Rules of early stopping by name, each with its patience; None takes the state at the end of the run."""
 Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
 """Of each task and model its runs, one a seed."""
 
@@ -85,8 +87,8 @@ class TextSettings(Options):
         check_device(self.device, self.precision)
 
     @property
-    def rules(self) -> dict[str, int | None]:
-        """Rules of early stopping that a run shows, each with its patience; None takes the run's end."""
+    def rules(self) -> Rules:
+        """Rules of early stopping that a run of this patience shows."""
         return {
             **{f"patience {each}": each for each in sorted({SHORT, self.patience}) if each <= self.patience},
             "end": None,
@@ -182,15 +184,17 @@ def study(
         figures={
             name if len(runs) == 1 else f"{name}-{configuration}": figure
             for configuration, trained in runs.items()
-            for name, figure in _figures(trained, options.rules).items()
+            for name, figure in _figures(trained, options.rules, reported or {}).items()
         },
     )
 
 
-def _figures(runs: Runs, rules: Mapping[str, int | None]) -> dict[str, Callable[[], Figure]]:
-    """Figures of one configuration."""
+def _figures(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> dict[str, Callable[[], Figure]]:
+    """Figures of one configuration; that of its starts where all runs are judged on dev data."""
+    stops = all("dev_loss" in run for each in runs.values() for run in each)
     return {
         "loss": lambda: loss_figure(runs, rules),
+        **({"starts": lambda: starts_figure(runs, rules, reported)} if stops else {}),
         "leaders": lambda: leaders_figure(runs),
         "leaders-of-words": lambda: words_figure(runs),
         "attention": lambda: attention_figure(runs),
@@ -322,9 +326,7 @@ def best_epoch(dev_loss: Array, patience: int) -> int:
     return rule.best_epoch
 
 
-def _rows(
-    run: xr.Dataset, key: Mapping[str, Any], rules: Mapping[str, int | None], dev: Corpus | None
-) -> list[dict[str, Any]]:
+def _rows(run: xr.Dataset, key: Mapping[str, Any], rules: Rules, dev: Corpus | None) -> list[dict[str, Any]]:
     """A row a rule: the fits at its epoch."""
     last, rows = int(run.epoch[-1]), []
     for rule, patience in rules.items():
@@ -338,7 +340,9 @@ def _rows(
             if f"{split}_loss" in run
         }
         ends = {"epoch": epoch, "epochs": last, "ended": run.attrs["ended"], "seconds": run.attrs["seconds"]}
-        known = {} if dev is None else {"at_chance": fits["dev_loss"] >= CHANCE * entropy(dev)}
+        ends["query_norm"] = run.attrs["query_norm"]
+        waited = patience is None or epoch + patience <= last
+        known = {} if dev is None else {"at_chance": waited and fits["dev_loss"] >= CHANCE * entropy(dev)}
         rows.append({**key, "rule": rule} | ends | fits | known)
     return rows
 
@@ -390,9 +394,9 @@ def _led(runs: Sequence[xr.Dataset], group: str, part: str) -> tuple[Array, Arra
     return runs[0].attrs["learning_rate"] * np.array(epochs), values
 
 
-def _panels(runs: Runs, rows: int, height: float) -> tuple[Figure, Array]:
+def _panels(runs: Runs, rows: int, height: float, *, alike: bool = True) -> tuple[Figure, Array]:
     figure = Figure(figsize=(1.2 + 3.0 * len(runs), height), layout="constrained")
-    panels = figure.subplots(rows, len(runs), squeeze=False, sharey="row")
+    panels = figure.subplots(rows, len(runs), squeeze=False, sharey="row" if alike else "none")
     for axes, (task, model) in zip(panels[0], runs, strict=True):
         axes.set_title(f"{task}, {NAMES[model]}", fontsize=9, parse_math=False)
     for axes in panels[-1]:
@@ -400,7 +404,7 @@ def _panels(runs: Runs, rows: int, height: float) -> tuple[Figure, Array]:
     return figure, panels
 
 
-def loss_figure(runs: Runs, rules: Mapping[str, int | None]) -> Figure:
+def loss_figure(runs: Runs, rules: Rules) -> Figure:
     """Loss and accuracy of every split up to the epoch that all seeds reached, and where early stopping returns to."""
     figure, panels = _panels(runs, 2, 5.2)
     for column, each in zip(panels.T, runs.values(), strict=True):
@@ -419,6 +423,26 @@ def loss_figure(runs: Runs, rules: Mapping[str, int | None]) -> Figure:
     panels[0, 0].set_ylabel("mean cross-entropy (nats)")
     panels[1, 0].set(ylabel="accuracy", ylim=(0, 1))
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return figure
+
+
+def starts_figure(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> Figure:
+    """Accuracy of every start under each rule of early stopping, over the length of its query, which sets the pace."""
+    figure, (panels,) = _panels(runs, 1, 3.4, alike=False)
+    for axes, (key, each) in zip(panels, runs.items(), strict=True):
+        judged = "test_accuracy" if "test_accuracy" in each[0] else "train_accuracy"
+        length = [run.attrs["query_norm"] ** 2 for run in each]
+        for k, (rule, patience) in enumerate(rules.items()):
+            if patience is None:
+                continue
+            found = [100 * float(run[judged][best_epoch(run.dev_loss.values, patience)]) for run in each]
+            style = {"color": COLOURS[k], "marker": MARKERS[k], "markerfacecolor": "none", "linestyle": "none"}
+            axes.plot(length, found, ms=5 - k, label=f"{rule}, mean {np.mean(found):.1f} %", **style)
+        if key in reported:
+            axes.axhline(reported[key], color="black", linestyle="--", linewidth=0.9, label=f"LMN21, {reported[key]} %")
+        axes.set_xlabel("squared length of the query $‖q‖^2$")
+        axes.legend(loc="best", fontsize=7)
+    panels[0].set_ylabel(f"{judged.replace('_', ' ')} (%)")
     return figure
 
 

@@ -42,7 +42,9 @@ class Grid:
     model: tuple[Model, ...] = (Config.model,)
     """Classifiers on top of the attention block."""
     embedding_dim: tuple[int, ...] = (Config.embedding_dim,)
-    """d, dimension of embeddings, keys and query."""
+    """d, dimension of the embeddings."""
+    key_dim: tuple[int | None, ...] = (Config.key_dim,)
+    """d_k, dimension of keys and query (default: d; 10 for the start published)."""
     hidden_dim: tuple[int, ...] = (Config.hidden_dim,)
     """h, hidden units of attn-tl."""
     start: tuple[Preset, ...] = (Config.start,)

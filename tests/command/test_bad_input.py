@@ -99,7 +99,7 @@ LATER = {
     ("--patience", "5"): ("--patience", "dev", "test", "leave"),
     ("--follow", "unheard"): ("", "vocabulary", "'unheard'", "Leave that word out"),
     ("--follow", "t1.1", "unheard", "w1"): ("", "vocabulary", "'unheard'", "Leave that word out"),
-    ("--start", "lmn21", "--embedding-dim", "2"): ("--embedding-dim", "at least the 4", "got 2", "published"),
+    ("--start", "lmn21", "--embedding-dim", "2"): ("--embedding-dim", "at least the 4", "got 2", "paper"),
     ("--sentences", "0"): ("--sentences", "at least 1", "got 0", "larger"),
     ("--dictionary", "0"): ("--dictionary", "at least 1", "got 0", "larger"),
     ("--topics", "1"): ("--topics", "at least 2", "got 1", "larger"),
