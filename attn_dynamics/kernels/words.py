@@ -67,21 +67,20 @@ def _dot(left, right):
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def gradients(sums, operand, metric, value_gradient, score_gradient, partial):
+def gradients(sums, leading, operand, metric, value_gradient, score_gradient, partial):
     """Fill in (∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the sums of the backward product and the operand of the forward one.
 
     Return ‖∂L/∂s‖² and ‖∂L/∂E‖_F² = Σ_w b_wᵀ G b_w, columns b_w of (∂L/∂P)ᵀ and metric G = RᵀR (k, k) where P = E R.
     """
     width, size = value_gradient.shape
-    columns = sums.shape[1] // 2
     for part in prange(PARTS):
         start, stop = _span(part, size, PARTS)
         for word in range(start, stop):
             weight = operand[word, width]
-            # Sentences that the word leads are kept apart: their share, -A g·(v - P_l), may be tiny beside A g·P_l.
-            slope = -weight * (sums[word, width] + sums[word, columns + width])
+            # Sentences that the word leads stand apart: their A g·(v - P) may be tiny beside A g·P.
+            slope = -weight * (sums[word, width] + leading[word, width])
             for column in range(width):
-                value_gradient[column, word] = weight * (sums[word, column] + sums[word, columns + column])
+                value_gradient[column, word] = weight * (sums[word, column] + leading[word, column])
                 slope += operand[word, column] * sums[word, column]
             score_gradient[word] = slope
         partial[part, 0] = _dot(score_gradient[start:stop], score_gradient[start:stop])
