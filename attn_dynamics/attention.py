@@ -14,7 +14,7 @@ from attn_dynamics.kernels import sentences, words
 SHARED_SPREAD = 64.0
 """Spread of scores up to which one shift serves all sentences.
 
-e^(s - shift) then loses spread/2 · 2⁻⁵² of relative accuracy at most; beyond it each sentence takes off its own largest
+e^(s - shift) then loses spread · 2⁻⁵³ of relative accuracy at most; beyond it each sentence takes off its own largest
 score, so that nothing overflows and no sentence of low scores becomes 0/0."""
 
 

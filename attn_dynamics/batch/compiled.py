@@ -89,8 +89,7 @@ class CompiledOperand:
         kernels.extent(scores.T, self._low, self._high)
         # So written, what is no number counts as apart.
         self.apart = ~(self._high - self._low <= SHARED_SPREAD)
-        shift = np.where(self.apart, self._high, 0.5 * (self._low + self._high))
-        kernels.operand(scores.T, shift, values.T, self.columns)
+        kernels.operand(scores.T, self._high, values.T, self.columns)
 
     def weights(self, words: NDArray[np.int64] | slice) -> Array:
         """(R, words) e^(s - shift)."""

@@ -107,8 +107,7 @@ class TorchOperand:
         apart = ~(high - low <= NEAR_SPREAD)
         self.apart = apart.cpu().numpy()
         self.near, self.far = (torch.nonzero(each)[:, 0] for each in (~apart, apart))
-        shift = 0.5 * (low + high)
-        self.weights = torch.exp(scores[self.near] - shift[self.near, None])
+        self.weights = torch.exp(scores[self.near] - high[self.near, None])
         self.columns = _side_by_side(self.weights[:, None] * values[self.near], self.weights)
 
 

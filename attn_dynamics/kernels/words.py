@@ -34,7 +34,8 @@ def _block(index, size):
 def operand(scores, values, spread, out):
     """Fill out (V, k + 1) with [e^(s - shift) ⊙ P | e^(s - shift)] from scores s (V,) and values Pᵀ (k, V).
 
-    The shift is the middle of the scores. Where they are spread wider than allowed, fills in [P | 1] and answers False.
+    The shift is the largest score: by a smaller one, tiny slopes over large divisors would be lost below 1e-308. Where
+    scores are spread wider than allowed, fills in [P | 1] and answers False.
     """
     width, size = values.shape
     low, high = np.inf, -np.inf
@@ -42,12 +43,11 @@ def operand(scores, values, spread, out):
         low = min(low, scores[word])
         high = max(high, scores[word])
     shared = high - low <= spread
-    shift = 0.5 * (low + high)
     for block in prange((size + BLOCK - 1) // BLOCK):
         start, stop = _block(block, size)
         weights, scratch = np.ones(stop - start), np.empty(stop - start)
         if shared:
-            weights[:] = scores[start:stop] - shift
+            weights[:] = scores[start:stop] - high
             exponentials(weights, scratch, scratch.view(np.int64))
         for word in range(weights.size):
             out[start + word, width] = weights[word]
