@@ -3,6 +3,7 @@
 Judged by mpmath; automatic differentiation loses them as 1 - p and as A (g·P - g·v).
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,9 +14,11 @@ import pytest
 from attn_dynamics import Corpus, Parameters, loss_and_gradient
 from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.batch.equations import Replicates
+from attn_dynamics.claims.exact_task import ExactTask, exact_flow
 from attn_dynamics.dynamics import Coordinates
 from attn_dynamics.heads import HEADS
 from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.theory.mean_field import MeanField
 from tests.exact import exact
 from tests.support import MODELS, Array, attention_of, dense, named, numbered, own_logits, trained_names
 
@@ -76,7 +79,7 @@ def drawn(model: str, seed: int) -> Drawn:
     rng = np.random.default_rng(seed)
     n_words, n, d, hidden = (int(rng.integers(low, high)) for low, high in ((3, 7), (2, 5), (1, 4), (1, 4)))
     sentences = [rng.integers(n_words, size=rng.integers(2, 6)).tolist() for _ in range(rng.integers(1, 4))]
-    # A sentence of one word sends nothing to the scores; only the exact kernels answer with 0 whatever the spread.
+    # A sentence of one word sends nothing to the scores: torch answers with round-off where scores are near.
     sentences = [[*sentence, (sentence[0] + 1) % n_words] for sentence in sentences]
     corpus = numbered(sentences, [0] * len(sentences), n_words, n)
     starts = []
@@ -85,12 +88,13 @@ def drawn(model: str, seed: int) -> Drawn:
         beside = np.round(rng.standard_normal(n_words) * 1024) / 1024
         head = HEADS[model].draw(rng, d, n, hidden)
         embeddings = rng.standard_normal((n_words, d))
-        logits = own_logits(head, attention_of(corpus, scores) @ embeddings)
-        scale = margin / max(float(np.ptp(logits, axis=1).max()), 1e-3)
+        shares = attention_of(corpus, scores)
+        reached = float(np.ptp(own_logits(head, shares @ embeddings), axis=1).max())
+        # A logit of which large terms cancel is no better than its terms.
+        terms = float((shares @ abs(embeddings) @ abs(head.first_layer)).max())
+        scale = min(margin / max(reached, 1e-3), 2 * max(MARGINS) / terms)
         keys = np.column_stack([scores + 0.5 * beside, beside])
-        starts.append(
-            Parameters(query=np.array([1.0, -0.5]), keys=keys, embeddings=scale * embeddings, head=head)
-        )
+        starts.append(Parameters(query=np.array([1.0, -0.5]), keys=keys, embeddings=scale * embeddings, head=head))
     last = starts[int(rng.integers(STARTS))]
     best = own_logits(last.head, attention_of(corpus, last.scores) @ last.embeddings).argmax(axis=1)
     labels = np.where(rng.random(len(best)) < 0.7, best, rng.integers(n, size=len(best)))
@@ -131,3 +135,29 @@ def test_automatic_differentiation_would_not_pass() -> None:
         return [{"scores": dense(corpus, start).gradient["scores"]} for start in starts]
 
     assert largest_errors("attn-fc", range(3), {"torch": by_torch})["torch"] > 1e3 * TOLERANCE
+
+
+def late_errors(times: Array, **options: float) -> dict[str, float]:
+    """How far flow in log time is from the mean field where that is exact: two classes, each sentence its own words."""
+    task = ExactTask((2, 2), others=3, private=True)
+    trajectory = exact_flow(task, tuple(times), **options)
+    theory = MeanField(**task.setting).flow(times)
+    return {
+        "loss": float(np.abs(trajectory.train_loss.values[1:] / theory.loss[:, 0] - 1).max()),
+        "norm": float(np.abs(trajectory.embedding_norm.values[1:, 0] - theory.norm[:, 0]).max()),
+        "score": float(np.abs(trajectory.score.values[1:, 0] - theory.score[:, 0]).max()),
+    }
+
+
+def test_flow_stays_on_the_mean_field_to_1e30() -> None:
+    """At the default tolerances, although the loss falls to 1e-30."""
+    assert max(late_errors(np.logspace(2, 30, 15), rtol=1e-9).values()) <= 1e-6
+    losses = exact_flow(ExactTask((2, 2), others=3, private=True), (1e13, 1e15, 1e30)).train_loss.values
+    assert losses[1:] == pytest.approx([9.9991e-14, 9.9995e-16, 9.999956e-31], rel=1e-5)
+
+
+def test_longer_steps_in_log_time_would_leave_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control."""
+    module = sys.modules["attn_dynamics.flow"]
+    monkeypatch.setattr(module, "LOG_TIME", module.LOG_TIME._replace(longest=np.inf))
+    assert late_errors(np.logspace(2, 30, 29), rtol=1.01e-9)["loss"] > 1e-6
