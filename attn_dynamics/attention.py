@@ -14,7 +14,7 @@ from attn_dynamics.kernels import sentences, words
 SHARED_SPREAD = 64.0
 """Spread of scores up to which one shift serves all sentences.
 
-e^(s - shift) then loses spread/2 · 2⁻⁵² of relative accuracy at most; beyond it each sentence takes off its own largest
+e^(s - shift) then loses spread · 2⁻⁵³ of relative accuracy at most; beyond it each sentence takes off its own largest
 score, so that nothing overflows and no sentence of low scores becomes 0/0."""
 
 
@@ -72,11 +72,11 @@ class Block(NamedTuple):
     contexts: Array
     """(B, k), the first columns of `sentences`."""
     deviations: Array
-    """(B, k): contexts less the value of the word that leads the sentence."""
+    """(B, k): contexts less the value of the word that leads the sentence, where one leads."""
     normalisers: Array
     """(B,), Σ_w C_iw e^{s_w} up to the shift."""
     leads: NDArray[np.uint32]
-    """(B,) the entry of the word that leads, the one with the largest weight."""
+    """(B,) the entry of the word that takes nearly all attention, or `sentences.NO_LEAD`."""
 
 
 class Attention:
@@ -122,7 +122,7 @@ class Attention:
 
     def add_gradient(self, slopes: Array, block: Block) -> None:
         """Take in slopes ∂L/∂v (k, B) of a block, right after its `contexts`, which are lost."""
-        bounds, splits, sums, *_ = self._backward
+        bounds, splits, sums, leading, *_ = self._backward
         sentences.attend_back(
             self._pattern[1],
             self._data,
@@ -135,12 +135,13 @@ class Attention:
             splits if len(self.blocks) == 1 else splits[:, block.rows],
             block.rows.start == 0,
             sums,
+            leading,
         )
 
     def gradient(self, operand: Operand, metric: Array) -> tuple[Array, Array, tuple[float, float]]:
         """Once all blocks are in: ∂L/∂s (V,), (∂L/∂P)ᵀ (k, V), and their squared norms, the latter by a metric."""
-        _, _, sums, value_gradient, score_gradient, partial = self._backward
-        squares = words.gradients(sums, operand.columns, metric, value_gradient, score_gradient, partial)
+        _, _, sums, leading, value_gradient, score_gradient, partial = self._backward
+        squares = words.gradients(sums, leading, operand.columns, metric, value_gradient, score_gradient, partial)
         return score_gradient, value_gradient, squares
 
     def received(self, operand: Operand) -> Array:
@@ -173,7 +174,8 @@ class Attention:
         counts, size, width = self._corpus.counts, self._corpus.n_words, self._width
         parts = max(min(MOST_THREADS, counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
         gradients = (
-            np.empty((size, 2 * _columns(width))),
+            np.empty((size, _columns(width))),
+            np.empty((size, width + 1)),
             np.empty((width, size)),
             np.empty(size),
             np.empty((words.PARTS, 2)),

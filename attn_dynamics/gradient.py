@@ -13,6 +13,9 @@ from attn_dynamics.kernels import words
 from attn_dynamics.kernels.loss import cross_entropy
 from attn_dynamics.parameters import Parameters
 
+SMALLEST_SQUARE = 1e-280
+"""Below this a sum of squares loses terms that float64 cannot hold."""
+
 
 class Fit(NamedTuple):
     """How well a corpus is classified."""
@@ -112,7 +115,7 @@ class Objective:
             # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
             words.pull_back(axes, value_gradient, *self._pulled)
             head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
-        signals = (math.sqrt(max(square, 0.0)) for square in squares)
+        signals = _norm(squares[0], score_gradient[None], np.eye(1)), _norm(squares[1], value_gradient, metric)
         return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, reading, *signals)
 
     def _entry(self, head: Head) -> Array:
@@ -121,6 +124,15 @@ class Objective:
 
     def _fit(self, correct: int) -> Fit:
         return Fit(float(np.add.reduce(self._losses)) / self._labels.size, correct / self._labels.size)
+
+
+def _norm(square: float, columns: Array, metric: Array) -> float:
+    """Return (Σ_w b_wᵀ G b_w)^½ of columns b_w and a metric G from its square, or once more where that underflows."""
+    if not square <= SMALLEST_SQUARE:
+        return math.sqrt(square)
+    largest = float(np.abs(columns).max())
+    scaled = columns / largest if 0.0 < largest < np.inf else columns
+    return max(largest, 0.0) * math.sqrt(max(float((metric @ scaled * scaled).sum()), 0.0))
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:

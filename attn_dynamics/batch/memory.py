@@ -51,7 +51,7 @@ def bytes_needed(
     """What a run of so many epochs takes of the engine's memory, and of the host's where that is another one.
 
     A replicate holds its state, twice under early stopping; an operand, its sums and the gradients by words; by
-    sentences contexts, logits, what the head keeps, and the slopes of all three. The host holds its start, as it was
+    sentences contexts, how far each is from its leading word, logits, what the head keeps, and the slopes of all three. The host holds its start, as it was
     given and in coordinates, its record (`bytes_kept`), in the end its parameters, and the snapshots of one more
     replicate while its trajectory is made.
     """
@@ -64,8 +64,8 @@ def bytes_needed(
     state *= 2 if patience else 1
     by_words = 6 * (k + 1) * size
     rows = max(corpus.n_sentences for corpus in corpora)
-    by_sentences = (3 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
-    kept = sum((k + 1) * corpus.n_sentences for corpus in corpora)
+    by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
+    kept = sum(2 * (k + 1) * corpus.n_sentences for corpus in corpora)
     each = engine.itemsize * (state + by_words + by_sentences + kept)
     pattern = INDEX * sum(corpus.counts.nnz for corpus in corpora)
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))

@@ -9,32 +9,46 @@ import numpy as np
 from numba import njit, prange
 
 
+NO_LEAD = 2**32 - 1
+"""What stands for the leading entry of a sentence that none leads."""
+LEADING = 15 / 16
+"""Share of the attention beyond which a word leads its sentence: with less, round-off grows 16-fold at most."""
+
+
+@njit(cache=True, error_model="numpy")
+def _total(start, stop, indices, data, operand, last, column):
+    """Return Σ w, Σ w² and the gathered column, w = data · operand[indices, last] of the entries from start to stop."""
+    total = squares = gathered = 0.0
+    for entry in range(start, stop):
+        count, row = float(data[entry]), indices[entry]
+        weight = count * operand[row, last]
+        total += weight
+        squares += weight * weight
+        gathered += count * operand[row, column]
+    return total, squares, gathered
+
+
 @njit(cache=True, error_model="numpy")
 def _lead(start, stop, indices, data, operand, column):
-    """Find the entry of the largest weight from start to stop; return it, that weight, and the sum of the others.
-
-    An entry weighs data · operand[indices, column].
-    """
+    """Find the entry of the largest weight from start to stop; return it, that weight, and the sum of the others."""
     lead, largest, others = start, 0.0, 0.0
     for entry in range(start, stop):
         weight = float(data[entry]) * operand[indices[entry], column]
-        leads = weight > largest
-        others += largest if leads else weight
-        lead = entry if leads else lead
-        largest = weight if leads else largest
+        if weight > largest:
+            lead, largest, weight = entry, weight, largest
+        others += weight
     return lead, largest, others
 
 
 @njit(cache=True, error_model="numpy")
-def _gather(start, stop, lead, indices, data, operand, out, place):
-    """out[place] (k,) = Σ data · operand[indices] over the entries from start to stop, the lead left out."""
+def _gather(start, stop, indices, data, operand, width, out, place):
+    """out[place] (k,) += Σ data · operand[indices] over the entries from start to stop."""
     # No row is cut out as an array of its own: its reference count would be fought over by the threads.
-    width = out.shape[1]
     column = 0
     while column + 4 <= width:
-        a = b = c = d = 0.0
+        a, b, c, d = out[place, column], out[place, column + 1], out[place, column + 2], out[place, column + 3]
         for entry in range(start, stop):
-            weight = 0.0 if entry == lead else float(data[entry])
+            weight = float(data[entry])
             row = indices[entry]
             a += weight * operand[row, np.uint64(column)]
             b += weight * operand[row, np.uint64(column + 1)]
@@ -46,41 +60,52 @@ def _gather(start, stop, lead, indices, data, operand, out, place):
         out[place, column + 3] = d
         column += 4
     while column < width:
-        a = 0.0
+        a = out[place, column]
         for entry in range(start, stop):
-            weight = 0.0 if entry == lead else float(data[entry])
-            a += weight * operand[indices[entry], np.uint64(column)]
+            a += float(data[entry]) * operand[indices[entry], np.uint64(column)]
         out[place, column] = a
         column += 1
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def attend(offsets, words, data, operand, width, sentences, deviations, normalisers, leads):
-    """Fill in the contexts v = Σ c e^s P / D of B sentences, D = Σ c e^s, and how far each is from its leading word.
+    """Contexts v = Σ c e^s P / D into sentences[:, :k], their divisors D = Σ c e^s into normalisers (N,).
 
-    `operand` is [e^s ⊙ P | e^s | 0] (V, k + 1 and padding), width k; the pattern C goes by sentences: offsets (B + 1,),
-    words and data (nnz,). Contexts go into sentences[:, :k], D into normalisers (B,). The lead l is the entry of the
-    largest weight, `leads` (B,), and v - P_l = Σ_{u≠l} c e^{s_u} (P_u - P_l) / D goes into deviations (B, k): where
-    one word takes nearly all attention, that difference taken afterwards would be noise.
+    `operand` is [e^s ⊙ P | e^s | 0] (V, k + 1 and padding), width k; the pattern C goes by sentences: offsets (N + 1,),
+    words and data (nnz,). Where a word l takes nearly all attention, its entry goes into leads (N,) and
+    v - P_l = Σ_{u≠l} c e^{s_u} (P_u - P_l) / D into deviations (N, k): taken afterwards, that difference would be noise.
     """
+    # Two or three columns are gathered as four, for they fill a vector; what comes beyond the k-th is not used. A
+    # single one is gathered beside the weights.
+    gathered, last = width + (4 - width % 4 if width % 4 >= 2 else 0), np.uint64(width)
+    single = gathered - gathered % 4
     for row in prange(normalisers.size):
         start, stop = offsets[row], offsets[row + 1]
-        lead, largest, others = _lead(start, stop, words, data, operand, np.uint64(width))
-        _gather(start, stop, lead, words, data, operand, sentences, row)
-        leads[row] = lead
-        normaliser = largest + others
-        normalisers[row] = normaliser
-        word, count = words[lead], float(data[lead])
-        share = others / operand[word, np.uint64(width)]
-        for column in range(width):
-            leading = operand[word, np.uint64(column)]
-            deviations[row, column] = (sentences[row, column] - share * leading) / normaliser
-            sentences[row, column] = (sentences[row, column] + count * leading) / normaliser
+        total, squares, beside = _total(start, stop, words, data, operand, last, np.uint64(min(single, width)))
+        leads[row] = NO_LEAD
+        for column in range(gathered):
+            sentences[row, column] = 0.0
+        if squares <= LEADING * LEADING * total * total:
+            _gather(start, stop, words, data, operand, single, sentences, row)
+            sentences[row, min(single, width)] = beside
+            for column in range(width):
+                sentences[row, column] /= total
+        else:
+            lead, largest, others = _lead(start, stop, words, data, operand, last)
+            _gather(start, lead, words, data, operand, gathered, sentences, row)
+            _gather(lead + 1, stop, words, data, operand, gathered, sentences, row)
+            word, count, total = words[lead], float(data[lead]), largest + others
+            leads[row], share = lead, others / operand[word, last]
+            for column in range(width):
+                own = operand[word, np.uint64(column)]
+                deviations[row, column] = (sentences[row, column] - share * own) / total
+                sentences[row, column] = (sentences[row, column] + count * own) / total
+        normalisers[row] = total
 
 
 @njit(cache=True, error_model="numpy")
-def _scatter(start, stop, lead, indices, data, operand, place, out):
-    """out[indices, :k] += data · operand[place] (k,) over the entries from start to stop, the lead left out."""
+def _scatter(start, stop, indices, data, operand, place, out):
+    """out[indices] (k,) += data · operand[place] over the entries from start to stop."""
     width = operand.shape[1]
     column = 0
     while column + 4 <= width:
@@ -91,7 +116,7 @@ def _scatter(start, stop, lead, indices, data, operand, place, out):
             operand[place, column + 3],
         )
         for entry in range(start, stop):
-            weight = 0.0 if entry == lead else float(data[entry])
+            weight = float(data[entry])
             row = indices[entry]
             # Four loads before four stores: only then are they one vector each.
             p = out[row, np.uint64(column)] + weight * a
@@ -106,41 +131,42 @@ def _scatter(start, stop, lead, indices, data, operand, place, out):
     while column < width:
         a = operand[place, column]
         for entry in range(start, stop):
-            weight = 0.0 if entry == lead else float(data[entry])
-            out[indices[entry], np.uint64(column)] += weight * a
+            out[indices[entry], np.uint64(column)] += float(data[entry]) * a
         column += 1
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, bounds, splits, fresh, sums):
-    """Add to the sums of each word what B sentences send back, from slopes g = ∂L/∂v (k, B) and what `attend` left.
+def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, bounds, splits, fresh, sums, leading):
+    """Add to the sums of each word what the sentences send back, from slopes g = ∂L/∂v (k, N) and what `attend` left.
 
-    Of sums (V, 2 (k + 1 and padding)) the first half is Σ c [g | g·v] / D over the sentences that the word does not
-    lead, the second Σ c [g | g·(v - P_l)] / D over those that it does; fresh sums begin at 0. The contexts v in `sentences`
-    are replaced by [g | g·v] / D. Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i
-    stand from splits[p, i] to splits[p + 1, i].
+    sums (V, k + 1) += Cᵀ [g | g·v]/D over the entries that lead no sentence, leading (V, k + 1) += Cᵀ [g | g·(v - P)]/D
+    over those that lead one; fresh sums begin at 0. The contexts v in `sentences` are replaced by [g | g·v]/D. Part p
+    owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i stand from splits[p, i] to splits[p + 1, i].
     """
-    width, columns = slopes.shape[0], sums.shape[1] // 2
+    width = slopes.shape[0]
     for row in prange(normalisers.size):
-        along, aside = 0.0, 0.0
+        along = 0.0
         for column in range(width):
             slope = slopes[column, row] / normalisers[row]
             along += slope * sentences[row, column]
-            aside += slope * deviations[row, column]
             sentences[row, column] = slope
         sentences[row, width] = along
-        deviations[row, 0] = aside
     for part in prange(bounds.size - 1):
         if fresh:
             sums[bounds[part] : bounds[part + 1]] = 0.0
+            leading[bounds[part] : bounds[part + 1]] = 0.0
         for row in range(normalisers.size):
             start, stop, lead = splits[part, row], splits[part + 1, row], leads[row]
-            _scatter(start, stop, lead, words, data, sentences, row, sums)
             if start <= lead < stop:
                 word, count = words[lead], float(data[lead])
                 for column in range(width):
-                    sums[word, np.uint64(columns + column)] += count * sentences[row, column]
-                sums[word, np.uint64(columns + width)] += count * deviations[row, 0]
+                    share = count * sentences[row, column]
+                    leading[word, np.uint64(column)] += share
+                    leading[word, np.uint64(width)] += share * deviations[row, column]
+                _scatter(start, lead, words, data, sentences, row, sums)
+                _scatter(lead + 1, stop, words, data, sentences, row, sums)
+            else:
+                _scatter(start, stop, words, data, sentences, row, sums)
 
 
 def split_words(counts, parts):

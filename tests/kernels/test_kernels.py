@@ -188,7 +188,7 @@ def test_an_operand_is_the_weighted_values_beside_their_weights(spread: float, n
     out = np.empty((n_words, 4))
     shared = words.operand(scores, values, SHARED_SPREAD, out)
     assert shared == (np.ptp(scores) <= SHARED_SPREAD)
-    weights = np.exp(scores - 0.5 * (scores.min() + scores.max())) if shared else np.ones(n_words)
+    weights = np.exp(scores - scores.max()) if shared else np.ones(n_words)
     np.testing.assert_allclose(out[:, 3], weights, rtol=4 * EPS)
     np.testing.assert_array_equal(out[:, :3], out[:, 3:] * values.T)
 
