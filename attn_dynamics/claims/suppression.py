@@ -45,7 +45,8 @@ def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
     control("a wait that does not know m", wait=lambda m, lowest: 1.0 + np.exp(-lowest)),
     control("a wait that does not know how far s falls", wait=lambda m, lowest: 1.0 + m),
     statement=r"M_t = \sum_i A_{it} \, g_i \cdot (\nu_t - v_i) \neq 0: \ "
-    r"\mathrm{sign}\,\dot s_t(0) = -\mathrm{sign}\,M_t; \quad x(0) = x_0 < 0: \ s\ \mathrm{turns\ by}\ \tau = \frac{n |x_0|}{(n-1) \rho u^2} (1 + m e^{-s_{\min}})",
+    r"\mathrm{sign}\,\dot s_t(0) = -\mathrm{sign}\,M_t; \quad x(0) = x_0 < 0: \ "
+    r"s\ \mathrm{turns\ by}\ \tau = \frac{n |x_0|}{(n-1) \rho u^2} (1 + m e^{-s_{\min}})",
     source="LMN21; how long it takes: here",
     assumptions="query fixed; LMN21's published start but for embeddings N(0, 1) of all words; every head. From "
     "E(0) = 0 every M is 0, and E1 tells which words fall. The turn: C1, from an embedding along its topic's contrast",
