@@ -7,7 +7,6 @@ from matplotlib.mathtext import MathTextParser
 
 from attn_dynamics.claims import CLAIMS, Claim
 
-
 EXEMPT = {
     "C5": {"mean_field", "descent"},  # nothing falls: the value is 0
     "D1": {"tokens", "other_readings"},  # counts that have to be 0

@@ -46,7 +46,7 @@ def test_in_a_window_that_is_too_short_nothing_holds_it(distance: int, half_widt
 
 
 def test_where_the_window_is_just_too_short_it_grows_as_the_sixth_root() -> None:
-    """δ² = w(w + 1)/3: σ⁶ ~ 3 Var(Δ²) τ; of half-widths below 100 it is so at 3 and 48 alone, and the claim has both."""
+    """δ² = w(w + 1)/3: σ⁶ ~ 3 Var(Δ²) τ. Below w = 100 it is so at 3 and 48; the claim has both."""
     distance, half_width = 2, 3
     assert 3 * distance**2 == half_width * (half_width + 1)
     assert np.isinf(settled_width(distance, half_width))
