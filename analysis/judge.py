@@ -1,5 +1,6 @@
 """Proof and measurement of each claim, joined into one row of plain values."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -10,7 +11,7 @@ from typing import Any, final
 
 import numba
 
-from attn_dynamics.claims import CLAIMS, Verdict
+from attn_dynamics.claims import CLAIMS, Measured, Verdict
 from attn_dynamics.errors import InputError
 from proofs import PROOFS, Result
 
@@ -40,6 +41,8 @@ class Row:
     quantity: str = ""
     measured: float = float("nan")
     bound: float = float("nan")
+    slack: str = ""
+    """For each part how many times its value the bound is, and how many times it may be."""
     rests_on: str = ""
     """What the bound rests on: "formula", or "observation" where some of it was chosen after what was seen."""
     tolerance: str = ""
@@ -107,7 +110,16 @@ def _claim_cells(verdict: Verdict) -> dict[str, Any]:
     return {
         "measured": measured.value,
         "bound": measured.bound,
+        "slack": "; ".join(filter(None, map(_slack, measured.each().items()))),
         "detail": measured.detail,
         "rests_on": "observation" if verdict.claim.observed else "formula",
         "control": f"{verdict.rejected}/{len(verdict.controls)}{unguarded}",
     }
+
+
+def _slack(part: tuple[str, Measured]) -> str:
+    """One part: its name, its slack and the largest that it may have; nothing where the bound is no estimate."""
+    name, measured = part
+    if math.isnan(measured.slack) or math.isinf(measured.within):
+        return ""
+    return f"{name.replace('_', ' ')} {measured.slack:.2g} of {measured.within:g}".strip()

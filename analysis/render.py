@@ -24,7 +24,19 @@ STORY = {
     "taken": "proof takes",
 }
 """Fields of a row that are sentences, and what they are called."""
-SHOWN = ("id", "statement", "source", "proof", "measured", "bound", "rests_on", "control", "verdict", "seconds")
+SHOWN = (
+    "id",
+    "statement",
+    "source",
+    "proof",
+    "measured",
+    "bound",
+    "slack",
+    "rests_on",
+    "control",
+    "verdict",
+    "seconds",
+)
 """The other columns; parquet has all."""
 TITLES = [name.replace("_", " ") for name in SHOWN]
 PAGE = """<!doctype html>
@@ -70,7 +82,7 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     """What there is to say of claims that do not hold."""
     return [
         f"{row.id}: {_number(row.measured)} against a bound of {_number(row.bound)}, controls {row.control}; "
-        f"{row.quantity}; {row.detail or row.proof}"
+        f"bound over value {row.slack or 'not told'}; {row.quantity}; {row.detail or row.proof}"
         for row in rows
         if row.verdict != HOLDS
     ]

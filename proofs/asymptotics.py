@@ -26,8 +26,8 @@ WIDTH = sp.Symbol("k", positive=True)
 """k = 2nu²/((n - 1)‖q‖²), the unit in which B1 measures ξ = x n/(n - 1)."""
 SQUARE = WIDTH * (S + (sp.exp(S) - 1) / m)
 """ξ² by B1 from zero."""
-SLOW = WIDTH**2 * (2 * S - 5 - 2 / m) / Y**4
-"""h(s, Y): how far R/τ is from its limit, relative to it."""
+CONSTANT = -5 - 2 / m
+"""What ψ = 2 ln(mY²/k) - 5 - 2/m holds beside the logarithm."""
 UNITS = {WIDTH: 2 * n * U**2 / ((n - 1) * NORM**2)}
 GREATER = sp.Symbol("s", nonnegative=True)
 
@@ -80,6 +80,8 @@ def _run(a: Expr, square: Expr) -> Expr:
     factor("the embedding's rate loses its attention", embedding=1 / ATTENTION),
     factor("a factor 2 in the unit of B1", square=2 * SQUARE),
     assumption("the embeddings are fixed", embedding=sp.S.Zero),
+    factor("-4 for -5 in the next order", constant=-4 - 2 / m),
+    factor("3/Y for 4/Y in the order after", following=3),
     assumption("the others' scores do not stay at 0", attention=sp.exp(S) / (sp.exp(S) + m * sp.exp(S / 2))),
     case="D = 0",
 )
@@ -89,8 +91,10 @@ def loss(
     square: Expr = SQUARE,
     score: Expr = sp.S.One,
     embedding: Expr = sp.S.One,
+    constant: Expr = CONSTANT,
+    following: Expr = sp.Integer(4),
 ) -> Iterator[Step]:
-    """L τ → (n - 1)/(ρu²n), and to the next order (n - 1)/(ρu²n L τ) - 1 ~ (2 ln(m ℓ²/k) - 5 - 2/m) k²/ℓ⁴.
+    """L τ → (n - 1)/(ρu²n), and (n - 1)/(ρu²n L τ) - 1 is (ψ + 4(ψ - 1)/ℓ + o(1/ℓ)) k²/ℓ⁴, ψ = 2 ln(m ℓ²/k) - 5 - 2/m.
 
     Here ℓ = ln(ρu²nτ) and k = 2nu²/((n - 1)‖q‖²). That Y ~ ℓ is C4, which takes from here only that R/τ has a limit.
     """
@@ -105,23 +109,34 @@ def loss(
     yield Positive("Y ≤ ξ, so ξ and with it s → ∞", from_zero(1 - attention))
     yield Tends("dR/dτ over π and its limit", speed(attention, square), {S: sp.oo}, sp.S.One)
     yield from _loss(LIMIT, (n - 1) / (RHO * U**2 * n))
-    yield from _next_loss(attention, square)
+    yield from _next_loss(attention, square, constant, following)
 
 
-def _next_loss(attention: Expr, square: Expr) -> Iterator[Step]:
-    """R/τ over its limit is 1 + h and what is smaller: the ratio of (R/limit - τ)' to (τ h)' tends to 1."""
+def _next_loss(attention: Expr, square: Expr, constant: Expr, following: Expr) -> Iterator[Step]:
+    """Show that H, with R/τ over its limit = 1 + H, is (ψ + 4(ψ - 1)/Y + o(1/Y)) k²/Y⁴.
+
+    τH has the derivative F π - 1, and F - 1 is (ψ + o(1/Y)) k²/Y⁴. The stated H has it too up to o(1/Y) k²/Y⁴, for
+    τ dY/dτ → 1. By L'Hôpital's rule the two H differ by o(1/Y) k²/Y⁴.
+    """
     run, wrong = _run(attention, square), (n - 1) * sp.exp(-Y)
-    slow = SLOW.subs(Y, run)
+    psi = lambda y: 2 * sp.log(m * y**2 / WIDTH) + constant
     excess = (speed(attention, square) - 1) * run**4 / WIDTH**2
-    yield Tends("(F - 1) Y⁴/k² - 2s", excess - 2 * S, {S: sp.oo}, -5 - 2 / m)
-    yield Tends("(F - 1)/h", excess / (slow * run**4 / WIDTH**2), {S: sp.oo}, sp.S.One)
-    yield Tends("τ h, of the order of e^Y/Y⁴", sp.exp(Y) / Y**4, {Y: sp.oo}, sp.oo)
-    yield Tends("(1 - π) Y⁴", WRONG.subs(ODDS, wrong) * Y**4, {Y: sp.oo}, sp.S.Zero)
-    # τ dY/dτ = (τ/R) dR/dτ → 1, so τ dh/dτ over h tends to what d ln h/dY does.
-    yield Tends("d ln h/dY", sp.log(slow).diff(S) / run.diff(S), {S: sp.oo}, sp.S.Zero, by=HOPITAL)
-    yield Tends("(r/L - 1) Y⁴", (wrong / sp.log(1 + wrong) - 1) * Y**4, {Y: sp.oo}, sp.S.Zero)
-    score = sp.log(m * run**2 / WIDTH)
-    yield Tends("h in terms of Y", slow / SLOW.subs(S, score).subs(Y, run), {S: sp.oo}, sp.S.One, concludes=True)
+    away = 2 * S - 2 * sp.log(m * run**2 / WIDTH)
+    yield Tends("s - ln(mY²/k), times Y", away * run, {S: sp.oo}, sp.S.Zero)
+    yield Tends("(F - 1) Y⁴/k² - ψ", excess - 2 * S + away - constant, {S: sp.oo}, sp.S.Zero, concludes=True)
+    yield Tends("τ k²/Y⁴, of the order of e^Y/Y⁴", sp.exp(Y) / Y**4, {Y: sp.oo}, sp.oo)
+    for what in ("(1 - π)", "(r/L - 1)"):
+        small = WRONG.subs(ODDS, wrong) if what == "(1 - π)" else wrong / sp.log(1 + wrong) - 1
+        yield Tends(f"{what} Y⁶", small * Y**6, {Y: sp.oo}, sp.S.Zero)
+    # τ dY/dτ = (τ/R) dR/dτ is 1 up to the order of ψ/Y⁴.
+    first = lambda y: psi(y) / y**4
+    moved = first(Y).diff(Y) * Y**4
+    yield Tends("d/dY (ψ/Y⁴), times Y⁴", moved, {Y: sp.oo}, sp.S.Zero, by=HOPITAL)
+    second = first(Y) + following * (psi(Y) - 1) / Y**5
+    left = psi(Y) - (second + second.diff(Y)) * Y**4
+    yield Tends("(ψ - (H + dH/dY) Y⁴/k²) Y", left * Y, {Y: sp.oo}, sp.S.Zero, by=HOPITAL, concludes=True)
+    whole = (excess - 2 * S + away - constant) * run
+    yield Tends("((F - 1) Y⁴/k² - ψ) Y", whole, {S: sp.oo}, sp.S.Zero, concludes=True)
 
 
 @proves(
@@ -148,7 +163,8 @@ def lengths(*, attention: Expr = ATTENTION, square: Expr = SQUARE) -> Iterator[S
     ahead = lambda y: y**2 / WIDTH + 3 + 1 / m - sp.log(m * y**2 / WIDTH)
     yield Tends("1/(1 - a) to the next order", 1 / (1 - attention) - ahead(run), {S: sp.oo}, sp.S.Zero, concludes=True)
     # Y - ℓ = ln(1 + h …) with h of C3, so Y² - ℓ² → 0 and ℓ may stand for Y.
-    yield Tends("Y (Y - ℓ)", run * SLOW.subs(Y, run), {S: sp.oo}, sp.S.Zero, by=LIMITS)
+    slow = WIDTH**2 * (2 * S + CONSTANT) / run**4
+    yield Tends("Y (Y - ℓ)", run * slow, {S: sp.oo}, sp.S.Zero, by=LIMITS)
     constant = 1 / ahead(Y) * Y**2
     yield Tends(
         "(1 - a) ℓ² - k",

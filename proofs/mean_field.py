@@ -10,8 +10,10 @@ from proofs.sums import Expr, Flow, Term, array, delta, index, size, total
 
 k, c, e = index("k"), index("c"), index("e")
 """The topic word's class and two more classes."""
-S, X, X_W = sp.symbols("s x x_w", real=True)
-"""Score of the topic word; its logit x and that of another word x_w."""
+i, b = index("i"), index("b")
+"""A sentence and a dimension of the embeddings."""
+S, X, S_W, X_W = sp.symbols("s x s_w x_w", real=True)
+"""Score of the topic word and its logit x; those of another word of its sentences."""
 RHO, U, NORM = sp.symbols("rho u q", positive=True)
 """Share of the sentences that hold the topic word, norm of a column of the head, ‖q‖."""
 PI = sp.Symbol("pi", positive=True)
@@ -54,12 +56,12 @@ def equal_norms(e: Expr, c: Expr) -> Expr:
     return U**2 * delta(e, c)
 
 
-def _attention(other_score: Expr) -> Iterator[Step]:
-    """a and a_w where the scores of the others stay 0."""
-    mass = sp.exp(S) + total(lambda j: sp.exp(other_score), m)
-    attention = sp.exp(S) / (sp.exp(S) + m)
+def _attention(other_score: Term, one: Expr = S_W) -> Iterator[Step]:
+    """Attention of the topic word and of another, where all others of a sentence have one score."""
+    mass = sp.exp(S) + total(lambda j: sp.exp(other_score(j)), m)
+    attention = sp.exp(S) / (sp.exp(S) + m * sp.exp(one))
     yield Equal("a", sp.exp(S) / mass, attention)
-    yield Equal("a_w", sp.exp(other_score) / mass, A_W.subs(A, attention))
+    yield Equal("a_w", sp.exp(other_score(index("j"))) / mass, A_W.subs(A, attention))
 
 
 def _probabilities(logit: Term, margin: Expr) -> Iterator[Step]:
@@ -79,8 +81,9 @@ def _linear_head(kept: Expr, x_w: Expr, gram: Term, sense: Expr) -> Iterator[Ste
     yield Equal("dP_w/dτ", rate(A_W), U**2 * A_W * (1 - PI) / N * contrast(k, c), concludes=kept != 0)
     pull = lambda share, own: -(NORM**2) * share * total(lambda c: slope(c) * (own(c) - context(c)), n)
     yield Equal("ds/dτ", pull(RHO * N * A, topic), stated[S], concludes=True)
-    # A1: what the topic word gains its m neighbours in each of its ρN sentences lose; it is left out above.
-    yield Equal("ds_w/dτ, left out", pull(A_W, word), -stated[S] / (RHO * N * m))
+    # A1: what the topic word gains its m neighbours in each of its ρN sentences lose.
+    lost = -stated[S] / (RHO * N * m)
+    yield Equal("ds_w/dτ", pull(A_W, word), lost, concludes=kept != 0)
     # From a zero start ν lies in the span of U (A6), so ν = U P/u².
     square = total(lambda c, e: topic(c) * gram(c, e) * topic(e), n, n) / U**4
     yield Equal("‖ν‖²", square, X**2 * n / ((n - 1) * U**2), concludes=True)
@@ -94,28 +97,32 @@ UNEQUAL = lambda e, c: array("w", positive=True)[c] ** 2 * delta(e, c)
     sign("the parameters climb", sense=-1),
     factor("columns of the head half as long", gram=lambda e, c: equal_norms(e, c) / 4),
     assumption("columns of the head of unequal norm", gram=UNEQUAL),
-    assumption("the others' scores do not stay at 0", other_score=sp.Symbol("r", real=True)),
+    assumption("the others' scores do not stay at 0", other_score=lambda j: S_W),
     assumption("the others learn", x_w=X_W),
     assumption("topics are not equally frequent", share=lambda k: array("f", positive=True)[k]),
+    assumption("a large dictionary, but 800 sentences", sentences=sp.Integer(800)),
 )
 def attn_fc(
     *,
     gram: Term = equal_norms,
-    other_score: Expr = sp.S.Zero,
+    other_score: Term = lambda j: sp.S.Zero,
     x_w: Expr = sp.S.Zero,
     share: Term = lambda k: 1 / n,
+    sentences: Expr = sp.oo,
     sense: Expr = sp.S.One,
 ) -> Iterator[Step]:
     """Attn-FC in mean field: Uᵀν_t = x · contrast stays so, and x, s obey two equations.
 
-    The others stand in sentences of all topics alike, so that the pushes on their embeddings cancel, and in a large
-    dictionary, so that each carries a vanishing part of what their scores lose together.
+    The others are held at 0, or N → ∞ in a dictionary that is larger still: what one sentence teaches a word of its own
+    falls like 1/N beside what the topic word learns, and so does what a word loses of its score. A large dictionary
+    alone leaves both, which is C9. Where sentences of all topics share a word their pushes on it cancel.
     """
-    yield from _attention(other_score)
+    yield from _attention(other_score, sp.S.Zero)
     yield from _linear_head(sp.S.Zero, x_w, gram, sense)
     yield Equal("push on a word of all topics", total(lambda k: share(k) * contrast(k, c), n), 0)
-    words, lost = size("V"), sp.Symbol("lost", positive=True)
-    yield Tends("loss of a score among V others", lost / words, {words: sp.oo}, sp.S.Zero)
+    own, topic = U**2 * A_W * (1 - PI) / N, rates()[X]
+    yield Tends("dx_w/dτ over dx/dτ", own / topic, {N: sentences}, sp.S.Zero, concludes=True)
+    yield Tends("ds_w/dτ over -ds/dτ", 1 / (RHO * N * m), {N: sentences}, sp.S.Zero, concludes=True)
 
 
 @proves(
@@ -124,19 +131,19 @@ def attn_fc(
     factor("columns of the head half as long", gram=lambda e, c: equal_norms(e, c) / 4),
     factor("the private part is lost from the logits", x_w=sp.S.Zero),
     assumption("columns of the head of unequal norm", gram=UNEQUAL),
-    assumption("the others' scores do not stay at 0", other_score=sp.Symbol("r", real=True)),
-    case="s_w held at 0",
+    assumption("the others' scores differ", other_score=lambda j: array("r")[j]),
 )
 def memorisation(
     *,
     gram: Term = equal_norms,
-    other_score: Expr = sp.S.Zero,
+    other_score: Term = lambda j: S_W,
     x_w: Expr = X_W,
     sense: Expr = sp.S.One,
 ) -> Iterator[Step]:
-    """Attn-FC with memorisation: every other word stands in one sentence and learns its class, x_w; C1 is x_w = 0.
+    """Attn-FC with memorisation: every other word stands in one sentence and learns its class, x_w, and s_w falls.
 
-    Left out is the score of the others: it falls 1/(ρNm) as fast as the topic word's rises.
+    The topic word and the others of its sentences are the same in all of them, so s, s_w, x and x_w close. C1 is
+    x_w = s_w = 0.
     """
     yield from _attention(other_score)
     yield from _linear_head(X_W, x_w, gram, sense)
@@ -153,14 +160,45 @@ def centred(k: Expr, c: Expr) -> Expr:
     return delta(k, c) - 1 / n
 
 
+DIMENSIONS = size("d")
+EMBEDDING, OTHER, WEIGHT, ERROR = array("nu"), array("o"), array("W"), array("delta")
+"""ν_b and ν_wb of a topic word and of the others of its sentences, U_bc, and δ_c = [c = k] - π_c."""
+TOPICS, CONTEXT, ERRORS, SHARE = size("T"), array("v"), array("Delta"), array("r", positive=True)
+"""All topic words, their contexts v_tb, their δ_tc, and their shares ρ_t of the sentences."""
+
+
+def _in_vectors(other: Term, sense: Expr) -> Iterator[Step]:
+    """Every sentence of a topic word has its v and its δ, so the rates close in ν, ν_w, s, s_w and U.
+
+    Nothing is assumed of U, of the start or of how frequent the topics are.
+    """
+    embedding = lambda b: EMBEDDING[b]
+    context = lambda b: A * embedding(b) + m * A_W * other(b)
+    # G2 and G4: ζ = -δ/N in each sentence, and g = Uζ.
+    back = lambda b: -total(lambda c: WEIGHT[b, c] * ERROR[c], n) / N
+    pulled = total(lambda c: WEIGHT[b, c] * ERROR[c], n)
+    yield Equal("dν/dτ", -sense * RHO * N * A * back(b), RHO * A * pulled, concludes=True)
+    yield Equal("dν_w/dτ", -sense * A_W * back(b), (1 - A) / (m * N) * pulled, concludes=True)
+    score = lambda share, own: -(NORM**2) * share * total(lambda b: back(b) * (own(b) - context(b)), DIMENSIONS)
+    apart = total(lambda b, c: (EMBEDDING[b] - OTHER[b]) * WEIGHT[b, c] * ERROR[c], DIMENSIONS, n)
+    stated = NORM**2 * RHO * A * (1 - A) * apart
+    yield Equal("ds/dτ in vectors", score(RHO * N * A, embedding), stated, concludes=True)
+    yield Equal("ds_w/dτ in vectors", score(A_W, other), -stated / (RHO * N * m), concludes=True)
+    slopes = lambda t: SHARE[t] * N * CONTEXT[t, b] * -ERRORS[t, c] / N
+    head = total(lambda t: SHARE[t] * CONTEXT[t, b] * ERRORS[t, c], TOPICS)
+    yield Equal("dU/dτ in vectors", -sense * total(slopes, TOPICS), head, concludes=True)
+
+
 @proves(
     "C10",
     sign("the head climbs", head=-1),
+    sign("all parameters climb", sense=-1),
     factor("a factor 2 in the rate of the head", head=2),
     factor("one topic word instead of all in the law of u", counted=1),
     assumption("sentences without topic word", frequency=sp.Symbol("f", positive=True)),
     assumption("the embeddings do not start at 0", offset=lambda c: array("o")[c]),
-    case="equal ρ, s_w held at 0",
+    assumption("the others of a sentence differ from those of another", other=lambda b: array("w")[i, b]),
+    case="vectors with s_w, and scalars for equal ρ with s_w held at 0",
 )
 def attn_tc(
     *,
@@ -168,12 +206,16 @@ def attn_tc(
     frequency: Expr = 1 / (n * TP),
     counted: Expr = TP,
     head: Expr = sp.S.One,
+    other: Term = lambda b: OTHER[b],
+    sense: Expr = sp.S.One,
 ) -> Iterator[Step]:
-    """Attn-TC in mean field: ν_t = ξ Û(e_k - 1/n) stays so, the centred part of U scales by u/u₀, and ξ, ξ_w, s close.
+    """Attn-TC in mean field closes in the vectors ν, ν_w, U; for equal ρ ν_t = ξ Û(e_k - 1/n) stays so, with ξ, ξ_w, s.
 
-    From an orthogonal U₀ and E(0) = 0, with tp topic words of equal frequency for each topic and one in each sentence.
-    The part of U that all columns share stays as it was, and nothing depends on it.
+    The vectors close from any start under any linear head. From an orthogonal U₀ and E(0) = 0, with tp topic words of
+    equal frequency for each topic and one in each sentence, the centred part of U scales by u/u₀, and scalars are
+    enough. The part of U that all columns share stays as it was, and nothing depends on it.
     """
+    yield from _in_vectors(other, sense)
     load = A * XI + m * A_W * XI_W
     topic, context = (lambda c: XI * centred(k, c) + offset(c)), (lambda c: load * centred(k, c))
     weight = lambda e, c: U * centred(e, c) + U0 / n

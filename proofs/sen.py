@@ -85,8 +85,9 @@ def relation(
     assumption("a score that sees part of the work only", score=lambda work: NORM**2 * (1 - ATTENTION) * work / 2),
 )
 def under_descent(*, score: Term = lambda work: NORM**2 * (1 - ATTENTION) * work) -> Iterator[Step]:
-    """One step of descent leaves the relation by η² times what stays bounded as η → 0, so τ/η steps by O(η).
+    """One step of descent leaves the relation by η² times a number, so τ/η steps by O(η) where that number is bounded.
 
+    It is bounded as η → 0 along runs whose score, embedding and gradients are: that is assumed.
     dν/dτ is any direction here (dν_b), and ds/dτ = ‖q‖² (1 - a) ν·dν/dτ as in B1.
     """
     rate = array("dnu")

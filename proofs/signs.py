@@ -79,10 +79,11 @@ def misaligned_start(
     query: Term = lambda b: sp.S.Zero,
     behind: sp.Symbol = sp.Symbol("x", positive=True),
 ) -> Iterator[Step]:
-    """A score falls exactly while M = Σ_i A_it g_i·(ν_t - v_i) > 0; in mean field it then recovers all that it lost.
+    """A score falls exactly while M = Σ_i A_it g_i·(ν_t - v_i) > 0; in mean field, from x < 0, it recovers all it lost.
 
-    In mean field M > 0 exactly while x < 0. As long, a is bounded below by B1 and 1 - π ≥ 1 - 1/n, so x grows at least
-    at a constant rate and passes 0 in finite time; by B1 the score is back at its start when ‖ν‖ is.
+    In mean field the embedding lies along the contrast of its topic, and M > 0 exactly while x < 0. As long, a is at
+    least 1/(1 + m e^{-s_min}), with s_min by B1 at ν = 0, and 1 - π ≥ 1 - 1/n. So x grows at least at a constant rate
+    and passes 0 in finite time, of the order m e^{-s_min}; by B1 the score is back at its start when ‖ν‖ is.
     """
     score, square = total(lambda b: K[t, b] * Q[b], D_K), total(lambda b: Q[b] ** 2, D_K)
     yield Moves("ds/dτ = -‖q‖² M", score, {K: keys, Q: query}, -square * SLOPES(t), concludes=True)

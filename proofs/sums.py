@@ -1,8 +1,9 @@
 """Sums with symbolic bounds: written with named indices, differentiated, and brought to one normal form.
 
-Every index runs over the whole range of its kind and a free index lies within it, so Σ_j δ_ij f_j = f_i without the
-cases that sympy's own summation returns. That, f(δ) = f(0) + δ (f(1) - f(0)), and pulling out of factors is what sympy
-does not carry by itself; derivatives, powers and cancelling are sympy's.
+Every index runs over the whole range of its kind and a free index lies within it, so Σ_j δ_ij f_j = f_i. sympy's
+`deltasummation` carries that for one sum over one product, as a case for i within the range, which is always met here.
+What sympy does not carry by itself is f(δ) = f(0) + δ (f(1) - f(0)) for other functions of δ, nested sums under one
+normal form, and pulling out of factors. Derivatives, powers and cancelling are sympy's.
 """
 
 import inspect

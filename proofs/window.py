@@ -1,4 +1,4 @@
-"""A bell over distances and how its width is trained (theory §D): D2, D3, D4, D6, D8, D9, D10.
+"""A bell over distances and how its width is trained (theory §D): D2 to D6, D8 to D10.
 
 Queries i see L tokens j each, at distances Δ_ij. By the chain rule the loss has the gradient of Σ_i g_i·v_i with every
 g_i held, so that what counts of a token is h_ij = g_i·v_j.
@@ -19,6 +19,8 @@ APART, SCORE, WORK = array("Delta"), array("s"), array("h")
 """Δ_ij, scores s_ij, and h_ij = g_i·v_j."""
 SIGMA, DELTA, RATE = sp.symbols("sigma delta r", positive=True)
 """σ, the useful distance δ, and a factor on the rate."""
+ROOT = sp.sqrt(2 * sp.pi)
+"""√(2π)."""
 CHAIN = "the chain rule"
 
 
@@ -98,6 +100,8 @@ def after_the_softmax(*, bell: Term = bell, prefactor: Expr = 1 / (SIGMA * sp.sq
 
 BELL = bell
 """That of the theory, where an argument has the name."""
+SPREAD = SEEN * (SEEN + 1) * (2 * SEEN - 1) * (2 * SEEN + 3) / 45
+"""Var(Δ²) of an even window."""
 
 
 @proves(
@@ -105,13 +109,17 @@ BELL = bell
     sign("the bell rises with distance", bell=lambda i, j: 1 / bell(i, j)),
     factor("the exponent without its ½", bell=lambda i, j: bell(i, j) ** 2),
     factor("twice the mean square of the bell", width=2 * SIGMA**2),
+    factor("the mean of Δ⁴ for the variance of Δ²", spread=SPREAD + (SEEN * (SEEN + 1) / 3) ** 2),
     assumption("attention is not normalised", normalised=sp.S.Zero),
 )
-def settles(*, bell: Term = bell, normalised: Expr = sp.S.One, width: Expr = SIGMA**2) -> Iterator[Step]:
+def settles(
+    *, bell: Term = bell, normalised: Expr = sp.S.One, width: Expr = SIGMA**2, spread: Expr = SPREAD
+) -> Iterator[Step]:
     """Under -ln α_t with frozen scores ∂L/∂σ = σ⁻³ (E_α[Δ²] - Δ_t²): σ is drawn to where E_α[Δ²] = δ², and rests there.
 
     E_α[Δ²] rises with σ, so there is one such place at most. Of a whole bell over even scores E_α[Δ²] = σ², hence
-    σ = δ; of one cut at w it stays below w(w + 1)/3, and where δ² is above that σ grows for ever.
+    σ = δ. Of one cut at w it stays below w(w + 1)/3. Where δ² is above that σ⁴ grows at the rate 4(δ² - w(w + 1)/3);
+    where it is that, σ⁶ grows at the rate 3 Var(Δ²) of an even window.
     """
     alpha = share(bell, normalised)
     square = mean(alpha, SQUARE)
@@ -119,7 +127,7 @@ def settles(*, bell: Term = bell, normalised: Expr = sp.S.One, width: Expr = SIG
     yield Equal("∂L/∂σ", loss.diff(SIGMA), SIGMA**-3 * (square(i) - SQUARE(i, t)), concludes=True)
     fourth = mean(alpha, lambda i, j: SQUARE(i, j) ** 2)
     yield Equal("∂E/∂σ, σ⁻³ times a variance", square(i).diff(SIGMA), SIGMA**-3 * (fourth(i) - square(i) ** 2))
-    poisson = "Poisson summation: the sum over integers is off by e^{-2π²σ²}"
+    poisson = "Poisson summation"
     yield Equal("E of a whole bell", gaussian(2) / gaussian(0), width, by=poisson)
     pull = SIGMA**-3 * (DELTA**2 - width)
     yield Equal("dσ/dτ at σ = δ", pull.subs(SIGMA, DELTA), 0, concludes=True)
@@ -127,6 +135,48 @@ def settles(*, bell: Term = bell, normalised: Expr = sp.S.One, width: Expr = SIG
     k = sp.Symbol("k", integer=True, positive=True)
     even = sp.Integer(2) * sp.sympify(sp.summation(k**2, (k, 1, SEEN))) / (2 * SEEN + 1)  # pyright: ignore
     yield Equal("E of an even window", even, SEEN * (SEEN + 1) / 3, concludes=True)
+    fourths = sp.Integer(2) * sp.sympify(sp.summation(k**4, (k, 1, SEEN))) / (2 * SEEN + 1)  # pyright: ignore
+    yield Equal("Var(Δ²) of an even window", fourths - even**2, spread, concludes=True)
+    # ∂E/∂σ = σ⁻³ Var(Δ²), from above, with the variance of an even window for σ → ∞.
+    below = even - spread / (2 * SIGMA**2)
+    yield Equal("E just below it", below.diff(SIGMA), SIGMA**-3 * (fourths - even**2))
+    growth = lambda power, square: power * SIGMA ** (power - 1) * SIGMA**-3 * (square - below)
+    beyond = growth(4, DELTA**2)
+    yield Tends("dσ⁴/dτ", beyond, {SIGMA: sp.oo}, 4 * (DELTA**2 - SEEN * (SEEN + 1) / 3), concludes=True)
+    yield Equal("dσ⁶/dτ where δ² is w(w + 1)/3", growth(6, even), 3 * spread, concludes=True)
+
+
+@proves(
+    "D5",
+    sign("the bell rises with distance", share=lambda width: sp.exp(DELTA**2 / (2 * width**2)) / (width * ROOT)),
+    factor("75 for 73 in the third order", third=sp.Integer(75)),
+    factor("the bell without its height", share=lambda width: sp.exp(-(DELTA**2) / (2 * width**2))),
+    assumption("a loss that is not bounded", share=lambda width: sp.S.One),
+)
+def escapes(
+    *,
+    share: Term = lambda width: sp.exp(-(DELTA**2) / (2 * width**2)) / (width * ROOT),
+    third: Expr = sp.Integer(73),
+) -> Iterator[Step]:
+    """Under -α_δ a start σ₀ ≪ δ stays for √(2π) σ₀⁷ e^{δ²/2σ₀²}/δ⁴ times 1 + 8y + 73y² + O(y³), y = σ₀²/δ².
+
+    By D2 the rate of σ is α_δ (δ² - σ²)/σ³ over even scores, α_δ = e^{-δ²/2σ²}/(σ √(2π)), for which the bell's sum has
+    to be its integral: σ₀ of some 0.7 of a token or more. The time is the integral of its inverse, from the start on.
+    """
+    u = sp.Symbol("u", positive=True)
+    width = DELTA / sp.sqrt(2 * u)
+    rate = share(SIGMA) * (DELTA**2 - SIGMA**2) / SIGMA**3
+    scale, inner = ROOT * DELTA**3 / (8 * sp.sqrt(2)), sp.exp(u) * u ** sp.Rational(-7, 2) / (1 - 1 / (2 * u))
+    pace = (1 / rate).subs(SIGMA, width) * -width.diff(u)
+    yield Equal("dτ/du in u = δ²/2σ², from δ²/2σ₀² down", pace, scale * inner)
+    time = sp.exp(u) * u ** sp.Rational(-7, 2) * (1 + 4 / u + third / (4 * u**2))
+    off = sp.simplify(time.diff(u) / inner) - 1
+    yield Tends(
+        "(rate of the law over it - 1) u²", off * u**2, {u: sp.oo}, sp.S.Zero, by="L'Hôpital's rule", concludes=True
+    )
+    law = ROOT * SIGMA**7 / DELTA**4 * sp.exp(DELTA**2 / (2 * SIGMA**2))
+    orders = 1 + 8 * SIGMA**2 / DELTA**2 + third * SIGMA**4 / DELTA**4
+    yield Equal("the law", scale * time.subs(u, DELTA**2 / (2 * SIGMA**2)), law * orders, concludes=True)
 
 
 @proves(
@@ -243,9 +293,10 @@ def scale(
     prefactor: Expr = 1 / (SIGMA * sp.sqrt(2 * sp.pi)),
     attention: Term = lambda j: 1 / L,
 ) -> Iterator[Step]:
-    """Under product U is largest at Δ = 0, 1/(σ √(2π)); even attention gives 1/L of the renormalised output.
+    """Under product U is largest at Δ = 0, 1/(σ √(2π)); even attention gives Σ_j U_j/L of the renormalised output.
 
-    L is 2w + 1, and Σ_j U_j = 1 but for the tail: the ratio of the outputs is Σ_j U_j/L whatever the values.
+    L is 2w + 1, and the ratio holds whatever the values. By Poisson summation the sum of U over all integers is that of
+    its Fourier transform, 1 + 2 e^{-2π²σ²} + …, and Σ_j U_j over the window is 1 - tail of it.
     """
     x = sp.Symbol("x", real=True)
     high = lambda j: prefactor * bell(j)
@@ -255,4 +306,8 @@ def scale(
     product = total(lambda j: attention(j) * high(j) * VALUE[j], L)
     renormalised = total(lambda j: high(j) * VALUE[j], L) / total(high, L)
     yield Equal("product over renormalised", product, total(high, L) / L * renormalised, concludes=True)
-    yield Equal("∫ U", gaussian(0) * prefactor, 1, concludes=True)
+    frequency, poisson = sp.Symbol("k", integer=True, nonnegative=True), "Poisson summation"
+    wave = sp.cos(2 * sp.pi * frequency * x) * sp.exp(-(x**2) / (2 * SIGMA**2))
+    transform = prefactor * sp.integrate(wave, (x, -sp.oo, sp.oo))
+    stated = sp.exp(-2 * sp.pi**2 * frequency**2 * SIGMA**2)
+    yield Equal("Fourier transform of U", transform, stated, by=poisson, concludes=True)

@@ -116,6 +116,24 @@ def test_a_state_that_is_restored_goes_on_as_it_did(model: str, train: tuple[str
     assert goes_on() == first
 
 
+@pytest.mark.parametrize("reduced", [True, False])
+@pytest.mark.parametrize("model", MODELS)
+def test_words_that_are_held_have_no_part_in_the_training_signals(model: str, reduced: bool) -> None:
+    corpus = topic_corpus(4)
+    start = parameters_for(corpus, model, 4, d=6)
+    gradient = loss_and_gradient(corpus, start)[1]
+    slopes = {"score": gradient.keys @ start.query / (start.query @ start.query), "embedding": gradient.embeddings}
+    sizes = (np.abs(slopes["score"]), np.linalg.norm(slopes["embedding"], axis=1))
+    held = np.unique([np.argsort(size)[-2:] for size in sizes]).tolist()
+    for hold in ([], held):
+        run = descend(corpus, start, epochs=0, hold=hold, reduced=reduced).trajectory.isel(epoch=0)
+        for name, slope in slopes.items():
+            moving = np.delete(slope, hold, axis=0)
+            assert float(run[f"{name}_signal"]) == pytest.approx(np.linalg.norm(moving), rel=1e-12)
+            # Negative control: the words that are held would show.
+            assert np.linalg.norm(np.delete(slope, held, axis=0)) < 0.95 * np.linalg.norm(slope)
+
+
 def test_parameters_come_in_arrays_of_their_own() -> None:
     corpus = topic_corpus()
     for model in MODELS:

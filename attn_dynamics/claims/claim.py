@@ -15,6 +15,11 @@ import numpy as np
 
 from attn_dynamics.errors import InputError
 
+FEW = 10.0
+"""How many times its value a bound may be, unless a measurement says otherwise."""
+SCATTER = 100.0
+"""The same for what is round-off: it depends on the order in which a machine adds up."""
+
 
 class Measured(NamedTuple):
     """A number, and the bound that it must not exceed."""
@@ -25,18 +30,37 @@ class Measured(NamedTuple):
     """What else was seen: rates, intervals, sizes."""
     parts: Mapping[str, "Measured"] = MappingProxyType({})
     """What it was put together from, by name; each of them must be failed by some control."""
+    within: float = FEW
+    """How many times the value the bound may be. Infinite where the bound is no estimate of the value: the level of a
+    test, a count, a sign."""
 
     @property
     def holds(self) -> bool:
         """Whether the number is no larger than its bound; not if it is no number."""
         return self.value <= self.bound
 
+    @property
+    def slack(self) -> float:
+        """How many times the value the bound is; NaN where the bound is 0, which leaves no room to widen it."""
+        if not self.bound > 0.0:
+            return float("nan")
+        return self.bound / self.value if self.value > 0.0 else float("inf")
+
+    @property
+    def loose(self) -> bool:
+        """Whether the bound is so far above the number that it would not notice a number much larger."""
+        return self.slack > self.within
+
+    def each(self) -> Mapping[str, "Measured"]:
+        """The parts by name, or the whole under an empty name where there are none."""
+        return self.parts or {"": self}
+
 
 def together(detail: str = "", **parts: Measured) -> Measured:
     """Several measurements as one: the largest in shares of its bound."""
     seen = "; ".join(f"{name.replace('_', ' ')} {each.value:.2g} of {each.bound:.2g}" for name, each in parts.items())
     value = largest(each.value / each.bound for each in parts.values())
-    return Measured(value, 1.0, "; ".join(filter(None, (seen, detail))), parts)
+    return Measured(value, 1.0, "; ".join(filter(None, (seen, detail))), parts, within=float("inf"))
 
 
 def largest(*values: float | Iterable[float]) -> float:
@@ -88,9 +112,15 @@ class Verdict:
         return [name for name in self.measured.parts if all(parts[name].holds for parts in broken if name in parts)]
 
     @property
+    def loose(self) -> list[str]:
+        """Parts of the measurement whose bound is farther above them than they say."""
+        return [name for name, each in self.measured.each().items() if each.loose]
+
+    @property
     def holds(self) -> bool:
-        """Whether the claim holds, every control fails, and every part is failed by one."""
-        return self.measured.holds and self.rejected == len(self.controls) and not self.unguarded
+        """Whether the claim holds, every control fails, every part is failed by one, and no bound is loose."""
+        guarded = self.rejected == len(self.controls) and not self.unguarded
+        return self.measured.holds and guarded and not self.loose
 
 
 @final

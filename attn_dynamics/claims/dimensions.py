@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from attn_dynamics.claims.claim import Measured, claims, control, largest, together
+from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.claims.drawn import corpora, start, where
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend
@@ -30,7 +30,7 @@ RTOL = 1e-13
     source="LMN21",
     quantity="largest change of a score and of the loss, relative to 1 + the largest score and to 1 + the loss, over "
     "heads, data and queries of size 0.01 to 100",
-    tolerance="8 d ε, ε = 2⁻⁵²: products of d = 5 terms, one to make the keys and one to read them",
+    tolerance="2 d ε, ε = 2⁻⁵²: products of d = 5 terms, one to make the keys and one to read them",
 )
 def any_query_will_do(
     *, quick: bool, keys: Callable[[Array, Array], Array] = lambda s, q: np.outer(s, q) / (q @ q)
@@ -44,7 +44,7 @@ def any_query_will_do(
             change = np.abs(after.scores - before.scores).max() / (1.0 + np.abs(before.scores).max())
             losses = [loss_and_gradient(corpus, parameters)[0] for parameters in (before, after)]
             worst = largest(worst, float(change), abs(losses[1] - losses[0]) / (1.0 + losses[0]))
-    return Measured(worst, 8 * d * EPS, where(quick=quick))
+    return Measured(worst, 2 * d * EPS, where(quick=quick), within=SCATTER)
 
 
 Span = Callable[[Parameters], Array]
@@ -68,8 +68,8 @@ def columns(begin: Parameters) -> Array:
     quantity="largest of two numbers in shares of their bounds: the distance of a run of Attn-FC in n - 1 dimensions "
     "from the same run in d, and the singular values of E - E(0), and of U - U(0), off span U₀, relative to "
     "the largest; both under descent and flow",
-    tolerance="distance 100 rtol, rtol = 1e-13 that of a step of the solver; singular values 1e-12, round-off of 2⁻⁵² "
-    "in each of some hundred steps",
+    tolerance="distance rtol = 1e-13, that of a step of the solver; singular values 1e-13, round-off of 2⁻⁵² in "
+    "each of some hundred steps",
 )
 def closed_in_classes(
     *,
@@ -93,7 +93,9 @@ def closed_in_classes(
             off, ranks = largest(off, share), ranks | {rank - corpus.n_classes}
     note = f"Attn-TC moved in n{', n'.join(f'{rank:+}' for rank in sorted(ranks))} dimensions"
     return together(
-        f"{note}; {where(quick=quick)}", runs_apart=Measured(apart, 100 * RTOL), off_the_span=Measured(off, 1e-12)
+        f"{note}; {where(quick=quick)}",
+        runs_apart=Measured(apart, RTOL, within=SCATTER),
+        off_the_span=Measured(off, 1e-13, within=SCATTER),
     )
 
 

@@ -53,7 +53,7 @@ def of_shuffled_labels(corpus: Corpus, begin: Parameters) -> EarlyScores:
     quantity="largest of three numbers in shares of their bounds, over data, heads and starts: the relative distance "
     "of Δs/τ² from its limit (2-norm over words), |order - 1| of that distance in τ, and |order - 2| of what the next "
     "order leaves of it",
-    tolerance="distance 2δ at the time when the next order alone makes it δ = 0.06 %; orders 0.1: the order after, "
+    tolerance="distance 2δ at the time when the next order alone makes it δ = 0.06 %; orders 0.05: the order after, "
     "some 10 δ of the next where the head is trained (seen, not derived), bends a slope by its share, and δ ≤ 0.5 %",
     observed=True,
 )
@@ -72,8 +72,8 @@ def early_law(*, quick: bool, law: Law = early_scores, scale: float = 0.0) -> Me
     return together(
         f"{'; '.join(seen)}; {data}",
         distance=Measured(largest(apart), 2 * ERRORS[-1]),
-        order=Measured(largest(first), 0.1),
-        next_order=Measured(largest(second), 0.1),
+        order=Measured(largest(first), 0.05),
+        next_order=Measured(largest(second), 0.05),
     )
 
 

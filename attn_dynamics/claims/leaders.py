@@ -128,7 +128,7 @@ def lead_passes_on(
         )
         for what, series, alternative in (("occurrence", 0, "less"), ("purity", 2, "greater")):
             level = float(np.asarray(ttest_1samp(trends[:, series], 0.0, alternative=alternative))[1])
-            parts[f"{what}, {name}"] = Measured(level, SIGNIFICANT)
+            parts[f"{what}, {name}"] = Measured(level, SIGNIFICANT, within=np.inf)
         seen.append(
             "{}: mean Kendall's τ {:+.2f} of occurrence, {:+.2f} of purity ({:+.2f} where trained)".format(
                 name, *trends.mean(axis=0)[[0, 2, 1]]

@@ -25,7 +25,9 @@ CLOSE = 0.01
 """Tolerance of C9 and C10."""
 MORE_WORDS = control("m + 1 other words", theory=altered(MeanField, others=lambda m: m + 1))
 OTHER_FREQUENCY = control("ρ of another word", theory=altered(MeanField, frequency=np.flip))
-FORGETFUL = control("nothing is memorised", theory=altered(MeanField, sentences=lambda _: np.inf))
+WITHOUT_END: Callable[[float], float] = lambda _: np.inf  # noqa: E731
+"""As many sentences as leave nothing to memorise."""
+FORGETFUL = control("nothing is memorised", theory=altered(MeanField, sentences=WITHOUT_END))
 PLAIN_FLOW = control("the flow itself from the second epoch on", learning_rate=0.0)
 FROM_BOTH_ENDS = (
     "largest relative distance of s and ‖ν‖ over topic words and seeds, in shares of 1 %: of the flow from epoch 250 "
@@ -45,14 +47,16 @@ TASKS = (ExactTask((1, 2), 1), ExactTask((1, 2, 3, 4), 20), *drawn_tasks(14))
     statement=r"\frac{ds}{d\tau} = \|q\|^2 \rho\, a (1-a)(1-\pi)\, x\, \frac{n}{n-1}, \quad "
     r"\frac{dx}{d\tau} = \rho\, a u^2 (1-\pi), \quad \pi = \frac{1}{1 + (n-1)\, e^{-a x n/(n-1)}}",
     assumptions="query and head fixed, its columns orthogonal and of norm u; one topic word a sentence, among m words "
-    "whose scores and embeddings stay 0; zero start",
+    "whose scores and embeddings stay 0; zero start. Where the others are trained this takes N → ∞ and a large "
+    "dictionary: the dictionary alone gives C9",
     quantity="largest relative distance of s, ‖ν‖ and a from C1 up to time 1000, over words, n, m, ρ, ‖q‖ and u",
     tolerance="1000 rtol, rtol = 1e-11 the tolerance of a step of the solver, some hundred steps",
 )
 def two_equations(*, quick: bool, theory: Theory = MeanField, free: bool = False) -> Measured:
     """Gradient flow of the exact gradient on tasks made for it."""
     tasks = TASKS[:3] if quick else TASKS
-    return Measured(largest(distance(task, theory, free=free) for task in tasks), 1000 * RTOL, f"{len(tasks)} settings")
+    worst = largest(distance(task, theory, free=free) for task in tasks)
+    return Measured(worst, 1000 * RTOL, f"{len(tasks)} settings", within=20.0)
 
 
 def distance(
@@ -74,21 +78,45 @@ def _exact_theory(theory: Theory, task: ExactTask) -> Trajectory:
     MORE_WORDS,
     OTHER_FREQUENCY,
     control("a factor 2 in all rates", theory=altered(MeanField, frequency=lambda rho: 2 * rho)),
-    statement=r"s(\tau),\ \|\nu(\tau)\|\ \mathrm{of\ every\ topic\ word\ solve\ C1,\ nothing\ fitted}",
-    assumptions="Attn-FC from the preset mean-field on LMN21's task: N = 800, m = 20, dictionary 5,000, two "
-    "topic words for each of 4 topics",
-    quantity="largest relative distance of s and ‖ν‖ from C1, over topic words, epochs from 250 to 5,000 and seeds",
+    control("a fifth of m/(ρN), which was fitted at m = 20", bound=lambda run: run.setting["others"] / 500),
+    statement=r"s(\tau),\ \|\nu(\tau)\|\ \mathrm{of\ every\ topic\ word\ solve\ C1,\ nothing\ fitted,\ up\ to\ what\ "
+    r"C9\ adds;\ at\ the\ start}\ \frac{s_{\mathrm{C1}}}{s} - 1 = \frac{1}{\rho N - 1}",
+    assumptions="Attn-FC from the preset mean-field on LMN21's task: N = 800, dictionary 5,000, two topic words for "
+    "each of 4 topics, m = 20 and m = 2",
+    quantity="largest relative distance of s and ‖ν‖ from C1, over topic words, epochs from 250 to 5,000 and seeds, in "
+    "shares of the bound, by m; and of (s of C1)/(s of C9) - 1 at τ = 0.001 from 1/(ρN - 1), for the same words",
     observed=True,
-    tolerance="4 %, chosen as a fifth of m/(ρ N): at the start sentences memorise m/(ρ N) of what the topic "
-    "word learns, and less as it gains attention",
+    tolerance="1 share of the distance of C1 from C9, which is what sentences memorise, and of the 1 % of C9; at the "
+    "start 0.002 %, what is of order τ",
 )
-def whole_training(*, quick: bool, theory: Theory = MeanField) -> Measured:
+def whole_training(
+    *, quick: bool, theory: Theory = MeanField, bound: Callable[[SyntheticRun], float] = lambda run: expected(run)
+) -> Measured:
     """Descent, beside C1 with the frequencies of its corpus."""
-    forgetful = altered(theory, sentences=lambda _: np.inf)
-    worst = largest(
-        deviation(run.trajectory, solved(run, forgetful), SETTLED) for run in _trained("attn-fc", quick=quick)
-    )
-    return Measured(worst, 0.04, "" if quick else exponents_in_words("C1"))
+    forgetful, shares, starts = altered(theory, sentences=WITHOUT_END), {}, []
+    for others in (20, 2):
+        runs = _trained("attn-fc", quick=quick, other_words=others)
+        shares[f"{others}_others"] = largest(
+            deviation(run.trajectory, solved(run, forgetful), SETTLED) / bound(run) for run in runs
+        )
+        starts += [_begun(run, forgetful) for run in runs]
+    parts = {name: Measured(share, 1.0, within=3.0) for name, share in shares.items()}
+    detail = "" if quick else exponents_in_words("C1")
+    return together(detail, **parts, start=Measured(largest(starts), 2e-5))
+
+
+def expected(run: SyntheticRun) -> float:
+    """How far C1 is from C9 along a run, and C9 from the run."""
+    whole, plain = (solved(run, theory) for theory in (MeanField, altered(MeanField, sentences=WITHOUT_END)))
+    pairs = ((plain.score, whole.score), (plain.norm, whole.norm))
+    return CLOSE + largest(float(np.abs(one[SETTLED] / other[SETTLED] - 1.0).max()) for one, other in pairs)
+
+
+def _begun(run: SyntheticRun, forgetful: Theory) -> float:
+    """How far (s of C1)/(s of C9) - 1 is from 1/(ρN - 1) at the start, relative to it, over topic words."""
+    plain, whole = (theory(**run.setting).flow([1e-3]).score for theory in (forgetful, MeanField))
+    own = run.setting["frequency"] * run.setting["sentences"]
+    return float(np.abs((plain / whole - 1.0) * (own - 1.0) - 1.0).max())
 
 
 @claims(
@@ -127,7 +155,7 @@ def alike_topics(**setting: Any) -> MeanField:
 
 @claims(
     "C10",
-    control("nothing is memorised", theory=altered(unequal_topics, sentences=lambda _: np.inf)),
+    control("nothing is memorised", theory=altered(unequal_topics, sentences=WITHOUT_END)),
     control("each topic as if all were equally frequent", theory=alike_topics),
     control("ρ of another word", theory=altered(unequal_topics, frequency=np.flip)),
     control("m + 1 other words", theory=altered(unequal_topics, others=lambda m: m + 1)),
@@ -151,12 +179,15 @@ def _from_both_ends(model: str, theory: Theory, learning_rate: float, *, quick: 
     runs = _trained(model, quick=quick)
     late = largest(deviation(run.trajectory, solved(run, theory), SETTLED) for run in runs)
     early = largest(deviation(run.trajectory, solved(run, theory, learning_rate), EARLY) for run in runs)
-    return together(f"{len(runs)} seeds", flow=Measured(late, CLOSE), modified_flow=Measured(early, CLOSE))
+    return together(
+        f"{len(runs)} seeds", flow=Measured(late, CLOSE, within=2.5), modified_flow=Measured(early, CLOSE, within=7.0)
+    )
 
 
-def _trained(model: str, *, quick: bool) -> list[SyntheticRun]:
-    """Runs of LMN21's task; `quick`: one, a fifth as long."""
-    return [synthetic_run(model, EPOCHS // 5 if quick else EPOCHS, seed=seed) for seed in range(1 if quick else 3)]
+def _trained(model: str, *, quick: bool, **sizes: int) -> list[SyntheticRun]:
+    """Runs of LMN21's task, or of one of other sizes; `quick`: one, a fifth as long."""
+    epochs, seeds = (EPOCHS // 5, 1) if quick else (EPOCHS, 3)
+    return [synthetic_run(model, epochs, seed=seed, **sizes) for seed in range(seeds)]
 
 
 def solved(run: SyntheticRun, theory: Theory, learning_rate: float = 0.0) -> Trajectory | TopicTrajectory:

@@ -15,6 +15,8 @@ from attn_dynamics.heads import HEADS, Array
 from attn_dynamics.initial import EMBEDDING_SCALE, draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.tasks.synthetic import Synthetic
+from attn_dynamics.theory.mean_field import MeanField
+from attn_dynamics.theory.sen import sen_score
 
 SMALL = Synthetic(topics=3, other_words=5, dictionary=200, sentences=100, test_sentences=0)
 
@@ -40,14 +42,26 @@ def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
     control("the sign of M is lost", law=lambda corpus, start: -misalignment(corpus, start)),
     control("the contexts are lost from M", law=without_contexts),
     control("embeddings of the other sign", law=lambda corpus, start: misalignment(corpus, mirrored(start))),
-    statement=r"\dot s_t(0) < 0 \ \Leftrightarrow \ \sum_i A_{it} \, g_i \cdot (\nu_t - v_i) > 0",
-    source="LMN21",
-    assumptions="query fixed; LMN21's published start but for embeddings N(0, 1) of all words; every head",
-    quantity="share of first moves of wrong sign, the larger of that among rising and among falling words",
-    tolerance="0: the first step of descent goes along the gradient; none rising or none falling fails",
+    control("a wait that does not know m", wait=lambda m, lowest: 1.0 + np.exp(-lowest)),
+    control("a wait that does not know how far s falls", wait=lambda m, lowest: 1.0 + m),
+    statement=r"M_t = \sum_i A_{it} \, g_i \cdot (\nu_t - v_i) \neq 0: \ "
+    r"\mathrm{sign}\,\dot s_t(0) = -\mathrm{sign}\,M_t; \quad x(0) = x_0 < 0: \ "
+    r"s\ \mathrm{turns\ by}\ \tau = \frac{n |x_0|}{(n-1) \rho u^2} (1 + m e^{-s_{\min}})",
+    source="LMN21; how long it takes: here",
+    assumptions="query fixed; LMN21's published start but for embeddings N(0, 1) of all words; every head. From "
+    "E(0) = 0 every M is 0, and E1 tells which words fall. The turn: C1, from an embedding along its topic's contrast",
+    quantity="share of first moves of wrong sign, among rising and among falling words; largest share of the time "
+    "stated in which s turns in mean field, over m, the start and ‖q‖",
+    tolerance="0: the first step of descent goes along the gradient; none rising or none falling fails. 1 share: until "
+    "the turn a is at least what it is at s_min, and 1 - π at least 1 - 1/n",
 )
-def first_moves(*, quick: bool, law: Callable[[Corpus, Parameters], Array] = misalignment) -> Measured:
-    """Descent at rate 0.5, each start on data of its own. In mean field all recover, here most: that is counted."""
+def first_moves(
+    *,
+    quick: bool,
+    law: Callable[[Corpus, Parameters], Array] = misalignment,
+    wait: Callable[[Array, Array], Array] = lambda m, lowest: 1.0 + m * np.exp(-lowest),
+) -> Measured:
+    """Descent at rate 0.5, each start on data of its own. How many words recover there is counted, not claimed."""
     task, seeds, time = (SMALL, 3, 100.0) if quick else (PUBLISHED, 10, 500.0)
     starts = [(task, model, seed) for model in HEADS for seed in range(seeds)]
     topic_words = slice(task.topics * task.topic_words)
@@ -57,8 +71,32 @@ def first_moves(*, quick: bool, law: Callable[[Corpus, Parameters], Array] = mis
     kinds = {"falling": fell, "rising": ~fell}
     with np.errstate(invalid="ignore"):
         parts = {name: Measured(wrong[each].sum() / each.sum(), 0.0) for name, each in kinds.items()}
+    turns = Measured(float((turn() / waited(wait)).max()), 1.0, within=3.0)
     detail = f"{fell.sum()} of {fell.size} fell first, {int(recovered[fell].sum())} of them recovered by time {time:g}"
-    return Measured(largest(each.value for each in parts.values()), 0.0, detail, parts)
+    signs = largest(each.value for each in parts.values())
+    return Measured(signs if signs > 0.0 else largest(0.0, turns.value - 1.0), 0.0, detail, parts | {"turns": turns})
+
+
+OTHERS, BEHIND, QUERY = (each.ravel() for each in np.meshgrid([1.0, 5.0, 20.0], [1.0, 2.0, 3.0], [0.5, 1.0, 1.4]))
+"""m, -r at the start (‖ν₀‖) and ‖q‖ of words that start opposite to their topic, at s = 0."""
+CLASSES, FREQUENCY = 4, 1 / 8
+"""n and ρ of these words; u = 1."""
+
+
+@cache
+def turn() -> Array:
+    """When s is lowest in mean field, which is where x passes 0."""
+    bounds, words = waited(lambda m, lowest: 1.0 + m * np.exp(-lowest)), range(OTHERS.size)
+    field = MeanField(frequency=FREQUENCY, classes=CLASSES, others=OTHERS, query_norm=QUERY)
+    times = np.geomspace(1e-2, 2.0 * bounds.max(), 2000)
+    norms = field.flow(times, norm=-BEHIND).norm
+    return np.array([np.interp(0.0, norms[:, word], times) for word in words])
+
+
+def waited(wait: Callable[[Array, Array], Array]) -> Array:
+    """n|x₀|/((n-1) ρ u²) times what a wait makes of m and s_min, that of B1 where ν = 0; x₀ = r u/c."""
+    lowest = sen_score(np.zeros_like(BEHIND), OTHERS, QUERY, 0.0, BEHIND)
+    return np.sqrt(CLASSES / (CLASSES - 1)) * BEHIND / FREQUENCY * wait(OTHERS, lowest)
 
 
 def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:

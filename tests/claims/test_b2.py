@@ -1,4 +1,4 @@
-"""Claim B2: on the finite synthetic task topic words end within 1/(ρN) of the relation."""
+"""Claim B2: on the finite synthetic task topic words end within 1/(ρN), and what shared words add, of the relation."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 from attn_dynamics.claims import find
 from attn_dynamics.claims.published import PUBLISHED, topic_words
 from attn_dynamics.claims.sen import among_one_more
-from attn_dynamics.claims.sen_finite import residual_on_finite_task, residuals, sen_scaling
+from attn_dynamics.claims.sen_finite import memorised, residual_on_finite_task, residuals, sen_scaling, shared_words
 
 
 def test_among_few_other_words_it_holds_as_well_and_one_more_is_told() -> None:
@@ -24,6 +24,19 @@ def test_with_four_times_the_sentences_it_is_less_than_half_as_far() -> None:
     assert many < few / 2
     # Negative control: a bound that N does not enter would be broken by the few.
     assert few > 8 / 800
+
+
+@pytest.mark.parametrize(
+    ("sentences", "dictionary", "share"),
+    [(800, 300, 1.60), (3200, 1250, 1.66), pytest.param(6400, 5000, 1.32, marks=pytest.mark.slow)],
+)
+def test_shared_words_take_it_beyond_what_is_memorised(sentences: int, dictionary: int, share: float) -> None:
+    """Beyond 1/(ρN) by this factor, with descent's O(η) extrapolated away; within the bound that knows them."""
+    task = replace(PUBLISHED, sentences=sentences, dictionary=dictionary)
+    fine, coarse = (topic_words(task, "attn-fc", 0, rate=rate) for rate in (0.5, 1.0))
+    left = np.abs(2 * residuals(fine, 20) - residuals(coarse, 20))
+    assert left.max() / memorised(task) == pytest.approx(share, abs=0.02)
+    assert (left < 0.5 * (memorised(task) + shared_words(task, fine.score[1]))).all()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Claim C6: a word's score first falls exactly where M = Σ_i A_it g_i·(ν_t - v_i) > 0; most then recover."""
+"""Claim C6: a score first moves against the sign of M = Σ_i A_it g_i·(ν_t - v_i); from x < 0 it turns in mean field."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 
 from attn_dynamics import descend
 from attn_dynamics.claims import find
+from attn_dynamics.claims.drawn import zipf_text
+from attn_dynamics.claims.early import start_on_text
 from attn_dynamics.claims.published import PUBLISHED
-from attn_dynamics.claims.suppression import misalignment, suppressed, trained, without_contexts
+from attn_dynamics.claims.suppression import misalignment, suppressed, trained, turn, waited, without_contexts
+from attn_dynamics.claims.synthetic_run import synthetic_task
+from attn_dynamics.theory.early import early_scores
 from tests.support import MODELS, Array, Case, cases, examples
 
 
@@ -33,6 +37,22 @@ def test_without_the_contexts_it_is_not() -> None:
     corpus, start = suppressed(PUBLISHED, "attn-fc", 0)
     wrong = np.sign(without_contexts(corpus, start)) == np.sign(first_moves(Case(corpus, start)))
     assert 0.05 < wrong.mean() < 0.95
+
+
+def test_from_zero_every_m_is_zero_and_most_words_fall_all_the_same() -> None:
+    """At order τ², by E1: M tells of a first move that is of order τ, and there is none."""
+    for corpus, share in ((zipf_text(np.random.default_rng(0)), 0.61), (synthetic_task("attn-fc")[0].train, 0.96)):
+        start = start_on_text(corpus, "attn-fc")
+        assert not misalignment(corpus, start).any()
+        assert (early_scores(corpus, start).quadratic < 0).mean() == pytest.approx(share, abs=0.01)
+
+
+def test_the_turn_of_a_score_takes_a_time_of_the_order_of_m_over_e_to_the_score() -> None:
+    """From x < 0 in mean field: within the stated time and more than a tenth of it, over three decades of it."""
+    stated = waited(lambda m, lowest: 1 + m * np.exp(-lowest))
+    assert stated.max() / stated.min() > 1e3
+    assert (turn() <= stated).all()
+    assert (turn() > 0.1 * stated).all()
 
 
 @pytest.mark.slow

@@ -49,9 +49,14 @@ def test_what_is_false_is_refuted(step: Step) -> None:
     assert step.verdict() is Verdict.REFUTED
 
 
+UNSEEN = sp.sin(20 * sp.pi * x)
+"""Not 0, but 0 at every number that is drawn, which are twentieths: no number refutes it, and nothing proves it."""
+
+
 def test_what_is_zero_but_resists_stays_open() -> None:
     resists = sp.sqrt(x**2 * p) - sp.Abs(x) * sp.sqrt(p) + sp.Piecewise((0, p > -1), (x, True))
     assert vanishes(resists) is not Verdict.REFUTED
+    assert vanishes(UNSEEN) is Verdict.OPEN
     never = Positive("not strictly", x**2 - 2 * x * y + y**2 + 0 * p)
     assert never.verdict() is Verdict.OPEN
 
@@ -84,6 +89,18 @@ def test_a_result_says_what_was_proved_from_what() -> None:
 def test_an_exception_rejects_no_mutant() -> None:
     with pytest.raises(ZeroDivisionError):
         Proof("X1", derivation, (sign("an error", broken=True),)).prove()
+
+
+def test_what_merely_resists_rejects_no_mutant() -> None:
+    """A step of a mutant has to be refuted; one that is open shows nothing."""
+
+    def zero(*, of: sp.Expr = sp.S.Zero) -> Iterator[Step]:
+        """Zero is zero."""
+        yield Equal("zero", of, sp.S.Zero, concludes=True)
+
+    proof = Proof("X1", zero, (sign("open", of=UNSEEN), sign("refuted", of=sp.S.One)))
+    assert [proof.rejects(mutant) for mutant in proof.mutants] == [False, True]
+    assert not proof.prove().holds
 
 
 def test_a_claim_is_proved_once() -> None:
