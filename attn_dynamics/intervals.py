@@ -5,7 +5,6 @@ from scipy.special import stdtrit
 
 from attn_dynamics.heads import Array
 
-
 FEWEST = 5
 """Samples that an interval takes. Of fewer, Student's factor is so wide that it says less than the samples do."""
 
