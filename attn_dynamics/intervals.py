@@ -33,4 +33,4 @@ def in_words(values: Array) -> str:
     mean = f"{values.mean():.4g}"
     if len(values) >= FEWEST:
         return f"{mean} ± {half_width(values):.2g}"
-    return f"{mean} ({values.min():.4g} to {values.max():.4g})"
+    return f"{mean} ({values.min():.3g} to {values.max():.3g})"

@@ -28,6 +28,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 from pandas.api.types import is_numeric_dtype
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -352,7 +353,7 @@ def _leave(found: Findings, options: Options, begun: float) -> None:
 
 
 def _table(title: str, frame: pd.DataFrame, caption: str) -> Table:
-    out = Table(title=title, caption=caption)
+    out = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in frame:
         out.add_column(str(name), justify="right" if is_numeric_dtype(frame[name]) else "left")
     for row in frame.itertuples(index=False):

@@ -136,7 +136,7 @@ def study(
         },
         table=pd.DataFrame(
             [
-                {"task": task, "model": NAMES[model], "rule": rule, "seeds": len(group)}
+                {"task": task, "model": NAMES[model], "rule": rule}
                 | {name: told(100 * group[name]) for name in group if name.endswith("_accuracy")}
                 | ({"LMN21, test": reported.get((task, model), "")} if reported else {})
                 for (task, model, rule), group in groups

@@ -85,8 +85,11 @@ def study(options: Settings) -> Findings:
             **{model: {name: interval(each[name]) for name in RELATIONS} for model, each in of_models.items()},
         },
         table=pd.DataFrame(
-            {"largest distance of ‖ν‖ at the end (%)": list(RELATIONS.values())}
-            | {NAMES[model]: [told(100 * each[name]) for name in RELATIONS] for model, each in of_models.items()}
+            [
+                {"relation": words, "model": NAMES[model], "largest distance of ‖ν‖ (%)": told(100 * each[name])}
+                for name, words in RELATIONS.items()
+                for model, each in of_models.items()
+            ]
         ),
         figures={"one-word": one_word_figure, "several-words": lambda: several_words_figure(runs)},
         wrong="" if exact.holds else f"B5 is exact for one word; it was off by {exact.value:.1e}",
