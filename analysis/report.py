@@ -22,6 +22,7 @@ from analysis.judge import Row
 from analysis.provenance import moment, provenance
 from attn_dynamics.command import COMMAND, guarded
 from attn_dynamics.errors import InputError
+from attn_dynamics.folder import TRAJECTORY
 from attn_dynamics.intervals import in_words, shown_as
 from attn_dynamics.results import largest_difference, word_rows
 from attn_dynamics.storage import make_folder, write_whole
@@ -92,10 +93,10 @@ def run(options: Options) -> int:
 
 
 def found(under: Path) -> Iterator[Path]:
-    """Give every folder that a command left, claims last, and none within another."""
+    """Give every folder that a command left, runs first and claims last, and none within another."""
     marked = sorted(path.parent for path in under.rglob(COMMAND))
     whole = [folder for folder in marked if not any(other in folder.parents for other in marked)]
-    yield from sorted(whole, key=lambda folder: (folder / VERDICTS).exists())
+    yield from sorted(whole, key=lambda folder: ((folder / VERDICTS).exists(), not (folder / TRAJECTORY).exists()))
 
 
 def part(folder: Path, place: Path) -> Part:

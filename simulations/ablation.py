@@ -148,7 +148,7 @@ def _lines(model: str, rows: pd.DataFrame) -> list[dict[str, str]]:
     found = {
         "ln(L with keys fixed / L)": told(_worth(rows, "KF")),
         "ln(L with embeddings fixed / L)": told(_worth(rows, "EF")),
-        "L ≤ L with keys fixed at all epochs": f"{(rows.loss_excess <= HELD).sum()} of {seeds}",
+        "L ≤ L with keys fixed, always": f"{(rows.loss_excess <= HELD).sum()} of {seeds}",
         "s and ‖ν‖ never fall": f"{(falls <= HELD).sum()} of {seeds}",
         "largest fall": f"{np.maximum(falls.max(), 0.0) + 0.0:.0e}",
     }

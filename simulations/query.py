@@ -86,7 +86,7 @@ def study(options: Settings) -> Findings:
         },
         table=pd.DataFrame(
             [
-                {"relation": words, "model": NAMES[model], "largest distance of ‖ν‖ (%)": told(100 * each[name])}
+                {"relation": words, "model": NAMES[model], "distance of ‖ν‖ (%)": told(100 * each[name])}
                 for name, words in RELATIONS.items()
                 for model, each in of_models.items()
             ]
