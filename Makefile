@@ -10,7 +10,7 @@ EXPERIMENTS ?= synthetic ablation suppression capacity query
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: install run prove verify experiments report test test-all check coverage bench clean
+.PHONY: install run prove verify experiments report figures test test-all check coverage bench clean
 
 install: $(VENV)/.core
 
@@ -29,6 +29,18 @@ experiments: $(VENV)/.analysis
 
 report: $(VENV)/.analysis
 	$(BIN)/python -m analysis.report $(ARGS)
+
+# The README's figures: those of its commands, the one on SST-2 where SST_DIR names its folder.
+figures: $(VENV)/.core
+	$(BIN)/python -m attn_dynamics.simulate --model attn-tc --out runs/docs/sen --overwrite
+	cp runs/docs/sen/figures/sen.png docs/figures/sen.png
+	$(BIN)/python -m attn_dynamics.simulate --model attn-window --out runs/docs/window --overwrite
+	cp runs/docs/window/figures/width.png docs/figures/window-width.png
+ifdef SST_DIR
+	$(BIN)/python -m attn_dynamics.simulate --task sst2 --data-dir $(SST_DIR) --model attn-fc --embedding-dim 200 \
+		--out runs/docs/sst2 --overwrite
+	cp runs/docs/sst2/figures/sen.png docs/figures/sst2-sen.png
+endif
 
 test: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)

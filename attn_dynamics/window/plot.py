@@ -20,7 +20,7 @@ def width_figure(run: xr.Dataset) -> Figure:
     """σ over time, and where it settles."""
     figure = Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = figure.subplots()
-    axes.plot(run.time, run.width, color=COLOURS[0], label="run")
+    axes.plot(run.time, run.width, color=COLOURS[0], label=f"run, from σ = {float(run.width[0]):.3g}")
     if "predicted_width" in run:
         axes.plot(run.time, run.predicted_width, label="theory D2–D6", **THEORY)
     if np.isfinite(run.attrs["settles"]):
