@@ -16,7 +16,7 @@ SUBSET := tests/command tests/proofs tests/sweep tests/tasks/test_synthetic.py t
 	tests/test_stopping.py tests/test_storage.py
 CONSTRAINTS ?= requirements.txt
 
-.PHONY: install run prove verify experiments report test test-all test-subset test-lowest test-3.13 test-wheel check coverage \
+.PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 test-wheel check coverage \
 	bench clean
 
 install: $(VENV)/.core
@@ -36,6 +36,18 @@ experiments: $(VENV)/.analysis
 
 report: $(VENV)/.analysis
 	$(BIN)/python -m analysis.report $(ARGS)
+
+# The README's figures: those of its commands, the one on SST-2 where SST_DIR names its folder.
+figures: $(VENV)/.core
+	$(BIN)/python -m attn_dynamics.simulate --model attn-tc --out runs/docs/sen --overwrite
+	cp runs/docs/sen/figures/sen.png docs/figures/sen.png
+	$(BIN)/python -m attn_dynamics.simulate --model attn-window --out runs/docs/window --overwrite
+	cp runs/docs/window/figures/width.png docs/figures/window-width.png
+ifdef SST_DIR
+	$(BIN)/python -m attn_dynamics.simulate --task sst2 --data-dir $(SST_DIR) --model attn-fc --embedding-dim 200 \
+		--out runs/docs/sst2 --overwrite
+	cp runs/docs/sst2/figures/sen.png docs/figures/sst2-sen.png
+endif
 
 test: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)

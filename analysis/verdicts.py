@@ -70,7 +70,7 @@ def run(options: Options, line: str) -> int:
 
 def write(rows: Sequence[Row], folder: Path) -> None:
     """Write the table in its three forms."""
-    texts = {"verdicts.md": render.markdown(rows), "verdicts.html": render.page(rows)}
+    texts = {"verdicts.md": render.markdown(rows, folder), "verdicts.html": render.page(rows, folder)}
     for name, text in texts.items():
         write_whole(folder / name, lambda file, text=text: file.write(text.encode()))
     verdicts = pd.DataFrame([vars(row) for row in rows])

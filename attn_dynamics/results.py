@@ -2,17 +2,19 @@
 
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from attn_dynamics.checkpoint import digest
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.intervals import half_width
+from attn_dynamics.intervals import half_width, in_words, shown_as
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.run import Run
@@ -49,7 +51,7 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
     if predicted is not None:
         trajectory = trajectory.merge(predicted, join="left")
     return trajectory.assign_attrs(
-        title=f"{config.model} on {task.name}, seed {config.seed}",
+        title=f"{config.model} on {Path(task.name).name}, seed {config.seed}",
         model=config.model,
         task=task.name,
         seed=config.seed,
@@ -139,10 +141,10 @@ def far_from_flow(summary: dict[str, Any]) -> str | None:
     )
 
 
-def table(summary: dict[str, Any]) -> Table:
-    """One run, measured beside theory."""
-    # As Text, because a name may hold what the printer takes for its own marks.
-    out = Table(title=Text(f"{summary['model']} on {summary['task']}, seed {summary['seed']}: {_story(summary)}"))
+def table(summary: dict[str, Any]) -> Group:
+    """Show one run, measured beside theory: its numbers, then its words."""
+    place = Path(summary["task"]).name
+    out = _entitled(f"{summary['model']} on {place}, seed {summary['seed']}: {_story(summary)}")
     out.caption = Text("\n".join(_remarks(summary)))
     for name in ("quantity", "measured", "theory", "difference", "source"):
         out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
@@ -152,13 +154,49 @@ def table(summary: dict[str, Any]) -> Table:
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
     if summary["prediction_residual"] is not None:
         most = f"≤ {100 * summary['prediction_residual']:.2f} %"
-        out.add_row("s of the topic words over time", "", "predicted", most, "mean field, C9, C10")
-    for word, final in summary["words"].items():
-        norm, theory = final["embedding_norm"], final["sen_norm"]
-        off = f"{100 * (norm / theory - 1):+.2f} %" if theory else ""  # 0 where a word that starts there stays
-        beside = (f"{theory:.4f}", off, "SEN, B1") if np.isfinite(theory) else ()
-        out.add_row(Text(f"‖ν‖ of “{word}” at s = {final['score']:.3f}"), f"{norm:.4f}", *beside)
+        out.add_row("topic words' s", "", "predicted", most, "mean field C9, C10")
+    return Group(out, _words_table(summary)) if summary["words"] else Group(out)
+
+
+def word_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """Give a row a word: its score and norm at the end, and where SEN applies its norm by B1 and the difference."""
+    return [_word_row(word, final) for word, final in summary["words"].items()]
+
+
+def largest_difference(summary: dict[str, Any]) -> str:
+    """Tell the largest difference from SEN of any word that is told; nothing where it applies to none."""
+    return max((row["difference"] for row in word_rows(summary)), key=_size, default="")
+
+
+def _word_row(word: str, final: dict[str, Any]) -> dict[str, str]:
+    norm, theory = final["embedding_norm"], final["sen_norm"]
+    row = {"word": word, "s": f"{final['score']:.3f}", "‖ν‖": f"{norm:.4f}", "SEN, B1": "", "difference": ""}
+    if theory is None or not np.isfinite(theory):  # null in a file
+        return row
+    off = f"{100 * (norm / theory - 1):+.2f} %" if theory else ""  # 0 where a word that starts there stays
+    return row | {"SEN, B1": f"{theory:.4f}", "difference": off}
+
+
+def _size(difference: str) -> float:
+    return abs(float(difference.removesuffix(" %"))) if difference else -1.0
+
+
+def _words_table(summary: dict[str, Any]) -> Table:
+    """Show the words beside SEN, and the largest difference below."""
+    rows, feet = word_rows(summary), {"word": "largest", "difference": largest_difference(summary)}
+    applies = any(row["SEN, B1"] for row in rows)
+    names = [*rows[0]] if applies else ["word", "s", "‖ν‖"]
+    out = Table(show_footer=bool(feet["difference"]))
+    for name in names:
+        out.add_column(name, feet.get(name, ""), justify="left" if name == "word" else "right")
+    for row in rows:
+        out.add_row(*(Text(row[name]) for name in names))
     return out
+
+
+def _entitled(title: str) -> Table:
+    """Make a table at least as wide as its title, which may hold what the printer takes for its own marks."""
+    return Table(title=Text(title), min_width=len(title))
 
 
 def _remarks(summary: dict[str, Any]) -> list[str]:
@@ -181,7 +219,7 @@ def join(trajectories: list[xr.Dataset]) -> xr.Dataset:
 
 
 def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over replicates with the half-widths of their 95 % confidence intervals (Student's t).
+    """Give means over replicates with the half-widths of their 95 % confidence intervals (Student's t), from five on.
 
     Round-off, steps and time are no samples of anything: of these stand the largest, of the seconds the sum.
     """
@@ -202,13 +240,14 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def replicates_table(summary: dict[str, Any]) -> Table:
-    """Mean ± 95 % confidence interval over replicates."""
-    story = f"{summary['replicates']} replicates, mean ± 95 % interval"
-    out = Table(title=Text(f"{summary['model']} on {summary['task']}: {story}"))
+    """Show means over replicates with their intervals, or where these are few with their ranges."""
+    runs = summary["runs"]
+    story = f"{summary['replicates']} replicates, {shown_as(len(runs))}"
+    out = _entitled(f"{summary['model']} on {Path(summary['task']).name}: {story}")
     out.add_column("quantity")
     out.add_column("measured", justify="right")
-    for name, width in summary["confidence_95"].items():
-        out.add_row(name.replace("_", " "), f"{summary[name]:.4g} ± {width:.2g}")
+    for name in summary["confidence_95"]:
+        out.add_row(name.replace("_", " "), in_words(np.array([run[name] for run in runs])))
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}")
     return out
 

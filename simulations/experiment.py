@@ -25,7 +25,10 @@ import tyro
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
+from pandas.api.types import is_numeric_dtype
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -39,7 +42,7 @@ from attn_dynamics.descent import too_fast
 from attn_dynamics.errors import InputError
 from attn_dynamics.extras import require
 from attn_dynamics.heads import Array
-from attn_dynamics.intervals import mean_interval
+from attn_dynamics.intervals import FEWEST, in_words, mean_interval, shown_as
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
 from attn_dynamics.progress import meter
@@ -73,7 +76,7 @@ class Options:
     full: bool = False
     """As many seeds and epochs as the statements ask for."""
     seeds: int | None = None
-    """Runs of a kind, at least 2, for an interval needs two; seed k draws data and start."""
+    """Runs of a kind, at least 2; intervals are given from five on. Seed k draws data and start."""
     epochs: int | None = None
     """Steps of descent, at most."""
     workers: int | None = None
@@ -296,6 +299,8 @@ class Findings:
     table: pd.DataFrame
     """What the terminal shows."""
     figures: Mapping[str, Callable[[], Figure]]
+    caption: str = ""
+    """What the numbers of the table are; by default means over seeds, with their intervals or ranges."""
     wrong: str = ""
     """What a statement that is exact came out as, if it came out wrong; or which runs had no end."""
 
@@ -326,7 +331,8 @@ def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
         return FAILED
     _leave(found, options, begun)
     leave_command(options.folder, line)
-    console.print(_table(options.name, found.table))
+    seeds = options.size.seeds
+    console.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
     if found.wrong:
         console.print(found.wrong, soft_wrap=True)
     console.print(f"results and figures in {options.folder}", soft_wrap=True)
@@ -346,10 +352,10 @@ def _leave(found: Findings, options: Options, begun: float) -> None:
     write_json(folder / "summary.json", told)
 
 
-def _table(title: str, frame: pd.DataFrame) -> Table:
-    out = Table(title=title)
+def _table(title: str, frame: pd.DataFrame, caption: str) -> Table:
+    out = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in frame:
-        out.add_column(str(name), justify="left" if frame[name].dtype == object else "right")
+        out.add_column(str(name), justify="right" if is_numeric_dtype(frame[name]) else "left")
     for row in frame.itertuples(index=False):
         out.add_row(*(Text(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
     return out
@@ -361,25 +367,41 @@ def grouped(rows: pd.DataFrame, *names: str) -> dict[Any, pd.DataFrame]:
 
 
 def told(values: ArrayLike) -> str:
-    """Mean ± half the 95 % interval, in words."""
-    low, high = mean_interval(np.asarray(values, float))
-    return f"{(high + low) / 2:.4g} ± {(high - low) / 2:.2g}"
+    """Write the mean of some seeds with its 95 % interval, or where they are few with their range."""
+    return in_words(np.asarray(values, float))
 
 
 def interval(values: ArrayLike) -> dict[str, float]:
-    """Mean, and the ends of its 95 % interval over seeds."""
-    low, high = mean_interval(np.asarray(values, float))
-    return {"mean": float((low + high) / 2), "low": float(low), "high": float(high)}
+    """Give the mean, and the ends of its 95 % interval over seeds; NaN for these where seeds are few."""
+    found = np.asarray(values, float)
+    low, high = mean_interval(found)
+    return {"mean": float(found.mean()), "low": float(low), "high": float(high)}
 
 
-def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *, log: bool = False) -> None:
-    """The mean of values (seeds, x) with its 95 % interval; `log` takes the geometric mean, for a log axis."""
+def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *, log: bool = False) -> list[Line2D]:
+    """Draw the mean of values (seeds, x) with its 95 % interval, or where seeds are few a thin line each.
+
+    The start, at x = 0, is left out, for it has no place on a log axis. `log` takes the geometric mean. The lines are
+    given back, the first of them with the label.
+    """
+    x, values = x[x > 0], values[:, x > 0]
+    style = {"color": COLOURS[k], "linestyle": LINES[k]}
+    if len(values) < FEWEST:
+        lines = axes.plot(x, values.T, linewidth=0.8, **style)
+        lines[0].set_label(label)
+        return lines
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = mean_interval(np.log(values) if log else values)
     middle = (low + high) / 2
     low, middle, high = np.exp([low, middle, high]) if log else (low, middle, high)
     axes.fill_between(x, low, high, color=COLOURS[k], alpha=0.3, linewidth=0.0)
-    axes.plot(x, middle, color=COLOURS[k], linestyle=LINES[k], label=label)
+    return axes.plot(x, middle, label=label, **style)
+
+
+def seeds_as(number: int, *, log: bool = False) -> str:
+    """Say how `draw_band` shows so many seeds."""
+    mean = "geometric mean" if log else "mean"
+    return f"{mean} and 95 % interval of {number} seeds" if number >= FEWEST else f"a line for each of {number} seeds"
 
 
 def draw_predicted(
@@ -390,16 +412,20 @@ def draw_predicted(
     *,
     log: bool = False,
 ) -> None:
-    """The mean of what mean field says of each run, where it says something of all of them; `log`: geometric."""
+    """Draw the mean of what mean field says of each run, or where runs are few a line for each.
+
+    Nothing is drawn where it says nothing of one of them. `log` takes the geometric mean.
+    """
     if all("predicted" in run.dims for run in runs):
         time = runs[0].attrs["learning_rate"] * runs[0].predicted.values
         values = np.array([of(run) for run in runs])
         mean = np.exp(np.log(values).mean(axis=0)) if log else values.mean(axis=0)
-        axes.plot(time, mean, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=label)
+        shown = mean if len(runs) >= FEWEST else values.T
+        axes.plot(time, shown, color="black", linewidth=1.2, linestyle=(0, (1, 3)))[0].set_label(label)
 
 
 def draw_points(axes: Axes, points: Mapping[float, Mapping[str, float]], k: int, label: str) -> None:
-    """What `interval` gives, at every x of a few."""
+    """Draw what `interval` gives at every x of a few; where it gives no interval, the mean alone."""
     mean, low, high = (np.array([each[name] for each in points.values()]) for name in ("mean", "low", "high"))
     style = {"color": COLOURS[k], "marker": MARKERS[k], "linestyle": LINES[k], "ms": 4, "capsize": 2.5}
     axes.errorbar(list(points), mean, np.maximum([mean - low, high - mean], 0.0), label=label, **style)

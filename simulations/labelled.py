@@ -23,11 +23,11 @@ from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.experiment import check_device
 from attn_dynamics.heads import Array
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, TIME, draw_figure
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled
 from attn_dynamics.stopping import Patience
 from attn_dynamics.tasks import Task
 from simulations.configurations import CONFIGURATIONS
-from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, told
+from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, seeds_as, told
 
 Integers = NDArray[np.integer]
 
@@ -57,7 +57,7 @@ class TextSettings(Options):
     """
 
     seeds: int | None = None
-    """Runs of a kind, at least 2, for an interval needs two; seed k draws the start alone: intervals say
+    """Runs of a kind, at least 2; intervals are given from five on. Seed k draws the start alone: intervals say
     nothing of what other texts would show."""
     models: tuple[Model, ...] = ("attn-fc", "attn-tc")
     """What is trained."""
@@ -174,7 +174,7 @@ def study(
         },
         table=pd.DataFrame(
             [
-                {"task": task, "configuration": configuration, "model": NAMES[model], "rule": rule, "seeds": len(group)}
+                {"task": task, "configuration": configuration, "model": NAMES[model], "rule": rule}
                 | {name: told(100 * group[name]) for name in group if name.endswith("_accuracy")}
                 | ({"at chance": _share(group.at_chance)} if "at_chance" in group else {})
                 | ({"LMN21, test": reported.get((task, model), "")} if reported else {})
@@ -423,7 +423,7 @@ def loss_figure(runs: Runs, rules: Rules) -> Figure:
     panels[0, 0].set_ylabel("mean cross-entropy (nats)")
     panels[1, 0].set(ylabel="accuracy", ylim=(0, 1))
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    return figure
+    return entitled(figure, seeds_as(len(next(iter(runs.values())))))
 
 
 def starts_figure(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> Figure:
@@ -455,7 +455,7 @@ def leaders_figure(runs: Runs) -> Figure:
         draw_band(below, *_led(each, ALL, "occurrence"), 0, None, log=True)
     _label_leaders(panels)
     panels[0, 0].legend(loc="best")
-    return figure
+    return entitled(figure, seeds_as(len(next(iter(runs.values())))))
 
 
 def words_figure(runs: Runs) -> Figure:
@@ -481,9 +481,11 @@ def _purities(runs: Sequence[xr.Dataset]) -> list[str]:
 def _label_leaders(panels: Array) -> None:
     """Axes of purity above, of occurrence below."""
     for above, below in panels.T:
-        above.set(xscale="log", ylim=(-1.05, 1.05))
+        above.set_ylim(-1.05, 1.05)
         above.axhline(0.0, color="black", linewidth=0.8)
-        below.set(xscale="log", yscale="log")
+        below.set_yscale("log")
+        for axes in (above, below):
+            axes.set_xscale("log", nonpositive="mask")
     panels[0, 0].set_ylabel("topic purity δ of the\nword of largest score")
     panels[1, 0].set_ylabel("training sentences\nthat hold it")
 
@@ -495,7 +497,8 @@ def attention_figure(runs: Runs) -> Figure:
         run = each[0]
         for k in range(2):
             axes.plot(run.attrs["learning_rate"] * run.led_epoch, run.pair[:, k], color=COLOURS[k], linestyle=LINES[k])
-        axes.set(xscale="log", ylim=(0, 1))
+        axes.set_ylim(0, 1)
+        axes.set_xscale("log", nonpositive="mask")
         _name(axes, [str(word) for word in run.of_pair.values])
     panels[0].set_ylabel("attention weight $A_{iw}$ in one sentence")
     return figure

@@ -8,7 +8,6 @@ the results do not depend on the number of threads.
 import numpy as np
 from numba import njit, prange
 
-
 NO_LEAD = 2**32 - 1
 """What stands for the leading entry of a sentence that none leads."""
 LEADING = 15 / 16

@@ -1,11 +1,13 @@
 """A run of the command leaves its configuration, numbers, figures and a table, and they agree with each other."""
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.image import imread
+from rich.console import Console
 from scipy import stats
 
 from attn_dynamics import results
@@ -127,15 +129,26 @@ def test_the_configuration_says_how_to_do_it_again(call: Call) -> None:
     assert config["train"] == ["keys", "embeddings", "head"]
 
 
+def cells(out: str, first: str) -> list[str]:
+    """The one line of a table that begins with this cell."""
+    rows = [[cell.strip() for cell in line.strip(" │").split("│")] for line in out.splitlines() if "│" in line]
+    (found,) = (row for row in rows if row[0] == first)
+    return found
+
+
 def test_the_table_has_the_measured_value_beside_the_theory(call: Call) -> None:
     done = call(*TINY, "--out", "here")
     summary = read_json(Path("here/summary.json"))
-    for heading in ("quantity", "measured", "theory", "difference"):
+    for heading in ("quantity", "measured", "theory", "difference", "SEN, B1"):
         assert heading in done.out
+    off = {}
     for word, final in summary["words"].items():
-        (row,) = (line for line in done.out.splitlines() if f"“{word}”" in line)
-        assert f"{final['embedding_norm']:.4f}" in row
-        assert f"{final['sen_norm']:.4f}" in row
+        norm, theory = final["embedding_norm"], final["sen_norm"]
+        off[word] = f"{100 * (norm / theory - 1):+.2f} %"
+        assert cells(done.out, word) == [word, f"{final['score']:.3f}", f"{norm:.4f}", f"{theory:.4f}", off[word]]
+    largest = max(off.values(), key=lambda each: abs(float(each[:-2])))
+    assert cells(done.out, "largest") == ["largest", "", "", "", largest]
+    assert max(map(len, done.out.splitlines())) <= 80
     assert f"{summary['train_loss']:.4g}" in done.out
     assert "here" in done.out.splitlines()[-1]
 
@@ -199,9 +212,9 @@ def test_words_that_never_leave_zero_have_no_relative_distance(call: Call) -> No
     done = call(*TINY, "--model", "attn-tl", "--start", "mean-field", "--out", "here")
     assert done.code == 0
     (final,) = (words for word, words in read_json(Path("here/summary.json"))["words"].items() if word == "t1.1")
-    (row,) = (line for line in done.out.splitlines() if "“t1.1”" in line)
+    row = cells(done.out, "t1.1")
     assert (final["embedding_norm"], final["sen_norm"]) == (0.0, 0.0), "the word moves: this test shows nothing"
-    assert "%" not in row
+    assert not any("%" in cell for cell in row)
 
 
 # --- text
@@ -267,7 +280,7 @@ def test_followed_words_are_recorded_at_every_epoch(call: Call, tmp_path: Path) 
     assert run.score.dims == ("epoch", "word")
     assert run.score.shape == (61, 2)
     assert list(read_json(Path("here/summary.json"))["words"]) == ["good", "bad"]
-    assert "“good”" in done.out
+    assert cells(done.out, "good")
 
 
 def test_a_followed_word_of_the_test_data_alone_keeps_its_start(call: Call, tmp_path: Path) -> None:
@@ -279,8 +292,7 @@ def test_a_followed_word_of_the_test_data_alone_keeps_its_start(call: Call, tmp_
     run = trajectory(Path("here"))
     assert (run.score.sel(word="unheard") == 0).all()
     assert read_json(Path("here/summary.json"))["words"]["unheard"]["sen_norm"] is None
-    (row,) = (line for line in done.out.splitlines() if "“unheard”" in line)
-    assert "nan" not in row
+    assert not any("nan" in cell for cell in cells(done.out, "unheard"))
 
 
 @pytest.mark.parametrize("word", ["[/b]", "[bold]", "$x$", "_it"])
@@ -290,7 +302,7 @@ def test_words_that_mean_something_to_a_printer_are_words(word: str, call: Call,
     arguments = ("--task", path, "--preparation", "whitespace", "--epochs", "5", "--follow", word, "--out", "here")
     done = call(*arguments)
     assert done.code == 0
-    assert f"“{word}”" in done.out
+    assert cells(done.out, word)[0] == word
 
 
 def test_a_folder_whose_name_means_something_to_a_printer_is_named_as_it_is(call: Call) -> None:
@@ -341,10 +353,12 @@ def test_replicates_are_summed_up_by_mean_and_interval(three: Path) -> None:
     assert summary["runs"] == runs
     averaged = {"train_loss", "test_loss", "train_accuracy", "test_accuracy", "sen_residual", "prediction_residual"}
     assert summary["confidence_95"].keys() == averaged
+    five = results.summarise_replicates([*runs, *runs[:2]])
     for name in averaged:
         values = [run[name] for run in runs]
         assert summary[name] == pytest.approx(sum(values) / 3, rel=1e-12), name
-        assert summary["confidence_95"][name] == pytest.approx(half_width(values), rel=1e-9), name
+        assert summary["confidence_95"][name] is None, "three are too few for an interval"
+        assert five["confidence_95"][name] == pytest.approx(half_width([*values, *values[:2]]), rel=1e-9), name
 
 
 def test_round_off_and_time_are_not_averaged_over_replicates(call: Call) -> None:
@@ -378,12 +392,19 @@ def test_on_another_device_the_run_is_the_same_to_round_off(call: Call) -> None:
         xr.testing.assert_allclose(trajectory(Path("cpu")), trajectory(Path("short")), rtol=1e-9, atol=1e-13)
 
 
-def test_the_table_of_replicates_shows_mean_and_interval(call: Call) -> None:
+def test_the_table_of_replicates_shows_the_mean_with_its_range_or_from_five_on_its_interval(call: Call) -> None:
     done = call(*TINY, "--replicates", "2", "--out", "here")
     summary = read_json(Path("here/summary.json"))
-    assert "95 %" in done.out
-    (row,) = (line for line in done.out.splitlines() if "train loss" in line)
-    assert f"{summary['train_loss']:.4g} ± {summary['confidence_95']['train_loss']:.2g}" in row
+    runs = summary["runs"]
+    losses = [run["train_loss"] for run in runs]
+    assert "2 replicates, mean (least to largest)" in done.out
+    assert cells(done.out, "train loss")[1] == f"{summary['train_loss']:.4g} ({min(losses):.3g} to {max(losses):.3g})"
+    five = results.summarise_replicates([*runs, *runs, runs[0]])
+    console = Console(file=StringIO(), width=80)
+    console.print(results.replicates_table(five))
+    said = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert "5 replicates, mean ± 95 % interval" in said
+    assert cells(said, "train loss")[1] == f"{five['train_loss']:.4g} ± {five['confidence_95']['train_loss']:.2g}"
 
 
 def test_replicates_that_stop_at_different_epochs_are_joined_with_gaps(call: Call, tmp_path: Path) -> None:

@@ -151,12 +151,36 @@ def test_an_unfulfilled_exact_statement_is_a_failure(
     assert "100.00% of the first moves were told wrong" in capsys.readouterr().out
 
 
-def test_the_interval_of_a_share_of_seeds() -> None:
-    values = np.array([1.0, 2.0, 4.0])
-    # Student's t of 2 degrees of freedom at 97.5 %: 4.302653; s/√3 = 0.881917.
+def test_the_interval_over_seeds_begins_at_five() -> None:
+    values = np.array([1.0, 2.0, 4.0, 4.0, 5.0])
+    # Student's t of 4 degrees of freedom at 97.5 %: 2.776445; s/√5 = 0.734847.
     assert experiment.interval(values) == pytest.approx(
-        {"mean": 7 / 3, "low": 7 / 3 - 4.302653 * 0.881917, "high": 7 / 3 + 4.302653 * 0.881917}, rel=1e-5
+        {"mean": 3.2, "low": 3.2 - 2.776445 * 0.734847, "high": 3.2 + 2.776445 * 0.734847}, rel=1e-5
     )
+    few = experiment.interval(values[:4])
+    assert few["mean"] == 2.75
+    assert np.isnan([few["low"], few["high"]]).all()
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_a_band_is_drawn_from_five_seeds_on_and_below_a_line_a_seed(seeds: int) -> None:
+    axes, time = Figure().subplots(), np.arange(4.0)
+    values = np.arange(4.0 * seeds).reshape(seeds, 4) ** 2
+    lines = experiment.draw_band(axes, time, values, 0, "loss")
+    assert len(axes.collections) == (seeds >= 5)
+    shown = [line.get_ydata() for line in lines]
+    wanted = values[:, 1:] if seeds < 5 else values[:, 1:].mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(shown, wanted)
+    assert lines[0].get_xdata(orig=False)[0] == 1.0, "time 0 has no place on a log axis"
+    assert axes.get_legend_handles_labels()[1] == ["loss"]
+    assert ("95 %" in experiment.seeds_as(seeds)) == (seeds >= 5)
+
+
+@pytest.mark.parametrize("seeds", [4, 5])
+def test_the_share_of_words_has_an_interval_from_five_seeds_on(seeds: int) -> None:
+    found = suppression.share(pd.Series([True, False, True, True]), seeds)
+    assert found["mean"] == 0.75
+    assert np.isnan(found["low"]) == (seeds < 5)
 
 
 # --- on a device, all seeds in one pass
