@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from attn_dynamics.assumptions import curve_name
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME, TITLE_LETTERS, write_figure
 from attn_dynamics.storage import make_folder
 from attn_dynamics.theory.sen import sen_norm
@@ -38,7 +39,8 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
         _draw_losses(panels[0], runs)
         _draw_scores(panels[1], words)
         if applies:
-            _draw_relation(panels[2], words, query_norms)
+            name = curve_name("SEN, theory B1", ("B1",), *(run.attrs for run in runs))
+            _draw_relation(panels[2], words, query_norms, name)
             _draw_deviation(panels[3], words, query_norms)
         _name(figure, panels[1], words)
         title = f"{runs[0].attrs['title']}: median of {len(runs)} replicates, shaded from the least to the largest"
@@ -74,7 +76,7 @@ def _draw_scores(axes: Axes, words: _Words) -> None:
     axes.set(xlabel=TIME, ylabel=QUANTITIES["score"])
 
 
-def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
+def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str) -> None:
     """Each replicate has a curve of its own, by its ‖q‖; measured against predicted norm they are one."""
     largest = 0.0
     for k, tracks in enumerate(words):
@@ -84,7 +86,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
         style = {"color": COLOURS[k], "mfc": "none", "ms": 4, "label": tracks[0].word}
         axes.plot(predicted.ravel(), norms.ravel(), MARKERS[k], **style)
         largest = np.max(predicted, initial=largest, where=np.isfinite(predicted))
-    theory = axes.plot([0, largest], [0, largest], color="black", linewidth=1.0, label="SEN, theory B1")
+    theory = axes.plot([0, largest], [0, largest], color="black", linewidth=1.0, label=name)
     axes.set(xlabel=r"$\|\nu\|$ that SEN gives to the score", ylabel=r"embedding norm $\|\nu\|$, all runs")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.legend(handles=theory)
