@@ -316,7 +316,7 @@ def _one_length(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
     holds = low > 0 and (low == high if all_sentences else off <= ALLOWED)
     if high == low:
         return _Verdict(holds, f"a {beside.kind} word has {low:,} other words in every sentence")
-    curve = f"the relation differs by up to {percent(off)} between them for one word"
+    curve = f"between them ‖ν‖ differs by up to {percent(off)} for one word, and {percent(ALLOWED)} is allowed"
     return _Verdict(holds, f"a {beside.kind} word has from {low:,} to {high:,} other words in its sentences; {curve}")
 
 
@@ -347,8 +347,8 @@ def _exactly_from_zero(beside: _Beside, start: Parameters) -> _Verdict:
 def _rare(beside: _Beside, *, standing_once: bool = False) -> _Verdict:
     """By law A1 the others lose together what these words gain: the share κ = T/D each, of D others beside T words.
 
-    Their scores then fall by κ s, and e^s/m becomes e^{(1+κ)s}/m in B1, which changes ‖ν‖ by less than κ up to the
-    scores of 4 to 5 that training reaches. C9 and C10 take in the share of words that stand once.
+    Their scores then fall by κ s, and e^s/m in B1 becomes e^{(1+κ)s}/(1+κ)m. This changes ‖ν‖ by less than κ up to a
+    score of 3, or of 4.6 for LMN21's m = 20. C9 and C10 take in what words lose that stand once.
     """
     tokens = beside.others.sum(axis=0)
     different = int(np.count_nonzero(tokens))

@@ -133,7 +133,7 @@ def test_the_table_has_the_measured_value_beside_the_theory(call: Call) -> None:
     for heading in ("quantity", "measured", "theory", "difference"):
         assert heading in done.out
     for word, final in summary["words"].items():
-        (row,) = (line for line in done.out.splitlines() if f"“{word}”" in line)
+        (row,) = (line for line in done.out.splitlines() if f"‖ν‖ of “{word}”" in line)
         assert f"{final['embedding_norm']:.4f}" in row
         assert f"{final['sen_norm']:.4f}" in row
     assert f"{summary['train_loss']:.4g}" in done.out
@@ -199,7 +199,7 @@ def test_words_that_never_leave_zero_have_no_relative_distance(call: Call) -> No
     done = call(*TINY, "--model", "attn-tl", "--start", "mean-field", "--out", "here")
     assert done.code == 0
     (final,) = (words for word, words in read_json(Path("here/summary.json"))["words"].items() if word == "t1.1")
-    (row,) = (line for line in done.out.splitlines() if "“t1.1”" in line)
+    (row,) = (line for line in done.out.splitlines() if "‖ν‖ of “t1.1”" in line)
     assert (final["embedding_norm"], final["sen_norm"]) == (0.0, 0.0), "the word moves: this test shows nothing"
     assert "%" not in row
 
@@ -279,7 +279,7 @@ def test_a_followed_word_of_the_test_data_alone_keeps_its_start(call: Call, tmp_
     run = trajectory(Path("here"))
     assert (run.score.sel(word="unheard") == 0).all()
     assert read_json(Path("here/summary.json"))["words"]["unheard"]["sen_norm"] is None
-    (row,) = (line for line in done.out.splitlines() if "“unheard”" in line)
+    (row,) = (line for line in done.out.splitlines() if "‖ν‖ of “unheard”" in line)
     assert "nan" not in row
 
 
