@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from attn_dynamics.assumptions import curve_name
 from attn_dynamics.storage import make_folder, write_whole
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, sen_deviation, tracks
@@ -95,7 +96,7 @@ def words_figure(run: xr.Dataset) -> Figure:
             log_time(axes, followed[0].time)
     lines, names = panels[0].lines[: len(followed)], [track.word for track in followed]
     theory = [Line2D([], [], color="black", linewidth=0.8)] * predicted
-    _name_words(figure, [*lines, *theory], names + [PREDICTION] * predicted)
+    _name_words(figure, [*lines, *theory], names + [_prediction_name(run)] * predicted)
     return figure
 
 
@@ -216,7 +217,7 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
             off = 100 * sen_deviation(track, query_norm)[1:]
             marks = np.unique(np.geomspace(1, max(off.size, 1), 12).astype(int) - 1).tolist() if off.size else []
             right.plot(track.time[1:], off, MARKERS[k], linestyle=LINES[k], ms=4, markevery=marks, **style)
-    _draw_theory(left, followed, query_norm)
+    _draw_theory(left, run, followed)
     left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
     left.xaxis.set_major_locator(MaxNLocator(5))
     for right in rest:
@@ -233,7 +234,7 @@ def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
     for axes in panels[len(followed) :]:
         axes.set_axis_off()
     for axes, track in zip(panels, followed, strict=False):
-        _draw_theory(axes, [track], run.attrs["query_norm"])
+        _draw_theory(axes, run, [track])
         places = _thinned(track.time.size)
         axes.plot(track.score[places], track.embedding_norm[places], "o", color=COLOURS[0], ms=3.5, label="run")
         axes.set_title(f"“{track.word}”, m = {track.others:.1f}", fontsize=9, parse_math=False)
@@ -252,16 +253,20 @@ def _name_words(figure: Figure, lines: Iterable[Artist], names: list[str]) -> No
 def _draw_prediction(axes: Axes, run: xr.Dataset, values: np.ndarray, colour: str, linestyle: Any = "-") -> None:
     time = run.attrs["learning_rate"] * run.predicted.values
     width = 0.8 if linestyle == "-" else 1.2
-    axes.plot(time, values, color=colour, linewidth=width, linestyle=linestyle, label=PREDICTION)
+    axes.plot(time, values, color=colour, linewidth=width, linestyle=linestyle, label=_prediction_name(run))
 
 
-def _draw_theory(axes: Axes, followed: list[Track], query_norm: float) -> None:
-    first = followed[0]
+def _prediction_name(run: xr.Dataset) -> str:
+    return curve_name(PREDICTION, ("C9", "C10"), run.attrs)
+
+
+def _draw_theory(axes: Axes, run: xr.Dataset, followed: list[Track]) -> None:
+    first, query_norm = followed[0], run.attrs["query_norm"]
     if np.isnan(query_norm):
         return
     scores = np.linspace(first.score[0], max(track.score.max() for track in followed), 200)
     norms = sen_norm(scores, first.others, query_norm, first.score[0], first.embedding_norm[0])
-    axes.plot(scores, norms, color="black", linewidth=1.2, label="SEN, theory B1")
+    axes.plot(scores, norms, color="black", linewidth=1.2, label=curve_name("SEN, theory B1", ("B1",), run.attrs))
 
 
 def _thinned(size: int, wanted: int = 24) -> list[int]:

@@ -11,6 +11,17 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from attn_dynamics.assumptions import (
+    SHORT,
+    Assumption,
+    as_text,
+    check_assumptions,
+    from_text,
+    joined,
+    percent,
+    sentences,
+    short_steps,
+)
 from attn_dynamics.checkpoint import digest
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
@@ -48,9 +59,9 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
     trajectory = run.trajectory.assign(words)
     rate, epochs = config.learning_rate, int(trajectory.epoch[-1])
     predicted = predict(task, start, train=config.train, learning_rate=rate, epochs=epochs)
-    if predicted is not None:
+    if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
-    return trajectory.assign_attrs(
+    trajectory = trajectory.assign_attrs(
         title=f"{config.model} on {Path(task.name).name}, seed {config.seed}",
         model=config.model,
         task=task.name,
@@ -61,9 +72,21 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         best_epoch=run.best_epoch,
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
+        not_predicted=predicted if isinstance(predicted, str) else "",
         versions=versions(config.device),
         data=data_digest(task),
     )
+    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, config, task, start)))
+
+
+def _assumptions(run: xr.Dataset, config: Config, task: Task, start: Parameters) -> list[Assumption]:
+    """What the laws shown beside a run take for granted, for the words that its figures show."""
+    names = {str(word): word for word in task.train.vocabulary}
+    shown = [names[track.word] for track in tracks(run)]
+    found = check_assumptions(task, start, train=config.train, words=shown)
+    steps = loss_steps(run.train_loss.values)
+    over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
+    return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])
 
 
 def data_digest(task: Task) -> str:
@@ -99,6 +122,8 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         **fits,
         "sen_residual": sen_residual(trajectory),
         "prediction_residual": deviation(trajectory),
+        "not_predicted": trajectory.attrs["not_predicted"] or None,
+        "assumptions": [each._asdict() for each in from_text(trajectory.attrs["assumptions"])],
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
         "query_norm": trajectory.attrs["query_norm"],
@@ -116,7 +141,7 @@ def sen_residual(trajectory: xr.Dataset) -> float | None:
     return float(np.max(ends)) if ends and np.isfinite(query_norm) else None
 
 
-def loss_steps(loss: np.ndarray) -> dict[str, float]:
+def loss_steps(loss: np.ndarray) -> dict[str, Any]:
     """How far descent is from the flow, read off the training loss at every epoch.
 
     `loss_rises` counts the steps at which it rose, which the flow never does, nor descent with a step below 2 over the
@@ -131,14 +156,43 @@ def loss_steps(loss: np.ndarray) -> dict[str, float]:
 
 def far_from_flow(summary: dict[str, Any]) -> str | None:
     """What to say if the learning rate is too large for a comparison with the theory of the flow."""
-    rises, largest = summary["loss_rises"], summary["largest_loss_step"]
+    trouble = _too_long(summary)
+    if trouble is None:
+        return None
+    return (
+        f"T{trouble[1:]}: the steps are too long to stay near gradient flow, for which the theory holds. "
+        "A smaller --learning-rate helps."
+    )
+
+
+def _too_long(steps: dict[str, Any]) -> str | None:
+    rises, largest = steps["loss_rises"], steps["largest_loss_step"]
     if not rises and largest <= COARSE:
         return None
     rose = f"rose at {rises:,} epochs and " if rises else ""
-    return (
-        f"The training loss {rose}changed by up to {100 * largest:.0f} % in a single epoch: the steps are too long to "
-        "stay near gradient flow, for which the theory holds. A smaller --learning-rate helps."
-    )
+    return f"the training loss {rose}changed by up to {100 * largest:.0f} % in a single epoch"
+
+
+def broken(summary: dict[str, Any]) -> list[str]:
+    """What to say of assumptions that fail, with how far the run is from each law; steps have `far_from_flow`."""
+    found = [each for each in summary["assumptions"] if each["assumption"] != SHORT]
+    off, predicted = _distance(summary), summary["prediction_residual"]
+    sen = "no curve" if off is None else f"here up to {percent(off)} off"
+    mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
+    names = {"A1": "the law of Σ s (A1)", "B1": f"SEN (B1, {sen})"}
+    names |= {law: f"mean field ({law}, {mean_field})" for law in ("C9", "C10")}
+    told = [text[0].upper() + text[1:] for text in sentences(found, names)]
+    unsaid = summary["not_predicted"] and not any(each["law"].startswith("C") for each in summary["assumptions"])
+    return told + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
+
+
+def _distance(summary: dict[str, Any]) -> float | None:
+    """Largest relative distance from SEN at the end, of all words that are shown."""
+    if "words" not in summary:
+        return summary["sen_residual"]
+    words = summary["words"].values()
+    ends = [abs(each["embedding_norm"] / each["sen_norm"] - 1) for each in words if each["sen_norm"]]
+    return max((end for end in ends if np.isfinite(end)), default=None)
 
 
 def table(summary: dict[str, Any]) -> Group:
@@ -204,8 +258,6 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     if summary["best_epoch"] < summary["epochs"]:
         at = summary["best_epoch"], summary["epochs"]
         remarks.append("losses and accuracies at epoch {:,}, words at epoch {:,}".format(*at))
-    if np.isnan(summary["query_norm"]):
-        remarks.append("no SEN curve: theory B1 takes a fixed query, and keys and embeddings trained")
     return remarks
 
 
@@ -232,6 +284,8 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
         "epochs": [each["epochs"] for each in summaries],
         **dict.fromkeys(names),
         **{name: float(values.mean()) for name, values in numbers.items()},
+        "not_predicted": next((each["not_predicted"] for each in summaries if each.get("not_predicted")), None),
+        "assumptions": joined([each.get("assumptions", []) for each in summaries]),
         "confidence_95": {name: float(half_width(values)) for name, values in numbers.items()},
         **{name: max(each[name] for each in summaries) for name in LARGEST},
         "seconds": sum(each["seconds"] for each in summaries),

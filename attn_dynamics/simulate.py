@@ -72,8 +72,9 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
     else:
         code, summary = _run_replicates(config, task, start, out)
         console.print(results.replicates_table(summary))
-    if remark := results.far_from_flow(summary):
-        console.print(remark, soft_wrap=True)
+    for remark in [*results.broken(summary), results.far_from_flow(summary)]:
+        if remark:
+            console.print(remark, soft_wrap=True)
     write_config(out, config)
     leave_command(out, line)
     console.print(_whereabouts(config, out), soft_wrap=True)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from attn_dynamics.assumptions import curve_name
 from attn_dynamics.intervals import FEWEST
 from attn_dynamics.plot import COLOURS, LINES, QUANTITIES, STYLE, TIME, entitled, log_time, scale, write_figure
 from attn_dynamics.storage import make_folder
@@ -44,7 +45,8 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
         first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
         _draw_losses(first, runs)
         if applies:
-            _draw_relation(rest[0], words, query_norms)
+            name = curve_name("SEN, theory B1", ("B1",), *(run.attrs for run in runs))
+            _draw_relation(rest[0], words, query_norms, name)
             _draw_deviation(rest[1], words, query_norms)
         panels = below.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
         _draw_scores(panels, words, rare=not runs[0].sizes["word"])
@@ -86,7 +88,7 @@ def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
         axes.set_axis_off()
 
 
-def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
+def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str) -> None:
     """Set measured norms beside those that SEN predicts: each replicate has a curve of its own, by its ‖q‖."""
     beside = []
     for tracks in words:
@@ -96,7 +98,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
     predicted, norms = np.moveaxis(beside, 1, 0).reshape(2, -1)
     axes.plot(predicted, norms, "o", color=COLOURS[0], mfc="none", ms=4, label="words of all runs")
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
-    axes.plot(ends, ends, color="black", linewidth=1.0, label="SEN, theory B1")
+    axes.plot(ends, ends, color="black", linewidth=1.0, label=name)
     axes.set(xlabel=r"$\|\nu\|$ that SEN gives to the score", ylabel=r"embedding norm $\|\nu\|$")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.legend()
