@@ -145,18 +145,12 @@ def test_the_table_has_the_measured_value_beside_the_theory(call: Call) -> None:
         assert heading in done.out
     off = {}
     for word, final in summary["words"].items():
-<<<<<<< HEAD
         norm, theory = final["embedding_norm"], final["sen_norm"]
         off[word] = f"{100 * (norm / theory - 1):+.2f} %"
         assert cells(done.out, word) == [word, f"{final['score']:.3f}", f"{norm:.4f}", f"{theory:.4f}", off[word]]
     largest = max(off.values(), key=lambda each: abs(float(each[:-2])))
     assert cells(done.out, "largest") == ["largest", "", "", "", largest]
     assert max(map(len, done.out.splitlines())) <= 80
-=======
-        (row,) = (line for line in done.out.splitlines() if f"‖ν‖ of “{word}”" in line)
-        assert f"{final['embedding_norm']:.4f}" in row
-        assert f"{final['sen_norm']:.4f}" in row
->>>>>>> assume
     assert f"{summary['train_loss']:.4g}" in done.out
     assert "here" in done.out.splitlines()[-1]
 
@@ -220,11 +214,7 @@ def test_words_that_never_leave_zero_have_no_relative_distance(call: Call) -> No
     done = call(*TINY, "--model", "attn-tl", "--start", "mean-field", "--out", "here")
     assert done.code == 0
     (final,) = (words for word, words in read_json(Path("here/summary.json"))["words"].items() if word == "t1.1")
-<<<<<<< HEAD
     row = cells(done.out, "t1.1")
-=======
-    (row,) = (line for line in done.out.splitlines() if "‖ν‖ of “t1.1”" in line)
->>>>>>> assume
     assert (final["embedding_norm"], final["sen_norm"]) == (0.0, 0.0), "the word moves: this test shows nothing"
     assert not any("%" in cell for cell in row)
 
@@ -377,12 +367,7 @@ def test_a_followed_word_of_the_test_data_alone_keeps_its_start(call: Call, tmp_
     run = trajectory(Path("here"))
     assert (run.score.sel(word="unheard") == 0).all()
     assert read_json(Path("here/summary.json"))["words"]["unheard"]["sen_norm"] is None
-<<<<<<< HEAD
     assert not any("nan" in cell for cell in cells(done.out, "unheard"))
-=======
-    (row,) = (line for line in done.out.splitlines() if "‖ν‖ of “unheard”" in line)
-    assert "nan" not in row
->>>>>>> assume
 
 
 @pytest.mark.parametrize("word", ["[/b]", "[bold]", "$x$", "_it"])
