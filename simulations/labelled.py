@@ -171,7 +171,7 @@ def _over(corpus: Corpus, used: Integers) -> Corpus:
     """Over some of its words; sentences that hold none of them are left out."""
     counts, words = corpus.counts[:, used], tuple(corpus.vocabulary[word] for word in used)
     filled = np.diff(counts.indptr) > 0
-    return Corpus(counts=counts[filled], labels=corpus.labels[filled], vocabulary=words, n_classes=corpus.n_classes)
+    return replace(corpus, counts=counts[filled], labels=corpus.labels[filled], vocabulary=words)
 
 
 def followed(task: Task, named: Sequence[str], preferred: Sequence[str]) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ SETTINGS: dict[str, type] = {
     "vocabulary": str,
     "split": str,
     "encoding": str,
+    "text_column": str,
+    "label_column": str,
     "topics": int,
     "topic_words": int,
     "topic_distribution": str,
