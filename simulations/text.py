@@ -1,4 +1,4 @@
-"""The experiment of `sst` on any labelled text: a file of `LABEL text` lines, or a folder of train, dev and test files.
+"""The experiment of `sst` on any labelled text: a file of lines, CSV, TSV or JSON, or a folder of train, dev and test.
 
 python -m simulations.text --quick --task reviews.txt
 """

@@ -118,7 +118,7 @@ def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]
     for part, each in classes.items():
         unknown = ~np.isin(each, trained)
         if unknown.any():
-            labels = _listed([names[number] for number in np.unique(each[unknown])])
+            labels = _listed([names[number] for number in np.unique(each[unknown]).tolist()])
             notes.append(
                 f"Of {each.size:,} {part} sentences, {np.count_nonzero(unknown):,} have labels that training never has "
                 f"({labels}): what is learned cannot tell them."
