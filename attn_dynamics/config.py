@@ -40,7 +40,8 @@ class Config:
     """Classifier on top of the attention block: fixed linear, trained linear or two-layer. attn-window is another
     layer with settings of its own: --model attn-window --help."""
     task: str = "synthetic"
-    """What to learn: synthetic, sst2, sst5, or the path of a file or folder of `LABEL text` lines."""
+    """What to learn: synthetic, sst2, sst5, or the path of a file or folder of labelled texts: `LABEL text` lines, CSV,
+    TSV or JSON."""
     data_dir: Path | None = None
     """Folder that holds the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
     epochs: int | None = None

@@ -57,8 +57,7 @@ def descend(
     """
     judge = dict(judge or {})
     check_settings(learning_rate, epochs, patience, judge)
-    for each in judge.values():
-        check_fit(each, parameters)
+    check_fit(corpus, parameters, judge)
     # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
     with threadpool_limits(1, user_api="blas"):
         dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold)

@@ -100,8 +100,7 @@ def flow(
         max_steps=max_steps,
     )
     due = _due(time, times, clock)
-    for each in judge.values():
-        check_fit(each, parameters)
+    check_fit(corpus, parameters, judge)
     with threadpool_limits(1, user_api="blas"), fastest_threads() as tune:
         system = _System(Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold), clock, tune)
         _check_size(solver, system.start.size)

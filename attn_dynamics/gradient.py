@@ -1,6 +1,7 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -165,11 +166,16 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
     )
 
 
-def check_fit(corpus: Corpus, parameters: Parameters) -> None:
-    """Refuse parameters that are not for this corpus.
+def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus] | None = None) -> None:
+    """Refuse parameters, and corpora to judge by, that are not for this corpus.
+
+    Args:
+        corpus: what is trained on.
+        parameters: query, keys, embeddings, head.
+        judge: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
 
     Raises:
-        InputError: another vocabulary size or number of classes.
+        InputError: another vocabulary or other classes.
     """
     for name, wanted, given in (
         ("words", corpus.n_words, parameters.keys.shape[0]),
@@ -182,3 +188,5 @@ def check_fit(corpus: Corpus, parameters: Parameters) -> None:
                 given=f"{given}",
                 fix="Draw the parameters with the corpus's n_words and n_classes.",
             )
+    for name, other in (judge or {}).items():
+        other.check_alike(corpus, f"judge {name!r}")

@@ -73,6 +73,7 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
         not_predicted=predicted if isinstance(predicted, str) else "",
+        classes=list(task.train.class_names) or [str(number) for number in range(task.train.n_classes)],
         versions=versions(config.device),
         data=data_digest(task),
     )
@@ -115,6 +116,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
     return {
         "model": trajectory.attrs["model"],
         "task": trajectory.attrs["task"],
+        "classes": {name: number for number, name in enumerate(trajectory.attrs["classes"])},
         "seed": trajectory.attrs["seed"],
         "epochs": int(trajectory.epoch[-1]),
         "ended": trajectory.attrs["ended"],
@@ -278,7 +280,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
     names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
     told = [name for name in names if all(each[name] is not None for each in summaries)]
     numbers = {name: np.array([each[name] for each in summaries]) for name in told}
-    shared = {name: summaries[0][name] for name in ("model", "task", "seed", "versions")}
+    shared = {name: summaries[0][name] for name in ("model", "task", "classes", "seed", "versions")}
     return shared | {
         "replicates": len(summaries),
         "epochs": [each["epochs"] for each in summaries],

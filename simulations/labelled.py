@@ -203,22 +203,36 @@ def _figures(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]
 
 
 def subset(task: Task, sentences: int | None) -> Task:
-    """The task with some of its training sentences, the same at every call, and over their words alone."""
+    """Return the task with some of its training sentences, the same at every call, and over their words alone.
+
+    Raises:
+        InputError: so few are of one class, or leave a split without a known word.
+    """
     train = task.train
     if sentences is None or sentences >= train.n_sentences:
         return task
     rows = np.sort(np.random.default_rng(0).choice(train.n_sentences, sentences, replace=False))
     few = replace(train, counts=train.counts[rows], labels=train.labels[rows])
+    if np.ptp(few.labels) == 0:
+        raise _too_few(sentences, "sentences of at least two classes", "those of one")
     used = np.unique(few.counts.indices)
+    for name, corpus in task.splits.items():
+        if not np.isin(corpus.counts.indices, used).any():
+            raise _too_few(sentences, f"words that {name} data hold, too", "none of them")
     corpora = {name: _over(corpus, used) for name, corpus in {**task.splits, "train": few}.items()}
     return replace(task, **corpora)
+
+
+def _too_few(sentences: int, expected: str, found: str) -> InputError:
+    given = f"{sentences} training sentences with {found}"
+    return InputError("--sentences", expected=expected, given=given, fix="Take more.")
 
 
 def _over(corpus: Corpus, used: Integers) -> Corpus:
     """Over some of its words; sentences that hold none of them are left out."""
     counts, words = corpus.counts[:, used], tuple(corpus.vocabulary[word] for word in used)
     filled = np.diff(counts.indptr) > 0
-    return Corpus(counts=counts[filled], labels=corpus.labels[filled], vocabulary=words, n_classes=corpus.n_classes)
+    return replace(corpus, counts=counts[filled], labels=corpus.labels[filled], vocabulary=words)
 
 
 def followed(task: Task, named: Sequence[str], preferred: Sequence[str]) -> tuple[str, ...]:

@@ -231,8 +231,7 @@ class _Batch:
 
 def _check_starts(corpus: Corpus, parameters: Sequence[Parameters], judge: Mapping[str, Corpus]) -> None:
     for start in parameters:
-        for each in (corpus, *judge.values()):
-            check_fit(each, start)
+        check_fit(corpus, start, judge)
         if _shapes(start) != _shapes(parameters[0]):
             raise InputError(
                 "parameters",

@@ -26,7 +26,7 @@ class Grid:
     """
 
     task: tuple[str, ...] = (Config.task,)
-    """synthetic, sst2, sst5, or paths of files or folders of `LABEL text` lines."""
+    """synthetic, sst2, sst5, or paths of files or folders of labelled texts: `LABEL text` lines, CSV, TSV or JSON."""
     topics: tuple[int, ...] = (Synthetic.topics,)
     """n: classes of the synthetic task."""
     topic_words: tuple[int, ...] = (Synthetic.topic_words,)

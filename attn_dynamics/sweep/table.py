@@ -25,6 +25,8 @@ SETTINGS: dict[str, type] = {
     "split": str,
     "padding": bool,
     "encoding": str,
+    "text_column": str,
+    "label_column": str,
     "topics": int,
     "topic_words": int,
     "topic_distribution": str,
