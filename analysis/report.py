@@ -4,7 +4,6 @@ python -m analysis.report
 """
 
 import base64
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,12 @@ from analysis import render
 from analysis.judge import Row
 from attn_dynamics.command import COMMAND, guarded
 from attn_dynamics.errors import InputError
-from attn_dynamics.storage import make_folder, write_whole
+from attn_dynamics.output import default_file, expanded, results_file
+from attn_dynamics.storage import Damaged, read_json_object, read_parquet, write_whole
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """What a folder may hold beside its command and figures, in the order of preference."""
+PAGE = Path("runs/report.html")
 TITLE = "How attention learns: what was run"
 
 
@@ -54,8 +55,10 @@ class Options:
     """Folders of results; by default all under --under."""
     under: Path = Path("runs")
     """Where to look for folders of results."""
-    out: Path = Path("runs/report.html")
-    """The page."""
+    out: Path | None = None
+    """The page; by default a new one, runs/report.html with a number."""
+    overwrite: bool = False
+    """Replace the page if it is there."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,17 +71,18 @@ def run(options: Options) -> int:
     """Gather and write; the exit code.
 
     Raises:
-        InputError: there is nothing to gather, or a folder is none that a command left.
+        InputError: there is nothing to gather, a folder is none that a command left, or the page is there already.
         StorageError: the page could not be written.
     """
-    folders = options.folders or tuple(found(options.under))
+    out = options.out and results_file("--out", options.out, overwrite=options.overwrite, make=True)
+    folders = options.folders or tuple(found(expanded(options.under, "--under")))
     if not folders:
         fix = "Run something first, as python -m attn_dynamics.simulate does."
         raise InputError("--under", expected="folders of results", given=f"none in {options.under}", fix=fix)
     text = page([part(folder) for folder in folders])
-    make_folder(options.out.parent)
-    write_whole(options.out, lambda file: file.write(text.encode()))
-    print(f"{len(folders)} parts in {options.out}")
+    out = out or default_file(PAGE, overwrite=options.overwrite)
+    write_whole(out, lambda file: file.write(text.encode(errors="replace")))
+    print(f"{len(folders)} parts in {out}")
     return 0
 
 
@@ -96,7 +100,7 @@ def part(folder: Path) -> Part:
         InputError: no command left it, or what it holds cannot be read.
     """
     try:
-        command = (folder / COMMAND).read_text().strip()
+        command = (folder / COMMAND).read_text(encoding="utf-8", errors="replace").strip()
         note, table = _table(folder)
         images = sorted([*folder.glob("*.png"), *folder.glob("figures/*.png")])
         figures = [Picture(path.stem, _data(path)) for path in images]
@@ -118,18 +122,25 @@ def page(parts: Sequence[Part]) -> str:
 def _table(folder: Path) -> tuple[str, Markup]:
     """A remark and the table of a folder; the summary where there is no other."""
     if (folder / VERDICTS).exists():
-        records = pd.read_parquet(folder / VERDICTS).to_dict("records")
-        rows = [Row(**{str(name): value for name, value in record.items()}) for record in records]
+        rows = _verdicts(folder / VERDICTS)
         return render.summary(rows), Markup(render.html_table(rows))
     if (folder / TABLE).exists():
         frame = pd.read_csv(folder / TABLE, keep_default_na=False)
     elif (folder / RESULTS).exists():
-        frame = _columns_that_differ(pd.read_parquet(folder / RESULTS))
+        frame = _columns_that_differ(read_parquet(folder / RESULTS))
     elif (folder / SUMMARY).exists():
-        frame = pd.DataFrame(flat(json.loads((folder / SUMMARY).read_text())), columns=["quantity", "value"])
+        frame = pd.DataFrame(flat(read_json_object(folder / SUMMARY)), columns=["quantity", "value"])
     else:
         return "", Markup("")
     return "", Markup(frame.to_html(index=False, border=0, float_format="{:.4g}".format))
+
+
+def _verdicts(path: Path) -> list[Row]:
+    try:
+        records = read_parquet(path).to_dict("records")
+        return [Row(**{str(name): value for name, value in record.items()}) for record in records]
+    except TypeError as error:  # columns of another version
+        raise Damaged(path, error) from None
 
 
 def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:

@@ -1,17 +1,16 @@
 """Figures of a run of a window, drawn from its dataset alone, theory beside the run."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.plot import COLOURS, STYLE, TIME, TITLE_LETTERS, write_figure
-from attn_dynamics.storage import make_folder
+from attn_dynamics.plot import COLOURS, TIME, TITLE_LETTERS, draw_all
 
 STILL = 0.02
 """Share of σ that its axis shows at least, to both sides."""
@@ -79,16 +78,15 @@ def save_window_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
     Raises:
         StorageError: a file could not be written.
+        DrawingError: a figure could not be drawn; the others are.
     """
-    make_folder(folder)
-    paths = [folder / f"{name}.png" for name in FIGURES]
-    for path in paths:
-        with mpl.rc_context(STYLE):
-            figure = FIGURES[path.stem](run)
-            title = fill(run.attrs["title"], int(TITLE_LETTERS * figure.get_figwidth()))
-            figure.suptitle(title, parse_math=False, fontsize=10)
-        write_figure(figure, path)
-    return paths
+    return draw_all({folder / f"{name}.png": partial(_titled, run, name) for name in FIGURES})
+
+
+def _titled(run: xr.Dataset, name: str) -> Figure:
+    figure = FIGURES[name](run)
+    figure.suptitle(fill(run.attrs["title"], int(TITLE_LETTERS * figure.get_figwidth())), parse_math=False, fontsize=10)
+    return figure
 
 
 def _time_axis(axes: Axes, run: xr.Dataset) -> None:
