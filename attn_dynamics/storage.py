@@ -1,6 +1,7 @@
 """Files that are either whole or not there, and that are read only as they were written."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -91,13 +92,13 @@ def is_partial(path: Path) -> bool:
     return PARTIAL.fullmatch(path.name) is not None and path.is_file()
 
 
-def discard_leftovers(folder: Path, name: str = "*") -> None:
+def discard_leftovers(folder: Path, name: str | None = None) -> None:
     """Remove from a folder and those below what killed commands left half written, of one file or of all.
 
     Files stay whose process still runs.
     """
-    pattern = name if name == "*" else f"{name[:LETTERS]}.*"
-    for path in folder.rglob(f".{pattern}.partial") if name == "*" else folder.glob(f".{pattern}.partial"):
+    of_one = f".{glob.escape(name[:LETTERS])}.*partial" if name else None
+    for path in folder.glob(of_one) if of_one else folder.rglob(".*partial"):
         found = PARTIAL.fullmatch(path.name)
         if found and path.is_file() and not (found[1] and _runs(int(found[1]))):
             _discard(path)

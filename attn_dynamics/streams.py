@@ -7,13 +7,20 @@ from typing import Any
 
 
 class _Pipe(io.FileIO):
-    """A stream of bytes that goes nowhere once its reader has left."""
+    """A stream of bytes that goes nowhere once its reader has left, or once it has said that it cannot be written."""
+
+    _lost = False
 
     def write(self, content: Any, /) -> int | None:
-        try:
-            return super().write(content)
-        except BrokenPipeError:
-            return len(memoryview(content).cast("B"))
+        if not self._lost:
+            try:
+                return super().write(content)
+            except BrokenPipeError:
+                self._lost = True
+            except OSError:
+                self._lost = True
+                raise
+        return len(memoryview(content).cast("B"))
 
 
 def steady_streams() -> None:

@@ -238,3 +238,4 @@ def _kind() -> Kind:
 
 
 SWEEP = _kind()
+"""What a sweep leaves."""
