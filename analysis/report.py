@@ -4,7 +4,6 @@ python -m analysis.report
 """
 
 import base64
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,11 +23,13 @@ from attn_dynamics.command import COMMAND, guarded
 from attn_dynamics.errors import InputError
 from attn_dynamics.folder import TRAJECTORY
 from attn_dynamics.intervals import in_words, shown_as
+from attn_dynamics.output import default_file, expanded, results_file
 from attn_dynamics.results import largest_difference, word_rows
-from attn_dynamics.storage import make_folder, write_whole
+from attn_dynamics.storage import Damaged, read_json_object, read_parquet, write_whole
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """What a folder may hold beside its command and figures, in the order of preference."""
+PAGE = Path("runs/report.html")
 FIRST = ("replicates", "sen", "width", "words", "tokens", "bell", "loss")
 """Figures that come before all others, in this order."""
 TITLE = "How attention learns: what was run"
@@ -64,8 +65,10 @@ class Options:
     """Folders of results; by default all under --under."""
     under: Path = Path("runs")
     """Where to look for folders of results."""
-    out: Path = Path("runs/report.html")
-    """The page."""
+    out: Path | None = None
+    """The page; by default a new one, runs/report.html with a number."""
+    overwrite: bool = False
+    """Replace the page if it is there."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,17 +81,18 @@ def run(options: Options) -> int:
     """Gather and write; the exit code.
 
     Raises:
-        InputError: there is nothing to gather, or a folder is none that a command left.
+        InputError: there is nothing to gather, a folder is none that a command left, or the page is there already.
         StorageError: the page could not be written.
     """
-    folders = options.folders or tuple(found(options.under))
+    out = options.out and results_file("--out", options.out, overwrite=options.overwrite, make=True)
+    folders = options.folders or tuple(found(expanded(options.under, "--under")))
     if not folders:
         fix = "Run something first, as python -m attn_dynamics.simulate does."
         raise InputError("--under", expected="folders of results", given=f"none in {options.under}", fix=fix)
-    text = page([part(folder, options.out.parent) for folder in folders])
-    make_folder(options.out.parent)
-    write_whole(options.out, lambda file: file.write(text.encode()))
-    print(f"{len(folders)} parts in {options.out}")
+    out = out or default_file(PAGE, overwrite=options.overwrite)
+    text = page([part(folder, out.parent) for folder in folders])
+    write_whole(out, lambda file: file.write(text.encode(errors="replace")))
+    print(f"{len(folders)} parts in {out}")
     return 0
 
 
@@ -106,7 +110,8 @@ def part(folder: Path, place: Path) -> Part:
         InputError: no command left it, or what it holds cannot be read.
     """
     try:
-        command, when = (folder / COMMAND).read_text().strip(), moment((folder / COMMAND).stat().st_mtime)
+        command = (folder / COMMAND).read_text(encoding="utf-8", errors="replace").strip()
+        when = moment((folder / COMMAND).stat().st_mtime)
         images = sorted([*folder.glob("*.png"), *folder.glob("figures/*.png")], key=_rank)
         figures = [Picture(path.stem, _data(path)) for path in images]
         note, claims = _claims(folder, place)
@@ -136,8 +141,7 @@ def _claims(folder: Path, place: Path) -> tuple[str, Markup]:
     """Read the verdicts of a folder: how many hold, and each; nothing where there are none."""
     if not (folder / VERDICTS).exists():
         return "", Markup("")
-    records = pd.read_parquet(folder / VERDICTS).to_dict("records")
-    rows = [Row(**{str(name): value for name, value in record.items()}) for record in records]
+    rows = _verdicts(folder / VERDICTS)
     return render.summary(rows), Markup(render.html_claims(rows, place))
 
 
@@ -146,18 +150,16 @@ def _tables(folder: Path) -> list[Markup]:
     if (folder / TABLE).exists():
         frames = [pd.read_csv(folder / TABLE, keep_default_na=False)]
     elif (folder / RESULTS).exists():
-        frames = [_columns_that_differ(pd.read_parquet(folder / RESULTS))]
+        frames = [_columns_that_differ(read_parquet(folder / RESULTS))]
     elif (folder / SUMMARY).exists():
-        frames = _of_summary(json.loads((folder / SUMMARY).read_text()))
+        frames = _of_summary(read_json_object(folder / SUMMARY))
     else:
         return []
     return [Markup(frame.to_html(index=False, border=0, float_format="{:.4g}".format)) for frame in frames]
 
 
-def _of_summary(summary: Any) -> list[pd.DataFrame]:
+def _of_summary(summary: dict[str, Any]) -> list[pd.DataFrame]:
     """Set the words of a run, a row each beside its theory, then its other numbers; of replicates their means."""
-    if not isinstance(summary, dict):
-        raise ValueError(f"{SUMMARY} is no summary")
     words, runs = summary.pop("words", None), summary.pop("runs", [])
     for name in summary.pop("confidence_95", {}):
         summary[name] = in_words(np.array([run[name] for run in runs], float))
@@ -172,6 +174,14 @@ def _of_words(words: dict[str, Any]) -> pd.DataFrame:
     foot = [dict.fromkeys(rows[0], "") | {"word": "largest", "difference": largest}] if largest else []
     frame = pd.DataFrame(rows + foot)
     return frame.loc[:, (frame != "").any()]
+
+
+def _verdicts(path: Path) -> list[Row]:
+    try:
+        records = read_parquet(path).to_dict("records")
+        return [Row(**{str(name): value for name, value in record.items()}) for record in records]
+    except TypeError as error:  # columns of another version
+        raise Damaged(path, error) from None
 
 
 def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,10 @@
 """How a single attention layer learns: exact-gradient simulators whose every run stands beside the theory."""
 
+import os
+
+if "MPLBACKEND" in os.environ:
+    from attn_dynamics import backend as backend
+
 from attn_dynamics.batch import descend_many
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import descend

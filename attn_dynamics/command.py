@@ -1,12 +1,14 @@
 """What a command tells the shell, and what it leaves in its folder of how it was called."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.errors import InputError
 from attn_dynamics.storage import write_whole
+from attn_dynamics.streams import steady_streams
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes: it ran and what it did failed, the input cannot be used or a result not be written, Ctrl-C."""
@@ -16,9 +18,12 @@ COMMAND = "command.txt"
 
 def guarded(run: Callable[[], int], *, interrupted: str) -> int:
     """The exit code of a command; `interrupted` is what to say on Ctrl-C."""
+    steady_streams()
     try:
-        return run()
-    except (InputError, StorageError) as error:
+        code = run()
+        sys.stdout.flush()  # a disk may be full under standard output too
+        return code
+    except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
@@ -38,4 +43,4 @@ def leave_command(folder: Path, line: str) -> None:
     Raises:
         StorageError: it could not be written.
     """
-    write_whole(folder / COMMAND, lambda file: file.write(f"{line}\n".encode()))
+    write_whole(folder / COMMAND, lambda file: file.write(os.fsencode(f"{line}\n")))

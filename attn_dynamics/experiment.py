@@ -15,6 +15,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.storage import printable
 from attn_dynamics.tasks import Options, Task
 
 Meter = Callable[[int, float], None]
@@ -34,9 +35,11 @@ def check(config: Config, task: Task) -> None:
     """Refuse, before anything is written, what only the data and the machine can tell to be wrong.
 
     Raises:
-        InputError: words to follow that the data do not hold, patience without dev data, a device that is not there.
+        InputError: words that cannot be written, words to follow that the data do not hold, patience without dev data,
+            a device that is not there.
     """
     check_device(config.device, config.precision)
+    check_words(task)
     task.train.columns(_followed(config, task))
     if config.patience and task.dev is None:
         raise InputError(
@@ -45,6 +48,22 @@ def check(config: Config, task: Task) -> None:
             given=f"{task.name}, which has only {' and '.join(task.splits)}",
             fix="Leave it out.",
         )
+
+
+def check_words(task: Task) -> None:
+    """Refuse words that no file of results could hold.
+
+    Raises:
+        InputError: a word with a zero byte, or with half a letter.
+    """
+    for word in task.train.vocabulary:
+        if isinstance(word, str) and ("\0" in word or printable(word) != word):
+            raise InputError(
+                "--task",
+                expected="words that can be written to a file",
+                given=f"{word!r} in {task.name}, which has a zero byte or half a letter",
+                fix="Remove such letters from the text, or name its encoding by --encoding.",
+            )
 
 
 def check_device(device: str, precision: str) -> None:

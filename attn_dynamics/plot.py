@@ -1,6 +1,7 @@
 """Figures of one run, drawn from its trajectory alone."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -17,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from attn_dynamics.assumptions import curve_name
+from attn_dynamics.errors import DrawingError
 from attn_dynamics.storage import make_folder, write_whole
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, sen_deviation, tracks
@@ -25,6 +27,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (6, 1, 2, 1)), (0, (8, 2, 2, 2)))
 MARKERS = "osD^vP*X"
 STYLE: Any = {
+    # Whatever a matplotlibrc says, from another font to the LaTeX of `text.usetex`, figures are drawn alike.
+    **{name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")},
     "axes.formatter.limits": (-3, 4),
     "axes.grid": True,
     "axes.spines.right": False,
@@ -184,23 +188,44 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
     Raises:
         StorageError: a file could not be written.
+        DrawingError: a figure could not be drawn; the others are.
     """
-    make_folder(folder)
-    paths = [folder / f"{name}.png" for name in FIGURES]
-    for path in paths:
-        write_figure(draw_figure(run, path.stem), path)
-    return paths
+    return draw_all({folder / f"{name}.png": partial(draw_figure, run, name) for name in FIGURES})
 
 
-def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG in the style of all.
+def draw_all(figures: Mapping[Path, Callable[[], Figure]]) -> list[Path]:
+    """Draw figures in the style of all and write each as PNG, into folders that are made; their places.
+
+    Raises:
+        StorageError: a file could not be written.
+        DrawingError: a figure could not be drawn; the others are.
+    """
+    failed = []
+    for path, draw in figures.items():
+        make_folder(path.parent)
+        try:
+            write_figure(draw, path)
+        except DrawingError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return list(figures)
+
+
+def write_figure(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure in the style of all and write it as PNG.
 
     Raises:
         StorageError: the file could not be written.
+        DrawingError: the figure could not be drawn.
     """
     buffer = BytesIO()
-    with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        FigureCanvasAgg(figure).print_png(buffer)  # `savefig` would draw everything once more to lay it out
+    try:
+        with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            FigureCanvasAgg(draw()).print_png(buffer)  # `savefig` would draw everything once more to lay it out
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DrawingError(path, reason) from error
     write_whole(path, lambda file: file.write(buffer.getbuffer()))
 
 

@@ -1,6 +1,7 @@
 """What a run leaves behind: the annotated trajectory, a summary, and a table of what was measured beside the theory."""
 
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from attn_dynamics.intervals import half_width, in_words, shown_as
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.run import Run
+from attn_dynamics.storage import printable
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import Track, sen_deviation, tracks
@@ -36,6 +38,8 @@ from attn_dynamics.tracks import Track, sen_deviation, tracks
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
 LARGEST = ("score_sum_drift", "loss_rises", "largest_loss_step")
 """What of replicates is told by the largest."""
+LARGEST_INTEGER = np.iinfo(np.int64).max
+"""Of those that NetCDF can hold; a larger seed is written as text."""
 ROUND_OFF = 1e-10
 """Nats by which the loss may rise for no other reason."""
 COARSE = 0.1
@@ -62,10 +66,10 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
     if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
     trajectory = trajectory.assign_attrs(
-        title=f"{config.model} on {Path(task.name).name}, seed {config.seed}",
+        title=printable(f"{config.model} on {Path(task.name).name}, seed {config.seed}"),
         model=config.model,
-        task=task.name,
-        seed=config.seed,
+        task=printable(task.name),
+        seed=config.seed if config.seed <= LARGEST_INTEGER else str(config.seed),
         learning_rate=config.learning_rate,
         query_norm=query_norm,
         start_query_norm=float(np.linalg.norm(start.query)),
@@ -133,6 +137,17 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "versions": trajectory.attrs["versions"],
         "seconds": seconds,
     }
+
+
+def is_summary(content: Mapping[str, Any]) -> bool:
+    """Whether an object of JSON has what `summarise_replicates` and the table of replicates take from a summary."""
+    numbers = ("epochs", "best_epoch", "seconds", "train_loss", *LARGEST)
+    texts = ("model", "task", "ended")
+    return (
+        all(isinstance(content.get(name), int | float) for name in numbers)
+        and all(isinstance(content.get(name), str) for name in texts)
+        and {"seed", "versions", "dev_loss", "test_loss", "sen_residual", "prediction_residual"} <= content.keys()
+    )
 
 
 def sen_residual(trajectory: xr.Dataset) -> float | None:

@@ -59,9 +59,10 @@ def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
 
     Raises:
         StorageError: it could not be written.
+        DrawingError: it could not be drawn.
     """
     path = make_folder(folder) / "replicates.png"
-    write_figure(spread_figure(runs), path)
+    write_figure(lambda: spread_figure(runs), path)
     return path
 
 

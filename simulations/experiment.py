@@ -1,23 +1,24 @@
 """What experiments share: options, runs that are kept as they end, intervals over seeds, and what is left behind.
 
-An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` takes over those of the
-same data, start and settings, which would come out the same: to the bit, or on a device to round-off.
+An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` takes over those that
+are there. They have the same data, start and settings, or are refused, so that they would come out the same: to the
+bit, or on a device to round-off.
 """
 
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar, TypeVar
 
-import matplotlib as mpl
 import numba
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from attn_dynamics import experiment
-from attn_dynamics.checkpoint import Checkpoint, Unfit, identity
+from attn_dynamics.checkpoint import Checkpoint, identity
 from attn_dynamics.command import FAILED, called, guarded, leave_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
@@ -43,13 +44,23 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.extras import require
 from attn_dynamics.heads import Array
 from attn_dynamics.intervals import FEWEST, in_words, mean_interval, shown_as
+from attn_dynamics.output import CONFIG, clear, results_folder
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, draw_all
 from attn_dynamics.progress import meter
 from attn_dynamics.results import annotate
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
-from attn_dynamics.storage import make_folder, write_json, write_netcdf, write_whole
+from attn_dynamics.storage import (
+    Damaged,
+    make_folder,
+    read_netcdf,
+    write_json,
+    write_netcdf,
+    write_parquet,
+    write_whole,
+)
 from attn_dynamics.tasks import Task
+from simulations.folder import CELLS, FIGURES, ROWS, SUMMARY, TABLE, check_same, kind_of
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
 """As LMN21 writes them."""
@@ -82,18 +93,23 @@ class Options:
     workers: int | None = None
     """Processes; by default one with --quick, else one a core."""
     out: Path | None = None
-    """Folder for the results; by default runs/NAME, or runs/NAME-quick."""
+    """Folder for the results; by default a new one, runs/NAME or runs/NAME-quick with a number."""
     resume: bool = False
-    """Take over the runs that the folder holds already, if their data, start and settings are the same."""
+    """Go on with the experiment in the folder: its runs are taken over, more seeds may be asked for."""
+    overwrite: bool = False
+    """Replace the results in the folder."""
 
     name: ClassVar[str]
     """Of the module."""
+    grows: ClassVar[tuple[str, ...]] = ("seeds",)
+    """Settings of which there may be more when an experiment is gone on with."""
     sizes: ClassVar[Mapping[str, Size]]
     """Its sizes: quick, usual, full."""
 
     def __post_init__(self) -> None:
-        if self.quick and self.full:
-            raise InputError("--quick", expected="either this or --full", given="both", fix="Leave one out.")
+        for one, other in (("quick", "full"), ("resume", "overwrite")):
+            if getattr(self, one) and getattr(self, other):
+                raise InputError(f"--{one}", expected=f"either this or --{other}", given="both", fix="Leave one out.")
         for name, bound in {"seeds": 2, "epochs": 1, "workers": 1}.items():
             value = getattr(self, name)
             if value is not None and value < bound:
@@ -107,8 +123,15 @@ class Options:
 
     @property
     def folder(self) -> Path:
-        """Where the results go."""
+        """Where the results go, unless that place is taken."""
         return self.out or Path("runs") / (f"{self.name}-quick" if self.quick else self.name)
+
+    def course(self) -> dict[str, Any]:
+        """Tell all that makes two experiments the same, ready for JSON: not where they are kept nor by how many."""
+        kept = asdict(self) | {"experiment": self.name, "seeds": self.size.seeds, "epochs": self.size.epochs}
+        for name in ("out", "resume", "overwrite", "workers"):
+            del kept[name]
+        return json.loads(json.dumps(kept, default=lambda path: str(Path(path).resolve())))
 
     @property
     def processes(self) -> int:
@@ -145,18 +168,35 @@ class Cell:
         return "-".join(str(value) for value in self.columns.values()) + ".nc"
 
 
+def begin(options: Options) -> Path:
+    """Remove the results that are to be overwritten, and write the settings down; the folder of cells.
+
+    Raises:
+        StorageError: something cannot be removed or written.
+    """
+    if options.overwrite:
+        clear(options.folder, kind_of(options.name))
+    cells = make_folder(options.folder / CELLS)
+    if not (options.folder / CONFIG).exists():
+        write_json(options.folder / CONFIG, options.course())
+    return cells
+
+
 def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
     """Trajectories of all cells, annotated as the command `simulate` does, each kept in a file when it ends.
 
     Raises:
         ArithmeticError: a loss is not finite any more.
+        InputError: words that no file can hold, or a run that was kept is of other data, another start or settings.
         StorageError: a file could not be written.
     """
-    folder = make_folder(options.folder / "cells")
+    for task in {id(cell.task): cell.task for cell in cells}.values():
+        experiment.check_words(task)
+    folder = begin(options)
     with tqdm(total=len(cells), desc=options.name, unit=" runs", dynamic_ncols=True) as bar:
         for number in _completed(_batches(cells), folder, options):
             bar.update(number)
-    return [xr.load_dataset(folder / cell.file, engine="h5netcdf") for cell in cells]
+    return [read_netcdf(folder / cell.file) for cell in cells]
 
 
 def _batches(cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -175,11 +215,11 @@ def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options
     """The number of cells of every batch, as it ends."""
     processes = min(options.processes, len(batches))
     if processes == 1:
-        yield from (_complete(cells, folder, options.resume) for cells in batches)
+        yield from (_complete(cells, folder) for cells in batches)
         return
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin_process) as pool:
         try:
-            for done in as_completed([pool.submit(_complete, cells, folder, options.resume) for cells in batches]):
+            for done in as_completed([pool.submit(_complete, cells, folder) for cells in batches]):
                 yield done.result()
         finally:
             pool.shutdown(cancel_futures=True)
@@ -198,17 +238,15 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _complete(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
+def _complete(cells: Sequence[Cell], folder: Path) -> int:
     """Train a batch but for those that are there, in as many passes as memory asks for; how many it has."""
-    if not resume:
-        _forget(cells, folder)
     done = 0
     while done < len(cells):
-        done += _pass(cells[done:], folder, resume)
+        done += _pass(cells[done:], folder)
     return len(cells)
 
 
-def _pass(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
+def _pass(cells: Sequence[Cell], folder: Path) -> int:
     """Complete the first of these cells, with it those after it that go in the same pass; how many.
 
     Each is kept with an equal share of the seconds. The checkpoint has the name of the first, says how many there are,
@@ -216,16 +254,12 @@ def _pass(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
     """
     begun, checkpoint = time.perf_counter(), Checkpoint(_checkpoint(cells[0], folder))
     found = checkpoint.path.exists()
-    missing = cells if found else [*takewhile(lambda cell: not (resume and _is_kept(cell, folder)), cells)]
+    missing = cells if found else [*takewhile(lambda cell: not _is_kept(cell, folder), cells)]
     if not missing:
         return 1
-    try:
-        taken = missing[: _size(missing, checkpoint)]
-        starts = [cell.start(cell.config, cell.task) for cell in taken]
-        runs = _train(taken[0], starts, checkpoint)
-    except Unfit:  # of other settings, whose cells are not taken over either
-        checkpoint.path.unlink()
-        return _pass(cells, folder, resume)
+    taken = missing[: _size(missing, checkpoint)]
+    starts = [cell.start(cell.config, cell.task) for cell in taken]
+    runs = _train(taken[0], starts, checkpoint)
     seconds = (time.perf_counter() - begun) / len(taken)
     for cell, start, run in zip(taken, starts, runs, strict=True):
         if run.ended != "diverged":
@@ -275,17 +309,28 @@ def _identity(cell: Cell, start: Parameters) -> str:
 
 
 def _is_kept(cell: Cell, folder: Path) -> bool:
-    mark = kept_mark(folder / cell.file)
-    return mark is not None and mark == _identity(cell, cell.start(cell.config, cell.task))
+    path = folder / cell.file
+    return path.exists() and kept(path, _identity(cell, cell.start(cell.config, cell.task))) is not None
 
 
-def kept_mark(path: Path) -> str | None:
-    """The identity of the run in a file; None if there is none."""
+def kept(path: Path, identity: str) -> xr.Dataset | None:
+    """Read the run in a file; None where there is none that is whole.
+
+    Raises:
+        InputError: it is another run.
+    """
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as run:
-            return run.attrs.get("identity")
-    except OSError:
+        run = read_netcdf(path)
+    except Damaged:
         return None
+    if run.attrs.get("identity") != identity:
+        raise InputError(
+            f"{path}",
+            expected="a run of these data, this start and these settings",
+            given="another",
+            fix="Restore what it was made from, replace all by --overwrite, or name another folder by --out.",
+        )
+    return run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,33 +368,41 @@ def _asked(options: type[Given], arguments: list[str] | None, prog: str) -> Give
 
 
 def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
-    begun, console = time.perf_counter(), Console(markup=False, highlight=False)
-    try:
-        found = study(options)
-    except ArithmeticError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    _leave(found, options, begun)
-    leave_command(options.folder, line)
-    seeds = options.size.seeds
-    console.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
-    if found.wrong:
-        console.print(found.wrong, soft_wrap=True)
-    console.print(f"results and figures in {options.folder}", soft_wrap=True)
-    return FAILED if found.wrong else 0
+    with results_folder(
+        kind_of(options.name),
+        options.out,
+        options.folder,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        fits=lambda folder: check_same(folder, options.course(), options.grows),
+    ) as folder:
+        begun, console = time.perf_counter(), Console(markup=False, highlight=False)
+        options = replace(options, out=folder)
+        try:
+            found = study(options)
+        except ArithmeticError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
+        _leave(found, options, begun)
+        leave_command(folder, line)
+        seeds = options.size.seeds
+        console.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
+        if found.wrong:
+            console.print(found.wrong, soft_wrap=True)
+        draw_all({folder / FIGURES / f"{name}.png": figure for name, figure in found.figures.items()})
+        console.print(f"results and figures in {folder}", soft_wrap=True)
+        return FAILED if found.wrong else 0
 
 
 def _leave(found: Findings, options: Options, begun: float) -> None:
-    folder = make_folder(options.folder)
-    write_whole(folder / "rows.parquet", lambda file: found.rows.to_parquet(file, index=False))
-    write_whole(folder / "table.csv", lambda file: found.table.to_csv(file, index=False))
-    figures = make_folder(folder / "figures")
-    for name, figure in found.figures.items():
-        with mpl.rc_context(STYLE):
-            write_figure(figure(), figures / f"{name}.png")
+    """Write the numbers down; the settings last, for an experiment may have grown only once it has."""
+    folder = options.folder
+    write_parquet(folder / ROWS, found.rows)
+    write_whole(folder / TABLE, lambda file: found.table.to_csv(file, index=False))
     size = {"seeds": options.size.seeds, "epochs": options.size.epochs}
     told = {"experiment": options.name, **size, **found.summary, "seconds": time.perf_counter() - begun}
-    write_json(folder / "summary.json", told)
+    write_json(folder / SUMMARY, told)
+    write_json(folder / CONFIG, options.course() | {FIGURES: [*found.figures]})
 
 
 def _table(title: str, frame: pd.DataFrame, caption: str) -> Table:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from attn_dynamics.checkpoint import Checkpoint, Unfit
+from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.encoder import Window, use_kernel
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
@@ -38,9 +38,9 @@ from attn_dynamics.questions import (
     tokens_reached,
     train,
 )
-from attn_dynamics.storage import make_folder, write_netcdf
+from attn_dynamics.storage import write_netcdf
 from attn_dynamics.window.published import SCORES
-from simulations.experiment import Findings, interval, kept_mark, told
+from simulations.experiment import Findings, begin, interval, kept, told
 from simulations.rows import COMPARED, EVEN, ROWS, Settings
 
 SHARED = 1 / 3
@@ -78,7 +78,7 @@ class Trial:
 def study(options: Settings) -> Findings:
     """Train every row over all seeds, judge each, and compare; a row of which a seed diverges is left out and told."""
     trials, data = trials_of(options), _data(options)
-    folder, found, failed = make_folder(options.folder / "cells"), {name: [] for name in options.chosen}, {}
+    folder, found, failed = begin(options), {name: [] for name in options.chosen}, {}
     for trial in tqdm(trials, desc=options.name, unit=" runs", dynamic_ncols=True):
         try:
             found[trial.row].append(_run(trial, options, data, folder))
@@ -156,24 +156,14 @@ def _digest(text: str) -> str:
 def _run(trial: Trial, options: Settings, data: Data, folder: Path) -> xr.Dataset:
     """Taken over if it is there, or trained, judged and kept."""
     file, identity = folder / f"{trial.title}.nc", _digest(repr((data.mark, trial, options.device)))
-    if options.resume and kept_mark(file) == identity:
-        return xr.load_dataset(file, engine="h5netcdf")
+    if file.exists() and (run := kept(file, identity)) is not None:
+        return run
     checkpoint = Checkpoint(file.with_suffix(".npz"), every=30.0)
-    if not options.resume or not _fits(checkpoint, identity):
-        checkpoint.path.unlink(missing_ok=True)
     found = _trained(trial, options, data, identity, checkpoint)
     found = found.assign_attrs(identity=identity, row=trial.row, seed=trial.plan.seed, window=options.window)
     write_netcdf(file, found)
     checkpoint.path.unlink(missing_ok=True)
     return found
-
-
-def _fits(checkpoint: Checkpoint, identity: str) -> bool:
-    """Whether it is of this run: those of other settings are not taken over, as their runs are not."""
-    try:
-        return checkpoint.load(identity) is not None
-    except Unfit:
-        return False
 
 
 def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpoint: Checkpoint) -> xr.Dataset:

@@ -13,12 +13,16 @@ import tyro
 from tqdm import tqdm
 
 from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
+from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
+from attn_dynamics.output import clear, results_folder
 from attn_dynamics.results import versions
 from attn_dynamics.sweep.grid import Grid, check
 from attn_dynamics.sweep.needs import NEEDED, needed
 from attn_dynamics.sweep.runner import cluster, stream, workers_versions
-from attn_dynamics.sweep.table import Table
+from attn_dynamics.sweep.table import SWEEP, Table, check_columns
+
+DEFAULT = Path("runs/sweep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +38,8 @@ class Sweep:
     """Processes of one thread each on this machine (default: one a core, or one that has the GPU)."""
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers are to run it all, as in tcp://HOST:8786."""
-    out: Path = Path("runs/sweep")
-    """Folder for results.parquet."""
+    out: Path | None = None
+    """Folder for results.parquet; by default a new one, runs/sweep with a number."""
     resume: bool = False
     """Run what is missing in the table in the folder."""
     overwrite: bool = False
@@ -76,8 +80,15 @@ def sweep(options: Sweep, line: str) -> int:
     for library in NEEDED:
         needed(library)
     configs = options.grid.configs()
-    table = Table(options.out, configs)
-    table.open(resume=options.resume, overwrite=options.overwrite)
+    check_columns(configs)
+    with results_folder(SWEEP, options.out, DEFAULT, resume=options.resume, overwrite=options.overwrite) as folder:
+        return _sweep(options, configs, Table(folder, configs), line)
+
+
+def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> int:
+    """Carry out what is missing in an open folder."""
+    if options.resume:
+        table.take_up()
     for note in check(configs, here=options.here):
         print(note, file=sys.stderr)
     if options.here:
@@ -107,7 +118,8 @@ def _run(options: Sweep, table: Table, line: str) -> list[str]:
         if not options.here:
             for found in workers_versions(client, options.grid.device, options.grid.precision):
                 table.check_versions(found)
-        table.write()
+        if options.overwrite:
+            clear(table.path.parent, SWEEP)
         leave_command(table.path.parent, line)
         done, whole = len(table.rows), len(table.rows) + len(missing)
         with tqdm(total=whole, initial=done, unit=" runs", dynamic_ncols=True) as bar:

@@ -15,7 +15,7 @@ from rich.text import Text
 from attn_dynamics import results
 from attn_dynamics.command import FAILED, leave_command
 from attn_dynamics.errors import InputError
-from attn_dynamics.folder import open_folder, write_config
+from attn_dynamics.folder import SUMMARY, TRAJECTORY, begin, open_folder, write_config
 from attn_dynamics.progress import meter
 from attn_dynamics.storage import write_json, write_netcdf
 from attn_dynamics.window.config import WindowConfig
@@ -38,7 +38,14 @@ def simulate_window(config: WindowConfig, line: str) -> int:
         StorageError: a result could not be written.
     """
     task = load(config)
-    begun, out = time.perf_counter(), open_folder(config)
+    with open_folder(config) as out:
+        begin(out, config)
+        return _simulate(config, task, out, line)
+
+
+def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> int:
+    """Train into an open folder, and draw last."""
+    begun = time.perf_counter()
     course = _course(config, task)
     predicted = predict(
         task,
@@ -52,12 +59,19 @@ def simulate_window(config: WindowConfig, line: str) -> int:
         versions=results.versions(),
     )
     summary = summarise(config, run, course, time.perf_counter() - begun)
-    write_netcdf(out / "trajectory.nc", run)
-    write_json(out / "summary.json", summary)
-    save_window_figures(run, out / "figures")
+    write_netcdf(out / TRAJECTORY, run)
+    write_json(out / SUMMARY, summary)
     write_config(out, config)
     leave_command(out, line)
-    return _report(summary, out, course)
+    console = Console(markup=False, highlight=False)
+    console.print(table(summary))
+    if remark := off_theory(summary):
+        console.print(remark, soft_wrap=True)
+    if course.diverged:
+        print(f"error: {TOO_FAST.format(time=course.times[-1])}", file=sys.stderr)
+    save_window_figures(run, out / "figures")
+    console.print(f"results and figures in {out}", soft_wrap=True)
+    return FAILED if course.diverged else 0
 
 
 def load(config: WindowConfig) -> WindowTask:
@@ -155,15 +169,3 @@ def _course(config: WindowConfig, task: WindowTask) -> Course:
             record=epochs,
             meter=show,
         )
-
-
-def _report(summary: dict[str, Any], out: Path, course: Course) -> int:
-    console = Console(markup=False, highlight=False)
-    console.print(table(summary))
-    if remark := off_theory(summary):
-        console.print(remark, soft_wrap=True)
-    console.print(f"results and figures in {out}", soft_wrap=True)
-    if course.diverged:
-        print(f"error: {TOO_FAST.format(time=course.times[-1])}", file=sys.stderr)
-        return FAILED
-    return 0

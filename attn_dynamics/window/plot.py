@@ -1,15 +1,14 @@
 """Figures of a run of a window, drawn from its dataset alone, theory beside the run."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from attn_dynamics.plot import COLOURS, STYLE, entitled, log_time, write_figure
-from attn_dynamics.storage import make_folder
+from attn_dynamics.plot import COLOURS, draw_all, entitled, log_time
 
 STILL = 0.02
 """Share of σ that its axis shows at least, to both sides."""
@@ -77,11 +76,10 @@ def save_window_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
     Raises:
         StorageError: a file could not be written.
+        DrawingError: a figure could not be drawn; the others are.
     """
-    make_folder(folder)
-    paths = [folder / f"{name}.png" for name in FIGURES]
-    for path in paths:
-        with mpl.rc_context(STYLE):
-            figure = entitled(FIGURES[path.stem](run), run.attrs["title"])
-        write_figure(figure, path)
-    return paths
+    return draw_all({folder / f"{name}.png": partial(_titled, run, name) for name in FIGURES})
+
+
+def _titled(run: xr.Dataset, name: str) -> Figure:
+    return entitled(FIGURES[name](run), run.attrs["title"])

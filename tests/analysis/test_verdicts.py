@@ -94,7 +94,7 @@ def test_the_command_judges_and_says_so_by_its_exit_code(
     monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
     assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == 0
     monkeypatch.setitem(CLAIMS, "G4", claim(0.7))
-    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == FAILED
+    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path), "--overwrite"]) == FAILED
     assert "FAILS" in capsys.readouterr().out
 
 
