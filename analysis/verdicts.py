@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import tyro
 from rich.console import Console
 from tqdm import tqdm
 
 from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
+from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims.drawn import treebank_in_words
-from attn_dynamics.command import FAILED, called, guarded, leave_command
-from attn_dynamics.errors import InputError
+from attn_dynamics.command import FAILED, called, leave_command, run_command
 from attn_dynamics.storage import make_folder, write_whole
 from attn_dynamics.tasks.treebank import sst_folder
 
@@ -41,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog, kept = "python -m analysis.verdicts", "interrupted; verdicts that were ready are kept"
     line = called(prog, arguments)
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog), line), interrupted=kept)
+    return run_command(Options, lambda options: run(options, line), arguments, prog=prog, interrupted=kept)
 
 
 def run(options: Options, line: str) -> int:
@@ -78,11 +77,8 @@ def write(rows: Sequence[Row], folder: Path) -> None:
 
 
 def _check(options: Options) -> None:
-    for id in options.claim:
-        if id not in IDS:
-            raise InputError("--claim", expected=f"some of {' '.join(IDS)}", given=repr(id), fix="Choose from these.")
-    if options.workers < 1:
-        raise InputError("--workers", expected="at least 1", given=options.workers, fix="Give a positive integer.")
+    some_of("claim", options.claim, IDS)
+    integer("workers", options.workers, 1)
     sst_folder()
 
 

@@ -12,11 +12,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.command import called, guarded, leave_command
+from attn_dynamics.command import called, leave_command, run_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
 from attn_dynamics.storage import make_folder
@@ -133,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m analysis.window_figures"
     line = called(prog, arguments)
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog), line), interrupted="interrupted")
+    return run_command(Options, lambda options: run(options, line), arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options, line: str) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from attn_dynamics.check import integer, shown
 from attn_dynamics.errors import InputError
 
 
@@ -35,6 +36,7 @@ class Corpus:
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", _canonical(self.counts))
         object.__setattr__(self, "labels", _integers("labels", self.labels))
+        object.__setattr__(self, "n_classes", integer("n_classes", self.n_classes, 0))
         n_sentences, n_words = self.counts.shape  # pyright: ignore[reportGeneralTypeIssues]
         _check_labels(self.labels, n_sentences, self.n_classes)
         if n_words != len(self.vocabulary):
@@ -88,7 +90,7 @@ class Corpus:
             if vocabulary is None:
                 tokens.extend(index.setdefault(word, len(index)) for word in sentence)
             else:
-                tokens.extend(_look_up(index, sentence, row))
+                tokens.extend(_look_up(index, sentence, f"sentence {row}"))
             offsets.append(len(tokens))
         return cls.from_tokens(
             np.frombuffer(tokens, np.int32), np.frombuffer(offsets, np.int64), labels, tuple(index), n_classes=n_classes
@@ -150,25 +152,25 @@ class Corpus:
         """Tokens over all sentences, repeats counted."""
         return int(self.counts.data.sum(dtype=np.int64))
 
-    def columns(self, words: Iterable[Hashable]) -> NDArray[np.int64]:
-        """Columns of the words given.
+    def columns(self, words: Iterable[Hashable], name: str = "words") -> NDArray[np.int64]:
+        """Return the columns of the words given; `name` is that of the argument which they came by.
 
         Raises:
             InputError: for a word that the vocabulary does not hold.
         """
         index = {word: column for column, word in enumerate(self.vocabulary)}
-        return np.array(list(_look_up(index, words, None)), dtype=np.int64)
+        return np.array(list(_look_up(index, words, name)), dtype=np.int64)
 
 
-def _look_up(index: dict[Hashable, int], words: Iterable[Hashable], row: int | None) -> Iterable[int]:
+def _look_up(index: dict[Hashable, int], words: Iterable[Hashable], name: str) -> Iterable[int]:
     for word in words:
         try:
             yield index[word]
-        except KeyError:
+        except (KeyError, TypeError):  # the latter of what cannot be hashed
             raise InputError(
-                "words" if row is None else f"sentence {row}",
+                name,
                 expected=f"words of the vocabulary ({len(index)} words)",
-                given=repr(word),
+                given=shown(word),
                 fix="Leave that word out, or give a vocabulary that holds it.",
             ) from None
 

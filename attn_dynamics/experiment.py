@@ -37,7 +37,7 @@ def check(config: Config, task: Task) -> None:
         InputError: words to follow that the data do not hold, patience without dev data, a device that is not there.
     """
     check_device(config.device, config.precision)
-    task.train.columns(_followed(config, task))
+    task.train.columns(_followed(config, task), "follow")
     if config.patience and task.dev is None:
         raise InputError(
             "--patience",

@@ -1,11 +1,13 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from attn_dynamics.attention import Attention, Operand
+from attn_dynamics.check import instance, mapping
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, Head
@@ -157,8 +159,10 @@ def check_fit(corpus: Corpus, parameters: Parameters) -> None:
     """Refuse parameters that are not for this corpus.
 
     Raises:
-        InputError: another vocabulary size or number of classes.
+        InputError: no corpus, no parameters, or another vocabulary size or number of classes.
     """
+    instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
+    instance("parameters", parameters, Parameters, fix="draw(…) makes them.")
     for name, wanted, given in (
         ("words", corpus.n_words, parameters.keys.shape[0]),
         ("classes", corpus.n_classes, parameters.head.n_classes),
@@ -170,3 +174,21 @@ def check_fit(corpus: Corpus, parameters: Parameters) -> None:
                 given=f"{given}",
                 fix="Draw the parameters with the corpus's n_words and n_classes.",
             )
+
+
+def corpora(judge: Mapping[str, Corpus] | None) -> dict[str, Corpus]:
+    """Return the further corpora to judge on, by name.
+
+    Raises:
+        InputError: no mapping of names to corpora, or one named "train", which is judged anyway.
+    """
+    fix = 'Pass judge={"dev": corpus}.'
+    found = mapping("judge", judge, fix=fix)
+    for name, corpus in found.items():
+        instance("judge", name, str, fix=fix)
+        instance(f"judge[{name!r}]", corpus, Corpus, fix=fix)
+    if "train" in found:
+        raise InputError(
+            "judge", expected="names other than 'train'", given=", ".join(found), fix="That one is always judged."
+        )
+    return found

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from attn_dynamics.check import instance, integer, number, one_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import HEADS, Head
 from attn_dynamics.parameters import Parameters
@@ -67,15 +68,12 @@ def draw(
         InputError: an unknown preset or model, a dimension below one, a scale that is negative or not finite, or more
             classes than dimensions where the preset wants orthonormal columns.
     """
-    for name, value, known in (("preset", preset, PRESETS), ("model", model, HEADS)):
-        if value not in known:
-            raise InputError(name, expected=f"one of {', '.join(known)}", given=repr(value), fix="Choose one of these.")
-    for name, value in (("embedding_dim", embedding_dim), ("hidden_dim", hidden_dim)):
-        if value < 1:
-            raise InputError(name, expected="at least 1", given=value, fix="Give a positive integer.")
-    if not 0 <= scale < np.inf:
-        raise InputError("start_scale", expected="a finite number from 0", given=scale, fix="1 is the preset's own.")
-    start = PRESETS[preset](rng, HEADS[model], n_words, n_classes, embedding_dim, hidden_dim)
+    head, preset = HEADS[one_of("model", model, HEADS)], one_of("preset", preset, PRESETS)
+    n_words, n_classes = integer("n_words", n_words, 1), integer("n_classes", n_classes, 2)
+    d, hidden = integer("embedding_dim", embedding_dim, 1), integer("hidden_dim", hidden_dim, 1)
+    scale = number("start_scale", scale, least=0, fix="1 is the preset's own.")
+    instance("rng", rng, np.random.Generator, fix="numpy.random.default_rng(0) makes one.")
+    start = PRESETS[preset](rng, head, n_words, n_classes, d, hidden)
     return replace(start, embeddings=scale * start.embeddings)
 
 

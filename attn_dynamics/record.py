@@ -46,7 +46,7 @@ class Layout:
     """
 
     def __init__(self, corpus: Corpus, others: Iterable[str], words: Sequence[Hashable]) -> None:
-        self.columns = corpus.columns(words)
+        self.columns = corpus.columns(words, "follow")
         """(words,) of the followed words."""
         self.frequency = np.bincount(corpus.counts.indices, minlength=corpus.n_words)
         """(V,) sentences that hold each word."""

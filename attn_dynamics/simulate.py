@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
 import xarray as xr
 from rich.console import Console
 
 from attn_dynamics import experiment, results
 from attn_dynamics.checkpoint import Checkpoint
-from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
+from attn_dynamics.command import FAILED, INTERRUPTED, called, leave_command, run_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
 from attn_dynamics.folder import CHECKPOINT, TRAJECTORY, open_folder, pass_checkpoint, write_config
@@ -33,12 +32,11 @@ from attn_dynamics.window.config import WindowConfig, is_window
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog, lost = "python -m attn_dynamics.simulate", "interrupted before anything was computed"
+    prog = "python -m attn_dynamics.simulate"
     line = called(prog, arguments)
     if is_window(sys.argv[1:] if arguments is None else arguments):
-        window = lambda: simulate_window(tyro.cli(WindowConfig, args=arguments, prog=prog), line)  # noqa: E731
-        return guarded(window, interrupted=lost)
-    return guarded(lambda: simulate(tyro.cli(Config, args=arguments, prog=prog), line), interrupted=lost)
+        return run_command(WindowConfig, lambda config: simulate_window(config, line), arguments, prog=prog)
+    return run_command(Config, lambda config: simulate(config, line), arguments, prog=prog)
 
 
 def simulate(config: Config, line: str) -> int:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from attn_dynamics.check import at_least_one, integer
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
 from attn_dynamics.config import Config, Device, Model, Precision
 from attn_dynamics.corpus import Corpus
@@ -69,11 +70,9 @@ class TextSettings(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("embedding_dim", "sentences"):
-            value = getattr(self, name)
-            if value is not None and value < 2:
-                raise InputError(
-                    f"--{name.replace('_', '-')}", expected="2 or more", given=value, fix="Give a larger one."
-                )
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), 2)
+        at_least_one("models", self.models)
         check_device(self.device, self.precision)
 
     @property

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attn_dynamics.check import as_floats, integer, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.task import Task
@@ -38,16 +39,15 @@ class Synthetic:
     def __post_init__(self) -> None:
         least = {"topics": 2, "topic_words": 1, "other_words": 0, "dictionary": 1, "sentences": 1, "test_sentences": 0}
         for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InputError(
-                    name, expected=f"at least {bound}", given=getattr(self, name), fix="Give a larger integer."
-                )
-        p = self.topic_distribution
-        if p is not None and (len(p) != self.topics or not min(p) >= 0 or not abs(sum(p) - 1) <= 1e-9):
+            object.__setattr__(self, name, integer(name, getattr(self, name), bound))
+        if self.topic_distribution is None:
+            return
+        p = as_floats("topic_distribution", self.topic_distribution)
+        if p.shape != (self.topics,) or not p.min() >= 0 or not abs(p.sum() - 1) <= 1e-9:
             raise InputError(
                 "topic_distribution",
                 expected=f"{self.topics} probabilities that sum to 1",
-                given=p,
+                given=shown(self.topic_distribution),
                 fix="Give one for each topic.",
             )
 

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attn_dynamics.check import some_of
 from attn_dynamics.errors import InputError
-from attn_dynamics.parameters import check_train
 from attn_dynamics.theory.flow import Array, flow, logistic
 
 TRAINED = ("keys", "embeddings", "head")
@@ -80,7 +80,7 @@ class MeanField:
     """Any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
-        check_train(self.train, TRAINED)
+        some_of("train", self.train, TRAINED)
         for name, what, good in (
             ("frequency", "above 0 and at most 1", lambda value: (value > 0) & (value <= 1)),
             ("classes", "2 or more", lambda value: value >= 2),

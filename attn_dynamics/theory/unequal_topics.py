@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.parameters import check_train
+from attn_dynamics.check import some_of
 from attn_dynamics.theory.flow import Array, flow, logistic
 from attn_dynamics.theory.mean_field import TRAINED
 
@@ -72,7 +72,7 @@ class UnequalTopics:
     """Any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
-        check_train(self.train, TRAINED)
+        some_of("train", self.train, TRAINED)
 
     def start(self, score: ArrayLike = 0.0, embedding: ArrayLike = 0.0) -> Array:
         """The state (size,) of given s (words,) and ν (words, d), with s_w = 0 and ν_w = 0; see `TopicTrajectory`."""

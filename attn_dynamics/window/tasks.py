@@ -6,6 +6,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from attn_dynamics.check import integer, one_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, FixedLinear
 from attn_dynamics.theory.flow import Velocity
@@ -51,16 +52,13 @@ class WindowOptions:
         least = {"distance": 1, "length": 1, "sequences": 1, "words": 1, "classes": 2}
         for name, bound in least.items():
             value = getattr(self, name)
-            if value is not None and value < bound:
-                fix = "Give a larger integer."
-                raise InputError(f"--{name}", expected=f"{bound} or more", given=value, fix=fix)
-        if self.distances not in DISTANCES:
-            known = ", ".join(DISTANCES)
-            raise InputError("--distances", expected=f"one of {known}", given=repr(self.distances), fix="Choose one.")
+            if value is not None:
+                integer(name, value, bound)
+        one_of("distances", self.distances, DISTANCES)
         farthest = 2 * self.distance - 1 if self.distances == "uniform" else self.distance
         if farthest > self.half_width:
             raise InputError(
-                "--distance",
+                "distance",
                 expected=f"useful tokens within the half-width {self.half_width} of the window",
                 given=farthest,
                 fix="Make the window longer, or the distance shorter.",
