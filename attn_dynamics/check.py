@@ -88,8 +88,8 @@ def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]
     given = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
     for each in given:
         if values is each or not (isinstance(each, str) and each in known):
-            expected, fix = f"any of {', '.join(known)}", f'Write {name}=("{next(iter(known))}",).'
-            raise InputError(name, expected=expected, given=shown(each), fix=fix)
+            fix = f'Write {name}=("{next(iter(known))}",).' if values is each else "Choose from these."
+            raise InputError(name, expected=f"any of {', '.join(known)}", given=shown(each), fix=fix)
     return frozenset(given)
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.interrupt import INTERRUPTED, interruptible
 from attn_dynamics.options import by_option, read_options
 from attn_dynamics.storage import write_whole
 
 Given = TypeVar("Given")
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes: it ran and what it did failed, the input cannot be used or a result not be written, Ctrl-C."""
+FAILED, BAD_INPUT = 1, 2
+"""Exit codes: it ran and what it did failed, the input cannot be used or a result not be written."""
 COMMAND = "command.txt"
 """The file that says which command left a folder."""
 
@@ -47,7 +48,8 @@ def run_command(
 def guarded(run: Callable[[], int], *, interrupted: str) -> int:
     """The exit code of a command; `interrupted` is what to say on Ctrl-C."""
     try:
-        return run()
+        with interruptible():
+            return run()
     except (InputError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT

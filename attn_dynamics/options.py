@@ -8,7 +8,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import fields, is_dataclass
 from functools import cache
 from itertools import pairwise
@@ -19,6 +19,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 import tyro
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.version import VERSION
 
 Given = TypeVar("Given")
 KINDS = {"INT": "an integer", "FLOAT": "a number", "PATH": "a path", "STR": "a text"}
@@ -36,9 +37,7 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
     """
     given = sys.argv[1:] if arguments is None else [*arguments]
     if "--version" in given:
-        from attn_dynamics import __version__
-
-        print(f"attn-dynamics {__version__}")
+        print(f"attn-dynamics {VERSION}")
         raise SystemExit(0)
     _describe(options)
     about = f"{inspect.cleandoc(options.__doc__ or '').split('Raises:')[0].strip()}\n--version prints the version."
@@ -50,7 +49,7 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
             raise
     box = io.StringIO()
     # Once more without line breaks, which may fall within what was typed.
-    with redirect_stderr(box), _wide_terminal():
+    with redirect_stdout(_plain()), redirect_stderr(box), _wide_terminal():
         try:
             return tyro.cli(options, args=given, prog=prog)
         except SystemExit as stop:
@@ -83,6 +82,9 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
         near = next((line.split()[0] for line in lines[1:] if line.startswith("--")), None)
         fix = f"Perhaps you meant {near}. {see}" if near else see
         return InputError(found[1], expected="an option of this command", given="an unknown one", fix=fix)
+    if text.startswith("Missing from") and len(lines) > 1:
+        name, _, kinds = lines[1].partition(" ")
+        return InputError(name, expected=_kind(kinds) or "a value", given="none", fix=see)
     if found := re.match(r"invalid choice (.+) for argument '(\S+)'\. Expected one of \((.+)\)", text):
         known = found[3].replace("'", "").rstrip(",")
         return InputError(found[2], expected=f"one of {known}", given=found[1], fix="Choose one of these.")
@@ -91,11 +93,15 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
         return InputError(found[1], expected=number, given=typed or "none", fix=see)
     if found := re.match(r"Error parsing (--\S+?):? ", text):
         kinds = next((line.partition(" ")[2] for line in lines if line.startswith(f"{found[1]} ")), text)
-        wanted = [KINDS.get(kind, kind) for kind in re.findall(r"INT|FLOAT|PATH|STR", kinds)]
-        many = "..." in kinds or len(wanted) > 1
-        expected = f"{wanted[0]} each" if many and wanted else wanted[0] if wanted else "a value that can be read"
-        return InputError(found[1], expected=expected, given=_typed(found[1], given), fix=see)
+        return InputError(found[1], expected=_kind(kinds) or "another value", given=_typed(found[1], given), fix=see)
     return InputError(prog, expected="options that can be read", given=text, fix=see)
+
+
+def _kind(usage: str) -> str | None:
+    """Return in words what an option takes, by how its help writes it."""
+    wanted = [KINDS[kind] for kind in re.findall("|".join(KINDS), usage)]
+    many = "..." in usage or len(wanted) > 1
+    return (f"{wanted[0]} each" if many else wanted[0]) if wanted else None
 
 
 def _typed(option: str, given: Sequence[str]) -> str:
@@ -110,6 +116,11 @@ def _typed(option: str, given: Sequence[str]) -> str:
         elif reading:
             typed.append(each)
     return ", ".join(repr(textwrap.shorten(each, 60, placeholder="…")) for each in typed)
+
+
+def _plain() -> io.TextIOWrapper:
+    """Return a standard output by which tyro decides to draw with lines and without colours."""
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
 
 
 @contextmanager
@@ -153,7 +164,8 @@ def _names(options: type) -> frozenset[str]:
     hints, found = get_type_hints(options), set[str]()
     for field in fields(options):
         inner = _nested(hints[field.name])
-        found |= _names(inner) if inner else {field.name}
+        if "Positional" not in str(field.type):
+            found |= _names(inner) if inner else {field.name}
     return frozenset(found)
 
 
