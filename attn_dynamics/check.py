@@ -14,19 +14,25 @@ from attn_dynamics.errors import InputError
 
 Kind = TypeVar("Kind")
 Array = NDArray[np.float64]
+LARGEST = 2**63 - 1
+"""The largest integer that arrays and files hold."""
 
 
-def integer(name: str, value: object, least: int, *, fix: str = "Give a larger integer.") -> int:
+def integer(
+    name: str, value: object, least: int, *, most: int | None = LARGEST, fix: str = "Give a larger integer."
+) -> int:
     """Return a whole number as an int.
 
     Raises:
-        InputError: it is below `least`, or no whole number.
+        InputError: it is below `least` or above `most`, or no whole number.
     """
     if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") or isinstance(value, np.ndarray):
         raise InputError(name, expected=f"an integer, {least} or more", given=shown(value), fix="Give a whole number.")
     found = operator.index(value)  # pyright: ignore[reportArgumentType]
     if found < least:
         raise InputError(name, expected=f"{least} or more", given=shown(found), fix=fix)
+    if most is not None and found > most:
+        raise InputError(name, expected=f"at most {most}", given=shown(found), fix="Give a smaller integer.")
     return found
 
 

@@ -64,6 +64,8 @@ def descend(
     with threadpool_limits(1, user_api="blas"):
         dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold)
         recorder = Recorder(dynamics, corpus, judge, follow)
+        if patience is None:
+            recorder.layout.check_room(epochs)
         stopping = Patience(patience) if patience is not None else None
         loop = _Loop(dynamics, recorder, stopping, learning_rate)
         if checkpoint is not None:
@@ -188,6 +190,11 @@ class _Loop:
 
 def too_fast(epoch: int, learning_rate: float) -> str:
     """What to say of a run that diverged at an epoch."""
+    if epoch == 0:
+        return (
+            "loss at epoch 0: expected a finite number, got one that is not. "
+            "Start from smaller numbers: the embeddings, keys or head overflow before the first step."
+        )
     return (
         f"loss at epoch {epoch}: expected a finite number, got one that is not. "
         f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."

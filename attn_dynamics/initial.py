@@ -5,15 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from attn_dynamics.available import check_room
 from attn_dynamics.check import instance, integer, number, one_of
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import HEADS, Head
+from attn_dynamics.heads import HEADS, Head, TwoLayer
 from attn_dynamics.parameters import Parameters
 
 EMBEDDING_SCALE = 1e-3
 """Standard deviation of the initial embeddings, N(0, 10⁻⁶)."""
 QUERY_SCALE = 0.3
 """Standard deviation of the entries of the published query, N(0, 0.3²)."""
+
+COPIES = 4
+"""Arrays of the size of the embeddings that a draw holds at once, the keys among them."""
 
 Draw = Callable[[np.random.Generator, type[Head], int, int, int, int], Parameters]
 
@@ -73,6 +77,8 @@ def draw(
     d, hidden = integer("embedding_dim", embedding_dim, 1), integer("hidden_dim", hidden_dim, 1)
     scale = number("start_scale", scale, least=0, fix="1 is the preset's own.")
     instance("rng", rng, np.random.Generator, fix="numpy.random.default_rng(0) makes one.")
+    sizes = {"embedding_dim": d, "hidden_dim": hidden if head is TwoLayer else 1}
+    check_room(COPIES * 8 * d * (n_words + max(n_classes, sizes["hidden_dim"])), sizes)
     start = PRESETS[preset](rng, head, n_words, n_classes, d, hidden)
     return replace(start, embeddings=scale * start.embeddings)
 

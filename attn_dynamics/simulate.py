@@ -66,7 +66,8 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
     console = Console(markup=False, highlight=False)
     if config.replicates == 1:
         code, summary = _run(config, task, start, out)
-        console.print(results.table(summary))
+        if summary["ended"] != "diverged":  # what it ended with tells nothing
+            console.print(results.table(summary))
     else:
         code, summary = _run_replicates(config, task, start, out)
         console.print(results.replicates_table(summary))

@@ -4,10 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attn_dynamics.available import check_room
 from attn_dynamics.check import as_floats, integer, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.task import Task
+
+WORD, TOKEN = 100, 20
+"""Bytes that a word of the vocabulary and a token of a sentence take while the task is drawn."""
+LARGEST_CORPUS = 2**31
+"""Tokens that 32-bit offsets cannot number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,7 @@ class Synthetic:
 
     def draw(self, seed: int) -> Task:
         """The task of one seed, the same to the bit wherever it is drawn."""
+        self._check_size()
         rng = np.random.default_rng(seed)
         names = [[f"t{topic + 1}.{word + 1}" for word in range(self.topic_words)] for topic in range(self.topics)]
         vocabulary = (
@@ -62,6 +69,22 @@ class Synthetic:
         train = self._corpus(rng, self.sentences, vocabulary)
         test = self._corpus(rng, self.test_sentences, vocabulary) if self.test_sentences else None
         return Task(name="synthetic", train=train, test=test, topic_words=tuple(map(tuple, names)))
+
+    def _check_size(self) -> None:
+        """Refuse what memory cannot hold: the vocabulary, then the sentences.
+
+        Raises:
+            InputError: one of the sizes is too large.
+        """
+        by_words = {name: getattr(self, name) for name in ("topics", "topic_words", "dictionary")}
+        check_room(WORD * (self.topics * self.topic_words + self.dictionary), by_words)
+        by_tokens = {name: getattr(self, name) for name in ("sentences", "test_sentences", "other_words")}
+        tokens = (self.sentences + self.test_sentences) * (1 + self.other_words)
+        check_room(TOKEN * tokens, by_tokens)
+        if tokens >= LARGEST_CORPUS:
+            name = max(by_tokens, key=lambda each: by_tokens[each])
+            given = f"{by_tokens[name]:,}, which makes {tokens:,}"
+            raise InputError(name, expected="fewer than 2³¹ tokens", given=given, fix="Give a smaller number.")
 
     def _corpus(self, rng: np.random.Generator, sentences: int, vocabulary: tuple[str, ...]) -> Corpus:
         labels = rng.choice(self.topics, size=sentences, p=self.topic_distribution)

@@ -119,7 +119,11 @@ def flow(
         raise InputError("times", expected="numbers from 0 on that ascend", given=shown(times), fix="Sort them.")
 
     def velocity(reading: float, state: Array) -> Array:
-        at = _unpacked(layer, rates, state)
+        try:
+            at = _unpacked(layer, rates, state)
+        except InputError:
+            stuck = f"flow: expected a bell at time {clock.time(reading):g}, got a state that is none"
+            raise ArithmeticError(f"{stuck}. Follow it for a shorter time, or at a lower rate.") from None
         speed = clock.speed(clock.time(reading))
         return -speed * _packed(loss_and_gradient(windows, at)[1], rates, layer)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from attn_dynamics.available import check_room
 from attn_dynamics.check import integer, one_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, FixedLinear
@@ -20,6 +21,8 @@ DIMENSION = 10
 """d of the embeddings of the topic task, as LMN21's."""
 TOPIC_WORDS = 2
 """Of each class, as LMN21's."""
+STATES = 120
+"""Of a run, that are recorded with all attention and all that is trained."""
 SIZES = {"needle": (50, 1), "copying": (4, 10_000), "topics": (400, 1000)}
 """Sequences and words, unless other numbers are given."""
 
@@ -73,6 +76,21 @@ class WindowOptions:
         """Sequences and words."""
         sequences, words = SIZES[task]
         return self.sequences or sequences, self.words or words
+
+    def check_room(self, task: str) -> None:
+        """Refuse what memory cannot hold: sequences, attention within windows, and states that are recorded.
+
+        Raises:
+            InputError: one of the sizes is too large.
+        """
+        (sequences, words), window = self.sizes(task), 2 * self.half_width + 1
+        pairs = sequences * window * (self.length - window + 1 if task == "copying" else 1)
+        trained = (words + TOPIC_WORDS * self.classes + self.classes) * max(DIMENSION, self.classes)
+        sizes = {"sequences": sequences, "length": self.length, "window": window}
+        if task == "topics":
+            sizes |= {"words": words, "classes": self.classes}
+        kept = STATES * (pairs + (trained if task == "topics" else 0))
+        check_room(8 * (2 * sequences * self.length + kept), sizes)
 
 
 @final
