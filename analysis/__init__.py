@@ -1,3 +1,3 @@
 """Figures and tables across runs; run from the checkout."""
 
-import attn_dynamics as attn_dynamics  # which sees to the backend of Matplotlib before it is imported
+import attn_dynamics as attn_dynamics  # before libraries: it sees to Ctrl-C and to the backend of Matplotlib

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from analysis import render
 from analysis.judge import Row
 from analysis.provenance import moment, provenance
-from attn_dynamics.command import COMMAND, guarded
+from attn_dynamics.command import COMMAND, run_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.folder import TRAJECTORY
 from attn_dynamics.intervals import in_words, shown_as
@@ -74,7 +74,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m analysis.report"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted="interrupted")
+    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:

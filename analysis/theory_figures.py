@@ -10,20 +10,19 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.finite_figures import NAMES, label_sizes, regimes, residual
 from analysis.text_figures import early, leaders
+from attn_dynamics.check import some_of
 from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
 from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
 from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
-from attn_dynamics.command import called, guarded, leave_command
-from attn_dynamics.errors import InputError
+from attn_dynamics.command import called, leave_command, run_command
 from attn_dynamics.output import clear, of_command, results_folder
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, TIME, write_figure
 from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
@@ -193,7 +192,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     line, kept = called(PROG, arguments), "interrupted; figures that were ready are kept"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=PROG), line), interrupted=kept)
+    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
 
 
 def run(options: Options, line: str) -> int:
@@ -203,10 +202,7 @@ def run(options: Options, line: str) -> int:
         InputError: an unknown figure, or a folder that holds results.
         StorageError: a file could not be written.
     """
-    for name in options.figure:
-        if name not in FIGURES:
-            known = ", ".join(FIGURES)
-            raise InputError("--figure", expected=f"some of {known}", given=repr(name), fix="Choose from these.")
+    some_of("figure", options.figure, FIGURES)
     with results_folder(LEFT, options.out, Path("runs/theory-figures"), overwrite=options.overwrite) as folder:
         clear(folder, LEFT)
         leave_command(folder, line)

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import tyro
 from rich.console import Console
 from tqdm import tqdm
 
 from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
+from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims.drawn import treebank_in_words
-from attn_dynamics.command import FAILED, called, guarded, leave_command
-from attn_dynamics.errors import InputError
+from attn_dynamics.command import FAILED, called, leave_command, run_command
 from attn_dynamics.output import clear, of_command, results_folder
 from attn_dynamics.storage import write_parquet, write_whole
 from attn_dynamics.tasks.treebank import sst_folder
@@ -46,7 +45,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     line, kept = called(PROG, arguments), "interrupted; verdicts that were ready are kept"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=PROG), line), interrupted=kept)
+    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
 
 
 def run(options: Options, line: str) -> int:
@@ -89,11 +88,8 @@ def write(rows: Sequence[Row], folder: Path) -> None:
 
 
 def _check(options: Options) -> None:
-    for id in options.claim:
-        if id not in IDS:
-            raise InputError("--claim", expected=f"some of {' '.join(IDS)}", given=repr(id), fix="Choose from these.")
-    if options.workers < 1:
-        raise InputError("--workers", expected="at least 1", given=options.workers, fix="Give a positive integer.")
+    some_of("claim", options.claim, IDS)
+    integer("workers", options.workers, 1)
     sst_folder()
 
 

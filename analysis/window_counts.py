@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from attn_dynamics.command import guarded
+from attn_dynamics.command import run_command
 from attn_dynamics.output import results_file
 from attn_dynamics.storage import write_whole
 from attn_dynamics.window.published import DECIMAL, READINGS, TABLE, blank, misses, tokens
@@ -31,7 +30,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m analysis.window_counts"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted="interrupted")
+    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:

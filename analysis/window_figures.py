@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.command import called, guarded, leave_command
+from attn_dynamics.command import called, leave_command, run_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.output import clear, expanded, of_command, results_folder
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, draw_all
@@ -139,7 +138,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     line = called(PROG, arguments)
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=PROG), line), interrupted="interrupted")
+    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted="interrupted")
 
 
 def run(options: Options, line: str) -> int:

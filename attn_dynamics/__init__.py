@@ -2,6 +2,10 @@
 
 import os
 
+from attn_dynamics import interrupt
+
+if interrupt.command_starts():
+    interrupt.end_at_once()
 if "MPLBACKEND" in os.environ:
     from attn_dynamics import backend as backend
 
@@ -14,8 +18,9 @@ from attn_dynamics.heads import FixedLinear, TrainedLinear, TwoLayer
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.run import Run
+from attn_dynamics.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "Corpus",
     "FixedLinear",

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import rel_entr
 
+from attn_dynamics.check import some_of
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import FixedLinear, TrainedLinear
-from attn_dynamics.parameters import TRAINABLE, Parameters, check_train
+from attn_dynamics.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks import Task
 
 ALLOWED = 0.01
@@ -79,7 +80,7 @@ def check_assumptions(
     Raises:
         InputError: a word that the vocabulary does not hold, an unknown name in `train`.
     """
-    check_train(train)
+    some_of("train", train, TRAINABLE)
     topic = [word for words in task.topic_words for word in words]
     found = [Assumption("A1", FIXED, *_query_fixed(train))]
     chosen = topic if words is None else words

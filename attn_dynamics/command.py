@@ -5,24 +5,56 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.interrupt import INTERRUPTED, interruptible
+from attn_dynamics.options import by_option, read_options
 from attn_dynamics.storage import write_whole
 from attn_dynamics.streams import steady_streams
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes: it ran and what it did failed, the input cannot be used or a result not be written, Ctrl-C."""
+Given = TypeVar("Given")
+FAILED, BAD_INPUT = 1, 2
+"""Exit codes: it ran and what it did failed, the input cannot be used or a result not be written."""
 COMMAND = "command.txt"
 """The file that says which command left a folder."""
+
+
+def run_command(
+    options: type[Given],
+    run: Callable[[Given], int],
+    arguments: Sequence[str] | None,
+    *,
+    prog: str,
+    interrupted: str = "interrupted before anything was computed",
+) -> int:
+    """Read the options of a command, run it with them, and return its exit code.
+
+    Args:
+        options: the class of its options.
+        run: the command itself.
+        arguments: the command line; by default that of this process.
+        prog: how the command is called.
+        interrupted: what to say on Ctrl-C.
+    """
+
+    def named() -> int:
+        try:
+            return run(read_options(options, arguments, prog))
+        except InputError as error:
+            raise by_option(error, options) from None
+
+    return guarded(named, interrupted=interrupted)
 
 
 def guarded(run: Callable[[], int], *, interrupted: str) -> int:
     """The exit code of a command; `interrupted` is what to say on Ctrl-C."""
     steady_streams()
     try:
-        code = run()
-        sys.stdout.flush()  # a disk may be full under standard output too
-        return code
+        with interruptible():
+            code = run()
+            sys.stdout.flush()  # a disk may be full under standard output too
+            return code
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT

@@ -1,14 +1,13 @@
 """The settings of one run of the command, and what makes two runs the same."""
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 
 from attn_dynamics.batch.engine import DEVICES, PRECISIONS
-from attn_dynamics.errors import InputError
+from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.heads import HEADS
 from attn_dynamics.initial import PRESETS
 from attn_dynamics.parameters import TRAINABLE
@@ -94,23 +93,10 @@ class Config:
         if self.key_dim is not None:
             least["key_dim"] = 1
         for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InputError(
-                    _flag(name), expected=f"{bound} or more", given=getattr(self, name), fix="Give a larger integer."
-                )
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise InputError(
-                "--learning-rate",
-                expected="a finite number above 0",
-                given=self.learning_rate,
-                fix="LMN21 takes 0.1.",
-            )
-        if not 0 <= self.start_scale < math.inf:
-            raise InputError(
-                "--start-scale", expected="a finite number from 0", given=self.start_scale, fix="1 is the start's own."
-            )
-        if self.resume and self.overwrite:
-            raise InputError("--resume", expected="either this or --overwrite", given="both", fix="Leave one out.")
+            integer(name, getattr(self, name), bound)
+        number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1.")
+        number("start_scale", self.start_scale, least=0, fix="1 is the start's own.")
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
 
     @property
     def horizon(self) -> int:
@@ -135,7 +121,3 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _as_json(each) for key, each in value.items()}
     return [_as_json(each) for each in value] if isinstance(value, tuple) else value
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

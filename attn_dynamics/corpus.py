@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, issparse
 
+from attn_dynamics.check import integer, shown
 from attn_dynamics.errors import InputError
 
 LARGEST = 2**31 - 1
@@ -50,6 +51,7 @@ class Corpus:
         object.__setattr__(self, "labels", _integers("labels", self.labels))
         object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
         object.__setattr__(self, "class_names", tuple(self.class_names))
+        object.__setattr__(self, "n_classes", integer("n_classes", self.n_classes, 0))
         n_sentences, n_words = self.counts.shape  # pyright: ignore[reportGeneralTypeIssues]
         object.__setattr__(self, "n_classes", _whole("n_classes", self.n_classes))
         _check_labels(self.labels, n_sentences, self.n_classes)
@@ -216,25 +218,25 @@ class Corpus:
                 fix="Build every corpus with the same n_classes=.",
             )
 
-    def columns(self, words: Iterable[Hashable]) -> NDArray[np.int64]:
-        """Columns of the words given.
+    def columns(self, words: Iterable[Hashable], name: str = "words") -> NDArray[np.int64]:
+        """Return the columns of the words given; `name` is that of the argument which they came by.
 
         Raises:
             InputError: for a word that the vocabulary does not hold.
         """
         index = {word: column for column, word in enumerate(self.vocabulary)}
-        return np.array(list(_look_up(index, words, "words")), dtype=np.int64)
+        return np.array(list(_look_up(index, words, name)), dtype=np.int64)
 
 
-def _look_up(index: Mapping[Hashable, int], words: Iterable[Hashable], where: str) -> Iterable[int]:
+def _look_up(index: Mapping[Hashable, int], words: Iterable[Hashable], name: str) -> Iterable[int]:
     for word in words:
         try:
             yield index[word]
-        except KeyError:
+        except (KeyError, TypeError):  # the latter of what cannot be hashed
             raise InputError(
-                where,
+                name,
                 expected=f"words of the vocabulary ({len(index)} words)",
-                given=repr(word),
+                given=shown(word),
                 fix="Leave that word out, or give a vocabulary that holds it.",
             ) from None
 

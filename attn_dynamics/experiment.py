@@ -14,6 +14,7 @@ from attn_dynamics.descent import descend, too_fast
 from attn_dynamics.errors import InputError
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
+from attn_dynamics.record import Layout
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.storage import printable
 from attn_dynamics.tasks import Options, Task
@@ -40,7 +41,7 @@ def check(config: Config, task: Task) -> None:
     """
     check_device(config.device, config.precision)
     check_words(task)
-    task.train.columns(_followed(config, task))
+    layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
     if config.patience and task.dev is None:
         raise InputError(
             "--patience",
@@ -48,6 +49,8 @@ def check(config: Config, task: Task) -> None:
             given=f"{task.name}, which has only {' and '.join(task.splits)}",
             fix="Leave it out.",
         )
+    # Patience may end a run at any epoch.
+    layout.check_room(config.horizon if patience(config, task) is None else 0, config.replicates)
 
 
 def check_words(task: Task) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn_dynamics.attention import Attention, Operand
+from attn_dynamics.check import instance, mapping
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, Head
@@ -175,8 +176,10 @@ def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus
         judge: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
 
     Raises:
-        InputError: another vocabulary or other classes.
+        InputError: no corpus, no parameters, or other words or classes.
     """
+    instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
+    instance("parameters", parameters, Parameters, fix="draw(…) makes them.")
     for name, wanted, given in (
         ("words", corpus.n_words, parameters.keys.shape[0]),
         ("classes", corpus.n_classes, parameters.head.n_classes),
@@ -190,3 +193,21 @@ def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus
             )
     for name, other in (judge or {}).items():
         other.check_alike(corpus, f"judge {name!r}")
+
+
+def corpora(judge: Mapping[str, Corpus] | None) -> dict[str, Corpus]:
+    """Return the further corpora to judge on, by name.
+
+    Raises:
+        InputError: no mapping of names to corpora, or one named "train", which is judged anyway.
+    """
+    fix = 'Pass judge={"dev": corpus}.'
+    found = mapping("judge", judge, fix=fix)
+    for name, corpus in found.items():
+        instance("judge", name, str, fix=fix)
+        instance(f"judge[{name!r}]", corpus, Corpus, fix=fix)
+    if "train" in found:
+        raise InputError(
+            "judge", expected="names other than 'train'", given=", ".join(found), fix="That one is always judged."
+        )
+    return found

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_dynamics.check import as_floats
 from attn_dynamics.errors import InputError
 
 Array = NDArray[np.float64]
@@ -240,21 +241,3 @@ def _contrasts(n: int) -> Array:
     return np.linalg.qr(np.eye(n, n - 1) - 1.0 / n)[0]
 
 
-def as_floats(name: str, values: object) -> Array:
-    """A float64 array in C order.
-
-    Raises:
-        InputError: for what is no array of finite numbers.
-    """
-    try:
-        array = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(name, expected="an array of numbers", given=str(error), fix="Give a float64 array.") from None
-    if not np.isfinite(array).all():
-        raise InputError(
-            name,
-            expected="finite numbers",
-            given=f"{np.count_nonzero(~np.isfinite(array))} that are not",
-            fix="Look for overflow or missing values where it was made.",
-        )
-    return array

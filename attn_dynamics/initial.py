@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from attn_dynamics.available import check_room
+from attn_dynamics.check import instance, integer, number, one_of
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import HEADS, Head, glorot, torch_linear
+from attn_dynamics.heads import HEADS, Head, TwoLayer, glorot, torch_linear
 from attn_dynamics.parameters import Parameters
 
 EMBEDDING_SCALE = 1e-3
@@ -17,6 +19,9 @@ QUERY_SCALE = 0.3
 """Standard deviation of the entries of the query, N(0, 0.3²)."""
 PUBLISHED_KEY_DIM = 10
 """Dimension of keys and query in LMN21's code, whatever that of the embeddings is."""
+
+COPIES = 4
+"""Arrays of the size of the embeddings that a draw holds at once, the keys among them."""
 
 Draw = Callable[[np.random.Generator, type[Head], int, int, int, int, int], Parameters]
 
@@ -87,17 +92,18 @@ def draw(
         InputError: an unknown preset or model, a dimension below one, a scale that is negative or not finite, or more
             classes than dimensions where the preset wants orthonormal columns.
     """
-    for name, value, known in (("preset", preset, PRESETS), ("model", model, HEADS)):
-        if value not in known:
-            raise InputError(name, expected=f"one of {', '.join(known)}", given=repr(value), fix="Choose one of these.")
+    head, preset = HEADS[one_of("model", model, HEADS)], one_of("preset", preset, PRESETS)
+    n_words, n_classes = integer("n_words", n_words, 1), integer("n_classes", n_classes, 2)
+    d, hidden = integer("embedding_dim", embedding_dim, 1), integer("hidden_dim", hidden_dim, 1)
     if key_dim is None:
-        key_dim = PUBLISHED_KEY_DIM if preset == "published" else embedding_dim
-    for name, value in (("embedding_dim", embedding_dim), ("key_dim", key_dim), ("hidden_dim", hidden_dim)):
-        if value < 1:
-            raise InputError(name, expected="at least 1", given=value, fix="Give a positive integer.")
-    if not 0 <= scale < np.inf:
-        raise InputError("start_scale", expected="a finite number from 0", given=scale, fix="1 is the preset's own.")
-    start = PRESETS[preset](rng, HEADS[model], n_words, n_classes, embedding_dim, key_dim, hidden_dim)
+        key_dim = PUBLISHED_KEY_DIM if preset == "published" else d
+    d_k = integer("key_dim", key_dim, 1)
+    scale = number("start_scale", scale, least=0, fix="1 is the preset's own.")
+    instance("rng", rng, np.random.Generator, fix="numpy.random.default_rng(0) makes one.")
+    sizes = {"embedding_dim": d, "key_dim": d_k, "hidden_dim": hidden if head is TwoLayer else 1}
+    room = n_words * max(d, d_k) + d * max(n_classes, sizes["hidden_dim"])
+    check_room(COPIES * 8 * room, sizes)
+    start = PRESETS[preset](rng, head, n_words, n_classes, d, d_k, hidden)
     return replace(start, embeddings=scale * start.embeddings)
 
 

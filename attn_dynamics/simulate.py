@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
 import xarray as xr
 from rich.console import Console
 
 from attn_dynamics import experiment, results
 from attn_dynamics.checkpoint import Checkpoint
-from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
+from attn_dynamics.command import FAILED, INTERRUPTED, called, leave_command, run_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
 from attn_dynamics.folder import CHECKPOINT, SUMMARY, TRAJECTORY, begin, open_folder, pass_checkpoint, write_config
@@ -32,12 +31,11 @@ from attn_dynamics.window.config import WindowConfig, is_window
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog, lost = "python -m attn_dynamics.simulate", "interrupted before anything was computed"
+    prog = "python -m attn_dynamics.simulate"
     line = called(prog, arguments)
     if is_window(sys.argv[1:] if arguments is None else arguments):
-        window = lambda: simulate_window(tyro.cli(WindowConfig, args=arguments, prog=prog), line)  # noqa: E731
-        return guarded(window, interrupted=lost)
-    return guarded(lambda: simulate(tyro.cli(Config, args=arguments, prog=prog), line), interrupted=lost)
+        return run_command(WindowConfig, lambda config: simulate_window(config, line), arguments, prog=prog)
+    return run_command(Config, lambda config: simulate(config, line), arguments, prog=prog)
 
 
 def simulate(config: Config, line: str) -> int:
@@ -69,13 +67,15 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
     console = Console(markup=False, highlight=False)
     if config.replicates == 1:
         code, summary, draw = _run(config, task, start, out)
-        shown = results.table(summary)
+        # What a diverged run ended with tells nothing.
+        shown = results.table(summary) if summary["ended"] != "diverged" else None
     else:
         code, summary, draw = _run_replicates(config, task, start, out)
         shown = results.replicates_table(summary)
     write_config(out, config)
     leave_command(out, line)
-    console.print(shown)
+    if shown is not None:
+        console.print(shown)
     for remark in filter(None, [*results.broken(summary), results.far_from_flow(summary)]):
         console.print(remark, soft_wrap=True)
     draw()

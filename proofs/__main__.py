@@ -7,11 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 from tqdm import tqdm
 
-from attn_dynamics.command import FAILED, guarded
+from attn_dynamics.command import FAILED, run_command
 from attn_dynamics.output import results_file
 from attn_dynamics.storage import write_whole
 from proofs import CLAIMS, find, report
@@ -32,7 +31,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m proofs"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted="interrupted")
+    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:

@@ -22,7 +22,6 @@ from typing import Any, ClassVar, TypeVar
 import numba
 import numpy as np
 import pandas as pd
-import tyro
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -36,8 +35,9 @@ from rich.text import Text
 from tqdm import tqdm
 
 from attn_dynamics import experiment
+from attn_dynamics.check import at_most_one, integer
 from attn_dynamics.checkpoint import Checkpoint, identity
-from attn_dynamics.command import FAILED, called, guarded, leave_command
+from attn_dynamics.command import FAILED, called, leave_command, run_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
 from attn_dynamics.errors import InputError
@@ -107,13 +107,11 @@ class Options:
     """Its sizes: quick, usual, full."""
 
     def __post_init__(self) -> None:
-        for one, other in (("quick", "full"), ("resume", "overwrite")):
-            if getattr(self, one) and getattr(self, other):
-                raise InputError(f"--{one}", expected=f"either this or --{other}", given="both", fix="Leave one out.")
+        at_most_one(quick=self.quick, full=self.full)
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
         for name, bound in {"seeds": 2, "epochs": 1, "workers": 1}.items():
-            value = getattr(self, name)
-            if value is not None and value < bound:
-                raise InputError(f"--{name}", expected=f"{bound} or more", given=value, fix="Give a larger integer.")
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), bound)
 
     @property
     def size(self) -> Size:
@@ -357,17 +355,11 @@ def command(options: type[Given], study: Callable[[Given], Findings], arguments:
     """Run an experiment as a command; the exit code."""
     prog, kept = f"python -m simulations.{options.name}", "interrupted; what was trained so far is kept for --resume"
     line = called(prog, arguments)
-    return guarded(lambda: _run(_asked(options, arguments, prog), study, line), interrupted=kept)
-
-
-def _asked(options: type[Given], arguments: list[str] | None, prog: str) -> Given:
-    """The options, where what writes the results is there."""
-    found = tyro.cli(options, args=arguments, prog=prog)
-    require("analysis", "pyarrow")
-    return found
+    return run_command(options, lambda found: _run(found, study, line), arguments, prog=prog, interrupted=kept)
 
 
 def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
+    require("analysis", "pyarrow")
     with results_folder(
         kind_of(options.name),
         options.out,

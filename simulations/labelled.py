@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from attn_dynamics.check import at_least_one, integer
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
 from attn_dynamics.config import Config, Device, Model, Precision
 from attn_dynamics.corpus import Corpus
@@ -79,11 +80,10 @@ class TextSettings(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, least in {"embedding_dim": 2, "sentences": 2, "patience": 1}.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(
-                    f"--{name.replace('_', '-')}", expected=f"{least} or more", given=value, fix="Give a larger one."
-                )
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), least)
+        for name in ("models", "configurations"):
+            at_least_one(name, getattr(self, name))
         check_device(self.device, self.precision)
 
     @property

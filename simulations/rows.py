@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from attn_dynamics.check import integer, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.window.published import HALF_WIDTH
 from simulations.experiment import Options, Size
@@ -117,16 +118,12 @@ class Settings(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("questions", "judged", "length", "batch"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name}", expected="1 or more", given=value, fix="Give a larger integer.")
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), 1)
         if self.workers not in (None, 1):
             fix = "Leave it out, or start several commands, each with rows and a folder of its own."
             raise InputError("--workers", expected="1", given=self.workers, fix=fix)
-        for name in self.rows:
-            if name not in ROWS:
-                fix = "Choose some of these, or none for all."
-                raise InputError("--rows", expected=f"any of {', '.join(ROWS)}", given=repr(name), fix=fix)
+        some_of("rows", self.rows, ROWS)
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from attn_dynamics.check import at_least_one
 from attn_dynamics.tasks import Options as TaskOptions
 from attn_dynamics.tasks import load_task
 from attn_dynamics.tasks.treebank import sst_folder
@@ -39,6 +40,10 @@ class Settings(TextSettings):
 
     name: ClassVar = "sst"
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least_one("tasks", self.tasks)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -145,7 +145,7 @@ def test_a_bad_argument_is_refused(options: dict[str, Any], message: str, corpus
 
 
 def test_patience_below_one_is_refused(corpus: Corpus, start: Parameters) -> None:
-    with pytest.raises(InputError, match="patience: expected at least 1 epoch, got 0"):
+    with pytest.raises(InputError, match="patience: expected 1 or more, got 0"):
         descend(corpus, start, epochs=2, judge={"dev": corpus}, patience=0)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from attn_dynamics.attention import SHARED_SPREAD
-from attn_dynamics.batch.available import available_memory
+from attn_dynamics.available import available_memory
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
 from attn_dynamics.kernels import replicates as kernels

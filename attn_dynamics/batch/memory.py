@@ -1,11 +1,11 @@
 """How much memory replicates take, and what to say where there is less."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics.batch.available import available_memory
+from attn_dynamics.available import available_memory, in_words
 from attn_dynamics.batch.engine import Engine
 from attn_dynamics.batch.record import bytes_kept, bytes_of_snapshots
 from attn_dynamics.corpus import Corpus
@@ -107,12 +107,7 @@ def too_large(needed: Needed, replicates: int, room: int) -> InputError:
     fix = f"At most {most:,} fit at a time: train them in several calls." if most else "Not even one fits."
     return InputError(
         "parameters",
-        expected=f"replicates that fit into the {_size(room)} of memory that are free for them",
-        given=f"{replicates:,}, which need about {_size(needed.of(replicates))}",
+        expected=f"replicates that fit into the {in_words(room)} of memory that are free for them",
+        given=f"{replicates:,}, which need about {in_words(needed.of(replicates))}",
         fix=fix,
     )
-
-
-def _size(number: int) -> str:
-    units: Iterable[tuple[str, int]] = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
-    return next((f"{number / size:.3g} {unit}" for unit, size in units if number >= size), f"{number} bytes")

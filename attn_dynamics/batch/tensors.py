@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from attn_dynamics.batch.available import available_memory
+from attn_dynamics.available import available_memory
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array

@@ -9,12 +9,14 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from attn_dynamics.check import number, one_of
 from attn_dynamics.encoder.bell import TrainedBell
 from attn_dynamics.encoder.interface import KERNELS, NAME, attention_modules
 from attn_dynamics.encoder.sliced import computed
 from attn_dynamics.errors import InputError
 from attn_dynamics.window.bell import Bell
 from attn_dynamics.window.support import half_width
+from attn_dynamics.window.windows import check_window
 
 Encoder = TypeVar("Encoder", bound=PreTrainedModel)
 EACH = ("layer", "head")
@@ -44,10 +46,9 @@ class Window:
 
     def __post_init__(self) -> None:
         self.bell.parameter(self.start_width)
-        _one_of("each", self.each, EACH)
-        if self.window is not None and (self.window < 1 or self.window % 2 == 0):
-            fix = "A window has its query in the middle."
-            raise InputError("window", expected="an odd number of tokens, 1 or more", given=self.window, fix=fix)
+        one_of("each", self.each, EACH)
+        if self.window is not None:
+            check_window(self.window)
         _check_kernel(self.kernel, self.bell, self.half_width)
 
     @property
@@ -117,9 +118,8 @@ def parameter_groups(model: nn.Module, *, learning_rate: float, bell_rate: float
     Raises:
         InputError: a rate that is not a finite number, the learning rate above 0, the multiple not below.
     """
-    for name, rate, least in (("learning_rate", learning_rate, np.nextafter(0.0, 1.0)), ("bell_rate", bell_rate, 0.0)):
-        if not (rate >= least and np.isfinite(rate)):
-            raise InputError(name, expected="a finite number above 0", given=rate, fix="Give a larger one.")
+    number("learning_rate", learning_rate, above=0)
+    number("bell_rate", bell_rate, least=0)
     own = [each.parameter for each in _present(model).values()]
     ours = set(map(id, own))
     groups = [
@@ -194,15 +194,10 @@ def _present(model: nn.Module) -> Mapping[str, TrainedBell]:
 
 
 def _check_kernel(kernel: str, bell: Bell, reach: int | None) -> None:
-    _one_of("kernel", kernel, tuple(KERNELS))
+    one_of("kernel", kernel, KERNELS)
     if kernel == "low-rank" and not bell.renormalises:
         fix = "Two further dimensions carry what stands within the softmax; use 'dense'."
         raise InputError("kernel", expected="the renormalised placement", given=bell.placement, fix=fix)
     if kernel == "sliced" and reach is None:
         fix = "Give a window, or call slice_windows."
         raise InputError("kernel", expected="a half-width to slice to", given="none", fix=fix)
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(name, expected=f"one of {', '.join(known)}", given=repr(value), fix="Choose one of these.")

@@ -12,9 +12,9 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
+from attn_dynamics.check import at_most_one, integer
+from attn_dynamics.command import FAILED, INTERRUPTED, called, leave_command, run_command
 from attn_dynamics.config import Config
-from attn_dynamics.errors import InputError
 from attn_dynamics.output import clear, results_folder
 from attn_dynamics.results import versions
 from attn_dynamics.sweep.grid import Grid, check
@@ -46,11 +46,10 @@ class Sweep:
     """Replace the table in the folder."""
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise InputError("--workers", expected="at least 1", given=self.workers, fix="Give a positive integer.")
-        for one, other in (("workers", "scheduler"), ("resume", "overwrite")):
-            if getattr(self, one) and getattr(self, other):
-                raise InputError(f"--{one}", expected=f"either this or --{other}", given="both", fix="Leave one out.")
+        if self.workers is not None:
+            integer("workers", self.workers, 1, fix="Give a positive integer.")
+        at_most_one(workers=self.workers, scheduler=self.scheduler)
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
 
     @property
     def here(self) -> bool:
@@ -65,9 +64,9 @@ class Sweep:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog, lost = "python -m attn_dynamics.sweep", "interrupted before anything was computed"
+    prog = "python -m attn_dynamics.sweep"
     line = called(prog, arguments)
-    return guarded(lambda: sweep(tyro.cli(Sweep, args=arguments, prog=prog), line), interrupted=lost)
+    return run_command(Sweep, lambda options: sweep(options, line), arguments, prog=prog)
 
 
 def sweep(options: Sweep, line: str) -> int:

@@ -8,8 +8,8 @@ from typing import Annotated
 import tyro
 
 from attn_dynamics import experiment
+from attn_dynamics.check import at_least_one
 from attn_dynamics.config import Config, Device, Model, Precision, Preset, Trainable
-from attn_dynamics.errors import InputError
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
 
@@ -84,9 +84,7 @@ class Grid:
             tuple(name for name in TRAINABLE if name in subset) for subset in self.train or (Config.train,)
         ]
         for name, values in axes.items():
-            if not values:
-                flag = "--" + name.replace("_", "-")
-                raise InputError(flag, expected="at least one value", given="none", fix="Give one, or leave it out.")
+            at_least_one(name, values)
         points = product(*(dict.fromkeys(values) for values in axes.values()))
         return [self._config(dict(zip(axes, point, strict=True))) for point in points]
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.parameters import check_train
+from attn_dynamics.check import some_of
 from attn_dynamics.theory.domain import within
 from attn_dynamics.theory.flow import Array, flow, logistic
 
@@ -80,7 +80,7 @@ class MeanField:
     """Any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
-        check_train(self.train, TRAINED)
+        some_of("train", self.train, TRAINED)
         within("above 0 and at most 1", frequency=self.frequency)
         within("2 or above", classes=self.classes)
         within("1 or above", depth=self.depth)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.parameters import check_train
+from attn_dynamics.check import some_of
 from attn_dynamics.theory.domain import within
 from attn_dynamics.theory.flow import Array, flow, logistic
 from attn_dynamics.theory.mean_field import TRAINED
@@ -73,7 +73,7 @@ class UnequalTopics:
     """Any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
-        check_train(self.train, TRAINED)
+        some_of("train", self.train, TRAINED)
         within("above 0 and at most 1", frequency=self.frequency)
         within("0 or above", query_norm=self.query_norm)
         within("above 0", others=self.others, sentences=self.sentences)

@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn_dynamics.errors import InputError
+from attn_dynamics.check import number, one_of
 
 ROOT = 0.5 * math.log(2.0 * math.pi)
 """ln √(2π)."""
@@ -94,13 +94,7 @@ class Bell:
 
     def __post_init__(self) -> None:
         for name, known in (("placement", PLACEMENTS), ("scale", SCALES)):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    name,
-                    expected=f"one of {', '.join(known)}",
-                    given=repr(getattr(self, name)),
-                    fix="Choose one of these.",
-                )
+            one_of(name, getattr(self, name), known)
 
     @property
     def renormalises(self) -> bool:
@@ -130,9 +124,7 @@ class Bell:
         Raises:
             InputError: a width that is not above 0.
         """
-        if not (width > 0.0 and math.isfinite(width)):
-            raise InputError("width", expected="a finite number above 0", given=width, fix="It is counted in tokens.")
-        return float(self.of.parameter(width))
+        return float(self.of.parameter(number("width", width, above=0, fix="It is counted in tokens.")))
 
     def admits(self, parameter: float) -> bool:
         """Whether there is a bell at this parameter."""

@@ -25,6 +25,8 @@ from attn_dynamics.window.plot import save_window_figures
 from attn_dynamics.window.record import dataset, predict, recorded_epochs
 from attn_dynamics.window.tasks import TASKS, WindowTask
 
+WIDEST = 1e150
+"""σ of which neither the square nor the tokens that it reaches are finite, tokens."""
 COARSE = 0.05
 """Of the width's distance from its prediction, beyond which the command says what may have come between."""
 TOO_FAST = "the step after time {time:g} leads to no bell, or to a loss that is no number: lower --learning-rate"
@@ -40,7 +42,11 @@ def simulate_window(config: WindowConfig, line: str) -> int:
     task = load(config)
     with open_folder(config) as out:
         begin(out, config)
-        return _simulate(config, task, out, line)
+        try:
+            return _simulate(config, task, out, line)
+        except ArithmeticError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
 
 
 def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> int:
@@ -80,16 +86,21 @@ def load(config: WindowConfig) -> WindowTask:
     Raises:
         InputError: a bell so narrow that it reaches nothing useful.
     """
+    config.options.check_room(config.task)
     rng = np.random.default_rng(config.seed)
-    task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
-    with np.errstate(invalid="ignore"):
-        loss = loss_and_gradient(task.windows, task.layer)[0].loss
-    if not math.isfinite(loss):
+    try:
+        with np.errstate(all="ignore"):
+            task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
+            fit, gradient = loss_and_gradient(task.windows, task.layer)
+        usable = math.isfinite(fit.loss) and math.isfinite(gradient.parameter) and config.width < WIDEST
+    except (InputError, OverflowError):  # what is trained of so narrow or wide a bell is no number
+        usable = False
+    if not usable:
         raise InputError(
             "--start-width",
-            expected="a bell that reaches what is useful in float64",
+            expected="a bell that reaches what is useful, and has a gradient, in float64",
             given=f"{config.width:g} for a distance of {config.options.distance}",
-            fix=f"Start from {config.options.distance / 10:g} or more.",
+            fix=f"Start between {config.options.distance / 10:g} and {10 * config.options.half_width:g}.",
         )
     return task
 

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_dynamics.check import as_floats
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import Array, as_floats
+from attn_dynamics.heads import Array
 from attn_dynamics.window.bell import Bell
 from attn_dynamics.window.readout import Readout
 from attn_dynamics.window.windows import Windows

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from attn_dynamics.errors import InputError
+from attn_dynamics.check import number
 from attn_dynamics.window.bell import ROOT
 
 Array = NDArray[np.float64]
@@ -106,9 +106,9 @@ def half_width(width: float, error: float, spread: float = 0.0) -> int:
     Raises:
         InputError: a number out of range.
     """
-    for name, value, least in (("width", width, 0.0), ("error", error, 0.0), ("spread", spread, -1e-300)):
-        if not (value > least and math.isfinite(value)):
-            raise InputError(name, expected="a finite number above 0", given=value, fix="Give a larger one.")
+    number("width", width, above=0)
+    number("error", error, above=0)
+    number("spread", spread, least=0)
     tails = _tails(width)
     # The farther tokens may have the higher scores: their odds grow by e^spread at most.
     odds = tails / (1.0 - tails) * math.exp(spread)

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, Parameters, Run, descend, descend_many, draw
-from attn_dynamics.batch import available, memory
-from attn_dynamics.batch.available import available_memory
+from attn_dynamics import Corpus, Parameters, Run, available, descend, descend_many, draw
+from attn_dynamics.available import available_memory
+from attn_dynamics.batch import memory
 from attn_dynamics.batch.compiled import Compiled
 from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.batch.equations import Replicates

@@ -100,9 +100,9 @@ LATER = {
     ("--follow", "unheard"): ("", "vocabulary", "'unheard'", "Leave that word out"),
     ("--follow", "t1.1", "unheard", "w1"): ("", "vocabulary", "'unheard'", "Leave that word out"),
     ("--start", "lmn21", "--embedding-dim", "2"): ("--embedding-dim", "at least the 4", "got 2", "paper"),
-    ("--sentences", "0"): ("--sentences", "at least 1", "got 0", "larger"),
-    ("--dictionary", "0"): ("--dictionary", "at least 1", "got 0", "larger"),
-    ("--topics", "1"): ("--topics", "at least 2", "got 1", "larger"),
+    ("--sentences", "0"): ("--sentences", "1 or more", "got 0", "larger"),
+    ("--dictionary", "0"): ("--dictionary", "1 or more", "got 0", "larger"),
+    ("--topics", "1"): ("--topics", "2 or more", "got 1", "larger"),
     ("--topic-distribution", "0.5", "0.6"): ("--topic-distribution", "4 probabilities", "(0.5, 0.6)", "one for each"),
 }
 
