@@ -62,6 +62,9 @@ class _Verdict(NamedTuple):
     detail: str
 
 
+_Check = Callable[[], _Verdict]
+
+
 def check_assumptions(
     task: Task, start: Parameters, *, train: Collection[str], words: Sequence[Hashable] | None = None
 ) -> list[Assumption]:
@@ -82,7 +85,7 @@ def check_assumptions(
     check_train(train)
     topic = [word for words in task.topic_words for word in words]
     found = [Assumption("A1", FIXED, *_query_fixed(train))]
-    chosen = topic if words is None else words
+    chosen = topic if words is None else list(dict.fromkeys(words))
     beside = _Beside.of(task.train, chosen, "topic" if set(chosen) <= set(topic) else "followed")
     found += _relation(beside, start, train)
     return found + mean_field_assumptions(task, start, train=train)
@@ -102,16 +105,16 @@ def mean_field_assumptions(task: Task, start: Parameters, *, train: Collection[s
         return []
     classes = np.repeat(np.arange(len(task.topic_words)), [len(words) for words in task.topic_words])
     beside = _Beside.of(task.train, [word for words in task.topic_words for word in words], "topic")
-    checks: dict[str, _Verdict] = {
-        FIXED: _query_fixed(train),
-        ONE_WORD: _one_word(beside, all_sentences=True),
-        LABELS: _labels(beside, classes),
-        ONE_LENGTH: _one_length(beside, all_sentences=True),
-        FROM_ZERO: _exactly_from_zero(beside, start),
-        RARE: _rare(beside, standing_once=True),
-        SILENT: _silent(beside),
+    checks: dict[str, _Check] = {
+        FIXED: lambda: _query_fixed(train),
+        ONE_WORD: lambda: _one_word(beside, all_sentences=True),
+        LABELS: lambda: _labels(beside, classes),
+        ONE_LENGTH: lambda: _one_length(beside, all_sentences=True),
+        FROM_ZERO: lambda: _exactly_from_zero(beside, start),
+        RARE: lambda: _rare(beside, standing_once=True),
+        SILENT: lambda: _silent(beside),
     }
-    return [Assumption(law, name, *verdict) for name, verdict in checks.items()]
+    return _checked(law, checks, beside, unseen=(FIXED, ONE_WORD))
 
 
 def short_steps(laws: Collection[str], trouble: str | None, largest: float) -> list[Assumption]:
@@ -241,7 +244,7 @@ class _Beside:
 
 
 def _relation(beside: _Beside, start: Parameters, train: Collection[str]) -> list[Assumption]:
-    checks: dict[str, Callable[[], _Verdict]] = {
+    checks: dict[str, _Check] = {
         FIXED: lambda: _query_fixed(train),
         TRAINED: lambda: _both_trained(train),
         ONE_WORD: lambda: _one_word(beside),
@@ -252,8 +255,13 @@ def _relation(beside: _Beside, start: Parameters, train: Collection[str]) -> lis
         SILENT: lambda: _silent(beside),
         MANY: lambda: _many(beside),
     }
-    asked = checks if beside.words else {name: checks[name] for name in (FIXED, TRAINED)}
-    return [Assumption("B1", name, *check()) for name, check in asked.items()]
+    return _checked("B1", checks, beside, unseen=(FIXED, TRAINED))
+
+
+def _checked(law: str, checks: Mapping[str, _Check], beside: _Beside, unseen: Collection[str]) -> list[Assumption]:
+    """Carry checks out; only those of `unseen` have a meaning where no training sentence holds one of the words."""
+    asked = [name for name in checks if beside.words or name in unseen]
+    return [Assumption(law, name, *checks[name]()) for name in asked]
 
 
 def _query_fixed(train: Collection[str]) -> _Verdict:

@@ -298,6 +298,12 @@ def test_words_in_no_training_sentence_leave_only_the_settings_to_check() -> Non
     found = check_assumptions(task, begun(task), train=TRAIN, words=["unheard"])
     assert [(each.law, each.assumption) for each in found] == [("A1", FIXED), ("B1", FIXED), ("B1", TRAINED)]
     assert ("B1", MANY) in failing(task, words=["unheard", "good"])
+    named = replace(task, topic_words=(("unheard",), ()))
+    assert list(failing(named)) == [("C10", ONE_WORD)]
+
+
+def test_a_word_given_twice_is_one_word() -> None:
+    assert failing(DEFAULT, words=["t1.1", "t1.1"]) == {}
 
 
 def test_a_word_alone_or_repeated_is_no_topic_word() -> None:
