@@ -159,7 +159,7 @@ def far_from_flow(summary: dict[str, Any]) -> str | None:
     if trouble is None:
         return None
     return (
-        f"T{trouble[1:]}: the steps are too long to stay near gradient flow, for which the theory holds. "
+        f"{trouble.capitalize()}: the steps are too long to stay near gradient flow, for which the theory holds. "
         "A smaller --learning-rate helps."
     )
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -270,6 +271,19 @@ def test_an_unknown_name_or_word_is_refused() -> None:
         check_assumptions(DEFAULT, begun(DEFAULT), train=("key",))
     with pytest.raises(InputError, match="'nowhere'"):
         check_assumptions(DEFAULT, begun(DEFAULT), train=TRAIN, words=["nowhere"])
+
+
+def test_the_passage_of_the_readme_names_the_noise(capsys: pytest.CaptureFixture[str]) -> None:
+    section = (
+        (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split("\n## Change an assumption")[1]
+    )
+    example = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert example is not None
+    exec(example[1], {})
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[:2] for line in told] == [["B1", LABELS], ["C10", LABELS]]
+    detail = failing(replace(PUBLISHED, dictionary=10).draw(0))["B1", RARE]
+    assert detail in " ".join(section.split("\n## ")[0].replace("\n> ", " ").split())
 
 
 # --- followed words, where no topic words are named
