@@ -32,16 +32,16 @@ SMALL = 0.01
 """‖ν_w‖ up to which another word counts as starting at zero in mean field. The published start has 0.003, and topic
 words grow to a norm of order 1, of which this is 1 %."""
 
-FIXED = "the query is fixed"
-TRAINED = "keys and embeddings are trained"
-ONE_WORD = "each sentence holds one topic word, once"
-LABELS = "the label follows from the topic word"
-ONE_LENGTH = "sentences are of one length"
-FROM_ZERO = "other words start at zero"
-RARE = "other words are rare"
-SILENT = "other words say nothing of the label"
-MANY = "a word stands in many sentences"
-SHORT = "steps are short"
+FIXED = "a fixed query"
+TRAINED = "trained keys and embeddings"
+ONE_WORD = "one topic word a sentence"
+LABELS = "labels that follow from topic words"
+ONE_LENGTH = "sentences of one length"
+FROM_ZERO = "other words that start at zero"
+RARE = "rare other words"
+SILENT = "other words blind to the label"
+MANY = "many sentences a topic word"
+SHORT = "short steps"
 HARD = (FIXED, ONE_WORD, LABELS, ONE_LENGTH, FROM_ZERO)
 """Without these the equations of mean field cannot be written down for a task."""
 
@@ -171,7 +171,7 @@ def sentences(found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> I
             laws.setdefault((each["assumption"], each["detail"]), []).append(names.get(each["law"], each["law"]))
     for (assumption, detail), who in laws.items():
         several = " and ".join([*([", ".join(who[:-1])] if who[:-1] else []), who[-1]])
-        yield f"{several} {'assume' if who[1:] else 'assumes'} that {assumption}: {detail}."
+        yield f"{several} {'assume' if who[1:] else 'assumes'} {assumption}: {detail}."
 
 
 def joined(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -274,9 +274,8 @@ def test_an_unknown_name_or_word_is_refused() -> None:
 
 
 def test_the_passage_of_the_readme_names_the_noise(capsys: pytest.CaptureFixture[str]) -> None:
-    section = (
-        (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").split("\n## Change an assumption")[1]
-    )
+    readme = Path(__file__).parents[1] / "README.md"
+    section = readme.read_text(encoding="utf-8").split("\n## Change an assumption")[1]
     example = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     assert example is not None
     exec(example[1], {})
@@ -343,8 +342,8 @@ SHOWN = [
 def test_laws_that_fail_alike_share_a_sentence() -> None:
     told = [*sentences([each._asdict() for each in SHOWN], {"B1": "SEN (B1)"})]
     assert told == [
-        f"SEN (B1) and C10 assume that {RARE}: there are 10.",
-        f"C10 assumes that {FROM_ZERO}: they do not.",
+        f"SEN (B1) and C10 assume {RARE}: there are 10.",
+        f"C10 assumes {FROM_ZERO}: they do not.",
     ]
 
 
