@@ -33,16 +33,16 @@ SMALL = 0.01
 """‖ν_w‖ up to which another word counts as starting at zero in mean field. The published start has 0.003, and topic
 words grow to a norm of order 1, of which this is 1 %."""
 
-FIXED = "the query is fixed"
-TRAINED = "keys and embeddings are trained"
-ONE_WORD = "each sentence holds one topic word, once"
-LABELS = "the label follows from the topic word"
-ONE_LENGTH = "sentences are of one length"
-FROM_ZERO = "other words start at zero"
-RARE = "other words are rare"
-SILENT = "other words say nothing of the label"
-MANY = "a word stands in many sentences"
-SHORT = "steps are short"
+FIXED = "a fixed query"
+TRAINED = "trained keys and embeddings"
+ONE_WORD = "one topic word a sentence"
+LABELS = "labels that follow from topic words"
+ONE_LENGTH = "sentences of one length"
+FROM_ZERO = "other words that start at zero"
+RARE = "rare other words"
+SILENT = "other words blind to the label"
+MANY = "many sentences a topic word"
+SHORT = "short steps"
 HARD = (FIXED, ONE_WORD, LABELS, ONE_LENGTH, FROM_ZERO)
 """Without these the equations of mean field cannot be written down for a task."""
 
@@ -61,6 +61,9 @@ class Assumption(NamedTuple):
 class _Verdict(NamedTuple):
     holds: bool
     detail: str
+
+
+_Check = Callable[[], _Verdict]
 
 
 def check_assumptions(
@@ -83,7 +86,7 @@ def check_assumptions(
     some_of("train", train, TRAINABLE)
     topic = [word for words in task.topic_words for word in words]
     found = [Assumption("A1", FIXED, *_query_fixed(train))]
-    chosen = topic if words is None else words
+    chosen = topic if words is None else list(dict.fromkeys(words))
     beside = _Beside.of(task.train, chosen, "topic" if set(chosen) <= set(topic) else "followed")
     found += _relation(beside, start, train)
     return found + mean_field_assumptions(task, start, train=train)
@@ -103,16 +106,16 @@ def mean_field_assumptions(task: Task, start: Parameters, *, train: Collection[s
         return []
     classes = np.repeat(np.arange(len(task.topic_words)), [len(words) for words in task.topic_words])
     beside = _Beside.of(task.train, [word for words in task.topic_words for word in words], "topic")
-    checks: dict[str, _Verdict] = {
-        FIXED: _query_fixed(train),
-        ONE_WORD: _one_word(beside, all_sentences=True),
-        LABELS: _labels(beside, classes),
-        ONE_LENGTH: _one_length(beside, all_sentences=True),
-        FROM_ZERO: _exactly_from_zero(beside, start),
-        RARE: _rare(beside, standing_once=True),
-        SILENT: _silent(beside),
+    checks: dict[str, _Check] = {
+        FIXED: lambda: _query_fixed(train),
+        ONE_WORD: lambda: _one_word(beside, all_sentences=True),
+        LABELS: lambda: _labels(beside, classes),
+        ONE_LENGTH: lambda: _one_length(beside, all_sentences=True),
+        FROM_ZERO: lambda: _exactly_from_zero(beside, start),
+        RARE: lambda: _rare(beside, standing_once=True),
+        SILENT: lambda: _silent(beside),
     }
-    return [Assumption(law, name, *verdict) for name, verdict in checks.items()]
+    return _checked(law, checks, beside, unseen=(FIXED, ONE_WORD))
 
 
 def short_steps(laws: Collection[str], trouble: str | None, largest: float) -> list[Assumption]:
@@ -169,7 +172,7 @@ def sentences(found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> I
             laws.setdefault((each["assumption"], each["detail"]), []).append(names.get(each["law"], each["law"]))
     for (assumption, detail), who in laws.items():
         several = " and ".join([*([", ".join(who[:-1])] if who[:-1] else []), who[-1]])
-        yield f"{several} {'assume' if who[1:] else 'assumes'} that {assumption}: {detail}."
+        yield f"{several} {'assume' if who[1:] else 'assumes'} {assumption}: {detail}."
 
 
 def joined(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -242,7 +245,7 @@ class _Beside:
 
 
 def _relation(beside: _Beside, start: Parameters, train: Collection[str]) -> list[Assumption]:
-    checks: dict[str, Callable[[], _Verdict]] = {
+    checks: dict[str, _Check] = {
         FIXED: lambda: _query_fixed(train),
         TRAINED: lambda: _both_trained(train),
         ONE_WORD: lambda: _one_word(beside),
@@ -253,8 +256,13 @@ def _relation(beside: _Beside, start: Parameters, train: Collection[str]) -> lis
         SILENT: lambda: _silent(beside),
         MANY: lambda: _many(beside),
     }
-    asked = checks if beside.words else {name: checks[name] for name in (FIXED, TRAINED)}
-    return [Assumption("B1", name, *check()) for name, check in asked.items()]
+    return _checked("B1", checks, beside, unseen=(FIXED, TRAINED))
+
+
+def _checked(law: str, checks: Mapping[str, _Check], beside: _Beside, unseen: Collection[str]) -> list[Assumption]:
+    """Carry checks out; only those of `unseen` have a meaning where no training sentence holds one of the words."""
+    asked = [name for name in checks if beside.words or name in unseen]
+    return [Assumption(law, name, *checks[name]()) for name in asked]
 
 
 def _query_fixed(train: Collection[str]) -> _Verdict:

@@ -264,7 +264,8 @@ def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
         axes.plot(track.score[places], track.embedding_norm[places], "o", color=COLOURS[0], ms=3.5, label="run")
         axes.set_title(f"“{track.word}”, m = {track.others:.1f}", fontsize=9, parse_math=False)
         axes.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
-    panels[0].legend()
+    # Below the panels, for the theory's name may be wider than one of them.
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 

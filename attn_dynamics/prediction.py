@@ -103,7 +103,7 @@ def _refusal(task: Task, start: Parameters, train: Collection[str]) -> str | Non
         return f"mean field (C9, C10) is known for linear heads, not for that of {name}"
     found = mean_field_assumptions(task, start, train=train)
     broken = [f"{each.assumption} ({each.detail})" for each in found if each.assumption in HARD and not each.holds]
-    return f"mean field ({law}) does not apply unless {', and '.join(broken)}" if broken else None
+    return f"mean field ({law}) does not apply without {', nor without '.join(broken)}" if broken else None
 
 
 def _kept(epochs: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What a run leaves behind: the annotated trajectory, a summary, and a table of what was measured beside the theory."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
 
 
 def _assumptions(run: xr.Dataset, config: Config, task: Task, start: Parameters) -> list[Assumption]:
-    """What the laws shown beside a run take for granted, for the words that its figures show."""
+    """Check what the laws shown beside a run take for granted, for the words that its figures show."""
     names = {str(word): word for word in task.train.vocabulary}
     shown = [names[track.word] for track in tracks(run)]
     found = check_assumptions(task, start, train=config.train, words=shown)
@@ -128,8 +128,8 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         **fits,
         "sen_residual": sen_residual(trajectory),
         "prediction_residual": deviation(trajectory),
-        "not_predicted": trajectory.attrs["not_predicted"] or None,
-        "assumptions": [each._asdict() for each in from_text(trajectory.attrs["assumptions"])],
+        "not_predicted": trajectory.attrs.get("not_predicted") or None,
+        "assumptions": [each._asdict() for each in from_text(trajectory.attrs.get("assumptions", "[]"))],
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
         "query_norm": trajectory.attrs["query_norm"],
@@ -177,7 +177,7 @@ def far_from_flow(summary: dict[str, Any]) -> str | None:
     if trouble is None:
         return None
     return (
-        f"T{trouble[1:]}: the steps are too long to stay near gradient flow, for which the theory holds. "
+        f"{trouble.capitalize()}: the steps are too long to stay near gradient flow, for which the theory holds. "
         "A smaller --learning-rate helps."
     )
 
@@ -191,9 +191,9 @@ def _too_long(steps: dict[str, Any]) -> str | None:
 
 
 def broken(summary: dict[str, Any]) -> list[str]:
-    """What to say of assumptions that fail, with how far the run is from each law; steps have `far_from_flow`."""
+    """Say which assumptions fail, and how far the run is from their laws; of long steps `far_from_flow` tells."""
     found = [each for each in summary["assumptions"] if each["assumption"] != SHORT]
-    off, predicted = _distance(summary), summary["prediction_residual"]
+    off, predicted = _farthest(summary, _distance), _farthest(summary, lambda run: run["prediction_residual"])
     sen = "no curve" if off is None else f"here up to {percent(off)} off"
     mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
     names = {"A1": "the law of Σ s (A1)", "B1": f"SEN (B1, {sen})"}
@@ -203,12 +203,16 @@ def broken(summary: dict[str, Any]) -> list[str]:
     return told + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
 
 
-def _distance(summary: dict[str, Any]) -> float | None:
-    """Largest relative distance from SEN at the end, of all words that are shown."""
-    if "words" not in summary:
-        return summary["sen_residual"]
-    words = summary["words"].values()
-    ends = [abs(each["embedding_norm"] / each["sen_norm"] - 1) for each in words if each["sen_norm"]]
+def _farthest(summary: dict[str, Any], distance: Callable[[dict[str, Any]], float | None]) -> float | None:
+    """Find the largest distance over the runs of a summary that have one."""
+    found = [distance(run) for run in summary.get("runs", [summary])]
+    return max((each for each in found if each is not None), default=None)
+
+
+def _distance(run: dict[str, Any]) -> float | None:
+    """Find the largest relative distance from SEN at the end, of all words that are shown."""
+    words = [each for each in run["words"].values() if each["sen_norm"]]  # 0 where a word that starts there stays
+    ends = [abs(each["embedding_norm"] / each["sen_norm"] - 1) for each in words]
     return max((end for end in ends if np.isfinite(end)), default=None)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -272,6 +273,18 @@ def test_an_unknown_name_or_word_is_refused() -> None:
         check_assumptions(DEFAULT, begun(DEFAULT), train=TRAIN, words=["nowhere"])
 
 
+def test_the_passage_of_the_readme_names_the_noise(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = Path(__file__).parents[1] / "README.md"
+    section = readme.read_text(encoding="utf-8").split("\n## Change an assumption")[1]
+    example = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert example is not None
+    exec(example[1], {})
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[:2] for line in told] == [["B1", LABELS], ["C10", LABELS]]
+    detail = failing(replace(PUBLISHED, dictionary=10).draw(0))["B1", RARE]
+    assert detail in " ".join(section.split("\n## ")[0].replace("\n> ", " ").split())
+
+
 # --- followed words, where no topic words are named
 
 
@@ -298,6 +311,12 @@ def test_words_in_no_training_sentence_leave_only_the_settings_to_check() -> Non
     found = check_assumptions(task, begun(task), train=TRAIN, words=["unheard"])
     assert [(each.law, each.assumption) for each in found] == [("A1", FIXED), ("B1", FIXED), ("B1", TRAINED)]
     assert ("B1", MANY) in failing(task, words=["unheard", "good"])
+    named = replace(task, topic_words=(("unheard",), ()))
+    assert list(failing(named)) == [("C10", ONE_WORD)]
+
+
+def test_a_word_given_twice_is_one_word() -> None:
+    assert failing(DEFAULT, words=["t1.1", "t1.1"]) == {}
 
 
 def test_a_word_alone_or_repeated_is_no_topic_word() -> None:
@@ -323,8 +342,8 @@ SHOWN = [
 def test_laws_that_fail_alike_share_a_sentence() -> None:
     told = [*sentences([each._asdict() for each in SHOWN], {"B1": "SEN (B1)"})]
     assert told == [
-        f"SEN (B1) and C10 assume that {RARE}: there are 10.",
-        f"C10 assumes that {FROM_ZERO}: they do not.",
+        f"SEN (B1) and C10 assume {RARE}: there are 10.",
+        f"C10 assumes {FROM_ZERO}: they do not.",
     ]
 
 
