@@ -94,7 +94,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
     return {
         "model": trajectory.attrs["model"],
         "task": trajectory.attrs["task"],
-        "seed": trajectory.attrs["seed"],
+        "seed": int(trajectory.attrs["seed"]),
         "epochs": int(trajectory.epoch[-1]),
         "ended": trajectory.attrs["ended"],
         "best_epoch": trajectory.attrs["best_epoch"],
