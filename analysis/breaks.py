@@ -211,7 +211,18 @@ def _broken(each: Break) -> str:
 
 
 def _fallen(copy: Path, each: Break) -> list[str]:
-    _run(copy, "analysis.verdicts", "--quick", "--workers", "1", "--out", "verdicts", "--claim", *each.claims)
+    _run(
+        copy,
+        "analysis.verdicts",
+        "--quick",
+        "--workers",
+        "1",
+        "--out",
+        "verdicts",
+        "--overwrite",
+        "--claim",
+        *each.claims,
+    )
     verdicts = pd.read_parquet(copy / "verdicts" / "verdicts.parquet")
     return verdicts.id[verdicts.verdict == "FAILS"].tolist()
 

@@ -121,7 +121,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "model": trajectory.attrs["model"],
         "task": trajectory.attrs["task"],
         "classes": {name: number for number, name in enumerate(trajectory.attrs["classes"])},
-        "seed": trajectory.attrs["seed"],
+        "seed": int(trajectory.attrs["seed"]),
         "epochs": int(trajectory.epoch[-1]),
         "ended": trajectory.attrs["ended"],
         "best_epoch": trajectory.attrs["best_epoch"],

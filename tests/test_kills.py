@@ -18,6 +18,7 @@ import pytest
 
 from attn_dynamics import simulate, spread
 from attn_dynamics.storage import read_netcdf, read_parquet
+from attn_dynamics.window import command as window
 from simulations import experiment, suppression
 from tests.command.driving import TASK, contents, differences, eager, unfinished, without_figures
 from tests.sweep import driving as sweeps
@@ -31,7 +32,7 @@ SIMULATED = {
     "attn-tc": (*RUN, "--model", "attn-tc"),
     "attn-tl": (*RUN, "--model", "attn-tl"),
     "replicates": ("--epochs", "300", *TASK, "--replicates", "3"),
-    "window": ("--model", "attn-window", "--epochs", "800", "--distance", "5", "--length", "24", "--window", "41"),
+    "window": ("--model", "attn-window", "--epochs", "800"),
 }
 SUPPRESSED = ("--quick", "--seeds", "2", "--epochs", "300")
 
@@ -39,6 +40,7 @@ SUPPRESSED = ("--quick", "--seeds", "2", "--epochs", "300")
 def _simulated(arguments: tuple[str, ...], *more: str) -> int:
     simulate.save_figures = without_figures
     spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
+    window.save_window_figures = without_figures
     simulate.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     return simulate.main([*arguments, *more])
 

@@ -47,10 +47,10 @@ def leave(folder: Path) -> None:
     (folder / "figures" / "one.png").write_bytes(b"one")
 
 
-def measured(out: Path | None = None, **flags: bool) -> Path:
+def measured(out: Path | None = None, *, resume: bool = False, overwrite: bool = False) -> Path:
     """A command from beginning to end."""
-    with results_folder(KIND, out, DEFAULT, **flags) as folder:
-        if flags.get("overwrite"):
+    with results_folder(KIND, out, DEFAULT, resume=resume, overwrite=overwrite) as folder:
+        if overwrite:
             clear(folder, KIND)
         if not (folder / "numbers.txt").exists():
             leave(folder)

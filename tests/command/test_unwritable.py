@@ -37,12 +37,13 @@ def test_a_word_that_no_file_can_hold_is_refused_first(call: Call, place: Path) 
     path = films(place / "films.txt")
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("good", "go\0od"), encoding="utf-8")
-    done = call("--task", path, "--epochs", "3", "--out", "here")
+    arguments = ("--task", path, "--preparation", "whitespace", "--epochs", "3", "--out", "here")
+    done = call(*arguments)
     assert done.code == 2
     assert r"--task: expected words that can be written to a file, got 'go\x00od' in" in done.said
     assert not (place / "here").exists()
     path.write_text(text, encoding="utf-8")
-    assert call("--task", path, "--epochs", "3", "--out", "here").code == 0
+    assert call(*arguments).code == 0
 
 
 def test_a_figure_that_cannot_be_drawn_costs_nothing_else(
