@@ -26,9 +26,12 @@ def integer(
     Raises:
         InputError: it is below `least` or above `most`, or no whole number.
     """
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") or isinstance(value, np.ndarray):
+    try:
+        found = None if isinstance(value, bool | np.bool_ | np.ndarray) else operator.index(value)  # pyright: ignore
+    except TypeError:
+        found = None
+    if found is None:
         raise InputError(name, expected=f"an integer, {least} or more", given=shown(value), fix="Give a whole number.")
-    found = operator.index(value)  # pyright: ignore[reportArgumentType]
     if found < least:
         raise InputError(name, expected=f"{least} or more", given=shown(found), fix=fix)
     if most is not None and found > most:
@@ -158,6 +161,20 @@ def mapping(name: str, value: object, *, fix: str) -> dict[Any, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise InputError(name, expected="a mapping", given=shown(value), fix=fix)
     return dict(value or {})
+
+
+def integers(name: str, values: object) -> NDArray[np.int64]:
+    """Return an int64 array of whole numbers.
+
+    Raises:
+        InputError: the values are no array of integers.
+    """
+    array = as_floats(name, values)
+    given = np.asarray(values)
+    if array.size and given.dtype.kind not in "iu":
+        fix = "Give an array of integers."
+        raise InputError(name, expected="integers", given=f"entries of type {given.dtype}", fix=fix)
+    return given.astype(np.int64)
 
 
 def as_floats(name: str, values: object) -> Array:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.check import some_of
+from attn_dynamics.check import reals, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.flow import Array, flow, logistic
 
@@ -88,8 +88,8 @@ class MeanField:
             ("sentences", "above 0", lambda value: value > 0),
             ("depth", "1 or more", lambda value: value >= 1),
         ):
-            value = np.asarray(getattr(self, name), float)
-            if not np.all(good(value)):
+            value = reals(name, getattr(self, name))
+            if not value.size or not np.all(good(value)):
                 raise InputError(name, expected=what, given=value, fix="Give one in that range.")
 
     def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
