@@ -3,7 +3,7 @@
 import math
 import operator
 import reprlib
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from attn_dynamics.errors import InputError
 
 Kind = TypeVar("Kind")
+Function = TypeVar("Function", bound=Callable[..., object])
 Array = NDArray[np.float64]
 LARGEST = 2**63 - 1
 """The largest integer that arrays and files hold."""
@@ -133,6 +134,17 @@ def instance(name: str, value: object, kind: type[Kind], *, fix: str) -> Kind:
     if not isinstance(value, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
         raise InputError(name, expected=f"{article} {kind.__name__}", given=shown(value), fix=fix)
+    return value
+
+
+def function(name: str, value: Function | None) -> Function | None:
+    """Return a function, or None where none was given.
+
+    Raises:
+        InputError: it cannot be called.
+    """
+    if value is not None and not callable(value):
+        raise InputError(name, expected="a function", given=shown(value), fix="Leave it out, or define one.")
     return value
 
 

@@ -68,6 +68,9 @@ class Corpus:
         Raises:
             InputError: as the class, and where a word is not in the vocabulary that was given.
         """
+        for name, value in (("sentences", sentences), ("vocabulary", () if vocabulary is None else vocabulary)):
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+                raise InputError(name, expected="a collection", given=shown(value), fix="Give a list.")
         given = tuple(vocabulary if vocabulary is not None else ())
         index = {word: column for column, word in enumerate(given)}
         if len(index) < len(given):
@@ -80,15 +83,17 @@ class Corpus:
             )
         tokens, offsets = array("i"), array("q", [0])
         for row, sentence in enumerate(sentences):
-            if isinstance(sentence, str):
+            if isinstance(sentence, str | bytes) or not isinstance(sentence, Iterable):
                 raise InputError(
                     f"sentence {row}",
                     expected="a sequence of words",
-                    given=f"the text {sentence[:40]!r}, whose items are letters",
+                    given=f"the text {sentence[:40]!r}, whose items are letters"
+                    if isinstance(sentence, str)
+                    else shown(sentence),
                     fix="Split it: sentence.split().",
                 )
             if vocabulary is None:
-                tokens.extend(index.setdefault(word, len(index)) for word in sentence)
+                tokens.extend(_numbered(index, sentence, row))
             else:
                 tokens.extend(_look_up(index, sentence, f"sentence {row}"))
             offsets.append(len(tokens))
@@ -162,6 +167,16 @@ class Corpus:
         return np.array(list(_look_up(index, words, name)), dtype=np.int64)
 
 
+def _numbered(index: dict[Hashable, int], words: Iterable[Hashable], row: int) -> Iterable[int]:
+    """Yield the number of each word, a new one for a new word."""
+    for word in words:
+        try:
+            yield index.setdefault(word, len(index))
+        except TypeError:
+            fix = "Give texts or numbers."
+            raise InputError(f"sentence {row}", expected="hashable words", given=shown(word), fix=fix) from None
+
+
 def _look_up(index: dict[Hashable, int], words: Iterable[Hashable], name: str) -> Iterable[int]:
     for word in words:
         try:
@@ -176,7 +191,11 @@ def _look_up(index: dict[Hashable, int], words: Iterable[Hashable], name: str) -
 
 
 def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except ValueError:
+        fix = "Give one number a sentence."
+        raise InputError(name, expected="a sequence of integers", given=shown(values), fix=fix) from None
     if given.ndim != 1 or not (np.issubdtype(given.dtype, np.integer) or given.size == 0):
         raise InputError(
             name,

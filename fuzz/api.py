@@ -78,6 +78,10 @@ def cases() -> Iterator[Case]:
     for function, arguments, fitting in _signatures():
         for argument, meant in fitting.items():
             for name, value in VALUES.items():
+                if (function, name) == (flow, "huge") and argument in ("time", "times"):
+                    continue  # no mistake, and it takes for ever
+                if argument == "meter" and callable(value):
+                    continue  # what it raises is the caller's own
                 act = trying(_with, function, arguments, argument, value)
                 allowed = frozenset({OK, REFUSED, FAILED} if name in meant else {REFUSED})
                 family = f"API: {getattr(function, '__qualname__', function)}"
@@ -102,7 +106,13 @@ def _signatures() -> Iterator[tuple[Callable[..., object], dict[str, Any], dict[
     yield descend, common | {"parameters": start}, steps | {"parameters": never}
     lists = frozenset({"an empty list"})
     yield descend_many, common | {"parameters": [start, start]}, steps | {"parameters": lists, "device": never}
-    times = {"time": NUMBERS, "times": NONE | {"a list"}, "rtol": NUMBERS, "atol": NUMBERS, "solver": never}
+    times = {
+        "time": NUMBERS,
+        "times": NONE | {"a list", "True"} | NUMBERS,
+        "rtol": NUMBERS,
+        "atol": NUMBERS,
+        "solver": never,
+    }
     times |= {"log_time": frozenset({"True"}), "stop_loss": NONE | NUMBERS, "max_steps": NONE | INTEGERS}
     yield flow, {"corpus": corpus, "parameters": start, "time": 0.1}, times | course | {"parameters": never}
     yield loss_and_gradient, {"corpus": corpus, "parameters": start}, {"corpus": never, "parameters": never}
@@ -123,7 +133,11 @@ def _signatures() -> Iterator[tuple[Callable[..., object], dict[str, Any], dict[
     yield TwoLayer, layers, {name: frozenset({"a list"} if name == "bias_out" else ()) for name in layers}
     sentences = {"sentences": [["a", "b"], ["b"]], "labels": [0, 1]}
     labels = frozenset({"a list", "a list of lists"})
-    others = {"n_classes": NONE | INTEGERS, "labels": labels | {"a list of texts"}, "sentences": labels}
+    others = {
+        "n_classes": NONE | INTEGERS,
+        "labels": labels | {"a list of texts"},
+        "sentences": labels | {"a ragged list"},
+    }
     yield Corpus.from_sentences, sentences, others
     counts = {name: INTEGERS for name in ("topics", "topic_words", "other_words", "dictionary", "sentences")}
     yield Synthetic, {"topics": 2}, counts | {"topic_distribution": NONE}
