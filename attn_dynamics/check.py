@@ -3,7 +3,7 @@
 import math
 import operator
 import reprlib
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from attn_dynamics.errors import InputError
 
 Kind = TypeVar("Kind")
+Function = TypeVar("Function", bound=Callable[..., object])
 Array = NDArray[np.float64]
 LARGEST = 2**63 - 1
 """The largest integer that arrays and files hold."""
@@ -26,9 +27,12 @@ def integer(
     Raises:
         InputError: it is below `least` or above `most`, or no whole number.
     """
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__") or isinstance(value, np.ndarray):
+    try:
+        found = None if isinstance(value, bool | np.bool_ | np.ndarray) else operator.index(value)  # pyright: ignore
+    except TypeError:
+        found = None
+    if found is None:
         raise InputError(name, expected=f"an integer, {least} or more", given=shown(value), fix="Give a whole number.")
-    found = operator.index(value)  # pyright: ignore[reportArgumentType]
     if found < least:
         raise InputError(name, expected=f"{least} or more", given=shown(found), fix=fix)
     if most is not None and found > most:
@@ -133,6 +137,17 @@ def instance(name: str, value: object, kind: type[Kind], *, fix: str) -> Kind:
     return value
 
 
+def function(name: str, value: Function | None) -> Function | None:
+    """Return a function, or None where none was given.
+
+    Raises:
+        InputError: it cannot be called.
+    """
+    if value is not None and not callable(value):
+        raise InputError(name, expected="a function", given=shown(value), fix="Leave it out, or define one.")
+    return value
+
+
 def words(name: str, values: object) -> tuple[Hashable, ...]:
     """Return words as a tuple, also those of a generator, which could be read only once.
 
@@ -158,6 +173,20 @@ def mapping(name: str, value: object, *, fix: str) -> dict[Any, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise InputError(name, expected="a mapping", given=shown(value), fix=fix)
     return dict(value or {})
+
+
+def integers(name: str, values: object) -> NDArray[np.int64]:
+    """Return an int64 array of whole numbers.
+
+    Raises:
+        InputError: the values are no array of integers.
+    """
+    array = as_floats(name, values)
+    given = np.asarray(values)
+    if array.size and given.dtype.kind not in "iu":
+        fix = "Give an array of integers."
+        raise InputError(name, expected="integers", given=f"entries of type {given.dtype}", fix=fix)
+    return given.astype(np.int64)
 
 
 def as_floats(name: str, values: object) -> Array:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from attn_dynamics.errors import InputError
+from attn_dynamics.check import shown
+from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.interrupt import INTERRUPTED, interruptible
 from attn_dynamics.options import by_option, read_options
 from attn_dynamics.storage import write_whole
@@ -55,8 +56,20 @@ def guarded(run: Callable[[], int], *, interrupted: str) -> int:
             code = run()
             sys.stdout.flush()  # a disk may be full under standard output too
             return code
-    except (InputError, OSError) as error:
+    except (InputError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except MemoryError:
+        print("error: memory: expected enough of it, got none that was left. Give smaller sizes.", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        told = InputError(
+            shown(str(error.filename or "a file")),
+            expected="to read or write it",
+            given=error.strerror or error,
+            fix="Name another path.",
+        )
+        print(f"error: {told}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)

@@ -1,6 +1,5 @@
 """What a model learns from: sparse word counts per sentence, and the class of each sentence."""
 
-import operator
 from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +52,6 @@ class Corpus:
         object.__setattr__(self, "class_names", tuple(self.class_names))
         object.__setattr__(self, "n_classes", integer("n_classes", self.n_classes, 0))
         n_sentences, n_words = self.counts.shape  # pyright: ignore[reportGeneralTypeIssues]
-        object.__setattr__(self, "n_classes", _whole("n_classes", self.n_classes))
         _check_labels(self.labels, n_sentences, self.n_classes)
         if n_words != len(self.vocabulary):
             raise InputError(
@@ -95,19 +93,24 @@ class Corpus:
         Raises:
             InputError: as the class, and where a word or a name is not among those that were given.
         """
+        for name, value in (("sentences", sentences), ("vocabulary", () if vocabulary is None else vocabulary)):
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+                raise InputError(name, expected="a collection", given=shown(value), fix="Give a list.")
         given = tuple(vocabulary if vocabulary is not None else ())
         index = _numbered("vocabulary", given)
         tokens, offsets = array("i"), array("q", [0])
         for row, sentence in enumerate(sentences):
-            if isinstance(sentence, str | bytes | bytearray):
+            if isinstance(sentence, str | bytes | bytearray) or not isinstance(sentence, Iterable):
                 raise InputError(
                     f"sentence {row}",
                     expected="a sequence of words",
-                    given=f"the text {sentence[:40]!r}, whose items are letters",
+                    given=f"the text {sentence[:40]!r}, whose items are letters"
+                    if isinstance(sentence, str)
+                    else shown(sentence),
                     fix="Split it: sentence.split().",
                 )
             if vocabulary is None:
-                tokens.extend(index.setdefault(word, len(index)) for word in sentence)
+                tokens.extend(_tally(index, sentence, row))
             else:
                 tokens.extend(_look_up(index, sentence, f"sentence {row}"))
             offsets.append(len(tokens))
@@ -228,6 +231,16 @@ class Corpus:
         return np.array(list(_look_up(index, words, name)), dtype=np.int64)
 
 
+def _tally(index: dict[Hashable, int], words: Iterable[Hashable], row: int) -> Iterable[int]:
+    """Yield the number of each word, a new one for a new word."""
+    for word in words:
+        try:
+            yield index.setdefault(word, len(index))
+        except TypeError:
+            fix = "Give texts or numbers."
+            raise InputError(f"sentence {row}", expected="hashable words", given=shown(word), fix=fix) from None
+
+
 def _look_up(index: Mapping[Hashable, int], words: Iterable[Hashable], name: str) -> Iterable[int]:
     for word in words:
         try:
@@ -257,7 +270,7 @@ def _numbered(name: str, names: Sequence[Hashable]) -> dict[Hashable, int]:
 
 def _classes(labels: ArrayLike, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Return labels as integers, and the names of the classes if the labels are names."""
-    given = list(labels) if np.asarray(labels).dtype.kind in "UO" else []  # pyright: ignore[reportArgumentType]
+    given = list(labels) if _array("labels", labels).dtype.kind in "UO" else []  # pyright: ignore[reportArgumentType]
     if not (given and all(isinstance(label, str) for label in given)):
         return _integers("labels", labels), names
     names = names or tuple(sorted(set(given)))
@@ -269,16 +282,17 @@ def _classes(labels: ArrayLike, names: tuple[str, ...]) -> tuple[NDArray[np.int6
     return np.array([index[label] for label in given], np.int64), names
 
 
-def _whole(name: str, value: int) -> int:
+def _array(name: str, values: ArrayLike) -> NDArray[Any]:
     try:
-        return operator.index(value)
-    except TypeError:
-        raise InputError(name, expected="an integer", given=repr(value), fix="Give a number of classes.") from None
+        return np.asarray(values)
+    except ValueError:
+        expected, fix = _VECTORS[name]
+        raise InputError(name, expected=expected, given=shown(values), fix=fix) from None
 
 
 def _vector(name: str, values: ArrayLike) -> NDArray[np.integer]:
     """Return a vector of integers as it was given, and refuse all else."""
-    given, masked = np.asarray(values), isinstance(values, np.ma.MaskedArray)
+    given, masked = _array(name, values), isinstance(values, np.ma.MaskedArray)
     if masked or given.ndim != 1 or not (given.dtype.kind in "iu" or given.size == 0):
         kind = f"masked {given.dtype}" if masked else f"{given.dtype}"
         expected, fix = _VECTORS[name]

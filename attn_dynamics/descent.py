@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attn_dynamics.check import instance, integer, number
+from attn_dynamics.check import function, instance, integer, number
 from attn_dynamics.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.dynamics import Dynamics, checked_choices
@@ -56,6 +56,7 @@ def descend(
         Diverged: the loss is not finite, with the run so far.
     """
     train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    function("meter", meter)
     learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
     checkpoint = checked_checkpoint(checkpoint)
     check_fit(corpus, parameters, judge)

@@ -12,7 +12,7 @@ from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
 from scipy.optimize import brentq
 from threadpoolctl import threadpool_limits
 
-from attn_dynamics.check import as_floats, flag, integer, number, one_of
+from attn_dynamics.check import as_floats, flag, function, integer, number, one_of
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.dynamics import Dynamics, checked_choices
 from attn_dynamics.errors import InputError
@@ -89,6 +89,7 @@ def flow(
         Diverged: the solver cannot go on, with the run so far.
     """
     train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    function("meter", meter)
     clock = LOG_TIME if flag("log_time", log_time) else LINEAR_TIME
     _check(
         solver,
@@ -299,7 +300,7 @@ def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
 def _check(solver: str, follow: Sequence[Hashable], numbers: Mapping[str, float | None], max_steps: int | None) -> None:
     one_of("solver", solver, SOLVERS)
     for name, value in numbers.items():
-        if value is not None:
+        if value is not None or name in ("rtol", "atol"):
             number(name, value, above=0, fix="Leave it out for the usual.")
     if max_steps is not None:
         integer("max_steps", max_steps, 1, fix="Leave it out for as many as it takes.")

@@ -39,6 +39,7 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
     if "--version" in given:
         print(f"attn-dynamics {VERSION}")
         raise SystemExit(0)
+    _check_text(given)
     _describe(options)
     about = f"{inspect.cleandoc(options.__doc__ or '').split('Raises:')[0].strip()}\n--version prints the version."
     try:
@@ -54,6 +55,16 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
             return tyro.cli(options, args=given, prog=prog)
         except SystemExit as stop:
             raise _by_options(_cause(stop), options) or _refusal(box.getvalue(), given, prog) from None
+
+
+def _check_text(given: Sequence[str]) -> None:
+    """Refuse what no path can hold and no file of text: it would fail after the work was done."""
+    option = "arguments"
+    for each in given:
+        option = each.partition("=")[0] if each.startswith("--") else option
+        if "\0" in each or any("\ud800" <= letter <= "\udfff" for letter in each):
+            fix = "Give other letters, or rename the file."
+            raise InputError(ascii(option)[1:-1], expected="text in UTF-8 without NUL", given=ascii(each), fix=fix)
 
 
 def by_option(error: InputError, options: type) -> InputError:

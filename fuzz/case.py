@@ -18,10 +18,12 @@ from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.window import command as window_command
 
 OK, REFUSED, FAILED, NOTED = "ok", "refused", "failed", "noted"
-"""How a case may end well: with results; with one line and exit code 2; with one line and 1; with results and a note."""
+"""How a case may end well: with results, in one line and exit code 2 or 1, or with results and a note."""
 TRACEBACK, SILENT, UNCLEAR, WARNED, SLOW = "TRACEBACK", "SILENT", "UNCLEAR", "WARNED", "SLOW"
 """How it is mishandled: an exception of Python; bad input accepted; a message that names no cause or does not say what
 was expected, or of several lines; a raw warning; no end."""
+PROGRESS = re.compile(r"epochs/s|runs/s| proofs/s|it/s")
+"""What tells a line of a progress bar."""
 SECONDS = 60.0
 """After which a case counts as without an end."""
 
@@ -80,7 +82,9 @@ def judged(case: Case) -> Verdict:
 
 
 def _ending(case: Case, seen: Seen, raised: list[str]) -> tuple[str, str]:
-    lines = [line for line in re.split(r"[\r\n]+", seen.err) if line.strip() and not re.search(r"epochs/s|runs/s", line)]
+    lines = [
+        line for line in re.split(r"[\r\n]+", seen.err) if line.strip() and not re.search(r"epochs/s|runs/s", line)
+    ]
     said = " / ".join(lines)
     if "Traceback" in seen.err:
         return TRACEBACK, said

@@ -14,7 +14,7 @@ from attn_dynamics.batch.group import Group, in_company
 from attn_dynamics.batch.memory import Needed, bytes_needed, check_memory, fitting, rooms, too_large
 from attn_dynamics.batch.record import Members, Records
 from attn_dynamics.batch.stopping import Patiences
-from attn_dynamics.check import shown
+from attn_dynamics.check import function, shown
 from attn_dynamics.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.descent import checked_checkpoint, checked_settings, course
@@ -73,6 +73,7 @@ def descend_many(
         RunsInterrupted: on Ctrl-C, with the runs so far.
     """
     train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    function("meter", meter)
     learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
     engine, parameters, checkpoint = engine_for(device, precision), _starts(parameters), checked_checkpoint(checkpoint)
     _check_starts(corpus, parameters, judge)
@@ -230,7 +231,7 @@ class _Batch:
 
 def _starts(parameters: Iterable[Parameters]) -> Sequence[Parameters]:
     """Return the starts as a list, also those of a generator."""
-    if isinstance(parameters, Parameters) or not isinstance(parameters, Iterable):
+    if isinstance(parameters, Parameters | str) or not isinstance(parameters, Iterable):
         fix = "Put them into a list, or call descend for a single start."
         raise InputError("parameters", expected="a list of Parameters", given=shown(parameters), fix=fix)
     return list(parameters)

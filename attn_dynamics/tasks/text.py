@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from attn_dynamics.check import as_floats, one_of, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.classes import check_classes, check_label, class_notes, in_order, left_out
@@ -63,6 +64,8 @@ def text_task(
     Raises:
         InputError: a path, a line, an encoding or an option cannot be used, or the labels are none.
     """
+    if not isinstance(path, str | Path):
+        raise InputError("path", expected="a path", given=shown(path), fix="Give a text or a pathlib.Path.")
     path, name = Path(path), name or str(path)
     _check_options(preparation, vocabulary)
     check_encoding(encoding)
@@ -193,12 +196,11 @@ def _binary(text: str) -> InputError:
 def _check_options(preparation: str, vocabulary: str) -> None:
     options = (("preparation", preparation, tuple(PREPARATIONS)), ("vocabulary", vocabulary, VOCABULARIES))
     for option, given, known in options:
-        if given not in known:
-            expected = f"one of {', '.join(known)}"
-            raise InputError(option, expected=expected, given=repr(given), fix="Choose one of these.")
+        one_of(option, given, known)
 
 
 def _check_fractions(split: Sequence[float]) -> None:
-    if not (len(split) == 3 and split[0] > 0 and min(split) >= 0 and abs(sum(split) - 1) <= 1e-9):
+    split = as_floats("split", split)
+    if not (split.shape == (3,) and split[0] > 0 and min(split) >= 0 and abs(sum(split) - 1) <= 1e-9):
         subject, expected = "split", "fractions for train (above 0), dev and test that sum to 1"
         raise InputError(subject, expected=expected, given=tuple(split), fix="Give for example 0.8 0.1 0.1.")

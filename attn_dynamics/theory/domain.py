@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attn_dynamics.check import reals
 from attn_dynamics.errors import InputError
 
 Array = NDArray[np.float64]
@@ -29,7 +30,7 @@ def within(wanted: str, **arguments: ArrayLike) -> tuple[Array, ...]:
     Raises:
         InputError: an argument that has an entry outside of the range.
     """
-    arrays = tuple(np.asarray(value, float) for value in arguments.values())
+    arrays = tuple(reals(name, value).reshape(np.shape(value)) for name, value in arguments.items())
     for name, array in zip(arguments, arrays, strict=True):
         with np.errstate(invalid="ignore"):
             outside = ~RANGES[wanted](array) & ~np.isnan(array)

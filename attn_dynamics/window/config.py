@@ -67,7 +67,7 @@ class WindowConfig:
         for name, bound in {"epochs": 1, "seed": 0}.items():
             integer(name, getattr(self, name), bound)
         for name, usual in {"start_width": "3 tokens", "learning_rate": "0.1", "bell_rate": "1"}.items():
-            if getattr(self, name) is not None:
+            if getattr(self, name) is not None or name == "bell_rate":
                 number(name, getattr(self, name), above=0, fix=f"{usual} is usual.")
         at_most_one(resume=self.resume, overwrite=self.overwrite)
 

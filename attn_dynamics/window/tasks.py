@@ -55,7 +55,7 @@ class WindowOptions:
         least = {"distance": 1, "length": 1, "sequences": 1, "words": 1, "classes": 2}
         for name, bound in least.items():
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name not in ("sequences", "words"):
                 integer(name, value, bound)
         one_of("distances", self.distances, DISTANCES)
         farthest = 2 * self.distance - 1 if self.distances == "uniform" else self.distance

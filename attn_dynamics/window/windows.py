@@ -1,6 +1,6 @@
 """What queries see: the tokens within a half-width of each, ragged, one after the other (theory §D)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from attn_dynamics.check import integer
+from attn_dynamics.check import integer, integers, shown
 from attn_dynamics.errors import InputError
 
 Array = NDArray[np.float64]
@@ -53,8 +53,14 @@ class Windows:
         Raises:
             InputError: no query, one outside of its sequence, a word that is not of the V, or a w below 0.
         """
-        tokens = [np.asarray(each, np.int64) for each in sequences]
-        at, wanted = np.asarray(queries, np.int64).reshape(-1, 2), np.asarray(labels, np.int64)
+        if isinstance(sequences, str) or not isinstance(sequences, Iterable):
+            fix = "Give a list of arrays."
+            raise InputError("sequences", expected="sequences of words", given=shown(sequences), fix=fix)
+        tokens = [integers("sequences", each).ravel() for each in sequences]
+        at, wanted, n_words = integers("queries", queries), integers("labels", labels), integer("n_words", n_words, 1)
+        if at.ndim != 2 or at.shape[1] != 2:
+            given, fix = f"shape {at.shape}", "Give the sequence and the position of each."
+            raise InputError("queries", expected="shape (R, 2)", given=given, fix=fix)
         lengths = np.array([each.size for each in tokens])
         _check(tokens, lengths, at, wanted, n_words, half_width)
         reach = int(lengths.max()) if half_width is None else half_width
