@@ -138,7 +138,7 @@ def _draw_deviation(axes: Axes, runs: Sequence[xr.Dataset], k: int) -> None:
         color="black",
         linewidth=1.0,
         linestyle=":",
-        label="bound at the end, theory B2",
+        label="1/(ρN), what is memorised (theory B2)",
     )
     axes.set(xlabel=TIME, xscale="log", yscale="log")
     axes.legend(loc="upper right")
