@@ -27,6 +27,8 @@ ATTENTION = ("query", "keys", "embeddings")
 """The arrays of a model beside those of its head."""
 SUBSETS = [tuple(name for k, name in enumerate(TRAINABLE) if number >> k & 1) for number in range(2 ** len(TRAINABLE))]
 """All that `train` may be, the empty one included."""
+PAIRS = [(), *(tuple(name for name in TRAINABLE if name != left) for left in TRAINABLE), TRAINABLE]
+"""Some of them: of any two parameters each is trained, and is not, with the other and without it."""
 
 
 needs_sst = pytest.mark.skipif(sst_folder() is None, reason=ABSENT)

@@ -18,6 +18,7 @@ from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.run import Diverged, Interrupted
 from tests.support import (
     MODELS,
+    PAIRS,
     SUBSETS,
     corpora,
     dense,
@@ -87,7 +88,7 @@ def test_two_epochs_are_those_of_a_loop_by_hand_for_any_data_and_any_subset(
             np.testing.assert_array_equal(array, named(start)[name])
 
 
-@pytest.mark.parametrize("train", SUBSETS, ids=ids)
+@pytest.mark.parametrize("train", PAIRS, ids=ids)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_start_is_never_changed(model: str, train: tuple[str, ...], corpus: Corpus) -> None:
     for reduced in (True, False):
@@ -104,7 +105,7 @@ def test_the_start_is_never_changed(model: str, train: tuple[str, ...], corpus: 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_parameters_of_a_run_share_no_memory_with_the_start(model: str, reduced: bool, corpus: Corpus) -> None:
     start = parameters_for(corpus, model, 1, d=6)
-    for train in SUBSETS:
+    for train in PAIRS:
         ends = parameters_of(descend(corpus, start, epochs=2, train=train, reduced=reduced))
         shared = {name for name in ends if any(np.shares_memory(ends[name], each) for each in named(start).values())}
         assert shared == set(), train
@@ -187,7 +188,7 @@ def test_a_run_ends_once_so_many_epochs_brought_no_lower_dev_loss(model: str, pa
     assert (np.diff(records) < patience).all() or patience == 1
 
 
-@pytest.mark.parametrize("train", [train for train in SUBSETS if train], ids="+".join)
+@pytest.mark.parametrize("train", [train for train in PAIRS if train], ids="+".join)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_best_state_comes_back(model: str, train: tuple[str, ...]) -> None:
     run, _, start, corpus = stopped(30, model=model, train=train, epochs=300)

@@ -14,9 +14,8 @@ from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.record import snapshot_due
 from attn_dynamics.results import join
 from attn_dynamics.storage import write_netcdf
-from tests.support import MODELS, Epoch, naive_descent, named, numbered, parameters_for, topic_corpus
+from tests.support import MODELS, PAIRS, Epoch, ids, naive_descent, named, numbered, parameters_for, topic_corpus
 
-SUBSETS = [tuple(name for k, name in enumerate(TRAINABLE) if number >> k & 1) for number in range(2 ** len(TRAINABLE))]
 EPOCHS, RATE = 5, 0.5
 ABSENT = 13
 """The word of `topic_corpus` that stands in no sentence."""
@@ -45,7 +44,7 @@ def compare(run: Run, states: list[Epoch]) -> None:
 
 
 @pytest.mark.parametrize("reduced", [True, False])
-@pytest.mark.parametrize("train", SUBSETS, ids=lambda train: "+".join(train) or "nothing")
+@pytest.mark.parametrize("train", PAIRS, ids=ids)
 @pytest.mark.parametrize("model", MODELS)
 def test_every_recorded_number_is_that_of_the_state_before_the_step(
     model: str, train: tuple[str, ...], reduced: bool

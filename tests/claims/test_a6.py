@@ -13,7 +13,6 @@ from attn_dynamics.dynamics import Dynamics
 from attn_dynamics.parameters import TRAINABLE
 from tests.support import (
     MODELS,
-    SUBSETS,
     apart,
     corpora,
     differences,
@@ -25,7 +24,7 @@ from tests.support import (
     topic_corpus,
 )
 
-WITHOUT_HEAD = [train for train in SUBSETS if "head" not in train and train]
+WITHOUT_HEAD = [("embeddings",), ("keys", "embeddings"), ("query", "keys", "embeddings")]
 
 
 @pytest.mark.parametrize("train", WITHOUT_HEAD, ids=ids)
@@ -36,14 +35,14 @@ def test_a6_the_reduced_course_is_the_full_one(model: str, train: tuple[str, ...
         corpus, test = topic_corpus(seed), topic_corpus(seed + 10)
         start = parameters_for(corpus, model, seed, d=d, hidden=hidden)
         reduced, full = (
-            descend(corpus, start, train=train, epochs=150, judge={"test": test}, follow=range(6), reduced=choice)
+            descend(corpus, start, train=train, epochs=60, judge={"test": test}, follow=range(6), reduced=choice)
             for choice in (True, False)
         )
         assert max(differences(reduced, full).values()) <= 1e-11
         assert apart(end(reduced), end(full)) <= 1e-11
 
 
-@pytest.mark.parametrize("d", [2, 3, 4, 10, 40])
+@pytest.mark.parametrize("d", [2, 4, 40])
 def test_a6_attn_fc_in_n_dimensions_is_attn_fc_in_d(d: int) -> None:
     corpus = topic_corpus(7)
     start = parameters_for(corpus, "attn-fc", 7, d=d)

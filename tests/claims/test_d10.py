@@ -10,13 +10,12 @@ from attn_dynamics.window.bell import Bell
 from attn_dynamics.window.layer import attention, contexts
 from attn_dynamics.window.support import tail_mass
 from tests.support import examples
-from tests.window.drawn import seeds, setting
+from tests.window.drawn import Setting, cases
 
 
-@settings(max_examples=examples(200))
-@given(seeds)
-def test_no_context_is_longer(seed: int) -> None:
-    case = setting("product", "deviation", "attn-fc", seed)
+@settings(max_examples=examples(60))
+@given(cases("product", readout="attn-fc"))
+def test_no_context_is_longer(case: Setting) -> None:
     seen = contexts(case.windows, case.layer, attention(case.windows, case.layer).weights)
     longest = np.linalg.norm(case.layer.values, axis=1).max()
     bound = longest / (case.layer.width * np.sqrt(2 * np.pi))

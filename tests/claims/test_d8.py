@@ -7,15 +7,14 @@ from hypothesis import strategies as st
 from attn_dynamics.window.layer import attention, contexts
 from attn_dynamics.window.support import half_width
 from tests.support import examples
-from tests.window.drawn import Setting, seeds, setting
+from tests.window.drawn import Setting, cases
 
 ROUND_OFF = 1e-12
 
 
-@settings(max_examples=examples(200))
-@given(seeds, st.integers(0, 4))
-def test_no_cut_moves_a_context_farther(seed: int, cut: int) -> None:
-    case = setting("renormalised", "deviation", "attn-fc", seed)
+@settings(max_examples=examples(60))
+@given(cases("renormalised", readout="attn-fc"), st.integers(0, 4))
+def test_no_cut_moves_a_context_farther(case: Setting, cut: int) -> None:
     whole, short = (Setting(case.sequences, case.queries, case.labels, w, case.layer).windows for w in (None, cut))
     weights = attention(whole, case.layer).weights
     moved = contexts(short, case.layer, attention(short, case.layer).weights) - contexts(whole, case.layer, weights)
