@@ -19,7 +19,7 @@ TOLERANCE = 1e-5
 MOST = 3_000
 """Evaluations that a prediction may take, a second or two; the published configuration takes some four hundred."""
 SMALL = 0.01
-"""‖ν_w‖ up to which the other words count as starting at zero; the published start has 0.003."""
+"""‖ν_w‖ up to which the other words count as starting at zero; the start `paper` has 0.003."""
 SETTLED = 0.05
 """Share of the training after which the deviation is told; before it, a run and its start are of one size."""
 

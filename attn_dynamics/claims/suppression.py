@@ -42,7 +42,7 @@ def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
     control("embeddings of the other sign", law=lambda corpus, start: misalignment(corpus, mirrored(start))),
     statement=r"\dot s_t(0) < 0 \ \Leftrightarrow \ \sum_i A_{it} \, g_i \cdot (\nu_t - v_i) > 0",
     source="LMN21",
-    assumptions="query fixed; LMN21's published start but for embeddings N(0, 1) of all words; every head",
+    assumptions="query fixed; the start of LMN21's text but for embeddings N(0, 1) of all words; every head",
     quantity="share of first moves of wrong sign, the larger of that among rising and among falling words",
     tolerance="0: the first step of descent goes along the gradient; none rising or none falling fails",
 )
@@ -62,7 +62,7 @@ def first_moves(*, quick: bool, law: Callable[[Corpus, Parameters], Array] = mis
 
 
 def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:
-    """Data, topic words first, and the published start with embeddings N(0, scale²) of all words."""
+    """Data, topic words first, and the start of LMN21's text with embeddings N(0, scale²) of all words."""
     corpus, rng = task.draw(seed).train, np.random.default_rng([seed, 0])
     start = draw("paper", model, n_words=corpus.n_words, n_classes=task.topics, embedding_dim=10, rng=rng)
     return corpus, replace(start, embeddings=start.embeddings * (scale / EMBEDDING_SCALE))
