@@ -92,4 +92,4 @@ def _draw_differences(axes: Axes, scales: Sequence[float], differences: NDArray[
         named = "both above 0: C7 holds" if left == bounds[:-1][holds][0] else None
         axes.axvspan(left, right, color=COLOURS[7], alpha=0.2, linewidth=0, label=named)
     axes.axhline(0.0, color="black", linewidth=0.8)
-    axes.axvline(1.0, color="black", linewidth=0.8, linestyle=":", label="published start")
+    axes.axvline(1.0, color="black", linewidth=0.8, linestyle=":", label="LMN21's start")

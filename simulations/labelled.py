@@ -176,7 +176,7 @@ def study(
             [
                 {"task": task, "configuration": configuration, "model": NAMES[model], "rule": rule}
                 | {name: told(100 * group[name]) for name in group if name.endswith("_accuracy")}
-                | ({"at chance": _share(group.at_chance)} if "at_chance" in group else {})
+                | ({"at chance": int(group.at_chance.sum())} if "at_chance" in group else {})
                 | ({"LMN21, test": reported.get((task, model), "")} if reported else {})
                 for (task, configuration, model, rule), group in groups
             ]
@@ -367,20 +367,20 @@ def entropy(corpus: Corpus) -> float:
     return float(-np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
 
 
-def _share(flags: pd.Series) -> str:
+def _share(flags: NDArray[np.bool_]) -> dict[str, float]:
     """How many starts of all, and the ends of the exact 95 % interval of their share."""
-    ends = binomtest(int(flags.sum()), len(flags)).proportion_ci()
-    return f"{int(flags.sum())} ({100 * ends.low:.2g}–{100 * ends.high:.2g} %)"
+    starts = int(flags.sum())
+    ends = binomtest(starts, flags.size).proportion_ci()
+    return {"starts": starts, "low": float(ends.low), "high": float(ends.high)}
 
 
 def _accuracies(group: pd.DataFrame) -> dict[str, Any]:
     names = [name for name in group if name.endswith("_accuracy")]
     found: dict[str, Any] = {"epoch": group.epoch.tolist()}
     if "at_chance" in group:
-        ends = binomtest(int(group.at_chance.sum()), len(group)).proportion_ci()
-        found["at_chance"] = {"starts": int(group.at_chance.sum()), "low": ends.low, "high": ends.high}
-        rest = group[~group.at_chance]
-        found["elsewhere"] = {name: float(rest[name].mean()) for name in names} if len(rest) else {}
+        flags = group.at_chance.to_numpy(bool)
+        found["at_chance"] = _share(flags)
+        found["elsewhere"] = {} if flags.all() else {name: group[name].to_numpy()[~flags].mean() for name in names}
     return found | {name: interval(group[name].to_numpy()) for name in names}
 
 
@@ -443,20 +443,20 @@ def loss_figure(runs: Runs, rules: Rules) -> Figure:
 def starts_figure(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> Figure:
     """Accuracy of every start under each rule of early stopping, over the length of its query, which sets the pace."""
     figure, (panels,) = _panels(runs, 1, 3.4, alike=False)
+    judged = "test" if all("test_accuracy" in run for each in runs.values() for run in each) else "dev"
     for axes, (key, each) in zip(panels, runs.items(), strict=True):
-        judged = "test_accuracy" if "test_accuracy" in each[0] else "train_accuracy"
         length = [run.attrs["query_norm"] ** 2 for run in each]
         for k, (rule, patience) in enumerate(rules.items()):
             if patience is None:
                 continue
-            found = [100 * float(run[judged][best_epoch(run.dev_loss.values, patience)]) for run in each]
+            found = [100 * float(run[f"{judged}_accuracy"][best_epoch(run.dev_loss.values, patience)]) for run in each]
             style = {"color": COLOURS[k], "marker": MARKERS[k], "markerfacecolor": "none", "linestyle": "none"}
             axes.plot(length, found, ms=5 - k, label=f"{rule}, mean {np.mean(found):.1f} %", **style)
         if key in reported:
             axes.axhline(reported[key], color="black", linestyle="--", linewidth=0.9, label=f"LMN21, {reported[key]} %")
         axes.set_xlabel("squared length of the query $‖q‖^2$")
         axes.legend(loc="best", fontsize=7)
-    panels[0].set_ylabel(f"{judged.replace('_', ' ')} (%)")
+    panels[0].set_ylabel(f"{judged} accuracy (%)")
     return figure
 
 

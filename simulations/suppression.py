@@ -40,7 +40,7 @@ from simulations.experiment import (
 )
 
 SCALES = (0.001, 0.1, 0.3, 1.0, 3.0)
-"""Standard deviations of the initial embeddings; the first is the published one."""
+"""Standard deviations of the initial embeddings; the first is that of LMN21's text."""
 SHOWN = 1.0
 """The scale of the figures of single words."""
 Runs = Mapping[tuple[float, str, int], xr.Dataset]
@@ -98,7 +98,7 @@ def study(options: Settings) -> Findings:
 
 
 def start_at(config: Config, task: Task, scale: float) -> Parameters:
-    """The published start with embeddings N(0, scale²) of all words."""
+    """The start of LMN21's text with embeddings N(0, scale²) of all words."""
     return suppressed(PUBLISHED, config.model, config.seed, scale)[1]
 
 

@@ -1,4 +1,4 @@
-"""Topic words trained in LMN21's published configuration, or near it: what several claims measure."""
+"""Topic words trained on LMN21's task from the start that its text states, or near it: what several claims measure."""
 
 from dataclasses import replace
 from functools import cache

@@ -1,4 +1,4 @@
-"""Claims B1, B2 and A1 on LMN21's published configuration: its task is learned, its curve met, no score gained.
+"""Claims B1, B2 and A1 on LMN21's task, from its text's start: the task is learned, the curve met, no score gained.
 
 Seed k draws the data from k and the initial values from [k, 0], as the command does.
 """
