@@ -79,6 +79,7 @@ def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
         _draw_all(axes, tracks[0].time, np.array([track.score for track in tracks]), k, tracks[0].word)
         axes.set_title(f"“{tracks[0].word}”", fontsize=9, parse_math=False)
         axes.set(xlabel=TIME, ylabel=QUANTITIES["score"])
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         if rare:
             log_time(axes, tracks[0].time)
         axes.label_outer()
@@ -103,13 +104,13 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
 
 
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
-    """Draw, of each replicate, the largest deviation of any of its words."""
+    """Draw, of each replicate, the largest deviation of any of its words that the curve reaches."""
     off = [
         [sen_deviation(track, norm)[1:] for track, norm in zip(tracks, query_norms, strict=True)] for tracks in words
     ]
-    largest = 100 * np.abs(off).max(axis=0)
+    largest = 100 * np.fmax.reduce(np.abs(off))
     _draw_all(axes, words[0][0].time[1:], largest, 7, "largest of the words")
-    axes.set(ylabel="deviation from SEN (%)", yscale="log")
+    axes.set(ylabel="deviation from SEN (%)", yscale=scale(largest))
     log_time(axes, words[0][0].time)
     axes.legend()
 
