@@ -40,7 +40,7 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     applies, rows = bool(np.isfinite(query_norms).all()), -(-len(words) // ACROSS)
     with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         figure = Figure(figsize=(9.6, 3.3 + 1.7 * rows), layout="constrained")
-        above, below = figure.subfigures(2, 1, height_ratios=(2.9, 1.7 * rows))
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.9, 1.7 * rows)).ravel()
         first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
         _draw_losses(first, runs)
         if applies:
@@ -94,7 +94,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
         places = np.unique(np.linspace(0, tracks[0].time.size - 1, POINTS).round().astype(int))
         for track, query_norm in zip(tracks, query_norms, strict=True):
             beside.append([_predicted(track, query_norm)[places], track.embedding_norm[places]])
-    predicted, norms = np.moveaxis(beside, 1, 0).reshape(2, -1)
+    predicted, norms = np.moveaxis(np.array(beside), 1, 0).reshape(2, -1)
     axes.plot(predicted, norms, "o", color=COLOURS[0], mfc="none", ms=4, label="words of all runs")
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
     axes.plot(ends, ends, color="black", linewidth=1.0, label="SEN, theory B1")
