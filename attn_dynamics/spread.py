@@ -41,7 +41,7 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     applies, rows = bool(np.isfinite(query_norms).all()), -(-len(words) // ACROSS)
     with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         figure = Figure(figsize=(9.6, 3.3 + 1.7 * rows), layout="constrained")
-        above, below = figure.subfigures(2, 1, height_ratios=(2.9, 1.7 * rows))
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.9, 1.7 * rows)).ravel()
         first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
         _draw_losses(first, runs)
         if applies:
@@ -82,6 +82,7 @@ def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
         _draw_all(axes, tracks[0].time, np.array([track.score for track in tracks]), k, tracks[0].word)
         axes.set_title(f"“{tracks[0].word}”", fontsize=9, parse_math=False)
         axes.set(xlabel=TIME, ylabel=QUANTITIES["score"])
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         if rare:
             log_time(axes, tracks[0].time)
         axes.label_outer()
@@ -96,7 +97,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
         places = np.unique(np.linspace(0, tracks[0].time.size - 1, POINTS).round().astype(int))
         for track, query_norm in zip(tracks, query_norms, strict=True):
             beside.append([_predicted(track, query_norm)[places], track.embedding_norm[places]])
-    predicted, norms = np.moveaxis(beside, 1, 0).reshape(2, -1)
+    predicted, norms = np.moveaxis(np.array(beside), 1, 0).reshape(2, -1)
     axes.plot(predicted, norms, "o", color=COLOURS[0], mfc="none", ms=4, label="words of all runs")
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
     axes.plot(ends, ends, color="black", linewidth=1.0, label=name)
@@ -106,13 +107,13 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
 
 
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
-    """Draw, of each replicate, the largest deviation of any of its words."""
+    """Draw, of each replicate, the largest deviation of any of its words that the curve reaches."""
     off = [
         [sen_deviation(track, norm)[1:] for track, norm in zip(tracks, query_norms, strict=True)] for tracks in words
     ]
-    largest = 100 * np.abs(off).max(axis=0)
+    largest = 100 * np.fmax.reduce(np.abs(off))
     _draw_all(axes, words[0][0].time[1:], largest, 7, "largest of the words")
-    axes.set(ylabel="deviation from SEN (%)", yscale="log")
+    axes.set(ylabel="deviation from SEN (%)", yscale=scale(largest))
     log_time(axes, words[0][0].time)
     axes.legend()
 

@@ -300,16 +300,19 @@ def scores_figure(runs: Runs) -> Figure:
     """Draw F1 and EM of every row, W22's beside those that it has."""
     figure = Figure(figsize=(7.6, 1.2 + 0.34 * len(runs)), layout="constrained")
     axes: Axes = figure.subplots()
-    places = np.arange(len(runs))[::-1]
+    places = np.arange(len(runs), dtype=float)[::-1]
     for k, (of, label) in enumerate((("f1", "F1"), ("em", "exact match"))):
         scores = [_scores(each, of) for each in runs.values()]
-        _draw_seeds(axes, scores, places + 0.12 - 0.24 * k, k, label)
+        _draw_seeds(axes, scores, np.asarray(places + 0.12 - 0.24 * k, float), k, label)
         theirs = [(SCORES[name][k], place) for name, place in zip(runs, places, strict=True) if name in SCORES]
         if theirs:
             given = {"mfc": "white", "color": COLOURS[k], "ms": 4}
             axes.plot(*zip(*theirs, strict=True), MARKERS[k], label=f"{label}, W22", **given)
     axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs])
-    axes.set(xlabel=f"questions of dev, per cent; {_told_by(scores)}", xlim=(0.0, None))
+    axes.set(
+        xlabel=f"questions of dev, per cent; {_told_by([_scores(each, 'f1') for each in runs.values()])}",
+        xlim=(0.0, None),
+    )
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -318,7 +321,7 @@ def differences_figure(differences: Mapping[str, Array]) -> Figure:
     """Draw what theory D7 and D10 compare: differences in F1, seed by seed."""
     figure = Figure(figsize=(7.6, 1.0 + 0.34 * len(differences)), layout="constrained")
     axes: Axes = figure.subplots()
-    places = np.arange(len(differences))[::-1]
+    places = np.arange(len(differences), dtype=float)[::-1]
     _draw_seeds(axes, [*differences.values()], places, 0)
     axes.axvline(0.0, color="black", linewidth=0.8)
     axes.set(yticks=places, yticklabels=list(differences))
