@@ -15,6 +15,8 @@ from attn_dynamics.errors import InputError
 
 ROOT = 0.5 * math.log(2.0 * math.pi)
 """ln √(2π)."""
+NARROWEST = 1e-75
+"""σ, tokens, below which powers of it leave the range of float64."""
 Numbers = Any
 """A number or an array, real or complex."""
 
@@ -132,8 +134,11 @@ class Bell:
         """
         if not (width > 0.0 and math.isfinite(width)):
             raise InputError("width", expected="a finite number above 0", given=width, fix="It is counted in tokens.")
+        if width < NARROWEST:
+            fix = "From 0.1 down a bell sees one token alone."
+            raise InputError("width", expected=f"{NARROWEST:g} tokens or more", given=width, fix=fix)
         return float(self.of.parameter(width))
 
     def admits(self, parameter: float) -> bool:
         """Whether there is a bell at this parameter."""
-        return math.isfinite(parameter) and (parameter > 0.0 or not self.of.positive)
+        return math.isfinite(parameter) and parameter >= self.of.parameter(NARROWEST)
