@@ -16,7 +16,6 @@ from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
 
-
 NEAR_SPREAD = 4.0
 """Spread of scores up to which one sparse product serves all replicates.
 

@@ -68,7 +68,7 @@ def _saved_bells(source: str, options: dict[str, Any]) -> dict[str, Tensor]:
     found = {}
     for file in files:
         with safe_open(str(file), framework="pt") as weights:
-            found |= {name: weights.get_tensor(name) for name in weights.keys() if name.endswith("bell.parameter")}  # noqa: SIM118
+            found |= {name: weights.get_tensor(name) for name in weights.keys() if name.endswith("bell.parameter")}
     return found
 
 
