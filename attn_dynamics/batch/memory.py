@@ -51,9 +51,9 @@ def bytes_needed(
     """What a run of so many epochs takes of the engine's memory, and of the host's where that is another one.
 
     A replicate holds its state, twice under early stopping; an operand, its sums and the gradients by words; by
-    sentences contexts, how far each is from its leading word, logits, what the head keeps, and the slopes of all three. The host holds its start, as it was
-    given and in coordinates, its record (`bytes_kept`), in the end its parameters, and the snapshots of one more
-    replicate while its trajectory is made.
+    sentences contexts, how far each is from its leading word, logits, what the head keeps, and the slopes of all three.
+    The host holds its start, as it was given and in coordinates, its record (`bytes_kept`), in the end its parameters,
+    and the snapshots of one more replicate while its trajectory is made.
     """
     place = Coordinates(start, train, reduced=reduced)
     head, (d, size) = place.head, place.axes.shape

@@ -71,8 +71,8 @@ def attend(offsets, words, data, operand, width, sentences, deviations, normalis
     """Contexts v = Σ c e^s P / D into sentences[:, :k], their divisors D = Σ c e^s into normalisers (N,).
 
     `operand` is [e^s ⊙ P | e^s | 0] (V, k + 1 and padding), width k; the pattern C goes by sentences: offsets (N + 1,),
-    words and data (nnz,). Where a word l takes nearly all attention, its entry goes into leads (N,) and
-    v - P_l = Σ_{u≠l} c e^{s_u} (P_u - P_l) / D into deviations (N, k): taken afterwards, that difference would be noise.
+    words and data (nnz,). Where a word l takes nearly all attention, its entry goes into leads (N,), and
+    v - P_l = Σ_{u≠l} c e^{s_u} (P_u - P_l) / D goes into deviations (N, k). Taken afterwards, the difference is noise.
     """
     # Two or three columns are gathered as four, for they fill a vector; what comes beyond the k-th is not used. A
     # single one is gathered beside the weights.
@@ -139,8 +139,10 @@ def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, 
     """Add to the sums of each word what the sentences send back, from slopes g = ∂L/∂v (k, N) and what `attend` left.
 
     sums (V, k + 1) += Cᵀ [g | g·v]/D over the entries that lead no sentence, leading (V, k + 1) += Cᵀ [g | g·(v - P)]/D
-    over those that lead one; fresh sums begin at 0. The contexts v in `sentences` are replaced by [g | g·v]/D. Part p
-    owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i stand from splits[p, i] to splits[p + 1, i].
+    over those that lead one; fresh sums begin at 0. The contexts v in `sentences` are replaced by [g | g·v]/D.
+
+    Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i stand from splits[p, i] to
+    splits[p + 1, i].
     """
     width = slopes.shape[0]
     for row in prange(normalisers.size):

@@ -71,7 +71,7 @@ def late(
     """
     (rho,), (n,) = within("above 0 and at most 1", frequency=frequency), within("2 or above", classes=classes)
     m, q, u, tau = within("above 0", others=others, query_norm=query_norm, head_norm=head_norm, time=time)
-    (r0,), s0 = within("0 or above", start_norm=start_norm), np.asarray(start_score, float)
+    s0, r0 = np.asarray(start_score, float), np.asarray(start_norm, float)
     margin = np.log(rho * u**2 * n) + np.log(tau)
     leading = margin**2 * (n - 1) * q**2 / (2 * n * u**2)
     with np.errstate(all="ignore"):

@@ -21,13 +21,13 @@ def sen_norm(
         others: m ≥ 0, the other words of its sentences; without any, no norm moves the score.
         query_norm: ‖q‖ ≥ 0; at 0, no norm moves the score either.
         start_score: s₀.
-        start_norm: ‖ν₀‖ ≥ 0.
+        start_norm: ‖ν₀‖, of either sign.
 
     Raises:
         InputError: an argument out of its range.
     """
-    m, q, r0 = within("0 or above", others=others, query_norm=query_norm, start_norm=start_norm)
-    s, s0 = np.asarray(score, float), np.asarray(start_score, float)
+    m, q = within("0 or above", others=others, query_norm=query_norm)
+    s, s0, r0 = np.asarray(score, float), np.asarray(start_score, float), np.abs(np.asarray(start_norm, float))
     # All in shares of e^k, so that a norm is found as far as float64 reaches, where e^s and ‖ν‖² do not.
     high = np.maximum(s, s0)
     k = np.maximum(high, 0.0)
@@ -50,13 +50,13 @@ def sen_score(
         others: m ≥ 0, the other words of its sentences; without any, the score stays at s₀.
         query_norm: ‖q‖ ≥ 0.
         start_score: s₀.
-        start_norm: ‖ν₀‖ ≥ 0.
+        start_norm: ‖ν₀‖, of either sign.
 
     Raises:
         InputError: an argument out of its range.
     """
-    m, q, r0 = within("0 or above", others=others, query_norm=query_norm, start_norm=start_norm)
-    r, s0 = np.asarray(norm, float), np.asarray(start_score, float)
+    m, q = within("0 or above", others=others, query_norm=query_norm)
+    r, s0, r0 = np.abs(np.asarray(norm, float)), np.asarray(start_score, float), np.abs(np.asarray(start_norm, float))
     with np.errstate(all="ignore"):
         gained, own = 0.5 * q**2 * (r - r0) * (r + r0), np.exp(s0) / m
         c = s0 + own + gained
@@ -70,11 +70,11 @@ def sen_score(
             near = near + (gained - near - own * np.expm1(near)) / (1.0 + own * np.exp(near))
         moved = np.where(np.abs(moved) < 1.0, near, moved)
         # Beyond 1e300 the relation is (e^s - e^{s₀})/m = gained to the last digit, and logarithms alone can hold it.
-        log_gained = np.log(0.5) + 2.0 * np.log(q) + np.log(np.abs(r - r0)) + np.log(np.abs(r + r0))
+        log_gained = np.log(0.5) + 2.0 * np.log(q) + np.log(np.abs(r - r0)) + np.log(r + r0)
         log_own = s0 - np.log(m)
         risen = np.logaddexp(log_own, log_gained) - log_own
         sunk = np.log1p(-np.exp(log_gained - log_own))
-        far = np.where(np.abs(r) >= r0, risen, sunk)
-        huge = (np.maximum(log_own, log_gained) > 690.0) & ((np.abs(r) >= r0) | (log_own > log_gained))
+        far = np.where(r >= r0, risen, sunk)
+        huge = (np.maximum(log_own, log_gained) > 690.0) & ((r >= r0) | (log_own > log_gained))
         moved = np.where(huge, far, moved)
         return np.where(m == 0.0, s0 + 0.0 * r, s0 + moved)[()]

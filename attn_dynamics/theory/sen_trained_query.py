@@ -48,10 +48,8 @@ def sen_score_trained_query(norm: ArrayLike, others: ArrayLike, start_query_norm
     Raises:
         InputError: a norm below 0, no other words, or a query of norm 0.
     """
-    (target,), (m, q) = (
-        within("0 or above", norm=norm),
-        within("above 0", others=others, start_query_norm=start_query_norm),
-    )
+    (target,) = within("0 or above", norm=norm)
+    m, q = within("above 0", others=others, start_query_norm=start_query_norm)
     half = 0.5 * q**2
     with np.errstate(over="ignore"):
         # T ≤ ‖ν‖²/(1 + 1/m), and equal for small norms: a share of it is as accurate as a float.

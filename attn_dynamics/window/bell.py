@@ -15,6 +15,8 @@ from attn_dynamics.check import number, one_of
 
 ROOT = 0.5 * math.log(2.0 * math.pi)
 """ln √(2π)."""
+NARROWEST = 1e-75
+"""σ, tokens, below which powers of it leave the range of float64."""
 Numbers = Any
 """A number or an array, real or complex."""
 
@@ -124,8 +126,12 @@ class Bell:
         Raises:
             InputError: a width that is not above 0.
         """
-        return float(self.of.parameter(number("width", width, above=0, fix="It is counted in tokens.")))
+        width = number("width", width, above=0, fix="It is counted in tokens.")
+        if width < NARROWEST:
+            fix = "From 0.1 down a bell sees one token alone."
+            raise InputError("width", expected=f"{NARROWEST:g} tokens or more", given=width, fix=fix)
+        return float(self.of.parameter(width))
 
     def admits(self, parameter: float) -> bool:
         """Whether there is a bell at this parameter."""
-        return math.isfinite(parameter) and (parameter > 0.0 or not self.of.positive)
+        return math.isfinite(parameter) and parameter >= self.of.parameter(NARROWEST)
