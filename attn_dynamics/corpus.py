@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any, Self
 
 import numpy as np
@@ -205,12 +204,13 @@ class Corpus:
             ("classes", self.class_names if named else (), other.class_names if named else ()),
         ):
             if ours is not theirs and ours != theirs:
-                pairs = enumerate(zip_longest(ours, theirs))
-                place, (our, their) = next((place, pair) for place, pair in pairs if pair[0] != pair[1])
+                pairs = enumerate(zip(ours, theirs, strict=False))
+                differing = ((place, our, their) for place, (our, their) in pairs if our != their)
+                where = next((f", of which number {place} is {o!r} instead of {t!r}" for place, o, t in differing), "")
                 raise InputError(
                     name,
                     expected=f"the {len(theirs)} {what} of the training data",
-                    given=f"{len(ours)}, of which number {place} is {our!r} instead of {their!r}",
+                    given=f"{len(ours)}{where}",
                     fix="Build every corpus with the same vocabulary= and class_names=.",
                 )
         if self.n_classes != other.n_classes:

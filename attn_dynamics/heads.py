@@ -239,5 +239,3 @@ HEADS: dict[str, type[Head]] = {"attn-fc": FixedLinear, "attn-tc": TrainedLinear
 def _contrasts(n: int) -> Array:
     """H (n, n - 1): orthonormal columns, each of which sums to 0."""
     return np.linalg.qr(np.eye(n, n - 1) - 1.0 / n)[0]
-
-

@@ -151,7 +151,7 @@ def test_patience_below_one_is_refused(corpus: Corpus, start: Parameters) -> Non
 
 
 def test_a_judged_corpus_must_fit_the_parameters(corpus: Corpus, start: Parameters) -> None:
-    with pytest.raises(InputError, match="parameters: expected 13 words"):
+    with pytest.raises(InputError, match="judge 'test': expected the 14 words of the training data, got 13"):
         descend(corpus, start, epochs=2, judge={"test": topic_corpus(words=13)})
 
 

@@ -314,7 +314,7 @@ def test_where_a_relu_switches_the_flow_may_slide_and_the_solver_is_stopped(corp
         ({"train": "keys"}, "train: expected any of query, keys, embeddings, head, got 'keys'"),
         ({"train": ("values",)}, "train: expected any of"),
         ({"judge": {"train": topic_corpus(1)}}, "judge: expected names other than 'train'"),
-        ({"judge": {"dev": topic_corpus(words=13)}}, "parameters: expected 13 words"),
+        ({"judge": {"dev": topic_corpus(words=13)}}, "judge 'dev': expected the 14 words of the training data, got 13"),
         ({"follow": ["none"]}, "follow: expected words of the vocabulary"),
         ({"hold": ["none"]}, "hold: expected words of the vocabulary"),
         ({"hold": [1], "train": TRAINABLE}, "hold: expected words whose key is 0 where the query is trained"),

@@ -24,9 +24,15 @@ OTHERS = {
         {"vocabulary": ("bad", "film", "good")},
         r"judge 'test': expected the 3 words of the training data, got 3, of which number 0 is 'bad' instead of 'good'",
     ),
-    "more words": ({"vocabulary": (*TRAIN.vocabulary, "new")}, r"got 4, of which number 3 is 'new' instead of None"),
+    "more words": (
+        {"vocabulary": (*TRAIN.vocabulary, "new")},
+        r"expected the 3 words .*, got 4\. Build",
+    ),
     "classes in another order": ({"class_names": ("good", "bad")}, r"the 2 classes .* number 0 is 'good' instead"),
-    "more classes": ({"class_names": ("bad", "good", "so-so")}, r"got 3, of which number 2 is 'so-so' instead of None"),
+    "more classes": (
+        {"class_names": ("bad", "good", "so-so")},
+        r"expected the 2 classes .*, got 3\. Build",
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """From labels as they were written to classes 0 … n - 1: their order, and which labels cannot be meant as classes."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from operator import index
 
@@ -12,10 +13,16 @@ from attn_dynamics.tasks.tables import Label
 Codes = NDArray[np.int64]
 """Indices (N,) into a sequence of labels."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FEW = 10
 """Classes up to which each may stand for one sentence alone, as in an example by hand."""
 _TOLD = 12
 """Classes that are listed in a note."""
+
+
+def can_be_written(text: str) -> bool:
+    """Return whether files of results can hold a text: one without NUL and without half a surrogate pair."""
+    return "\0" not in text and (text.isascii() or _SURROGATE.search(text) is None)
 
 
 def check_label(label: object) -> Label:
@@ -24,7 +31,7 @@ def check_label(label: object) -> Label:
     Raises:
         InputError: it is anything else.
     """
-    if label is None or (isinstance(label, str) and label and "\0" not in label):
+    if label is None or (isinstance(label, str) and label and can_be_written(label)):
         return label
     try:
         return index(label)  # pyright: ignore[reportArgumentType]
@@ -118,7 +125,7 @@ def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]
     for part, each in classes.items():
         unknown = ~np.isin(each, trained)
         if unknown.any():
-            labels = _listed([names[number] for number in np.unique(each[unknown]).tolist()])
+            labels = _listed([names[int(number)] for number in np.unique(each[unknown])])
             notes.append(
                 f"Of {each.size:,} {part} sentences, {np.count_nonzero(unknown):,} have labels that training never has "
                 f"({labels}): what is learned cannot tell them."

@@ -52,9 +52,10 @@ class Columns(NamedTuple):
             InputError: the text cannot be found, or with `needs_labels` the label.
         """
         text, label = self.find("text", names), self.find("label", names)
-        for part, found, needed in (("text", text, True), ("label", label, needs_labels)):
-            if found is None and needed:
-                raise self._not_found(path, part, names)
+        missing = [part for part, lacks in (("text", text is None), ("label", needs_labels and label is None)) if lacks]
+        if missing:
+            named = [part for part in missing if getattr(self, part) is not None]
+            raise self._not_found(path, (named or missing)[0], names)
         if None in self and label is not None:
             notes.append(f'Texts are read from the column "{text}" and labels from "{label}".')
         assert text is not None
@@ -169,6 +170,8 @@ def json_rows(
     chosen: tuple[str, str | None] | None = None
     for where, row in _objects(path, stream, in_list=in_list):
         text_column, label_column = chosen = chosen or columns.choose(path, [*row], notes, needs_labels=needs_labels)
+        # A split without labels may lack their column in its first object, and in all.
+        label_column = label_column or columns.find("label", [*row])
         text, label = row.get(text_column), _json_label(where, row.get(label_column or ""))
         if not isinstance(text, str):
             fix = "Delete the row, or name another column by --text-column."

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from attn_dynamics.check import as_floats, one_of, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
-from attn_dynamics.tasks.classes import check_classes, check_label, class_notes, in_order, left_out
+from attn_dynamics.tasks.classes import can_be_written, check_classes, check_label, class_notes, in_order, left_out
 from attn_dynamics.tasks.decoding import UTF_8, check_encoding
 from attn_dynamics.tasks.preparation import PREPARATIONS, SpellingWatch
 from attn_dynamics.tasks.rows import RowReader
@@ -25,6 +25,8 @@ VOCABULARIES = ("all", "train")
 """The words of all splits, or those of the training data alone."""
 
 _SPLITS = ("train", "dev", "test")
+_ENOUGH = 10
+"""Training sentences from which on most of them should not be single words."""
 
 _Rows = Iterable[tuple[Label, str]]
 
@@ -128,8 +130,8 @@ def _number(streams: Iterable[_Rows], preparation: str) -> _Sentences:
     labels, prepare, watch = dict[Label, int](), PREPARATIONS[preparation], SpellingWatch(preparation)
     for rows in streams:
         for label, text in rows:
-            if "\0" in text:
-                raise _binary(text)
+            if not can_be_written(text):
+                raise _unwritable(text)
             watch.see(text)
             tokens.extend(words.setdefault(word, len(words)) for word in prepare(text))
             offsets.append(len(tokens))
@@ -174,7 +176,8 @@ def _assemble(
         part: Corpus.from_tokens(kept.indices, kept.indptr, classes[part], words, class_names=names)
         for part, kept in tokens.items()
     }
-    told = [*dict.fromkeys(notes), *without.values(), *told, *sentences.notes, *class_notes(names, classes)]
+    told += [*sentences.notes, *_one_word_notes(tokens["train"]), *class_notes(names, classes)]
+    told = [*dict.fromkeys(notes), *without.values(), *told]
     dev, test = corpora.get("dev"), corpora.get("test")
     return Task(name=name, train=corpora["train"], dev=dev, test=test, notes=tuple(told), dropped=dropped)
 
@@ -188,9 +191,21 @@ def _dropped(part: str, prepared: NDArray[np.bool_], known: NDArray[np.bool_], p
     return [f"Of {known.size:,} {part} sentences, dropped {dropped}."] if dropped else []
 
 
-def _binary(text: str) -> InputError:
-    given, fix = f"a NUL character in {text[:40]!r}", "Delete it, or name the encoding of the file by --encoding."
-    return InputError("text", expected="characters that can be written", given=given, fix=fix)
+def _unwritable(text: str) -> InputError:
+    given, fix = f"a NUL character or half a surrogate pair in {text[:40]!r}", "Delete it, or name the file's encoding."
+    return InputError("text", expected="characters that files of results can hold", given=given, fix=fix)
+
+
+def _one_word_notes(train: csr_array) -> list[str]:
+    """Return a note if most training sentences are single words, as they are in a script without spaces."""
+    words = np.diff(train.indptr)
+    n_sentences, single = words.size, np.count_nonzero(words == 1)
+    if n_sentences < _ENOUGH or 2 * single <= n_sentences:
+        return []
+    return [
+        f"{single:,} of {n_sentences:,} training sentences are a single word: there attention has nothing to choose. "
+        "A text without spaces between its words must be segmented first."
+    ]
 
 
 def _check_options(preparation: str, vocabulary: str) -> None:

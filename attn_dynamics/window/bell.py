@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attn_dynamics.check import number, one_of
+from attn_dynamics.errors import InputError
 
 ROOT = 0.5 * math.log(2.0 * math.pi)
 """ln √(2π)."""

@@ -46,8 +46,8 @@ class Reading:
         Raises:
             InputError: a σ or a limit out of range.
         """
-        _check("sigma", sigma)
-        _check("limit", 0 if limit is None else limit, least=0.0)
+        number("sigma", sigma, above=0)
+        number("limit", 0 if limit is None else limit, least=0)
         # Nothing beyond the limit need be computed, for a bell only falls.
         most = int(self._end(sigma)) + 3
         distances = np.arange(most if limit is None else min(most, limit + 1))
@@ -63,7 +63,7 @@ class Reading:
         Raises:
             InputError: a σ that is not above 0.
         """
-        _check("sigma", sigma)
+        number("sigma", sigma, above=0)
         found = math.ceil(self._end(sigma)) - 1
         return found if limit is None else min(found, limit)
 
@@ -98,7 +98,7 @@ def reached(width: float, limit: int, precision: str = "float32") -> int:
     Raises:
         InputError: a width that is not above 0, or a limit below it.
     """
-    _check("width", width)
+    number("width", width, above=0)
     return 2 * Reading("variance", "none", precision).half_width(width**2, limit) + 1
 
 
@@ -112,7 +112,7 @@ def tail_mass(width: float, half_width: int) -> float:
     Raises:
         InputError: a width that is not above 0.
     """
-    _check("width", width)
+    number("width", width, above=0)
     return 1.0 if half_width < 0 else _tail(width)(half_width)
 
 
@@ -178,10 +178,3 @@ def _wide_tail(width: float, end: float) -> float:
     """
     slope = -end / width**2 * math.exp(-0.5 * (end / width) ** 2)
     return float(erfc(end / width / math.sqrt(2.0)) + slope / (12.0 * width * math.sqrt(2.0 * math.pi)))
-
-
-def _check(name: str, value: float, *, least: float | None = None) -> None:
-    """Refuse what is not finite and above 0, or not at least `least`."""
-    if not (math.isfinite(value) and (value > 0.0 if least is None else value >= least)):
-        wanted = "a finite number above 0" if least is None else f"a finite number, {least:g} or above"
-        raise InputError(name, expected=wanted, given=value, fix="Give a larger one.")

@@ -205,20 +205,3 @@ def test_data_that_are_not_the_treebank_are_told(call: Call, place: Path) -> Non
     assert done.code == 0, done.said
     told = "These data are not sst2 as published: 40 train for 6,920, 12 dev for 872, 12 test for 1,821."
     assert told in done.said
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--preparation", "stem"), "--preparation: expected one of lmn21, unicode, whitespace, got 'stem'"),
-        (("--encoding", "latin-one"), "--encoding: expected the name of a text encoding"),
-        (("--split", "0.5", "0.5", "0.5"), "--split: expected fractions for train"),
-        (("--text-column", "body"), "--text-column: expected the name of a column, got 'body'"),
-    ],
-)
-def test_messages_name_the_option_that_was_typed(call: Call, place: Path, options: tuple[str, ...], said: str) -> None:
-    (place / "films.csv").write_text("label,text\n1,good\n0,bad\n", encoding="utf-8")
-    done = call("--task", "films.csv", *options, *BRIEF)
-    assert done.code == 2
-    assert said in done.said
-    assert [*contents(place)] == ["films.csv"]

@@ -168,6 +168,18 @@ def test_what_is_no_text_is_refused_with_what_it_is(tmp_path: Path) -> None:
     assert whole(tmp_path / "c.txt", encoding="utf-16-le").train.n_sentences == 2
 
 
+@pytest.mark.parametrize("letter", ["\0", "\ud83d"])
+@pytest.mark.parametrize("part", ["text", "label"])
+def test_letters_that_no_file_of_results_holds_are_refused(tmp_path: Path, letter: str, part: str) -> None:
+    rows = [{"text": "good", "label": "a"}, {"text": "bad", "label": "b"} | {part: f"x{letter}"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    message = refusal(tmp_path / "a.jsonl")
+    assert ("a NUL character or half a surrogate pair" if part == "text" else "label: expected an integer") in message
+    rows[1][part] = "x\U0001f600"  # which JSON writes as two halves
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert whole(tmp_path / "a.jsonl").train.n_sentences == 2
+
+
 def test_one_carriage_return_among_other_line_ends_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"1 good\r\n0 bad\r1 fine\n")
     assert "a.txt, line 2: expected one kind of line end" in refusal(tmp_path / "a.txt")
@@ -287,6 +299,14 @@ def test_sets_that_differ_in_their_endings_alone_are_not_told_apart_by_a_prefix(
 
 
 # --- words of other scripts
+
+
+def test_a_text_without_spaces_is_told(tmp_path: Path) -> None:
+    for text, told in (("注意力学习很有趣。", 1), ("注意力 学习 很 有趣。", 0)):
+        (tmp_path / "a.txt").write_text("".join(f"{i % 2} {text}\n" for i in range(12)), encoding="utf-8")
+        notes = whole(tmp_path / "a.txt").notes
+        assert [note.startswith("12 of 12 training sentences are a single word") for note in notes] == [True] * told
+
 
 HINDI = ("कि", "की", "का")
 """Three words that are one without their marks."""
