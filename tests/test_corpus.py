@@ -142,7 +142,7 @@ PAIR = [["a", "b"], ["b"]]
         (("1 labels for 2 sentences",), PAIR, [1], {}),
         (("at least one sentence", "0 labels for 0 sentences"), [], [], {}),
         (
-            ("sentence 1: expected words of the vocabulary (1 words)", "'b'"),
+            ("vocabulary: expected a collection", "'a'"),
             [["a"], ["b"]],
             [0, 1],
             {"vocabulary": "a"},
@@ -286,8 +286,8 @@ GOOD: dict[str, Any] = {"tokens": [0, 1, 1], "offsets": [0, 2, 3], "labels": [0,
         ({"labels": np.array([0, 2**64 - 1], np.uint64)}, "18446744073709551615, beyond 64 bits"),
         ({"labels": np.array([0, 1j])}, "complex128"),
         ({"vocabulary": ("a", "a")}, "vocabulary: expected each word once, got 'a' more than once"),
-        ({"n_classes": 2.5}, "n_classes: expected an integer, got 2.5"),
-        ({"n_classes": float("nan")}, "n_classes: expected an integer, got nan"),
+        ({"n_classes": 2.5}, "n_classes: expected an integer, 0 or more, got 2.5"),
+        ({"n_classes": float("nan")}, "n_classes: expected an integer, 0 or more, got nan"),
     ],
 )
 def test_numbers_that_would_be_cut_or_wrap_are_refused(change: dict, fragment: str) -> None:

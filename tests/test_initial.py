@@ -63,7 +63,7 @@ def test_keys_and_query_have_a_dimension_of_their_own(preset: str) -> None:
     assert start.keys.shape == (WORDS, 7)
     assert start.embeddings.shape == (WORDS, D)
     assert drawn(preset, "attn-tc").query.shape == ((10,) if preset == "published" else (D,))
-    with pytest.raises(InputError, match="key_dim: expected at least 1, got 0"):
+    with pytest.raises(InputError, match="key_dim: expected 1 or more, got 0"):
         drawn(preset, "attn-tc", key_dim=0)
 
 
