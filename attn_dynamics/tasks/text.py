@@ -215,7 +215,7 @@ def _check_options(preparation: str, vocabulary: str) -> None:
 
 
 def _check_fractions(split: Sequence[float]) -> None:
-    split = as_floats("split", split).tolist()
-    if not (len(split) == 3 and split[0] > 0 and min(split) >= 0 and abs(sum(split) - 1) <= 1e-9):
+    shares = as_floats("split", split)
+    if not (shares.shape == (3,) and shares[0] > 0 and min(shares) >= 0 and abs(sum(shares) - 1) <= 1e-9):
         subject, expected = "split", "fractions for train (above 0), dev and test that sum to 1"
-        raise InputError(subject, expected=expected, given=tuple(split), fix="Give for example 0.8 0.1 0.1.")
+        raise InputError(subject, expected=expected, given=tuple(shares.tolist()), fix="Give for example 0.8 0.1 0.1.")
