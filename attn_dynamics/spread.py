@@ -89,7 +89,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
     theory = axes.plot([0, largest], [0, largest], color="black", linewidth=1.0, label=name)
     axes.set(xlabel=r"$\|\nu\|$ that SEN gives to the score", ylabel=r"embedding norm $\|\nu\|$, all runs")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.legend(handles=theory)
+    axes.legend(handles=theory, loc="lower right")
 
 
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
