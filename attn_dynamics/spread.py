@@ -103,7 +103,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
     axes.plot(ends, ends, color="black", linewidth=1.0, label=name)
     axes.set(xlabel=r"$\|\nu\|$ that SEN gives to the score", ylabel=r"embedding norm $\|\nu\|$")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.legend()
+    axes.legend(loc="lower right")
 
 
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
