@@ -362,6 +362,6 @@ def test_unicode_keeps_what_belongs_to_a_word(text: str, words: list[str]) -> No
 
 
 def test_letters_without_marks_and_emojis_give_no_note(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("1 café naïve\n0 plain ❤\ufe0f\n0 more\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("1 café\u2000naïve\n0 plain ❤\ufe0f\n0 more\n", encoding="utf-8")
     for preparation in PREPARATIONS:
         assert whole(tmp_path / "a.txt", preparation=preparation).notes == ()
