@@ -57,8 +57,10 @@ class SpellingWatch:
         """Take note of one text."""
         if text.isascii() or not self._harms(text):
             return
-        self._count += 1
-        self._example = self._example or next(word for word in text.split() if self._harms(word))
+        # White space has a normal form too, which no word depends on.
+        harmed = next((word for word in text.split() if self._harms(word)), "")
+        self._count += bool(harmed)
+        self._example = self._example or harmed
 
     @property
     def notes(self) -> list[str]:

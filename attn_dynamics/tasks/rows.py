@@ -8,7 +8,7 @@ from typing import TextIO
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.decoding import UTF_8, open_text
-from attn_dynamics.tasks.tables import Columns, Label, Row, as_label, json_rows, separator, table_rows
+from attn_dynamics.tasks.tables import Columns, Label, Row, TableFormat, as_label, json_rows, separator, table_rows
 
 _SPARSE = re.compile(r"\s*(?:\d+:[\d.eE+-]+\s*)+")
 """Numbers of words and their counts, as in `0:9 1:1`, the format of LIBSVM."""
@@ -49,7 +49,9 @@ class RowReader:
         mark = separator(path, first, self.columns)
         if mark is not None:
             quoted = mark != "\t" or first.startswith('"')  # TSV has no quotes unless it begins with one
-            return table_rows(path, stream, mark, self.columns, self.notes, needs_labels=needs_labels, quoted=quoted)
+            # Where lines end in \n alone, a carriage return is white space within a text.
+            form = TableFormat(mark, quoted=quoted, line_end="\n" if "\n" in head and "\r\n" not in head else None)
+            return table_rows(path, stream, form, self.columns, self.notes, needs_labels=needs_labels)
         return labelled_lines(str(path), stream)
 
 

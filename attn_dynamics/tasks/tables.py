@@ -96,19 +96,29 @@ def separator(path: Path, first_line: str, columns: Columns) -> str | None:
     return ("\t" if "\t" in first_line else ",") if any(columns) else None
 
 
+class TableFormat(NamedTuple):
+    """How a table of separated columns is written."""
+
+    separator: str
+    """What stands between two columns."""
+    quoted: bool = True
+    """Whether fields may stand in double quotes."""
+    line_end: str | None = None
+    """What ends a line; None for any of the usual ends."""
+
+
 def table_rows(
-    path: Path, stream: TextIO, mark: str, columns: Columns, notes: list[str], *, needs_labels: bool, quoted: bool
+    path: Path, stream: TextIO, form: TableFormat, columns: Columns, notes: list[str], *, needs_labels: bool
 ) -> Iterator[Row]:
     """Yield label and text of each row of a table whose first line names its columns.
 
     Args:
         path: of the file, for messages.
         stream: the whole table.
-        mark: what separates the columns.
+        form: how it is written.
         columns: those of texts and labels.
         notes: where to add what the user should be told.
         needs_labels: whether the table must have labels.
-        quoted: whether fields may stand in double quotes.
 
     Raises:
         InputError: columns that cannot be found, or a row of another length.
@@ -116,7 +126,7 @@ def table_rows(
     known: dict[str, Label] = {}
     chosen: tuple[str, str | None] | None = None
     number = 0
-    for chunk in _chunks(path, stream, mark, quoted=quoted):
+    for chunk in _chunks(path, stream, form):
         text, label = chosen = chosen or columns.choose(path, [*chunk], notes, needs_labels=needs_labels)
         labels = chunk[label].tolist() if label is not None else repeat("", len(chunk))
         for given, content in zip(labels, chunk[text].tolist(), strict=True):
@@ -128,14 +138,14 @@ def table_rows(
             yield known[given], content
 
 
-def _chunks(path: Path, stream: TextIO, mark: str, *, quoted: bool) -> Iterator[pd.DataFrame]:
+def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
     """Yield some rows of a table at a time, all as strings."""
     chunks = None
     while True:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the columns would be cut off
-                chunks = chunks or _opened(stream, mark, quoted=quoted)
+                chunks = chunks or _opened(stream, form)
                 chunk = next(chunks, None)
         except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
             given, fix = " ".join(str(error).split()), "Put fields that hold the separator in double quotes."
@@ -145,10 +155,10 @@ def _chunks(path: Path, stream: TextIO, mark: str, *, quoted: bool) -> Iterator[
         yield chunk
 
 
-def _opened(stream: TextIO, mark: str, *, quoted: bool) -> Iterator[pd.DataFrame]:
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    as_written = {"dtype": str, "keep_default_na": False, "index_col": False}
-    return iter(pd.read_csv(stream, sep=mark, quoting=quoting, chunksize=_CHUNK, **as_written))
+def _opened(stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
+    written = {"quoting": csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE, "lineterminator": form.line_end}
+    kept = {"dtype": str, "keep_default_na": False, "index_col": False}
+    return iter(pd.read_csv(stream, sep=form.separator, chunksize=_CHUNK, **written, **kept))
 
 
 def json_rows(

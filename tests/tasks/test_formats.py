@@ -187,6 +187,14 @@ def test_one_carriage_return_among_other_line_ends_is_refused(tmp_path: Path) ->
     assert whole(tmp_path / "a.txt").train.n_sentences == 3
 
 
+def test_a_carriage_return_within_a_cell_ends_no_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"label,text\n1,good\rfilm\n0,bad\n")
+    assert in_order(sentences(whole(tmp_path / "a.csv").train)) == [(0, [("bad", 1)]), (1, [("film", 1), ("good", 1)])]
+    for end in (b"\r\n", b"\r"):
+        (tmp_path / "a.csv").write_bytes(end.join([b"label,text", b"1,good film", b"0,bad", b"", b""]))
+        assert whole(tmp_path / "a.csv").train.n_tokens == 3
+
+
 @pytest.mark.parametrize("content", ["9 0:9 1:1\n1 3:2\n", "9 0:9 1:1.5e-3\n", "1 0:1\n" * 9 + "0 a\n"])
 def test_sparse_counts_are_no_words(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.txt").write_text(content)
@@ -354,6 +362,6 @@ def test_unicode_keeps_what_belongs_to_a_word(text: str, words: list[str]) -> No
 
 
 def test_letters_without_marks_and_emojis_give_no_note(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("1 café naïve\n0 plain ❤\ufe0f\n0 more\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("1 café\u2000naïve\n0 plain ❤\ufe0f\n0 more\n", encoding="utf-8")
     for preparation in PREPARATIONS:
         assert whole(tmp_path / "a.txt", preparation=preparation).notes == ()
