@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
+from attn_dynamics.kernel_threads import before_kernels
 from attn_dynamics.kernels import sentences, words
 
 SHARED_SPREAD = 64.0
@@ -86,6 +87,7 @@ class Attention:
     """
 
     def __init__(self, corpus: Corpus, width: int) -> None:
+        before_kernels()
         self._corpus = corpus
         counts = corpus.counts
         self._pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32)

@@ -12,6 +12,7 @@ from attn_dynamics.dynamics import Dynamics, checked_choices
 from attn_dynamics.errors import InputError
 from attn_dynamics.gradient import Fit, check_fit
 from attn_dynamics.interrupt import deferred_interrupt
+from attn_dynamics.kernel_threads import one_under_workqueue
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Recorder
 from attn_dynamics.run import Diverged, Ended, Interrupted, Run
@@ -61,7 +62,7 @@ def descend(
     checkpoint = checked_checkpoint(checkpoint)
     check_fit(corpus, parameters, judge)
     # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
-    with threadpool_limits(1, user_api="blas"):
+    with threadpool_limits(1, user_api="blas"), one_under_workqueue():
         dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold)
         recorder = Recorder(dynamics, corpus, judge, follow)
         if patience is None:

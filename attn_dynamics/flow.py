@@ -19,6 +19,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.gradient import Fit, Gradient, check_fit
 from attn_dynamics.heads import Array
 from attn_dynamics.interrupt import deferred_interrupt
+from attn_dynamics.kernel_threads import one_under_workqueue
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Recorder
 from attn_dynamics.run import Diverged, Ended, Interrupted, Run
@@ -99,7 +100,7 @@ def flow(
     )
     due = _due(time, times, clock)
     check_fit(corpus, parameters, judge)
-    with threadpool_limits(1, user_api="blas"), fastest_threads() as tune:
+    with threadpool_limits(1, user_api="blas"), one_under_workqueue(), fastest_threads() as tune:
         system = _System(Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold), clock, tune)
         _check_size(solver, system.start.size)
         record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))

@@ -11,6 +11,7 @@ from attn_dynamics.check import instance, mapping
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, Head
+from attn_dynamics.kernel_threads import one_under_workqueue
 from attn_dynamics.kernels import words
 from attn_dynamics.kernels.loss import cross_entropy
 from attn_dynamics.parameters import Parameters
@@ -153,10 +154,11 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
     check_fit(corpus, parameters)
     head, axes = parameters.head, np.ascontiguousarray(parameters.embeddings.T)
     objective = Objective(corpus, head)
-    values = objective.values(axes, head)
-    operand = Operand(*values.shape)
-    operand.update(parameters.scores, values)
-    fit, gradient = objective.fit_and_gradient(operand, axes, head)
+    with one_under_workqueue():
+        values = objective.values(axes, head)
+        operand = Operand(*values.shape)
+        operand.update(parameters.scores, values)
+        fit, gradient = objective.fit_and_gradient(operand, axes, head)
     zeros = {name: np.zeros_like(array) for name, array in head.arrays().items()}
     trained = {name: gradient.head[name] for name in head.trained}
     return fit.loss, Parameters(

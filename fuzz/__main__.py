@@ -44,15 +44,23 @@ def run(options: Options) -> int:
     """
     integer("seed", options.seed, 0)
     chosen = [*selected(options.seed, integer("every", options.every, 1), options.family)]
-    verdicts = [judged(case) for case in tqdm(chosen, unit=" cases", dynamic_ncols=True)]
+    verdicts: list[Verdict] = []
+    for case in tqdm(chosen, unit=" cases", dynamic_ncols=True):
+        verdicts.append(judged(case))
+        if verdicts[-1].mishandled:
+            tqdm.write(told(verdicts[-1]))
+            sys.stdout.flush()
+    wrong = sum(verdict.mishandled for verdict in verdicts)
     console = Console(markup=False, highlight=False)
     console.print(table(verdicts))
-    wrong = [verdict for verdict in verdicts if verdict.mishandled]
-    for verdict in wrong:
-        name = ascii(f"{verdict.case.family}: {verdict.case.name}")[1:-1]
-        console.print(f"{verdict.ended}: {name}: {ascii(verdict.said)[1:400]}", soft_wrap=True)
-    console.print(f"{len(verdicts):,} cases, {len(wrong):,} mishandled", soft_wrap=True)
+    console.print(f"{len(verdicts):,} cases, {wrong:,} mishandled", soft_wrap=True)
     return FAILED if wrong else 0
+
+
+def told(verdict: Verdict) -> str:
+    """Return in a line how a case ended, in letters that every terminal has."""
+    case = verdict.case
+    return f"{verdict.ended}: {ascii(f'{case.family}: {case.name}')[1:-1]}: {ascii(verdict.said)[1:400]}"
 
 
 def selected(seed: int, every: int, families: tuple[str, ...] = ()) -> Iterator[Case]:

@@ -41,7 +41,8 @@ from attn_dynamics import descend_many, draw
 from attn_dynamics.tasks import Synthetic
 import numpy as np
 task = Synthetic(dictionary=6, sentences=6, test_sentences=3, other_words=2, topics=2).draw(0)
-start = draw("published", "attn-tc", n_words=task.train.n_words, n_classes=2, embedding_dim=2, rng=np.random.default_rng(0))
+sizes = {"n_words": task.train.n_words, "n_classes": 2, "embedding_dim": 2}
+start = draw("published", "attn-tc", **sizes, rng=np.random.default_rng(0))
 from attn_dynamics import descend
 descend(task.train, start, epochs=2)
 def again(_):
