@@ -62,7 +62,7 @@ def test_descent_learns_a_task_that_can_be_learned(model: str) -> None:
     assert run.trajectory.train_loss[-1] < 0.05
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(
     corpora(n_classes=3, n_words=6),
     st.sampled_from(MODELS),

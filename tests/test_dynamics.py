@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import descend, loss_and_gradient
@@ -19,6 +19,7 @@ from tests.support import (
     Case,
     cases,
     dense,
+    examples,
     ids,
     named,
     parameters_for,
@@ -81,6 +82,7 @@ def test_a_step_goes_along_the_velocity(model: str, train: tuple[str, ...], redu
         np.testing.assert_allclose(array, before[name] + 0.7 * velocity[name], rtol=0, atol=1e-14)
 
 
+@settings(max_examples=examples(50))
 @given(st.sampled_from(MODELS).flatmap(cases), st.sampled_from(SUBSETS), st.booleans())
 def test_the_gradient_along_a_course_is_that_of_loss_and_gradient(
     case: Case, train: tuple[str, ...], reduced: bool

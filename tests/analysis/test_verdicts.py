@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from io import StringIO
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,27 @@ def test_every_part_of_a_measurement_must_be_failed_by_some_control(monkeypatch:
     assert row.measured == 0.4
     assert row.control == "1/1, none fails still"
     assert row.verdict == "FAILS"
+
+
+def test_how_far_bounds_are_above_their_values_is_told_and_a_loose_one_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def measurement(*, quick: bool, value: float = 0.2, wide: float = 0.5) -> Measured:
+        counted = Measured(float(value > 1.0), 0.5, within=float("inf"))
+        return together(first=Measured(value, 0.5), second_part=Measured(value, wide), counted=counted)
+
+    controls, told = (Control("broken", {"value": 9.0}),), {}
+    for wide in (0.5, 4.0):
+        narrow = replace(claim(0.2), controls=controls, measurement=partial(measurement, wide=wide))
+        monkeypatch.setitem(CLAIMS, "B1", narrow)
+        row = judge.judge("B1", quick=True)
+        told[row.slack] = row.verdict
+        verdicts.write([row], tmp_path)
+        assert pd.read_parquet(tmp_path / "verdicts.parquet").slack.tolist() == [row.slack]
+        for name in ("verdicts.md", "verdicts.html"):
+            assert row.slack in (tmp_path / name).read_text()
+    held, wide = "first 2.5 of 10; second part 2.5 of 10", "first 2.5 of 10; second part 20 of 10"
+    assert told == {held: "holds", wide: "FAILS"}
 
 
 def test_what_a_bound_rests_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def score_sum_excess(corpus: Corpus, parameters: Parameters, gradient: Array) ->
     return float(abs(gradient.sum())) / max(allowed, np.finfo(float).tiny)
 
 
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(100))
 @given(st.sampled_from(MODELS).flatmap(cases))
 def test_a1_the_score_gradients_sum_to_zero(case: Case) -> None:
     gradient = Dynamics(case.corpus, case.parameters, train=()).evaluate()[1]
@@ -46,7 +46,7 @@ def key_sum_drift(course: Iterator[Parameters]) -> float:
     return float(np.abs(sums - sums[0]).max() / np.abs(keys).sum(axis=1).max())
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(
     corpora(),
     st.sampled_from(MODELS),
@@ -62,7 +62,7 @@ def test_a1_the_sum_of_the_keys_never_moves(
     assert key_sum_drift(states(corpus, start, train, epochs=20)) <= 1e-13
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(8))
 @given(
     st.sampled_from(MODELS).flatmap(lambda model: trainings(model, away=8.0)),
     st.sampled_from([train for train in SUBSETS if "keys" in train]),

@@ -12,13 +12,13 @@ from tests.support import MODELS, Case, examples, parameters_for, topic_corpus
 WITH_BOTH = [("query", "keys"), ("query", "keys", "embeddings"), TRAINABLE]
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(8))
 @given(st.sampled_from(MODELS).flatmap(lambda model: trainings(model, away=8.0)), st.sampled_from(WITH_BOTH))
 def test_the_flow_keeps_it(case: Case, train: tuple[str, ...]) -> None:
     assert drift_under_flow("query_keys", case, train) <= 1e-9
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(8))
 @given(st.sampled_from(MODELS).flatmap(trainings), st.sampled_from(WITH_BOTH))
 def test_descent_drifts_at_first_order(case: Case, train: tuple[str, ...]) -> None:
     drifts = drifts_under_descent("query_keys", case.corpus, case.parameters, train)

@@ -12,13 +12,13 @@ from tests.support import Case, examples, parameters_for, topic_corpus
 WITH_BOTH = [("embeddings", "head"), ("keys", "embeddings", "head"), TRAINABLE]
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(8))
 @given(trainings("attn-tc"), st.sampled_from(WITH_BOTH))
 def test_the_flow_keeps_it(case: Case, train: tuple[str, ...]) -> None:
     assert drift_under_flow("embeddings_head", case, train) <= 1e-9
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(8))
 @given(trainings("attn-tc"), st.sampled_from(WITH_BOTH))
 def test_descent_drifts_at_first_order(case: Case, train: tuple[str, ...]) -> None:
     drifts = drifts_under_descent("embeddings_head", case.corpus, case.parameters, train)

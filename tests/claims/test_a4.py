@@ -17,13 +17,13 @@ LAWS = ("embeddings_head", "hidden_units")
 WITH_BOTH = [("embeddings", "head"), ("keys", "embeddings", "head"), TRAINABLE]
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(8))
 @given(trainings("attn-tl", away=8.0), st.sampled_from(WITH_BOTH), st.sampled_from(LAWS))
 def test_the_flow_keeps_them(case: Case, train: tuple[str, ...], law: str) -> None:
     assert drift_under_flow(law, case, train) <= 1e-9
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(8))
 @given(trainings("attn-tl"), st.sampled_from(WITH_BOTH), st.sampled_from(LAWS))
 def test_descent_drifts_at_first_order(case: Case, train: tuple[str, ...], law: str) -> None:
     drifts = drifts_under_descent(law, case.corpus, case.parameters, train)

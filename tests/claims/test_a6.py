@@ -127,7 +127,7 @@ def off_span(start: Parameters, after: Parameters) -> float:
     return float(np.linalg.norm(outside, 2) / np.linalg.norm(after.embeddings, 2))
 
 
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(10))
 @given(corpora(), st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from((("embeddings", "head"), TRAINABLE)))
 def test_a6_a_trained_head_keeps_embeddings_in_its_first_span(
     corpus: Corpus, seed: int, flows: bool, train: tuple[str, ...]

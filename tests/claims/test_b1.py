@@ -29,13 +29,13 @@ def runs(draw: st.DrawFn, *, hold: bool) -> Followed:
     return Followed(others, float(np.linalg.norm(start.query)), run.score.values, run.embedding_norm.values)
 
 
-@settings(max_examples=examples(15), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(runs(hold=True))
 def test_the_relation_is_kept_along_the_flow(run: Followed) -> None:
     assert distance(run, run.others) <= 1e-7
 
 
-@settings(max_examples=examples(15), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(runs(hold=True))
 def test_with_another_m_it_is_not(run: Followed) -> None:
     """Negative control: among m words the score must move for m to be told."""

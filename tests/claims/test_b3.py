@@ -24,7 +24,7 @@ def distances(model: str, others: int, seed: int, relation=sen_norm) -> Array:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=examples(8), deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 @given(others=st.integers(1, 20), seed=st.integers(0, 999))
 def test_half_the_rate_halves_the_distance(model: str, others: int, seed: int) -> None:
     coarse, fine = distances(model, others, seed)

@@ -25,7 +25,7 @@ def distance(run: Run, others: int, query_norm: float, relation=sen_norm_trained
     return float(np.abs(after.embedding_norm.values / relation(after.score.values, others, query_norm) - 1.0).max())
 
 
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(st.sampled_from(SMOOTH), st.integers(1, 20), st.integers(0, 999), st.floats(0.3, 2))
 def test_the_relation_is_kept_along_the_flow(model: str, others: int, seed: int, scale: float) -> None:
     corpus, words, rest = topic_words_among(others, topics=1)

@@ -20,7 +20,7 @@ tasks = st.builds(
 )
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(3))
 @given(tasks)
 def test_c1_is_the_exact_flow(task: ExactTask) -> None:
     assert distance(task) <= 1000 * RTOL

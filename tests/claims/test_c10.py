@@ -16,7 +16,7 @@ def norms(**setting) -> MeanField:
     return MeanField(**setting, train=TRAINED_HEAD)
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(3))
 @given(tasks)
 def test_c10_is_the_exact_flow_if_no_word_is_shared(task: ExactTask) -> None:
     task = task._replace(private=True)

@@ -11,7 +11,7 @@ from attn_dynamics.theory.mean_field import MeanField
 from tests.support import examples
 
 
-@settings(max_examples=examples(10))
+@settings(max_examples=examples(5))
 @given(
     st.integers(0, 3), st.integers(2, 8), st.floats(1, 50), st.floats(0.01, 0.5), st.floats(0.5, 2), st.integers(1, 3)
 )

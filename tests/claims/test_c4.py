@@ -10,7 +10,7 @@ from tests.claims.test_c1 import tasks
 from tests.support import examples
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(3))
 @given(tasks)
 def test_c4_in_the_model(task: ExactTask) -> None:
     # B ≤ 4, so that 1e8 is late.

@@ -8,7 +8,7 @@ from attn_dynamics.claims.mutual_promotion import TOLERANCE, ClimbingKeys, desce
 from tests.support import examples
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(3))
 @given(st.integers(0, 2**32 - 1))
 def test_c5_in_mean_field(seed: int) -> None:
     setting = drawn_settings(10, seed)

@@ -22,7 +22,7 @@ def first_moves(case: Case) -> Array:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=examples(50), deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data())
 def test_the_sign_of_every_first_move_is_told(model: str, data: st.DataObject) -> None:
     case = data.draw(cases(model, spreads=(0.0, 0.5, 3.0)))

@@ -13,7 +13,7 @@ def loss(task: ExactTask, train: tuple[str, ...]) -> float:
     return float(exact_flow(task, (MODEL_LONG,), train=train, rtol=RTOL).train_loss[-1])
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(3))
 @given(st.integers(2, 4), st.integers(2, 4), st.integers(1, 10), st.booleans())
 def test_c8_in_the_model(n: int, repeats: int, m: int, private: bool) -> None:
     task = ExactTask((repeats,) * n, m, private=private)

@@ -19,7 +19,7 @@ class ScoresOfOthersHeld(MeanField):
         return super().velocity(state) * np.array([1, 1, 0, 1, 1])
 
 
-@settings(max_examples=examples(5))
+@settings(max_examples=examples(3))
 @given(tasks)
 def test_c9_is_the_exact_flow_if_no_word_is_shared(task: ExactTask) -> None:
     task = task._replace(private=True)

@@ -21,7 +21,7 @@ def variance(sigma: float) -> np.ndarray:
     return np.exp(-(DISTANCES**2) / (2.0 * sigma))
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(40))
 @given(st.floats(9.32, 9.73))
 def test_every_width_that_is_9_5_reaches_89_tokens(sigma: float) -> None:
     assert above_zero(variance(sigma)) == tokens(Reading(), sigma) == TABLE[1].tokens
@@ -30,7 +30,7 @@ def test_every_width_that_is_9_5_reaches_89_tokens(sigma: float) -> None:
     assert int((variance(sigma) != 0.0).sum()) > 200
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(40))
 @given(st.floats(5.0, 30.0))
 def test_the_blank_cell_is_what_reaches_111_tokens(sigma: float) -> None:
     low, high = blank(Reading())

@@ -17,7 +17,7 @@ def end(distance: int, half_width: int, start: float, time: float = 1e6) -> floa
     return float(course.widths[-1])
 
 
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(st.integers(3, 60), st.floats(0.2, 3.0))
 def test_in_a_window_of_five_distances_it_is_the_distance(distance: int, begun: float) -> None:
     found = end(distance, 5 * distance, begun * distance)
@@ -28,7 +28,7 @@ def test_in_a_window_of_five_distances_it_is_the_distance(distance: int, begun: 
     assert found != pytest.approx(distance / 2.355, rel=0.005)
 
 
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(st.integers(5, 30), st.floats(1.85, 2.5))
 def test_where_the_limit_bites_it_is_as_predicted(distance: int, times: float) -> None:
     half = int(np.ceil(times * distance))

@@ -13,7 +13,7 @@ from attn_dynamics.window.layer import loss_and_gradient
 from tests.support import examples
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(st.integers(5, 60), st.floats(1.0, 6.0))
 def test_the_rate_is_that_of_the_bell_at_the_distance(distance: int, width: float) -> None:
     """Dσ/dτ = (δ² - σ²) e^{-δ²/2σ²}/(√(2π) σ⁴): even scores, a whole bell."""

@@ -30,7 +30,7 @@ def test_descent_takes_the_time_of_the_closed_form(scale: str) -> None:
     assert abs(other / 12.0 - 1.0) > 0.1
 
 
-@settings(max_examples=examples(20), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(st.sampled_from(list(SCALES)), st.floats(1.0, 30.0))
 def test_a_rate_of_the_bell_is_a_factor_on_time(scale: str, rate: float) -> None:
     windows, layer = needle(DISTANCE, 5 * DISTANCE), needle_layer(Bell(scale=scale), BEGUN)

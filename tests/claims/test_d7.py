@@ -17,7 +17,7 @@ def end(distance: int, start: float, scale: str) -> float:
     return float(flow(needle(distance, 5 * distance), layer, times=[BUDGET], log_time=True).widths[0])
 
 
-@settings(max_examples=examples(15), deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(st.integers(9, 15), st.floats(1.2, 3.0), st.sampled_from(["deviation", "log"]))
 def test_wide_reaches_what_narrow_does_not(distance: int, wider: float, scale: str) -> None:
     assert end(distance, wider * distance, scale) == pytest.approx(distance, rel=0.005)

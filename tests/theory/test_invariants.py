@@ -55,7 +55,7 @@ def rates(corpus: Corpus, state: Parameters, train: Collection[str], law=invaria
     return {name: float(np.abs(ahead[name] - behind[name]).max(initial=0.0)) / 2.0 / size**2 for name in ahead}
 
 
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(100))
 @given(
     st.sampled_from(MODELS).flatmap(lambda model: cases(model, spreads=(0.0, 0.5, 3.0))),
     st.sampled_from([train for train in SUBSETS if train]),

@@ -112,7 +112,7 @@ ROUND_OFF = 1e-12
 """Twelve steps of a hundred operations each, of terms of size 10: a thousand times 2⁻⁵²·10."""
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(40))
 @given(setting)
 def test_c1_c9_c10_descent_is_eulers_method(case: Setting) -> None:
     assert distance(case, case.field) <= ROUND_OFF
