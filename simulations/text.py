@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from attn_dynamics.tasks import TextOptions, text_task
+from attn_dynamics.errors import InputError
+from attn_dynamics.tasks import TextOptions, padded, text_task
 from simulations.experiment import Findings, Size, command
 from simulations.labelled import TextSettings
 from simulations.labelled import study as study_texts
@@ -23,6 +24,16 @@ class Settings(TextSettings):
     task: Path
     """A file, which is shuffled and split, or a folder with files named …train, …dev, …test."""
     text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.text.padding and "published" in self.configurations:
+            raise InputError(
+                "--padding",
+                expected="either this or the configuration published, which pads",
+                given="both",
+                fix="Leave it out, or give --configurations paper.",
+            )
 
     name: ClassVar = "text"
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
@@ -44,6 +55,8 @@ def study(options: Settings) -> Findings:
         encoding=text.encoding,
         name=options.task.name,
     )
+    if text.padding:
+        task = padded(task)
     for note in task.notes:
         print(note, file=sys.stderr)
     return study_texts(options, {options.task.name: task})
