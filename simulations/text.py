@@ -24,6 +24,16 @@ class Settings(TextSettings):
     """A file, which is shuffled and split, or a folder with files named …train, …dev, …test."""
     text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.text.padding and "published" in self.configurations:
+            raise InputError(
+                "--padding",
+                expected="either this or the configuration published, which pads",
+                given="both",
+                fix="Leave it out, or give --configurations paper.",
+            )
+
     name: ClassVar = "text"
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
 

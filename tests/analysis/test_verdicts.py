@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from io import StringIO
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 

@@ -35,6 +35,7 @@ RANGES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("--replicates", "0"): ("1 or more", "got 0", "larger"),
     ("--embedding-dim", "0"): ("1 or more", "got 0", "larger"),
     ("--hidden-dim", "0"): ("1 or more", "got 0", "larger"),
+    ("--key-dim", "0"): ("1 or more", "got 0", "larger"),
     ("--precision", "float32"): ("'float64' on the device 'numpy'", "got 'float32'", "'cuda'"),
     ("--resume", "--overwrite"): ("either this or --overwrite", "got both", "Leave one out"),
 }

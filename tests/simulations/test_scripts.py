@@ -13,7 +13,8 @@ from matplotlib.image import imread
 from scipy.integrate import trapezoid
 
 from attn_dynamics import Corpus, descend, draw
-from attn_dynamics.tasks import text_task
+from attn_dynamics.errors import InputError
+from attn_dynamics.tasks import TextOptions, text_task
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
 from attn_dynamics.tracks import sen_deviation, tracks
 from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text
@@ -230,6 +231,19 @@ def test_a_start_at_chance_ran_out_of_patience_knowing_no_more_than_frequencies(
 def test_what_frequencies_tell_is_the_entropy_of_the_classes() -> None:
     corpus = Corpus.from_sentences([["a"]] * 4, [0, 0, 1, 3], n_classes=4)
     assert labelled.entropy(corpus) == pytest.approx(1.5 * np.log(2), rel=1e-15)
+
+
+def test_padding_is_an_option_of_the_text_or_part_of_the_configuration(tmp_path: Path) -> None:
+    file = films(tmp_path / "films.txt", sentences=60)
+    base = ("--task", str(file), "--quick", "--epochs", "5", "--seeds", "2", "--models", "attn-fc")
+    held = {}
+    for given in ((), ("--padding",), ("--configurations", "published")):
+        rest = text.tyro.cli(text.Settings, args=[*base, *given, "--out", str(tmp_path / "-".join(("out", *given)))])
+        text.study(rest)
+        held[given] = all("$PAD$" in run.vocabulary for run in loaded(rest.folder).values())
+    assert held == {(): False, ("--padding",): True, ("--configurations", "published"): True}
+    with pytest.raises(InputError, match="--padding: expected either this or the configuration published"):
+        text.Settings(task=file, text=TextOptions(padding=True), configurations=("published",))
 
 
 @needs_sst
