@@ -101,7 +101,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
     axes.plot(predicted, norms, "o", color=COLOURS[0], mfc="none", ms=4, label="words of all runs")
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
     axes.plot(ends, ends, color="black", linewidth=1.0, label=name)
-    axes.set(xlabel=r"$\|\nu\|$ that SEN gives to the score", ylabel=r"embedding norm $\|\nu\|$")
+    axes.set(xlabel=r"$\|\nu\|$ by SEN from the score", ylabel=r"embedding norm $\|\nu\|$")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.legend(loc="lower right")
 

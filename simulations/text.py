@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
+from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import TextOptions, load_text
 from simulations.experiment import Findings, Size, command
 from simulations.labelled import TextSettings

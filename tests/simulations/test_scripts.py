@@ -50,7 +50,8 @@ def test_synthetic(tmp_path: Path) -> None:
     }
     for model in ("attn-fc", "attn-tc", "attn-tl"):
         of = summary[model]["train_loss"]
-        assert of["low"] <= of["mean"] <= of["high"]
+        assert of["mean"] == pytest.approx(rows.train_loss[rows.model == model].mean())
+        assert of["low"] is of["high"] is None, "two seeds are too few for an interval"
     # Negative control: ‖q‖ off by 5 %.
     run = loaded(tmp_path)["attn-fc-0"]
     wrong = [abs(sen_deviation(track, 1.05 * run.attrs["query_norm"])[-1]) for track in tracks(run)]
@@ -113,7 +114,9 @@ def test_suppression(tmp_path: Path) -> None:
 
 def test_capacity(tmp_path: Path) -> None:
     rows, summary = left_by(capacity, tmp_path, {"signals", "scores"}, "--seeds", "3")
-    assert summary["order_holds"] == {"Attn-FC − Attn-TC": True, "Attn-TC − Attn-TL": True}
+    assert set(summary["order_holds"].values()) == {None}, "three seeds are too few for an interval"
+    above = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
+    assert [capacity._is_above(each) for each in (above, above - 0.7, above[:4])] == [True, False, None]
     runs = rows.pivot(index="seed", columns="model", values="score")
     for low, high in pairwise(capacity.CAPACITY):
         assert np.all(runs[low] > runs[high])
