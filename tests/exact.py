@@ -1,6 +1,6 @@
 """The model of theory §1 in mpmath, to 60 digits, and how large the terms are of which each number is the sum."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
@@ -12,7 +12,7 @@ from attn_dynamics.parameters import Parameters
 from tests.support import trained_names
 
 DIGITS = 60
-Numbers = NDArray[np.object_]
+Numbers = Any
 """Arrays of mpmath's numbers."""
 FLOOR = mpmath.mpf(2) ** -1000
 """Sizes are at least this: below 2⁻¹⁰²² float64 holds fewer and fewer digits, and products carry that further up."""
@@ -46,13 +46,17 @@ class Exact(NamedTuple):
         }
 
 
-@mpmath.workdps(DIGITS)
 def exact(corpus: Corpus, parameters: Parameters) -> Exact:
     """Evaluate loss and gradients by the formulas, each difference taken before it is weighed.
 
     A word's slope is ∂L/∂s_w = Σ_i A_iw g_i·Σ_u A_iu (P_w - P_u), and the slope of a label minus the sum of the others.
     The columns of a linear head's weight are read through contrasts of classes: the sizes of all columns are alike.
     """
+    with mpmath.workdps(DIGITS):
+        return _exact(corpus, parameters)
+
+
+def _exact(corpus: Corpus, parameters: Parameters) -> Exact:
     counts, labels = _numbers(corpus.counts.toarray()), corpus.labels
     keys, query, values = map(_numbers, (parameters.keys, parameters.query, parameters.embeddings))
     head = {name: _numbers(array) for name, array in parameters.head.arrays().items()}

@@ -112,7 +112,11 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
     """
     shares, weights = attention(windows, layer)
     read = layer.readout.read(contexts(windows, layer, weights), windows.labels)
-    work = weights * windows.products(read.slopes, layer.values)
+    products = windows.products(read.slopes, layer.values)
+    if layer.bell.renormalises:
+        # Shares sum to 1, so any constant may be taken off; less the product of the token that leads nothing cancels.
+        products -= windows.spread(products[windows.leads(shares)])
+    work = weights * products
     centred = work - shares * windows.spread(windows.sums(work))
     slope = layer.bell.log_slope(layer.parameter, windows.distances)
     gradient = LayerGradient(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.heads import Array, Head
+from attn_dynamics.kernels.loss import cross_entropy
 
 
 class Read(NamedTuple):
@@ -43,19 +44,14 @@ class CrossEntropy:
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
         """As in `Readout`."""
-        first, queries = self.head.first_layer, np.arange(labels.size)
+        first, losses = self.head.first_layer, np.empty(labels.size)
         logits, kept = self.head.forward(first.T @ contexts)
-        centred = logits - logits.max(axis=0)
-        chances = np.exp(centred)
-        chances /= chances.sum(axis=0)
-        loss = float((np.log(np.exp(centred).sum(axis=0)) - centred[labels, queries]).mean())
-        right = float((logits.argmax(axis=0) == labels).mean())
-        slopes = chances
-        slopes[labels, queries] -= 1.0
-        inward, gradient = self.head.backward(kept, slopes / labels.size)
+        slopes = np.array(logits, order="C")
+        right = cross_entropy(slopes, labels, labels.size, losses) / labels.size
+        inward, gradient = self.head.backward(kept, slopes)
         if self.head.first in self.head.trained:
             gradient = gradient | {self.head.first: contexts @ inward.T}
-        return Read(loss, first @ inward, gradient, right)
+        return Read(float(losses.mean()), first @ inward, gradient, right)
 
     def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
         """As in `Readout`; of a smooth head."""

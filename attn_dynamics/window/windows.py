@@ -87,6 +87,11 @@ class Windows:
         """Of the pairs (P,) of each query, (R,)."""
         return np.maximum.reduceat(pairs, self.offsets[:-1])
 
+    def leads(self, pairs: NDArray) -> Integers:
+        """The place of the first largest among the pairs (P,) of each query, (R,)."""
+        places = np.where(pairs == self.spread(self.largest(pairs)), np.arange(pairs.size), pairs.size - 1)
+        return np.minimum.reduceat(places, self.offsets[:-1])
+
     def spread(self, queries: NDArray) -> NDArray:
         """To every pair (..., P) what its query (..., R) has."""
         return np.repeat(queries, np.diff(self.offsets), axis=-1)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.window.layer import LayerGradient, loss_and_gradient, loss_at
+from attn_dynamics.heads import FixedLinear
+from attn_dynamics.window.bell import Bell
+from attn_dynamics.window.layer import Layer, LayerGradient, loss_and_gradient, loss_at
 from attn_dynamics.window.readout import CrossEntropy, Reward
+from attn_dynamics.window.windows import Windows
 from tests.support import FORMULAS, examples
 from tests.window.drawn import KINDS, Setting, cases, round_off, setting
 
@@ -130,3 +134,19 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     case = setting("renormalised", "log", "reward", 0)
     with pytest.raises(InputError, match=r"expected shapes \(V,\)"):
         replace(case.layer, scores=np.zeros(case.layer.scores.size + 1))
+
+
+def test_slopes_are_right_relative_to_themselves_where_all_is_learned() -> None:
+    """Two tokens 50 nats apart and a margin of 60: the slopes of the scores are 1e-46."""
+    windows = Windows.of([[0, 1]], [(0, 1)], [0], n_words=2)
+    head = FixedLinear(weight=np.eye(2))
+    values = np.array([[1.0, 0.0], [60.0, 0.0]])
+    layer = Layer(scores=np.array([0.0, 50.0]), values=values, parameter=1e9, bell=Bell(), readout=CrossEntropy(head))
+    fit, gradient = loss_and_gradient(windows, layer)
+    with mpmath.workdps(60):
+        share = 1 / (1 + mpmath.exp(50))
+        margin = 60 - 59 * share
+        wrong = mpmath.exp(-margin) / (1 + mpmath.exp(-margin))
+        slope = float(share * (1 - share) * wrong * 59)
+        assert fit.loss == pytest.approx(float(mpmath.log1p(mpmath.exp(-margin))), rel=1e-12, abs=0.0)
+    assert gradient.scores == pytest.approx([slope, -slope], rel=1e-12, abs=0.0)
