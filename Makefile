@@ -10,7 +10,7 @@ EXPERIMENTS ?= synthetic ablation suppression capacity query
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: install run prove verify experiments report test test-all check coverage bench clean
+.PHONY: install run prove verify experiments report test test-all fuzz check coverage bench clean
 
 install: $(VENV)/.core
 
@@ -35,6 +35,9 @@ test: $(VENV)/.test
 
 test-all: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+fuzz: $(VENV)/.test
+	$(ONE_THREAD) $(BIN)/python -m fuzz $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
