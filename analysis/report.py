@@ -126,7 +126,10 @@ def _table(folder: Path) -> tuple[str, Markup]:
     elif (folder / RESULTS).exists():
         frame = _columns_that_differ(pd.read_parquet(folder / RESULTS))
     elif (folder / SUMMARY).exists():
-        frame = pd.DataFrame(flat(json.loads((folder / SUMMARY).read_text())), columns=["quantity", "value"])
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        if not isinstance(summary, dict):
+            raise ValueError(f"{SUMMARY} holds no names and values")
+        frame = pd.DataFrame(flat(summary), columns=["quantity", "value"])
     else:
         return "", Markup("")
     return "", Markup(frame.to_html(index=False, border=0, float_format="{:.4g}".format))

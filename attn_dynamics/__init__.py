@@ -1,9 +1,13 @@
 """How a single attention layer learns: exact-gradient simulators whose every run stands beside the theory."""
 
+import os
+
 from attn_dynamics import interrupt
 
 if interrupt.command_starts():
     interrupt.end_at_once()
+    # Commands draw into files; the backend of a notebook that calls one is not theirs, and may not be installed.
+    os.environ["MPLBACKEND"] = "agg"
 
 from attn_dynamics.batch import descend_many
 from attn_dynamics.corpus import Corpus
