@@ -16,8 +16,8 @@ SUBSET := tests/command tests/proofs tests/sweep tests/tasks/test_synthetic.py t
 	tests/test_stopping.py tests/test_storage.py
 CONSTRAINTS ?= requirements.txt
 
-.PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 test-wheel check coverage \
-	bench clean
+.PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 test-wheel fuzz check \
+	coverage bench clean
 
 install: $(VENV)/.core
 
@@ -78,6 +78,9 @@ test-wheel: $(BIN)/python
 	$(PYTHON) -m venv .venv-wheel
 	.venv-wheel/bin/python -m pip install -q -c requirements.txt dist/*.whl
 	.venv-wheel/bin/python -I tests/wheel.py
+
+fuzz: $(VENV)/.test
+	$(ONE_THREAD) $(BIN)/python -m fuzz $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -100,7 +100,7 @@ def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]
         if values is each or not (isinstance(each, str) and each in known):
             fix = f'Write {name}=("{next(iter(known))}",).' if values is each else "Choose from these."
             raise InputError(name, expected=f"any of {', '.join(known)}", given=shown(each), fix=fix)
-    return frozenset(given)
+    return frozenset(map(str, given))
 
 
 def at_least_one(name: str, values: Collection[object]) -> None:

@@ -70,9 +70,9 @@ def _after_fork() -> None:
 def threading_layer() -> str:
     """Return the layer that parallel kernels use, or are asked to use once they run."""
     try:
-        return numba.threading_layer()
+        return numba.threading_layer()  # pyright: ignore[reportPrivateImportUsage]
     except ValueError:  # none has run yet
-        return str(numba.config.THREADING_LAYER)  # pyright: ignore[reportAttributeAccessIssue]
+        return str(numba.config.THREADING_LAYER)  # pyright: ignore
 
 
 if hasattr(os, "register_at_fork"):

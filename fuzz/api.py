@@ -55,7 +55,7 @@ VALUES: Mapping[str, Any] = {
     "a dict": {"dev": 1},
     "a dict of lists": {"dev": [1]},
     "complex numbers": np.ones((4, 2), complex),
-    "masked numbers": np.ma.masked_array(np.ones((4, 2)), np.eye(4, 2)),
+    "masked numbers": np.ma.masked_array(np.ones((4, 2)), np.eye(4, 2) > 0),
     "texts": np.full((4, 2), "0.1"),
     "a ragged list": [[1.0], [1.0, 2.0]],
     "three axes": np.ones((2, 2, 2)),

@@ -22,9 +22,9 @@ OK, REFUSED, FAILED, NOTED = "ok", "refused", "failed", "noted"
 TRACEBACK, SILENT, UNCLEAR, WARNED, SLOW = "TRACEBACK", "SILENT", "UNCLEAR", "WARNED", "SLOW"
 """How it is mishandled: an exception of Python; bad input accepted; a message that names no cause or does not say what
 was expected, or of several lines; a raw warning; no end."""
-PROGRESS = re.compile(r"epochs/s|runs/s| proofs/s|it/s")
+PROGRESS = re.compile(r"epochs/s|s/ epochs|runs/s|s/ runs|proofs/s|it/s")
 """What tells a line of a progress bar."""
-SECONDS = 60.0
+SECONDS = 150.0
 """After which a case counts as without an end."""
 
 

@@ -76,7 +76,7 @@ def cases() -> Iterator[Case]:
 
 def _run(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Seen:
     done = subprocess.run(
-        [sys.executable, *arguments], env=_environment(variables), capture_output=True, timeout=50, check=False
+        [sys.executable, *arguments], env=_environment(variables), capture_output=True, timeout=120, check=False
     )
     return Seen(done.returncode, done.stderr.decode(errors="replace"))
 
@@ -91,7 +91,7 @@ def _interrupted(command: str, delay: float) -> Seen:
     )
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=50)
+    _, err = process.communicate(timeout=120)
     ours = err.startswith("interrupted") and err.count("\n") == 1
     # A machine so quick that the help was printed before is no fault.
     return Seen(130 if ours or process.returncode == 0 else process.returncode, err if not ours else "")

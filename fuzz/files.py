@@ -74,7 +74,10 @@ def cases(rng: random.Random) -> Iterator[Case]:
             yield Case(f"results: {name} in a report", repr(content), _reporting(name, content.encode("latin-1")), ENDS)
     for content in CONFIGS:
         yield Case(
-            "results: attn-window", repr(content), _resuming("config.json", content.encode("latin-1"), True), ENDS
+            "results: attn-window",
+            repr(content),
+            _resuming("config.json", content.encode("latin-1"), window=True),
+            ENDS,
         )
     for name, runs in (("checkpoint.npz", 60), ("trajectory.nc", 30)):
         for number in range(runs):

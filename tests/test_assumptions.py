@@ -87,7 +87,7 @@ def coin(flips: int = 100) -> Task:
     return Task(name="coin", train=Corpus.from_sentences(sides, up.astype(int)), topic_words=(("tails",), ("heads",)))
 
 
-def begun(task: Task, *, model: str = "attn-tc", preset: str = "published", seed: int = 0) -> Parameters:
+def begun(task: Task, *, model: str = "attn-tc", preset: str = "paper", seed: int = 0) -> Parameters:
     return start(Config(model=model, start=preset, seed=seed), task)
 
 

@@ -1,0 +1,113 @@
+"""What is typed is refused by its name in one line, sizes before anything is built; help, version, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from attn_dynamics import simulate
+from attn_dynamics.config import Config
+from attn_dynamics.listing import commands
+from attn_dynamics.options import read_options
+from tests.command.driving import TINY, Call, contents
+
+ROOT = Path(__file__).resolve().parents[2]
+REFUSALS = {
+    ("--learning-rate", "fast"): "--learning-rate: expected a number, got 'fast'. ",
+    ("--split", "a", "b", "c"): "--split: expected a number each, got 'a', 'b', 'c'. ",
+    ("--topics", "1"): "--topics: expected 2 or more, got 1. ",
+    ("--model", "attn"): "--model: expected one of attn-fc, attn-tc, attn-tl, got 'attn'. ",
+    (
+        "--lerning-rate",
+        "1",
+    ): "--lerning-rate: expected an option of this command, got an unknown one. ",
+    ("--out",): "--out: expected a value, got none. ",
+    ("--follow", "nowhere"): "--follow: expected words of the vocabulary",
+    ("--follow", "a\x00b"): "--follow: expected text in UTF-8 without NUL",
+    ("--embedding-dim", "4294967296"): "--embedding-dim: expected a size that fits into the ",
+    ("--sentences", "1000000000000"): "--sentences: expected a size that fits into the ",
+    ("--dictionary", "1000000000000"): "--dictionary: expected a size that fits into the ",
+    ("--topics", "10000000000"): "--topics: expected a size that fits into the ",
+    ("--epochs", "1000000000000000"): "--epochs: expected a size that fits into the ",
+    ("--epochs", "1" + "0" * 20): "--epochs: expected at most 9223372036854775807, got 1",
+    ("--replicates", "1000000000000000"): "--replicates: expected a size that fits into the ",
+    ("--model", "attn-window", "--length", "1000000000000"): "--length: expected a size that fits into the ",
+    ("--model", "attn-window", "--start-width", "1e-150"): "--start-width: expected a bell that reaches what is useful",
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSALS)
+def test_what_was_typed_is_refused_by_its_name_and_at_once(arguments: tuple[str, ...], call: Call, place: Path) -> None:
+    begun = time.process_time()
+    done = call(*([] if "attn-window" in arguments else TINY), *arguments)
+    assert done.code == 2
+    assert done.err.startswith(f"error: {REFUSALS[arguments]}"), done.err
+    assert done.err.count("\n") == 1
+    assert "Config" not in done.err
+    assert contents(place) == {}
+    assert time.process_time() - begun < 5.0
+
+
+def test_a_loss_that_is_infinite_at_the_start_is_no_matter_of_the_rate(call: Call) -> None:
+    done = call(*TINY, "--start-scale", "1e200")
+    assert done.code == 1
+    assert "Start from smaller numbers" in done.err
+    assert "learning rate" not in done.err
+    assert "A learning rate below" in call(*TINY, "--learning-rate", "1e160").err  # negative control
+
+
+def test_a_run_that_diverged_shows_no_table(call: Call) -> None:
+    done = call(*TINY, "--learning-rate", "1e160")
+    assert done.code == 1
+    assert "train" not in done.out.partition("results and figures")[0]
+    assert "train" in call(*TINY, "--out", "fine").out  # negative control
+
+
+def test_help_tells_each_default_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "2000")
+    with pytest.raises(SystemExit) as stop:
+        read_options(Config, ["--help"], "prog")
+    assert stop.value.code == 0
+    told = capsys.readouterr().out
+    assert "(default: None)" not in told
+    for line in told.splitlines():
+        assert line.count("(default") <= 1
+    assert "its text says 100)" in next(line for line in told.splitlines() if "Stop after so many epochs" in line)
+    assert "--version" in told
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        simulate.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.startswith("attn-dynamics ")
+
+
+def test_a_package_lists_its_commands() -> None:
+    assert [*commands(ROOT / "attn_dynamics")] == ["python -m attn_dynamics.simulate", "python -m attn_dynamics.sweep"]
+    listed = commands(ROOT / "simulations")
+    assert {"python -m simulations.text", "python -m simulations.synthetic"} <= listed.keys()
+    assert "python -m simulations.experiment" not in listed
+    assert all(len(purpose) > 20 for purpose in listed.values())
+
+
+@pytest.mark.parametrize("command", ["attn_dynamics.simulate", pytest.param("proofs", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("delay", [0.4, pytest.param(1.0, marks=pytest.mark.slow)])
+def test_control_c_during_imports_ends_in_one_line(command: str, delay: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", command, "--help"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    if out:  # so quick a machine is done already
+        return
+    assert (process.returncode, err) == (130, "interrupted before anything was computed\n")
