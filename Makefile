@@ -10,7 +10,14 @@ EXPERIMENTS ?= synthetic ablation suppression capacity query
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 
-.PHONY: install run prove verify experiments report test test-all check coverage bench clean
+# What needs no PyTorch, whose builds are for some interpreters only: commands, files, data, proofs.
+SUBSET := tests/command tests/proofs tests/sweep tests/tasks/test_synthetic.py tests/window/test_dynamics.py \
+	tests/theory/test_flow.py tests/theory/test_window.py tests/test_corpus.py tests/test_prediction.py \
+	tests/test_stopping.py tests/test_storage.py
+CONSTRAINTS ?= requirements.txt
+
+.PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 test-wheel check coverage \
+	bench clean
 
 install: $(VENV)/.core
 
@@ -30,11 +37,47 @@ experiments: $(VENV)/.analysis
 report: $(VENV)/.analysis
 	$(BIN)/python -m analysis.report $(ARGS)
 
+# The README's figures: those of its commands, the one on SST-2 where SST_DIR names its folder.
+figures: $(VENV)/.core
+	$(BIN)/python -m attn_dynamics.simulate --model attn-tc --out runs/docs/sen --overwrite
+	cp runs/docs/sen/figures/sen.png docs/figures/sen.png
+	$(BIN)/python -m attn_dynamics.simulate --model attn-window --out runs/docs/window --overwrite
+	cp runs/docs/window/figures/width.png docs/figures/window-width.png
+ifdef SST_DIR
+	$(BIN)/python -m attn_dynamics.simulate --task sst2 --data-dir $(SST_DIR) --model attn-fc --embedding-dim 200 \
+		--out runs/docs/sst2 --overwrite
+	cp runs/docs/sst2/figures/sen.png docs/figures/sst2-sen.png
+endif
+
 test: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# Numba keeps one version's compiled code beside a module, so other versions keep theirs with their environment.
+test-subset: $(BIN)/python
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c $(CONSTRAINTS) -e ".[analysis,distributed]"
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt hypothesis psutil pytest pytest-xdist
+	$(ONE_THREAD) NUMBA_CACHE_DIR=$(abspath $(VENV))/numba \
+		$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(SUBSET) $(ARGS)
+
+# The lowest versions that pyproject.toml allows. Old libraries warn of newer ones beneath them, so no warning is an error.
+test-lowest:
+	$(PYTHON) tests/floors.py analysis distributed > floors.txt
+	$(MAKE) test-subset VENV=.venv-lowest CONSTRAINTS=floors.txt ARGS="-W default $(ARGS)"
+
+test-3.13:
+	@python3.13 -V 2>/dev/null || { echo "Skipped: there is no python3.13 here."; exit 0; }; \
+		$(MAKE) test-subset VENV=.venv-3.13 PYTHON=python3.13
+
+# The wheel alone, away from the checkout: the command trains and draws, a missing extra is named.
+test-wheel: $(BIN)/python
+	rm -rf dist .venv-wheel
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/python -m pip install -q -c requirements.txt dist/*.whl
+	.venv-wheel/bin/python -I tests/wheel.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -51,7 +94,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf $(VENV) .coverage* .hypothesis .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* floors.txt dist .coverage* .hypothesis .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

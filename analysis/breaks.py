@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import tyro
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from attn_dynamics.command import guarded
+from attn_dynamics.command import run_command
 from attn_dynamics.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -168,7 +167,7 @@ class Options:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog, kept = "python -m analysis.breaks", "interrupted"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted=kept)
+    return run_command(Options, run, arguments, prog=prog, interrupted=kept)
 
 
 def run(options: Options) -> int:
@@ -212,7 +211,18 @@ def _broken(each: Break) -> str:
 
 
 def _fallen(copy: Path, each: Break) -> list[str]:
-    _run(copy, "analysis.verdicts", "--quick", "--workers", "1", "--out", "verdicts", "--claim", *each.claims)
+    _run(
+        copy,
+        "analysis.verdicts",
+        "--quick",
+        "--workers",
+        "1",
+        "--out",
+        "verdicts",
+        "--overwrite",
+        "--claim",
+        *each.claims,
+    )
     verdicts = pd.read_parquet(copy / "verdicts" / "verdicts.parquet")
     return verdicts.id[verdicts.verdict == "FAILS"].tolist()
 

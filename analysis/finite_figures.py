@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from attn_dynamics.claims.capacity import CAPACITY, capacity_map
 from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.claims.sen_finite import SIZES, sen_scaling
-from attn_dynamics.intervals import mean_interval
+from attn_dynamics.intervals import FEWEST, half_width
 from attn_dynamics.plot import COLOURS, LINES, MARKERS
 
 NAMES = {"dictionary": "dictionary (words)", "other_words": "other words of a sentence m", "sentences": "sentences N"}
@@ -55,8 +56,7 @@ def regimes(quick: bool) -> Figure:
     table = capacity_map(seeds=range(seeds), scales=scales, others=OTHERS, rate=0.5)
     figure = Figure(figsize=(8.6, 3.7), layout="constrained")
     for axes, m in zip(figure.subplots(1, len(OTHERS), sharey=True), OTHERS, strict=True):
-        intervals = np.array([_differences(table, m, scale) for scale in scales])
-        _draw_differences(axes, scales, intervals, seeds)
+        _draw_differences(axes, scales, np.array([_differences(table, m, scale) for scale in scales]))
         axes.set(xlabel="factor on the head's initial values", xscale="log")
         label_sizes(axes, scales)
         axes.set_title(f"m = {m}")
@@ -65,24 +65,31 @@ def regimes(quick: bool) -> Figure:
     return figure
 
 
-def _differences(table: pd.DataFrame, m: int, scale: float) -> list[tuple[float, float, float]]:
-    """Low end, mean and high end of FC - TC and of TC - TL."""
+def _differences(table: pd.DataFrame, m: int, scale: float) -> list[NDArray[np.float64]]:
+    """Give FC - TC and TC - TL, seed by seed."""
     cell = table.query("others == @m and scale == @scale").pivot(index="seed", columns="model", values="score")
-    between = [(cell[high] - cell[low]).to_numpy() for high, low in PAIRS]
-    return [(float(low), float(each.mean()), float(high)) for each in between for low, high in [mean_interval(each)]]
+    return [(cell[high] - cell[low]).to_numpy() for high, low in PAIRS]
 
 
-def _draw_differences(axes: Axes, scales: Sequence[float], intervals: np.ndarray, seeds: int) -> None:
-    """Of (scales, pairs, 3)."""
+def _draw_differences(axes: Axes, scales: Sequence[float], differences: NDArray[np.float64]) -> None:
+    """Draw differences (scales, pairs, seeds): mean and 95 % interval, or where seeds are few a point each."""
+    seeds, lows = differences.shape[2], []
     for k, (high, low) in enumerate(PAIRS):
-        below, mean, above = intervals[:, k].T
-        label = f"{SHORT[high]} - {SHORT[low]}, 95 % interval of {seeds} seeds"
-        style = {"color": COLOURS[k], "linestyle": LINES[k], "marker": MARKERS[k]}
-        axes.errorbar(scales, mean, [mean - below, above - mean], ms=4, capsize=3, label=label, **style)
-    holds, edges = (intervals[:, :, 0] > 0).all(axis=1), np.sqrt(np.array(scales[1:]) * scales[:-1])
+        each = differences[:, k].T
+        style = {"color": COLOURS[k], "linestyle": LINES[k], "marker": MARKERS[k], "ms": 4}
+        if seeds < FEWEST:
+            style["linestyle"] = ""
+            label = f"{SHORT[high]} - {SHORT[low]}, a point for each of {seeds} seeds"
+            axes.plot(np.repeat(scales, seeds), each.T.ravel(), mfc="none", label=label, **style)
+            lows.append(each.min(axis=0))
+        else:
+            label, half = f"{SHORT[high]} - {SHORT[low]}, 95 % interval of {seeds} seeds", half_width(each)
+            axes.errorbar(scales, each.mean(axis=0), half, capsize=3, label=label, **style)
+            lows.append(each.mean(axis=0) - half)
+    holds, edges = (np.array(lows) > 0).all(axis=0), np.sqrt(np.array(scales[1:]) * scales[:-1])
     bounds = np.concatenate([[scales[0] / 1.5], edges, [scales[-1] * 1.5]])
     for left, right in zip(bounds[:-1][holds], bounds[1:][holds], strict=True):
         named = "both above 0: C7 holds" if left == bounds[:-1][holds][0] else None
         axes.axvspan(left, right, color=COLOURS[7], alpha=0.2, linewidth=0, label=named)
     axes.axhline(0.0, color="black", linewidth=0.8)
-    axes.axvline(1.0, color="black", linewidth=0.8, linestyle=":", label="published start")
+    axes.axvline(1.0, color="black", linewidth=0.8, linestyle=":", label="LMN21's start")

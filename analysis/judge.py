@@ -12,6 +12,7 @@ from typing import Any, final
 import numba
 
 from attn_dynamics.claims import CLAIMS, Measured, Verdict
+from attn_dynamics.claims.names import NAMES
 from attn_dynamics.errors import InputError
 from proofs import PROOFS, Result
 
@@ -26,6 +27,7 @@ class Row:
     """One line of the table of verdicts."""
 
     id: str
+    name: str = ""
     statement: str
     """In LaTeX; where a claim is proved and not measured, in words."""
     source: str = ""
@@ -56,7 +58,7 @@ class Row:
 def judge(id: str, *, quick: bool) -> Row:
     """Prove and measure one claim; an error is a verdict too, and stops no other claim."""
     begun = time.perf_counter()
-    cells: dict[str, Any] = _names(id)
+    cells: dict[str, Any] = {"name": NAMES.get(id, "")} | _names(id)
     try:
         proof = PROOFS[id].prove() if id in PROOFS else None
         verdict = CLAIMS[id].judge(quick=quick) if id in CLAIMS else None

@@ -7,13 +7,16 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
+from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.mathtext import math_to_image
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from analysis.judge import HOLDS, Row
+from analysis.links import link
 
 STORY = {
     "proved": "proved",
@@ -26,6 +29,8 @@ STORY = {
 """Fields of a row that are sentences, and what they are called."""
 SHOWN = (
     "id",
+    "name",
+    "verdict",
     "statement",
     "source",
     "proof",
@@ -34,24 +39,32 @@ SHOWN = (
     "slack",
     "rests_on",
     "control",
-    "verdict",
     "seconds",
 )
 """The other columns; parquet has all."""
 TITLES = [name.replace("_", " ") for name in SHOWN]
+FACTS = ("proof", "measured", "bound", "slack", "rests_on", "control", "source", "seconds")
+"""Of a claim on a page, what is told in a line."""
+STYLE = """
+details.claim { border-bottom: 1px solid #ddd; padding: .3rem 0; }
+details.claim > summary { cursor: pointer; }
+details.claim b { display: inline-block; min-width: 2.6rem; }
+details.claim > div { margin: .4rem 0 .8rem 1.2rem; }
+.verdict { font-weight: 600; margin-left: .5rem; }
+.bad .verdict { color: #b00020; }
+details.claim img { max-width: 100%; vertical-align: middle; }
+details.claim p { margin: .3rem 0; }
+"""
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Verdicts</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2rem; }}
-table {{ border-collapse: collapse; }}
-th, td {{ border-bottom: 1px solid #ccc; padding: .4rem .6rem; text-align: left; vertical-align: top; }}
-td.statement {{ min-width: 34rem; }}
-img {{ vertical-align: middle; max-width: 100%; }}
-small {{ color: #444; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; color: #111; }}
+{style}
 </style>
 <h1>Verdicts</h1>
 <p>{summary}</p>
-{table}
+{claims}
 </html>
 """
 
@@ -67,14 +80,14 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """For the terminal, which is too narrow for statements."""
-    out = Table(title=summary(rows))
-    for name in ("id", "proof", "measured", "bound", "controls", "verdict", "s"):
-        out.add_column(name, justify="right" if name in ("measured", "bound", "s") else "left", no_wrap=True)
+    """Show verdicts in the terminal, which is too narrow for statements."""
+    out = Table(title=summary(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("id", "name", "proof", "measured", "bound", "controls", "verdict"):
+        out.add_column(name, justify="right" if name in ("measured", "bound") else "left")
     for row in rows:
-        proof = re.sub(r" for .*,", " (a case),", row.proof.replace(" mutants rejected", ""))
-        cells = (row.id, proof, _number(row.measured), _number(row.bound), row.control, row.verdict)
-        out.add_row(*map(Text, (*cells, f"{row.seconds:.1f}")), style="" if row.verdict == HOLDS else "bold red")
+        proof = re.sub(r"^proved for .*,", "a case,", row.proof.replace(" mutants rejected", "")).replace(",", "")
+        cells = (row.id, row.name, proof, _number(row.measured), _number(row.bound), row.control, row.verdict)
+        out.add_row(*map(Text, cells), style="" if row.verdict == HOLDS else "bold red")
     return out
 
 
@@ -88,30 +101,41 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """A table whose statements a reader of Markdown sets as mathematics."""
+def markdown(rows: Sequence[Row], folder: Path) -> str:
+    """Write a table whose statements a reader of Markdown sets as mathematics, for a file in a folder."""
     titles, names = [*TITLES, *STORY.values()], (*SHOWN, *STORY)
     lines = [f"{summary(rows)}", "", f"| {' | '.join(titles)} |", "|" + "---|" * len(names)]
     for row in rows:
-        lines.append("| " + " | ".join(_cell(row, name).replace("|", r"\|") for name in names) + " |")
+        cells = {name: _cell(row, name).replace("|", r"\|") for name in names}
+        if address := link(row.id, folder):
+            cells["name"] = f"[{cells['name']}]({address})"
+        lines.append(f"| {' | '.join(cells.values())} |")
     return "\n".join(lines) + "\n"
 
 
-def page(rows: Sequence[Row]) -> str:
-    """A page of HTML of its own."""
-    return PAGE.format(summary=html.escape(summary(rows)), table=html_table(rows))
+def page(rows: Sequence[Row], folder: Path) -> str:
+    """Write a page of HTML of its own, for a file in a folder."""
+    return PAGE.format(style=STYLE, summary=html.escape(summary(rows)), claims=html_claims(rows, folder))
 
 
-def html_table(rows: Sequence[Row]) -> str:
-    """In HTML, with every statement drawn, and below it what is assumed, measured, and taken for a bound."""
-    lines = []
-    for row in rows:
-        cells = {name: html.escape(_cell(row, name)) for name in SHOWN}
-        story = [f"<small>{told}: {html.escape(getattr(row, name))}</small>" for name, told in _story(row).items()]
-        cells["statement"] = "<br>".join([_drawn(row.statement), *story])
-        lines.append("<tr>" + "".join(f'<td class="{name}">{cells[name]}</td>' for name in SHOWN) + "</tr>")
-    head = "".join(f"<th>{name}</th>" for name in TITLES)
-    return "\n".join(["<table>", f"<tr>{head}</tr>", *lines, "</table>"])
+def html_claims(rows: Sequence[Row], folder: Path) -> str:
+    """Write a line a claim, which unfolds to its statement, to how it was judged and to what it assumes."""
+    return "\n".join(_html_claim(row, folder) for row in rows)
+
+
+def _html_claim(row: Row, folder: Path) -> str:
+    holds = row.verdict == HOLDS
+    known = {name.replace("_", " "): _cell(row, name) for name in FACTS}
+    facts = ", ".join(f"{name} {value}" for name, value in known.items() if value)
+    address = link(row.id, folder)
+    where = f'<p><a href="{html.escape(address)}">{row.id} in docs/theory.md</a></p>' if address else ""
+    story = [f"<p>{told}: {html.escape(getattr(row, name))}</p>" for name, told in _story(row).items()]
+    return (
+        f'<details class="claim{"" if holds else " bad"}"{"" if holds else " open"}>'
+        f"<summary><b>{row.id}</b> {html.escape(row.name)} "
+        f'<span class="verdict">{html.escape(row.verdict)}</span></summary>'
+        f"<div><p>{_drawn(row.statement)}</p><p>{html.escape(facts)}</p>{''.join(story)}{where}</div></details>"
+    )
 
 
 def _story(row: Row) -> dict[str, str]:

@@ -4,13 +4,13 @@ python -m analysis.report
 """
 
 import base64
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import tyro
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,12 +18,20 @@ from markupsafe import Markup
 
 from analysis import render
 from analysis.judge import Row
-from attn_dynamics.command import COMMAND, guarded
+from analysis.provenance import moment, provenance
+from attn_dynamics.command import COMMAND, run_command
 from attn_dynamics.errors import InputError
-from attn_dynamics.storage import make_folder, write_whole
+from attn_dynamics.folder import TRAJECTORY
+from attn_dynamics.intervals import in_words, shown_as
+from attn_dynamics.output import default_file, expanded, results_file
+from attn_dynamics.results import largest_difference, word_rows
+from attn_dynamics.storage import Damaged, read_json_object, read_parquet, write_whole
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """What a folder may hold beside its command and figures, in the order of preference."""
+PAGE = Path("runs/report.html")
+FIRST = ("replicates", "sen", "width", "words", "tokens", "bell", "loss")
+"""Figures that come before all others, in this order."""
 TITLE = "How attention learns: what was run"
 
 
@@ -41,8 +49,11 @@ class Part(NamedTuple):
     anchor: str
     title: str
     command: str
+    when: str
     note: str
-    table: Markup
+    tables: list[Markup]
+    claims: Markup
+    """What is folded."""
     figures: list[Picture]
 
 
@@ -54,82 +65,123 @@ class Options:
     """Folders of results; by default all under --under."""
     under: Path = Path("runs")
     """Where to look for folders of results."""
-    out: Path = Path("runs/report.html")
-    """The page."""
+    out: Path | None = None
+    """The page; by default a new one, runs/report.html with a number."""
+    overwrite: bool = False
+    """Replace the page if it is there."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m analysis.report"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted="interrupted")
+    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
     """Gather and write; the exit code.
 
     Raises:
-        InputError: there is nothing to gather, or a folder is none that a command left.
+        InputError: there is nothing to gather, a folder is none that a command left, or the page is there already.
         StorageError: the page could not be written.
     """
-    folders = options.folders or tuple(found(options.under))
+    out = options.out and results_file("--out", options.out, overwrite=options.overwrite, make=True)
+    folders = options.folders or tuple(found(expanded(options.under, "--under")))
     if not folders:
         fix = "Run something first, as python -m attn_dynamics.simulate does."
         raise InputError("--under", expected="folders of results", given=f"none in {options.under}", fix=fix)
-    text = page([part(folder) for folder in folders])
-    make_folder(options.out.parent)
-    write_whole(options.out, lambda file: file.write(text.encode()))
-    print(f"{len(folders)} parts in {options.out}")
+    out = out or default_file(PAGE, overwrite=options.overwrite)
+    text = page([part(folder, out.parent) for folder in folders])
+    write_whole(out, lambda file: file.write(text.encode(errors="replace")))
+    print(f"{len(folders)} parts in {out}")
     return 0
 
 
 def found(under: Path) -> Iterator[Path]:
-    """Every folder that a command left, claims first, and none within another."""
+    """Give every folder that a command left, runs first and claims last, and none within another."""
     marked = sorted(path.parent for path in under.rglob(COMMAND))
     whole = [folder for folder in marked if not any(other in folder.parents for other in marked)]
-    yield from sorted(whole, key=lambda folder: not (folder / VERDICTS).exists())
+    yield from sorted(whole, key=lambda folder: ((folder / VERDICTS).exists(), not (folder / TRAJECTORY).exists()))
 
 
-def part(folder: Path) -> Part:
-    """What is in a folder.
+def part(folder: Path, place: Path) -> Part:
+    """Read what is in a folder, for a page in a place.
 
     Raises:
         InputError: no command left it, or what it holds cannot be read.
     """
     try:
-        command = (folder / COMMAND).read_text().strip()
-        note, table = _table(folder)
-        images = sorted([*folder.glob("*.png"), *folder.glob("figures/*.png")])
+        command = (folder / COMMAND).read_text(encoding="utf-8", errors="replace").strip()
+        when = moment((folder / COMMAND).stat().st_mtime)
+        images = sorted([*folder.glob("*.png"), *folder.glob("figures/*.png")], key=_rank)
         figures = [Picture(path.stem, _data(path)) for path in images]
-    except (OSError, ValueError) as error:
+        note, claims = _claims(folder, place)
+        tables = [] if claims else _tables(folder)
+    except (OSError, ValueError, KeyError) as error:
         fix = "Run its command again, or leave it out."
         raise InputError(
             "folder", expected="results that a command left", given=f"{folder}: {error}", fix=fix
         ) from None
-    return Part("-".join(folder.parts).strip("-./"), folder.name, command, note, table, figures)
+    anchor = "-".join(folder.parts).strip("-./")
+    return Part(anchor, folder.name, command, when, note, tables, claims, figures)
 
 
 def page(parts: Sequence[Part]) -> str:
-    """The page."""
+    """Fill the page."""
     files = FileSystemLoader(Path(__file__).parent)
     template = Environment(loader=files, autoescape=True, undefined=StrictUndefined).get_template("report.html.jinja")
-    return template.render(title=TITLE, parts=parts)
+    return template.render(title=TITLE, parts=parts, facts=provenance(), style=Markup(render.STYLE))
 
 
-def _table(folder: Path) -> tuple[str, Markup]:
-    """A remark and the table of a folder; the summary where there is no other."""
-    if (folder / VERDICTS).exists():
-        records = pd.read_parquet(folder / VERDICTS).to_dict("records")
-        rows = [Row(**{str(name): value for name, value in record.items()}) for record in records]
-        return render.summary(rows), Markup(render.html_table(rows))
-    if (folder / TABLE).exists():
-        frame = pd.read_csv(folder / TABLE, keep_default_na=False)
-    elif (folder / RESULTS).exists():
-        frame = _columns_that_differ(pd.read_parquet(folder / RESULTS))
-    elif (folder / SUMMARY).exists():
-        frame = pd.DataFrame(flat(json.loads((folder / SUMMARY).read_text())), columns=["quantity", "value"])
-    else:
+def _rank(path: Path) -> tuple[int, str]:
+    """Order figures by what they tell."""
+    return (FIRST.index(path.stem) if path.stem in FIRST else len(FIRST)), path.stem
+
+
+def _claims(folder: Path, place: Path) -> tuple[str, Markup]:
+    """Read the verdicts of a folder: how many hold, and each; nothing where there are none."""
+    if not (folder / VERDICTS).exists():
         return "", Markup("")
-    return "", Markup(frame.to_html(index=False, border=0, float_format="{:.4g}".format))
+    rows = _verdicts(folder / VERDICTS)
+    return render.summary(rows), Markup(render.html_claims(rows, place))
+
+
+def _tables(folder: Path) -> list[Markup]:
+    """Set the table of a folder; that of a summary where there is no other, and one of its words."""
+    if (folder / TABLE).exists():
+        frames = [pd.read_csv(folder / TABLE, keep_default_na=False)]
+    elif (folder / RESULTS).exists():
+        frames = [_columns_that_differ(read_parquet(folder / RESULTS))]
+    elif (folder / SUMMARY).exists():
+        frames = _of_summary(read_json_object(folder / SUMMARY))
+    else:
+        return []
+    return [Markup(frame.to_html(index=False, border=0, float_format="{:.4g}".format)) for frame in frames]
+
+
+def _of_summary(summary: dict[str, Any]) -> list[pd.DataFrame]:
+    """Set the words of a run, a row each beside its theory, then its other numbers; of replicates their means."""
+    words, runs = summary.pop("words", None), summary.pop("runs", [])
+    for name in summary.pop("confidence_95", {}):
+        summary[name] = in_words(np.array([run[name] for run in runs], float))
+    rest = pd.DataFrame(flat(summary), columns=["quantity", shown_as(len(runs)) if runs else "value"])
+    return [_of_words(words), rest] if words else [rest]
+
+
+def _of_words(words: dict[str, Any]) -> pd.DataFrame:
+    """Set the words of a run beside SEN, the largest difference below."""
+    finals = {word: {name: np.nan if x is None else x for name, x in each.items()} for word, each in words.items()}
+    rows, largest = word_rows({"words": finals}), largest_difference({"words": finals})
+    foot = [dict.fromkeys(rows[0], "") | {"word": "largest", "difference": largest}] if largest else []
+    frame = pd.DataFrame(rows + foot)
+    return frame.loc[:, (frame != "").any()]
+
+
+def _verdicts(path: Path) -> list[Row]:
+    try:
+        records = read_parquet(path).to_dict("records")
+        return [Row(**{str(name): value for name, value in record.items()}) for record in records]
+    except TypeError as error:  # columns of another version
+        raise Damaged(path, error) from None
 
 
 def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
@@ -140,14 +192,14 @@ def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Names and values of nested ones, lists of more than numbers left out."""
+    """Give names and values, those of nested ones by where they are; lists and what has no value are left out."""
     for name, value in content.items():
         if isinstance(value, dict):
             yield from flat(value, f"{above}{name} · ")
         elif isinstance(value, float):
             yield above + name, f"{value:.4g}"
-        elif not isinstance(value, list):
-            yield above + name, "" if value is None else str(value)
+        elif not isinstance(value, list) and value is not None:
+            yield above + name, str(value)
 
 
 def _data(path: Path) -> str:

@@ -6,26 +6,25 @@ python -m analysis.theory_figures --quick
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.finite_figures import NAMES, label_sizes, regimes, residual
 from analysis.text_figures import early, leaders
+from attn_dynamics.check import some_of
 from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
 from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
 from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
-from attn_dynamics.command import called, guarded, leave_command
-from attn_dynamics.errors import InputError
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME, write_figure
-from attn_dynamics.storage import make_folder
+from attn_dynamics.command import called, leave_command, run_command
+from attn_dynamics.output import clear, of_command, results_folder
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, TIME, write_figure
 from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
 from attn_dynamics.theory.mean_field import MeanField
 
@@ -172,6 +171,10 @@ FIGURES: dict[str, Callable[[bool], Figure]] = {
 }
 
 
+PROG = "python -m analysis.theory_figures"
+LEFT = of_command(PROG, "figures of the theory", *(f"{name}.png" for name in FIGURES))
+
+
 @dataclass(frozen=True)
 class Options:
     """Draw the theory beside runs."""
@@ -180,34 +183,33 @@ class Options:
     """Names of figures, by default all: prediction, scaling, long-run, capacity, residual, regimes, early, leaders."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
-    out: Path = Path("runs/theory-figures")
-    """Folder for the figures, as PNG."""
+    out: Path | None = None
+    """Folder for the figures, as PNG; by default a new one, runs/theory-figures with a number."""
+    overwrite: bool = False
+    """Replace the results in the folder."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog, kept = "python -m analysis.theory_figures", "interrupted; figures that were ready are kept"
-    line = called(prog, arguments)
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog), line), interrupted=kept)
+    line, kept = called(PROG, arguments), "interrupted; figures that were ready are kept"
+    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
 
 
 def run(options: Options, line: str) -> int:
     """Draw figure by figure, each written as soon as it is ready; `line` is the command.
 
     Raises:
-        InputError: an unknown figure.
+        InputError: an unknown figure, or a folder that holds results.
         StorageError: a file could not be written.
     """
-    for name in options.figure:
-        if name not in FIGURES:
-            known = ", ".join(FIGURES)
-            raise InputError("--figure", expected=f"some of {known}", given=repr(name), fix="Choose from these.")
-    leave_command(make_folder(options.out), line)
-    for name in options.figure or FIGURES:
-        path = options.out / f"{name}.png"
-        with mpl.rc_context(STYLE):
-            write_figure(FIGURES[name](options.quick), path)
-        print(path)
+    some_of("figure", options.figure, FIGURES)
+    with results_folder(LEFT, options.out, Path("runs/theory-figures"), overwrite=options.overwrite) as folder:
+        clear(folder, LEFT)
+        leave_command(folder, line)
+        for name in options.figure or FIGURES:
+            path = folder / f"{name}.png"
+            write_figure(partial(FIGURES[name], options.quick), path)
+            print(path)
     return 0
 
 

@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import tyro
 from rich.console import Console
 from tqdm import tqdm
 
 from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
+from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims.drawn import treebank_in_words
-from attn_dynamics.command import FAILED, called, guarded, leave_command
-from attn_dynamics.errors import InputError
-from attn_dynamics.storage import make_folder, write_whole
+from attn_dynamics.command import FAILED, called, leave_command, run_command
+from attn_dynamics.output import clear, of_command, results_folder
+from attn_dynamics.storage import write_parquet, write_whole
 from attn_dynamics.tasks.treebank import sst_folder
+
+PROG = "python -m analysis.verdicts"
+LEFT = of_command(PROG, "a judgement", "verdicts.md", "verdicts.html", "verdicts.parquet")
 
 
 @dataclass(frozen=True)
@@ -33,56 +36,60 @@ class Options:
     """Smaller samples and shorter times; no tolerance is wider."""
     workers: int = len(os.sched_getaffinity(0))
     """Processes."""
-    out: Path = Path("runs/verdicts")
-    """Folder for verdicts.parquet, verdicts.md and verdicts.html."""
+    out: Path | None = None
+    """Folder for verdicts.parquet, verdicts.md and verdicts.html; by default a new one, runs/verdicts with a number."""
+    overwrite: bool = False
+    """Replace the results in the folder."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog, kept = "python -m analysis.verdicts", "interrupted; verdicts that were ready are kept"
-    line = called(prog, arguments)
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog), line), interrupted=kept)
+    line, kept = called(PROG, arguments), "interrupted; verdicts that were ready are kept"
+    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
 
 
 def run(options: Options, line: str) -> int:
     """Judge, write after every verdict, and print; the exit code. `line` is the command.
 
     Raises:
-        InputError: an unknown claim, no workers, or no folder where `SST_DIR` says; nothing was judged then.
+        InputError: an unknown claim, no workers, a folder that holds results, or none where `SST_DIR` says; nothing was
+            judged then.
         StorageError: the table could not be written.
     """
     _check(options)
+    with results_folder(LEFT, options.out, Path("runs/verdicts"), overwrite=options.overwrite) as folder:
+        return _judge(options, folder, line)
+
+
+def _judge(options: Options, folder: Path, line: str) -> int:
     ids: list[str] = list(dict.fromkeys(options.claim or IDS))
     rows: list[Row] = []
     judged = judge_all(ids, quick=options.quick, workers=options.workers)
-    leave_command(make_folder(options.out), line)
+    clear(folder, LEFT)
+    leave_command(folder, line)
     for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
         rows.append(row)
-        write(in_order(rows), options.out)
+        write(in_order(rows), folder)
     console = Console(markup=False, highlight=False)
     console.print(render.table(in_order(rows)))
     console.print(f"real text: {treebank_in_words(quick=options.quick, measured='SST-2')}")
     for remark in render.remarks(in_order(rows)):
         console.print(remark, soft_wrap=True)
-    console.print(f"statements, quantities and bounds in {options.out}", soft_wrap=True)
+    console.print(f"statements, quantities and bounds in {folder}", soft_wrap=True)
     return 0 if all(row.verdict == HOLDS for row in rows) else FAILED
 
 
 def write(rows: Sequence[Row], folder: Path) -> None:
     """Write the table in its three forms."""
-    texts = {"verdicts.md": render.markdown(rows), "verdicts.html": render.page(rows)}
+    texts = {"verdicts.md": render.markdown(rows, folder), "verdicts.html": render.page(rows, folder)}
     for name, text in texts.items():
         write_whole(folder / name, lambda file, text=text: file.write(text.encode()))
-    verdicts = pd.DataFrame([vars(row) for row in rows])
-    write_whole(folder / "verdicts.parquet", lambda file: verdicts.to_parquet(file, index=False))
+    write_parquet(folder / "verdicts.parquet", pd.DataFrame([vars(row) for row in rows]))
 
 
 def _check(options: Options) -> None:
-    for id in options.claim:
-        if id not in IDS:
-            raise InputError("--claim", expected=f"some of {' '.join(IDS)}", given=repr(id), fix="Choose from these.")
-    if options.workers < 1:
-        raise InputError("--workers", expected="at least 1", given=options.workers, fix="Give a positive integer.")
+    some_of("claim", options.claim, IDS)
+    integer("workers", options.workers, 1)
     sst_folder()
 
 

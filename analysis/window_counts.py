@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from attn_dynamics.command import guarded
+from attn_dynamics.command import run_command
+from attn_dynamics.output import results_file
 from attn_dynamics.storage import write_whole
 from attn_dynamics.window.published import DECIMAL, READINGS, TABLE, blank, misses, tokens
 from attn_dynamics.window.support import EXPONENTS, PREFACTORS, Reading
@@ -23,23 +23,27 @@ class Options:
 
     csv: Path | None = None
     """File for the same numbers."""
+    overwrite: bool = False
+    """Replace that file if it is there."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m analysis.window_counts"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted="interrupted")
+    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
     """Count, print and write; the exit code.
 
     Raises:
+        InputError: the file is there already, or is none that can be written; nothing was counted then.
         StorageError: the file could not be written.
     """
+    csv = options.csv and results_file("--csv", options.csv, overwrite=options.overwrite)
     rows = pd.DataFrame([counted(each) for each in READINGS])
-    if options.csv is not None:
-        write_whole(options.csv, lambda file: rows.to_csv(file, index=False))
+    if csv is not None:
+        write_whole(csv, lambda file: rows.to_csv(file, index=False))
     Console(markup=False, highlight=False).print(printed(rows))
     return 0
 

@@ -6,20 +6,20 @@ python -m analysis.window_figures
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.command import called, guarded, leave_command
+from attn_dynamics.command import called, leave_command, run_command
 from attn_dynamics.errors import InputError
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
-from attn_dynamics.storage import make_folder
+from attn_dynamics.output import clear, expanded, of_command, results_folder
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, draw_all
+from attn_dynamics.storage import Damaged, read_parquet
 from attn_dynamics.window.published import DECIMAL, HALF_WIDTH, SCORES, TABLE, blank, tokens
 from attn_dynamics.window.support import Reading
 
@@ -119,37 +119,41 @@ def scores(rows: pd.DataFrame) -> Figure:
 FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {"counts": counts, "growth": growth, "scores": scores}
 
 
+PROG = "python -m analysis.window_figures"
+LEFT = of_command(PROG, "figures of windows", *(f"{name}.png" for name in FIGURES))
+
+
 @dataclass(frozen=True)
 class Options:
     """Draw W22's numbers beside theory and beside an experiment on questions."""
 
     rows: Path = Path("runs/squad/rows.parquet")
     """What `python -m simulations.squad` left."""
-    out: Path = Path("runs/window-figures")
-    """Folder for the figures, as PNG."""
+    out: Path | None = None
+    """Folder for the figures, as PNG; by default a new one, runs/window-figures with a number."""
+    overwrite: bool = False
+    """Replace the results in the folder."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog = "python -m analysis.window_figures"
-    line = called(prog, arguments)
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog), line), interrupted="interrupted")
+    line = called(PROG, arguments)
+    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted="interrupted")
 
 
 def run(options: Options, line: str) -> int:
     """Draw and write; `line` is the command.
 
     Raises:
-        InputError: there are no such rows.
+        InputError: there are no such rows, or the folder holds results.
         StorageError: a file could not be written.
     """
-    rows = _read(options.rows)
-    leave_command(make_folder(options.out), line)
-    for name, draw in FIGURES.items():
-        path = options.out / f"{name}.png"
-        with mpl.rc_context(STYLE):
-            write_figure(draw(rows), path)
-        print(path)
+    rows = _read(expanded(options.rows, "--rows"))
+    with results_folder(LEFT, options.out, Path("runs/window-figures"), overwrite=options.overwrite) as folder:
+        clear(folder, LEFT)
+        leave_command(folder, line)
+        for path in draw_all({folder / f"{name}.png": partial(draw, rows) for name, draw in FIGURES.items()}):
+            print(path)
     return 0
 
 
@@ -157,9 +161,8 @@ def _read(path: Path) -> pd.DataFrame:
     expected = "rows of an experiment on questions"
     fix = "Run python -m simulations.squad, or name the rows.parquet that it left by --rows."
     try:
-        rows = pd.read_parquet(path)
-    # A damaged file raises what it likes.
-    except Exception as error:
+        rows = read_parquet(path)
+    except Damaged as error:
         raise InputError("--rows", expected=expected, given=error, fix=fix) from None
     if missing := [name for name in NEEDED if name not in rows]:
         raise InputError("--rows", expected=expected, given=f"none with {missing[0]}", fix=fix)

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
+from attn_dynamics.kernel_threads import before_kernels
 from attn_dynamics.kernels import sentences, words
 
 SHARED_SPREAD = 64.0
 """Spread of scores up to which one shift serves all sentences.
 
-e^(s - shift) then loses spread/2 · 2⁻⁵² of relative accuracy at most; beyond it each sentence takes off its own largest
+e^(s - shift) then loses spread · 2⁻⁵³ of relative accuracy at most; beyond it each sentence takes off its own largest
 score, so that nothing overflows and no sentence of low scores becomes 0/0."""
 
 
@@ -71,8 +72,12 @@ class Block(NamedTuple):
     """(B, k + 1 and padding): contexts, later the operands of the backward product."""
     contexts: Array
     """(B, k), the first columns of `sentences`."""
+    deviations: Array
+    """(B, k): contexts less the value of the word that leads the sentence, where one leads."""
     normalisers: Array
     """(B,), Σ_w C_iw e^{s_w} up to the shift."""
+    leads: NDArray[np.uint32]
+    """(B,) the entry of the word that takes nearly all attention, or `sentences.NO_LEAD`."""
 
 
 class Attention:
@@ -82,6 +87,7 @@ class Attention:
     """
 
     def __init__(self, corpus: Corpus, width: int) -> None:
+        before_kernels()
         self._corpus = corpus
         counts = corpus.counts
         self._pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32)
@@ -89,9 +95,10 @@ class Attention:
         self._data = self._counts
         self._normalisers = np.empty(corpus.n_sentences)
         self._width = width
-        buffer = np.empty((min(BLOCK, corpus.n_sentences), _columns(width)))
+        size = min(BLOCK, corpus.n_sentences)
+        buffers = np.empty((size, _columns(width))), np.empty((size, width)), np.empty(size, np.uint32)
         starts = range(0, corpus.n_sentences, BLOCK)
-        self.blocks = [self._block(slice(start, start + BLOCK), buffer) for start in starts]
+        self.blocks = [self._block(slice(start, start + BLOCK), *buffers) for start in starts]
 
     def prepare(self, operand: Operand) -> None:
         """Take up an operand, before the contexts of the first block."""
@@ -109,29 +116,34 @@ class Attention:
             operand.columns,
             self._width,
             block.sentences,
+            block.deviations,
             block.normalisers,
+            block.leads,
         )
         return block.contexts
 
     def add_gradient(self, slopes: Array, block: Block) -> None:
         """Take in slopes ∂L/∂v (k, B) of a block, right after its `contexts`, which are lost."""
-        bounds, splits, sums, *_ = self._backward
+        bounds, splits, sums, leading, *_ = self._backward
         sentences.attend_back(
             self._pattern[1],
             self._data,
             slopes,
             block.normalisers,
             block.sentences,
+            block.deviations,
+            block.leads,
             bounds,
             splits if len(self.blocks) == 1 else splits[:, block.rows],
             block.rows.start == 0,
             sums,
+            leading,
         )
 
     def gradient(self, operand: Operand, metric: Array) -> tuple[Array, Array, tuple[float, float]]:
         """Once all blocks are in: ∂L/∂s (V,), (∂L/∂P)ᵀ (k, V), and their squared norms, the latter by a metric."""
-        _, _, sums, value_gradient, score_gradient, partial = self._backward
-        squares = words.gradients(sums, operand.columns, metric, value_gradient, score_gradient, partial)
+        _, _, sums, leading, value_gradient, score_gradient, partial = self._backward
+        squares = words.gradients(sums, leading, operand.columns, metric, value_gradient, score_gradient, partial)
         return score_gradient, value_gradient, squares
 
     def received(self, operand: Operand) -> Array:
@@ -165,17 +177,19 @@ class Attention:
         parts = max(min(MOST_THREADS, counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
         gradients = (
             np.empty((size, _columns(width))),
+            np.empty((size, width + 1)),
             np.empty((width, size)),
             np.empty(size),
             np.empty((words.PARTS, 2)),
         )
         return *sentences.split_words(counts, parts), *gradients
 
-    def _block(self, rows: slice, buffer: Array) -> Block:
+    def _block(self, rows: slice, sentences: Array, deviations: Array, leads: NDArray[np.uint32]) -> Block:
         normalisers = self._normalisers[rows]
-        sentences = buffer[: normalisers.size]
-        offsets = self._pattern[0][rows.start : rows.start + normalisers.size + 1]
-        return Block(rows, offsets, sentences, sentences[:, : self._width], normalisers)
+        size = normalisers.size
+        offsets = self._pattern[0][rows.start : rows.start + size + 1]
+        contexts = sentences[:size, : self._width]
+        return Block(rows, offsets, sentences[:size], contexts, deviations[:size], normalisers, leads[:size])
 
 
 def _columns(width: int) -> int:

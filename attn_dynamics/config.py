@@ -1,14 +1,13 @@
 """The settings of one run of the command, and what makes two runs the same."""
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 
 from attn_dynamics.batch.engine import DEVICES, PRECISIONS
-from attn_dynamics.errors import InputError
+from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.heads import HEADS
 from attn_dynamics.initial import PRESETS
 from attn_dynamics.parameters import TRAINABLE
@@ -40,7 +39,8 @@ class Config:
     """Classifier on top of the attention block: fixed linear, trained linear or two-layer. attn-window is another
     layer with settings of its own: --model attn-window --help."""
     task: str = "synthetic"
-    """What to learn: synthetic, sst2, sst5, or the path of a file or folder of `LABEL text` lines."""
+    """What to learn: synthetic, sst2, sst5, or the path of a file or folder of labelled texts: `LABEL text` lines, CSV,
+    TSV or JSON."""
     data_dir: Path | None = None
     """Folder that holds the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
     epochs: int | None = None
@@ -48,13 +48,16 @@ class Config:
     learning_rate: float = 0.1
     """η; time = η × epoch."""
     embedding_dim: int = 10
-    """d, dimension of embeddings, keys and query."""
+    """d, dimension of the embeddings."""
+    key_dim: int | None = None
+    """d_k, dimension of keys and query (default: d; 10 for --start published)."""
     hidden_dim: int = 10
     """h, hidden units of attn-tl."""
-    start: Preset = "published"
-    """Initial values: LMN21's published configuration, its analysis, or the mean-field theory's."""
+    start: Preset = "paper"
+    """Initial values: published, as LMN21's code draws them; paper, as its text states them; lmn21, those of its
+    analysis; or those of the mean-field theory."""
     start_scale: float = 1.0
-    """Factor on the initial embeddings, whose standard deviation is 0.001 (0 for mean-field)."""
+    """Factor on the initial embeddings, whose standard deviation is 0.001 (published: 10⁻⁶; mean-field: 0)."""
     train: tuple[Trainable, ...] = ("keys", "embeddings", "head")
     """What moves: any of query, keys, embeddings, head."""
     patience: int | None = None
@@ -87,24 +90,13 @@ class Config:
             least["epochs"] = 0
         if self.patience is not None:
             least["patience"] = 0
+        if self.key_dim is not None:
+            least["key_dim"] = 1
         for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InputError(
-                    _flag(name), expected=f"{bound} or more", given=getattr(self, name), fix="Give a larger integer."
-                )
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise InputError(
-                "--learning-rate",
-                expected="a finite number above 0",
-                given=self.learning_rate,
-                fix="LMN21 takes 0.1.",
-            )
-        if not 0 <= self.start_scale < math.inf:
-            raise InputError(
-                "--start-scale", expected="a finite number from 0", given=self.start_scale, fix="1 is the start's own."
-            )
-        if self.resume and self.overwrite:
-            raise InputError("--resume", expected="either this or --overwrite", given="both", fix="Leave one out.")
+            integer(name, getattr(self, name), bound)
+        number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1.")
+        number("start_scale", self.start_scale, least=0, fix="1 is the start's own.")
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
 
     @property
     def horizon(self) -> int:
@@ -129,7 +121,3 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _as_json(each) for key, each in value.items()}
     return [_as_json(each) for each in value] if isinstance(value, tuple) else value
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

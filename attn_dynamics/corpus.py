@@ -1,15 +1,25 @@
 """What a model learns from: sparse word counts per sentence, and the class of each sentence."""
 
 from array import array
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 
+from attn_dynamics.check import integer, shown
 from attn_dynamics.errors import InputError
+
+LARGEST = 2**31 - 1
+"""What the 32-bit integers of the kernels hold."""
+_VECTORS = {
+    "labels": ("a sequence of integers or of names, one a sentence", "Number the classes 0, 1, 2, …"),
+    "tokens": ("a vector of integers, one a token", "Number words by their place in the vocabulary."),
+    "offsets": ("a vector of integers, one a sentence and one more", "Give numpy.cumsum([0, *lengths])."),
+}
+"""What each vector of integers should be, and how to mend it."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -19,8 +29,8 @@ class Corpus:
     Sentences are ragged and may repeat words. `n_classes` may exceed the classes that occur.
 
     Raises:
-        InputError: a sentence without words, a label outside 0 … n_classes - 1, fewer than two classes,
-            or shapes that do not fit together.
+        InputError: a sentence without words, a label outside 0 … n_classes - 1, fewer than two classes, counts beyond
+            32 bits, a word or a class name that stands twice, or shapes that do not fit together.
     """
 
     counts: csr_array
@@ -31,10 +41,15 @@ class Corpus:
     """The V words in the order of the columns of `counts`."""
     n_classes: int
     """n: the number of classes."""
+    class_names: tuple[str, ...] = ()
+    """The name of each class; empty where classes are only numbered."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", _canonical(self.counts))
         object.__setattr__(self, "labels", _integers("labels", self.labels))
+        object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        object.__setattr__(self, "n_classes", integer("n_classes", self.n_classes, 0))
         n_sentences, n_words = self.counts.shape  # pyright: ignore[reportGeneralTypeIssues]
         _check_labels(self.labels, n_sentences, self.n_classes)
         if n_words != len(self.vocabulary):
@@ -44,6 +59,15 @@ class Corpus:
                 given=f"{len(self.vocabulary)} words",
                 fix="Give counts and vocabulary in the same order.",
             )
+        if self.class_names and len(self.class_names) != self.n_classes:
+            raise InputError(
+                "class_names",
+                expected=f"{self.n_classes} names, one for each class",
+                given=f"{len(self.class_names)}",
+                fix="Name the classes that do not occur, too.",
+            )
+        _numbered("vocabulary", self.vocabulary)
+        _numbered("class_names", self.class_names)
         _check_filled(self.counts.indptr)
 
     @classmethod
@@ -54,44 +78,44 @@ class Corpus:
         *,
         vocabulary: Iterable[Hashable] | None = None,
         n_classes: int | None = None,
+        class_names: Sequence[str] = (),
     ) -> Self:
         """Count the words of each sentence; O(tokens) time, 4 bytes a token beside the result.
 
         Args:
             sentences: N sequences of hashable words.
-            labels: (N,) integers from 0.
+            labels: (N,) integers from 0, or names of classes, which `class_names` keeps.
             vocabulary: the V words in the order wanted; otherwise the order of first appearance.
-            n_classes: n; otherwise the largest label + 1.
+            n_classes: n; otherwise the number of names, or the largest label + 1.
+            class_names: the n names in the order wanted; otherwise those among the labels, sorted.
 
         Raises:
-            InputError: as the class, and where a word is not in the vocabulary that was given.
+            InputError: as the class, and where a word or a name is not among those that were given.
         """
+        for name, value in (("sentences", sentences), ("vocabulary", () if vocabulary is None else vocabulary)):
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+                raise InputError(name, expected="a collection", given=shown(value), fix="Give a list.")
         given = tuple(vocabulary if vocabulary is not None else ())
-        index = {word: column for column, word in enumerate(given)}
-        if len(index) < len(given):
-            repeated = next(word for column, word in enumerate(given) if index[word] != column)
-            raise InputError(
-                "vocabulary",
-                expected="each word once",
-                given=f"{repeated!r} more than once",
-                fix="Drop the repetitions, for example by dict.fromkeys.",
-            )
+        index = _numbered("vocabulary", given)
         tokens, offsets = array("i"), array("q", [0])
         for row, sentence in enumerate(sentences):
-            if isinstance(sentence, str):
+            if isinstance(sentence, str | bytes | bytearray) or not isinstance(sentence, Iterable):
                 raise InputError(
                     f"sentence {row}",
                     expected="a sequence of words",
-                    given=f"the text {sentence[:40]!r}, whose items are letters",
+                    given=f"the text {sentence[:40]!r}, whose items are letters"
+                    if isinstance(sentence, str)
+                    else shown(sentence),
                     fix="Split it: sentence.split().",
                 )
             if vocabulary is None:
-                tokens.extend(index.setdefault(word, len(index)) for word in sentence)
+                tokens.extend(_tally(index, sentence, row))
             else:
-                tokens.extend(_look_up(index, sentence, row))
+                tokens.extend(_look_up(index, sentence, f"sentence {row}"))
             offsets.append(len(tokens))
+        numbers, offset_numbers = np.frombuffer(tokens, np.int32), np.frombuffer(offsets, np.int64)
         return cls.from_tokens(
-            np.frombuffer(tokens, np.int32), np.frombuffer(offsets, np.int64), labels, tuple(index), n_classes=n_classes
+            numbers, offset_numbers, labels, tuple(index), n_classes=n_classes, class_names=class_names
         )
 
     @classmethod
@@ -103,32 +127,46 @@ class Corpus:
         vocabulary: Sequence[Hashable],
         *,
         n_classes: int | None = None,
+        class_names: Sequence[str] = (),
     ) -> Self:
-        """The same from numbered words: sentence i is tokens[offsets[i]:offsets[i + 1]].
+        """Make a corpus from numbered words: sentence i is tokens[offsets[i]:offsets[i + 1]].
+
+        Args:
+            tokens: the sentences one after the other, each word by its place in the vocabulary.
+            offsets: (N + 1,) where each sentence begins, and the number of all tokens.
+            labels: (N,) integers from 0, or names of classes.
+            vocabulary: the V words.
+            n_classes: n; otherwise the number of names, or the largest label + 1.
+            class_names: the n names in the order wanted; otherwise those among the labels, sorted.
 
         Raises:
-            InputError: as the class, and for tokens outside 0 … V - 1 or too many for 32-bit offsets.
+            InputError: as the class, for tokens outside 0 … V - 1, and for offsets that leave tokens out.
         """
-        labels = _integers("labels", labels)
-        if tokens.size and not 0 <= tokens.min() <= tokens.max() < len(vocabulary):
+        labels, class_names = _classes(labels, tuple(class_names))
+        numbers, offsets = _vector("tokens", tokens), _integers("offsets", offsets)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(vocabulary):
             raise InputError(
                 "tokens",
                 expected=f"word numbers from 0 to {len(vocabulary) - 1}",
-                given=f"numbers from {tokens.min()} to {tokens.max()}",
+                given=f"numbers from {numbers.min()} to {numbers.max()}",
                 fix="Number words by their place in the vocabulary.",
             )
-        if tokens.size >= 2**31:
+        if numbers.size > LARGEST:
             raise InputError(
-                "tokens", expected="fewer than 2³¹ tokens", given=f"{tokens.size:,}", fix="Split the corpus."
+                "tokens", expected="fewer than 2³¹ tokens", given=f"{numbers.size:,}", fix="Split the corpus."
             )
+        _check_offsets(offsets, numbers.size)
         counts = csr_array(
-            (np.ones(tokens.size, np.int32), tokens.astype(np.int32), np.asarray(offsets).astype(np.int32)),
+            (np.ones(numbers.size, np.int32), numbers.astype(np.int32), offsets.astype(np.int32)),
             shape=(len(offsets) - 1, len(vocabulary)),
         )
         # In place, for these arrays are ours: a copy would be the most memory that is ever held.
         counts.sum_duplicates()
-        classes = n_classes if n_classes is not None else int(labels.max(initial=-1)) + 1
-        return cls(counts=counts, labels=labels, vocabulary=tuple(vocabulary), n_classes=classes)
+        if n_classes is None:
+            n_classes = len(class_names) or int(labels.max(initial=-1)) + 1
+        return cls(
+            counts=counts, labels=labels, vocabulary=tuple(vocabulary), n_classes=n_classes, class_names=class_names
+        )
 
     @property
     def n_sentences(self) -> int:
@@ -150,45 +188,137 @@ class Corpus:
         """Tokens over all sentences, repeats counted."""
         return int(self.counts.data.sum(dtype=np.int64))
 
-    def columns(self, words: Iterable[Hashable]) -> NDArray[np.int64]:
-        """Columns of the words given.
+    def check_alike(self, other: "Corpus", name: str) -> None:
+        """Refuse a corpus whose words or classes are not those of another, in the same order.
+
+        Args:
+            other: the training data.
+            name: what to call this corpus in the message.
+
+        Raises:
+            InputError: they differ.
+        """
+        named = self.class_names and other.class_names
+        for what, ours, theirs in (
+            ("words", self.vocabulary, other.vocabulary),
+            ("classes", self.class_names if named else (), other.class_names if named else ()),
+        ):
+            if ours is not theirs and ours != theirs:
+                pairs = enumerate(zip(ours, theirs, strict=False))
+                differing = ((place, our, their) for place, (our, their) in pairs if our != their)
+                where = next((f", of which number {place} is {o!r} instead of {t!r}" for place, o, t in differing), "")
+                raise InputError(
+                    name,
+                    expected=f"the {len(theirs)} {what} of the training data",
+                    given=f"{len(ours)}{where}",
+                    fix="Build every corpus with the same vocabulary= and class_names=.",
+                )
+        if self.n_classes != other.n_classes:
+            raise InputError(
+                name,
+                expected=f"the {other.n_classes} classes of the training data",
+                given=f"{self.n_classes}",
+                fix="Build every corpus with the same n_classes=.",
+            )
+
+    def columns(self, words: Iterable[Hashable], name: str = "words") -> NDArray[np.int64]:
+        """Return the columns of the words given; `name` is that of the argument which they came by.
 
         Raises:
             InputError: for a word that the vocabulary does not hold.
         """
         index = {word: column for column, word in enumerate(self.vocabulary)}
-        return np.array(list(_look_up(index, words, None)), dtype=np.int64)
+        return np.array(list(_look_up(index, words, name)), dtype=np.int64)
 
 
-def _look_up(index: dict[Hashable, int], words: Iterable[Hashable], row: int | None) -> Iterable[int]:
+def _tally(index: dict[Hashable, int], words: Iterable[Hashable], row: int) -> Iterable[int]:
+    """Yield the number of each word, a new one for a new word."""
+    for word in words:
+        try:
+            yield index.setdefault(word, len(index))
+        except TypeError:
+            fix = "Give texts or numbers."
+            raise InputError(f"sentence {row}", expected="hashable words", given=shown(word), fix=fix) from None
+
+
+def _look_up(index: Mapping[Hashable, int], words: Iterable[Hashable], name: str) -> Iterable[int]:
     for word in words:
         try:
             yield index[word]
-        except KeyError:
+        except (KeyError, TypeError):  # the latter of what cannot be hashed
             raise InputError(
-                "words" if row is None else f"sentence {row}",
+                name,
                 expected=f"words of the vocabulary ({len(index)} words)",
-                given=repr(word),
+                given=shown(word),
                 fix="Leave that word out, or give a vocabulary that holds it.",
             ) from None
 
 
-def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    given = np.asarray(values)
-    if given.ndim != 1 or not (np.issubdtype(given.dtype, np.integer) or given.size == 0):
+def _numbered(name: str, names: Sequence[Hashable]) -> dict[Hashable, int]:
+    """Return the place of each name, and refuse one that stands twice."""
+    places = {each: place for place, each in enumerate(names)}
+    if len(places) < len(names):
+        repeated = next(each for place, each in enumerate(names) if places[each] != place)
         raise InputError(
             name,
-            expected="a sequence of integers, one a sentence",
-            given=f"shape {given.shape} of {given.dtype}",
-            fix="Number the classes 0, 1, 2, …",
+            expected="each word once" if name == "vocabulary" else "each name once",
+            given=f"{repeated!r} more than once",
+            fix="Drop the repetitions, for example by dict.fromkeys.",
         )
+    return places
+
+
+def _classes(labels: ArrayLike, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return labels as integers, and the names of the classes if the labels are names."""
+    given = list(labels) if _array("labels", labels).dtype.kind in "UO" else []  # pyright: ignore[reportArgumentType]
+    if not (given and all(isinstance(label, str) for label in given)):
+        return _integers("labels", labels), names
+    names = names or tuple(sorted(set(given)))
+    index = _numbered("class_names", names)
+    unknown = next((label for label in given if label not in index), None)
+    if unknown is not None:
+        fix = "Give class_names that hold every label."
+        raise InputError("labels", expected=f"names among {', '.join(names[:20])}", given=repr(unknown), fix=fix)
+    return np.array([index[label] for label in given], np.int64), names
+
+
+def _array(name: str, values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        expected, fix = _VECTORS[name]
+        raise InputError(name, expected=expected, given=shown(values), fix=fix) from None
+
+
+def _vector(name: str, values: ArrayLike) -> NDArray[np.integer]:
+    """Return a vector of integers as it was given, and refuse all else."""
+    given, masked = _array(name, values), isinstance(values, np.ma.MaskedArray)
+    if masked or given.ndim != 1 or not (given.dtype.kind in "iu" or given.size == 0):
+        kind = f"masked {given.dtype}" if masked else f"{given.dtype}"
+        expected, fix = _VECTORS[name]
+        raise InputError(name, expected=expected, given=f"shape {given.shape} of {kind}", fix=fix)
+    return given if given.size else given.astype(np.int64)
+
+
+def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    """Return a vector of integers as a copy in 64 bits."""
+    given = _vector(name, values)
+    if given.size and int(given.max()) > np.iinfo(np.int64).max:
+        expected, fix = _VECTORS[name]
+        raise InputError(name, expected=expected, given=f"{given.max()}, beyond 64 bits", fix=fix)
     return given.astype(np.int64)
 
 
 def _canonical(counts: csr_array) -> csr_array:
     """Sorted, one entry a word and sentence, all in 32 bits; a copy only where it was not so."""
+    _check_structure(counts)
+    if issparse(counts) and counts.format != "csr" and counts.dtype.kind in "iu":
+        counts = csr_array(counts.astype(np.int64))  # to convert them is to add entries of one place
     counts = csr_array(counts)
-    if not np.issubdtype(counts.dtype, np.integer) or (counts.nnz and counts.data.min() < 1):
+    if counts.ndim != 2:
+        fix = "Give one row for each sentence."
+        raise InputError("counts", expected="an array of N sentences × V words", given=f"shape {counts.shape}", fix=fix)
+    if counts.dtype.kind not in "iu" or (counts.nnz and counts.data.min() < 1):
         raise InputError(
             "counts",
             expected="whole numbers from 1",
@@ -196,10 +326,51 @@ def _canonical(counts: csr_array) -> csr_array:
             fix="Leave out entries that are 0, and give weights no sign and no fraction.",
         )
     if not counts.has_canonical_format:
-        counts = counts.copy()
+        counts = csr_array(counts.astype(np.int64, copy=True))
         counts.sum_duplicates()
+    _check_size(counts)
     narrow = (part.astype(np.int32, copy=False) for part in (counts.data, counts.indices, counts.indptr))
     return csr_array(tuple(narrow), shape=counts.shape)
+
+
+def _check_structure(counts: csr_array) -> None:
+    """Refuse what must not be converted: masks would be lost, large counts wrap, and bad indices crash the process."""
+    entries = getattr(counts, "data", None)
+    if isinstance(counts, np.ma.MaskedArray) or isinstance(entries, np.ma.MaskedArray):
+        fix = "Fill the masked entries, or leave them out."
+        raise InputError("counts", expected="numbers", given="a masked array", fix=fix)
+    if isinstance(entries, np.ndarray) and entries.dtype.kind in "iu":
+        _check_largest(entries)
+    try:
+        if hasattr(counts, "check_format"):
+            counts.check_format(full_check=True)
+    except ValueError as error:
+        fix = "Build counts by scipy from rows, columns and values."
+        raise InputError("counts", expected="a sparse array of N sentences × V words", given=error, fix=fix) from None
+
+
+def _check_size(counts: csr_array) -> None:
+    _check_largest(counts.data)
+    if max(*counts.shape, counts.nnz) > LARGEST:  # pyright: ignore[reportGeneralTypeIssues]
+        given = f"an array of shape {counts.shape} with {counts.nnz:,} entries"
+        raise InputError("counts", expected="sizes below 2³¹", given=given, fix="Split the corpus.")
+
+
+def _check_largest(entries: NDArray[Any]) -> None:
+    largest = entries.max(initial=0)
+    if largest > LARGEST:
+        given, fix = f"{largest:,}", "Split the sentences that repeat a word so often."
+        raise InputError("counts", expected="counts below 2³¹", given=given, fix=fix)
+
+
+def _check_offsets(offsets: NDArray[np.int64], n_tokens: int) -> None:
+    if not (offsets.size and offsets[0] == 0 and offsets[-1] == n_tokens and (np.diff(offsets) >= 0).all()):
+        raise InputError(
+            "offsets",
+            expected=f"offsets that rise from 0 to the {n_tokens} tokens",
+            given=f"{offsets.size} of them, {offsets[:1]} to {offsets[-1:]}",
+            fix="Give where each sentence begins, and at last the number of tokens: numpy.cumsum([0, *lengths]).",
+        )
 
 
 def _check_labels(labels: NDArray[np.int64], n_sentences: int, n_classes: int) -> None:

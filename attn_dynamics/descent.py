@@ -1,17 +1,18 @@
 """Gradient descent: a loop that knows a gradient, a recorder and a stopping rule, and no model."""
 
-import math
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from attn_dynamics.check import function, instance, integer, number
 from attn_dynamics.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.dynamics import Dynamics
+from attn_dynamics.dynamics import Dynamics, checked_choices
 from attn_dynamics.errors import InputError
 from attn_dynamics.gradient import Fit, check_fit
 from attn_dynamics.interrupt import deferred_interrupt
+from attn_dynamics.kernel_threads import one_under_workqueue
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Recorder
 from attn_dynamics.run import Diverged, Ended, Interrupted, Run
@@ -55,14 +56,17 @@ def descend(
         Interrupted: on Ctrl-C, with the run so far.
         Diverged: the loss is not finite, with the run so far.
     """
-    judge = dict(judge or {})
-    check_settings(learning_rate, epochs, patience, judge)
-    for each in judge.values():
-        check_fit(each, parameters)
+    train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    function("meter", meter)
+    learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
+    checkpoint = checked_checkpoint(checkpoint)
+    check_fit(corpus, parameters, judge)
     # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
-    with threadpool_limits(1, user_api="blas"):
+    with threadpool_limits(1, user_api="blas"), one_under_workqueue():
         dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold)
         recorder = Recorder(dynamics, corpus, judge, follow)
+        if patience is None:
+            recorder.layout.check_room(epochs)
         stopping = Patience(patience) if patience is not None else None
         loop = _Loop(dynamics, recorder, stopping, learning_rate)
         if checkpoint is not None:
@@ -187,34 +191,45 @@ class _Loop:
 
 def too_fast(epoch: int, learning_rate: float) -> str:
     """What to say of a run that diverged at an epoch."""
+    if epoch == 0:
+        return (
+            "loss at epoch 0: expected a finite number, got one that is not. "
+            "Start from smaller numbers: the embeddings, keys or head overflow before the first step."
+        )
     return (
         f"loss at epoch {epoch}: expected a finite number, got one that is not. "
         f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
     )
 
 
-def check_settings(learning_rate: float, epochs: int, patience: int | None, judge: Mapping[str, Corpus]) -> None:
-    """Refuse what no run can be made of.
+def checked_settings(
+    learning_rate: float, epochs: int, patience: int | None, judge: Mapping[str, Corpus]
+) -> tuple[float, int, int | None]:
+    """Return the settings of a run as numbers of Python.
 
     Raises:
-        InputError: a learning rate, a number of epochs or a patience out of range, or names of corpora that do not do.
+        InputError: a learning rate, a number of epochs or a patience out of range, or no corpus that patience watches.
     """
-    if not (learning_rate > 0 and math.isfinite(learning_rate)):
-        raise InputError(
-            "learning_rate", expected="a finite number above 0", given=learning_rate, fix="LMN21 takes 0.1."
-        )
-    if "train" in judge:
-        raise InputError(
-            "judge", expected="names other than 'train'", given=", ".join(judge), fix="That one is always judged."
-        )
-    if epochs < 0:
-        raise InputError("epochs", expected="0 or more", given=epochs, fix="Give the number of steps.")
-    if patience is not None and patience < 1:
-        raise InputError("patience", expected="at least 1 epoch", given=patience, fix="Give a positive integer.")
-    if patience is not None and "dev" not in judge:
+    learning_rate = number("learning_rate", learning_rate, above=0, fix="LMN21 takes 0.1.")
+    epochs = integer("epochs", epochs, 0, fix="Give the number of steps.")
+    if patience is None:
+        return learning_rate, epochs, None
+    patience = integer("patience", patience, 1, fix="Give a positive integer, or leave it out.")
+    if "dev" not in judge:
         raise InputError(
             "patience",
             expected="a development corpus to watch",
             given=f"{', '.join(judge) or 'none'}",
             fix='Pass judge={"dev": corpus}, or leave patience out.',
         )
+    return learning_rate, epochs, patience
+
+
+def checked_checkpoint(checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Return the checkpoint that was given, if there is one.
+
+    Raises:
+        InputError: it is something else, such as a path.
+    """
+    fix = "Make it of a path: Checkpoint(path)."
+    return None if checkpoint is None else instance("checkpoint", checkpoint, Checkpoint, fix=fix)

@@ -6,18 +6,44 @@ orthogonal to it never moves (law A6, sharpened by the head's contrasts).
 """
 
 import math
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_dynamics import check
 from attn_dynamics.attention import Operand
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
-from attn_dynamics.gradient import Fit, Gradient, Objective, check_fit
+from attn_dynamics.gradient import Fit, Gradient, Objective, check_fit, corpora
 from attn_dynamics.heads import Array, Head
 from attn_dynamics.kernels import words
-from attn_dynamics.parameters import Parameters, check_train
+from attn_dynamics.parameters import TRAINABLE, Parameters
+
+Choices = tuple[frozenset[str], dict[str, Corpus], tuple[Hashable, ...], tuple[Hashable, ...], bool]
+"""What to train, the corpora to judge on, the words to follow and to hold, and whether to use law A6."""
+
+
+def checked_choices(
+    train: Collection[str],
+    judge: Mapping[str, Corpus] | None,
+    follow: Iterable[Hashable],
+    hold: Iterable[Hashable],
+    *,
+    reduced: bool,
+) -> Choices:
+    """Return the choices that every kind of training is given, in collections that can be read more than once.
+
+    Raises:
+        InputError: one of them is of the wrong kind, or unknown.
+    """
+    return (
+        check.some_of("train", train, TRAINABLE),
+        corpora(judge),
+        check.words("follow", follow),
+        check.words("hold", hold),
+        check.flag("reduced", reduced),
+    )
 
 
 class Coordinates:
@@ -28,10 +54,9 @@ class Coordinates:
     """
 
     def __init__(self, start: Parameters, train: Collection[str], *, reduced: bool = True) -> None:
-        check_train(train)
         head, embeddings, still = start.head, start.embeddings, np.zeros((start.embeddings.shape[0], 1))
         self.start = start
-        self.train = frozenset(train)
+        self.train = check.some_of("train", train, TRAINABLE)
         self.trained_head = head.trained if "head" in train else ()
         self._basis = _basis(head) if reduced and head.first not in self.trained_head else None
         if self._basis is not None:
@@ -189,7 +214,7 @@ def held_columns(
     Raises:
         InputError: an unknown word, or one whose score a trained query would move.
     """
-    held = corpus.columns(hold)
+    held = corpus.columns(hold, "hold")
     if "query" in train:
         _check_held(parameters.keys[held])
     return held

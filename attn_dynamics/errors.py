@@ -33,3 +33,12 @@ class StorageError(OSError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(map(str, self._told))
+
+
+class DrawingError(StorageError):
+    """A figure could not be drawn; the numbers behind it are on the disk, as are the figures that could."""
+
+    def __init__(self, path: object, reason: object) -> None:
+        kept = "The numbers are kept, as is every figure that could be drawn."
+        OSError.__init__(self, f"{path}: expected to draw this figure, got: {reason}. {kept}")
+        self._told = path, reason

@@ -14,7 +14,9 @@ from attn_dynamics.descent import descend, too_fast
 from attn_dynamics.errors import InputError
 from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
+from attn_dynamics.record import Layout
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.storage import printable
 from attn_dynamics.tasks import Options, Task
 
 Meter = Callable[[int, float], None]
@@ -34,10 +36,12 @@ def check(config: Config, task: Task) -> None:
     """Refuse, before anything is written, what only the data and the machine can tell to be wrong.
 
     Raises:
-        InputError: words to follow that the data do not hold, patience without dev data, a device that is not there.
+        InputError: words that cannot be written, words to follow that the data do not hold, patience without dev data,
+            a device that is not there.
     """
     check_device(config.device, config.precision)
-    task.train.columns(_followed(config, task))
+    check_words(task)
+    layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
     if config.patience and task.dev is None:
         raise InputError(
             "--patience",
@@ -45,6 +49,24 @@ def check(config: Config, task: Task) -> None:
             given=f"{task.name}, which has only {' and '.join(task.splits)}",
             fix="Leave it out.",
         )
+    # Patience may end a run at any epoch.
+    layout.check_room(config.horizon if patience(config, task) is None else 0, config.replicates)
+
+
+def check_words(task: Task) -> None:
+    """Refuse words that no file of results could hold.
+
+    Raises:
+        InputError: a word with a zero byte, or with half a letter.
+    """
+    for word in task.train.vocabulary:
+        if isinstance(word, str) and ("\0" in word or printable(word) != word):
+            raise InputError(
+                "--task",
+                expected="words that can be written to a file",
+                given=f"{word!r} in {task.name}, which has a zero byte or half a letter",
+                fix="Remove such letters from the text, or name its encoding by --encoding.",
+            )
 
 
 def check_device(device: str, precision: str) -> None:
@@ -71,6 +93,7 @@ def start(config: Config, task: Task, replicate: int = 0) -> Parameters:
         n_words=task.train.n_words,
         n_classes=task.train.n_classes,
         embedding_dim=config.embedding_dim,
+        key_dim=config.key_dim,
         hidden_dim=config.hidden_dim,
         scale=config.start_scale,
         rng=np.random.default_rng([config.seed, replicate]),

@@ -3,7 +3,6 @@
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +12,14 @@ from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
 from scipy.optimize import brentq
 from threadpoolctl import threadpool_limits
 
+from attn_dynamics.check import as_floats, flag, function, integer, number, one_of
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.dynamics import Dynamics
+from attn_dynamics.dynamics import Dynamics, checked_choices
 from attn_dynamics.errors import InputError
 from attn_dynamics.gradient import Fit, Gradient, check_fit
-from attn_dynamics.heads import Array, as_floats
+from attn_dynamics.heads import Array
 from attn_dynamics.interrupt import deferred_interrupt
+from attn_dynamics.kernel_threads import one_under_workqueue
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Recorder
 from attn_dynamics.run import Diverged, Ended, Interrupted, Run
@@ -88,28 +89,26 @@ def flow(
         Interrupted: on Ctrl-C, with the run so far.
         Diverged: the solver cannot go on, with the run so far.
     """
-    judge, clock = dict(judge or {}), LOG_TIME if log_time else LINEAR_TIME
+    train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    function("meter", meter)
+    clock = LOG_TIME if flag("log_time", log_time) else LINEAR_TIME
     _check(
         solver,
         follow,
-        judge,
-        rtol=rtol,
-        atol=atol,
-        stop_loss=stop_loss,
-        stop_attention=stop_attention,
-        max_steps=max_steps,
+        {"rtol": rtol, "atol": atol, "stop_loss": stop_loss, "stop_attention": stop_attention},
+        max_steps,
     )
     due = _due(time, times, clock)
-    for each in judge.values():
-        check_fit(each, parameters)
-    with threadpool_limits(1, user_api="blas"), fastest_threads() as tune:
+    check_fit(corpus, parameters, judge)
+    with threadpool_limits(1, user_api="blas"), one_under_workqueue(), fastest_threads() as tune:
         system = _System(Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold), clock, tune)
         _check_size(solver, system.start.size)
         record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))
-        stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow))
+        stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow, "follow"))
         with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
             end = float(clock.reading(due[-1]))
-            solution = SOLVERS[solver](system.velocity, 0.0, system.start, end, rtol=rtol, atol=atol)  # pyright: ignore
+            options = {"rtol": rtol, "atol": atol, "max_step": clock.longest}
+            solution = SOLVERS[solver](system.velocity, 0.0, system.start, end, **options)  # pyright: ignore
             return _integrate(system, record, stops, due, solution, max_steps or math.inf, interrupted, meter)
 
 
@@ -119,10 +118,14 @@ class Clock(NamedTuple):
     reading: Callable[[Array], Array]
     time: Callable[[float], float]
     speed: Callable[[float], float]
+    longest: float
+    """Longest step of the solver, in readings."""
 
 
-LINEAR_TIME = Clock(np.asarray, float, lambda _: 1.0)
-LOG_TIME = Clock(np.log1p, math.expm1, lambda time: 1.0 + time)
+LINEAR_TIME = Clock(np.asarray, float, lambda _: 1.0, np.inf)
+# Late in training the flow in log time decays at a rate of order 1. Longer steps are at the edge of what is stable,
+# where an error of the tolerance's size is amplified ten thousandfold between two records.
+LOG_TIME = Clock(np.log1p, math.expm1, lambda time: 1.0 + time, 1.0)
 
 
 class _System:
@@ -286,8 +289,7 @@ def _first_event(stops: Stops, state: Callable[[float], Array], solver: OdeSolve
 def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
     """Times to record at: 0, then those asked for."""
     if times is None:
-        if not (time > 0.0 and math.isfinite(time)):
-            raise InputError("time", expected="a finite number above 0", given=time, fix="LMN21 trains for 500.")
+        time = number("time", time, above=0, fix="LMN21 trains for 500.")
         readings = np.linspace(0.0, float(clock.reading(np.asarray(time))), RECORDED)
         return np.array([*map(clock.time, readings[:-1]), time])
     asked = as_floats("times", times)
@@ -296,21 +298,18 @@ def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
     return np.unique(np.append(asked, 0.0))
 
 
-def _check(solver: str, follow: Sequence[Hashable], judge: Collection[str], **numbers: float | None) -> None:
-    if solver not in SOLVERS:
-        raise InputError(
-            "solver", expected=f"one of {', '.join(SOLVERS)}", given=repr(solver), fix="Choose one of these."
-        )
+def _check(solver: str, follow: Sequence[Hashable], numbers: Mapping[str, float | None], max_steps: int | None) -> None:
+    one_of("solver", solver, SOLVERS)
     for name, value in numbers.items():
-        if value is not None and not (isinstance(value, Real) and value > 0.0 and math.isfinite(value)):
-            raise InputError(name, expected="a finite number above 0", given=value, fix="Leave it out for the usual.")
+        if value is not None or name in ("rtol", "atol"):
+            number(name, value, above=0, fix="Leave it out for the usual.")
+    if max_steps is not None:
+        integer("max_steps", max_steps, 1, fix="Leave it out for as many as it takes.")
     stop = numbers["stop_attention"]
     if stop is not None and stop >= 1.0:
         raise InputError("stop_attention", expected="a weight below 1", given=stop, fix="All of it is never received.")
     if stop is not None and not follow:
         raise InputError("stop_attention", expected="words to watch", given="none", fix='Name them: follow=("word",).')
-    if "train" in judge:
-        raise InputError("judge", expected="names other than 'train'", given="train", fix="That one is always judged.")
 
 
 def _check_size(solver: str, size: int) -> None:

@@ -1,25 +1,23 @@
-"""The folder of a run: never another run's results overwritten without being asked to."""
+"""The folder of a run: what it holds, and which run may go on in it."""
 
-import json
 import re
 from collections.abc import Iterator
-from itertools import count
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from attn_dynamics.command import COMMAND
-from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.errors import InputError
+from attn_dynamics.output import CONFIG, NOTES, Kind, clear, results_folder
 from attn_dynamics.plot import FIGURES
-from attn_dynamics.storage import is_partial, write_json
+from attn_dynamics.storage import Damaged, read_json_object, write_json
 from attn_dynamics.window.plot import FIGURES as WINDOW_FIGURES
 
-CONFIG = "config.json"
 CHECKPOINT = "checkpoint.npz"
 TRAJECTORY = "trajectory.nc"
+SUMMARY = "summary.json"
 OURS = (
-    CONFIG,
-    COMMAND,
-    "summary.json",
+    *NOTES,
+    SUMMARY,
     TRAJECTORY,
     CHECKPOINT,
     *(f"figures/{name}.png" for name in (*FIGURES, *WINDOW_FIGURES, "replicates")),
@@ -67,26 +65,34 @@ def pass_checkpoint(first: int) -> str:
     return f"checkpoint-{first}.npz" if first else CHECKPOINT
 
 
-def open_folder(config: Config) -> Path:
-    """Make or reopen the folder for this configuration.
+def open_folder(config: Config) -> AbstractContextManager[Path]:
+    """Give the folder for this configuration, as `results_folder` does.
 
     Raises:
         InputError: it holds something else, or another run and neither --resume (of the same run) nor --overwrite
             was given.
         StorageError: it cannot be made.
     """
-    folder = config.out or _default(config)
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError("--out", expected="a folder", given=f"the file {folder}", fix="Name another place.")
-        if folder.exists() and any(not is_partial(path) for path in folder.iterdir()):
-            _admit(folder, config)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(folder, error.strerror) from None
+    return results_folder(
+        RUN,
+        config.out,
+        config.default_out,
+        resume=config.resume,
+        overwrite=config.overwrite,
+        fits=lambda folder: _check_same(folder, _saved(folder) or {}, _content(config)),
+    )
+
+
+def begin(folder: Path, config: Config) -> None:
+    """Remove the results that are to be overwritten, and write the configuration of a new run down.
+
+    Raises:
+        StorageError: something cannot be removed or written.
+    """
+    if config.overwrite:
+        clear(folder, RUN)
     if not (folder / CONFIG).exists():
         write_config(folder, config)
-    return folder
 
 
 def write_config(folder: Path, config: Config) -> None:
@@ -102,46 +108,13 @@ def _content(config: Config) -> dict[str, Any]:
     return config.course() | {"epochs": config.horizon}
 
 
-def _default(config: Config) -> Path:
-    """runs/NAME, runs/NAME-2, …: the first that is free, or with --resume or --overwrite the last that is not."""
-    first = config.default_out
-    names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in count(1))
-    last = first
-    for folder in names:
-        if not folder.exists():
-            return last if config.resume or config.overwrite else folder
-        last = folder
-    raise AssertionError  # pragma: no cover
-
-
-def _admit(folder: Path, config: Config) -> None:
-    saved = _saved(folder)
-    if config.overwrite:
-        _clear(folder)
-    elif not config.resume:
-        raise InputError(
-            "--out",
-            expected="a new or empty folder",
-            given=f"{folder}, which holds the results of a run",
-            fix="Go on with that run by --resume, replace it by --overwrite, or name another folder.",
-        )
-    else:
-        _check_same(folder, saved, _content(config))
-
-
-def _saved(folder: Path) -> dict[str, Any]:
+def _saved(folder: Path) -> dict[str, Any] | None:
+    """The configuration of the run in a folder; None where there is none."""
     try:
-        saved = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        saved = None
-    if not (isinstance(saved, dict) and KNOWN_BY <= saved.keys()):
-        raise InputError(
-            "--out",
-            expected="a new or empty folder, or one of an earlier run",
-            given=f"{folder}, which holds other files and no {CONFIG} of one",
-            fix="Name another folder.",
-        )
-    return saved
+        saved = read_json_object(folder / CONFIG)
+    except Damaged:
+        return None
+    return saved if saved.keys() >= KNOWN_BY else None
 
 
 def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -161,7 +134,7 @@ def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> 
             given=", ".join(f"{name} = {now[name]} instead of {before.get(name)}" for name in differing),
             fix="Give the settings of that run, or another folder by --out.",
         )
-    if wanted["epochs"] < saved["epochs"]:
+    if not isinstance(saved["epochs"], int) or wanted["epochs"] < saved["epochs"]:
         raise InputError(
             "--epochs",
             expected=f"at least the {saved['epochs']} of the run in {folder}",
@@ -178,19 +151,16 @@ def _flat(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _clear(folder: Path) -> None:
-    """Remove what runs leave, and nothing else; folders only once they are empty."""
-    replicates, passes = _numbered(folder, "replicate-*"), _numbered(folder, "checkpoint-*.npz")
-    for place in (*replicates, folder):
-        for path in (*(place / name for name in OURS), *filter(is_partial, place.iterdir())):
-            path.unlink(missing_ok=True)
-        for emptied in (place / "figures", *([place] if place != folder else [])):
-            if emptied.is_dir() and not any(emptied.iterdir()):
-                emptied.rmdir()
-    for path in passes:
-        path.unlink()
+def _files(folder: Path) -> list[Path]:
+    """All that runs may leave in a folder, whether it is there or not."""
+    places = [folder, *_numbered(folder, "replicate-*")]
+    return [place / name for place in places for name in OURS] + _numbered(folder, "checkpoint-*.npz")
 
 
 def _numbered(folder: Path, pattern: str) -> list[Path]:
     """What has a number in the place of the star."""
     return [path for path in folder.glob(pattern) if re.fullmatch(pattern.replace("*", r"\d+"), path.name)]
+
+
+RUN = Kind(name="a run", mark=CONFIG, is_ours=lambda folder: _saved(folder) is not None, files=_files)
+"""Runs of `simulate`, of windows too."""

@@ -1,17 +1,23 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from attn_dynamics.attention import Attention, Operand
+from attn_dynamics.check import instance, mapping
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, Head
+from attn_dynamics.kernel_threads import one_under_workqueue
 from attn_dynamics.kernels import words
 from attn_dynamics.kernels.loss import cross_entropy
 from attn_dynamics.parameters import Parameters
+
+SMALLEST_SQUARE = 1e-280
+"""Below this a sum of squares loses terms that float64 cannot hold."""
 
 
 class Fit(NamedTuple):
@@ -112,7 +118,7 @@ class Objective:
             # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
             words.pull_back(axes, value_gradient, *self._pulled)
             head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
-        signals = (math.sqrt(max(square, 0.0)) for square in squares)
+        signals = _norm(squares[0], score_gradient[None], np.eye(1)), _norm(squares[1], value_gradient, metric)
         return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, reading, *signals)
 
     def _entry(self, head: Head) -> Array:
@@ -121,6 +127,15 @@ class Objective:
 
     def _fit(self, correct: int) -> Fit:
         return Fit(float(np.add.reduce(self._losses)) / self._labels.size, correct / self._labels.size)
+
+
+def _norm(square: float, columns: Array, metric: Array) -> float:
+    """Return (Σ_w b_wᵀ G b_w)^½ of columns b_w and a metric G from its square, or once more where that underflows."""
+    if not square <= SMALLEST_SQUARE:
+        return math.sqrt(square)
+    largest = float(np.abs(columns).max())
+    scaled = columns / largest if 0.0 < largest < np.inf else columns
+    return max(largest, 0.0) * math.sqrt(max(float((metric @ scaled * scaled).sum()), 0.0))
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
@@ -139,10 +154,11 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
     check_fit(corpus, parameters)
     head, axes = parameters.head, np.ascontiguousarray(parameters.embeddings.T)
     objective = Objective(corpus, head)
-    values = objective.values(axes, head)
-    operand = Operand(*values.shape)
-    operand.update(parameters.scores, values)
-    fit, gradient = objective.fit_and_gradient(operand, axes, head)
+    with one_under_workqueue():
+        values = objective.values(axes, head)
+        operand = Operand(*values.shape)
+        operand.update(parameters.scores, values)
+        fit, gradient = objective.fit_and_gradient(operand, axes, head)
     zeros = {name: np.zeros_like(array) for name, array in head.arrays().items()}
     trained = {name: gradient.head[name] for name in head.trained}
     return fit.loss, Parameters(
@@ -153,12 +169,19 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
     )
 
 
-def check_fit(corpus: Corpus, parameters: Parameters) -> None:
-    """Refuse parameters that are not for this corpus.
+def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus] | None = None) -> None:
+    """Refuse parameters, and corpora to judge by, that are not for this corpus.
+
+    Args:
+        corpus: what is trained on.
+        parameters: query, keys, embeddings, head.
+        judge: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
 
     Raises:
-        InputError: another vocabulary size or number of classes.
+        InputError: no corpus, no parameters, or other words or classes.
     """
+    instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
+    instance("parameters", parameters, Parameters, fix="draw(…) makes them.")
     for name, wanted, given in (
         ("words", corpus.n_words, parameters.keys.shape[0]),
         ("classes", corpus.n_classes, parameters.head.n_classes),
@@ -170,3 +193,23 @@ def check_fit(corpus: Corpus, parameters: Parameters) -> None:
                 given=f"{given}",
                 fix="Draw the parameters with the corpus's n_words and n_classes.",
             )
+    for name, other in (judge or {}).items():
+        other.check_alike(corpus, f"judge {name!r}")
+
+
+def corpora(judge: Mapping[str, Corpus] | None) -> dict[str, Corpus]:
+    """Return the further corpora to judge on, by name.
+
+    Raises:
+        InputError: no mapping of names to corpora, or one named "train", which is judged anyway.
+    """
+    fix = 'Pass judge={"dev": corpus}.'
+    found = mapping("judge", judge, fix=fix)
+    for name, corpus in found.items():
+        instance("judge", name, str, fix=fix)
+        instance(f"judge[{name!r}]", corpus, Corpus, fix=fix)
+    if "train" in found:
+        raise InputError(
+            "judge", expected="names other than 'train'", given=", ".join(found), fix="That one is always judged."
+        )
+    return found

@@ -9,7 +9,7 @@ arrays may have a leading one of replicates, and be numpy's or torch's.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, ClassVar, Self, final
@@ -17,9 +17,24 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_dynamics.check import as_floats
 from attn_dynamics.errors import InputError
 
 Array = NDArray[np.float64]
+DrawLayer = Callable[[np.random.Generator, int, int], tuple[Array, Array]]
+"""Draws a trained layer: its weight (inputs, outputs) and its bias (outputs,)."""
+
+
+def glorot(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[Array, Array]:
+    """Draw a layer as Glorot and Bengio do: weights U(±√(6 / (inputs + outputs))), biases 0."""
+    bound = (6.0 / (inputs + outputs)) ** 0.5
+    return rng.uniform(-bound, bound, (inputs, outputs)), np.zeros(outputs)
+
+
+def torch_linear(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[Array, Array]:
+    """Draw a layer as torch's `Linear` starts: weights and biases U(±1/√inputs)."""
+    bound = inputs**-0.5
+    return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
 
 
 class Head(ABC):
@@ -106,8 +121,8 @@ class Head(ABC):
 
     @classmethod
     @abstractmethod
-    def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:
-        """Initial values of a published run; LMN21 states those of the fixed head."""
+    def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
+        """Draw initial values; `layer` draws the trained layers. LMN21 states those of the fixed head alone."""
 
 
 class _Linear(Head):
@@ -143,8 +158,8 @@ class FixedLinear(_Linear):
     trained = ()
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:
-        """Standard normal entries, with ones on the diagonal so that no two classes share a direction."""
+    def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
+        """Draw standard normal entries, with ones on the diagonal so that no two classes share a direction."""
         weight = rng.standard_normal((d, n_classes))
         np.fill_diagonal(weight, 1.0)
         return cls(weight=weight)
@@ -160,9 +175,9 @@ class TrainedLinear(_Linear):
     trained = ("weight",)
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:
-        """Glorot's uniform draw."""
-        return cls(weight=_glorot(rng, d, n_classes))
+    def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
+        """Draw the weight of a trained layer; the model has no bias."""
+        return cls(weight=layer(rng, d, n_classes)[0])
 
 
 @final
@@ -209,14 +224,11 @@ class TwoLayer(Head):
         return {"hidden_units": inward - (self.weight_out**2).sum(axis=1)}
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int) -> Self:
-        """Glorot's uniform draw for both layers, biases zero."""
-        return cls(
-            weight_in=_glorot(rng, d, hidden),
-            bias_in=np.zeros(hidden),
-            weight_out=_glorot(rng, hidden, n_classes),
-            bias_out=np.zeros(n_classes),
-        )
+    def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
+        """Draw both layers with their biases."""
+        weight_in, bias_in = layer(rng, d, hidden)
+        weight_out, bias_out = layer(rng, hidden, n_classes)
+        return cls(weight_in=weight_in, bias_in=bias_in, weight_out=weight_out, bias_out=bias_out)
 
 
 HEADS: dict[str, type[Head]] = {"attn-fc": FixedLinear, "attn-tc": TrainedLinear, "attn-tl": TwoLayer}
@@ -227,28 +239,3 @@ HEADS: dict[str, type[Head]] = {"attn-fc": FixedLinear, "attn-tc": TrainedLinear
 def _contrasts(n: int) -> Array:
     """H (n, n - 1): orthonormal columns, each of which sums to 0."""
     return np.linalg.qr(np.eye(n, n - 1) - 1.0 / n)[0]
-
-
-def as_floats(name: str, values: object) -> Array:
-    """A float64 array in C order.
-
-    Raises:
-        InputError: for what is no array of finite numbers.
-    """
-    try:
-        array = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(name, expected="an array of numbers", given=str(error), fix="Give a float64 array.") from None
-    if not np.isfinite(array).all():
-        raise InputError(
-            name,
-            expected="finite numbers",
-            given=f"{np.count_nonzero(~np.isfinite(array))} that are not",
-            fix="Look for overflow or missing values where it was made.",
-        )
-    return array
-
-
-def _glorot(rng: np.random.Generator, inputs: int, outputs: int) -> Array:
-    bound = (6.0 / (inputs + outputs)) ** 0.5
-    return rng.uniform(-bound, bound, (inputs, outputs))

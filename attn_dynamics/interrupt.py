@@ -1,9 +1,47 @@
-"""Ctrl-C that waits for the end of an epoch, so that no state is left half stepped."""
+"""Ctrl-C: before a command has begun, and within an epoch, so that no state is left half stepped."""
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended."""
+
+
+def command_starts() -> bool:
+    """Return whether Python is about to run a module of this package as a command, by `python -m`.
+
+    `sys.argv[0]` is "-m" only while the packages of that module are imported.
+    """
+    return sys.argv[:1] == ["-m"] and threading.current_thread() is threading.main_thread()
+
+
+def end_at_once() -> None:
+    """Let Ctrl-C end this process in one line until the command begins: its imports take seconds."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+
+
+def _end(number: int, frame: object) -> None:
+    # No exception, for a library may catch one that is raised in the middle of its import.
+    os.write(2, b"interrupted before anything was computed\n")
+    os._exit(INTERRUPTED)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block Ctrl-C raises KeyboardInterrupt again; after it, with all work done, it does nothing."""
+    starting = signal.getsignal(signal.SIGINT) is _end
+    if starting:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if starting:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

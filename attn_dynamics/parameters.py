@@ -1,26 +1,13 @@
 """Everything that a model may learn: query, keys, embeddings, head (theory §1)."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
+from attn_dynamics.check import as_floats, instance
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import Array, Head, as_floats
+from attn_dynamics.heads import Array, Head
 
 TRAINABLE = ("query", "keys", "embeddings", "head")
 """What `train` may name."""
-
-
-def check_train(train: Collection[str], known: Collection[str] = TRAINABLE) -> None:
-    """Refuse names that nothing can be trained under.
-
-    Raises:
-        InputError: an unknown name, or one name given as a bare string.
-    """
-    unknown = [train] if isinstance(train, str) else [name for name in train if name not in known]
-    if unknown:
-        raise InputError(
-            "train", expected=f"any of {', '.join(known)}", given=repr(unknown[0]), fix='Write train=("keys",).'
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,6 +30,7 @@ class Parameters:
     def __post_init__(self) -> None:
         for name in ("query", "keys", "embeddings"):
             object.__setattr__(self, name, as_floats(name, getattr(self, name)))
+        instance("head", self.head, Head, fix="Take FixedLinear, TrainedLinear or TwoLayer.")
         self._expect("query", self.query.ndim == 1, "shape (d_k,)", self.query.shape)
         self._expect("keys", self.keys.ndim == 2 and self.keys.shape[1] == self.query.size, "(V, d_k)", self.keys.shape)
         wanted = (self.keys.shape[0], self.head.first_layer.shape[0])

@@ -1,6 +1,7 @@
 """Figures of one run, drawn from its trajectory alone."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -13,8 +14,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from attn_dynamics.assumptions import curve_name
+from attn_dynamics.errors import DrawingError
 from attn_dynamics.storage import make_folder, write_whole
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, sen_deviation, tracks
@@ -23,6 +27,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (6, 1, 2, 1)), (0, (8, 2, 2, 2)))
 MARKERS = "osD^vP*X"
 STYLE: Any = {
+    # Whatever a matplotlibrc says, from another font to the LaTeX of `text.usetex`, figures are drawn alike.
+    **{name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")},
     "axes.formatter.limits": (-3, 4),
     "axes.grid": True,
     "axes.spines.right": False,
@@ -49,7 +55,7 @@ def sen_figure(run: xr.Dataset) -> Figure:
 
 
 def loss_figure(run: xr.Dataset) -> Figure:
-    """Loss and accuracy of every split."""
+    """Draw loss and accuracy of every split; of accuracy over log time, for it may be 1 after the first few epochs."""
     figure = Figure(figsize=(8.0, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     splits = [name for name in ("train", "dev", "test") if f"{name}_loss" in run]
@@ -57,36 +63,49 @@ def loss_figure(run: xr.Dataset) -> Figure:
         left.plot(run.time, run[f"{name}_loss"], color=colour, linestyle=line, label=name)
         right.plot(run.time, run[f"{name}_accuracy"], color=colour, linestyle=line, label=name)
     if "predicted_loss" in run:
-        _draw_prediction(left, run, run.predicted_loss.values)
-    left.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale="log")
-    right.set(xlabel=TIME, ylabel="accuracy")
+        _draw_prediction(left, run, run.predicted_loss.values, "black", linestyle=(0, (1, 3)))
+    losses = np.array([run[f"{name}_loss"].values for name in splits])
+    left.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale=scale(losses))
+    right.set(ylabel="accuracy")
+    log_time(right, run.time.values)
     if "dev_loss" in run:
-        best = run.attrs["best_epoch"] * run.attrs["learning_rate"]
+        best = run.attrs["best_epoch"]
+        label = f"lowest dev loss, epoch {best:,}"
         for axes in (left, right):
-            axes.axvline(best, color="black", linewidth=0.8, linestyle=":", label="lowest dev loss")
-    left.legend()
+            axes.axvline(best * run.attrs["learning_rate"], color="black", linewidth=0.8, linestyle=":", label=label)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
 def words_figure(run: xr.Dataset) -> Figure:
-    """Score, embedding norm and attention of the followed words over time."""
+    """Draw score, embedding norm and attention of the followed words over time.
+
+    The run is points. Each word's prediction is a thin line of its colour. Without a prediction the points are joined.
+    Words that were followed at the snapshots alone, which stand ever farther apart, are drawn over log time.
+    """
     figure = Figure(figsize=(10.0, 3.2), layout="constrained")
     panels = figure.subplots(1, 3)
-    followed = tracks(run)[:SHOWN]
+    followed, predicted, rare = tracks(run)[:SHOWN], "predicted_score" in run, not run.sizes["word"]
     for axes, (name, label) in zip(panels, QUANTITIES.items(), strict=True):
         for k, track in enumerate(followed):
-            axes.plot(track.time, getattr(track, name), color=COLOURS[k], linestyle=LINES[k], label=track.word)
-        if f"predicted_{name}" in run:
+            places = None if rare else _thinned(track.time.size)
+            style = {"color": COLOURS[k], "linestyle": "" if predicted else LINES[k], "linewidth": 1.0}
+            values = getattr(track, name)
+            axes.plot(track.time, values, marker=MARKERS[k], ms=3.5, markevery=places, label=track.word, **style)
+        if predicted:
             for k in range(len(followed)):
-                _draw_prediction(axes, run, run[f"predicted_{name}"].values[:, k])
+                _draw_prediction(axes, run, run[f"predicted_{name}"].values[:, k], COLOURS[k])
         axes.set(xlabel=TIME, ylabel=label)
-    names = [track.word for track in followed] + [PREDICTION] * ("predicted_score" in run)
-    _name_words(figure, panels[0].lines[: len(names)], names)
+        if rare:
+            log_time(axes, followed[0].time)
+    lines, names = panels[0].lines[: len(followed)], [track.word for track in followed]
+    theory = [Line2D([], [], color="black", linewidth=0.8)] * predicted
+    _name_words(figure, [*lines, *theory], names + [_prediction_name(run)] * predicted)
     return figure
 
 
 def distributions_figure(run: xr.Dataset) -> Figure:
-    """Final scores and embedding norms of topic words and of all others."""
+    """Draw how final scores and embedding norms are distributed over topic words and over all others."""
     figure = Figure(figsize=(8.0, 3.2), layout="constrained")
     named = np.atleast_1d(run.attrs["topic_words"])
     kind = "topic words" if named.size else "followed words" if run.sizes["word"] else "words of largest score"
@@ -95,32 +114,38 @@ def distributions_figure(run: xr.Dataset) -> Figure:
     panels = figure.subplots(1, 2)
     for axes, name in zip(panels, ("score", "embedding_norm"), strict=True):
         values = run[f"all_{name}"].values[-1]
-        edges = np.histogram_bin_edges(values[groups["other words"] | topic], bins=60)
-        for (label, chosen), colour, hatch in zip(groups.items(), COLOURS, ("", "////"), strict=False):
-            counts = np.histogram(values[chosen], edges)[0]
-            style = {"facecolor": colour, "alpha": 0.75, "hatch": hatch, "edgecolor": "white"}
-            axes.stairs(counts, edges, fill=True, label=label, **style)
-        axes.set(xlabel=f"final {QUANTITIES[name]}", ylabel="words", yscale="log")
-        axes.set_ylim(bottom=0.7)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-    panels[0].legend()
+        for (label, chosen), colour, line in zip(groups.items(), COLOURS, LINES, strict=False):
+            shown = values[chosen & np.isfinite(values)]
+            if shown.size:
+                axes.ecdf(shown, color=colour, linestyle=line, label=label)
+        axes.set(xlabel=f"final {QUANTITIES[name]}", ylabel="share of the words at or below")
+    panels[0].xaxis.set_major_locator(MaxNLocator(5))
+    panels[1].set_xscale("log", nonpositive="mask")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def signals_figure(run: xr.Dataset) -> Figure:
-    """Training signals that reach the attention block."""
-    figure = Figure(figsize=(5.2, 3.4), layout="constrained")
-    axes = figure.subplots()
+    """Draw the training signals that reach the attention block, and the followed words' share of that of scores."""
+    share = run.sizes["word"] > 0
+    figure = Figure(figsize=(8.0 if share else 5.2, 3.2), layout="constrained")
+    left, *rest = figure.subplots(1, 1 + share, squeeze=False)[0]
     curves = {
-        "score_signal": r"$T_s=\|\partial L/\partial s\|_2$, all words",
-        "followed_score_signal": r"$\|\partial L/\partial s\|_2$, followed words",
+        "score_signal": r"$T_s=\|\partial L/\partial s\|_2$",
         "embedding_signal": r"$T_\nu=\|\partial L/\partial E\|_F$",
     }
     for (name, label), colour, line in zip(curves.items(), COLOURS, LINES, strict=False):
-        if name != "followed_score_signal" or run.sizes["word"]:
-            axes.plot(run.time, run[name], color=colour, linestyle=line, label=label)
-    axes.set(xlabel=TIME, ylabel="norm of the gradient (nats per unit)", yscale="log")
-    axes.legend()
+        left.plot(run.time, run[name], color=colour, linestyle=line, label=label)
+    left.set(ylabel="norm of the gradient (nats per unit)", yscale="log")
+    left.legend()
+    for right in rest:
+        kind = "topic" if np.size(run.attrs["topic_words"]) else "followed"
+        squares = 100 * (run.followed_score_signal / run.score_signal).values ** 2
+        right.plot(run.time, squares, color=COLOURS[0], label=f"share of the {kind} words")
+        right.set(ylabel=rf"the {kind} words' share of $T_s^2$ (%)", ylim=(0, 105))
+        right.legend(loc="lower right")
+    for axes in (left, *rest):
+        log_time(axes, run.time.values)
     return figure
 
 
@@ -134,13 +159,28 @@ FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
 
 
 def draw_figure(run: xr.Dataset, name: str) -> Figure:
-    """One figure of `FIGURES` in the style of all, under the name of the run."""
+    """Draw one figure of `FIGURES` in the style of all, under the name of the run."""
     with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        figure = FIGURES[name](run)
-        # A path may be longer than the figure is wide.
-        title = fill(run.attrs["title"], int(TITLE_LETTERS * figure.get_figwidth()))
-        figure.suptitle(title, parse_math=False, fontsize=10)
-        return figure
+        return entitled(FIGURES[name](run), run.attrs["title"])
+
+
+def entitled(figure: Figure, title: str) -> Figure:
+    """Put a title above a figure, in as many lines as it needs; a dollar sign in it is no formula."""
+    figure.suptitle(fill(title, int(TITLE_LETTERS * figure.get_figwidth())), parse_math=False, fontsize=10)
+    return figure
+
+
+def log_time(axes: Axes, time: np.ndarray) -> None:
+    """Label the axis of time and make it logarithmic; the start, at time 0, is left out."""
+    axes.set_xlabel(TIME)
+    if time.size > 1:
+        axes.set_xscale("log", nonpositive="mask")
+
+
+def scale(values: np.ndarray) -> str:
+    """Choose a logarithmic axis where values span more than a decade, for its ticks within one are hard to read."""
+    known = values[np.isfinite(values)]
+    return "log" if known.size and known.max() > 10 * known.min() else "linear"
 
 
 def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
@@ -148,23 +188,44 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
     Raises:
         StorageError: a file could not be written.
+        DrawingError: a figure could not be drawn; the others are.
     """
-    make_folder(folder)
-    paths = [folder / f"{name}.png" for name in FIGURES]
-    for path in paths:
-        write_figure(draw_figure(run, path.stem), path)
-    return paths
+    return draw_all({folder / f"{name}.png": partial(draw_figure, run, name) for name in FIGURES})
 
 
-def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG in the style of all.
+def draw_all(figures: Mapping[Path, Callable[[], Figure]]) -> list[Path]:
+    """Draw figures in the style of all and write each as PNG, into folders that are made; their places.
+
+    Raises:
+        StorageError: a file could not be written.
+        DrawingError: a figure could not be drawn; the others are.
+    """
+    failed = []
+    for path, draw in figures.items():
+        make_folder(path.parent)
+        try:
+            write_figure(draw, path)
+        except DrawingError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return list(figures)
+
+
+def write_figure(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure in the style of all and write it as PNG.
 
     Raises:
         StorageError: the file could not be written.
+        DrawingError: the figure could not be drawn.
     """
     buffer = BytesIO()
-    with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        FigureCanvasAgg(figure).print_png(buffer)  # `savefig` would draw everything once more to lay it out
+    try:
+        with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            FigureCanvasAgg(draw()).print_png(buffer)  # `savefig` would draw everything once more to lay it out
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DrawingError(path, reason) from error
     write_whole(path, lambda file: file.write(buffer.getbuffer()))
 
 
@@ -181,7 +242,7 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
             off = 100 * sen_deviation(track, query_norm)[1:]
             marks = np.unique(np.geomspace(1, max(off.size, 1), 12).astype(int) - 1).tolist() if off.size else []
             right.plot(track.time[1:], off, MARKERS[k], linestyle=LINES[k], ms=4, markevery=marks, **style)
-    _draw_theory(left, followed, query_norm)
+    _draw_theory(left, run, followed)
     left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
     left.xaxis.set_major_locator(MaxNLocator(5))
     for right in rest:
@@ -198,12 +259,13 @@ def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
     for axes in panels[len(followed) :]:
         axes.set_axis_off()
     for axes, track in zip(panels, followed, strict=False):
-        _draw_theory(axes, [track], run.attrs["query_norm"])
+        _draw_theory(axes, run, [track])
         places = _thinned(track.time.size)
         axes.plot(track.score[places], track.embedding_norm[places], "o", color=COLOURS[0], ms=3.5, label="run")
         axes.set_title(f"“{track.word}”, m = {track.others:.1f}", fontsize=9, parse_math=False)
         axes.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
-    panels[0].legend()
+    # Below the panels, for the theory's name may be wider than one of them.
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -214,19 +276,24 @@ def _name_words(figure: Figure, lines: Iterable[Artist], names: list[str]) -> No
         text.set_parse_math(False)
 
 
-def _draw_prediction(axes: Axes, run: xr.Dataset, values: np.ndarray) -> None:
+def _draw_prediction(axes: Axes, run: xr.Dataset, values: np.ndarray, colour: str, linestyle: Any = "-") -> None:
     time = run.attrs["learning_rate"] * run.predicted.values
-    axes.plot(time, values, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=PREDICTION)
+    width = 0.8 if linestyle == "-" else 1.2
+    axes.plot(time, values, color=colour, linewidth=width, linestyle=linestyle, label=_prediction_name(run))
 
 
-def _draw_theory(axes: Axes, followed: list[Track], query_norm: float) -> None:
-    first = followed[0]
+def _prediction_name(run: xr.Dataset) -> str:
+    return curve_name(PREDICTION, ("C9", "C10"), run.attrs)
+
+
+def _draw_theory(axes: Axes, run: xr.Dataset, followed: list[Track]) -> None:
+    first, query_norm = followed[0], run.attrs["query_norm"]
     if np.isnan(query_norm):
         return
     scores = np.linspace(first.score[0], max(track.score.max() for track in followed), 200)
     norms = sen_norm(scores, first.others, query_norm, first.score[0], first.embedding_norm[0])
-    axes.plot(scores, norms, color="black", linewidth=1.2, label="SEN, theory B1")
+    axes.plot(scores, norms, color="black", linewidth=1.2, label=curve_name("SEN, theory B1", ("B1",), run.attrs))
 
 
-def _thinned(size: int, wanted: int = 24) -> np.ndarray:
-    return np.unique(np.linspace(0, size - 1, wanted).round().astype(int))
+def _thinned(size: int, wanted: int = 24) -> list[int]:
+    return np.unique(np.linspace(0, size - 1, wanted).round().astype(int)).tolist()

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.heads import FixedLinear, TrainedLinear
+from attn_dynamics.assumptions import HARD, mean_field_assumptions, mean_field_law
+from attn_dynamics.heads import HEADS
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.unequal_topics import UnequalTopics
@@ -18,38 +18,31 @@ TOLERANCE = 1e-5
 """Of a step of the solver; the scores are then good to 10⁻⁶, and a run deviates by 10⁻³ at best."""
 MOST = 3_000
 """Evaluations that a prediction may take, a second or two; the published configuration takes some four hundred."""
-SMALL = 0.01
-"""‖ν_w‖ up to which the other words count as starting at zero; the published start has 0.003."""
 SETTLED = 0.05
 """Share of the training after which the deviation is told; before it, a run and its start are of one size."""
 
 
 def predict(
     task: Task, start: Parameters, *, train: Collection[str], learning_rate: float, epochs: int
-) -> xr.Dataset | None:
-    """Scores and norms of the topic words, and the training loss, with nothing fitted.
+) -> xr.Dataset | str:
+    """Predict scores and norms of the topic words, and the training loss, with nothing fitted.
 
-    It takes a linear head, a fixed query, exactly one topic word in each training sentence among as many other words,
-    and those at score 0 and next to no embedding. Memorisation is taken in as if each other word stood in one sentence
-    only, and descent to first order in its learning rate.
+    It takes a linear head and named topic words, and of the assumptions those in `HARD`. Memorisation is taken in as if
+    each other word stood in one sentence only, and descent to first order in its learning rate.
 
     Returns:
         predicted_score, predicted_embedding_norm and predicted_attention (predicted, word), predicted_loss
-        (predicted,), at some epochs `predicted`; None where the assumptions are not met.
+        (predicted,), at some epochs `predicted`; or the reason why nothing can be predicted.
     """
+    if reason := _refusal(task, start, train):
+        return reason
     words = [word for topic in task.topic_words for word in topic]
-    if not words or "query" in train or not isinstance(start.head, FixedLinear | TrainedLinear):
-        return None
     columns = task.train.columns(words)
-    frequency = _frequency(task.train, columns, np.repeat(np.arange(len(task.topic_words)), _sizes(task)))
-    others = np.delete(np.arange(task.train.n_words), columns)
-    sizes = np.linalg.norm(start.embeddings[others], axis=1)
-    if frequency is None or np.any(start.scores[others]) or np.any(sizes > SMALL):
-        return None
+    frequency = task.train.counts[:, columns].mean(axis=0)
     topics = UnequalTopics(
         frequency=frequency,
-        topic=np.repeat(np.arange(len(task.topic_words)), _sizes(task)),
-        head=start.head.weight,
+        topic=np.repeat(np.arange(len(task.topic_words)), [len(topic) for topic in task.topic_words]),
+        head=start.head.first_layer,
         others=float(task.train.lengths[0] - 1),
         query_norm=float(np.linalg.norm(start.query)),
         sentences=task.train.n_sentences,
@@ -66,7 +59,7 @@ def predict(
             most=MOST,
         )
     except ArithmeticError:
-        return None
+        return f"{MOST:,} evaluations were too few to follow the equations of mean field at this learning rate"
     by_word = {"score": path.score, "embedding_norm": path.norm, "attention": path.attention}
     variables: dict[str, Any] = {name: (("predicted", "word"), values) for name, values in by_word.items()}
     variables["loss"] = ("predicted", path.loss @ frequency)
@@ -100,17 +93,17 @@ def deviation(run: xr.Dataset) -> float | None:
     return largest if np.isfinite(largest) else None
 
 
-def _sizes(task: Task) -> list[int]:
-    return [len(topic) for topic in task.topic_words]
-
-
-def _frequency(corpus: Corpus, columns: np.ndarray, topics: np.ndarray) -> np.ndarray | None:
-    """ρ of each topic word; None unless every sentence holds one of its own class, once, among as many others."""
-    held = corpus.counts[:, columns].toarray()
-    alike = np.ptp(corpus.lengths) == 0 and corpus.lengths[0] > 1
-    if not (alike and (held.sum(axis=1) == 1).all() and (topics[held.argmax(axis=1)] == corpus.labels).all()):
-        return None
-    return held.mean(axis=0)
+def _refusal(task: Task, start: Parameters, train: Collection[str]) -> str | None:
+    """Why the equations of mean field cannot be written down for a task."""
+    if not any(task.topic_words):
+        return "mean field (C9, C10) needs topic words, and the task names none"
+    law = mean_field_law(task, start, train=train)
+    if law is None:
+        name = next((name for name, head in HEADS.items() if isinstance(start.head, head)), type(start.head).__name__)
+        return f"mean field (C9, C10) is known for linear heads, not for that of {name}"
+    found = mean_field_assumptions(task, start, train=train)
+    broken = [f"{each.assumption} ({each.detail})" for each in found if each.assumption in HARD and not each.holds]
+    return f"mean field ({law}) does not apply without {', nor without '.join(broken)}" if broken else None
 
 
 def _kept(epochs: int) -> np.ndarray:

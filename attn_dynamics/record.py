@@ -11,6 +11,7 @@ from itertools import chain
 import numpy as np
 import xarray as xr
 
+from attn_dynamics.available import check_room
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.dynamics import Dynamics
 from attn_dynamics.gradient import Fit, Gradient, Objective
@@ -36,6 +37,13 @@ def snapshot_due(epoch: int) -> bool:
     return epoch == 0 or epoch == round(10 ** (round(10 * math.log10(epoch)) / 10))
 
 
+def snapshots_due(epochs: int) -> list[int]:
+    """Return the epochs up to this one at which all words are recorded, without a look at each epoch."""
+    decades = range(round(10 * math.log10(max(epochs, 1))) + 2)
+    rounded = {0, *(round(10 ** (tenth / 10)) for tenth in decades)}
+    return sorted(epoch for epoch in rounded if epoch <= epochs and snapshot_due(epoch))
+
+
 class Layout:
     """What a row of a record holds, epoch by epoch, and the dataset that rows become.
 
@@ -46,7 +54,7 @@ class Layout:
     """
 
     def __init__(self, corpus: Corpus, others: Iterable[str], words: Sequence[Hashable]) -> None:
-        self.columns = corpus.columns(words)
+        self.columns = corpus.columns(words, "follow")
         """(words,) of the followed words."""
         self.frequency = np.bincount(corpus.counts.indices, minlength=corpus.n_words)
         """(V,) sentences that hold each word."""
@@ -57,6 +65,16 @@ class Layout:
         """Numbers of a row before those of the followed words."""
         self.width = self.scalars + len(WORDS) * self.columns.size
         """Numbers of a row: fits, SIGNALS, then WORDS, each of all followed words."""
+
+    def check_room(self, epochs: int, replicates: int = 1) -> None:
+        """Refuse more than memory has room for: rows and snapshots of every replicate, and a copy in its trajectory.
+
+        Raises:
+            InputError: with the memory that is needed and free.
+        """
+        snapshots = len(snapshots_due(epochs)) * len(ALL_WORDS) * len(self._vocabulary)
+        each = 2 * np.float64().itemsize * (self.width * (epochs + 1) + snapshots)
+        check_room(replicates * each, {"epochs": epochs, "replicates": replicates})
 
     def dataset(self, rows: Array, snapshots: Mapping[int, Array], learning_rate: float) -> xr.Dataset:
         """The trajectory: dimensions epoch, word, snapshot (epochs), vocabulary; time = learning rate × epoch."""
@@ -95,23 +113,23 @@ class Recorder:
     ) -> None:
         self._dynamics = dynamics
         self._objectives = {name: Objective(corpus, dynamics.head) for name, corpus in others.items()}
-        self._layout = Layout(train, others, words)
-        self._places = dynamics.objective.attention.places(self._layout.columns)
-        self._rows = np.empty((1024, self._layout.width))
+        self.layout = Layout(train, others, words)
+        self._places = dynamics.objective.attention.places(self.layout.columns)
+        self._rows = np.empty((1024, self.layout.width))
         self._count = 0
         self._snapshots: dict[int, Array] = {}
 
     def record(self, epoch: int, fit: Fit, gradient: Gradient) -> dict[str, Fit]:
         """Keep the state before step `epoch`; how well each corpus is classified there."""
-        dynamics, columns = self._dynamics, self._layout.columns
+        dynamics, columns = self._dynamics, self.layout.columns
         operand = dynamics.operand
         fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
         slopes = gradient.scores.take(columns)
         followed_signal, score_sum = math.sqrt(slopes @ slopes), np.add.reduce(dynamics.scores)
         signals = gradient.score_signal, followed_signal, gradient.embedding_signal, score_sum
         row = self._next_row()
-        row[: self._layout.scalars] = *chain.from_iterable(fits.values()), *signals
-        words = row[self._layout.scalars :].reshape(len(WORDS), -1)
+        row[: self.layout.scalars] = *chain.from_iterable(fits.values()), *signals
+        words = row[self.layout.scalars :].reshape(len(WORDS), -1)
         words[0] = dynamics.scores.take(columns)
         words[1] = dynamics.embedding_norms(columns)
         words[2] = dynamics.objective.attention.mean_weights(operand, self._places)
@@ -124,7 +142,7 @@ class Recorder:
         """Keep all words at the state that was last evaluated."""
         dynamics = self._dynamics
         with np.errstate(invalid="ignore", divide="ignore"):
-            attention = dynamics.objective.attention.received(dynamics.operand) / self._layout.frequency
+            attention = dynamics.objective.attention.received(dynamics.operand) / self.layout.frequency
         self._snapshots[epoch] = np.stack([dynamics.scores, dynamics.embedding_norms(), attention])
 
     def state(self) -> dict[str, np.ndarray]:
@@ -143,7 +161,7 @@ class Recorder:
 
     def dataset(self, learning_rate: float) -> xr.Dataset:
         """The trajectory, as `Layout` has it."""
-        return self._layout.dataset(self._rows[: self._count], self._snapshots, learning_rate)
+        return self.layout.dataset(self._rows[: self._count], self._snapshots, learning_rate)
 
     def _next_row(self) -> Array:
         if self._count == len(self._rows):

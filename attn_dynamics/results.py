@@ -1,21 +1,36 @@
 """What a run leaves behind: the annotated trajectory, a summary, and a table of what was measured beside the theory."""
 
 import platform
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from attn_dynamics.assumptions import (
+    SHORT,
+    Assumption,
+    as_text,
+    check_assumptions,
+    from_text,
+    joined,
+    percent,
+    sentences,
+    short_steps,
+)
 from attn_dynamics.checkpoint import digest
 from attn_dynamics.config import Config
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.intervals import half_width
+from attn_dynamics.intervals import half_width, in_words, shown_as
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.run import Run
+from attn_dynamics.storage import printable
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import Track, sen_deviation, tracks
@@ -23,6 +38,8 @@ from attn_dynamics.tracks import Track, sen_deviation, tracks
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
 LARGEST = ("score_sum_drift", "loss_rises", "largest_loss_step")
 """What of replicates is told by the largest."""
+LARGEST_INTEGER = np.iinfo(np.int64).max
+"""Of those that NetCDF can hold; a larger seed is written as text."""
 ROUND_OFF = 1e-10
 """Nats by which the loss may rise for no other reason."""
 COARSE = 0.1
@@ -46,22 +63,35 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
     trajectory = run.trajectory.assign(words)
     rate, epochs = config.learning_rate, int(trajectory.epoch[-1])
     predicted = predict(task, start, train=config.train, learning_rate=rate, epochs=epochs)
-    if predicted is not None:
+    if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
-    return trajectory.assign_attrs(
-        title=f"{config.model} on {task.name}, seed {config.seed}",
+    trajectory = trajectory.assign_attrs(
+        title=printable(f"{config.model} on {Path(task.name).name}, seed {config.seed}"),
         model=config.model,
-        task=task.name,
-        seed=config.seed,
+        task=printable(task.name),
+        seed=config.seed if config.seed <= LARGEST_INTEGER else str(config.seed),
         learning_rate=config.learning_rate,
         query_norm=query_norm,
         start_query_norm=float(np.linalg.norm(start.query)),
         best_epoch=run.best_epoch,
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
+        not_predicted=predicted if isinstance(predicted, str) else "",
+        classes=list(task.train.class_names) or [str(number) for number in range(task.train.n_classes)],
         versions=versions(config.device),
         data=data_digest(task),
     )
+    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, config, task, start)))
+
+
+def _assumptions(run: xr.Dataset, config: Config, task: Task, start: Parameters) -> list[Assumption]:
+    """Check what the laws shown beside a run take for granted, for the words that its figures show."""
+    names = {str(word): word for word in task.train.vocabulary}
+    shown = [names[track.word] for track in tracks(run)]
+    found = check_assumptions(task, start, train=config.train, words=shown)
+    steps = loss_steps(run.train_loss.values)
+    over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
+    return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])
 
 
 def data_digest(task: Task) -> str:
@@ -90,13 +120,16 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
     return {
         "model": trajectory.attrs["model"],
         "task": trajectory.attrs["task"],
-        "seed": trajectory.attrs["seed"],
+        "classes": {name: number for number, name in enumerate(trajectory.attrs["classes"])},
+        "seed": int(trajectory.attrs["seed"]),
         "epochs": int(trajectory.epoch[-1]),
         "ended": trajectory.attrs["ended"],
         "best_epoch": trajectory.attrs["best_epoch"],
         **fits,
         "sen_residual": sen_residual(trajectory),
         "prediction_residual": deviation(trajectory),
+        "not_predicted": trajectory.attrs.get("not_predicted") or None,
+        "assumptions": [each._asdict() for each in from_text(trajectory.attrs.get("assumptions", "[]"))],
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
         "query_norm": trajectory.attrs["query_norm"],
@@ -104,6 +137,17 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "versions": trajectory.attrs["versions"],
         "seconds": seconds,
     }
+
+
+def is_summary(content: Mapping[str, Any]) -> bool:
+    """Whether an object of JSON has what `summarise_replicates` and the table of replicates take from a summary."""
+    numbers = ("epochs", "best_epoch", "seconds", "train_loss", *LARGEST)
+    texts = ("model", "task", "ended")
+    return (
+        all(isinstance(content.get(name), int | float) for name in numbers)
+        and all(isinstance(content.get(name), str) for name in texts)
+        and {"seed", "versions", "dev_loss", "test_loss", "sen_residual", "prediction_residual"} <= content.keys()
+    )
 
 
 def sen_residual(trajectory: xr.Dataset) -> float | None:
@@ -114,7 +158,7 @@ def sen_residual(trajectory: xr.Dataset) -> float | None:
     return float(np.max(ends)) if ends and np.isfinite(query_norm) else None
 
 
-def loss_steps(loss: np.ndarray) -> dict[str, float]:
+def loss_steps(loss: np.ndarray) -> dict[str, Any]:
     """How far descent is from the flow, read off the training loss at every epoch.
 
     `loss_rises` counts the steps at which it rose, which the flow never does, nor descent with a step below 2 over the
@@ -129,20 +173,53 @@ def loss_steps(loss: np.ndarray) -> dict[str, float]:
 
 def far_from_flow(summary: dict[str, Any]) -> str | None:
     """What to say if the learning rate is too large for a comparison with the theory of the flow."""
-    rises, largest = summary["loss_rises"], summary["largest_loss_step"]
-    if not rises and largest <= COARSE:
+    trouble = _too_long(summary)
+    if trouble is None:
         return None
-    rose = f"rose at {rises:,} epochs and " if rises else ""
     return (
-        f"The training loss {rose}changed by up to {100 * largest:.0f} % in a single epoch: the steps are too long to "
-        "stay near gradient flow, for which the theory holds. A smaller --learning-rate helps."
+        f"{trouble.capitalize()}: the steps are too long to stay near gradient flow, for which the theory holds. "
+        "A smaller --learning-rate helps."
     )
 
 
-def table(summary: dict[str, Any]) -> Table:
-    """One run, measured beside theory."""
-    # As Text, because a name may hold what the printer takes for its own marks.
-    out = Table(title=Text(f"{summary['model']} on {summary['task']}, seed {summary['seed']}: {_story(summary)}"))
+def _too_long(steps: dict[str, Any]) -> str | None:
+    rises, largest = steps["loss_rises"], steps["largest_loss_step"]
+    if not rises and largest <= COARSE:
+        return None
+    rose = f"rose at {rises:,} epochs and " if rises else ""
+    return f"the training loss {rose}changed by up to {100 * largest:.0f} % in a single epoch"
+
+
+def broken(summary: dict[str, Any]) -> list[str]:
+    """Say which assumptions fail, and how far the run is from their laws; of long steps `far_from_flow` tells."""
+    found = [each for each in summary["assumptions"] if each["assumption"] != SHORT]
+    off, predicted = _farthest(summary, _distance), _farthest(summary, lambda run: run["prediction_residual"])
+    sen = "no curve" if off is None else f"here up to {percent(off)} off"
+    mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
+    names = {"A1": "the law of Σ s (A1)", "B1": f"SEN (B1, {sen})"}
+    names |= {law: f"mean field ({law}, {mean_field})" for law in ("C9", "C10")}
+    told = [text[0].upper() + text[1:] for text in sentences(found, names)]
+    unsaid = summary["not_predicted"] and not any(each["law"].startswith("C") for each in summary["assumptions"])
+    return told + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
+
+
+def _farthest(summary: dict[str, Any], distance: Callable[[dict[str, Any]], float | None]) -> float | None:
+    """Find the largest distance over the runs of a summary that have one."""
+    found = [distance(run) for run in summary.get("runs", [summary])]
+    return max((each for each in found if each is not None), default=None)
+
+
+def _distance(run: dict[str, Any]) -> float | None:
+    """Find the largest relative distance from SEN at the end, of all words that are shown."""
+    words = [each for each in run["words"].values() if each["sen_norm"]]  # 0 where a word that starts there stays
+    ends = [abs(each["embedding_norm"] / each["sen_norm"] - 1) for each in words]
+    return max((end for end in ends if np.isfinite(end)), default=None)
+
+
+def table(summary: dict[str, Any]) -> Group:
+    """Show one run, measured beside theory: its numbers, then its words."""
+    place = Path(summary["task"]).name
+    out = _entitled(f"{summary['model']} on {place}, seed {summary['seed']}: {_story(summary)}")
     out.caption = Text("\n".join(_remarks(summary)))
     for name in ("quantity", "measured", "theory", "difference", "source"):
         out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
@@ -152,13 +229,49 @@ def table(summary: dict[str, Any]) -> Table:
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
     if summary["prediction_residual"] is not None:
         most = f"≤ {100 * summary['prediction_residual']:.2f} %"
-        out.add_row("s of the topic words over time", "", "predicted", most, "mean field, C9, C10")
-    for word, final in summary["words"].items():
-        norm, theory = final["embedding_norm"], final["sen_norm"]
-        off = f"{100 * (norm / theory - 1):+.2f} %" if theory else ""  # 0 where a word that starts there stays
-        beside = (f"{theory:.4f}", off, "SEN, B1") if np.isfinite(theory) else ()
-        out.add_row(Text(f"‖ν‖ of “{word}” at s = {final['score']:.3f}"), f"{norm:.4f}", *beside)
+        out.add_row("topic words' s", "", "predicted", most, "mean field C9, C10")
+    return Group(out, _words_table(summary)) if summary["words"] else Group(out)
+
+
+def word_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """Give a row a word: its score and norm at the end, and where SEN applies its norm by B1 and the difference."""
+    return [_word_row(word, final) for word, final in summary["words"].items()]
+
+
+def largest_difference(summary: dict[str, Any]) -> str:
+    """Tell the largest difference from SEN of any word that is told; nothing where it applies to none."""
+    return max((row["difference"] for row in word_rows(summary)), key=_size, default="")
+
+
+def _word_row(word: str, final: dict[str, Any]) -> dict[str, str]:
+    norm, theory = final["embedding_norm"], final["sen_norm"]
+    row = {"word": word, "s": f"{final['score']:.3f}", "‖ν‖": f"{norm:.4f}", "SEN, B1": "", "difference": ""}
+    if theory is None or not np.isfinite(theory):  # null in a file
+        return row
+    off = f"{100 * (norm / theory - 1):+.2f} %" if theory else ""  # 0 where a word that starts there stays
+    return row | {"SEN, B1": f"{theory:.4f}", "difference": off}
+
+
+def _size(difference: str) -> float:
+    return abs(float(difference.removesuffix(" %"))) if difference else -1.0
+
+
+def _words_table(summary: dict[str, Any]) -> Table:
+    """Show the words beside SEN, and the largest difference below."""
+    rows, feet = word_rows(summary), {"word": "largest", "difference": largest_difference(summary)}
+    applies = any(row["SEN, B1"] for row in rows)
+    names = [*rows[0]] if applies else ["word", "s", "‖ν‖"]
+    out = Table(show_footer=bool(feet["difference"]))
+    for name in names:
+        out.add_column(name, feet.get(name, ""), justify="left" if name == "word" else "right")
+    for row in rows:
+        out.add_row(*(Text(row[name]) for name in names))
     return out
+
+
+def _entitled(title: str) -> Table:
+    """Make a table at least as wide as its title, which may hold what the printer takes for its own marks."""
+    return Table(title=Text(title), min_width=len(title))
 
 
 def _remarks(summary: dict[str, Any]) -> list[str]:
@@ -166,8 +279,6 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
     if summary["best_epoch"] < summary["epochs"]:
         at = summary["best_epoch"], summary["epochs"]
         remarks.append("losses and accuracies at epoch {:,}, words at epoch {:,}".format(*at))
-    if np.isnan(summary["query_norm"]):
-        remarks.append("no SEN curve: theory B1 takes a fixed query, and keys and embeddings trained")
     return remarks
 
 
@@ -181,19 +292,21 @@ def join(trajectories: list[xr.Dataset]) -> xr.Dataset:
 
 
 def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over replicates with the half-widths of their 95 % confidence intervals (Student's t).
+    """Give means over replicates with the half-widths of their 95 % confidence intervals (Student's t), from five on.
 
     Round-off, steps and time are no samples of anything: of these stand the largest, of the seconds the sum.
     """
     names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
     told = [name for name in names if all(each[name] is not None for each in summaries)]
     numbers = {name: np.array([each[name] for each in summaries]) for name in told}
-    shared = {name: summaries[0][name] for name in ("model", "task", "seed", "versions")}
+    shared = {name: summaries[0][name] for name in ("model", "task", "classes", "seed", "versions")}
     return shared | {
         "replicates": len(summaries),
         "epochs": [each["epochs"] for each in summaries],
         **dict.fromkeys(names),
         **{name: float(values.mean()) for name, values in numbers.items()},
+        "not_predicted": next((each["not_predicted"] for each in summaries if each.get("not_predicted")), None),
+        "assumptions": joined([each.get("assumptions", []) for each in summaries]),
         "confidence_95": {name: float(half_width(values)) for name, values in numbers.items()},
         **{name: max(each[name] for each in summaries) for name in LARGEST},
         "seconds": sum(each["seconds"] for each in summaries),
@@ -202,13 +315,14 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def replicates_table(summary: dict[str, Any]) -> Table:
-    """Mean ± 95 % confidence interval over replicates."""
-    story = f"{summary['replicates']} replicates, mean ± 95 % interval"
-    out = Table(title=Text(f"{summary['model']} on {summary['task']}: {story}"))
+    """Show means over replicates with their intervals, or where these are few with their ranges."""
+    runs = summary["runs"]
+    story = f"{summary['replicates']} replicates, {shown_as(len(runs))}"
+    out = _entitled(f"{summary['model']} on {Path(summary['task']).name}: {story}")
     out.add_column("quantity")
     out.add_column("measured", justify="right")
-    for name, width in summary["confidence_95"].items():
-        out.add_row(name.replace("_", " "), f"{summary[name]:.4g} ± {width:.2g}")
+    for name in summary["confidence_95"]:
+        out.add_row(name.replace("_", " "), in_words(np.array([run[name] for run in runs])))
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}")
     return out
 

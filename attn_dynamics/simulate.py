@@ -4,28 +4,26 @@ python -m attn_dynamics.simulate --model attn-tc
 """
 
 import gc
-import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
 import xarray as xr
 from rich.console import Console
 
 from attn_dynamics import experiment, results
 from attn_dynamics.checkpoint import Checkpoint
-from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
+from attn_dynamics.command import FAILED, INTERRUPTED, called, leave_command, run_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
-from attn_dynamics.folder import CHECKPOINT, TRAJECTORY, open_folder, pass_checkpoint, write_config
+from attn_dynamics.folder import CHECKPOINT, SUMMARY, TRAJECTORY, begin, open_folder, pass_checkpoint, write_config
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.plot import save_figures
 from attn_dynamics.progress import meter
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
-from attn_dynamics.storage import make_folder, write_json, write_netcdf
+from attn_dynamics.storage import Damaged, make_folder, read_json_object, read_netcdf, write_json, write_netcdf
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.window.command import simulate_window
 from attn_dynamics.window.config import WindowConfig, is_window
@@ -33,12 +31,11 @@ from attn_dynamics.window.config import WindowConfig, is_window
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog, lost = "python -m attn_dynamics.simulate", "interrupted before anything was computed"
+    prog = "python -m attn_dynamics.simulate"
     line = called(prog, arguments)
     if is_window(sys.argv[1:] if arguments is None else arguments):
-        window = lambda: simulate_window(tyro.cli(WindowConfig, args=arguments, prog=prog), line)  # noqa: E731
-        return guarded(window, interrupted=lost)
-    return guarded(lambda: simulate(tyro.cli(Config, args=arguments, prog=prog), line), interrupted=lost)
+        return run_command(WindowConfig, lambda config: simulate_window(config, line), arguments, prog=prog)
+    return run_command(Config, lambda config: simulate(config, line), arguments, prog=prog)
 
 
 def simulate(config: Config, line: str) -> int:
@@ -53,34 +50,41 @@ def simulate(config: Config, line: str) -> int:
         print(note, file=sys.stderr)
     experiment.check(config, task)
     start = experiment.start(config, task)
-    out = open_folder(config)
-    try:
-        return _simulate(config, task, start, out, line)
-    except (Diverged, FloatingPointError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print(f"interrupted; what was written to {out} is kept, --resume goes on with it", file=sys.stderr)
-        return INTERRUPTED
+    with open_folder(config) as out:
+        try:
+            return _simulate(config, task, start, out, line)
+        except (Diverged, FloatingPointError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
+        except KeyboardInterrupt:
+            print(f"interrupted; what was written to {out} is kept, --resume goes on with it", file=sys.stderr)
+            return INTERRUPTED
 
 
 def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: str) -> int:
+    """Train into an open folder, and draw last, for numbers and table are what a run is for."""
+    begin(out, config)
     console = Console(markup=False, highlight=False)
     if config.replicates == 1:
-        code, summary = _run(config, task, start, out)
-        console.print(results.table(summary))
+        code, summary, draw = _run(config, task, start, out)
+        # What a diverged run ended with tells nothing.
+        shown = results.table(summary) if summary["ended"] != "diverged" else None
     else:
-        code, summary = _run_replicates(config, task, start, out)
-        console.print(results.replicates_table(summary))
-    if remark := results.far_from_flow(summary):
-        console.print(remark, soft_wrap=True)
+        code, summary, draw = _run_replicates(config, task, start, out)
+        shown = results.replicates_table(summary)
     write_config(out, config)
     leave_command(out, line)
+    if shown is not None:
+        console.print(shown)
+    for remark in filter(None, [*results.broken(summary), results.far_from_flow(summary)]):
+        console.print(remark, soft_wrap=True)
+    draw()
     console.print(_whereabouts(config, out), soft_wrap=True)
     return code
 
 
-def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any]]:
+def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any], Callable[[], object]]:
+    """Train and write down the numbers; the exit code, their summary, and what draws them."""
     begun, checkpoint = time.perf_counter(), Checkpoint(out / CHECKPOINT)
     if config.resume:
         print(f"{out}: {_standing(config, task, checkpoint)}", file=sys.stderr)
@@ -94,11 +98,12 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int,
         run, code = stop.run, INTERRUPTED if isinstance(stop, Interrupted) else FAILED
     trajectory = results.annotate(run, config, task, start)
     summary = _leave(trajectory, time.perf_counter() - begun, out)
-    save_figures(trajectory, out / "figures")
-    return code, summary
+    return code, summary, lambda: save_figures(trajectory, out / "figures")
 
 
-def _run_replicates(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any]]:
+def _run_replicates(
+    config: Config, task: Task, start: Parameters, out: Path
+) -> tuple[int, dict[str, Any], Callable[[], object]]:
     """In as few passes as memory asks for; left out is what has no epoch to show, for its first loss is no number."""
     summaries: dict[Path, dict[str, Any]] = {}
     first = code = 0
@@ -109,7 +114,7 @@ def _run_replicates(config: Config, task: Task, start: Parameters, out: Path) ->
         first, code, summaries = first + size, max(code, ended), summaries | left
     if not summaries:
         raise FloatingPointError("no replicate has a finite loss at its start")
-    return code, _leave_all(summaries, out)
+    return code, *_leave_all(summaries, out)
 
 
 def _pass(
@@ -147,13 +152,12 @@ def _named(replicates: range) -> str:
 def _finished(config: Config, task: Task, folder: Path) -> dict[str, Any] | None:
     """The summary of a replicate whose folder holds all that this configuration and these data make of it."""
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        with xr.open_dataset(folder / TRAJECTORY, engine="h5netcdf") as run:
-            same = run.attrs.get("data") == results.data_digest(task)
-    except (OSError, ValueError):
+        summary = read_json_object(folder / SUMMARY)
+        same = read_netcdf(folder / TRAJECTORY).attrs.get("data") == results.data_digest(task)
+    except Damaged:
         return None
-    ended = {"patience": True, "epochs": summary["epochs"] == config.horizon}.get(summary["ended"], False)
-    return summary if same and ended else None
+    ended = {"patience": True, "epochs": summary.get("epochs") == config.horizon}.get(str(summary.get("ended")), False)
+    return summary if same and ended and results.is_summary(summary) else None
 
 
 def _train(
@@ -167,26 +171,29 @@ def _train(
         return INTERRUPTED, stop.runs
 
 
-def _leave_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> dict[str, Any]:
-    """Write down what replicates have in common, then draw, which takes its time; their summary."""
-    runs = [xr.load_dataset(folder / TRAJECTORY, engine="h5netcdf") for folder in summaries]
+def _leave_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> tuple[dict[str, Any], Callable[[], object]]:
+    """Write down what replicates have in common; their summary, and what draws them, which takes its time."""
+    runs = [read_netcdf(folder / TRAJECTORY) for folder in summaries]
     write_netcdf(out / TRAJECTORY, results.join(runs))
     summary = results.summarise_replicates([*summaries.values()])
-    write_json(out / "summary.json", summary)
-    # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
-    from attn_dynamics.spread import save_spread
+    write_json(out / SUMMARY, summary)
 
-    save_spread(runs, out / "figures")
-    for folder, run in zip(summaries, runs, strict=True):
-        save_figures(run, folder / "figures")
-    return summary
+    def draw() -> None:
+        # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
+        from attn_dynamics.spread import save_spread
+
+        save_spread(runs, out / "figures")
+        for folder, run in zip(summaries, runs, strict=True):
+            save_figures(run, folder / "figures")
+
+    return summary, draw
 
 
 def _leave(trajectory: xr.Dataset, seconds: float, out: Path) -> dict[str, Any]:
     """Write down the numbers of one run; its summary."""
     summary = results.summarise(trajectory, seconds)
     write_netcdf(out / TRAJECTORY, trajectory)
-    write_json(out / "summary.json", summary)
+    write_json(out / SUMMARY, summary)
     return summary
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import fill
 
 import matplotlib as mpl
 import numpy as np
@@ -11,15 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, STYLE, TIME, TITLE_LETTERS, write_figure
+from attn_dynamics.assumptions import curve_name
+from attn_dynamics.intervals import FEWEST
+from attn_dynamics.plot import COLOURS, LINES, QUANTITIES, STYLE, TIME, entitled, log_time, scale, write_figure
 from attn_dynamics.storage import make_folder
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, common_tracks, sen_deviation
 
 BAND = (0.0, 50.0, 100.0)
 """Percentiles over the replicates: of the band, and of the line within it."""
-SHADE = 0.5
-"""Opacity of all bands of a panel together, so that where they overlap they do not hide the lines."""
+SHADE = 0.3
+"""Opacity of a band."""
+ACROSS = 4
+"""Panels of words in a row."""
 POINTS = 12
 """Epochs at which every replicate is a point beside the SEN curve."""
 
@@ -28,22 +31,27 @@ _Words = list[tuple[Track, ...]]
 
 
 def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
-    """Losses and words over replicates at the epochs that all of them reached: median and range."""
+    """Draw losses, scores and the SEN relation over replicates, at the epochs that all of them reached.
+
+    A band goes from the least to the largest, the line in it is the median. Fewer than five are a thin line each.
+    Every word has a panel of its own, for bands over each other hide what they show.
+    """
     words = list(zip(*common_tracks(runs), strict=True))[:SHOWN]
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
-    applies = bool(np.isfinite(query_norms).all())
+    applies, rows = bool(np.isfinite(query_norms).all()), -(-len(words) // ACROSS)
     with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        figure = Figure(figsize=(8.6, 6.6 if applies else 3.7), layout="constrained")
-        panels = figure.subplots(1 + applies, 2, squeeze=False).ravel()
-        _draw_losses(panels[0], runs)
-        _draw_scores(panels[1], words)
+        figure = Figure(figsize=(9.6, 3.3 + 1.7 * rows), layout="constrained")
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.9, 1.7 * rows)).ravel()
+        first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
+        _draw_losses(first, runs)
         if applies:
-            _draw_relation(panels[2], words, query_norms)
-            _draw_deviation(panels[3], words, query_norms)
-        _name(figure, panels[1], words)
-        title = f"{runs[0].attrs['title']}: median of {len(runs)} replicates, shaded from the least to the largest"
-        figure.suptitle(fill(title, int(TITLE_LETTERS * figure.get_figwidth())), parse_math=False, fontsize=10)
-        return figure
+            name = curve_name("SEN, theory B1", ("B1",), *(run.attrs for run in runs))
+            _draw_relation(rest[0], words, query_norms, name)
+            _draw_deviation(rest[1], words, query_norms)
+        panels = below.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
+        _draw_scores(panels, words, rare=not runs[0].sizes["word"])
+        shown = "median of {}, shaded from least to largest" if len(runs) >= FEWEST else "each of {} is a thin line"
+        return entitled(figure, f"{runs[0].attrs['title']}: {shown.format(f'{len(runs)} replicates')}")
 
 
 def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
@@ -51,58 +59,77 @@ def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
 
     Raises:
         StorageError: it could not be written.
+        DrawingError: it could not be drawn.
     """
     path = make_folder(folder) / "replicates.png"
-    write_figure(spread_figure(runs), path)
+    write_figure(lambda: spread_figure(runs), path)
     return path
 
 
 def _draw_losses(axes: Axes, runs: Sequence[xr.Dataset]) -> None:
     reached = min(run.sizes["epoch"] for run in runs)
     splits = [split for split in ("train", "dev", "test") if f"{split}_loss" in runs[0]]
-    for k, split in enumerate(splits):
-        losses = np.array([run[f"{split}_loss"].values[:reached] for run in runs])
-        _draw_band(axes, runs[0].time.values[:reached], losses, k, split, SHADE / len(splits))
-    axes.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale="log")
+    losses = np.array([[run[f"{split}_loss"].values[:reached] for run in runs] for split in splits])
+    for k, (split, each) in enumerate(zip(splits, losses, strict=True)):
+        _draw_all(axes, runs[0].time.values[:reached], each, k, split)
+    axes.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale=scale(losses))
     axes.legend()
 
 
-def _draw_scores(axes: Axes, words: _Words) -> None:
-    for k, tracks in enumerate(words):
-        scores = np.array([track.score for track in tracks])
-        _draw_band(axes, tracks[0].time, scores, k, tracks[0].word, SHADE / len(words))
-    axes.set(xlabel=TIME, ylabel=QUANTITIES["score"])
+def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
+    """Draw a word a panel, over log time where scores are known at the snapshots alone."""
+    for k, (axes, tracks) in enumerate(zip(panels, words, strict=False)):
+        _draw_all(axes, tracks[0].time, np.array([track.score for track in tracks]), k, tracks[0].word)
+        axes.set_title(f"“{tracks[0].word}”", fontsize=9, parse_math=False)
+        axes.set(xlabel=TIME, ylabel=QUANTITIES["score"])
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        if rare:
+            log_time(axes, tracks[0].time)
+        axes.label_outer()
+    for axes in panels[len(words) :]:
+        axes.set_axis_off()
 
 
-def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
-    """Each replicate has a curve of its own, by its ‖q‖; measured against predicted norm they are one."""
-    largest = 0.0
-    for k, tracks in enumerate(words):
+def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str) -> None:
+    """Set measured norms beside those that SEN predicts: each replicate has a curve of its own, by its ‖q‖."""
+    beside = []
+    for tracks in words:
         places = np.unique(np.linspace(0, tracks[0].time.size - 1, POINTS).round().astype(int))
-        norms = np.array([track.embedding_norm[places] for track in tracks])
-        predicted = np.array([_predicted(track, q)[places] for track, q in zip(tracks, query_norms, strict=True)])
-        style = {"color": COLOURS[k], "mfc": "none", "ms": 4, "label": tracks[0].word}
-        axes.plot(predicted.ravel(), norms.ravel(), MARKERS[k], **style)
-        largest = np.max(predicted, initial=largest, where=np.isfinite(predicted))
-    theory = axes.plot([0, largest], [0, largest], color="black", linewidth=1.0, label="SEN, theory B1")
-    axes.set(xlabel=r"$\|\nu\|$ that SEN gives to the score", ylabel=r"embedding norm $\|\nu\|$, all runs")
+        for track, query_norm in zip(tracks, query_norms, strict=True):
+            beside.append([_predicted(track, query_norm)[places], track.embedding_norm[places]])
+    predicted, norms = np.moveaxis(np.array(beside), 1, 0).reshape(2, -1)
+    axes.plot(predicted, norms, "o", color=COLOURS[0], mfc="none", ms=4, label="words of all runs")
+    ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
+    axes.plot(ends, ends, color="black", linewidth=1.0, label=name)
+    axes.set(xlabel=r"$\|\nu\|$ that SEN gives to the score", ylabel=r"embedding norm $\|\nu\|$")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.legend(handles=theory)
+    axes.legend(loc="lower right")
 
 
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
-    for k, tracks in enumerate(words):
-        off = np.array([sen_deviation(track, norm)[1:] for track, norm in zip(tracks, query_norms, strict=True)])
-        _draw_band(axes, tracks[0].time[1:], 100 * off, k, tracks[0].word, SHADE / len(words))
-    axes.set(xlabel=TIME, ylabel="deviation from SEN (%)", xscale="log")
+    """Draw, of each replicate, the largest deviation of any of its words that the curve reaches."""
+    off = [
+        [sen_deviation(track, norm)[1:] for track, norm in zip(tracks, query_norms, strict=True)] for tracks in words
+    ]
+    largest = 100 * np.fmax.reduce(np.abs(off))
+    _draw_all(axes, words[0][0].time[1:], largest, 7, "largest of the words")
+    axes.set(ylabel="deviation from SEN (%)", yscale=scale(largest))
+    log_time(axes, words[0][0].time)
+    axes.legend()
 
 
-def _draw_band(axes: Axes, time: np.ndarray, values: np.ndarray, k: int, label: str, shade: float) -> None:
+def _draw_all(axes: Axes, time: np.ndarray, values: np.ndarray, k: int, label: str) -> None:
+    """Draw values (replicates, times): their range and median, or where they are few a thin line each."""
     places = _thinned(time.size)
+    style = {"color": COLOURS[k], "linestyle": LINES[k] if k < len(LINES) - 1 else "-"}
+    if len(values) < FEWEST:
+        for replicate, each in enumerate(values):
+            axes.plot(time[places], each[places], linewidth=0.8, label=None if replicate else label, **style)
+        return
     low, middle, high = np.percentile(values[:, places], BAND, axis=0)
     if time.size:  # a band of nothing spoils the limits of the axes
-        axes.fill_between(time[places], low, high, color=COLOURS[k], alpha=shade, linewidth=0.0)
-    axes.plot(time[places], middle, color=COLOURS[k], linestyle=LINES[k], label=label)
+        axes.fill_between(time[places], low, high, color=COLOURS[k], alpha=SHADE, linewidth=0.0)
+    axes.plot(time[places], middle, label=label, **style)
 
 
 def _predicted(track: Track, query_norm: float) -> np.ndarray:
@@ -113,11 +140,3 @@ def _thinned(size: int) -> np.ndarray:
     """Some hundred places, dense enough for an axis of either scale."""
     evenly, by_decades = np.linspace(0, size - 1, 300), np.geomspace(1, max(size - 1, 1), 300)
     return np.unique(np.concatenate([evenly, by_decades]).clip(0).astype(int))[:size]
-
-
-def _name(figure: Figure, axes: Axes, words: _Words) -> None:
-    """A legend below the panels, in which a word is a word, also one like $x$ or _it."""
-    names = [tracks[0].word for tracks in words]
-    legend = figure.legend(axes.lines, names, loc="outside lower center", ncols=4)
-    for text in legend.get_texts():
-        text.set_parse_math(False)

@@ -1,32 +1,68 @@
-"""Files that are either whole or not there: written beside their place, then renamed into it."""
+"""Files that are either whole or not there, and that are read only as they were written."""
 
 import contextlib
+import glob
+import hashlib
 import json
 import os
+import re
+import stat
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from secrets import token_hex
+from typing import Any, BinaryIO
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from attn_dynamics.errors import StorageError
+from attn_dynamics.errors import InputError, StorageError
+
+PARTIAL = re.compile(r"\..*?(?:\.(\d+)-[0-9a-f]{8})?\.partial")
+"""Names of files that are being written, with the number of the process that writes."""
+LETTERS = 40
+"""Letters of a file's name that stand in the name under which it is written, which may not grow too long."""
+MARK = b"attn-dynamics SHA-256 "
+"""What stands before the digest at the end of a NetCDF file, where HDF5 does not look."""
+
+
+class Damaged(InputError):
+    """A file is not as it was written."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(
+            str(path),
+            expected="a file as it was written",
+            given=f"one that cannot be read ({str(reason).splitlines()[0] if str(reason) else type(reason).__name__})",
+            fix="Remove it, and run its command again, with --resume where it takes one.",
+        )
+        self._arguments = path, str(reason)
+
+    def __reduce__(self) -> tuple[type["Damaged"], tuple[Path, str]]:
+        return type(self), self._arguments
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a file that replaces `path` only once it is complete and on the disk.
 
+    A link stays, and what it points to is written; permissions stay as they were.
+
     Raises:
-        StorageError: the disk is full, or the place cannot be written; `path` is as it was.
+        StorageError: the disk is full, the place cannot be written, or something stands there that is no regular
+            file; `path` is as it was.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".{target.name[:LETTERS]}.{os.getpid()}-{token_hex(4)}.partial")
     try:
-        with partial.open("wb") as file:
+        mode = _mode(target)
+        with partial.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        partial.replace(target)
     except OSError as error:
         _discard(partial)
         raise StorageError(path, error.strerror or error) from None
@@ -35,14 +71,47 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+def _mode(target: Path) -> int | None:
+    """The permissions of a regular file; None where there is no file yet."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):
+        raise OSError("a folder" if stat.S_ISDIR(mode) else "a device or a pipe, not a regular file")
+    return stat.S_IMODE(mode)
+
+
 def _discard(partial: Path) -> None:
     with contextlib.suppress(OSError):  # where there is no such folder, there is no such file
         partial.unlink()
 
 
 def is_partial(path: Path) -> bool:
-    """Whether this is what a killed run left of a file that it was writing."""
-    return path.name.startswith(".") and path.name.endswith(".partial") and path.is_file()
+    """Whether this is a file that is being written, or was when its command was killed."""
+    return PARTIAL.fullmatch(path.name) is not None and path.is_file()
+
+
+def discard_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove from a folder and those below what killed commands left half written, of one file or of all.
+
+    Files stay whose process still runs.
+    """
+    of_one = f".{glob.escape(name[:LETTERS])}.*partial" if name else None
+    for path in folder.glob(of_one) if of_one else folder.rglob(".*partial"):
+        found = PARTIAL.fullmatch(path.name)
+        if found and path.is_file() and not (found[1] and _runs(int(found[1]))):
+            _discard(path)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def make_folder(path: Path) -> Path:
@@ -58,10 +127,30 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def printable(text: str) -> str:
+    r"""Write bytes of a name that are no UTF-8 as \udc80 to \udcff, so that files of text can hold it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def write_json(path: Path, content: object) -> None:
     """Write indented JSON; numbers that are not finite become null."""
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_whole(path, lambda file: file.write(printable(text).encode()))
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        Damaged: there is no such file, or it holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Damaged(path, error) from None
+    if not isinstance(content, dict):
+        raise Damaged(path, f"no JSON object but {json.dumps(content)[:40]}")
+    return content
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -76,10 +165,56 @@ def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
 
 
 def write_netcdf(path: Path, dataset: xr.Dataset) -> None:
-    """Write a dataset as NetCDF-4."""
+    """Write a dataset as NetCDF-4, with a digest of the file at its end."""
     buffer = BytesIO()
     dataset.to_netcdf(buffer, engine="h5netcdf")
-    write_whole(path, lambda file: file.write(buffer.getbuffer()))
+    content = buffer.getbuffer()
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+        file.write(_mark(content))
+
+    write_whole(path, write)
+
+
+def read_netcdf(path: Path) -> xr.Dataset:
+    """Read a dataset into memory; what `write_netcdf` wrote is held against its digest.
+
+    Raises:
+        Damaged: there is no such file, or it is not as it was written.
+    """
+    try:
+        content = memoryview(path.read_bytes())
+        body, mark = content[: -len(_mark(b""))], content[-len(_mark(b"")) :]
+        if mark[: len(MARK)] == MARK and mark != _mark(body):
+            raise ValueError("its digest is of another content")
+        return xr.load_dataset(path, engine="h5netcdf")
+    # A damaged file raises what it likes.
+    except Exception as error:
+        raise Damaged(path, error) from None
+
+
+def _mark(content: memoryview | bytes) -> bytes:
+    return MARK + hashlib.sha256(content).digest()
+
+
+def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as Parquet with a checksum of every page."""
+    write_whole(path, lambda file: frame.to_parquet(file, engine="pyarrow", index=False, write_page_checksum=True))
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a table, its checksums verified.
+
+    Raises:
+        Damaged: there is no such file, or it is not as it was written.
+    """
+    try:
+        with path.open("rb") as file:
+            return pd.read_parquet(file, engine="pyarrow", page_checksum_verification=True)
+    # A damaged file raises what it likes.
+    except Exception as error:
+        raise Damaged(path, error) from None
 
 
 def _finite(content: object) -> object:

@@ -1,7 +1,15 @@
-"""python -m benchmarks [paper] [sst2] [growth] [replicates] [window]: all of them, or those named."""
+"""How long training takes, beside PyTorch and by size: all benchmarks, or those named.
+
+python -m benchmarks paper window
+"""
 
 import sys
+from dataclasses import dataclass
 
+import tyro
+
+from attn_dynamics.check import some_of
+from attn_dynamics.command import run_command
 from benchmarks.against_torch import paper, sst2
 from benchmarks.growth import growth
 from benchmarks.replicates import replicates
@@ -10,16 +18,30 @@ from benchmarks.window import window
 BENCHMARKS = {"paper": paper, "sst2": sst2, "growth": growth, "replicates": replicates, "window": window}
 
 
-def main(names: list[str]) -> int:
-    """Run the benchmarks named, or all."""
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
-        print(f"benchmarks: expected any of {', '.join(BENCHMARKS)}, got {unknown[0]!r}", file=sys.stderr)
-        return 2
-    for name in names or BENCHMARKS:
+@dataclass(frozen=True)
+class Options:
+    """Measure how long training takes."""
+
+    benchmarks: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Any of paper, sst2, growth, replicates, window; all without one."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return run_command(Options, run, arguments, prog="python -m benchmarks", interrupted="interrupted")
+
+
+def run(options: Options) -> int:
+    """Run the benchmarks named, or all; the exit code.
+
+    Raises:
+        InputError: an unknown name; nothing was run then.
+    """
+    some_of("benchmarks", options.benchmarks, BENCHMARKS)
+    for name in options.benchmarks or BENCHMARKS:
         BENCHMARKS[name]()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -58,7 +58,7 @@ def _table(
     print(f"{'model':8}  " + "  ".join(f"{column:24}" for column in COLUMNS))
     for model in models:
         start = draw(
-            "published",
+            "paper",
             model,
             n_words=task.train.n_words,
             n_classes=task.train.n_classes,

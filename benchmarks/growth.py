@@ -48,7 +48,7 @@ def _descend(size: int, epochs: int) -> float:
     task = Synthetic(sentences=size // 21, test_sentences=0).draw(0)
     corpus = task.train
     start = draw(
-        "published",
+        "paper",
         "attn-tc",
         n_words=corpus.n_words,
         n_classes=corpus.n_classes,

@@ -100,5 +100,5 @@ def _least(run: Callable[[Meter], object]) -> Seconds:
 def _starts(task: Task, d: int, number: int) -> list[Parameters]:
     # One table of embeddings for all: these are timed, not looked at.
     shape = {"n_words": task.train.n_words, "n_classes": task.train.n_classes, "embedding_dim": d}
-    drawn = [draw("published", "attn-fc", **shape, rng=np.random.default_rng([0, k])) for k in range(min(number, 8))]
+    drawn = [draw("paper", "attn-fc", **shape, rng=np.random.default_rng([0, k])) for k in range(min(number, 8))]
     return [drawn[k % len(drawn)] for k in range(number)]

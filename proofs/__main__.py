@@ -7,12 +7,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 from tqdm import tqdm
 
-from attn_dynamics.command import FAILED, guarded
-from attn_dynamics.errors import InputError
+from attn_dynamics.command import FAILED, run_command
+from attn_dynamics.output import results_file
 from attn_dynamics.storage import write_whole
 from proofs import CLAIMS, find, report
 
@@ -25,26 +24,25 @@ class Options:
     """Ids of claims, by default all."""
     latex: Path | None = None
     """File for a LaTeX document of statements, assumptions and steps."""
+    overwrite: bool = False
+    """Replace that file if it is there."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m proofs"
-    return guarded(lambda: run(tyro.cli(Options, args=arguments, prog=prog)), interrupted="interrupted")
+    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
     """Prove, print, and write; the exit code.
 
     Raises:
-        InputError: an unknown claim, or no folder for the document; nothing was proved then.
+        InputError: an unknown claim, or a document that is there already or cannot be written; nothing was proved then.
         StorageError: the document could not be written.
     """
     proofs = [find(claim) for claim in options.claim or CLAIMS]
-    if options.latex is not None and (options.latex.is_dir() or not options.latex.parent.is_dir()):
-        raise InputError(
-            "--latex", expected="a file in a folder that exists", given=options.latex, fix="Make the folder first."
-        )
+    latex = options.latex and results_file("--latex", options.latex, overwrite=options.overwrite)
     console, results = Console(markup=False, highlight=False), []
     with tqdm(proofs, unit=" proofs", dynamic_ncols=True) as bar:
         for proof in bar:
@@ -55,10 +53,10 @@ def run(options: Options) -> int:
     console.print(report.table(results))
     for remark in report.remarks(results):
         console.print(remark, soft_wrap=True)
-    if options.latex is not None:
+    if latex is not None:
         text = report.document(results).encode()
-        write_whole(options.latex, lambda file: file.write(text))
-        console.print(f"document in {options.latex}", soft_wrap=True)
+        write_whole(latex, lambda file: file.write(text))
+        console.print(f"document in {latex}", soft_wrap=True)
     return 0 if all(result.holds for result in results) else FAILED
 
 

@@ -22,7 +22,7 @@ from attn_dynamics.claims.capacity import CAPACITY, SMALL
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.config import Config
 from attn_dynamics.heads import Array
-from attn_dynamics.plot import PREDICTION, QUANTITIES, TIME
+from attn_dynamics.plot import PREDICTION, QUANTITIES, TIME, entitled, log_time
 from simulations.experiment import (
     NAMES,
     Cell,
@@ -35,6 +35,7 @@ from simulations.experiment import (
     draw_predicted,
     interval,
     run_all,
+    seeds_as,
     told,
 )
 
@@ -79,7 +80,7 @@ def study(options: Settings) -> Findings:
         rows=rows,
         summary={
             "paired": {name: {pair: interval(each) for pair, each in of.items()} for name, of in differences.items()},
-            "order_holds": {pair: bool(interval(each)["low"] > 0) for pair, each in differences["score"].items()},
+            "order_holds": {pair: _is_above(each) for pair, each in differences["score"].items()},
         },
         table=pd.DataFrame(
             [
@@ -117,8 +118,14 @@ def _differences(rows: pd.DataFrame, name: str) -> dict[str, Array]:
     return {f"{NAMES[low]} − {NAMES[high]}": (wide[low] - wide[high]).to_numpy() for low, high in PAIRS}
 
 
+def _is_above(differences: Array) -> bool | None:
+    """Tell whether the interval of a difference lies above 0; nothing where seeds are too few for one."""
+    low = interval(differences)["low"]
+    return None if np.isnan(low) else bool(low > 0)
+
+
 def signals_figure(runs: Runs) -> Figure:
-    """LMN21's training signals: geometric means over seeds with 95 % intervals."""
+    """Draw LMN21's training signals over the seeds."""
     figure = Figure(figsize=(10.4, 3.6), layout="constrained")
     panels = figure.subplots(1, 3)
     names = {
@@ -130,15 +137,16 @@ def signals_figure(runs: Runs) -> Figure:
             draw_band(
                 axes, each[0].time.values, np.array([run[name].values for run in each]), k, NAMES[model], log=True
             )
-        axes.set(xlabel=TIME, ylabel=label, xscale="log", yscale="log")
+        axes.set(ylabel=label, yscale="log")
     for k, each in enumerate(runs.values()):
         draw_predicted(panels[0], each, _predicted_signal, PREDICTION if k == 0 else None, log=True)
         shares = np.array([100 * (run.followed_score_signal / run.score_signal).values ** 2 for run in each])
         draw_band(panels[2], each[0].time.values, shares, k, None)
-    panels[2].set(xlabel=TIME, xscale="log", ylabel=r"topic words' share of $T_s^2$ (%)")
+    panels[2].set_ylabel(r"topic words' share of $T_s^2$ (%)")
+    for axes in panels:
+        log_time(axes, runs[CAPACITY[0]][0].time.values)
     panels[0].legend(loc="lower right")
-    figure.suptitle(f"{len(runs[CAPACITY[0]])} seeds: mean and 95 % interval", fontsize=10)
-    return figure
+    return entitled(figure, seeds_as(len(runs[CAPACITY[0]]), log=True))
 
 
 def _predicted_signal(run: xr.Dataset) -> Array:
@@ -156,6 +164,7 @@ def scores_figure(runs: Runs, differences: Mapping[str, Array]) -> Figure:
     left, right = figure.subplots(1, 2)
     for k, (model, each) in enumerate(runs.items()):
         draw_band(left, each[0].time.values, np.array([run.score.values.mean(axis=1) for run in each]), k, NAMES[model])
+    for k, each in enumerate(runs.values()):
         draw_predicted(left, each, lambda run: run.predicted_score.values.mean(axis=1), PREDICTION if k == 0 else None)
     left.set(xlabel=TIME, ylabel=f"{QUANTITIES['score']}, mean of topic words")
     left.legend(loc="upper left")
@@ -167,7 +176,7 @@ def scores_figure(runs: Runs, differences: Mapping[str, Array]) -> Figure:
     right.set_xticks(range(len(differences)), differences, fontsize=8)
     right.set(xlim=(-0.5, len(differences) - 0.5), ylabel="difference of the final score, paired")
     right.legend(loc="best")
-    return figure
+    return entitled(figure, seeds_as(len(runs[CAPACITY[0]])))
 
 
 if __name__ == "__main__":

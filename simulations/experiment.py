@@ -1,52 +1,66 @@
 """What experiments share: options, runs that are kept as they end, intervals over seeds, and what is left behind.
 
-An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` takes over those of the
-same data, start and settings, which would come out the same: to the bit, or on a device to round-off.
+An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` takes over those that
+are there. They have the same data, start and settings, or are refused, so that they would come out the same: to the
+bit, or on a device to round-off.
 """
 
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar, TypeVar
 
-import matplotlib as mpl
 import numba
 import numpy as np
 import pandas as pd
-import tyro
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
+from pandas.api.types import is_numeric_dtype
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
 from attn_dynamics import experiment
-from attn_dynamics.checkpoint import Checkpoint, Unfit, identity
-from attn_dynamics.command import FAILED, called, guarded, leave_command
+from attn_dynamics.check import at_most_one, integer
+from attn_dynamics.checkpoint import Checkpoint, identity
+from attn_dynamics.command import FAILED, called, leave_command, run_command
 from attn_dynamics.config import Config
 from attn_dynamics.descent import too_fast
 from attn_dynamics.errors import InputError
 from attn_dynamics.extras import require
 from attn_dynamics.heads import Array
-from attn_dynamics.intervals import mean_interval
+from attn_dynamics.intervals import FEWEST, in_words, mean_interval, shown_as
+from attn_dynamics.output import CONFIG, clear, results_folder
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, STYLE, write_figure
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, draw_all
 from attn_dynamics.progress import meter
 from attn_dynamics.results import annotate
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
-from attn_dynamics.storage import make_folder, write_json, write_netcdf, write_whole
+from attn_dynamics.storage import (
+    Damaged,
+    make_folder,
+    read_netcdf,
+    write_json,
+    write_netcdf,
+    write_parquet,
+    write_whole,
+)
 from attn_dynamics.tasks import Task
+from simulations.folder import CELLS, FIGURES, ROWS, SUMMARY, TABLE, check_same, kind_of
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
 """As LMN21 writes them."""
@@ -73,28 +87,31 @@ class Options:
     full: bool = False
     """As many seeds and epochs as the statements ask for."""
     seeds: int | None = None
-    """Runs of a kind, at least 2, for an interval needs two; seed k draws data and start."""
+    """Runs of a kind, at least 2; intervals are given from five on. Seed k draws data and start."""
     epochs: int | None = None
     """Steps of descent, at most."""
     workers: int | None = None
     """Processes; by default one with --quick, else one a core."""
     out: Path | None = None
-    """Folder for the results; by default runs/NAME, or runs/NAME-quick."""
+    """Folder for the results; by default a new one, runs/NAME or runs/NAME-quick with a number."""
     resume: bool = False
-    """Take over the runs that the folder holds already, if their data, start and settings are the same."""
+    """Go on with the experiment in the folder: its runs are taken over, more seeds may be asked for."""
+    overwrite: bool = False
+    """Replace the results in the folder."""
 
     name: ClassVar[str]
     """Of the module."""
+    grows: ClassVar[tuple[str, ...]] = ("seeds",)
+    """Settings of which there may be more when an experiment is gone on with."""
     sizes: ClassVar[Mapping[str, Size]]
     """Its sizes: quick, usual, full."""
 
     def __post_init__(self) -> None:
-        if self.quick and self.full:
-            raise InputError("--quick", expected="either this or --full", given="both", fix="Leave one out.")
+        at_most_one(quick=self.quick, full=self.full)
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
         for name, bound in {"seeds": 2, "epochs": 1, "workers": 1}.items():
-            value = getattr(self, name)
-            if value is not None and value < bound:
-                raise InputError(f"--{name}", expected=f"{bound} or more", given=value, fix="Give a larger integer.")
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), bound)
 
     @property
     def size(self) -> Size:
@@ -104,8 +121,15 @@ class Options:
 
     @property
     def folder(self) -> Path:
-        """Where the results go."""
+        """Where the results go, unless that place is taken."""
         return self.out or Path("runs") / (f"{self.name}-quick" if self.quick else self.name)
+
+    def course(self) -> dict[str, Any]:
+        """Tell all that makes two experiments the same, ready for JSON: not where they are kept nor by how many."""
+        kept = asdict(self) | {"experiment": self.name, "seeds": self.size.seeds, "epochs": self.size.epochs}
+        for name in ("out", "resume", "overwrite", "workers"):
+            del kept[name]
+        return json.loads(json.dumps(kept, default=lambda path: str(Path(path).resolve())))
 
     @property
     def processes(self) -> int:
@@ -142,18 +166,35 @@ class Cell:
         return "-".join(str(value) for value in self.columns.values()) + ".nc"
 
 
+def begin(options: Options) -> Path:
+    """Remove the results that are to be overwritten, and write the settings down; the folder of cells.
+
+    Raises:
+        StorageError: something cannot be removed or written.
+    """
+    if options.overwrite:
+        clear(options.folder, kind_of(options.name))
+    cells = make_folder(options.folder / CELLS)
+    if not (options.folder / CONFIG).exists():
+        write_json(options.folder / CONFIG, options.course())
+    return cells
+
+
 def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
     """Trajectories of all cells, annotated as the command `simulate` does, each kept in a file when it ends.
 
     Raises:
         ArithmeticError: a loss is not finite any more.
+        InputError: words that no file can hold, or a run that was kept is of other data, another start or settings.
         StorageError: a file could not be written.
     """
-    folder = make_folder(options.folder / "cells")
+    for task in {id(cell.task): cell.task for cell in cells}.values():
+        experiment.check_words(task)
+    folder = begin(options)
     with tqdm(total=len(cells), desc=options.name, unit=" runs", dynamic_ncols=True) as bar:
         for number in _completed(_batches(cells), folder, options):
             bar.update(number)
-    return [xr.load_dataset(folder / cell.file, engine="h5netcdf") for cell in cells]
+    return [read_netcdf(folder / cell.file) for cell in cells]
 
 
 def _batches(cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -172,11 +213,11 @@ def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options
     """The number of cells of every batch, as it ends."""
     processes = min(options.processes, len(batches))
     if processes == 1:
-        yield from (_complete(cells, folder, options.resume) for cells in batches)
+        yield from (_complete(cells, folder) for cells in batches)
         return
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin_process) as pool:
         try:
-            for done in as_completed([pool.submit(_complete, cells, folder, options.resume) for cells in batches]):
+            for done in as_completed([pool.submit(_complete, cells, folder) for cells in batches]):
                 yield done.result()
         finally:
             pool.shutdown(cancel_futures=True)
@@ -195,17 +236,15 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _complete(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
+def _complete(cells: Sequence[Cell], folder: Path) -> int:
     """Train a batch but for those that are there, in as many passes as memory asks for; how many it has."""
-    if not resume:
-        _forget(cells, folder)
     done = 0
     while done < len(cells):
-        done += _pass(cells[done:], folder, resume)
+        done += _pass(cells[done:], folder)
     return len(cells)
 
 
-def _pass(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
+def _pass(cells: Sequence[Cell], folder: Path) -> int:
     """Complete the first of these cells, with it those after it that go in the same pass; how many.
 
     Each is kept with an equal share of the seconds. The checkpoint has the name of the first, says how many there are,
@@ -213,16 +252,12 @@ def _pass(cells: Sequence[Cell], folder: Path, resume: bool) -> int:
     """
     begun, checkpoint = time.perf_counter(), Checkpoint(_checkpoint(cells[0], folder))
     found = checkpoint.path.exists()
-    missing = cells if found else [*takewhile(lambda cell: not (resume and _is_kept(cell, folder)), cells)]
+    missing = cells if found else [*takewhile(lambda cell: not _is_kept(cell, folder), cells)]
     if not missing:
         return 1
-    try:
-        taken = missing[: _size(missing, checkpoint)]
-        starts = [cell.start(cell.config, cell.task) for cell in taken]
-        runs = _train(taken[0], starts, checkpoint)
-    except Unfit:  # of other settings, whose cells are not taken over either
-        checkpoint.path.unlink()
-        return _pass(cells, folder, resume)
+    taken = missing[: _size(missing, checkpoint)]
+    starts = [cell.start(cell.config, cell.task) for cell in taken]
+    runs = _train(taken[0], starts, checkpoint)
     seconds = (time.perf_counter() - begun) / len(taken)
     for cell, start, run in zip(taken, starts, runs, strict=True):
         if run.ended != "diverged":
@@ -272,17 +307,28 @@ def _identity(cell: Cell, start: Parameters) -> str:
 
 
 def _is_kept(cell: Cell, folder: Path) -> bool:
-    mark = kept_mark(folder / cell.file)
-    return mark is not None and mark == _identity(cell, cell.start(cell.config, cell.task))
+    path = folder / cell.file
+    return path.exists() and kept(path, _identity(cell, cell.start(cell.config, cell.task))) is not None
 
 
-def kept_mark(path: Path) -> str | None:
-    """The identity of the run in a file; None if there is none."""
+def kept(path: Path, identity: str) -> xr.Dataset | None:
+    """Read the run in a file; None where there is none that is whole.
+
+    Raises:
+        InputError: it is another run.
+    """
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as run:
-            return run.attrs.get("identity")
-    except OSError:
+        run = read_netcdf(path)
+    except Damaged:
         return None
+    if run.attrs.get("identity") != identity:
+        raise InputError(
+            f"{path}",
+            expected="a run of these data, this start and these settings",
+            given="another",
+            fix="Restore what it was made from, replace all by --overwrite, or name another folder by --out.",
+        )
+    return run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,6 +342,8 @@ class Findings:
     table: pd.DataFrame
     """What the terminal shows."""
     figures: Mapping[str, Callable[[], Figure]]
+    caption: str = ""
+    """What the numbers of the table are; by default means over seeds, with their intervals or ranges."""
     wrong: str = ""
     """What a statement that is exact came out as, if it came out wrong; or which runs had no end."""
 
@@ -307,49 +355,52 @@ def command(options: type[Given], study: Callable[[Given], Findings], arguments:
     """Run an experiment as a command; the exit code."""
     prog, kept = f"python -m simulations.{options.name}", "interrupted; what was trained so far is kept for --resume"
     line = called(prog, arguments)
-    return guarded(lambda: _run(_asked(options, arguments, prog), study, line), interrupted=kept)
-
-
-def _asked(options: type[Given], arguments: list[str] | None, prog: str) -> Given:
-    """The options, where what writes the results is there."""
-    found = tyro.cli(options, args=arguments, prog=prog)
-    require("analysis", "pyarrow")
-    return found
+    return run_command(options, lambda found: _run(found, study, line), arguments, prog=prog, interrupted=kept)
 
 
 def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
-    begun, console = time.perf_counter(), Console(markup=False, highlight=False)
-    try:
-        found = study(options)
-    except ArithmeticError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
-    _leave(found, options, begun)
-    leave_command(options.folder, line)
-    console.print(_table(options.name, found.table))
-    if found.wrong:
-        console.print(found.wrong, soft_wrap=True)
-    console.print(f"results and figures in {options.folder}", soft_wrap=True)
-    return FAILED if found.wrong else 0
+    require("analysis", "pyarrow")
+    with results_folder(
+        kind_of(options.name),
+        options.out,
+        options.folder,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        fits=lambda folder: check_same(folder, options.course(), options.grows),
+    ) as folder:
+        begun, console = time.perf_counter(), Console(markup=False, highlight=False)
+        options = replace(options, out=folder)
+        try:
+            found = study(options)
+        except ArithmeticError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
+        _leave(found, options, begun)
+        leave_command(folder, line)
+        seeds = options.size.seeds
+        console.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
+        if found.wrong:
+            console.print(found.wrong, soft_wrap=True)
+        draw_all({folder / FIGURES / f"{name}.png": figure for name, figure in found.figures.items()})
+        console.print(f"results and figures in {folder}", soft_wrap=True)
+        return FAILED if found.wrong else 0
 
 
 def _leave(found: Findings, options: Options, begun: float) -> None:
-    folder = make_folder(options.folder)
-    write_whole(folder / "rows.parquet", lambda file: found.rows.to_parquet(file, index=False))
-    write_whole(folder / "table.csv", lambda file: found.table.to_csv(file, index=False))
-    figures = make_folder(folder / "figures")
-    for name, figure in found.figures.items():
-        with mpl.rc_context(STYLE):
-            write_figure(figure(), figures / f"{name}.png")
+    """Write the numbers down; the settings last, for an experiment may have grown only once it has."""
+    folder = options.folder
+    write_parquet(folder / ROWS, found.rows)
+    write_whole(folder / TABLE, lambda file: found.table.to_csv(file, index=False))
     size = {"seeds": options.size.seeds, "epochs": options.size.epochs}
     told = {"experiment": options.name, **size, **found.summary, "seconds": time.perf_counter() - begun}
-    write_json(folder / "summary.json", told)
+    write_json(folder / SUMMARY, told)
+    write_json(folder / CONFIG, options.course() | {FIGURES: [*found.figures]})
 
 
-def _table(title: str, frame: pd.DataFrame) -> Table:
-    out = Table(title=title)
+def _table(title: str, frame: pd.DataFrame, caption: str) -> Table:
+    out = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in frame:
-        out.add_column(str(name), justify="left" if frame[name].dtype == object else "right")
+        out.add_column(str(name), justify="right" if is_numeric_dtype(frame[name]) else "left")
     for row in frame.itertuples(index=False):
         out.add_row(*(Text(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in row))
     return out
@@ -361,25 +412,41 @@ def grouped(rows: pd.DataFrame, *names: str) -> dict[Any, pd.DataFrame]:
 
 
 def told(values: ArrayLike) -> str:
-    """Mean ± half the 95 % interval, in words."""
-    low, high = mean_interval(np.asarray(values, float))
-    return f"{(high + low) / 2:.4g} ± {(high - low) / 2:.2g}"
+    """Write the mean of some seeds with its 95 % interval, or where they are few with their range."""
+    return in_words(np.asarray(values, float))
 
 
 def interval(values: ArrayLike) -> dict[str, float]:
-    """Mean, and the ends of its 95 % interval over seeds."""
-    low, high = mean_interval(np.asarray(values, float))
-    return {"mean": float((low + high) / 2), "low": float(low), "high": float(high)}
+    """Give the mean, and the ends of its 95 % interval over seeds; NaN for these where seeds are few."""
+    found = np.asarray(values, float)
+    low, high = mean_interval(found)
+    return {"mean": float(found.mean()), "low": float(low), "high": float(high)}
 
 
-def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *, log: bool = False) -> None:
-    """The mean of values (seeds, x) with its 95 % interval; `log` takes the geometric mean, for a log axis."""
+def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *, log: bool = False) -> list[Line2D]:
+    """Draw the mean of values (seeds, x) with its 95 % interval, or where seeds are few a thin line each.
+
+    The start, at x = 0, is left out, for it has no place on a log axis. `log` takes the geometric mean. The lines are
+    given back, the first of them with the label.
+    """
+    x, values = x[x > 0], values[:, x > 0]
+    style = {"color": COLOURS[k], "linestyle": LINES[k]}
+    if len(values) < FEWEST:
+        lines = axes.plot(x, values.T, linewidth=0.8, **style)
+        lines[0].set_label(label)
+        return lines
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = mean_interval(np.log(values) if log else values)
     middle = (low + high) / 2
     low, middle, high = np.exp([low, middle, high]) if log else (low, middle, high)
     axes.fill_between(x, low, high, color=COLOURS[k], alpha=0.3, linewidth=0.0)
-    axes.plot(x, middle, color=COLOURS[k], linestyle=LINES[k], label=label)
+    return axes.plot(x, middle, label=label, **style)
+
+
+def seeds_as(number: int, *, log: bool = False) -> str:
+    """Say how `draw_band` shows so many seeds."""
+    mean = "geometric mean" if log else "mean"
+    return f"{mean} and 95 % interval of {number} seeds" if number >= FEWEST else f"a line for each of {number} seeds"
 
 
 def draw_predicted(
@@ -390,16 +457,20 @@ def draw_predicted(
     *,
     log: bool = False,
 ) -> None:
-    """The mean of what mean field says of each run, where it says something of all of them; `log`: geometric."""
+    """Draw the mean of what mean field says of each run, or where runs are few a line for each.
+
+    Nothing is drawn where it says nothing of one of them. `log` takes the geometric mean.
+    """
     if all("predicted" in run.dims for run in runs):
         time = runs[0].attrs["learning_rate"] * runs[0].predicted.values
         values = np.array([of(run) for run in runs])
         mean = np.exp(np.log(values).mean(axis=0)) if log else values.mean(axis=0)
-        axes.plot(time, mean, color="black", linewidth=1.2, linestyle=(0, (1, 3)), label=label)
+        shown = mean if len(runs) >= FEWEST else values.T
+        axes.plot(time, shown, color="black", linewidth=1.2, linestyle=(0, (1, 3)))[0].set_label(label)
 
 
 def draw_points(axes: Axes, points: Mapping[float, Mapping[str, float]], k: int, label: str) -> None:
-    """What `interval` gives, at every x of a few."""
+    """Draw what `interval` gives at every x of a few; where it gives no interval, the mean alone."""
     mean, low, high = (np.array([each[name] for each in points.values()]) for name in ("mean", "low", "high"))
     style = {"color": COLOURS[k], "marker": MARKERS[k], "linestyle": LINES[k], "ms": 4, "capsize": 2.5}
     axes.errorbar(list(points), mean, np.maximum([mean - low, high - mean], 0.0), label=label, **style)

@@ -5,9 +5,9 @@ where labels say nothing, too: claim E2, whose control trains on shuffled labels
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,29 +15,36 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
+from attn_dynamics.check import at_least_one, integer
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
 from attn_dynamics.config import Config, Device, Model, Precision
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.experiment import check_device
 from attn_dynamics.heads import Array
-from attn_dynamics.plot import COLOURS, LINES, TIME, draw_figure
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled
 from attn_dynamics.stopping import Patience
 from attn_dynamics.tasks import Task
-from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, told
+from simulations.configurations import CONFIGURATIONS
+from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, seeds_as, told
 
 Integers = NDArray[np.integer]
 
-LONGEST = 2000
-"""Patience, in epochs, of LMN21's published configuration; what its text says, 100, is read off the same run."""
-RULES = {"patience 100": 100, "patience 2000": LONGEST, "end": None}
-"""Of each rule its patience."""
+SHORT = 100
+"""Patience, in epochs, that LMN21's text states; its code has 2,000."""
 PURITIES = {"purity_elsewhere": "in sentences not trained on", "purity": "in those trained on, as LMN21"}
 """Where the purity of the words of largest score is taken; the first is left out where there is no such sentence."""
 ALL = "all sentences"
+KEY = ("task", "configuration", "model", "seed")
+"""What tells runs apart."""
+CHANCE = 0.98
+"""Share of the entropy of the classes above which a dev loss says that little but their frequencies was learned."""
 FOLLOWED = 5
 """Words to follow where none are named."""
+Rules = Mapping[str, int | None]
+"""Rules of early stopping by name, each with its patience; None takes the state at the end of the run."""
 Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
 """Of each task and model its runs, one a seed."""
 
@@ -51,12 +58,16 @@ class TextSettings(Options):
     """
 
     seeds: int | None = None
-    """Runs of a kind, at least 2, for an interval needs two; seed k draws the start alone: intervals say
+    """Runs of a kind, at least 2; intervals are given from five on. Seed k draws the start alone: intervals say
     nothing of what other texts would show."""
     models: tuple[Model, ...] = ("attn-fc", "attn-tc")
     """What is trained."""
+    configurations: tuple[Literal["published", "paper"], ...] = ("paper",)
+    """Start, dimensions and padding: as LMN21's code has them (published), or as its text states them (paper)."""
+    patience: int = 2000
+    """Epochs without a lower dev loss after which a run ends. A patience of 100 is read off the same run."""
     embedding_dim: int | None = None
-    """d; by default 200, with --quick 20."""
+    """d; by default that of the configuration, with --quick 20."""
     sentences: int | None = None
     """Training sentences, drawn at random; by default all, with --quick 600."""
     device: Device = "numpy"
@@ -68,13 +79,20 @@ class TextSettings(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("embedding_dim", "sentences"):
-            value = getattr(self, name)
-            if value is not None and value < 2:
-                raise InputError(
-                    f"--{name.replace('_', '-')}", expected="2 or more", given=value, fix="Give a larger one."
-                )
+        for name, least in {"embedding_dim": 2, "sentences": 2, "patience": 1}.items():
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), least)
+        for name in ("models", "configurations"):
+            at_least_one(name, getattr(self, name))
         check_device(self.device, self.precision)
+
+    @property
+    def rules(self) -> Rules:
+        """Rules of early stopping that a run of this patience shows."""
+        return {
+            **{f"patience {each}": each for each in sorted({SHORT, self.patience}) if each <= self.patience},
+            "end": None,
+        }
 
     @property
     def processes(self) -> int:
@@ -92,9 +110,15 @@ def study(
 
     `reported` are test accuracies of others, by task and model in per cent, that stand in the table beside ours.
     """
-    tasks = {name: subset(task, options.sentences or (600 if options.quick else None)) for name, task in tasks.items()}
-    keys = [(name, model, seed) for name in tasks for model in options.models for seed in range(options.size.seeds)]
-    words = {name: followed(task, options.words, preferred) for name, task in tasks.items()}
+    few = options.sentences or (600 if options.quick else None)
+    parts = {name: subset(task, few) for name, task in tasks.items()}
+    words = {name: followed(task, options.words, preferred) for name, task in parts.items()}
+    prepared = {
+        (name, configuration): CONFIGURATIONS[configuration].prepare(part)
+        for name, part in parts.items()
+        for configuration in options.configurations
+    }
+    keys = [(*arm, model, seed) for arm in prepared for model in options.models for seed in range(options.size.seeds)]
     cells = [
         Cell(
             config=Config(
@@ -102,76 +126,113 @@ def study(
                 task=name,
                 seed=seed,
                 epochs=options.size.epochs,
-                embedding_dim=options.embedding_dim or (20 if options.quick else 200),
-                patience=LONGEST if tasks[name].dev is not None else None,
+                embedding_dim=options.embedding_dim
+                or (20 if options.quick else CONFIGURATIONS[configuration].embedding_dim[model]),
+                start=CONFIGURATIONS[configuration].start,
+                patience=options.patience if parts[name].dev is not None else None,
                 device=options.device,
                 precision=options.precision,
                 follow=words[name],
             ),
-            task=tasks[name],
-            kind={"task": name},
+            task=prepared[name, configuration],
+            kind={"task": name, "configuration": configuration},
             keep=with_leaders,
         )
-        for name, model, seed in keys
+        for name, configuration, model, seed in keys
     ]
     trajectories = dict(zip(keys, run_all(cells, options), strict=True))
     runs = {
-        (name, model): [trajectories[name, model, seed] for seed in range(options.size.seeds)]
-        for name in tasks
-        for model in options.models
+        configuration: {
+            (name, model): [trajectories[name, configuration, model, seed] for seed in range(options.size.seeds)]
+            for name in tasks
+            for model in options.models
+        }
+        for configuration in options.configurations
     }
-    rows = pd.DataFrame([row for key, run in trajectories.items() for row in _rows(run, *key)])
-    groups = grouped(rows, "task", "model", "rule").items()
-    for name in [name for name, task in tasks.items() if unseen(task) is None]:
+    rows = pd.DataFrame(
+        [
+            row
+            for key, run in trajectories.items()
+            for row in _rows(run, dict(zip(KEY, key, strict=True)), options.rules, parts[key[0]].dev)
+        ]
+    )
+    groups = grouped(rows, "task", "configuration", "model", "rule").items()
+    for name in [name for name, task in parts.items() if unseen(task) is None]:
         print(
             f"{name}: all sentences are trained on; how pure leading words are elsewhere is left out", file=sys.stderr
         )
-    trends = {f"{name}, {model}": _trend(each) for (name, model), each in runs.items()}
     return Findings(
         rows=rows,
         summary={
             "accuracy": {" ".join(key): _accuracies(group) for key, group in groups},
-            "leaders": trends,
+            "leaders": {
+                f"{name}, {configuration}, {model}": _trend(each)
+                for configuration, trained in runs.items()
+                for (name, model), each in trained.items()
+            },
             "followed": words,
         },
         table=pd.DataFrame(
             [
-                {"task": task, "model": NAMES[model], "rule": rule, "seeds": len(group)}
+                {"task": task, "configuration": configuration, "model": NAMES[model], "rule": rule}
                 | {name: told(100 * group[name]) for name in group if name.endswith("_accuracy")}
+                | ({"at chance": int(group.at_chance.sum())} if "at_chance" in group else {})
                 | ({"LMN21, test": reported.get((task, model), "")} if reported else {})
-                for (task, model, rule), group in groups
+                for (task, configuration, model, rule), group in groups
             ]
         ).rename(columns=lambda name: name.replace("_accuracy", " (%)")),
         figures={
-            "loss": lambda: loss_figure(runs),
-            "leaders": lambda: leaders_figure(runs),
-            "leaders-of-words": lambda: words_figure(runs),
-            "attention": lambda: attention_figure(runs),
-            **{
-                f"sen-{task}-{model}": lambda run=each[0]: draw_figure(run, "sen")
-                for (task, model), each in runs.items()
-            },
+            name if len(runs) == 1 else f"{name}-{configuration}": figure
+            for configuration, trained in runs.items()
+            for name, figure in _figures(trained, options.rules, reported or {}).items()
         },
     )
 
 
+def _figures(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> dict[str, Callable[[], Figure]]:
+    """Figures of one configuration; that of its starts where all runs are judged on dev data."""
+    stops = all("dev_loss" in run for each in runs.values() for run in each)
+    return {
+        "loss": lambda: loss_figure(runs, rules),
+        **({"starts": lambda: starts_figure(runs, rules, reported)} if stops else {}),
+        "leaders": lambda: leaders_figure(runs),
+        "leaders-of-words": lambda: words_figure(runs),
+        "attention": lambda: attention_figure(runs),
+        **{f"sen-{task}-{model}": lambda run=each[0]: draw_figure(run, "sen") for (task, model), each in runs.items()},
+    }
+
+
 def subset(task: Task, sentences: int | None) -> Task:
-    """The task with some of its training sentences, the same at every call, and over their words alone."""
+    """Return the task with some of its training sentences, the same at every call, and over their words alone.
+
+    Raises:
+        InputError: so few are of one class, or leave a split without a known word.
+    """
     train = task.train
     if sentences is None or sentences >= train.n_sentences:
         return task
     rows = np.sort(np.random.default_rng(0).choice(train.n_sentences, sentences, replace=False))
     few = replace(train, counts=train.counts[rows], labels=train.labels[rows])
+    if np.ptp(few.labels) == 0:
+        raise _too_few(sentences, "sentences of at least two classes", "those of one")
     used = np.unique(few.counts.indices)
+    for name, corpus in task.splits.items():
+        if not np.isin(corpus.counts.indices, used).any():
+            raise _too_few(sentences, f"words that {name} data hold, too", "none of them")
     corpora = {name: _over(corpus, used) for name, corpus in {**task.splits, "train": few}.items()}
     return replace(task, **corpora)
+
+
+def _too_few(sentences: int, expected: str, found: str) -> InputError:
+    given = f"{sentences} training sentences with {found}"
+    return InputError("--sentences", expected=expected, given=given, fix="Take more.")
 
 
 def _over(corpus: Corpus, used: Integers) -> Corpus:
     """Over some of its words; sentences that hold none of them are left out."""
     counts, words = corpus.counts[:, used], tuple(corpus.vocabulary[word] for word in used)
     filled = np.diff(counts.indptr) > 0
-    return Corpus(counts=counts[filled], labels=corpus.labels[filled], vocabulary=words, n_classes=corpus.n_classes)
+    return replace(corpus, counts=counts[filled], labels=corpus.labels[filled], vocabulary=words)
 
 
 def followed(task: Task, named: Sequence[str], preferred: Sequence[str]) -> tuple[str, ...]:
@@ -268,19 +329,22 @@ def attention_weights(corpus: Corpus, scores: Array, row: int, words: Sequence[i
 
 
 def best_epoch(dev_loss: Array, patience: int) -> int:
-    """The epoch that early stopping returns to."""
+    """The epoch that early stopping returns to.
+
+    As in LMN21's code, the start itself is not judged: the first state that is, is the one after the first step.
+    """
     rule = Patience(patience)
-    for epoch, loss in enumerate(dev_loss):
+    for epoch, loss in enumerate(dev_loss[1:], 1):
         if rule.update(epoch, float(loss), {}):
             break
     return rule.best_epoch
 
 
-def _rows(run: xr.Dataset, task: str, model: str, seed: int) -> list[dict[str, Any]]:
+def _rows(run: xr.Dataset, key: Mapping[str, Any], rules: Rules, dev: Corpus | None) -> list[dict[str, Any]]:
     """A row a rule: the fits at its epoch."""
     last, rows = int(run.epoch[-1]), []
-    for rule, patience in RULES.items():
-        if patience is not None and "dev_loss" not in run:
+    for rule, patience in rules.items():
+        if patience is not None and dev is None:
             continue
         epoch = last if patience is None else best_epoch(run.dev_loss.values, patience)
         fits = {
@@ -290,13 +354,34 @@ def _rows(run: xr.Dataset, task: str, model: str, seed: int) -> list[dict[str, A
             if f"{split}_loss" in run
         }
         ends = {"epoch": epoch, "epochs": last, "ended": run.attrs["ended"], "seconds": run.attrs["seconds"]}
-        rows.append({"task": task, "model": model, "seed": seed, "rule": rule} | ends | fits)
+        ends["query_norm"] = run.attrs["query_norm"]
+        waited = patience is None or epoch + patience <= last
+        known = {} if dev is None else {"at_chance": waited and fits["dev_loss"] >= CHANCE * entropy(dev)}
+        rows.append({**key, "rule": rule} | ends | fits | known)
     return rows
+
+
+def entropy(corpus: Corpus) -> float:
+    """The mean cross-entropy, in nats, of who knows the shares of the classes and nothing else."""
+    shares = np.bincount(corpus.labels, minlength=corpus.n_classes) / corpus.n_sentences
+    return float(-np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
+
+
+def _share(flags: NDArray[np.bool_]) -> dict[str, float]:
+    """How many starts of all, and the ends of the exact 95 % interval of their share."""
+    starts = int(flags.sum())
+    ends = binomtest(starts, flags.size).proportion_ci()
+    return {"starts": starts, "low": float(ends.low), "high": float(ends.high)}
 
 
 def _accuracies(group: pd.DataFrame) -> dict[str, Any]:
     names = [name for name in group if name.endswith("_accuracy")]
-    return {"epoch": group.epoch.tolist()} | {name: interval(group[name].to_numpy()) for name in names}
+    found: dict[str, Any] = {"epoch": group.epoch.tolist()}
+    if "at_chance" in group:
+        flags = group.at_chance.to_numpy(bool)
+        found["at_chance"] = _share(flags)
+        found["elsewhere"] = {} if flags.all() else {name: group[name].to_numpy()[~flags].mean() for name in names}
+    return found | {name: interval(group[name].to_numpy()) for name in names}
 
 
 def _trend(runs: Sequence[xr.Dataset]) -> dict[str, Any]:
@@ -323,9 +408,9 @@ def _led(runs: Sequence[xr.Dataset], group: str, part: str) -> tuple[Array, Arra
     return runs[0].attrs["learning_rate"] * np.array(epochs), values
 
 
-def _panels(runs: Runs, rows: int, height: float) -> tuple[Figure, Array]:
+def _panels(runs: Runs, rows: int, height: float, *, alike: bool = True) -> tuple[Figure, Array]:
     figure = Figure(figsize=(1.2 + 3.0 * len(runs), height), layout="constrained")
-    panels = figure.subplots(rows, len(runs), squeeze=False, sharey="row")
+    panels = figure.subplots(rows, len(runs), squeeze=False, sharey="row" if alike else "none")
     for axes, (task, model) in zip(panels[0], runs, strict=True):
         axes.set_title(f"{task}, {NAMES[model]}", fontsize=9, parse_math=False)
     for axes in panels[-1]:
@@ -333,7 +418,7 @@ def _panels(runs: Runs, rows: int, height: float) -> tuple[Figure, Array]:
     return figure, panels
 
 
-def loss_figure(runs: Runs) -> Figure:
+def loss_figure(runs: Runs, rules: Rules) -> Figure:
     """Loss and accuracy of every split up to the epoch that all seeds reached, and where early stopping returns to."""
     figure, panels = _panels(runs, 2, 5.2)
     for column, each in zip(panels.T, runs.values(), strict=True):
@@ -343,7 +428,7 @@ def loss_figure(runs: Runs) -> Figure:
                 if f"{split}_{part}" in each[0]:
                     values = np.array([run[f"{split}_{part}"].values[:last] for run in each])
                     draw_band(axes, each[0].time.values[:last], values, k, split)
-            for (rule, patience), line in zip(RULES.items(), (":", "--"), strict=False):
+            for (rule, patience), line in zip(rules.items(), (":", "--"), strict=False):
                 if "dev_loss" in each[0] and patience is not None:
                     epochs = [best_epoch(run.dev_loss.values, patience) for run in each]
                     axes.axvline(
@@ -352,6 +437,26 @@ def loss_figure(runs: Runs) -> Figure:
     panels[0, 0].set_ylabel("mean cross-entropy (nats)")
     panels[1, 0].set(ylabel="accuracy", ylim=(0, 1))
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return entitled(figure, seeds_as(len(next(iter(runs.values())))))
+
+
+def starts_figure(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> Figure:
+    """Accuracy of every start under each rule of early stopping, over the length of its query, which sets the pace."""
+    figure, (panels,) = _panels(runs, 1, 3.4, alike=False)
+    judged = "test" if all("test_accuracy" in run for each in runs.values() for run in each) else "dev"
+    for axes, (key, each) in zip(panels, runs.items(), strict=True):
+        length = [run.attrs["query_norm"] ** 2 for run in each]
+        for k, (rule, patience) in enumerate(rules.items()):
+            if patience is None:
+                continue
+            found = [100 * float(run[f"{judged}_accuracy"][best_epoch(run.dev_loss.values, patience)]) for run in each]
+            style = {"color": COLOURS[k], "marker": MARKERS[k], "markerfacecolor": "none", "linestyle": "none"}
+            axes.plot(length, found, ms=5 - k, label=f"{rule}, mean {np.mean(found):.1f} %", **style)
+        if key in reported:
+            axes.axhline(reported[key], color="black", linestyle="--", linewidth=0.9, label=f"LMN21, {reported[key]} %")
+        axes.set_xlabel("squared length of the query $‖q‖^2$")
+        axes.legend(loc="best", fontsize=7)
+    panels[0].set_ylabel(f"{judged} accuracy (%)")
     return figure
 
 
@@ -364,7 +469,7 @@ def leaders_figure(runs: Runs) -> Figure:
         draw_band(below, *_led(each, ALL, "occurrence"), 0, None, log=True)
     _label_leaders(panels)
     panels[0, 0].legend(loc="best")
-    return figure
+    return entitled(figure, seeds_as(len(next(iter(runs.values())))))
 
 
 def words_figure(runs: Runs) -> Figure:
@@ -390,9 +495,11 @@ def _purities(runs: Sequence[xr.Dataset]) -> list[str]:
 def _label_leaders(panels: Array) -> None:
     """Axes of purity above, of occurrence below."""
     for above, below in panels.T:
-        above.set(xscale="log", ylim=(-1.05, 1.05))
+        above.set_ylim(-1.05, 1.05)
         above.axhline(0.0, color="black", linewidth=0.8)
-        below.set(xscale="log", yscale="log")
+        below.set_yscale("log")
+        for axes in (above, below):
+            axes.set_xscale("log", nonpositive="mask")
     panels[0, 0].set_ylabel("topic purity δ of the\nword of largest score")
     panels[1, 0].set_ylabel("training sentences\nthat hold it")
 
@@ -404,7 +511,8 @@ def attention_figure(runs: Runs) -> Figure:
         run = each[0]
         for k in range(2):
             axes.plot(run.attrs["learning_rate"] * run.led_epoch, run.pair[:, k], color=COLOURS[k], linestyle=LINES[k])
-        axes.set(xscale="log", ylim=(0, 1))
+        axes.set_ylim(0, 1)
+        axes.set_xscale("log", nonpositive="mask")
         _name(axes, [str(word) for word in run.of_pair.values])
     panels[0].set_ylabel("attention weight $A_{iw}$ in one sentence")
     return figure

@@ -21,7 +21,7 @@ from attn_dynamics.config import Config
 from attn_dynamics.flow import flow
 from attn_dynamics.heads import HEADS, Array
 from attn_dynamics.parameters import TRAINABLE
-from attn_dynamics.plot import COLOURS, MARKERS, QUANTITIES, TIME
+from attn_dynamics.plot import COLOURS, MARKERS, QUANTITIES, TIME, entitled
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
 from simulations.experiment import (
@@ -35,6 +35,7 @@ from simulations.experiment import (
     grouped,
     interval,
     run_all,
+    seeds_as,
     told,
 )
 
@@ -84,8 +85,11 @@ def study(options: Settings) -> Findings:
             **{model: {name: interval(each[name]) for name in RELATIONS} for model, each in of_models.items()},
         },
         table=pd.DataFrame(
-            {"largest distance of ‖ν‖ at the end (%)": list(RELATIONS.values())}
-            | {NAMES[model]: [told(100 * each[name]) for name in RELATIONS] for model, each in of_models.items()}
+            [
+                {"relation": words, "model": NAMES[model], "distance of ‖ν‖ (%)": told(100 * each[name])}
+                for name, words in RELATIONS.items()
+                for model, each in of_models.items()
+            ]
         ),
         figures={"one-word": one_word_figure, "several-words": lambda: several_words_figure(runs)},
         wrong="" if exact.holds else f"B5 is exact for one word; it was off by {exact.value:.1e}",
@@ -184,13 +188,13 @@ def several_words_figure(runs: Runs) -> Figure:
     for axes, each in zip(below, runs.values(), strict=True):
         for k, name in enumerate(RELATIONS):
             off = np.array([_distance(*of, name) for of in each])
-            draw_band(axes, each[0][0].time.values[1:], 100 * off, k, RELATIONS[name], log=True)
-            axes.lines[-1].set(marker=MARKERS[k], markevery=0.2, ms=4, mfc="none")
+            for line in draw_band(axes, each[0][0].time.values[1:], 100 * off, k, RELATIONS[name], log=True):
+                line.set(marker=MARKERS[k], markevery=0.2, ms=4, mfc="none")
         axes.set(xlabel=TIME, xscale="log", yscale="log", ylim=(0.1, 300.0))
     above[0].set_ylabel(r"embedding norm $\|\nu\|$ of the run")
     below[0].set_ylabel("largest deviation\nof a topic word (%)")
     figure.legend(*below[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return figure
+    return entitled(figure, f"below: {seeds_as(len(next(iter(runs.values()))), log=True)}")
 
 
 def _beside(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Array:

@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from attn_dynamics.checkpoint import Checkpoint, Unfit
+from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.encoder import Window, use_kernel
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
+from attn_dynamics.intervals import FEWEST, half_width
 from attn_dynamics.plot import COLOURS, LINES, MARKERS
 from attn_dynamics.progress import meter
 from attn_dynamics.questions import (
@@ -37,9 +38,9 @@ from attn_dynamics.questions import (
     tokens_reached,
     train,
 )
-from attn_dynamics.storage import make_folder, write_netcdf
+from attn_dynamics.storage import write_netcdf
 from attn_dynamics.window.published import SCORES
-from simulations.experiment import Findings, interval, kept_mark, told
+from simulations.experiment import Findings, begin, interval, kept, told
 from simulations.rows import COMPARED, EVEN, ROWS, Settings
 
 SHARED = 1 / 3
@@ -77,7 +78,7 @@ class Trial:
 def study(options: Settings) -> Findings:
     """Train every row over all seeds, judge each, and compare; a row of which a seed diverges is left out and told."""
     trials, data = trials_of(options), _data(options)
-    folder, found, failed = make_folder(options.folder / "cells"), {name: [] for name in options.chosen}, {}
+    folder, found, failed = begin(options), {name: [] for name in options.chosen}, {}
     for trial in tqdm(trials, desc=options.name, unit=" runs", dynamic_ncols=True):
         try:
             found[trial.row].append(_run(trial, options, data, folder))
@@ -155,24 +156,14 @@ def _digest(text: str) -> str:
 def _run(trial: Trial, options: Settings, data: Data, folder: Path) -> xr.Dataset:
     """Taken over if it is there, or trained, judged and kept."""
     file, identity = folder / f"{trial.title}.nc", _digest(repr((data.mark, trial, options.device)))
-    if options.resume and kept_mark(file) == identity:
-        return xr.load_dataset(file, engine="h5netcdf")
+    if file.exists() and (run := kept(file, identity)) is not None:
+        return run
     checkpoint = Checkpoint(file.with_suffix(".npz"), every=30.0)
-    if not options.resume or not _fits(checkpoint, identity):
-        checkpoint.path.unlink(missing_ok=True)
     found = _trained(trial, options, data, identity, checkpoint)
     found = found.assign_attrs(identity=identity, row=trial.row, seed=trial.plan.seed, window=options.window)
     write_netcdf(file, found)
     checkpoint.path.unlink(missing_ok=True)
     return found
-
-
-def _fits(checkpoint: Checkpoint, identity: str) -> bool:
-    """Whether it is of this run: those of other settings are not taken over, as their runs are not."""
-    try:
-        return checkpoint.load(identity) is not None
-    except Unfit:
-        return False
 
 
 def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpoint: Checkpoint) -> xr.Dataset:
@@ -306,46 +297,51 @@ def _with_bells(runs: Runs) -> Runs:
 
 
 def scores_figure(runs: Runs) -> Figure:
-    """F1 and EM of every row with 95 % intervals, W22's beside those that it has."""
+    """Draw F1 and EM of every row, W22's beside those that it has."""
     figure = Figure(figsize=(7.6, 1.2 + 0.34 * len(runs)), layout="constrained")
     axes: Axes = figure.subplots()
-    places = np.arange(len(runs))[::-1]
+    places = np.arange(len(runs), dtype=float)[::-1]
     for k, (of, label) in enumerate((("f1", "F1"), ("em", "exact match"))):
-        found = [interval(_scores(each, of)) for each in runs.values()]
-        means, low, high = (np.array([each[part] for each in found]) for part in ("mean", "low", "high"))
-        axes.errorbar(
-            means,
-            places + 0.12 - 0.24 * k,
-            xerr=np.maximum([means - low, high - means], 0.0),
-            fmt=MARKERS[k],
-            color=COLOURS[k],
-            ms=4,
-            capsize=2.5,
-            label=label,
-        )
+        scores = [_scores(each, of) for each in runs.values()]
+        _draw_seeds(axes, scores, np.asarray(places + 0.12 - 0.24 * k, float), k, label)
         theirs = [(SCORES[name][k], place) for name, place in zip(runs, places, strict=True) if name in SCORES]
         if theirs:
             given = {"mfc": "white", "color": COLOURS[k], "ms": 4}
             axes.plot(*zip(*theirs, strict=True), MARKERS[k], label=f"{label}, W22", **given)
-    axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs], xlabel="questions of dev, per cent")
-    axes.set_xlim(left=0.0)
+    axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs])
+    axes.set(
+        xlabel=f"questions of dev, per cent; {_told_by([_scores(each, 'f1') for each in runs.values()])}",
+        xlim=(0.0, None),
+    )
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 
 def differences_figure(differences: Mapping[str, Array]) -> Figure:
-    """What theory D7 and D10 compare: differences in F1, seed by seed, with 95 % intervals."""
-    found = {title: interval(each) for title, each in differences.items()}
-    figure = Figure(figsize=(7.6, 1.0 + 0.34 * len(found)), layout="constrained")
+    """Draw what theory D7 and D10 compare: differences in F1, seed by seed."""
+    figure = Figure(figsize=(7.6, 1.0 + 0.34 * len(differences)), layout="constrained")
     axes: Axes = figure.subplots()
-    places = np.arange(len(found))[::-1]
-    means, low, high = (np.array([each[part] for each in found.values()]) for part in ("mean", "low", "high"))
-    for place, values in zip(places, differences.values(), strict=True):
-        axes.plot(values, np.full(len(values), place - 0.2), "|", color=COLOURS[7], ms=5)
-    axes.errorbar(means, places, xerr=[means - low, high - means], fmt="o", color=COLOURS[0], ms=4, capsize=2.5)
+    places = np.arange(len(differences), dtype=float)[::-1]
+    _draw_seeds(axes, [*differences.values()], places, 0)
     axes.axvline(0.0, color="black", linewidth=0.8)
-    axes.set(yticks=places, yticklabels=list(found), xlabel="difference in F1 (points); small strokes are single seeds")
+    axes.set(yticks=places, yticklabels=list(differences))
+    axes.set_xlabel(f"difference in F1 (points); {_told_by([*differences.values()])}")
     return figure
+
+
+def _draw_seeds(axes: Axes, values: Sequence[Array], places: Array, k: int, label: str | None = None) -> None:
+    """Draw means with 95 % intervals, and single seeds as strokes below; where seeds are few these and the means."""
+    means, half = (np.array([of(each) for each in values]) for of in (np.mean, half_width))
+    style: Any = {"fmt": MARKERS[k], "color": COLOURS[k], "ms": 4, "capsize": 2.5, "label": label}
+    axes.errorbar(means, places, xerr=half, **style)
+    below = np.repeat(places - 0.08, [len(each) for each in values])
+    axes.plot(np.concatenate(values), below, "|", color=COLOURS[k], ms=9, mew=0.8)
+
+
+def _told_by(values: Sequence[Array]) -> str:
+    """Say what marks and strokes are."""
+    seeds = min(len(each) for each in values)
+    return f"mean and each of {seeds} seeds" if seeds < FEWEST else "mean, 95 % interval and each seed"
 
 
 def widths_figure(runs: Runs) -> Figure:

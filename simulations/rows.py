@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from attn_dynamics.check import integer, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.window.published import HALF_WIDTH
 from simulations.experiment import Options, Size
@@ -82,8 +83,7 @@ class Settings(Options):
     epochs: int | None = None
     """Passes over the questions."""
     workers: int | None = None
-    """No more than 1: a run has the whole machine. Several commands may share a folder, each with rows of its own; one
-    more with --resume then tells of all."""
+    """No more than 1: a run has the whole machine."""
     data_dir: Path | None = None
     """Folder of train*.json and dev*.json; by default the one that SQUAD_DIR names, or the hub (extra 'data')."""
     encoder: str | None = None
@@ -112,27 +112,28 @@ class Settings(Options):
     """Of products; σ and all other parameters stay in float32."""
 
     name: ClassVar = "squad"
+    grows: ClassVar = ("seeds", "rows")
     sizes: ClassVar = {"quick": Size(2, 1), "usual": Size(3, 1), "full": Size(3, 2)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("questions", "judged", "length", "batch"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name}", expected="1 or more", given=value, fix="Give a larger integer.")
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), 1)
         if self.workers not in (None, 1):
-            fix = "Leave it out, or start several commands on one folder, each with rows of its own."
+            fix = "Leave it out, or start several commands, each with rows and a folder of its own."
             raise InputError("--workers", expected="1", given=self.workers, fix=fix)
-        for name in self.rows:
-            if name not in ROWS:
-                fix = "Choose some of these, or none for all."
-                raise InputError("--rows", expected=f"any of {', '.join(ROWS)}", given=repr(name), fix=fix)
+        some_of("rows", self.rows, ROWS)
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """The rows that are trained, in the order of `ROWS`."""
         wanted = self.rows or (GLANCE if self.quick else tuple(ROWS))
         return tuple(name for name in ROWS if name in wanted)
+
+    def course(self) -> dict[str, Any]:
+        """Tell what `Options.course` tells, with the rows that are trained."""
+        return super().course() | {"rows": [*self.chosen]}
 
     @property
     def most(self) -> tuple[int | None, int | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from attn_dynamics.check import at_least_one
 from attn_dynamics.tasks import Options as TaskOptions
 from attn_dynamics.tasks import load_task
 from attn_dynamics.tasks.treebank import sst_folder
@@ -32,11 +33,17 @@ class Settings(TextSettings):
 
     tasks: tuple[Literal["sst2", "sst5"], ...] = ("sst2", "sst5")
     """Which of the two."""
+    configurations: tuple[Literal["published", "paper"], ...] = ("published", "paper")
+    """Start, dimensions and padding: as LMN21's code has them (published), or as its text states them (paper)."""
     data_dir: Path | None = None
     """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
 
     name: ClassVar = "sst"
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least_one("tasks", self.tasks)
 
 
 def main(arguments: list[str] | None = None) -> int:

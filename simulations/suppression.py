@@ -20,8 +20,9 @@ from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.claims.suppression import misalignment, suppressed
 from attn_dynamics.config import Config
 from attn_dynamics.heads import HEADS, Array
+from attn_dynamics.intervals import FEWEST
 from attn_dynamics.parameters import Parameters
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, TIME
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, log_time
 from attn_dynamics.prediction import predict
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_score
@@ -39,7 +40,7 @@ from simulations.experiment import (
 )
 
 SCALES = (0.001, 0.1, 0.3, 1.0, 3.0)
-"""Standard deviations of the initial embeddings; the first is the published one."""
+"""Standard deviations of the initial embeddings; the first is that of LMN21's text."""
 SHOWN = 1.0
 """The scale of the figures of single words."""
 Runs = Mapping[tuple[float, str, int], xr.Dataset]
@@ -86,6 +87,7 @@ def study(options: Settings) -> Findings:
             **{f"{model}, scale {scale:g}": group for (scale, model), group in groups.items()},
         },
         table=pd.DataFrame([_line(scale, model, group) for (scale, model), group in groups.items()]),
+        caption="share of the words" + (", Wilson's 95 % interval" if options.size.seeds >= FEWEST else ""),
         figures={
             "signs": lambda: signs_figure(groups),
             "words": lambda: words_figure(cells, runs),
@@ -96,7 +98,7 @@ def study(options: Settings) -> Findings:
 
 
 def start_at(config: Config, task: Task, scale: float) -> Parameters:
-    """The published start with embeddings N(0, scale²) of all words."""
+    """The start of LMN21's text with embeddings N(0, scale²) of all words."""
     return suppressed(PUBLISHED, config.model, config.seed, scale)[1]
 
 
@@ -142,31 +144,37 @@ def own_logit(task: Task, start: Parameters) -> Array:
     return added[topics, np.arange(columns.size)] - added.mean(axis=0)
 
 
-def share(held: pd.Series) -> dict[str, float]:
-    """Share of the words for which something holds, with Wilson's 95 % interval.
+def share(held: pd.Series, seeds: int) -> dict[str, float]:
+    """Give the share of the words for which something holds, with Wilson's 95 % interval, or none where seeds are few.
 
-    It counts words as independent; those of one seed share a head and their sentences' other words.
+    The interval counts words as independent; those of one seed share a head and their sentences' other words.
     """
+    if seeds < FEWEST:
+        return {"mean": float(held.mean()), "low": np.nan, "high": np.nan}
     found = binomtest(int(held.sum()), len(held)).proportion_ci(0.95, "wilson")
     return {"mean": float(held.mean()), "low": found.low, "high": found.high}
 
 
 def _shares(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
-    fell = rows.moved < 0
-    shares = {"exact": share(rows.exact == rows.moved), "mean field": share(rows.mean_field == rows.moved)}
-    return (
-        shares | {"fell first": share(fell)} | ({"recovered": share(rows.recovered[fell] == 1)} if fell.any() else {})
-    )
+    fell, seeds = rows.moved < 0, rows.seed.nunique()
+    held = {"exact": rows.exact == rows.moved, "mean field": rows.mean_field == rows.moved, "fell first": fell}
+    if fell.any():
+        held["recovered"] = rows.recovered[fell] == 1
+    return {name: share(each, seeds) for name, each in held.items()}
 
 
 def _line(scale: float, model: str, shares: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
-    cells = {name: _percent(each) for name, each in shares.items()}
-    told = {f"{name} (%)": f"{each['mean']:.1f} ({each['low']:.0f}–{each['high']:.0f})" for name, each in cells.items()}
-    return {"scale": f"{scale:g}", "model": NAMES[model], **told}
+    cells = {f"{name} (%)": _told(_percent(each)) for name, each in shares.items()}
+    return {"scale": f"{scale:g}", "model": NAMES[model], **cells}
+
+
+def _told(each: Mapping[str, float]) -> str:
+    known = not np.isnan(each["low"])
+    return f"{each['mean']:.1f}" + (f" ({each['low']:.0f}–{each['high']:.0f})" if known else "")
 
 
 def signs_figure(groups: Mapping[tuple[Any, Any], Mapping[str, Mapping[str, float]]]) -> Figure:
-    """Shares of the words over the scale of the start, with 95 % intervals."""
+    """Draw shares of the words over the scale of the start, with 95 % intervals where seeds are five or more."""
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     titles = {
@@ -210,8 +218,7 @@ def words_figure(cells: list[Cell], runs: Runs) -> Figure:
             lines = axes.plot(time, predicted, color="black", linewidth=1.2, linestyle=(0, (1, 3)))
             lines[0].set_label(PREDICTION)
         axes.set_title(f"{NAMES[model]}, start scale {SHOWN:g}, seed 0", fontsize=9)
-        axes.set_xscale("symlog", linthresh=1.0)
-        axes.set(xlabel=TIME)
+        log_time(axes, run.time.values)
         if axes.lines:
             axes.legend(loc="upper left")
     panels[0].set_ylabel(QUANTITIES["score"])
@@ -259,7 +266,9 @@ def _mean_field(cell: Cell) -> xr.Dataset | None:
     embeddings = np.zeros_like(start.embeddings)
     embeddings[columns] = start.embeddings[columns]
     alone = replace(start, embeddings=embeddings)
-    return predict(cell.task, alone, train=config.train, learning_rate=config.learning_rate, epochs=config.horizon)
+    settings = {"train": config.train, "learning_rate": config.learning_rate, "epochs": config.horizon}
+    predicted = predict(cell.task, alone, **settings)
+    return None if isinstance(predicted, str) else predicted
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 from attn_dynamics.config import Config
 from attn_dynamics.heads import HEADS
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, TIME
+from attn_dynamics.intervals import shown_as
+from attn_dynamics.plot import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, TIME, entitled
 from attn_dynamics.results import summarise
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.theory.sen import sen_norm
@@ -33,6 +34,7 @@ from simulations.experiment import (
     grouped,
     interval,
     run_all,
+    seeds_as,
     told,
 )
 
@@ -74,11 +76,12 @@ def study(options: Settings) -> Findings:
             for model, each in of_models.items()
         },
         table=pd.DataFrame(
-            {"at the end, mean ± 95 % interval": [name.replace("_", " ") for name in MEASURES]}
-            | {
-                NAMES[model]: [told(each[name]) if name in each else "" for name in MEASURES]
+            [
+                {"at the end": name.replace("_", " "), "model": NAMES[model], shown_as(len(tasks)): told(each[name])}
+                for name in MEASURES
                 for model, each in of_models.items()
-            }
+                if name in each
+            ]
         ),
         figures={
             "sen": lambda: sen_figure(runs),
@@ -97,55 +100,46 @@ def _row(run: xr.Dataset) -> dict[str, object]:
 
 
 def sen_figure(runs: Runs) -> Figure:
-    """All topic words of all seeds beside the one curve of SEN, and how far they are from it over time."""
-    figure = Figure(figsize=(9.6, 6.2), layout="constrained")
-    above, below = figure.subplots(2, len(runs), sharey="row")
+    """Draw all topic words of all heads and seeds beside the one curve of SEN, and how far they are from it."""
+    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
     for k, (model, each) in enumerate(runs.items()):
-        _draw_relation(above[k], each, k)
-        _draw_deviation(below[k], each, k)
-        above[k].set_title(f"{NAMES[model]}, {len(each)} seeds", fontsize=9)
-    above[0].set_ylabel(r"$\|q\|\,\|\nu\|$, query norm × embedding norm")
-    below[0].set_ylabel("largest deviation from SEN\nof a topic word (%)")
-    return figure
+        _draw_words(left, each, k, NAMES[model])
+        _draw_deviation(right, each, k, NAMES[model])
+    scores = np.linspace(0, max(float(run.score.max()) for each in runs.values() for run in each), 200)
+    norms = sen_norm(scores, TASK.other_words, 1.0)
+    left.plot(scores, norms, color="black", linewidth=1.2, label="SEN, theory B1", zorder=3)
+    left.set(xlabel=QUANTITIES["score"], ylabel=r"$\|q\|\,\|\nu\|$, query norm × embedding norm")
+    left.legend(loc="lower right")
+    first = next(iter(runs.values()))
+    words, seeds = first[0].sizes["word"], len(first)
+    bound, label = 100 * words / TASK.sentences, "1/(ρN), what is memorised (theory B2)"
+    right.axhline(bound, color="black", linewidth=1.0, linestyle=":", label=label)
+    right.set(xlabel=TIME, xscale="log", yscale="log", ylabel="largest deviation from SEN of a topic word (%)")
+    right.legend(loc="upper right")
+    return entitled(figure, f"{words} topic words under three heads; right: {seeds_as(seeds, log=True)}")
 
 
-def _draw_relation(axes: Axes, runs: Sequence[xr.Dataset], k: int) -> None:
-    """Times ‖q‖ the norms of all seeds lie on one curve, but for a start of 0.003."""
-    highest = max(float(run.score.max()) for run in runs)
-    for seed, run in enumerate(runs):
+def _draw_words(axes: Axes, runs: Sequence[xr.Dataset], k: int, label: str) -> None:
+    """Draw scores and norms; times ‖q‖ the norms of all seeds lie on one curve, but for a start of 0.003."""
+    points = []
+    for run in runs:
         places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 12).round().astype(int))
-        for word, track in enumerate(tracks(run)):
-            norms = run.attrs["query_norm"] * track.embedding_norm[places]
-            label = "topic words" if seed == word == 0 else None
-            axes.plot(track.score[places], norms, MARKERS[k], ms=2.5, color=COLOURS[k], mfc="none", label=label)
-    scores = np.linspace(0, highest, 200)
-    curve = sen_norm(scores, TASK.other_words, 1.0)
-    axes.plot(scores, curve, color="black", linewidth=1.2, label="SEN, theory B1", zorder=3)
-    axes.set(xlabel=QUANTITIES["score"])
-    axes.legend(loc="lower right")
+        norms = run.attrs["query_norm"] * run.embedding_norm.values[places]
+        points.append([run.score.values[places].ravel(), norms.ravel()])
+    axes.plot(*np.concatenate(points, axis=1), MARKERS[k], ms=3, color=COLOURS[k], mfc="none", label=label)
 
 
-def _draw_deviation(axes: Axes, runs: Sequence[xr.Dataset], k: int) -> None:
-    largest = np.array(
-        [
-            np.max([abs(sen_deviation(track, run.attrs["query_norm"])[1:]) for track in tracks(run)], axis=0)
-            for run in runs
-        ]
-    )
-    draw_band(axes, runs[0].time.values[1:], 100 * largest, k, "geometric mean, 95 % interval", log=True)
-    axes.axhline(
-        100 / (TASK.sentences / len(tracks(runs[0]))),
-        color="black",
-        linewidth=1.0,
-        linestyle=":",
-        label="1/(ρN), what is memorised (theory B2)",
-    )
-    axes.set(xlabel=TIME, xscale="log", yscale="log")
-    axes.legend(loc="upper right")
+def _draw_deviation(axes: Axes, runs: Sequence[xr.Dataset], k: int, label: str) -> None:
+    largest = [
+        np.max([abs(sen_deviation(track, run.attrs["query_norm"])[1:]) for track in tracks(run)], axis=0)
+        for run in runs
+    ]
+    draw_band(axes, runs[0].time.values[1:], 100 * np.array(largest), k, label, log=True)
 
 
 def loss_figure(runs: Runs) -> Figure:
-    """Geometric means of training and test loss with 95 % intervals, and of the prediction where there is one."""
+    """Draw training and test loss over the seeds, and the prediction of mean field where there is one."""
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     panels = figure.subplots(1, len(runs), sharey=True)
     for axes, (model, each) in zip(panels, runs.items(), strict=True):
@@ -158,7 +152,7 @@ def loss_figure(runs: Runs) -> Figure:
         axes.set(xlabel=TIME, yscale="log")
         axes.legend()
     panels[0].set_ylabel("mean cross-entropy (nats)")
-    return figure
+    return entitled(figure, seeds_as(len(next(iter(runs.values()))), log=True))
 
 
 def distributions_figure(runs: Runs) -> Figure:

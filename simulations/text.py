@@ -1,4 +1,4 @@
-"""The experiment of `sst` on any labelled text: a file of `LABEL text` lines, or a folder of train, dev and test files.
+"""The experiment of `sst` on any labelled text: a file of lines, CSV, TSV or JSON, or a folder of train, dev and test.
 
 python -m simulations.text --quick --task reviews.txt
 """
@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from attn_dynamics.tasks import TextOptions, text_task
+from attn_dynamics.tasks import TextOptions, load_text
 from simulations.experiment import Findings, Size, command
 from simulations.labelled import TextSettings
 from simulations.labelled import study as study_texts
@@ -35,15 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def study(options: Settings) -> Findings:
     """Read the text and train on it."""
-    text = options.text
-    task = text_task(
-        options.task,
-        preparation=text.preparation,
-        vocabulary=text.vocabulary,
-        split=text.split,
-        encoding=text.encoding,
-        name=options.task.name,
-    )
+    task = load_text(options.task, options.text, name=options.task.name)
     for note in task.notes:
         print(note, file=sys.stderr)
     return study_texts(options, {options.task.name: task})

@@ -1,12 +1,13 @@
 """Claim: a corpus holds exactly the words that were given, and what cannot be used is refused in words that help."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csc_array, csr_array
 
 from attn_dynamics import Corpus
 from attn_dynamics.errors import InputError
@@ -133,14 +134,15 @@ PAIR = [["a", "b"], ["b"]]
         (("labels: expected classes from 0 to 1", "labels from 0 to 2"), PAIR, [0, 2], {"n_classes": 2}),
         (("labels from -1 to 1",), PAIR, [-1, 1], {}),
         (("labels: expected a sequence of integers", "float64"), PAIR, [0.0, 1.0], {}),
-        (("labels: expected a sequence of integers", "<U"), PAIR, ["good", "bad"], {}),
+        (("labels: expected a sequence of integers or of names", "<U"), PAIR, ["good", 1], {}),
+        (("labels: expected a sequence of integers or of names", "|S"), PAIR, [b"good", b"bad"], {}),
         (("labels: expected a sequence of integers", "bool"), PAIR, [True, False], {}),
         (("labels: expected a sequence of integers", "shape (2, 1)"), PAIR, [[0], [1]], {}),
         (("labels: expected one label for each sentence", "3 labels for 2 sentences"), PAIR, [0, 1, 1], {}),
         (("1 labels for 2 sentences",), PAIR, [1], {}),
         (("at least one sentence", "0 labels for 0 sentences"), [], [], {}),
         (
-            ("sentence 1: expected words of the vocabulary (1 words)", "'b'"),
+            ("vocabulary: expected a collection", "'a'"),
             [["a"], ["b"]],
             [0, 1],
             {"vocabulary": "a"},
@@ -169,6 +171,125 @@ def test_a_word_that_is_asked_for_and_not_there_is_named() -> None:
     refused(("words: expected words of the vocabulary (2 words)", "'z'"), corpus.columns, ["a", "z"])
 
 
-def test_a_text_is_no_sequence_of_words() -> None:
+@pytest.mark.parametrize("text", ["bad film", b"bad film", bytearray(b"bad film")])
+def test_a_text_is_no_sequence_of_words(text: object) -> None:
     with pytest.raises(InputError, match="sentence 1: expected a sequence of words"):
-        Corpus.from_sentences([["good", "film"], "bad film"], [0, 1])
+        Corpus.from_sentences([["good", "film"], text], [0, 1])  # pyright: ignore[reportArgumentType]
+
+
+# --- classes by name
+
+
+def test_names_become_classes_in_their_order_and_are_kept() -> None:
+    corpus = Corpus.from_sentences([["a"], ["b"], ["a"]], ["good", "bad", "good"])
+    assert corpus.labels.tolist() == [1, 0, 1]
+    assert corpus.class_names == ("bad", "good")
+    assert corpus.n_classes == 2
+    assert Corpus.from_sentences([["a"], ["b"]], [1, 0]).class_names == ()
+
+
+def test_an_order_of_names_that_is_given_decides_the_classes() -> None:
+    names = ("so-so", "good", "bad")
+    corpus = Corpus.from_sentences([["a"], ["b"]], np.array(["good", "bad"], object), class_names=names)
+    assert corpus.labels.tolist() == [1, 2]
+    assert (corpus.class_names, corpus.n_classes) == (names, 3)
+    assert Corpus.from_sentences([["a"], ["b"]], [0, 2], class_names=names).class_names == names
+
+
+@pytest.mark.parametrize(
+    ("fragments", "labels", "options"),
+    [
+        (("labels: expected names among good, bad", "'fine'"), ["good", "fine"], {"class_names": ("good", "bad")}),
+        (("class_names: expected each name once", "'a' more than once"), ["a", "b"], {"class_names": ("a", "a", "b")}),
+        (("class_names: expected 3 names", "got 2"), ["a", "b"], {"n_classes": 3}),
+        (("labels: expected at least two classes", "n_classes = 1"), ["a", "a"], {}),
+    ],
+)
+def test_names_that_fit_no_class_are_refused(fragments, labels, options) -> None:
+    refused(fragments, Corpus.from_sentences, PAIR, labels, **options)
+
+
+# --- numbers that cannot be held
+
+
+def made_of(data: Any, indices: list[int], indptr: list[int], shape: tuple[int, int]) -> csr_array:
+    """A sparse array with these very arrays, which scipy does not check."""
+    counts = csr_array(shape, dtype=np.asarray(data).dtype)
+    counts.data, counts.indices, counts.indptr = np.asanyarray(data), np.asarray(indices), np.asarray(indptr)
+    return counts
+
+
+def masked(values: object) -> Any:
+    """Integers of which the last are masked."""
+    array = np.ma.array(values, dtype=np.int64)
+    array[..., -1] = np.ma.masked
+    return array
+
+
+COUNTS: dict[str, tuple[Any, str]] = {
+    "one count of more than 32 bits": (csr_array([[2**32 + 1, 1], [1, 1]]), "counts below 2³¹, got 4,294,967,297"),
+    "unsigned": (csr_array(np.array([[2**64 - 1, 1], [1, 1]], np.uint64)), "counts below 2³¹"),
+    "entries of one place": (
+        made_of(np.array([2**30, 2**30, 1]), [0, 0, 1], [0, 2, 3], (2, 2)),
+        "counts below 2³¹, got 2,147,483,648",
+    ),
+    "an index beyond the words": (made_of([1, 1], [0, 7], [0, 1, 2], (2, 2)), "sparse array of N sentences × V words"),
+    "an index below 0": (made_of([1, 1], [0, -5], [0, 1, 2], (2, 2)), "sparse array of N sentences × V words"),
+    "offsets that fall": (made_of([1, 1], [0, 1], [0, 2, 1], (2, 2)), "sparse array of N sentences × V words"),
+    "an index beyond, in columns": (
+        csc_array((np.ones(2, int), [0, 9], [0, 1, 2]), shape=(2, 2)),
+        "sparse array of N sentences × V words",
+    ),
+    "complex": (csr_array(np.ones((2, 2), complex)), "whole numbers from 1, got complex128"),
+    "a dense array, masked": (masked([[1, 1], [1, 1]]), "got a masked array"),
+    "masked entries": (made_of(masked([1, 1]), [0, 1], [0, 1, 2], (2, 2)), "got a masked array"),
+}
+
+
+@pytest.mark.parametrize("case", COUNTS)
+def test_counts_that_cannot_be_held_are_refused(case: str) -> None:
+    counts, fragment = COUNTS[case]
+    refused((fragment,), Corpus, counts=counts, labels=np.array([0, 1]), vocabulary=("a", "b"), n_classes=2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.uint64])
+@pytest.mark.parametrize("kind", ["csr", "coo", "csc"])
+def test_entries_of_one_place_add_up_in_narrow_types_too(dtype: type, kind: str) -> None:
+    entries = (np.array([100, 90, 80, 1], dtype), ([0, 0, 0, 1], [0, 0, 0, 1]))
+    counts: Any = coo_array(entries, shape=(2, 2))
+    if kind == "csr":
+        counts = made_of(entries[0], [0, 0, 0, 1], [0, 3, 4], (2, 2))
+    elif kind == "csc":
+        counts = csc_array((entries[0], [0, 0, 0, 1], [0, 3, 4]), shape=(2, 2))
+    corpus = Corpus(counts=counts, labels=np.array([0, 1]), vocabulary=("a", "b"), n_classes=2)
+    assert corpus.counts.toarray().tolist() == [[270, 0], [0, 1]]
+
+
+GOOD: dict[str, Any] = {"tokens": [0, 1, 1], "offsets": [0, 2, 3], "labels": [0, 1], "vocabulary": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("change", "fragment"),
+    [
+        ({"tokens": np.array([0.0, 1.9, 1.0])}, "tokens: expected a vector of integers"),
+        ({"tokens": masked([0, 1, 1])}, "masked int64"),
+        ({"tokens": np.array([0, 1, 2**32])}, "numbers from 0 to 4294967296"),
+        ({"tokens": np.array([[0, 1, 1]])}, "shape (1, 3)"),
+        ({"offsets": [0, 2]}, "offsets that rise from 0 to the 3 tokens"),
+        ({"offsets": [1, 2, 3]}, "offsets that rise from 0"),
+        ({"offsets": [0, 4, 3]}, "offsets that rise from 0"),
+        ({"offsets": np.array([0, 2**32 + 2, 3])}, "offsets that rise from 0"),
+        ({"offsets": np.array([0, 2, 2**32 + 3])}, "offsets that rise from 0"),
+        ({"offsets": []}, "offsets that rise from 0"),
+        ({"offsets": np.array([0.0, 2.5, 3.0])}, "offsets: expected a vector of integers"),
+        ({"labels": masked([0, 1])}, "labels: expected a sequence of integers"),
+        ({"labels": np.array([0, 2**64 - 1], np.uint64)}, "18446744073709551615, beyond 64 bits"),
+        ({"labels": np.array([0, 1j])}, "complex128"),
+        ({"vocabulary": ("a", "a")}, "vocabulary: expected each word once, got 'a' more than once"),
+        ({"n_classes": 2.5}, "n_classes: expected an integer, 0 or more, got 2.5"),
+        ({"n_classes": float("nan")}, "n_classes: expected an integer, 0 or more, got nan"),
+    ],
+)
+def test_numbers_that_would_be_cut_or_wrap_are_refused(change: dict, fragment: str) -> None:
+    assert Corpus.from_tokens(**GOOD).counts.toarray().tolist() == [[1, 1], [0, 1]]
+    refused((fragment,), Corpus.from_tokens, **GOOD | change)

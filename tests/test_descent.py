@@ -146,12 +146,12 @@ def test_a_bad_argument_is_refused(options: dict[str, Any], message: str, corpus
 
 
 def test_patience_below_one_is_refused(corpus: Corpus, start: Parameters) -> None:
-    with pytest.raises(InputError, match="patience: expected at least 1 epoch, got 0"):
+    with pytest.raises(InputError, match="patience: expected 1 or more, got 0"):
         descend(corpus, start, epochs=2, judge={"dev": corpus}, patience=0)
 
 
 def test_a_judged_corpus_must_fit_the_parameters(corpus: Corpus, start: Parameters) -> None:
-    with pytest.raises(InputError, match="parameters: expected 13 words"):
+    with pytest.raises(InputError, match="judge 'test': expected the 14 words of the training data, got 13"):
         descend(corpus, start, epochs=2, judge={"test": topic_corpus(words=13)})
 
 

@@ -2,12 +2,18 @@
 
 import re
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from attn_dynamics import Corpus, Parameters, draw, loss_and_gradient
 from attn_dynamics.claims import CLAIMS
+from attn_dynamics.heads import HEADS
+from attn_dynamics.tasks import TASKS, Options, load_task
 from proofs import PROOFS
 
 ROOT = Path(__file__).parents[1]
@@ -72,16 +78,65 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     assert dead(page) == ["gone.md"]
 
 
-def test_the_claim_of_contributing_holds_and_its_control_fails(tmp_path: Path) -> None:
-    section = (ROOT / "CONTRIBUTING.md").read_text().split("\n## A new claim is one file\n")[1].split("\n## ")[0]
-    example = re.search(r"```python\n(.*?)```", section, re.DOTALL)
-    assert example is not None
-    file, before = tmp_path / "shift.py", set(CLAIMS)
-    file.write_text(example[1])
+def example(heading: str, folder: Path) -> Path:
+    """Write the first Python block under a heading of CONTRIBUTING.md to a file of its own."""
+    section = (ROOT / "CONTRIBUTING.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    file = folder / "example.py"
+    file.write_text(found[1])
+    return file
+
+
+@contextmanager
+def entered(registry: dict[str, Any], file: Path) -> Iterator[str]:
+    """Run a file and give the one name that it enters in a registry, until the end of the block."""
+    before = set(registry)
     try:
         runpy.run_path(str(file))
-        (entered,) = CLAIMS.keys() - before
-        assert CLAIMS[entered].judge(quick=True).holds
+        (name,) = registry.keys() - before
+        yield name
     finally:
-        for id in CLAIMS.keys() - before:
-            del CLAIMS[id]
+        for name in registry.keys() - before:
+            del registry[name]
+
+
+def test_the_claim_of_contributing_holds_and_its_control_fails(tmp_path: Path) -> None:
+    with entered(CLAIMS, example("A new claim is one file", tmp_path)) as claim:
+        assert CLAIMS[claim].judge(quick=True).holds
+
+
+def test_the_head_of_contributing_has_the_gradient_of_its_loss(tmp_path: Path) -> None:
+    """Central differences of the loss along one drawn direction, in every parameter at once."""
+    with entered(HEADS, example("A new head", tmp_path)) as model:
+        corpus = Corpus.from_sentences([["a", "b"], ["b", "c", "c"], ["a", "c"]], [0, 1, 2])
+        rng, shape = np.random.default_rng(0), {"n_words": 3, "n_classes": 3, "embedding_dim": 4}
+        start, way = (draw("paper", model, scale=1e3, rng=rng, **shape) for _ in range(2))
+        gradient = loss_and_gradient(corpus, start)[1]
+        slope = sum(float(np.sum(g * d)) for g, d in zip(arrays_of(gradient), arrays_of(way), strict=True))
+        losses = [loss_and_gradient(corpus, moved(start, way, step))[0] for step in (1e-5, -1e-5)]
+        # h² of the third derivative, and ε / h of round-off.
+        assert (losses[0] - losses[1]) / 2e-5 == pytest.approx(slope, rel=1e-8, abs=1e-9)
+        assert abs(slope) > 1e-2
+
+
+def arrays_of(parameters: Parameters) -> list[np.ndarray]:
+    return [parameters.query, parameters.keys, parameters.embeddings, *parameters.head.arrays().values()]
+
+
+def moved(start: Parameters, way: Parameters, step: float) -> Parameters:
+    """Go a step from the start along the direction of other parameters."""
+    head = {name: array + step * way.head.arrays()[name] for name, array in start.head.arrays().items()}
+    return Parameters(
+        query=start.query + step * way.query,
+        keys=start.keys + step * way.keys,
+        embeddings=start.embeddings + step * way.embeddings,
+        head=start.head.replace(**head),
+    )
+
+
+def test_the_task_of_contributing_is_loaded_by_its_name(tmp_path: Path) -> None:
+    with entered(TASKS, example("A new task", tmp_path)) as name:
+        task = load_task(name, Options(seed=1))
+        assert task.train.n_sentences == 100
+        assert task.topic_words == (("tails",), ("heads",))

@@ -16,6 +16,11 @@ def test_a_library_that_is_missing_is_told_with_its_extra() -> None:
         extras.require("window", "pytest", "no_such_library")
 
 
+def test_an_installed_wheel_has_no_folder_to_go_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(extras, "ROOT", tmp_path)
+    assert extras.how_to_get("torch") == 'Run pip install "attn-dynamics[torch]".'
+
+
 @pytest.mark.parametrize("command", [query, squad])
 def test_an_experiment_begins_only_where_it_can_be_written(
     command: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]

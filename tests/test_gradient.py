@@ -77,9 +77,15 @@ NAMED_CASES = {
 }
 
 
-@pytest.mark.parametrize("spread", SPREADS)
-@pytest.mark.parametrize("name", NAMED_CASES)
-@pytest.mark.parametrize("model", MODELS)
+CORNERS = [
+    (MODELS[(k + j) % len(MODELS)], name, spread)
+    for k, name in enumerate(NAMED_CASES)
+    for j, spread in enumerate(SPREADS)
+]
+"""Every case at every spread, and every two of all three together."""
+
+
+@pytest.mark.parametrize(("model", "name", "spread"), CORNERS)
 def test_the_gradient_is_exact_in_corner_cases(model: str, name: str, spread: float) -> None:
     corpus = numbered(*NAMED_CASES[name])
     case = Case(corpus, parameters_for(corpus, model, 7, spread=spread))
@@ -88,11 +94,12 @@ def test_the_gradient_is_exact_in_corner_cases(model: str, name: str, spread: fl
     assert max(gradient_errors(case, gradient).values()) <= TOLERANCE
 
 
-@pytest.mark.parametrize("d", range(1, 14))
-@pytest.mark.parametrize("model", MODELS)
-def test_the_gradient_is_exact_at_every_width_and_size(model: str, d: int) -> None:
-    """Each head at each width; over the three heads each width meets each size."""
-    sentences = (2, 40, 600)[(d + MODELS.index(model)) % 3]
+SHAPES = [(model, d, (2, 40, 600)[(k + d) % 3]) for k, model in enumerate(MODELS) for d in range(1, 14)]
+"""Every head at every width, and every two of head, width and number of sentences together."""
+
+
+@pytest.mark.parametrize(("model", "d", "sentences"), SHAPES)
+def test_the_gradient_is_exact_at_every_width_and_size(model: str, d: int, sentences: int) -> None:
     corpus = topic_corpus(d, sentences=sentences, words=17, n_classes=4)
     case = Case(corpus, parameters_for(corpus, model, d, d=d, d_k=1 + d % 5, hidden=1 + 5 * d % 13))
     _, gradient = loss_and_gradient(corpus, case.parameters)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from attn_dynamics import Corpus, Parameters, descend, draw
+from attn_dynamics import Corpus, Parameters, descend, draw, prediction
+from attn_dynamics.assumptions import FIXED, FROM_ZERO, LABELS, ONE_LENGTH, ONE_WORD
 from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.tasks import Synthetic, Task
 
@@ -28,7 +29,7 @@ def beside(start: Parameters, predicted_from: Parameters | None = None, *, rate:
     words = [word for topic in TASK.topic_words for word in topic]
     run = descend(TASK.train, start, learning_rate=rate, epochs=EPOCHS, follow=[*words, "w1"]).trajectory
     predicted = predict(TASK, predicted_from or start, train=TRAIN, learning_rate=rate, epochs=EPOCHS)
-    assert predicted is not None
+    assert isinstance(predicted, xr.Dataset), predicted
     return run.merge(predicted, join="left")
 
 
@@ -72,43 +73,55 @@ FINE = with_sentences((["a", "x"], 0), (["b", "y"], 1))
 
 
 def test_it_speaks_where_its_assumptions_are_met() -> None:
-    assert predict(FINE, started("attn-fc", task=FINE), train=TRAIN, learning_rate=0.1, epochs=3) is not None
+    found = predict(FINE, started("attn-fc", task=FINE), train=TRAIN, learning_rate=0.1, epochs=3)
+    assert isinstance(found, xr.Dataset)
     for array in ("keys", "embeddings"):
         moved = nudged(started("attn-fc", task=FINE), array, 0)
-        assert predict(FINE, moved, train=TRAIN, learning_rate=0.1, epochs=3) is not None
+        assert isinstance(predict(FINE, moved, train=TRAIN, learning_rate=0.1, epochs=3), xr.Dataset)
 
 
 @pytest.mark.parametrize(
-    "task",
+    ("task", "reason"),
     [
-        with_sentences((["a", "x"], 0), (["b", "y", "z"], 1)),
-        with_sentences((["a", "x"], 0), (["x", "y"], 1)),
-        with_sentences((["a", "a"], 0), (["b", "y"], 1)),
-        with_sentences((["a", "x"], 1), (["b", "y"], 0)),
-        with_sentences((["a"], 0), (["b"], 1)),
-        replace(FINE, topic_words=()),
+        (with_sentences((["a", "x"], 0), (["b", "y", "z"], 1)), ONE_LENGTH),
+        (with_sentences((["a", "x"], 0), (["x", "y"], 1)), ONE_WORD),
+        (with_sentences((["a", "a"], 0), (["b", "y"], 1)), ONE_WORD),
+        (with_sentences((["a", "x"], 1), (["b", "y"], 0)), LABELS),
+        (with_sentences((["a"], 0), (["b"], 1)), ONE_LENGTH),
+        (replace(FINE, topic_words=()), "the task names none"),
     ],
     ids=["lengths differ", "no topic word", "twice", "of another class", "alone", "none named"],
 )
-def test_it_is_silent_about_other_corpora(task: Task) -> None:
-    assert predict(task, started("attn-fc", task=task), train=TRAIN, learning_rate=0.1, epochs=3) is None
+def test_of_other_corpora_it_says_why_it_is_silent(task: Task, reason: str) -> None:
+    found = predict(task, started("attn-fc", task=task), train=TRAIN, learning_rate=0.1, epochs=3)
+    assert isinstance(found, str)
+    assert reason in found
 
 
-def test_it_is_silent_about_other_models() -> None:
+def test_of_other_models_it_says_why_it_is_silent() -> None:
     linear = started("attn-tc", task=FINE)
-    for start, train in (
-        (started("attn-tl", task=FINE), TRAIN),
-        (linear, ("query", *TRAIN)),
-        (nudged(linear, "keys", 2), TRAIN),
-        (nudged(linear, "embeddings", 2), TRAIN),
+    for start, train, reason in (
+        (started("attn-tl", task=FINE), TRAIN, "linear heads, not for that of attn-tl"),
+        (linear, ("query", *TRAIN), FIXED),
+        (nudged(linear, "keys", 2), TRAIN, FROM_ZERO),
+        (nudged(linear, "embeddings", 2), TRAIN, FROM_ZERO),
     ):
-        assert predict(FINE, start, train=train, learning_rate=0.1, epochs=3) is None
+        found = predict(FINE, start, train=train, learning_rate=0.1, epochs=3)
+        assert isinstance(found, str)
+        assert reason in found
+
+
+def test_steps_that_no_solver_follows_are_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction, "MOST", 10)
+    found = predict(FINE, started("attn-tc", task=FINE), train=TRAIN, learning_rate=0.1, epochs=1000)
+    assert isinstance(found, str)
+    assert "10 evaluations were too few" in found
 
 
 def test_a_run_of_no_epoch_has_no_deviation() -> None:
     start = started("attn-fc", task=FINE)
     run = descend(FINE.train, start, epochs=0, follow=["a", "b"]).trajectory
     predicted = predict(FINE, start, train=TRAIN, learning_rate=0.1, epochs=0)
-    assert predicted is not None
+    assert isinstance(predicted, xr.Dataset)
     assert deviation(run.merge(predicted, join="left")) is None
     assert deviation(run) is None

@@ -172,7 +172,7 @@ def test_the_training_corpus_keeps_its_name() -> None:
 
 
 def test_an_unknown_word_to_follow_is_refused() -> None:
-    with pytest.raises(InputError, match=r"words: expected words of the vocabulary \(4 words\), got 'd'"):
+    with pytest.raises(InputError, match=r"follow: expected words of the vocabulary \(4 words\), got 'd'"):
         small_run(follow=["a", "d"])
 
 

@@ -1,9 +1,14 @@
 """Claim: a file is either whole or as it was, whatever goes wrong while it is written."""
 
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Thread
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -11,7 +16,17 @@ import xarray as xr
 
 from attn_dynamics import storage
 from attn_dynamics.errors import StorageError
-from attn_dynamics.storage import read_arrays, write_arrays, write_json, write_netcdf, write_whole
+from attn_dynamics.storage import (
+    Damaged,
+    discard_leftovers,
+    read_arrays,
+    read_json_object,
+    read_netcdf,
+    write_arrays,
+    write_json,
+    write_netcdf,
+    write_whole,
+)
 
 OLD = b"what was there before"
 
@@ -84,6 +99,99 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     for place in (tmp_path / "missing" / "file", Path("/proc/no/such/place")):
         with pytest.raises(StorageError, match=f"{place}: expected to write this file, got: No such file"):
             write_json(place, {})
+
+
+# --- what stands there
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_only_regular_files_are_replaced(kind: str, tmp_path: Path) -> None:
+    place = tmp_path / kind
+    os.mkfifo(place) if kind == "pipe" else place.mkdir()
+    with pytest.raises(StorageError, match=f"{kind}: expected to write this file, got: a (device or a pipe|folder)"):
+        write_whole(place, lambda file: file.write(b"new"))
+    assert place.is_fifo() == (kind == "pipe")
+    assert [each.name for each in tmp_path.iterdir()] == [kind]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_what_it_points_to_is_written(there: bool, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    target, link = tmp_path / "far" / "target", tmp_path / "link"
+    if there:
+        target.write_bytes(OLD)
+    link.symlink_to(target)
+    write_whole(link, lambda file: file.write(b"new"))
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
+def test_permissions_stay_and_new_files_have_the_usual_ones(path: Path) -> None:
+    path.chmod(0o640)
+    write_whole(path, lambda file: file.write(b"new"))
+    assert path.stat().st_mode & 0o777 == 0o640
+    (path.parent / "plain").touch()
+    write_whole(path.with_name("new"), lambda file: file.write(b"new"))
+    assert path.with_name("new").stat().st_mode == (path.parent / "plain").stat().st_mode
+
+
+def test_a_name_as_long_as_names_may_be_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("ν" * 127)
+    write_whole(path, lambda file: file.write(b"new"))
+    assert path.read_bytes() == b"new"
+
+
+def test_leftovers_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
+    dead, old, ours = f".a.nc.{2**22 + 1}-0123abcd.partial", ".a.nc.partial", f".a.nc.{os.getpid()}-0123abcd.partial"
+    names = (dead, old, ours, "below/" + dead, ".b.nc.partial", "a.partial", ".partially")
+    (tmp_path / "below").mkdir()
+    for name in names:
+        (tmp_path / name).touch()
+    discard_leftovers(tmp_path, "a.nc")
+    assert {name for name in names if (tmp_path / name).exists()} == {*names} - {dead, old}
+    discard_leftovers(tmp_path)
+    assert {name for name in names if (tmp_path / name).exists()} == {ours, "a.partial", ".partially"}
+
+
+# --- two writers
+
+CONTENTS = [bytes([letter]) * size for letter, size in ((97, 300_000), (98, 500_000))]
+
+
+def test_a_writer_who_is_overtaken_still_writes_a_whole_file(path: Path) -> None:
+    """One begins, another writes all of the same file, and then the first goes on."""
+
+    def overtaken(file: BinaryIO) -> None:
+        file.write(CONTENTS[0][:1000])
+        write_whole(path, lambda file: file.write(CONTENTS[1]))
+        assert path.read_bytes() == CONTENTS[1]
+        file.write(CONTENTS[0][1000:])
+
+    write_whole(path, overtaken)
+    assert path.read_bytes() == CONTENTS[0]
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def _write_on(path: Path, content: bytes, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        write_whole(path, lambda file: file.write(content))
+
+
+@pytest.mark.parametrize("seconds", [0.3, pytest.param(15.0, marks=pytest.mark.slow)])
+def test_every_read_of_a_file_with_two_writers_is_whole(seconds: float, path: Path) -> None:
+    """For a short time these are threads, for a long one processes; what each of them wrote is read at some time."""
+    kind = multiprocessing.get_context("forkserver").Process if seconds > 1 else Thread
+    writers = [kind(target=_write_on, args=(path, content, seconds)) for content in CONTENTS]
+    for writer in writers:
+        writer.start()
+    seen = set()
+    while any(writer.is_alive() for writer in writers):
+        content = path.read_bytes()
+        seen.add(content[:1] + str(len(content)).encode())
+        assert content in (OLD, *CONTENTS)
+    assert {b"a300000", b"b500000"} <= seen
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 LIMITED = """
@@ -183,3 +291,20 @@ def test_a_dataset_comes_back_as_it_was(tmp_path: Path) -> None:
     write_netcdf(tmp_path / "x.nc", dataset)
     with xr.open_dataset(tmp_path / "x.nc", engine="h5netcdf") as again:
         assert again.load().identical(dataset)
+    assert read_netcdf(tmp_path / "x.nc").identical(dataset)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "null", '"x"', "1e999", "\udcff", "[" * 100_000])
+def test_json_that_is_no_object_is_told_in_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(
+        Damaged, match=r"x\.json: expected a file as it was written, got one that cannot be read"
+    ) as told:
+        read_json_object(tmp_path / "x.json")
+    assert "\n" not in str(told.value)
+
+
+def test_names_that_are_no_text_come_back_from_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"out": "caf\udce9 ν"})
+    assert read_json_object(tmp_path / "x.json") == {"out": "caf\udce9 ν"}
+    assert "ν" in (tmp_path / "x.json").read_text(encoding="utf-8")

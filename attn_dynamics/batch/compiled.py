@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from attn_dynamics.attention import SHARED_SPREAD
-from attn_dynamics.batch.available import available_memory
+from attn_dynamics.available import available_memory
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.heads import Array
 from attn_dynamics.kernels import replicates as kernels
@@ -89,8 +89,7 @@ class CompiledOperand:
         kernels.extent(scores.T, self._low, self._high)
         # So written, what is no number counts as apart.
         self.apart = ~(self._high - self._low <= SHARED_SPREAD)
-        shift = np.where(self.apart, self._high, 0.5 * (self._low + self._high))
-        kernels.operand(scores.T, shift, values.T, self.columns)
+        kernels.operand(scores.T, self._high, values.T, self.columns)
 
     def weights(self, words: NDArray[np.int64] | slice) -> Array:
         """(R, words) e^(s - shift)."""
@@ -120,29 +119,30 @@ class CompiledProducts:
         self._pattern = *_places(counts), counts.data
         self._contexts = np.empty((replicates, width, corpus.n_sentences))
         self._inverses = np.empty((replicates, corpus.n_sentences))
+        self._deviations = np.zeros((replicates, width, corpus.n_sentences))
+        self._leads = np.empty((replicates, corpus.n_sentences), np.int64)
         self._columns = columns
         self._apart: dict[int, tuple[Array, Array]] = {}
 
     def attend(self, operand: CompiledOperand) -> Array:
         """v (R, k, N)."""
-        kernels.attend(*self._pattern, operand.columns, self._contexts, self._inverses)
+        kernels.attend(*self._pattern, operand.columns, *self._told)
         self._apart = {}
         for r in np.flatnonzero(operand.apart).tolist():
             weights = np.empty(self._counts.nnz)
             kernels.relative_weights(*self._pattern, np.ascontiguousarray(operand.scores[r]), weights)
             self._apart[r] = weights, operand.alone(r)
-            where = self._contexts[r : r + 1], self._inverses[r : r + 1]
-            kernels.attend(*self._pattern[:2], *self._apart[r], *where)
+            kernels.attend(*self._pattern[:2], *self._apart[r], *(each[r : r + 1] for each in self._told))
         return self._contexts
 
     def attend_back(self, operand: CompiledOperand, slopes: Array) -> tuple[Array, Array]:
         """∂L/∂s (R, V) and ∂L/∂P (R, k, V), both by words."""
         by_score, by_value = self._gradients
-        pattern, told = (*_places(self._by_word), self._by_word.data), (self._contexts, self._inverses)
-        kernels.attend_back(*pattern, slopes, *told, operand.columns, self._rows, by_value, by_score)
+        pattern = (*_places(self._by_word), self._by_word.data)
+        kernels.attend_back(*pattern, slopes, *self._told, operand.columns, self._rows, by_value, by_score)
         for r, (weights, columns) in self._apart.items():
             place, one = slice(r, r + 1), (np.empty_like(by_value[:, :, :1]), np.empty_like(by_score[:, :1]))
-            where = slopes[place], self._contexts[place], self._inverses[place]
+            where = slopes[place], *(each[place] for each in self._told)
             weighed = self._weighed(weights).data
             kernels.attend_back(*pattern[:2], weighed, *where, columns, self._rows, *one)
             by_value[:, :, place], by_score[:, place] = one
@@ -162,6 +162,11 @@ class CompiledProducts:
             out[r] = (self._weighed(weights) @ self._inverses[r])[words]
         return out
 
+    @property
+    def _told(self) -> tuple[Array, Array, Array, NDArray[np.int64]]:
+        """What the forward product leaves to the backward one."""
+        return self._contexts, self._inverses, self._deviations, self._leads
+
     # Made on first use: a corpus that is only judged needs none of these.
     @cached_property
     def _by_word(self) -> csr_array:
@@ -178,7 +183,7 @@ class CompiledProducts:
 
     @cached_property
     def _rows(self) -> Array:
-        return np.zeros((self._size[0], self._contexts.shape[1] + 1, kernels.LANES))
+        return np.zeros((self._size[0], self._contexts.shape[1] + 3, kernels.LANES))
 
     def _weighed(self, weights: Array) -> csr_array:
         """Weights (nnz,) of the entries by sentences as a pattern by words."""

@@ -1,6 +1,6 @@
 """Gradient descent of many replicates in step, each recorded and stopped as if it ran alone."""
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -14,10 +14,11 @@ from attn_dynamics.batch.group import Group, in_company
 from attn_dynamics.batch.memory import Needed, bytes_needed, check_memory, fitting, rooms, too_large
 from attn_dynamics.batch.record import Members, Records
 from attn_dynamics.batch.stopping import Patiences
+from attn_dynamics.check import function, shown
 from attn_dynamics.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import check_settings, course
-from attn_dynamics.dynamics import Coordinates, held_columns
+from attn_dynamics.descent import checked_checkpoint, checked_settings, course
+from attn_dynamics.dynamics import Coordinates, checked_choices, held_columns
 from attn_dynamics.errors import InputError
 from attn_dynamics.gradient import check_fit
 from attn_dynamics.interrupt import deferred_interrupt
@@ -71,17 +72,18 @@ def descend_many(
         InputError: a bad argument, starts of different shapes, more replicates than memory holds, or no torch.
         RunsInterrupted: on Ctrl-C, with the runs so far.
     """
-    judge = dict(judge or {})
-    check_settings(learning_rate, epochs, patience, judge)
-    engine = engine_for(device, precision)
+    train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    function("meter", meter)
+    learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
+    engine, parameters, checkpoint = engine_for(device, precision), _starts(parameters), checked_checkpoint(checkpoint)
     _check_starts(corpus, parameters, judge)
     if not parameters:
         return []
     layout = Layout(corpus, judge, follow)
-    corpora = {"train": corpus} | judge
+    judged = {"train": corpus} | judge
     needed = bytes_needed(
         engine,
-        [*corpora.values()],
+        [*judged.values()],
         parameters[0],
         layout,
         train=train,
@@ -96,7 +98,7 @@ def descend_many(
         records = Records(len(starts), layout)
 
         def together(members: Members) -> Group:
-            models = Replicates(engine, corpora, [starts[m] for m in members], held, layout.columns)
+            models = Replicates(engine, judged, [starts[m] for m in members], held, layout.columns)
             stopping = Patiences(engine, patience, len(members)) if patience else None
             return Group(engine, models, members, records, stopping, learning_rate)
 
@@ -104,7 +106,7 @@ def descend_many(
         batch = _Batch(groups, records, len(starts), engine.threads)
         if checkpoint is not None:
             settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
-            mark = identity([*corpora.values()], parameters, *settings, device, precision)
+            mark = identity([*judged.values()], parameters, *settings, device, precision)
             batch.save_to(checkpoint, mark, epochs)
         return batch.run(epochs, meter)
 
@@ -131,10 +133,8 @@ def room_for(
         InputError: words to follow that the corpus does not hold, no such device.
     """
     engine, judge = engine_for(device, precision), dict(judge or {})
-    corpora, layout = [corpus, *judge.values()], Layout(corpus, judge, follow)
-    needed = bytes_needed(
-        engine, corpora, start, layout, train=train, reduced=reduced, epochs=epochs, patience=patience
-    )
+    judged, layout = [corpus, *judge.values()], Layout(corpus, judge, follow)
+    needed = bytes_needed(engine, judged, start, layout, train=train, reduced=reduced, epochs=epochs, patience=patience)
     return fitting(engine, needed, share)
 
 
@@ -229,10 +229,17 @@ class _Batch:
         checkpoint.save(identity, arrays)
 
 
+def _starts(parameters: Iterable[Parameters]) -> Sequence[Parameters]:
+    """Return the starts as a list, also those of a generator."""
+    if isinstance(parameters, Parameters | str) or not isinstance(parameters, Iterable):
+        fix = "Put them into a list, or call descend for a single start."
+        raise InputError("parameters", expected="a list of Parameters", given=shown(parameters), fix=fix)
+    return list(parameters)
+
+
 def _check_starts(corpus: Corpus, parameters: Sequence[Parameters], judge: Mapping[str, Corpus]) -> None:
     for start in parameters:
-        for each in (corpus, *judge.values()):
-            check_fit(each, start)
+        check_fit(corpus, start, judge)
         if _shapes(start) != _shapes(parameters[0]):
             raise InputError(
                 "parameters",

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_dynamics.check import one_of
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.extras import how_to_get
@@ -136,6 +137,5 @@ def engine_for(device: str, precision: str) -> Engine:
         InputError: an unknown device or precision, torch or its device is not there.
     """
     for name, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
-        if value not in known:
-            raise InputError(name, expected=f"one of {', '.join(known)}", given=repr(value), fix="Choose one of these.")
+        one_of(name, value, known)
     return _compiled(precision) if device == "numpy" else _torch(device, precision)

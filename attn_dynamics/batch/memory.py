@@ -1,11 +1,11 @@
 """How much memory replicates take, and what to say where there is less."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics.batch.available import available_memory
+from attn_dynamics.available import available_memory, in_words
 from attn_dynamics.batch.engine import Engine
 from attn_dynamics.batch.record import bytes_kept, bytes_of_snapshots
 from attn_dynamics.corpus import Corpus
@@ -51,9 +51,9 @@ def bytes_needed(
     """What a run of so many epochs takes of the engine's memory, and of the host's where that is another one.
 
     A replicate holds its state, twice under early stopping; an operand, its sums and the gradients by words; by
-    sentences contexts, logits, what the head keeps, and the slopes of all three. The host holds its start, as it was
-    given and in coordinates, its record (`bytes_kept`), in the end its parameters, and the snapshots of one more
-    replicate while its trajectory is made.
+    sentences contexts, how far each is from its leading word, logits, what the head keeps, and the slopes of all three.
+    The host holds its start, as it was given and in coordinates, its record (`bytes_kept`), in the end its parameters,
+    and the snapshots of one more replicate while its trajectory is made.
     """
     place = Coordinates(start, train, reduced=reduced)
     head, (d, size) = place.head, place.axes.shape
@@ -64,8 +64,8 @@ def bytes_needed(
     state *= 2 if patience else 1
     by_words = 6 * (k + 1) * size
     rows = max(corpus.n_sentences for corpus in corpora)
-    by_sentences = (3 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
-    kept = sum((k + 1) * corpus.n_sentences for corpus in corpora)
+    by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
+    kept = sum(2 * (k + 1) * corpus.n_sentences for corpus in corpora)
     each = engine.itemsize * (state + by_words + by_sentences + kept)
     pattern = INDEX * sum(corpus.counts.nnz for corpus in corpora)
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
@@ -107,12 +107,7 @@ def too_large(needed: Needed, replicates: int, room: int) -> InputError:
     fix = f"At most {most:,} fit at a time: train them in several calls." if most else "Not even one fits."
     return InputError(
         "parameters",
-        expected=f"replicates that fit into the {_size(room)} of memory that are free for them",
-        given=f"{replicates:,}, which need about {_size(needed.of(replicates))}",
+        expected=f"replicates that fit into the {in_words(room)} of memory that are free for them",
+        given=f"{replicates:,}, which need about {in_words(needed.of(replicates))}",
         fix=fix,
     )
-
-
-def _size(number: int) -> str:
-    units: Iterable[tuple[str, int]] = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
-    return next((f"{number / size:.3g} {unit}" for unit, size in units if number >= size), f"{number} bytes")

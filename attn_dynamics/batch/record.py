@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from attn_dynamics.checkpoint import part
 from attn_dynamics.heads import Array
-from attn_dynamics.record import ALL_WORDS, Layout, snapshot_due
+from attn_dynamics.record import ALL_WORDS, Layout, snapshots_due
 
 Members = NDArray[np.int64]
 """Numbers of replicates, as they were given."""
@@ -76,5 +76,5 @@ def bytes_kept(layout: Layout, epochs: int) -> int:
 
 def bytes_of_snapshots(layout: Layout, epochs: int) -> int:
     """Bytes of one replicate's snapshots: those that are due, and the one at its end."""
-    count = sum(map(snapshot_due, range(epochs + 1))) + 1
+    count = len(snapshots_due(epochs)) + 1
     return count * len(ALL_WORDS) * layout.frequency.size * np.float64().itemsize

@@ -1,7 +1,8 @@
 """The products of replicates by torch, on a processor or a GPU; imported only where a device of torch is asked for."""
 
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import array_api_compat.torch as xp
 import numpy as np
@@ -10,11 +11,18 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from attn_dynamics.attention import SHARED_SPREAD
-from attn_dynamics.batch.available import available_memory
+from attn_dynamics.available import available_memory
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
+
+NEAR_SPREAD = 4.0
+"""Spread of scores up to which one sparse product serves all replicates.
+
+No word then takes so much of a sentence that what is left to the others, e^-4 a word, is lost in round-off. Beyond it
+a sentence's leading word is kept apart from the others, entry by entry (see `kernels.sentences.attend`)."""
+ENTRIES_AT_ONCE = 1 << 20
+"""Numbers in an array of entries by replicates: how many of those replicates are taken at a time."""
 
 
 class Torch:
@@ -82,20 +90,35 @@ class TorchOperand:
     apart: NDArray[np.bool_]
     scores: Tensor
     values: Tensor
+    near: Tensor
+    """Replicates whose scores are close together; the rest is `far`."""
+    far: Tensor
     weights: Tensor
-    """(R, V) e^(s - shift)."""
+    """(near, V) e^(s - shift)."""
     columns: Tensor
-    """(V, R (k + 1)), a replicate's values and weight side by side."""
+    """(V, near (k + 1)), a replicate's values and weight side by side."""
 
     def update(self, scores: Tensor, values: Tensor) -> None:
         """Take up scores (R, V) and values (R, k, V)."""
         self.scores, self.values = scores, values
         low, high = scores.amin(dim=1), scores.amax(dim=1)
-        apart = ~(high - low <= SHARED_SPREAD)
+        # Negated, so that NaN counts as apart.
+        apart = ~(high - low <= NEAR_SPREAD)
         self.apart = apart.cpu().numpy()
-        shift = torch.where(apart, high, 0.5 * (low + high))
-        self.weights = torch.exp((scores - shift[:, None]).clip(min=-700.0))
-        self.columns = _side_by_side(self.weights[:, None] * values, self.weights)
+        self.near, self.far = (torch.nonzero(each)[:, 0] for each in (~apart, apart))
+        self.weights = torch.exp(scores[self.near] - high[self.near, None])
+        self.columns = _side_by_side(self.weights[:, None] * values[self.near], self.weights)
+
+
+class Leading(NamedTuple):
+    """What `attend` keeps of some replicates whose scores are far apart."""
+
+    replicates: Tensor
+    """(c,)."""
+    leads: Tensor
+    """(c, N) the entry of the largest weight of each sentence."""
+    deviations: Tensor
+    """(c, k, N) contexts less the value of that word."""
 
 
 class TorchProducts:
@@ -121,65 +144,109 @@ class TorchProducts:
         self._counts = torch.as_tensor(counts.data, dtype=dtype, device=device)
         self._labels = torch.as_tensor(corpus.labels, device=device)
         self._places = torch.arange(corpus.n_sentences, device=device)
-        self._apart: dict[int, Tensor] = {}
+        self._leading: list[Leading] = []
 
     def attend(self, operand: TorchOperand) -> Tensor:
         """v (R, k, N)."""
-        sums = _apart_again(self._pattern @ operand.columns, len(operand.apart))
-        self._apart = {r: self._relative_weights(operand.scores[r]) for r in np.flatnonzero(operand.apart).tolist()}
-        for r, weights in self._apart.items():
-            sums[r] = self._gather(torch.cat([operand.values[r], torch.ones_like(operand.weights[r : r + 1])]), weights)
-        self._inverses = 1.0 / sums[:, -1]
-        self._contexts = sums[:, :-1] * self._inverses[:, None]
+        replicates, k = operand.values.shape[:2]
+        self._contexts = operand.values.new_empty((replicates, k, len(self._labels)))
+        self._inverses = self._contexts.new_empty((replicates, len(self._labels)))
+        if len(operand.near):
+            sums = _apart_again(self._pattern @ operand.columns, len(operand.near))
+            self._inverses[operand.near] = 1.0 / sums[:, -1]
+            self._contexts[operand.near] = sums[:, :-1] / sums[:, -1:]
+        self._leading = [self._attend_far(operand, far) for far in self._some(operand)]
         return self._contexts
 
     def attend_back(self, operand: TorchOperand, slopes: Tensor) -> tuple[Tensor, Tensor]:
         """∂L/∂s (R, V) and ∂L/∂P (R, k, V)."""
+        by_score, by_value = torch.empty_like(operand.scores), torch.empty_like(operand.values)
         shares = slopes * self._inverses[:, None]
         along = (shares * self._contexts).sum(dim=1)
-        sums = _apart_again(self._by_word @ _side_by_side(shares, along), len(operand.apart))
-        sums *= operand.weights[:, None]
-        for r, weights in self._apart.items():
-            sums[r] = self._scatter(torch.cat([shares[r], along[r : r + 1]]), weights, sums.shape[2])
-        by_value, by_score = sums[:, :-1], (operand.values * sums[:, :-1]).sum(dim=1) - sums[:, -1]
+        near = operand.near
+        if len(near):
+            sums = _apart_again(self._by_word @ _side_by_side(shares[near], along[near]), len(near))
+            sums *= operand.weights[:, None]
+            by_value[near] = sums[:, :-1]
+            by_score[near] = (operand.values[near] * sums[:, :-1]).sum(dim=1) - sums[:, -1]
+        for far, leads, deviations in self._leading:
+            weights, words = self._weights(operand.scores[far]), self._entries[1][leads]
+            largest, rows = weights.gather(1, leads), torch.cat([shares[far], along[far, None]], dim=1)
+            others = self._by_words(rows, weights.scatter(1, leads, 0.0), operand.scores.shape[1])
+            # The slope of the word that leads is -A g·(v - P_lead): as A g·P_lead - A g·v it would be noise.
+            aside = (shares[far] * deviations).sum(dim=1)
+            by_score[far] = (operand.values[far] * others[:, :-1]).sum(dim=1) - others[:, -1]
+            by_score[far] = by_score[far].scatter_add(1, words, -largest * aside)
+            own = words[:, None].expand_as(deviations)
+            by_value[far] = others[:, :-1].scatter_add(2, own, largest[:, None] * shares[far])
         return by_score, by_value
 
     def cross_entropy(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy (R,); logits (R, n, N) become the gradient of the mean."""
         correct = (logits.argmax(dim=1) == self._labels).to(logits.dtype).mean(dim=1)
+        losses = logits.amax(dim=1) - logits[:, self._labels, self._places]
         logits -= logits.amax(dim=1, keepdim=True)
-        own = logits[:, self._labels, self._places]
         logits.exp_()
-        total = logits.sum(dim=1, keepdim=True)
-        losses = (total[:, 0].log() - own).mean(dim=1)
-        logits /= total * len(self._labels)
-        logits[:, self._labels, self._places] -= 1.0 / len(self._labels)
+        own = logits[:, self._labels, self._places]
+        # Where the label leads, the loss and the label's slope come of the others alone: beside 1 they would be lost.
+        logits[:, self._labels, self._places] = 0.0
+        others = logits.sum(dim=1)
+        losses = (losses + torch.log1p(others + (own - 1.0))).mean(dim=1)
+        total = (others + own) * len(self._labels)
+        logits /= total[:, None]
+        logits[:, self._labels, self._places] = -others / total
         return losses, correct
 
     def received(self, operand: TorchOperand, columns: NDArray[np.int64] | None = None) -> Tensor:
         """Σ_i A_iw (R, words)."""
         pattern, words = (self._by_word, slice(None)) if columns is None else (self._followed, columns)
-        out = operand.weights[:, words] * (pattern @ self._inverses.T).T
-        for r, weights in self._apart.items():
-            out[r] = self._scatter(self._inverses[r : r + 1], weights, operand.weights.shape[1])[0, words]
+        out = torch.empty_like(operand.scores[:, words])
+        near = operand.near
+        out[near] = operand.weights[:, words] * (pattern @ self._inverses[near].T).T
+        for far in self._some(operand):
+            weights = self._weights(operand.scores[far])
+            out[far] = self._by_words(self._inverses[far, None], weights, operand.scores.shape[1])[:, 0, words]
         return out
 
-    def _relative_weights(self, scores: Tensor) -> Tensor:
-        """c e^(s - the largest s of the sentence) of every entry (nnz,) of one replicate."""
-        rows, words = self._entries
-        largest = scores.new_full((len(self._labels),), -torch.inf).scatter_reduce_(0, rows, scores[words], "amax")
-        return self._counts * torch.exp(scores[words] - largest[rows])
+    def _some(self, operand: TorchOperand) -> Sequence[Tensor]:
+        """Replicates whose scores are far apart, few enough at a time."""
+        size = len(self._counts) * (operand.values.shape[1] + 1)
+        return operand.far.split(max(1, ENTRIES_AT_ONCE // size)) if len(operand.far) else ()
 
-    def _gather(self, columns: Tensor, weights: Tensor) -> Tensor:
-        """(k, N) of one replicate from its columns (k, V)."""
+    def _attend_far(self, operand: TorchOperand, far: Tensor) -> Leading:
+        """Contexts of some replicates, by sums over all words of a sentence but the one that leads it."""
         rows, words = self._entries
-        out = columns.new_zeros((len(columns), len(self._labels)))
-        return out.index_add_(1, rows, columns[:, words] * weights)
+        values, weights = operand.values[far], self._weights(operand.scores[far])
+        largest = self._by_sentences(weights, "amax")
+        places = torch.arange(len(words), device=words.device)
+        first = torch.where(weights == largest[:, rows], places, len(words) - 1)
+        leads = self._by_sentences(first, "amin")
+        weights.scatter_(1, leads, 0.0)
+        others = self._by_sentences(weights, "sum")
+        sums = self._by_sentences(values[:, :, words] * weights[:, None], "sum")
+        leading = values.gather(2, words[leads][:, None].expand_as(sums))
+        normalisers = (others + largest)[:, None]
+        self._inverses[far] = 1.0 / normalisers[:, 0]
+        self._contexts[far] = (sums + largest[:, None] * leading) / normalisers
+        return Leading(far, leads, (sums - others[:, None] * leading) / normalisers)
 
-    def _scatter(self, columns: Tensor, weights: Tensor, n_words: int) -> Tensor:
-        """(k, V) of one replicate from what its sentences hold (k, N)."""
+    def _weights(self, scores: Tensor) -> Tensor:
+        """c e^(s - the largest s of the sentence) of every entry (c, nnz)."""
         rows, words = self._entries
-        return columns.new_zeros((len(columns), n_words)).index_add_(1, words, columns[:, rows] * weights)
+        entries = scores[:, words]
+        return self._counts * torch.exp(entries - self._by_sentences(entries, "amax")[:, rows])
+
+    def _by_sentences(self, entries: Tensor, reduce: str) -> Tensor:
+        """Entries (..., nnz) reduced to sentences (..., N)."""
+        out = entries.new_zeros((*entries.shape[:-1], len(self._labels)))
+        index = self._entries[0].expand_as(entries)
+        return out.scatter_reduce_(-1, index, entries, reduce, include_self=False)
+
+    def _by_words(self, columns: Tensor, weights: Tensor, n_words: int) -> Tensor:
+        """Columns (c, k, N) of sentences, by weights (c, nnz), summed to words (c, k, V)."""
+        rows, words = self._entries
+        entries = columns[:, :, rows] * weights[:, None]
+        return columns.new_zeros((*columns.shape[:-1], n_words)).index_add_(2, words, entries)
 
 
 def _side_by_side(values: Tensor, weights: Tensor) -> Tensor:

@@ -108,7 +108,7 @@ def lead(course: Course, leader: Leader = word_of_largest_score) -> Lead:
     r"\frac{d}{d\tau}\, \mathrm{mean}_i\, \delta_{w_i(\tau)} > 0, \quad "
     r"w_i(\tau) = \mathrm{argmax}_{w \in i}\, s_w(\tau)",
     source="LMN21; that purity has to be taken elsewhere: here",
-    assumptions="Attn-FC, LMN21's published start, d = 200; both classes equally frequent; purity in sentences that "
+    assumptions="Attn-FC, the start of LMN21's text, d = 200; both classes equally frequent; purity in sentences that "
     "training never saw: in those that it saw it rises as well where labels are shuffled. Parts of SST-2 overlap by a "
     "seventh, and speak of this treebank alone",
     quantity="in shares of the level, the largest p-value of two trends, over data: 30 replicates (sentences and "
@@ -180,7 +180,7 @@ def course(name: str, seed: int, *, shuffled: bool = False) -> Course:
     seen, unseen = halves(*make(rng), rng)
     if shuffled:
         seen = replace(seen, labels=rng.permutation(seen.labels))
-    start = draw("published", "attn-fc", n_words=seen.n_words, n_classes=seen.n_classes, embedding_dim=200, rng=rng)
+    start = draw("paper", "attn-fc", n_words=seen.n_words, n_classes=seen.n_classes, embedding_dim=200, rng=rng)
     run = descend(seen, start, learning_rate=RATE, epochs=epochs).trajectory.all_score.sel(snapshot=slice(BEGUN, None))
     return Course(seen, unseen, run.snapshot.values, run.values)
 

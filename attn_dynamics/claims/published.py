@@ -1,4 +1,4 @@
-"""Topic words trained in LMN21's published configuration, or near it: what several claims measure."""
+"""Topic words trained on LMN21's task from the start that its text states, or near it: what several claims measure."""
 
 from dataclasses import replace
 from functools import cache
@@ -33,7 +33,7 @@ def topic_words(
     """Data from `seed`, initial values from [seed, 0] as in the command, those of the head `scale` times as large."""
     drawn = task.draw(seed)
     start = draw(
-        "published",
+        "paper",
         model,
         n_words=drawn.train.n_words,
         n_classes=task.topics,

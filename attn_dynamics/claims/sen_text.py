@@ -49,7 +49,7 @@ class Leaders(NamedTuple):
     statement=r"\mathrm{median}_w \left| \frac{\|\nu_w\|}{\|\nu\|_{\mathrm{SEN}}(s_w, m_w)} - 1 \right| \leq "
     r"\mathrm{median}_w \left( \left| \frac{\|\nu\|_{\mathrm{SEN}}(s_w, M_w)}{\|\nu\|_{\mathrm{SEN}}(s_w, m_w)} - 1 "
     r"\right| + \frac{1}{N_w} \right)",
-    assumptions="Attn-FC, LMN21's published start and time 500, d = 200; the 100 words of highest score; m_w the mean "
+    assumptions="Attn-FC, start and time of LMN21's text, 500, d = 200; the 100 words of highest score; m_w the mean "
     "number of other words in the N_w sentences of a word. An observation: the bound is a scale, no theorem",
     quantity="median relative distance of ‖ν‖ from B1, in shares of the bound; the largest over data",
     tolerance="1: the others' scores do not stay 0, and B1 lies between m of them and the weight M that they have at "
@@ -91,9 +91,9 @@ def runs(*, quick: bool) -> dict[str, Leaders]:
 
 @cache
 def trained(corpus: Corpus, *, rate: float = 0.1, time: float = TIME, seed: int = 0) -> Leaders:
-    """Descent to this time from the published start."""
+    """Descent to this time from the start of LMN21's text."""
     rng = np.random.default_rng(seed)
-    start = draw("published", "attn-fc", n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=200, rng=rng)
+    start = draw("paper", "attn-fc", n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=200, rng=rng)
     run = descend(corpus, start, learning_rate=rate, epochs=round(time / rate)).trajectory
     score = run.all_score.values[-1]
     leaders = np.argsort(-score, kind="stable")[:LEADERS]

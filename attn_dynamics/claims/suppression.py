@@ -48,7 +48,7 @@ def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
     r"\mathrm{sign}\,\dot s_t(0) = -\mathrm{sign}\,M_t; \quad x(0) = x_0 < 0: \ "
     r"s\ \mathrm{turns\ by}\ \tau = \frac{n |x_0|}{(n-1) \rho u^2} (1 + m e^{-s_{\min}})",
     source="LMN21; how long it takes: here",
-    assumptions="query fixed; LMN21's published start but for embeddings N(0, 1) of all words; every head. From "
+    assumptions="query fixed; the start of LMN21's text but for embeddings N(0, 1) of all words; every head. From "
     "E(0) = 0 every M is 0, and E1 tells which words fall. The turn: C1, from an embedding along its topic's contrast",
     quantity="share of first moves of wrong sign, among rising and among falling words; largest share of the time "
     "stated in which s turns in mean field, over m, the start and ‖q‖",
@@ -100,9 +100,9 @@ def waited(wait: Callable[[Array, Array], Array]) -> Array:
 
 
 def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:
-    """Data, topic words first, and the published start with embeddings N(0, scale²) of all words."""
+    """Data, topic words first, and the start of LMN21's text with embeddings N(0, scale²) of all words."""
     corpus, rng = task.draw(seed).train, np.random.default_rng([seed, 0])
-    start = draw("published", model, n_words=corpus.n_words, n_classes=task.topics, embedding_dim=10, rng=rng)
+    start = draw("paper", model, n_words=corpus.n_words, n_classes=task.topics, embedding_dim=10, rng=rng)
     return corpus, replace(start, embeddings=start.embeddings * (scale / EMBEDDING_SCALE))
 
 

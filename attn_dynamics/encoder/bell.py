@@ -15,6 +15,9 @@ PRECISIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "log": lambda p: torch.exp(-2.0 * p),
 }
 """1/σ² of what is trained, as in `attn_dynamics.window.bell.SCALES`, for autograd."""
+NARROWEST = 1e-6
+"""σ, tokens, below which a bell counts as this narrow and its slope as 0: it sees the query's own token alone, and 1/σ³
+would overflow."""
 
 
 class TrainedBell(nn.Module):
@@ -66,7 +69,7 @@ class TrainedBell(nn.Module):
 
     def precision(self) -> Tensor:
         """1/σ² (1,) or (heads,), with its gradient."""
-        return PRECISIONS[self.bell.scale](self.parameter)
+        return PRECISIONS[self.bell.scale](self.parameter.clamp(min=float(self.bell.of.parameter(NARROWEST))))
 
     def log(self, distances: Tensor) -> Tensor:
         """ln U at Δ = j - i of any shape, (1 or heads, *that shape); the product's prefactor is in it."""

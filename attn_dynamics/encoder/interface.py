@@ -60,7 +60,7 @@ def gaussian_window(
     """
     bell = getattr(module, "bell", None)
     if not isinstance(bell, TrainedBell):
-        fix = "Call attn_dynamics.encoder.windowed(model, Window(…))."
+        fix = "Call windowed(model, Window(…)), or load a saved one by load_encoder, both of attn_dynamics.encoder."
         raise InputError(NAME, expected="a bell in every attention module", given=type(module).__name__, fix=fix)
     if query.shape[2] != key.shape[2]:
         given, fix = f"{query.shape[2]} queries, {key.shape[2]} keys", "Windows are for self-attention."

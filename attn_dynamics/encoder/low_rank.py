@@ -9,12 +9,14 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from attn_dynamics.encoder.bell import TrainedBell
-from attn_dynamics.encoder.dense import Asked, both
+from attn_dynamics.encoder.dense import Asked, both, dense
 
 REACH = 16.0
 """Queries that share a centre, in units of the least σ: terms that cancel stay below some hundred (theory D9)."""
 LEAST = 16
 """Queries that share a centre at least."""
+NARROW = 0.25
+"""σ, tokens, below which terms of the size j²/σ² leave round-off alone of a slope of e^(-1/2σ²): each pair is taken."""
 HIDDEN = 1e30
 """What is taken off the scores of padding."""
 ALIGNED = 8
@@ -23,6 +25,8 @@ ALIGNED = 8
 
 def low_rank(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
     """Contexts (B, H, L, d) by `scaled_dot_product_attention`, in float32 at least, since less could not cancel."""
+    if bell.widths.min() < NARROW:
+        return dense(asked, bell)[0], None
     length, wide = asked.query.shape[2], torch.promote_types(asked.query.dtype, torch.float32)
     with torch.autocast(asked.query.device.type, enabled=False):
         whole = asked._replace(

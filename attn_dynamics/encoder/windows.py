@@ -9,15 +9,19 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from attn_dynamics.check import number, one_of
 from attn_dynamics.encoder.bell import TrainedBell
 from attn_dynamics.encoder.interface import KERNELS, NAME, attention_modules
 from attn_dynamics.encoder.sliced import computed
 from attn_dynamics.errors import InputError
 from attn_dynamics.window.bell import Bell
 from attn_dynamics.window.support import half_width
+from attn_dynamics.window.windows import check_window
 
 Encoder = TypeVar("Encoder", bound=PreTrainedModel)
 EACH = ("layer", "head")
+NOTE = "gaussian_window"
+"""Under which name a model's configuration says what its bells are."""
 
 
 @final
@@ -44,10 +48,9 @@ class Window:
 
     def __post_init__(self) -> None:
         self.bell.parameter(self.start_width)
-        _one_of("each", self.each, EACH)
-        if self.window is not None and (self.window < 1 or self.window % 2 == 0):
-            fix = "A window has its query in the middle."
-            raise InputError("window", expected="an odd number of tokens, 1 or more", given=self.window, fix=fix)
+        one_of("each", self.each, EACH)
+        if self.window is not None:
+            check_window(self.window)
         _check_kernel(self.kernel, self.bell, self.half_width)
 
     @property
@@ -87,7 +90,53 @@ def windowed(model: Encoder, settings: Window) -> Encoder:
             device=model.device,
         )
     model.set_attn_implementation(NAME)
+    _note(model)
     return model
+
+
+def restored(model: Encoder, saved: Mapping[str, torch.Tensor]) -> Encoder:
+    """Put bells into an encoder, in place, as its configuration notes them, with their saved parameters.
+
+    Args:
+        model: loaded from a folder that `save_pretrained` wrote of an encoder with bells.
+        saved: all tensors of that folder that belong to bells, by name.
+
+    Raises:
+        InputError: no saved parameter for a bell, or one of another shape.
+    """
+    note = dict(getattr(model.config, NOTE))
+    reach = note.pop("half_widths"), note.pop("kernels")
+    windowed(model, Window(**note))
+    for (name, each), half, kernel in zip(bells(model).items(), *reach, strict=True):
+        # A head for a task puts a prefix before the names of its backbone, or takes it off.
+        found = [own for full, own in saved.items() if f".{full}".endswith(f".{name}.parameter")]
+        found += [own for full, own in saved.items() if f".{name}.parameter".endswith(f".{full}") and not found]
+        if len(found) != 1 or found[0].shape != each.parameter.shape:
+            given, fix = f"{len(found)} that fit", "Save the encoder anew with save_pretrained."
+            raise InputError("encoder", expected=f"the saved bell of {name}", given=given, fix=fix)
+        with torch.no_grad():
+            each.parameter.copy_(found[0])
+        each.half_width, each.kernel = half, kernel
+    _note(model)
+    return model
+
+
+def _note(model: PreTrainedModel) -> None:
+    """Write into the configuration, which `save_pretrained` keeps, what the bells are beside their parameters.
+
+    It also names the attention. So `from_pretrained` alone gives an encoder that refuses to run without its bells, in
+    the place of plain attention.
+    """
+    present = list(bells(model).values())
+    heads = max(each.parameter.numel() for each in present)
+    note = {
+        "placement": present[0].bell.placement,
+        "scale": present[0].bell.scale,
+        "each": "head" if heads > 1 else "layer",
+        "half_widths": [each.half_width for each in present],
+        "kernels": [each.kernel for each in present],
+    }
+    model.config.update({NOTE: note, "attn_implementation": NAME})
 
 
 def bells(model: nn.Module) -> dict[str, TrainedBell]:
@@ -117,9 +166,8 @@ def parameter_groups(model: nn.Module, *, learning_rate: float, bell_rate: float
     Raises:
         InputError: a rate that is not a finite number, the learning rate above 0, the multiple not below.
     """
-    for name, rate, least in (("learning_rate", learning_rate, np.nextafter(0.0, 1.0)), ("bell_rate", bell_rate, 0.0)):
-        if not (rate >= least and np.isfinite(rate)):
-            raise InputError(name, expected="a finite number above 0", given=rate, fix="Give a larger one.")
+    number("learning_rate", learning_rate, above=0)
+    number("bell_rate", bell_rate, least=0)
     own = [each.parameter for each in _present(model).values()]
     ours = set(map(id, own))
     groups = [
@@ -136,7 +184,7 @@ def freeze_bells(model: nn.Module, *, frozen: bool = True) -> None:
         each.parameter.requires_grad_(not frozen)
 
 
-def use_kernel(model: nn.Module, kernel: Literal["dense", "low-rank", "sliced"]) -> None:
+def use_kernel(model: PreTrainedModel, kernel: Literal["dense", "low-rank", "sliced"]) -> None:
     """Attend in another way from now on.
 
     Raises:
@@ -147,6 +195,7 @@ def use_kernel(model: nn.Module, kernel: Literal["dense", "low-rank", "sliced"])
         _check_kernel(kernel, each.bell, each.half_width)
     for each in present.values():
         each.kernel = kernel
+    _note(model)
 
 
 def computed_pairs(model: nn.Module, length: int) -> float:
@@ -162,10 +211,10 @@ def computed_pairs(model: nn.Module, length: int) -> float:
     return float(np.mean(shares))
 
 
-def slice_windows(model: nn.Module, error: float, *, spread: float = 0.0) -> list[int]:
+def slice_windows(model: PreTrainedModel, error: float, *, spread: float = 0.0) -> list[int]:
     """Freeze the bells and slice keys to w(σ, ε) of the widest of each layer; the half-widths (theory D8).
 
-    State dicts hold σ and no half-width: after loading one, call it again.
+    State dicts hold σ and no half-width: after loading one, call it again. `save_pretrained` keeps both.
 
     Args:
         model: with bells in it.
@@ -182,6 +231,7 @@ def slice_windows(model: nn.Module, error: float, *, spread: float = 0.0) -> lis
     freeze_bells(model)
     for each, reach in zip(present.values(), found, strict=True):
         each.half_width, each.kernel = reach, "sliced"
+    _note(model)
     return found
 
 
@@ -194,15 +244,10 @@ def _present(model: nn.Module) -> Mapping[str, TrainedBell]:
 
 
 def _check_kernel(kernel: str, bell: Bell, reach: int | None) -> None:
-    _one_of("kernel", kernel, tuple(KERNELS))
+    one_of("kernel", kernel, KERNELS)
     if kernel == "low-rank" and not bell.renormalises:
         fix = "Two further dimensions carry what stands within the softmax; use 'dense'."
         raise InputError("kernel", expected="the renormalised placement", given=bell.placement, fix=fix)
     if kernel == "sliced" and reach is None:
         fix = "Give a window, or call slice_windows."
         raise InputError("kernel", expected="a half-width to slice to", given="none", fix=fix)
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InputError(name, expected=f"one of {', '.join(known)}", given=repr(value), fix="Choose one of these.")

@@ -1,6 +1,33 @@
 """Compiled loops on plain arrays; nothing here knows of the rest of the project."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import numba
 
 # Off by numba's default. It turns the four columns of the sparse products into one vector.
 numba.config.SLP_VECTORIZE = 1  # pyright: ignore
+
+
+def _probe() -> None:
+    """Do nothing: compiled loops can be kept wherever this can."""
+
+
+def _own_folder() -> str:
+    """Return a folder for temporary files that nobody else can write to, the same in every process."""
+    folder = Path(tempfile.gettempdir()) / f"attn-dynamics-{os.getuid() if hasattr(os, 'getuid') else 'numba'}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if folder.is_dir() and not folder.is_symlink() and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+            return str(folder)
+    except (AttributeError, OSError):
+        pass
+    return tempfile.mkdtemp()
+
+
+try:
+    numba.njit(cache=True)(_probe)
+except RuntimeError:  # neither the package nor a home can be written to
+    numba.config.CACHE_DIR = _own_folder()  # pyright: ignore

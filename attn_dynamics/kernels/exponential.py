@@ -1,5 +1,6 @@
 """e^x of a short array, which the compiler turns into vector instructions; calls of the usual function it cannot."""
 
+import numpy as np
 from numba import njit
 
 # ln 2 in two parts: the first has few enough digits that its product with an exponent is exact (Cody and Waite).
@@ -8,12 +9,28 @@ LOG2_E = 1.4426950408889634
 ROUNDER = 1.5 * 2.0**52
 """Added to a number of moderate size, it leaves the nearest integer in the last bits."""
 LEAST = -700.0
-"""Below this e^x is taken as e^-700: beside any other term of a sum both are nothing."""
+"""Below this the usual function is called: e^x comes near to the numbers that float64 holds with fewer digits."""
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def exponentials(x, scratch, bits):
+    """Replace x by e^x in place for x up to 700, to 2 units in the last place; `bits` is `scratch` seen as int64."""
+    deep = 0
+    for place in range(x.size):
+        deep += x[place] < LEAST
+    if deep == 0:
+        _within_range(x, scratch, bits)
+        return
+    given = x.copy()
+    _within_range(x, scratch, bits)
+    for place in range(x.size):
+        if given[place] < LEAST:
+            x[place] = np.exp(given[place])
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
-def exponentials(x, scratch, bits):
-    """x = e^x in place for x up to 700, to 2 units in the last place; `bits` is `scratch` seen as int64."""
+def _within_range(x, scratch, bits):
+    """Replace x by e^x in place, where x below `LEAST` counts as `LEAST`."""
     for place in range(x.size):
         scratch[place] = max(x[place], LEAST) * LOG2_E + ROUNDER
     for place in range(x.size):

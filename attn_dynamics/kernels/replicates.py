@@ -11,7 +11,7 @@ from numba import njit
 
 from attn_dynamics.kernels.exponential import exponentials
 from attn_dynamics.kernels.loss import BLOCK, softmax
-from attn_dynamics.kernels.sentences import relative_weights_of
+from attn_dynamics.kernels.sentences import LEADING, relative_weights_of
 
 LANES = 8
 """Replicates to a block: two vectors, so that neither waits for the other."""
@@ -19,6 +19,8 @@ WORDS = 64
 """Words whose weights are taken at a time."""
 SENTENCES = 64
 """Sentences whose rows are filled replicate by replicate, so that they are still in the nearest cache."""
+NO_WORD = -1
+"""What stands for the leading word of a sentence that none leads."""
 TOTALS = 16
 """Softmax denominators, each from 1 to n, that are multiplied before one logarithm is taken of them all."""
 
@@ -137,67 +139,157 @@ def _gather_all(start, stop, places, data, rows, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def attend(offsets, words, data, operand, contexts, inverses):
-    """Contexts v = Σ c e^s P / D (R, k, N) and 1/D (R, N), D = Σ c e^s, from an operand; pattern by sentences."""
+def _gather_squares(start, stop, places, data, rows, column, out):
+    """out (LANES,) = Σ (data · rows[places, column])² over the entries from start to stop."""
+    out[:] = 0.0
+    for entry in range(start, stop):
+        weight, place = float(data[entry]), places[entry]
+        for lane in range(LANES):
+            share = weight * rows[place, np.uint64(column), np.uint64(lane)]
+            out[lane] += share * share
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _leave_out_lead(start, stop, places, data, rows, lane, row, deviation):
+    """Take the leading word of one replicate's sentence out of the sums row (k + 1, LANES) and add it again.
+
+    Fill in deviation (k,), Σ_{u≠l} c e^{s_u} (P_u - P_l) for the leading word l; return l.
+    """
+    width, lane = row.shape[0] - 1, np.uint64(lane)
+    lead, largest, others = start, 0.0, 0.0
+    for entry in range(start, stop):
+        weight = float(data[entry]) * rows[places[entry], np.uint64(width), lane]
+        if weight > largest:
+            lead, largest, weight = entry, weight, largest
+        others += weight
+    word, count = places[lead], float(data[lead])
+    row[width, lane] = largest + others
+    for column in range(width):
+        total = 0.0
+        for entry in range(start, stop):
+            if entry != lead:
+                total += float(data[entry]) * rows[places[entry], np.uint64(column), lane]
+        own = rows[word, np.uint64(column), lane]
+        deviation[column] = total - others * (own / rows[word, np.uint64(width), lane])
+        row[column, lane] = total + count * own
+    return word
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def attend(offsets, words, data, operand, contexts, inverses, deviations, leads):
+    """Contexts v = Σ c e^s P / D (R, k, N) and 1/D (R, N), D = Σ c e^s, from an operand; pattern by sentences.
+
+    Where a word l takes nearly all attention, it goes into leads (R, N) and v - P_l into deviations (R, k, N).
+    """
     replicates, width, size = contexts.shape
-    row = np.empty((width + 1, LANES))
+    row, squares, deviation = np.empty((width + 1, LANES)), np.empty(LANES), np.empty(width)
     for first in range(0, replicates, LANES):
         rows, lanes = operand[first // LANES], min(LANES, replicates - first)
         for sentence in range(size):
-            _gather_all(offsets[sentence], offsets[sentence + 1], words, data, rows, row)
+            start, stop = offsets[sentence], offsets[sentence + 1]
+            _gather_all(start, stop, words, data, rows, row)
+            _gather_squares(start, stop, words, data, rows, width, squares)
             for lane in range(lanes):
+                lead = NO_WORD
+                if squares[lane] > LEADING * LEADING * row[width, lane] * row[width, lane]:
+                    lead = np.int64(_leave_out_lead(start, stop, words, data, rows, lane, row, deviation))
+                leads[first + lane, sentence] = lead
                 inverse = 1.0 / row[width, lane]
                 inverses[first + lane, sentence] = inverse
                 for column in range(width):
                     contexts[first + lane, column, sentence] = row[column, lane] * inverse
+                if lead != NO_WORD:
+                    for column in range(width):
+                        deviations[first + lane, column, sentence] = deviation[column] * inverse
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def attend_back(offsets, sentences, data, slopes, contexts, inverses, operand, rows, value_gradient, score_gradient):
+def attend_back(
+    offsets,
+    sentences,
+    data,
+    slopes,
+    contexts,
+    inverses,
+    deviations,
+    leads,
+    operand,
+    rows,
+    value_gradient,
+    score_gradient,
+):
     """∂L/∂P (V, k, R) and ∂L/∂s (V, R) from slopes g = ∂L/∂v (R, k, N) and what `attend` gave; pattern by words.
 
-    With S = Cᵀ [g/D | g·v/D] they are e^s S_k and Σ_k e^s P_k S_k - e^s S_last; rows (N, k + 1, LANES) is scratch.
+    With S = Cᵀ [g/D | g·v/D] they are e^s S_k and Σ_k e^s P_k S_k - e^s S_last. A word's share of the sentences that it
+    leads is -e^s g·(v - P)/D; rows (N, k + 3, LANES) is scratch.
     """
     replicates = slopes.shape[0]
     for first in range(0, replicates, LANES):
         lanes, own = min(LANES, replicates - first), operand[first // LANES]
-        _slopes_by_sentences(slopes, contexts, inverses, first, lanes, rows)
+        led = _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, lanes, rows)
         if lanes == LANES:
-            _pull(offsets, sentences, data, rows, own, first, LANES, value_gradient, score_gradient)
+            _pull(offsets, sentences, data, rows, own, first, LANES, led, value_gradient, score_gradient)
         else:
-            _pull(offsets, sentences, data, rows, own, first, lanes, value_gradient, score_gradient)
+            _pull(offsets, sentences, data, rows, own, first, lanes, led, value_gradient, score_gradient)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _slopes_by_sentences(slopes, contexts, inverses, first, lanes, rows):
-    """rows (N, k + 1, LANES) = [g/D | g·v/D] of a block of replicates."""
+def _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, lanes, rows):
+    """rows (N, k + 3, LANES) = [g/D | g·v/D | g·(v - P_lead)/D | lead] of a block; return whether any word leads."""
     width, size = slopes.shape[1:]
+    led = False
     for start in range(0, size, SENTENCES):
         stop = min(size, start + SENTENCES)
         for lane in range(lanes):
             replicate = first + lane
             for sentence in range(start, stop):
                 rows[sentence, width, lane] = 0.0
+                rows[sentence, width + 1, lane] = 0.0
+                rows[sentence, width + 2, lane] = leads[replicate, sentence]
+                led |= leads[replicate, sentence] != NO_WORD
             for column in range(width):
                 for sentence in range(start, stop):
                     slope = slopes[replicate, column, sentence] * inverses[replicate, sentence]
                     rows[sentence, column, lane] = slope
                     rows[sentence, width, lane] += slope * contexts[replicate, column, sentence]
+                    rows[sentence, width + 1, lane] += slope * deviations[replicate, column, sentence]
+    return led
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _pull(offsets, sentences, data, rows, operand, first, lanes, value_gradient, score_gradient):
+def _pull_slopes(start, stop, places, data, rows, own, word, out):
+    """out (LANES,) = the slope of a word's scores, own (k + 1, LANES) its operand, sentence by sentence."""
+    width = own.shape[0] - 1
+    out[:] = 0.0
+    for entry in range(start, stop):
+        weight, place = float(data[entry]), places[entry]
+        for lane in range(LANES):
+            if rows[place, width + 2, lane] == word:
+                out[lane] -= weight * own[width, lane] * rows[place, width + 1, lane]
+            else:
+                slope = -own[width, lane] * rows[place, width, lane]
+                for column in range(width):
+                    slope += own[column, lane] * rows[place, column, lane]
+                out[lane] += weight * slope
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _pull(offsets, sentences, data, rows, operand, first, lanes, led, value_gradient, score_gradient):
     """The gradients of a block of replicates, word by word."""
     width = value_gradient.shape[1]
-    sums, first = np.empty((width + 1, LANES)), np.uint64(first)
+    sums, slopes, first = np.empty((width + 1, LANES)), np.empty(LANES), np.uint64(first)
     for index in range(offsets.size - 1):
-        word = np.uint64(index)
-        _gather_all(offsets[index], offsets[index + 1], sentences, data, rows, sums)
+        word, start, stop = np.uint64(index), offsets[index], offsets[index + 1]
+        _gather_all(start, stop, sentences, data, rows, sums)
+        if led:
+            _pull_slopes(start, stop, sentences, data, rows, operand[word], index, slopes)
+        else:
+            for lane in range(lanes):
+                slopes[lane] = -operand[word, np.uint64(width), lane] * sums[width, lane]
+                for column in range(width):
+                    slopes[lane] += operand[word, np.uint64(column), lane] * sums[column, lane]
         for lane in range(lanes):
-            slope = -operand[word, np.uint64(width), lane] * sums[width, lane]
-            for column in range(width):
-                slope += operand[word, np.uint64(column), lane] * sums[column, lane]
-            score_gradient[word, first + np.uint64(lane)] = slope
+            score_gradient[word, first + np.uint64(lane)] = slopes[lane]
         for column in range(width):
             for lane in range(lanes):
                 share = operand[word, np.uint64(width), lane] * sums[column, lane]
@@ -232,16 +324,17 @@ def relative_weights(offsets, words, counts, scores, out):
 def cross_entropy(logits, labels, losses, correct):
     """Mean loss and correct sentences (R,); logits (R, n, N) become the gradient of the mean."""
     size = labels.size
-    beyond, total, inverse = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    beyond, excess, scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     for replicate in range(logits.shape[0]):
         rows, loss, hits = logits[replicate], 0.0, 0
         for start in range(0, size, BLOCK):
             m = min(BLOCK, size - start)
-            hits += softmax(rows, labels, start, start + m, size, beyond[:m], total[:m], inverse[:m])
+            hits += softmax(rows, labels, start, start + m, size, beyond[:m], excess[:m], scratch[:m])
             for first in range(0, m, TOTALS):
-                product = 1.0
+                # Π (1 + x) - 1 by positive terms alone, so that a tiny x is not lost beside 1.
+                product = 0.0
                 for place in range(first, min(m, first + TOTALS)):
-                    product *= total[place]
+                    product += excess[place] * (1.0 + product)
                     loss += beyond[place]
-                loss += np.log(product)
+                loss += np.log1p(product)
         losses[replicate], correct[replicate] = loss / size, hits

@@ -34,7 +34,8 @@ def _block(index, size):
 def operand(scores, values, spread, out):
     """Fill out (V, k + 1) with [e^(s - shift) ⊙ P | e^(s - shift)] from scores s (V,) and values Pᵀ (k, V).
 
-    The shift is the middle of the scores. Where they are spread wider than allowed, fills in [P | 1] and answers False.
+    The shift is the largest score: by a smaller one, tiny slopes over large divisors would be lost below 1e-308. Where
+    scores are spread wider than allowed, fills in [P | 1] and answers False.
     """
     width, size = values.shape
     low, high = np.inf, -np.inf
@@ -42,12 +43,11 @@ def operand(scores, values, spread, out):
         low = min(low, scores[word])
         high = max(high, scores[word])
     shared = high - low <= spread
-    shift = 0.5 * (low + high)
     for block in prange((size + BLOCK - 1) // BLOCK):
         start, stop = _block(block, size)
         weights, scratch = np.ones(stop - start), np.empty(stop - start)
         if shared:
-            weights[:] = scores[start:stop] - shift
+            weights[:] = scores[start:stop] - high
             exponentials(weights, scratch, scratch.view(np.int64))
         for word in range(weights.size):
             out[start + word, width] = weights[word]
@@ -67,19 +67,20 @@ def _dot(left, right):
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def gradients(sums, operand, metric, value_gradient, score_gradient, partial):
-    """(∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the sums of the backward product and the operand of the forward one.
+def gradients(sums, leading, operand, metric, value_gradient, score_gradient, partial):
+    """Fill in (∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the sums of the backward product and the operand of the forward one.
 
-    Answers ‖∂L/∂s‖² and ‖∂L/∂E‖_F² = Σ_w b_wᵀ G b_w, columns b_w of (∂L/∂P)ᵀ and metric G = RᵀR (k, k) where P = E R.
+    Return ‖∂L/∂s‖² and ‖∂L/∂E‖_F² = Σ_w b_wᵀ G b_w, columns b_w of (∂L/∂P)ᵀ and metric G = RᵀR (k, k) where P = E R.
     """
     width, size = value_gradient.shape
     for part in prange(PARTS):
         start, stop = _span(part, size, PARTS)
         for word in range(start, stop):
             weight = operand[word, width]
-            slope = -weight * sums[word, width]
+            # Sentences that the word leads stand apart: their A g·(v - P) may be tiny beside A g·P.
+            slope = -weight * (sums[word, width] + leading[word, width])
             for column in range(width):
-                value_gradient[column, word] = weight * sums[word, column]
+                value_gradient[column, word] = weight * (sums[word, column] + leading[word, column])
                 slope += operand[word, column] * sums[word, column]
             score_gradient[word] = slope
         partial[part, 0] = _dot(score_gradient[start:stop], score_gradient[start:stop])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
+from attn_dynamics.check import integer, number
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.encoder import bells, computed_pairs, half_widths, parameter_groups, slice_windows
 from attn_dynamics.errors import InputError
@@ -69,21 +70,15 @@ class Plan:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name, least in {"epochs": 1, "batch": 1}.items():
-            if getattr(self, name) < least:
-                raise InputError(name, expected="1 or more", given=getattr(self, name), fix="Give a larger integer.")
+        for name, least in {"epochs": 1, "batch": 1, "seed": 0}.items():
+            integer(name, getattr(self, name), least)
         for name in ("learning_rate", "error"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                fix = "Give a larger one."
-                raise InputError(name, expected="a finite number above 0", given=getattr(self, name), fix=fix)
+            number(name, getattr(self, name), above=0)
         for name in ("warmup", "sliced_from"):
-            share = getattr(self, name)
-            if share is not None and not 0.0 <= share <= 1.0:
-                raise InputError(name, expected="a share, 0 to 1", given=share, fix="Give one of the steps.")
+            if getattr(self, name) is not None:
+                number(name, getattr(self, name), least=0, most=1, fix="Give a share of the steps.")
         for name in ("bell_rate", "decay"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                fix = "Give 0 to do without."
-                raise InputError(name, expected="a finite number, 0 or above", given=getattr(self, name), fix=fix)
+            number(name, getattr(self, name), least=0, fix="Give 0 to do without.")
 
     def steps(self, windows: int) -> int:
         """Steps for so many windows."""

@@ -12,13 +12,17 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from attn_dynamics.command import FAILED, INTERRUPTED, called, guarded, leave_command
-from attn_dynamics.errors import InputError
+from attn_dynamics.check import at_most_one, integer
+from attn_dynamics.command import FAILED, INTERRUPTED, called, leave_command, run_command
+from attn_dynamics.config import Config
+from attn_dynamics.output import clear, results_folder
 from attn_dynamics.results import versions
 from attn_dynamics.sweep.grid import Grid, check
 from attn_dynamics.sweep.needs import NEEDED, needed
 from attn_dynamics.sweep.runner import cluster, stream, workers_versions
-from attn_dynamics.sweep.table import Table
+from attn_dynamics.sweep.table import SWEEP, Table, check_columns
+
+DEFAULT = Path("runs/sweep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +38,18 @@ class Sweep:
     """Processes of one thread each on this machine (default: one a core, or one that has the GPU)."""
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers are to run it all, as in tcp://HOST:8786."""
-    out: Path = Path("runs/sweep")
-    """Folder for results.parquet."""
+    out: Path | None = None
+    """Folder for results.parquet; by default a new one, runs/sweep with a number."""
     resume: bool = False
     """Run what is missing in the table in the folder."""
     overwrite: bool = False
     """Replace the table in the folder."""
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise InputError("--workers", expected="at least 1", given=self.workers, fix="Give a positive integer.")
-        for one, other in (("workers", "scheduler"), ("resume", "overwrite")):
-            if getattr(self, one) and getattr(self, other):
-                raise InputError(f"--{one}", expected=f"either this or --{other}", given="both", fix="Leave one out.")
+        if self.workers is not None:
+            integer("workers", self.workers, 1, fix="Give a positive integer.")
+        at_most_one(workers=self.workers, scheduler=self.scheduler)
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
 
     @property
     def here(self) -> bool:
@@ -61,9 +64,9 @@ class Sweep:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog, lost = "python -m attn_dynamics.sweep", "interrupted before anything was computed"
+    prog = "python -m attn_dynamics.sweep"
     line = called(prog, arguments)
-    return guarded(lambda: sweep(tyro.cli(Sweep, args=arguments, prog=prog), line), interrupted=lost)
+    return run_command(Sweep, lambda options: sweep(options, line), arguments, prog=prog)
 
 
 def sweep(options: Sweep, line: str) -> int:
@@ -76,8 +79,15 @@ def sweep(options: Sweep, line: str) -> int:
     for library in NEEDED:
         needed(library)
     configs = options.grid.configs()
-    table = Table(options.out, configs)
-    table.open(resume=options.resume, overwrite=options.overwrite)
+    check_columns(configs)
+    with results_folder(SWEEP, options.out, DEFAULT, resume=options.resume, overwrite=options.overwrite) as folder:
+        return _sweep(options, configs, Table(folder, configs), line)
+
+
+def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> int:
+    """Carry out what is missing in an open folder."""
+    if options.resume:
+        table.take_up()
     for note in check(configs, here=options.here):
         print(note, file=sys.stderr)
     if options.here:
@@ -107,7 +117,8 @@ def _run(options: Sweep, table: Table, line: str) -> list[str]:
         if not options.here:
             for found in workers_versions(client, options.grid.device, options.grid.precision):
                 table.check_versions(found)
-        table.write()
+        if options.overwrite:
+            clear(table.path.parent, SWEEP)
         leave_command(table.path.parent, line)
         done, whole = len(table.rows), len(table.rows) + len(missing)
         with tqdm(total=whole, initial=done, unit=" runs", dynamic_ncols=True) as bar:

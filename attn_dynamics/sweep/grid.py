@@ -8,8 +8,8 @@ from typing import Annotated
 import tyro
 
 from attn_dynamics import experiment
+from attn_dynamics.check import at_least_one
 from attn_dynamics.config import Config, Device, Model, Precision, Preset, Trainable
-from attn_dynamics.errors import InputError
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
 
@@ -26,7 +26,7 @@ class Grid:
     """
 
     task: tuple[str, ...] = (Config.task,)
-    """synthetic, sst2, sst5, or paths of files or folders of `LABEL text` lines."""
+    """synthetic, sst2, sst5, or paths of files or folders of labelled texts: `LABEL text` lines, CSV, TSV or JSON."""
     topics: tuple[int, ...] = (Synthetic.topics,)
     """n: classes of the synthetic task."""
     topic_words: tuple[int, ...] = (Synthetic.topic_words,)
@@ -42,7 +42,9 @@ class Grid:
     model: tuple[Model, ...] = (Config.model,)
     """Classifiers on top of the attention block."""
     embedding_dim: tuple[int, ...] = (Config.embedding_dim,)
-    """d, dimension of embeddings, keys and query."""
+    """d, dimension of the embeddings."""
+    key_dim: tuple[int | None, ...] = (Config.key_dim,)
+    """d_k, dimension of keys and query (default: d; 10 for the start published)."""
     hidden_dim: tuple[int, ...] = (Config.hidden_dim,)
     """h, hidden units of attn-tl."""
     start: tuple[Preset, ...] = (Config.start,)
@@ -82,9 +84,7 @@ class Grid:
             tuple(name for name in TRAINABLE if name in subset) for subset in self.train or (Config.train,)
         ]
         for name, values in axes.items():
-            if not values:
-                flag = "--" + name.replace("_", "-")
-                raise InputError(flag, expected="at least one value", given="none", fix="Give one, or leave it out.")
+            at_least_one(name, values)
         points = product(*(dict.fromkeys(values) for values in axes.values()))
         return [self._config(dict(zip(axes, point, strict=True))) for point in points]
 

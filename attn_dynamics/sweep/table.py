@@ -7,9 +7,10 @@ from typing import Any
 
 from attn_dynamics import experiment
 from attn_dynamics.config import Config
-from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.results import data_digest
-from attn_dynamics.storage import is_partial, make_folder, write_whole
+from attn_dynamics.errors import InputError
+from attn_dynamics.output import Kind, of_command
+from attn_dynamics.results import LARGEST_INTEGER, data_digest
+from attn_dynamics.storage import make_folder, printable, write_whole
 from attn_dynamics.sweep.needs import needed
 from attn_dynamics.tasks import Options, load_task
 
@@ -23,7 +24,10 @@ SETTINGS: dict[str, type] = {
     "preparation": str,
     "vocabulary": str,
     "split": str,
+    "padding": bool,
     "encoding": str,
+    "text_column": str,
+    "label_column": str,
     "topics": int,
     "topic_words": int,
     "topic_distribution": str,
@@ -33,6 +37,7 @@ SETTINGS: dict[str, type] = {
     "test_sentences": int,
     "model": str,
     "embedding_dim": int,
+    "key_dim": int,
     "hidden_dim": int,
     "start": str,
     "start_scale": float,
@@ -85,7 +90,22 @@ def row(config: Config, results: Row) -> Row:
 
 
 def _flat(value: Any) -> Any:
-    return " ".join(map(str, value)) if isinstance(value, list) else value
+    text = " ".join(map(str, value)) if isinstance(value, list) else value
+    return printable(text) if isinstance(text, str) else text
+
+
+def check_columns(configs: Iterable[Config]) -> None:
+    """Refuse numbers that the columns of the table cannot hold.
+
+    Raises:
+        InputError: an integer of more than 64 bits.
+    """
+    for config in configs:
+        for name, value in settings(config).items():
+            if SETTINGS[name] is int and value is not None and not 0 <= value <= LARGEST_INTEGER:
+                fix = "Give smaller ones, or run them one by one with attn_dynamics.simulate."
+                flag = "--" + name.replace("_", "-")
+                raise InputError(flag, expected=f"integers up to {LARGEST_INTEGER}", given=value, fix=fix)
 
 
 def is_loaded(config: Config) -> bool:
@@ -117,24 +137,13 @@ class Table:
         """Runs without a row."""
         return [config for key, config in self._configs.items() if key not in self._rows]
 
-    def open(self, *, resume: bool, overwrite: bool) -> None:
-        """Take up the rows that are there, or refuse the folder; nothing is written yet.
+    def take_up(self) -> None:
+        """Take up the rows that are there, if there are any.
 
         Raises:
-            InputError: the folder holds something else, or results and neither --resume (of a sweep whose runs are all
-                among these, made from the same data) nor --overwrite was given; data cannot be loaded.
-            StorageError: it cannot be read.
+            InputError: they are of other runs than these, or made from other data; data cannot be loaded.
         """
-        try:
-            found = self.path.exists() or _is_taken(self.path.parent)
-            if found and not self.path.exists():
-                _refuse(f"{self.path.parent}, which holds something else", "Name another folder.")
-        except OSError as error:
-            raise StorageError(self.path.parent, error.strerror) from None
-        if found and not (resume or overwrite):
-            fix = "Go on with that sweep by --resume, replace it by --overwrite, or name another folder."
-            _refuse(f"{self.path.parent}, which holds the results of a sweep", fix)
-        if found and resume:
+        if self.path.exists():
             self._rows = {_key(each): each for each in _read(self.path)}
             self._check_same()
             self._check_data()
@@ -148,7 +157,8 @@ class Table:
         self._rows |= {_key(each): each for each in rows}
         make_folder(self.path.parent)
         table = needed("pyarrow").Table.from_pylist(self.rows, schema=_schema())
-        write_whole(self.path, lambda file: needed("pyarrow.parquet").write_table(table, file))
+        parquet = needed("pyarrow.parquet")
+        write_whole(self.path, lambda file: parquet.write_table(table, file, write_page_checksum=True))
 
     def check_versions(self, versions: Sequence[str]) -> None:
         """Refuse to go on where other versions left off.
@@ -201,9 +211,11 @@ class Table:
 def _read(path: Path) -> list[Row]:
     try:
         with path.open("rb") as file:
-            table = needed("pyarrow.parquet").read_table(file)
-    except (OSError, ValueError) as error:  # what is no Parquet raises a ValueError of Arrow's
-        reason = str(error).splitlines()[0]
+            table = needed("pyarrow.parquet").read_table(file, page_checksum_verification=True)
+            table.validate(full=True)
+    # A damaged file raises what it likes.
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(str(path), expected="the table of a sweep", given=reason, fix="Name another folder.") from None
     if not table.schema.equals(_schema()):
         given, fix = "other columns", "Replace it by --overwrite, or name another folder."
@@ -221,9 +233,13 @@ def _key(row: Row) -> Key:
     return tuple(row[name] for name in SETTINGS)
 
 
-def _is_taken(folder: Path) -> bool:
-    return folder.exists() and (not folder.is_dir() or any(not is_partial(path) for path in folder.iterdir()))
+def _kind() -> Kind:
+    """Describe what a sweep leaves; its folders are also known by their table, for older ones have nothing else."""
+    called = of_command("python -m attn_dynamics.sweep", "a sweep", FILE)
+    return replace(
+        called, mark=FILE, resumes=True, is_ours=lambda folder: (folder / FILE).exists() or called.is_ours(folder)
+    )
 
 
-def _refuse(given: str, fix: str) -> None:
-    raise InputError("--out", expected="a new or empty folder", given=given, fix=fix)
+SWEEP = _kind()
+"""What a sweep leaves."""

@@ -1,17 +1,20 @@
 """Where a corpus comes from: the synthetic topic task or text. A new task is one file and one line in `TASKS`."""
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.hub import hub_task
 from attn_dynamics.tasks.options import Options, TextOptions
+from attn_dynamics.tasks.padding import padded
 from attn_dynamics.tasks.synthetic import Synthetic
 from attn_dynamics.tasks.task import Task
 from attn_dynamics.tasks.text import text_task
+from attn_dynamics.tasks.treebank import other_sizes
 
-__all__ = ["TASKS", "Options", "Synthetic", "Task", "TextOptions", "load_task", "text_task"]
+__all__ = ["TASKS", "Options", "Synthetic", "Task", "TextOptions", "load_task", "load_text", "padded", "text_task"]
 
 
 def _synthetic(options: Options) -> Task:
@@ -21,22 +24,27 @@ def _synthetic(options: Options) -> Task:
 def _treebank(name: str, prefix: str, options: Options) -> Task:
     text = options.text
     if options.data_dir is None:
-        return hub_task(name, preparation=text.preparation, vocabulary=text.vocabulary)
-    return _text(options.data_dir, options, name=name, prefer=prefix)
+        task = hub_task(name, preparation=text.preparation, vocabulary=text.vocabulary)
+        task = padded(task) if text.padding else task
+    else:
+        task = load_text(options.data_dir, text, seed=options.seed, name=name, prefer=prefix)
+    return replace(task, notes=(*task.notes, *other_sizes(name, task)))
 
 
-def _text(path: Path, options: Options, *, name: str | None = None, prefer: str | None = None) -> Task:
-    text = options.text
-    return text_task(
-        path,
-        preparation=text.preparation,
-        vocabulary=text.vocabulary,
-        split=text.split,
-        seed=options.seed,
-        encoding=text.encoding,
-        name=name,
-        prefer=prefer,
-    )
+def load_text(
+    path: Path, options: TextOptions, *, seed: int = 0, name: str | None = None, prefer: str | None = None
+) -> Task:
+    """Read labelled text as a command was told to; messages name its options.
+
+    Raises:
+        InputError: as `text_task`.
+    """
+    told = {option.name: getattr(options, option.name) for option in fields(options) if option.name != "padding"}
+    try:
+        task = text_task(path, **told, seed=seed, name=name, prefer=prefer)
+    except InputError as error:
+        raise (error.as_option() if error.subject in told else error) from None
+    return padded(task) if options.padding else task
 
 
 TASKS: dict[str, Callable[[Options], Task]] = {
@@ -63,4 +71,4 @@ def load_task(name: str, options: Options) -> Task:
             given=f"{name!r}, which is neither",
             fix="Check the spelling.",
         )
-    return _text(path, options)
+    return load_text(path, options.text, seed=options.seed)

@@ -11,13 +11,20 @@ class TextOptions:
     """How labelled text becomes a task."""
 
     preparation: str = "lmn21"
-    """How a text becomes words: lmn21 (drop punctuation, split at white space) or whitespace."""
+    """How a text becomes words: lmn21 (drop punctuation, split at white space), unicode (the same for any script:
+    combining marks stay, letters are brought to NFC) or whitespace (split alone)."""
     vocabulary: str = "all"
     """Words of all splits, or of train alone; words unseen in training keep their initial values."""
+    padding: bool = False
+    """Fill every sentence up to the longest with the word $PAD$, attended to and trained, as LMN21's code does."""
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
     """Shares of train, dev and test when one file is given."""
     encoding: str = "utf-8"
-    """Encoding of the files."""
+    """Encoding of the files; a byte order mark in them counts for more."""
+    text_column: str | None = None
+    """Column of the texts in a table (CSV, TSV, JSON); otherwise one with a usual name, such as text."""
+    label_column: str | None = None
+    """Column of the labels in a table; otherwise one with a usual name, such as label."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attn_dynamics.available import check_room
+from attn_dynamics.check import as_floats, integer, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.task import Task
+
+WORD, TOKEN = 100, 20
+"""Bytes that a word of the vocabulary and a token of a sentence take while the task is drawn."""
+LARGEST_CORPUS = 2**31
+"""Tokens that 32-bit offsets cannot number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +45,21 @@ class Synthetic:
     def __post_init__(self) -> None:
         least = {"topics": 2, "topic_words": 1, "other_words": 0, "dictionary": 1, "sentences": 1, "test_sentences": 0}
         for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InputError(
-                    name, expected=f"at least {bound}", given=getattr(self, name), fix="Give a larger integer."
-                )
-        p = self.topic_distribution
-        if p is not None and (len(p) != self.topics or not min(p) >= 0 or not abs(sum(p) - 1) <= 1e-9):
+            object.__setattr__(self, name, integer(name, getattr(self, name), bound))
+        if self.topic_distribution is None:
+            return
+        p = as_floats("topic_distribution", self.topic_distribution)
+        if p.shape != (self.topics,) or not p.min() >= 0 or not abs(p.sum() - 1) <= 1e-9:
             raise InputError(
                 "topic_distribution",
                 expected=f"{self.topics} probabilities that sum to 1",
-                given=p,
+                given=shown(self.topic_distribution),
                 fix="Give one for each topic.",
             )
 
     def draw(self, seed: int) -> Task:
         """The task of one seed, the same to the bit wherever it is drawn."""
+        self._check_size()
         rng = np.random.default_rng(seed)
         names = [[f"t{topic + 1}.{word + 1}" for word in range(self.topic_words)] for topic in range(self.topics)]
         vocabulary = (
@@ -62,6 +69,22 @@ class Synthetic:
         train = self._corpus(rng, self.sentences, vocabulary)
         test = self._corpus(rng, self.test_sentences, vocabulary) if self.test_sentences else None
         return Task(name="synthetic", train=train, test=test, topic_words=tuple(map(tuple, names)))
+
+    def _check_size(self) -> None:
+        """Refuse what memory cannot hold: the vocabulary, then the sentences.
+
+        Raises:
+            InputError: one of the sizes is too large.
+        """
+        by_words = {name: getattr(self, name) for name in ("topics", "topic_words", "dictionary")}
+        check_room(WORD * (self.topics * self.topic_words + self.dictionary), by_words)
+        by_tokens = {name: getattr(self, name) for name in ("sentences", "test_sentences", "other_words")}
+        tokens = (self.sentences + self.test_sentences) * (1 + self.other_words)
+        check_room(TOKEN * tokens, by_tokens)
+        if tokens >= LARGEST_CORPUS:
+            name = max(by_tokens, key=lambda each: by_tokens[each])
+            given = f"{by_tokens[name]:,}, which makes {tokens:,}"
+            raise InputError(name, expected="fewer than 2³¹ tokens", given=given, fix="Give a smaller number.")
 
     def _corpus(self, rng: np.random.Generator, sentences: int, vocabulary: tuple[str, ...]) -> Corpus:
         labels = rng.choice(self.topics, size=sentences, p=self.topic_distribution)

@@ -1,10 +1,9 @@
 """What a model is trained and judged on: up to three corpora over one vocabulary."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 
 from attn_dynamics.corpus import Corpus
-from attn_dynamics.errors import InputError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,16 +26,12 @@ class Task:
     """The topic words of each class, where the task names them."""
     notes: tuple[str, ...] = ()
     """What was done to the data on the way in, in sentences for the user."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Sentences of each split that were left out because they hold no word."""
 
     def __post_init__(self) -> None:
         for name, corpus in self.splits.items():
-            if corpus.vocabulary != self.train.vocabulary or corpus.n_classes != self.train.n_classes:
-                raise InputError(
-                    f"{name} data",
-                    expected=f"the vocabulary and the {self.train.n_classes} classes of the training data",
-                    given=f"{corpus.n_words} words and {corpus.n_classes} classes",
-                    fix="Build every corpus with the same vocabulary= and n_classes=.",
-                )
+            corpus.check_alike(self.train, f"{name} data")
 
     @property
     def splits(self) -> dict[str, Corpus]:

@@ -1,9 +1,7 @@
-"""Tasks from labelled text: files of "LABEL text" lines, or any streams of labels and texts."""
+"""Tasks from labelled text: files of lines or tables, or any streams of labels and texts."""
 
-import codecs
-import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -12,25 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from attn_dynamics.check import as_floats, one_of, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.classes import can_be_written, check_classes, check_label, class_notes, in_order, left_out
+from attn_dynamics.tasks.decoding import UTF_8, check_encoding
+from attn_dynamics.tasks.preparation import PREPARATIONS, SpellingWatch
+from attn_dynamics.tasks.rows import RowReader
+from attn_dynamics.tasks.split_files import choose_files
+from attn_dynamics.tasks.tables import Columns, Label
 from attn_dynamics.tasks.task import Task
 
-PREPARATIONS: dict[str, Callable[[str], list[str]]] = {
-    "lmn21": lambda text: re.sub(r"[^\w\s]", "", text).split(),
-    "whitespace": str.split,
-}
-"""From a text to its words: LMN21 deletes punctuation and splits on white space, keeping upper case."""
 VOCABULARIES = ("all", "train")
 """The words of all splits, or those of the training data alone."""
-RENAME = 'Names become integers by: sed "s/^bad[[:space:]]/0 /; s/^good[[:space:]]/1 /" OLD > NEW.'
-"""What to do where labels are names; it gives the files of one task the same integers."""
 
 _SPLITS = ("train", "dev", "test")
-# The prefix is greedy so that the last split name counts: "latest.train" is training data.
-_FILE_NAME = re.compile(r"(?P<prefix>.*)(?P<split>train|dev|test)(?P<suffix>\.\w+)?")
+_ENOUGH = 10
+"""Training sentences from which on most of them should not be single words."""
 
-_Rows = Iterable[tuple[int, str]]
+_Rows = Iterable[tuple[Label, str]]
 
 
 def text_task(
@@ -40,58 +38,75 @@ def text_task(
     vocabulary: str = "all",
     split: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
-    encoding: str = "utf-8",
+    encoding: str = UTF_8,
+    text_column: str | None = None,
+    label_column: str | None = None,
     name: str | None = None,
     prefer: str | None = None,
 ) -> Task:
-    """Read lines of "LABEL text"; any integers label, and their order over the sentences kept numbers the classes.
+    """Read labelled texts: lines of "LABEL text", tables (CSV, TSV) or JSON (lines or a list), compressed or not.
 
-    Sentences without words are dropped; `Task.notes` says how many.
+    Labels are integers or names; in their order they become the classes 0 … n - 1, and `Corpus.class_names` keeps
+    them. Sentences without words are dropped. `Task.notes` says what was dropped, guessed or left out.
 
     Args:
-        path: a file, which is shuffled and split; a folder with files `…train…`, `…test…` and perhaps `…dev…`;
-            or, where a folder holds several such sets, folder/prefix of one: `sst/stsa.binary`.
+        path: a file, which is shuffled and split; a folder with files `…train…`, `…test…` and perhaps `…dev…` (or
+            `…val…`, `…valid…`, `…validation…`); or, where a folder holds several such sets, folder/prefix of one:
+            `sst/stsa.binary`.
         preparation: a name in PREPARATIONS.
         vocabulary: a name in VOCABULARIES; with "train", other words of dev and test are left out.
         split: (3,) fractions of a single file for train, dev and test; a split of fraction 0 is left out.
         seed: of the shuffle of a single file.
-        encoding: of the files.
+        encoding: of the files; a byte order mark counts for more.
+        text_column: name of a table's column of texts; otherwise one with a usual name, such as "text".
+        label_column: name of a table's column of labels; otherwise one with a usual name, such as "label".
         name: of the task; otherwise the path.
         prefer: prefix of the set to take where a folder holds several.
 
     Raises:
-        InputError: a path, a line, an encoding or an option cannot be used, or a split or all but one class is empty.
+        InputError: a path, a line, an encoding or an option cannot be used, or the labels are none.
     """
+    if not isinstance(path, str | Path):
+        raise InputError("path", expected="a path", given=shown(path), fix="Give a text or a pathlib.Path.")
     path, name = Path(path), name or str(path)
     _check_options(preparation, vocabulary)
+    check_encoding(encoding)
+    reader = RowReader(encoding, Columns(text_column, label_column))
     try:
         if path.is_dir() or not path.exists():
-            rows = {part: _rows(file, encoding) for part, file in _choose_set(path, prefer).items()}
-            return task_from_splits(name, rows, preparation=preparation, vocabulary=vocabulary)
+            files, unread = choose_files(path, prefer)
+            if unread:
+                reader.notes.append(f"Not read, because no split of this task has such a name: {', '.join(unread)}.")
+            splits = {part: reader.rows(file, needs_labels=part == "train") for part, file in files.items()}
+            return _from_splits(name, splits, preparation, vocabulary, reader.notes)
         _check_fractions(split)
-        sentences = _number([_rows(path, encoding)], preparation)
+        sentences = _number([reader.rows(path)], preparation)
     except OSError as error:
         given, fix = error.strerror or error, "Check its permissions, or name another path."
         raise InputError(str(error.filename or path), expected="to read this path", given=given, fix=fix) from error
-    order = np.random.default_rng(seed).permutation(sentences.labels.size)
+    order = np.random.default_rng(seed).permutation(sentences.codes.size)
     parts = np.split(order, np.rint(np.cumsum(split[:2]) * order.size).astype(np.int64))
     named = {part: rows for part, rows, fraction in zip(_SPLITS, parts, split, strict=True) if fraction > 0}
-    return _assemble(name, sentences, named, preparation, vocabulary)
+    return _assemble(name, sentences, named, preparation, vocabulary, reader.notes)
 
 
 def task_from_splits(
     name: str, splits: Mapping[str, _Rows], *, preparation: str = "lmn21", vocabulary: str = "all"
 ) -> Task:
-    """Make the same from streams of (label, text), by split: "train" and perhaps "dev" and "test".
+    """Make a task from streams of (label, text), by split: "train" and perhaps "dev" and "test".
 
     Raises:
         InputError: an unknown option, a split in which no sentence is left, or a single class.
     """
     _check_options(preparation, vocabulary)
+    return _from_splits(name, splits, preparation, vocabulary, [])
+
+
+def _from_splits(name: str, splits: Mapping[str, _Rows], preparation: str, vocabulary: str, notes: list[str]) -> Task:
     names = [part for part in _SPLITS if part in splits]
     sentences = _number((splits[part] for part in names), preparation)
-    parts = np.split(np.arange(sentences.labels.size), sentences.ends[:-1])
-    return _assemble(name, sentences, dict(zip(names, parts, strict=True)), preparation, vocabulary)
+    parts = np.split(np.arange(sentences.codes.size), sentences.ends[:-1])
+    return _assemble(name, sentences, dict(zip(names, parts, strict=True)), preparation, vocabulary, notes)
 
 
 class _Sentences(NamedTuple):
@@ -99,62 +114,75 @@ class _Sentences(NamedTuple):
 
     tokens: csr_array
     """(N, V): an entry a token, repeats apart."""
-    labels: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    """(N,) indices into `labels`."""
+    labels: tuple[Label, ...]
+    """The labels that occur, in order of first appearance."""
     words: tuple[str, ...]
     ends: list[int]
     """Sentences up to the end of each stream."""
+    notes: list[str]
 
 
 def _number(streams: Iterable[_Rows], preparation: str) -> _Sentences:
     # Of the text only numbers are kept: strings would take ten times the memory.
-    tokens, offsets, labels, words, ends = array("i"), array("i", [0]), array("q"), dict[str, int](), list[int]()
+    tokens, offsets, codes, words, ends = array("i"), array("i", [0]), array("q"), dict[str, int](), list[int]()
+    labels, prepare, watch = dict[Label, int](), PREPARATIONS[preparation], SpellingWatch(preparation)
     for rows in streams:
         for label, text in rows:
-            tokens.extend(words.setdefault(word, len(words)) for word in PREPARATIONS[preparation](text))
+            if not can_be_written(text):
+                raise _unwritable(text)
+            watch.see(text)
+            tokens.extend(words.setdefault(word, len(words)) for word in prepare(text))
             offsets.append(len(tokens))
-            labels.append(label)
-        ends.append(len(labels))
+            if label not in labels:
+                labels[check_label(label)] = len(labels)
+            codes.append(labels[label])
+        ends.append(len(codes))
     entries = (np.ones(len(tokens), np.int8), np.asarray(tokens), np.asarray(offsets))
-    return _Sentences(csr_array(entries, shape=(len(labels), len(words))), np.asarray(labels), tuple(words), ends)
+    counts = csr_array(entries, shape=(len(codes), len(words)))
+    return _Sentences(counts, np.asarray(codes), tuple(labels), tuple(words), ends, watch.notes)
 
 
 def _assemble(
-    name: str, sentences: _Sentences, parts: Mapping[str, NDArray[np.int64]], preparation: str, vocabulary: str
+    name: str,
+    sentences: _Sentences,
+    parts: Mapping[str, NDArray[np.int64]],
+    preparation: str,
+    vocabulary: str,
+    notes: Sequence[str],
 ) -> Task:
+    without = left_out(sentences.labels, {part: sentences.codes[rows] for part, rows in parts.items()})
+    parts = {part: rows for part, rows in parts.items() if part not in without}
     counted = parts if vocabulary == "all" else ["train"]
     spoken = (memoryview(sentences.tokens[parts[part]].indices) for part in counted)
     order = list(dict.fromkeys(chain.from_iterable(spoken)))  # of first appearance
-    tokens, labels, notes = {}, {}, []
+    tokens, codes, dropped, told = {}, {}, {}, []
     for part, rows in parts.items():
         prepared = sentences.tokens[rows]
         known = prepared[:, order]
         filled = np.diff(known.indptr) > 0
-        tokens[part], labels[part] = known[filled], sentences.labels[rows][filled]
-        notes += _notes(part, np.diff(prepared.indptr) > 0, filled, preparation)
-    classes = _classes(name, labels)
-    words = tuple(sentences.words[number] for number in order)
-    corpora = {}
-    for part, kept in tokens.items():
-        ranks = np.searchsorted(classes, labels[part])
-        corpora[part] = Corpus.from_tokens(kept.indices, kept.indptr, ranks, words, n_classes=classes.size)
-    dev, test = corpora.get("dev"), corpora.get("test")
-    return Task(name=name, train=corpora["train"], dev=dev, test=test, notes=tuple(notes))
-
-
-def _classes(name: str, labels: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
-    """(n,) the labels in order; class c is the c-th."""
-    for part in labels:
-        if labels[part].size == 0:
+        tokens[part], codes[part] = known[filled], sentences.codes[rows][filled]
+        dropped[part] = np.count_nonzero(~filled)
+        told += _dropped(part, np.diff(prepared.indptr) > 0, filled, preparation)
+        if not filled.any():
             subject, fix = f"{name}, {part} data", "Add sentences, or choose another preparation, vocabulary or split."
             raise InputError(subject, expected="at least one sentence with known words", given="none", fix=fix)
-    classes = np.unique(np.concatenate(list(labels.values())))
-    if classes.size < 2:
-        given, fix = f"only the label {classes[0]}", "Add sentences with another label."
-        raise InputError(name, expected="at least two different labels", given=given, fix=fix)
-    return classes
+    names, ranks = in_order(sentences.labels, codes)
+    classes = {part: ranks[each] for part, each in codes.items()}
+    check_classes(name, names, classes)
+    words = tuple(sentences.words[number] for number in order)
+    corpora = {
+        part: Corpus.from_tokens(kept.indices, kept.indptr, classes[part], words, class_names=names)
+        for part, kept in tokens.items()
+    }
+    told += [*sentences.notes, *_one_word_notes(tokens["train"]), *class_notes(names, classes)]
+    told = [*dict.fromkeys(notes), *without.values(), *told]
+    dev, test = corpora.get("dev"), corpora.get("test")
+    return Task(name=name, train=corpora["train"], dev=dev, test=test, notes=tuple(told), dropped=dropped)
 
 
-def _notes(part: str, prepared: NDArray[np.bool_], known: NDArray[np.bool_], preparation: str) -> list[str]:
+def _dropped(part: str, prepared: NDArray[np.bool_], known: NDArray[np.bool_], preparation: str) -> list[str]:
     reasons = {
         f'without words after the preparation "{preparation}"': np.count_nonzero(~prepared),
         "without words of the training vocabulary": np.count_nonzero(prepared & ~known),
@@ -163,86 +191,31 @@ def _notes(part: str, prepared: NDArray[np.bool_], known: NDArray[np.bool_], pre
     return [f"Of {known.size:,} {part} sentences, dropped {dropped}."] if dropped else []
 
 
-def _rows(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
-    blank = True
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-            fields = _fields(line, encoding, f"{path}, line {number}")
-            if fields:
-                blank = False
-                yield fields
-    if blank:
-        given, fix = "an empty file", "Fill it, or name another."
-        raise InputError(str(path), expected='lines of "LABEL text"', given=given, fix=fix)
+def _unwritable(text: str) -> InputError:
+    given, fix = f"a NUL character or half a surrogate pair in {text[:40]!r}", "Delete it, or name the file's encoding."
+    return InputError("text", expected="characters that files of results can hold", given=given, fix=fix)
 
 
-def _fields(line: bytes, encoding: str, where: str) -> tuple[int, str] | None:
-    try:
-        fields = line.decode(encoding).rstrip().split(maxsplit=1)
-    except (LookupError, ValueError) as error:
-        fix = "Name the encoding of the file, for example --encoding latin-1, or save it as UTF-8."
-        raise InputError(where, expected=f"text encoded in {encoding}", given=error, fix=fix) from error
-    try:
-        return (int(np.int64(fields[0])), fields[1]) if fields else None
-    except (ValueError, OverflowError, IndexError):
-        given = repr(" ".join(fields)[:40])
-        fix = f"Write the line as LABEL text with an integer for a label, or delete it. {RENAME}"
-        raise InputError(where, expected="an integer label, white space and text", given=given, fix=fix) from None
-
-
-def _choose_set(path: Path, prefer: str | None) -> dict[str, Path]:
-    """The files of one set by split."""
-    folder, wanted = (path, prefer) if path.is_dir() else (path.parent, path.name)
-    found = _sets(folder)
-    named = {key: files for key, files in found.items() if wanted is not None and _bare(key[0]) == _bare(wanted)}
-    sets = named or (found if path == folder else {})
-    sets = {key: files for key, files in sets.items() if "train" in files} or sets
-    if prefer is not None and not named and len(sets) == 1 and _bare(next(iter(sets))[0]):
-        given, fix = (
-            f"only the set {next(iter(sets))[0]}*",
-            "Name the set itself as the task, if that is what you want.",
-        )
-        raise InputError(str(path), expected=f"files named {prefer}.train and so on", given=given, fix=fix)
-    if not sets:
-        expected = "a file, a folder with files named like train.txt and test.txt, or the prefix of such files"
-        fix = "Check the spelling, or name one file to have it split."
-        raise InputError(str(path), expected=expected, given="no such file or set of files", fix=fix)
-    if len(sets) > 1:
-        given = f"{len(sets)} sets, {' and '.join(f'{prefix}*{suffix}' for prefix, suffix in sorted(sets))}"
-        fix = f"Name one by its prefix, as in {folder / _bare(max(sets)[0])}, or move it to a folder of its own."
-        raise InputError(str(path), expected="one set of files", given=given, fix=fix)
-    (files,) = sets.values()
-    if not {"train", "test"} <= files.keys():
-        given = f"only {' and '.join(sorted(file.name for file in files.values()))}"
-        fix = "Add the one that is missing, or name one file to have it split."
-        raise InputError(str(path), expected="both a train and a test file", given=given, fix=fix)
-    return files
-
-
-def _sets(folder: Path) -> dict[tuple[str, str], dict[str, Path]]:
-    """By prefix and suffix, the files of each set by split."""
-    sets: dict[tuple[str, str], dict[str, Path]] = {}
-    for file in folder.iterdir() if folder.is_dir() else ():
-        match = _FILE_NAME.fullmatch(file.name)
-        if match and file.is_file():
-            sets.setdefault((match["prefix"], match["suffix"] or ""), {})[match["split"]] = file
-    return sets
-
-
-def _bare(prefix: str) -> str:
-    return prefix.rstrip("._-")
+def _one_word_notes(train: csr_array) -> list[str]:
+    """Return a note if most training sentences are single words, as they are in a script without spaces."""
+    words = np.diff(train.indptr)
+    n_sentences, single = words.size, np.count_nonzero(words == 1)
+    if n_sentences < _ENOUGH or 2 * single <= n_sentences:
+        return []
+    return [
+        f"{single:,} of {n_sentences:,} training sentences are a single word: there attention has nothing to choose. "
+        "A text without spaces between its words must be segmented first."
+    ]
 
 
 def _check_options(preparation: str, vocabulary: str) -> None:
     options = (("preparation", preparation, tuple(PREPARATIONS)), ("vocabulary", vocabulary, VOCABULARIES))
     for option, given, known in options:
-        if given not in known:
-            expected = f"one of {' and '.join(known)}"
-            raise InputError(option, expected=expected, given=repr(given), fix="Choose one of these.")
+        one_of(option, given, known)
 
 
 def _check_fractions(split: Sequence[float]) -> None:
-    if not (len(split) == 3 and split[0] > 0 and min(split) >= 0 and abs(sum(split) - 1) <= 1e-9):
+    shares = as_floats("split", split)
+    if not (shares.shape == (3,) and shares[0] > 0 and min(shares) >= 0 and abs(sum(shares) - 1) <= 1e-9):
         subject, expected = "split", "fractions for train (above 0), dev and test that sum to 1"
-        raise InputError(subject, expected=expected, given=tuple(split), fix="Give for example 0.8 0.1 0.1.")
+        raise InputError(subject, expected=expected, given=tuple(shares.tolist()), fix="Give for example 0.8 0.1 0.1.")

@@ -1,8 +1,15 @@
-"""Where the files of the Stanford Sentiment Treebank lie on this machine, for what is measured on real text."""
+"""The Stanford Sentiment Treebank: where its files lie on this machine, and how large its published splits are."""
 
 from pathlib import Path
 
 from attn_dynamics.tasks.located import named_folder
+from attn_dynamics.tasks.task import Task
+
+SIZES = {
+    "sst2": {"classes": 2, "train": 6920, "dev": 872, "test": 1821},
+    "sst5": {"classes": 5, "train": 8544, "dev": 1101, "test": 2210},
+}
+"""Classes, and sentences of each split, of whole sentences without their phrases."""
 
 VARIABLE = "SST_DIR"
 """Of the environment: the folder of stsa.binary.train, .dev and .test."""
@@ -17,3 +24,11 @@ def sst_folder() -> Path | None:
         InputError: it names no folder.
     """
     return named_folder(VARIABLE, files="stsa.binary.train, .dev and .test", data="SST-2")
+
+
+def other_sizes(name: str, task: Task) -> list[str]:
+    """Return a note if the data are not those of "sst2" or "sst5" as published; dropped sentences count too."""
+    found = {"classes": task.train.n_classes, "train": 0, "dev": 0, "test": 0}
+    found |= {part: corpus.n_sentences + task.dropped.get(part, 0) for part, corpus in task.splits.items()}
+    differing = [f"{found[part]:,} {part} for {size:,}" for part, size in SIZES[name].items() if found[part] != size]
+    return [f"These data are not {name} as published: {', '.join(differing)}."] if differing else []

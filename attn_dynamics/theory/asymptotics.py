@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attn_dynamics.theory.domain import within
 from attn_dynamics.theory.sen import sen_score
 
 Array = NDArray[np.float64]
@@ -55,7 +56,8 @@ def late(
         1/(1 - a) = Λ²/B + 2 + k - ln(m Λ²/B),    k = 1 + s₀ + e^{s₀}/m - ‖q‖² r₀²/2.
 
     Args:
-        time: τ, so large that Λ² is well above B ln(m Λ²/B).
+        time: τ, so large that Λ² is well above B ln(m Λ²/B). What is not late, where Λ² is below B or these formulas
+            give no attention between 0 and 1, is NaN.
         frequency: ρ.
         classes: n.
         others: m.
@@ -63,14 +65,21 @@ def late(
         head_norm: u.
         start_score: s₀.
         start_norm: ‖ν₀‖.
+
+    Raises:
+        InputError: an argument out of its range.
     """
-    rho, n, m, q, u = (np.asarray(each, float) for each in (frequency, classes, others, query_norm, head_norm))
+    (rho,), (n,) = within("above 0 and at most 1", frequency=frequency), within("2 or above", classes=classes)
+    m, q, u, tau = within("above 0", others=others, query_norm=query_norm, head_norm=head_norm, time=time)
     s0, r0 = np.asarray(start_score, float), np.asarray(start_norm, float)
-    margin = np.log(rho * u**2 * n) + np.log(np.asarray(time, float))
+    margin = np.log(rho * u**2 * n) + np.log(tau)
     leading = margin**2 * (n - 1) * q**2 / (2 * n * u**2)
-    gap = 1 / (leading + 3 + s0 + np.exp(s0) / m - 0.5 * (q * r0) ** 2 - np.log(m * leading))
-    norm = margin * np.sqrt((n - 1) / n) / (u * (1 - gap))
-    return Late(margin, norm, score=np.log(m) + np.log1p(-gap) - np.log(gap), gap=gap)
+    with np.errstate(all="ignore"):
+        gap = 1 / (leading + 3 + s0 + np.exp(s0) / m - 0.5 * (q * r0) ** 2 - np.log(m * leading))
+        is_late = (margin > 0) & (leading > 1) & (gap > 0) & (gap < 1)
+        norm = margin * np.sqrt((n - 1) / n) / (u * (1 - gap))
+        score = np.log(m) + np.log1p(-gap) - np.log(gap)
+    return Late._make(np.where(is_late, each, np.nan)[()] for each in (margin, norm, score, gap))
 
 
 def late_score(
@@ -98,8 +107,12 @@ def late_score(
         query_norm: ‖q‖.
         head_norm: u₀ of each layer.
         topic_words: p.
+
+    Raises:
+        InputError: an argument out of its range.
     """
-    time, n, d, u0, m = (np.asarray(each, float) for each in (log_time, classes, depth, head_norm, others))
+    (d,), (n,), time = within("0 or above", depth=depth), within("2 or above", classes=classes), np.asarray(log_time)
+    u0, m, _ = within("above 0", head_norm=head_norm, others=others, query_norm=query_norm)
     c2, power = n / (n - 1), 2 * d / (1 + d)
     limit = loss_limit(frequency=frequency, classes=n, head_norm=u0, topic_words=topic_words, depth=d)
 
@@ -146,8 +159,17 @@ def loss_limit(
         attention: a at the end: 1 if keys are trained, e^{s₀}/(e^{s₀} + m) if they are not.
         own_words: ρ m N, the other words of all sentences with the topic word, each in one sentence only; infinite:
             nothing is memorised. Does not matter where a = 1.
+
+    Raises:
+        InputError: an argument out of its range.
     """
-    n, a, d = np.asarray(classes, float), np.asarray(attention, float), np.asarray(depth, float)
+    (n,), (a,), (d,) = (
+        within("2 or above", classes=classes),
+        within("from 0 to 1", attention=attention),
+        within("0 or above", depth=depth),
+    )
+    within("above 0 and at most 1", frequency=frequency)
+    within("above 0", head_norm=head_norm, topic_words=topic_words, own_words=own_words)
     c2 = n / (n - 1)
     gain = np.where(d > 0, np.sqrt(c2 * np.asarray(topic_words)) ** d, head_norm)
     effective = a**2 + (1 - a) ** 2 / np.asarray(own_words, float)
@@ -164,14 +186,17 @@ def keys_factor(others: ArrayLike, *, depth: ArrayLike = 0, own_words: ArrayLike
         others: m.
         depth: D.
         own_words: ρ m N, or infinite: nothing is memorised.
+
+    Raises:
+        InputError: an argument out of its range.
     """
-    m = np.asarray(others, float)
-    return ((1 + m) ** 2 / (1 + m**2 / np.asarray(own_words, float))) ** (1 / (1 + np.asarray(depth, float)))
+    (m, d), (own,) = within("0 or above", others=others, depth=depth), within("above 0", own_words=own_words)
+    return ((1 + m) ** 2 / (1 + m**2 / own)) ** (1 / (1 + d))
 
 
 def norm_exponent(depth: ArrayLike) -> Array:
     """1/(1+D): ‖ν‖ ~ (ln τ)^{1/(1+D)} under D trained homogeneous layers (theory C11)."""
-    return 1.0 / (1.0 + np.asarray(depth, float))
+    return 1.0 / (1.0 + within("0 or above", depth=depth)[0])
 
 
 def score_exponent(depth: ArrayLike) -> Array:

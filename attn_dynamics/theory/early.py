@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from attn_dynamics.check import instance
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import FixedLinear, TrainedLinear
@@ -52,7 +53,8 @@ def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
     Raises:
         InputError: a start that is not 0 in E, or a head that is not linear.
     """
-    _check(start)
+    instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
+    _check(instance("start", start, Parameters, fix="draw(…) makes them."))
     attention, metric = _attention(corpus, start.scores), start.head.first_layer.T @ start.head.first_layer
     n, square = corpus.n_classes, float(start.query @ start.query)
     slopes = (1.0 / n - np.eye(n)[corpus.labels]) / corpus.n_sentences

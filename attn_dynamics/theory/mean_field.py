@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.errors import InputError
-from attn_dynamics.parameters import check_train
+from attn_dynamics.check import some_of
+from attn_dynamics.theory.domain import within
 from attn_dynamics.theory.flow import Array, flow, logistic
 
 TRAINED = ("keys", "embeddings", "head")
@@ -80,17 +80,12 @@ class MeanField:
     """Any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
-        check_train(self.train, TRAINED)
-        for name, what, good in (
-            ("frequency", "above 0 and at most 1", lambda value: (value > 0) & (value <= 1)),
-            ("classes", "2 or more", lambda value: value >= 2),
-            ("others", "above 0", lambda value: value > 0),
-            ("sentences", "above 0", lambda value: value > 0),
-            ("depth", "1 or more", lambda value: value >= 1),
-        ):
-            value = np.asarray(getattr(self, name), float)
-            if not np.all(good(value)):
-                raise InputError(name, expected=what, given=value, fix="Give one in that range.")
+        some_of("train", self.train, TRAINED)
+        within("above 0 and at most 1", frequency=self.frequency)
+        within("2 or above", classes=self.classes)
+        within("1 or above", depth=self.depth)
+        within("0 or above", query_norm=self.query_norm)
+        within("above 0", others=self.others, sentences=self.sentences, topic_words=self.topic_words)
 
     def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
         """The state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import wrightomega
 
+from attn_dynamics.theory.domain import within
+
 
 def sen_norm(
     score: ArrayLike,
@@ -12,38 +14,67 @@ def sen_norm(
     start_score: ArrayLike = 0.0,
     start_norm: ArrayLike = 0.0,
 ) -> NDArray[np.float64]:
-    """‖ν‖ of a topic word at score s among m other words (theory B1).
+    """Return ‖ν‖ of a topic word at score s among m other words (theory B1).
 
     Args:
         score: s, any shape; no lower than the relation reaches (where ‖ν‖² would turn negative the result is NaN).
-        others: m > 0, the other words of its sentences.
-        query_norm: ‖q‖ > 0.
+        others: m ≥ 0, the other words of its sentences; without any, no norm moves the score.
+        query_norm: ‖q‖ ≥ 0; at 0, no norm moves the score either.
         start_score: s₀.
-        start_norm: ‖ν₀‖.
+        start_norm: ‖ν₀‖, of either sign.
+
+    Raises:
+        InputError: an argument out of its range.
     """
-    s, m, s0 = (np.asarray(value, float) for value in (score, others, start_score))
-    with np.errstate(invalid="ignore", over="ignore"):
-        # (s - s₀) + e^{s₀}(e^{s-s₀} - 1)/m, by expm1 because scores start at their reference.
-        travelled = (s - s0) + np.exp(s0) * np.expm1(s - s0) / m
-        return np.sqrt(np.asarray(start_norm, float) ** 2 + 2.0 * travelled / np.asarray(query_norm, float) ** 2)
+    m, q = within("0 or above", others=others, query_norm=query_norm)
+    s, s0, r0 = np.asarray(score, float), np.asarray(start_score, float), np.abs(np.asarray(start_norm, float))
+    # All in shares of e^k, so that a norm is found as far as float64 reaches, where e^s and ‖ν‖² do not.
+    high = np.maximum(s, s0)
+    k = np.maximum(high, 0.0)
+    with np.errstate(all="ignore"):
+        # (s - s₀) + (e^s - e^{s₀})/m, by expm1 because scores start at their reference.
+        moved = np.where(s == s0, 0.0, np.sign(s - s0) * np.exp(high - k) * -np.expm1(-np.abs(s - s0)) / m)
+        travelled = np.where(s == s0, 0.0, (s - s0) * np.exp(-k)) + moved
+        own = np.where(s == s0, 0.0, np.exp(0.5 * k) * np.sqrt(2.0 * np.abs(travelled)) / q)
+        norm = np.where(travelled >= 0.0, np.hypot(r0, own), np.sqrt(r0 - own) * np.sqrt(r0 + own))
+        return np.where(np.isposinf(s), np.inf, np.where(np.isnan(travelled), np.nan, norm))[()]
 
 
 def sen_score(
     norm: ArrayLike, others: ArrayLike, query_norm: ArrayLike, start_score: ArrayLike = 0.0, start_norm: ArrayLike = 0.0
 ) -> NDArray[np.float64]:
-    """s of a topic word at embedding norm ‖ν‖: the inverse of `sen_norm`, by the Wright omega function (theory B4)."""
-    q, r, m, s0, r0 = (np.asarray(each, float) for each in (query_norm, norm, others, start_score, start_norm))
-    gained = 0.5 * q**2 * (r - r0) * (r + r0)
-    c = s0 + np.exp(s0) / m + gained
-    omega = wrightomega(c - np.log(m)).real
-    # ω = e^s / m, so s = c - ω = ln m + ln ω: each form is exact where the other cancels.
-    with np.errstate(divide="ignore"):
+    """Return s of a topic word at embedding norm ‖ν‖: the inverse of `sen_norm`, by the Wright omega function (B4).
+
+    Args:
+        norm: ‖ν‖, any shape.
+        others: m ≥ 0, the other words of its sentences; without any, the score stays at s₀.
+        query_norm: ‖q‖ ≥ 0.
+        start_score: s₀.
+        start_norm: ‖ν₀‖, of either sign.
+
+    Raises:
+        InputError: an argument out of its range.
+    """
+    m, q = within("0 or above", others=others, query_norm=query_norm)
+    r, s0, r0 = np.abs(np.asarray(norm, float)), np.asarray(start_score, float), np.abs(np.asarray(start_norm, float))
+    with np.errstate(all="ignore"):
+        gained, own = 0.5 * q**2 * (r - r0) * (r + r0), np.exp(s0) / m
+        c = s0 + own + gained
+        omega = wrightomega(c - np.log(m)).real
+        # ω = e^s / m, so s = c - ω = ln m + ln ω: each form is exact where the other cancels.
         moved = np.where(omega > 1.0, np.log(m) + np.log(omega), c - omega) - s0
-    # Near the start, where s - s₀ is far below s₀ and e^{s₀}/m, both cancel. Newton's method there does not, begun at
-    # the relation's first order where that is the closer of the two.
-    own = np.exp(s0) / m
-    near = np.where(np.abs(moved) < 1.0, np.where(np.abs(moved) < 1e-3, gained / (1.0 + own), moved), 0.0)
-    with np.errstate(over="ignore", invalid="ignore"):
+        # Near the start, where s - s₀ is far below s₀ and e^{s₀}/m, both cancel. Newton's method there does not, begun
+        # at the relation's first order where that is the closer of the two.
+        near = np.where(np.abs(moved) < 1e-3, gained / (1.0 + own), moved)
         for _ in range(2):
             near = near + (gained - near - own * np.expm1(near)) / (1.0 + own * np.exp(near))
-    return s0 + np.where(np.abs(moved) < 1.0, near, moved)
+        moved = np.where(np.abs(moved) < 1.0, near, moved)
+        # Beyond 1e300 the relation is (e^s - e^{s₀})/m = gained to the last digit, and logarithms alone can hold it.
+        log_gained = np.log(0.5) + 2.0 * np.log(q) + np.log(np.abs(r - r0)) + np.log(r + r0)
+        log_own = s0 - np.log(m)
+        risen = np.logaddexp(log_own, log_gained) - log_own
+        sunk = np.log1p(-np.exp(log_gained - log_own))
+        far = np.where(r >= r0, risen, sunk)
+        huge = (np.maximum(log_own, log_gained) > 690.0) & ((r >= r0) | (log_own > log_gained))
+        moved = np.where(huge, far, moved)
+        return np.where(m == 0.0, s0 + 0.0 * r, s0 + moved)[()]

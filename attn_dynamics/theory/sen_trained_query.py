@@ -10,6 +10,8 @@ With x = (‖q₀‖²/2) sinh t the root goes: ‖ν‖² = ∫₀^T (1 + e^x/m
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attn_dynamics.theory.domain import within
+
 REACH = 45.0
 """Away from its end T the last integrand falls at least like e^(t - T): what lies further off counts for nothing."""
 PANELS = 0.5 ** np.append(np.arange(14.0), np.inf)[::-1]
@@ -26,10 +28,14 @@ def sen_norm_trained_query(score: ArrayLike, others: ArrayLike, start_query_norm
         score: s ≥ 0, any shape, up to `HIGHEST`; below zero, where the relation does not reach, the result is NaN.
         others: m > 0, the other words of its sentences.
         start_query_norm: ‖q₀‖ > 0.
+
+    Raises:
+        InputError: no other words, or a query of norm 0.
     """
-    s, m, half = np.asarray(score, float), np.asarray(others, float), 0.5 * np.square(start_query_norm)
-    end = np.arcsinh(s / half)
+    m, q = within("above 0", others=others, start_query_norm=start_query_norm)
+    s, half = np.asarray(score, float), 0.5 * q**2
     with np.errstate(invalid="ignore", over="ignore"):
+        end = np.arcsinh(s / half)
         # The factor e^s waits until the root is taken: norms reach as far as floats do, not only their squares.
         return np.exp(0.5 * s) * np.sqrt(np.exp(-s) * (1.0 + 1.0 / m) * end + _excess(s, half, end) / m)
 
@@ -38,8 +44,13 @@ def sen_score_trained_query(norm: ArrayLike, others: ArrayLike, start_query_norm
     """s of a topic word at embedding norm ‖ν‖ ≥ 0: the inverse of `sen_norm_trained_query`, by bisection.
 
     Norms beyond that of the score `HIGHEST`, some 1e306, give `HIGHEST`.
+
+    Raises:
+        InputError: a norm below 0, no other words, or a query of norm 0.
     """
-    target, m, half = np.asarray(norm, float), np.asarray(others, float), 0.5 * np.square(start_query_norm)
+    (target,) = within("0 or above", norm=norm)
+    m, q = within("above 0", others=others, start_query_norm=start_query_norm)
+    half = 0.5 * q**2
     with np.errstate(over="ignore"):
         # T ≤ ‖ν‖²/(1 + 1/m), and equal for small norms: a share of it is as accurate as a float.
         highest = np.minimum(target**2 / (1.0 + 1.0 / m), np.arcsinh(HIGHEST / half))

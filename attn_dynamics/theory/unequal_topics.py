@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.parameters import check_train
+from attn_dynamics.check import some_of
+from attn_dynamics.theory.domain import within
 from attn_dynamics.theory.flow import Array, flow, logistic
 from attn_dynamics.theory.mean_field import TRAINED
 
@@ -53,7 +54,7 @@ class UnequalTopics:
     """All topic words of one task.
 
     Raises:
-        InputError: an unknown name in `train`.
+        InputError: an argument out of its range, or an unknown name in `train`.
     """
 
     frequency: Array
@@ -72,7 +73,10 @@ class UnequalTopics:
     """Any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
-        check_train(self.train, TRAINED)
+        some_of("train", self.train, TRAINED)
+        within("above 0 and at most 1", frequency=self.frequency)
+        within("0 or above", query_norm=self.query_norm)
+        within("above 0", others=self.others, sentences=self.sentences)
 
     def start(self, score: ArrayLike = 0.0, embedding: ArrayLike = 0.0) -> Array:
         """The state (size,) of given s (words,) and ν (words, d), with s_w = 0 and ν_w = 0; see `TopicTrajectory`."""

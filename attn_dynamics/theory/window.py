@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from attn_dynamics.errors import InputError
+from attn_dynamics.theory.domain import within
 from attn_dynamics.theory.flow import logistic
 from attn_dynamics.window.bell import Bell
 
@@ -15,6 +17,7 @@ Array = NDArray[np.float64]
 Loss = Literal["likelihood", "reward"]
 FAR = 1e6
 """In shares of the window, a width at which the bell is flat."""
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 
 
 def mean_square(width: Any, half_width: int) -> Any:
@@ -31,43 +34,64 @@ def settled_width(distance: float, half_width: int) -> float:
         distance: δ, above 0; where it is drawn, the root of its mean square.
         half_width: w, tokens.
     """
-    if distance**2 >= half_width * (half_width + 1) / 3.0:
-        return np.inf
+    within("above 0", distance=distance)
+    within("0 or above", half_width=half_width)
     gap: Callable[[float], float] = lambda width: mean_square(width, half_width) - distance**2  # noqa: E731
+    if distance**2 >= half_width * (half_width + 1) / 3.0 or gap(FAR * half_width) <= 0.0:
+        return np.inf
     return float(brentq(gap, 1e-2 * distance, FAR * half_width, xtol=1e-14, rtol=1e-14))  # pyright: ignore
 
 
 def time_to_width(width: ArrayLike, distance: float, start: float, scale: str = "deviation") -> Array:
-    """τ at which a width is reached from another, both on one side of δ (theory D6).
+    """Return τ at which a width is reached from another (theory D6); infinite for δ itself and what lies beyond it.
 
     Of the loss -ln α_δ where E_α[Δ²] = σ²: even scores, a renormalised bell of some tokens, a window of several δ.
 
     Args:
-        width: σ, any shape.
-        distance: δ.
-        start: σ₀.
+        width: σ > 0, any shape; one that the flow comes from has a time below 0.
+        distance: δ > 0.
+        start: σ₀ > 0, not δ, where the flow rests.
         scale: what is trained, one of `SCALES`.
+
+    Raises:
+        InputError: an argument out of its range.
     """
-    # τ = ∫ dσ over its rate, which is a power of y = σ²/δ² over 1 - y: -ln|1 - y| less its first terms.
+    (sigma, _, _) = within("above 0", width=width, distance=distance, start=start)
+    if start == distance:
+        raise InputError("start", expected="a width other than δ", given=start, fix="At δ the flow rests.")
+    # τ = ∫ dσ over its rate, which is a power of y = σ²/δ² over 1 - y.
     terms, factor = {"log": (0, 0.5), "deviation": (1, distance**2 / 2.0), "variance": (2, 2.0 * distance**4)}[scale]
-    ends = (np.asarray(each, float) / distance for each in (width, start))
-    now, before = (_logarithm_less(each**2, terms) for each in ends)
-    return factor * (now - before)
+    # 1 - y by one product: near δ a difference would lose the digits that its logarithm needs.
+    below, below_start = ((distance - each) * (distance + each) / distance**2 for each in (sigma, np.asarray(start)))
+    with np.errstate(all="ignore"):
+        now, before = ((sigma / distance) ** 2, below), (np.square(start / distance), below_start)
+        apart = _logarithm_less(*now, terms) - _logarithm_less(*before, terms)
+        # Ends that are close cancel there. Gauss's rule is exact where the pole at y = 1 is as far as they are apart.
+        travelled = (sigma - start) * (sigma + start) / distance**2
+        places = below_start - travelled[..., None] * (0.5 + 0.5 * NODES)
+        near = travelled * (0.5 * WEIGHTS * (1.0 - places) ** terms / places).sum(axis=-1)
+        is_near = 2.0 * np.abs(travelled) <= np.minimum(np.abs(below), np.abs(below_start))
+        time = factor * np.where(is_near, near, apart)
+    return np.where(below * below_start > 0.0, time, np.inf)[()]
 
 
-def _logarithm_less(y: Array, terms: int) -> Array:
-    """-ln|1 - y| less its first terms Σ y^k/k; by the rest of the series where they would cancel."""
+def _logarithm_less(y: Array, below: Array, terms: int) -> Array:
+    """-ln|1 - y| less its first terms Σ y^k/k, below = 1 - y; by the rest of the series where they would cancel."""
     powers = np.arange(terms + 1, 80)
     series = (np.where(y < 0.5, y, 0.0)[..., None] ** powers / powers).sum(axis=-1)
     first = sum((y**k / k for k in range(1, terms + 1)), 0.0 * y)
-    with np.errstate(divide="ignore"):
-        return np.where(y < 0.5, series, -np.log(np.abs(1.0 - y)) - first)
+    return np.where(y < 0.5, series, -np.log(np.abs(below)) - first)
 
 
 def early_width(time: ArrayLike, distance: float, start: float, scale: str = "deviation") -> Array:
-    """σ at time τ while it is far below δ (theory D6): σ⁴ = σ₀⁴ + 4δ²τ, or σ⁶ = σ₀⁶ + 3δ²τ/2, or σ² = σ₀² + 2δ²τ."""
+    """σ at time τ while it is far below δ (theory D6): σ⁴ = σ₀⁴ + 4δ²τ, or σ⁶ = σ₀⁶ + 3δ²τ/2, or σ² = σ₀² + 2δ²τ.
+
+    Raises:
+        InputError: a time below 0, or a width or distance that is not above it.
+    """
+    within("above 0", distance=distance, start=start)
     power, pace = GROWTH[scale]
-    return (start**power + pace * distance**2 * np.asarray(time, float)) ** (1.0 / power)
+    return (start**power + pace * distance**2 * within("0 or above", time=time)[0]) ** (1.0 / power)
 
 
 GROWTH = {"deviation": (4, 4.0), "variance": (6, 1.5), "log": (2, 2.0)}
@@ -75,15 +99,24 @@ GROWTH = {"deviation": (4, 4.0), "variance": (6, 1.5), "log": (2, 2.0)}
 
 
 def escape_time(distance: float, start: float, scale: str = "deviation") -> float:
-    """τ that a narrow start σ₀ ≪ δ stays for under the loss -α_δ (theory D5).
+    """τ that a narrow start σ₀ ≪ δ stays for under the loss -α_δ (theory D5); infinite beyond the range of float64.
 
     √(2π) σ₀⁷ e^{δ²/2σ₀²} (1 + 8 σ₀²/δ²)/δ⁴ where σ is trained: two orders of ∫ σ³/((δ² - σ²) α_δ) dσ by Laplace's
     method, most of which is spent at the start. Another scale divides the rate by (dσ/dp)².
+
+    Raises:
+        InputError: a width that is not above 0, or not below the distance.
     """
+    within("above 0", distance=distance, start=start)
+    if start >= distance:
+        raise InputError("start", expected="a width below δ", given=start, fix="From there σ falls at once.")
     factor, power = {"deviation": (1.0, 7), "variance": (4.0, 9), "log": (1.0, 5)}[scale]
     narrow = (start / distance) ** 2
-    following = 1.0 + (power + 1.0) * narrow
-    return float(factor * np.sqrt(2.0 * np.pi) * start**power / distance**4 * np.exp(0.5 / narrow) * following)
+    following = np.log1p((power + 1.0) * narrow)
+    with np.errstate(over="ignore", divide="ignore"):
+        # By logarithms, so that a factor that overflows meets one that is small.
+        sizes = np.log(factor * np.sqrt(2.0 * np.pi)) + power * np.log(start) - 4.0 * np.log(distance)
+        return float(np.exp(np.divide(0.5, narrow) + sizes + following))
 
 
 @final

@@ -11,10 +11,13 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from attn_dynamics.check import number, one_of
 from attn_dynamics.errors import InputError
 
 ROOT = 0.5 * math.log(2.0 * math.pi)
 """ln √(2π)."""
+NARROWEST = 1e-75
+"""σ, tokens, below which powers of it leave the range of float64."""
 Numbers = Any
 """A number or an array, real or complex."""
 
@@ -94,13 +97,7 @@ class Bell:
 
     def __post_init__(self) -> None:
         for name, known in (("placement", PLACEMENTS), ("scale", SCALES)):
-            if getattr(self, name) not in known:
-                raise InputError(
-                    name,
-                    expected=f"one of {', '.join(known)}",
-                    given=repr(getattr(self, name)),
-                    fix="Choose one of these.",
-                )
+            one_of(name, getattr(self, name), known)
 
     @property
     def renormalises(self) -> bool:
@@ -130,10 +127,12 @@ class Bell:
         Raises:
             InputError: a width that is not above 0.
         """
-        if not (width > 0.0 and math.isfinite(width)):
-            raise InputError("width", expected="a finite number above 0", given=width, fix="It is counted in tokens.")
+        width = number("width", width, above=0, fix="It is counted in tokens.")
+        if width < NARROWEST:
+            fix = "From 0.1 down a bell sees one token alone."
+            raise InputError("width", expected=f"{NARROWEST:g} tokens or more", given=width, fix=fix)
         return float(self.of.parameter(width))
 
     def admits(self, parameter: float) -> bool:
         """Whether there is a bell at this parameter."""
-        return math.isfinite(parameter) and (parameter > 0.0 or not self.of.positive)
+        return math.isfinite(parameter) and parameter >= self.of.parameter(NARROWEST)

@@ -15,7 +15,7 @@ from rich.text import Text
 from attn_dynamics import results
 from attn_dynamics.command import FAILED, leave_command
 from attn_dynamics.errors import InputError
-from attn_dynamics.folder import open_folder, write_config
+from attn_dynamics.folder import SUMMARY, TRAJECTORY, begin, open_folder, write_config
 from attn_dynamics.progress import meter
 from attn_dynamics.storage import write_json, write_netcdf
 from attn_dynamics.window.config import WindowConfig
@@ -25,6 +25,8 @@ from attn_dynamics.window.plot import save_window_figures
 from attn_dynamics.window.record import dataset, predict, recorded_epochs
 from attn_dynamics.window.tasks import TASKS, WindowTask
 
+WIDEST = 1e150
+"""σ of which neither the square nor the tokens that it reaches are finite, tokens."""
 COARSE = 0.05
 """Of the width's distance from its prediction, beyond which the command says what may have come between."""
 TOO_FAST = "the step after time {time:g} leads to no bell, or to a loss that is no number: lower --learning-rate"
@@ -38,7 +40,18 @@ def simulate_window(config: WindowConfig, line: str) -> int:
         StorageError: a result could not be written.
     """
     task = load(config)
-    begun, out = time.perf_counter(), open_folder(config)
+    with open_folder(config) as out:
+        begin(out, config)
+        try:
+            return _simulate(config, task, out, line)
+        except ArithmeticError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
+
+
+def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> int:
+    """Train into an open folder, and draw last."""
+    begun = time.perf_counter()
     course = _course(config, task)
     predicted = predict(
         task,
@@ -52,12 +65,19 @@ def simulate_window(config: WindowConfig, line: str) -> int:
         versions=results.versions(),
     )
     summary = summarise(config, run, course, time.perf_counter() - begun)
-    write_netcdf(out / "trajectory.nc", run)
-    write_json(out / "summary.json", summary)
-    save_window_figures(run, out / "figures")
+    write_netcdf(out / TRAJECTORY, run)
+    write_json(out / SUMMARY, summary)
     write_config(out, config)
     leave_command(out, line)
-    return _report(summary, out, course)
+    console = Console(markup=False, highlight=False)
+    console.print(table(summary))
+    if remark := off_theory(summary):
+        console.print(remark, soft_wrap=True)
+    if course.diverged:
+        print(f"error: {TOO_FAST.format(time=course.times[-1])}", file=sys.stderr)
+    save_window_figures(run, out / "figures")
+    console.print(f"results and figures in {out}", soft_wrap=True)
+    return FAILED if course.diverged else 0
 
 
 def load(config: WindowConfig) -> WindowTask:
@@ -66,16 +86,21 @@ def load(config: WindowConfig) -> WindowTask:
     Raises:
         InputError: a bell so narrow that it reaches nothing useful.
     """
+    config.options.check_room(config.task)
     rng = np.random.default_rng(config.seed)
-    task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
-    with np.errstate(invalid="ignore"):
-        loss = loss_and_gradient(task.windows, task.layer)[0].loss
-    if not math.isfinite(loss):
+    try:
+        with np.errstate(all="ignore"):
+            task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
+            fit, gradient = loss_and_gradient(task.windows, task.layer)
+        usable = math.isfinite(fit.loss) and math.isfinite(gradient.parameter) and config.width < WIDEST
+    except (InputError, OverflowError):  # what is trained of so narrow or wide a bell is no number
+        usable = False
+    if not usable:
         raise InputError(
             "--start-width",
-            expected="a bell that reaches what is useful in float64",
+            expected="a bell that reaches what is useful, and has a gradient, in float64",
             given=f"{config.width:g} for a distance of {config.options.distance}",
-            fix=f"Start from {config.options.distance / 10:g} or more.",
+            fix=f"Start between {config.options.distance / 10:g} and {10 * config.options.half_width:g}.",
         )
     return task
 
@@ -155,15 +180,3 @@ def _course(config: WindowConfig, task: WindowTask) -> Course:
             record=epochs,
             meter=show,
         )
-
-
-def _report(summary: dict[str, Any], out: Path, course: Course) -> int:
-    console = Console(markup=False, highlight=False)
-    console.print(table(summary))
-    if remark := off_theory(summary):
-        console.print(remark, soft_wrap=True)
-    console.print(f"results and figures in {out}", soft_wrap=True)
-    if course.diverged:
-        print(f"error: {TOO_FAST.format(time=course.times[-1])}", file=sys.stderr)
-        return FAILED
-    return 0

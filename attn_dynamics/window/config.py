@@ -1,7 +1,6 @@
 """The settings of `--model attn-window`."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from attn_dynamics.errors import InputError
+from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.theory.window import Loss
 from attn_dynamics.window.bell import PLACEMENTS, SCALES, Bell
 from attn_dynamics.window.tasks import TASKS, WindowOptions
@@ -66,16 +65,11 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         for name, bound in {"epochs": 1, "seed": 0}.items():
-            if getattr(self, name) < bound:
-                fix = "Give a larger integer."
-                raise InputError(f"--{name}", expected=f"{bound} or more", given=getattr(self, name), fix=fix)
+            integer(name, getattr(self, name), bound)
         for name, usual in {"start_width": "3 tokens", "learning_rate": "0.1", "bell_rate": "1"}.items():
-            value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                flag, fix = f"--{name.replace('_', '-')}", f"{usual} is usual."
-                raise InputError(flag, expected="a finite number above 0", given=value, fix=fix)
-        if self.resume and self.overwrite:
-            raise InputError("--resume", expected="either this or --overwrite", given="both", fix="Leave one out.")
+            if getattr(self, name) is not None or name == "bell_rate":
+                number(name, getattr(self, name), above=0, fix=f"{usual} is usual.")
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
 
     @property
     def bell(self) -> Bell:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
+from attn_dynamics.check import as_floats, integer, number, shown, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.flow import LINEAR_TIME, LOG_TIME
 from attn_dynamics.heads import Array
@@ -66,7 +67,7 @@ def descend(
         InputError: an unknown name in `train`, or a rate that is not above 0.
     """
     rates = _rates(layer, train, bell_rate)
-    _check_positive("learning_rate", learning_rate)
+    learning_rate, epochs = number("learning_rate", learning_rate, above=0), integer("epochs", epochs, 0)
     due = range(epochs + 1) if record is None else frozenset(record)
     at, layers, fits = [], [], []
     for epoch in range(epochs + 1):
@@ -113,12 +114,16 @@ def flow(
         ArithmeticError: the solver gave up.
     """
     rates, clock = _rates(layer, train, bell_rate), LOG_TIME if log_time else LINEAR_TIME
-    due = np.atleast_1d(np.asarray(times, float))
+    due = np.atleast_1d(as_floats("times", times))
     if not (due.size and due[0] >= 0.0 and np.all(np.diff(due) > 0.0)):
-        raise InputError("times", expected="numbers from 0 on that ascend", given=times, fix="Sort them.")
+        raise InputError("times", expected="numbers from 0 on that ascend", given=shown(times), fix="Sort them.")
 
     def velocity(reading: float, state: Array) -> Array:
-        at = _unpacked(layer, rates, state)
+        try:
+            at = _unpacked(layer, rates, state)
+        except InputError:
+            stuck = f"flow: expected a bell at time {clock.time(reading):g}, got a state that is none"
+            raise ArithmeticError(f"{stuck}. Follow it for a shorter time, or at a lower rate.") from None
         speed = clock.speed(clock.time(reading))
         return -speed * _packed(loss_and_gradient(windows, at)[1], rates, layer)
 
@@ -149,18 +154,11 @@ Rates = Mapping[str, float]
 
 
 def _rates(layer: Layer, train: Collection[str], bell_rate: float) -> Rates:
-    unknown = [name for name in train if name not in TRAINABLE]
-    if unknown or not train:
-        given = ", ".join(map(repr, unknown)) or "nothing"
-        raise InputError("train", expected=f"any of {', '.join(TRAINABLE)}", given=given, fix="Choose among these.")
-    _check_positive("bell_rate", bell_rate)
+    if not some_of("train", train, TRAINABLE):
+        raise InputError("train", expected=f"any of {', '.join(TRAINABLE)}", given="nothing", fix="Choose among these.")
+    number("bell_rate", bell_rate, above=0, fix="1 is usual for a bell's rate.")
     trained = [name for name in TRAINABLE if name in train and (name != "head" or _head_names(layer))]
     return {name: bell_rate if name == "bell" else 1.0 for name in trained}
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not (value > 0.0 and math.isfinite(value)):
-        raise InputError(name, expected="a finite number above 0", given=value, fix="1 is usual for a bell's rate.")
 
 
 def _head_names(layer: Layer) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_dynamics.check import as_floats, instance, number
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import Array, as_floats
+from attn_dynamics.heads import Array
 from attn_dynamics.window.bell import Bell
 from attn_dynamics.window.readout import Readout
 from attn_dynamics.window.windows import Windows
@@ -37,10 +38,12 @@ class Layer:
         if self.scores.ndim != 1 or self.values.ndim != 2 or len(self.values) != self.scores.size:
             shapes = f"{self.scores.shape} and {self.values.shape}"
             raise InputError("scores", expected="shapes (V,) and (V, d) of values", given=shapes, fix="Mend one.")
+        instance("bell", self.bell, Bell, fix="Bell() is one.")
+        number(self.bell.of.symbol, self.parameter, fix="Give another width to start from.")
         if not self.bell.admits(self.parameter):
             raise InputError(
                 self.bell.of.symbol,
-                expected="a finite number above 0" if self.bell.of.positive else "a finite number",
+                expected="a finite number above 0",
                 given=self.parameter,
                 fix="Give another width to start from.",
             )

@@ -1,17 +1,14 @@
 """Figures of a run of a window, drawn from its dataset alone, theory beside the run."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from textwrap import fill
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.plot import COLOURS, STYLE, TIME, TITLE_LETTERS, write_figure
-from attn_dynamics.storage import make_folder
+from attn_dynamics.plot import COLOURS, draw_all, entitled, log_time
 
 STILL = 0.02
 """Share of σ that its axis shows at least, to both sides."""
@@ -22,17 +19,17 @@ def width_figure(run: xr.Dataset) -> Figure:
     """σ over time, and where it settles."""
     figure = Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = figure.subplots()
-    axes.plot(run.time, run.width, color=COLOURS[0], label="run")
+    axes.plot(run.time, run.width, color=COLOURS[0], label=f"run, from σ = {float(run.width[0]):.3g}")
     if "predicted_width" in run:
         axes.plot(run.time, run.predicted_width, label="theory D2–D6", **THEORY)
     if np.isfinite(run.attrs["settles"]):
         axes.axhline(run.attrs["settles"], color=COLOURS[1], linewidth=1.0, linestyle="-.", label="settles at, D4")
-    axes.set(xlabel=TIME, ylabel="σ, standard deviation of the bell (tokens)")
+    axes.set_ylabel("σ, standard deviation of the bell (tokens)")
     # Where σ all but rests, that is what is to be seen.
     middle, span = float(run.width.mean()), float(np.ptp(run.width.values))
     if span < STILL * middle:
         axes.set_ylim((1.0 - STILL) * middle, (1.0 + STILL) * middle)
-    _time_axis(axes, run)
+    log_time(axes, run.time.values)
     axes.legend()
     return figure
 
@@ -47,9 +44,9 @@ def tokens_figure(run: xr.Dataset) -> Figure:
         if f"predicted_{name}" in run:
             axes.plot(run.time, run[f"predicted_{name}"], label="theory" if name == "held" else None, **THEORY)
     axes.axhline(run.sizes["distance"], color="black", linewidth=0.8, linestyle="-.", label="window")
-    axes.set(xlabel=TIME, ylabel="tokens attended")
+    axes.set_ylabel("tokens attended")
     axes.set_ylim(0.0, 1.5 * run.sizes["distance"])
-    _time_axis(axes, run)
+    log_time(axes, run.time.values)
     axes.legend(loc="upper left", ncols=2)
     return figure
 
@@ -79,20 +76,10 @@ def save_window_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
     Raises:
         StorageError: a file could not be written.
+        DrawingError: a figure could not be drawn; the others are.
     """
-    make_folder(folder)
-    paths = [folder / f"{name}.png" for name in FIGURES]
-    for path in paths:
-        with mpl.rc_context(STYLE):
-            figure = FIGURES[path.stem](run)
-            title = fill(run.attrs["title"], int(TITLE_LETTERS * figure.get_figwidth()))
-            figure.suptitle(title, parse_math=False, fontsize=10)
-        write_figure(figure, path)
-    return paths
+    return draw_all({folder / f"{name}.png": partial(_titled, run, name) for name in FIGURES})
 
 
-def _time_axis(axes: Axes, run: xr.Dataset) -> None:
-    """Logarithmic where the record thins out, with the start at its left end."""
-    if run.sizes["time"] > 2:
-        axes.set_xscale("symlog", linthresh=float(run.time[1]), linscale=0.3)
-        axes.set_xlim(left=0.0)
+def _titled(run: xr.Dataset, name: str) -> Figure:
+    return entitled(FIGURES[name](run), run.attrs["title"])

@@ -1,14 +1,15 @@
 """How far a bell reaches: where floating point has it end, and how much of it lies beyond a half-width (D1, D8)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy.special import erfc
 
-from attn_dynamics.errors import InputError
+from attn_dynamics.check import number
 from attn_dynamics.window.bell import ROOT
 
 Array = NDArray[np.float64]
@@ -17,6 +18,10 @@ PREFACTORS: Mapping[str, str] = {"none": "1", "printed": "1/(σ √(2π))", "nor
 FLOATS: Mapping[str, DTypeLike] = {"float32": np.float32, "float64": np.float64}
 FARTHEST = 39.0
 """In units of σ, where float64 has no bell any more: √(2 · 745.2)."""
+WIDE = 1e4
+"""σ, tokens, from which a sum over tokens is taken as an integral and its first correction, of order 1/σ²."""
+MOST_SPREAD = 600.0
+"""Scores further apart than this outweigh any tail that float64 can hold."""
 
 
 @final
@@ -36,8 +41,13 @@ class Reading:
 
         Args:
             sigma: above 0.
-            limit: the half-width that a window is given, where it is.
+            limit: the half-width that a window is given, where it is; 0 or more.
+
+        Raises:
+            InputError: a σ or a limit out of range.
         """
+        number("sigma", sigma, above=0)
+        number("limit", 0 if limit is None else limit, least=0)
         # Nothing beyond the limit need be computed, for a bell only falls.
         most = int(self._end(sigma)) + 3
         distances = np.arange(most if limit is None else min(most, limit + 1))
@@ -48,7 +58,12 @@ class Reading:
         return int(np.flatnonzero(bell * height)[-1])
 
     def half_width_in_closed_form(self, sigma: float, limit: int | None = None) -> int:
-        """The same from the smallest number of the type, half of which rounds to 0 (theory D1)."""
+        """The same from the smallest number of the type, half of which rounds to 0 (theory D1).
+
+        Raises:
+            InputError: a σ that is not above 0.
+        """
+        number("sigma", sigma, above=0)
         found = math.ceil(self._end(sigma)) - 1
         return found if limit is None else min(found, limit)
 
@@ -78,7 +93,12 @@ class Reading:
 
 
 def reached(width: float, limit: int, precision: str = "float32") -> int:
-    """Tokens that a window of half-width `limit` attends to, as W22 counts them: 2w + 1 (theory D1)."""
+    """Tokens that a window of half-width `limit` attends to, as W22 counts them: 2w + 1 (theory D1).
+
+    Raises:
+        InputError: a width that is not above 0, or a limit below it.
+    """
+    number("width", width, above=0)
     return 2 * Reading("variance", "none", precision).half_width(width**2, limit) + 1
 
 
@@ -87,10 +107,13 @@ def tail_mass(width: float, half_width: int) -> float:
 
     Args:
         width: σ > 0, tokens.
-        half_width: w ≥ 0.
+        half_width: w; below 0 nothing is left out, and all lies beyond.
+
+    Raises:
+        InputError: a width that is not above 0.
     """
-    tails = _tails(width)
-    return float(tails[half_width]) if half_width < tails.size else 0.0
+    number("width", width, above=0)
+    return 1.0 if half_width < 0 else _tail(width)(half_width)
 
 
 def half_width(width: float, error: float, spread: float = 0.0) -> int:
@@ -101,18 +124,26 @@ def half_width(width: float, error: float, spread: float = 0.0) -> int:
     Args:
         width: σ > 0, tokens.
         error: ε, above 0.
-        spread: how far apart scores may be; 0 for even attention.
+        spread: how far apart scores may be, up to `MOST_SPREAD`; 0 for even attention.
 
     Raises:
         InputError: a number out of range.
     """
-    for name, value, least in (("width", width, 0.0), ("error", error, 0.0), ("spread", spread, -1e-300)):
-        if not (value > least and math.isfinite(value)):
-            raise InputError(name, expected="a finite number above 0", given=value, fix="Give a larger one.")
-    tails = _tails(width)
-    # The farther tokens may have the higher scores: their odds grow by e^spread at most.
-    odds = tails / (1.0 - tails) * math.exp(spread)
-    return int(np.argmax(2.0 * odds / (1.0 + odds) <= error))
+    number("width", width, above=0)
+    number("error", error, above=0)
+    number("spread", spread, least=0, most=MOST_SPREAD, fix="Slice to a window of your own.")
+    tail = _tail(width)
+
+    def is_enough(cut: int) -> bool:
+        # The farther tokens may have the higher scores: their odds grow by e^spread at most.
+        odds = tail(cut) / (1.0 - tail(cut)) * math.exp(spread)
+        return 2.0 * odds / (1.0 + odds) <= error
+
+    low, high = -1, int(FARTHEST * width) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
 
 
 def mass_width(weights: Array, distances: NDArray[np.int64], share: float = 0.95) -> int:
@@ -127,10 +158,23 @@ def mass_width(weights: Array, distances: NDArray[np.int64], share: float = 0.95
     return 2 * int(np.argmax(held >= share * held[-1] * (1.0 - 1e-12))) + 1
 
 
-def _tails(width: float) -> Array:
-    """The share beyond w = 0, 1, …; the last is 0."""
-    bell = np.exp(-0.5 * (np.arange(int(FARTHEST * width) + 2) / width) ** 2)
+def _tail(width: float) -> Callable[[int], float]:
+    """The share of the bell that lies beyond w ≥ 0, as a function of w."""
+    if width > WIDE:
+        return lambda cut: _wide_tail(width, cut + 0.5)
+    with np.errstate(over="ignore"):
+        bell = np.exp(-0.5 * (np.arange(int(FARTHEST * width) + 2) / width) ** 2)
     bell[1:] *= 2.0
     # From the far end, so that nothing cancels.
     beyond = np.cumsum(bell[::-1])[::-1]
-    return np.append(beyond[1:], 0.0) / beyond[0]
+    shares = np.append(beyond[1:], 0.0) / beyond[0]
+    return lambda cut: float(shares[cut]) if cut < shares.size else 0.0
+
+
+def _wide_tail(width: float, end: float) -> float:
+    """The integral of the bell beyond `end`, halfway between two tokens, and Euler and Maclaurin's first correction.
+
+    The next is smaller by (end/σ²)². The sum over all integers is σ √(2π) up to e^{-2π²σ²}.
+    """
+    slope = -end / width**2 * math.exp(-0.5 * (end / width) ** 2)
+    return float(erfc(end / width / math.sqrt(2.0)) + slope / (12.0 * width * math.sqrt(2.0 * math.pi)))

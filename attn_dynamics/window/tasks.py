@@ -6,6 +6,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from attn_dynamics.available import check_room
+from attn_dynamics.check import integer, one_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array, FixedLinear
 from attn_dynamics.theory.flow import Velocity
@@ -19,6 +21,8 @@ DIMENSION = 10
 """d of the embeddings of the topic task, as LMN21's."""
 TOPIC_WORDS = 2
 """Of each class, as LMN21's."""
+STATES = 120
+"""Of a run, that are recorded with all attention and all that is trained."""
 SIZES = {"needle": (50, 1), "copying": (4, 10_000), "topics": (400, 1000)}
 """Sequences and words, unless other numbers are given."""
 
@@ -51,16 +55,13 @@ class WindowOptions:
         least = {"distance": 1, "length": 1, "sequences": 1, "words": 1, "classes": 2}
         for name, bound in least.items():
             value = getattr(self, name)
-            if value is not None and value < bound:
-                fix = "Give a larger integer."
-                raise InputError(f"--{name}", expected=f"{bound} or more", given=value, fix=fix)
-        if self.distances not in DISTANCES:
-            known = ", ".join(DISTANCES)
-            raise InputError("--distances", expected=f"one of {known}", given=repr(self.distances), fix="Choose one.")
+            if value is not None or name not in ("sequences", "words"):
+                integer(name, value, bound)
+        one_of("distances", self.distances, DISTANCES)
         farthest = 2 * self.distance - 1 if self.distances == "uniform" else self.distance
         if farthest > self.half_width:
             raise InputError(
-                "--distance",
+                "distance",
                 expected=f"useful tokens within the half-width {self.half_width} of the window",
                 given=farthest,
                 fix="Make the window longer, or the distance shorter.",
@@ -75,6 +76,21 @@ class WindowOptions:
         """Sequences and words."""
         sequences, words = SIZES[task]
         return self.sequences or sequences, self.words or words
+
+    def check_room(self, task: str) -> None:
+        """Refuse what memory cannot hold: sequences, attention within windows, and states that are recorded.
+
+        Raises:
+            InputError: one of the sizes is too large.
+        """
+        (sequences, words), window = self.sizes(task), 2 * self.half_width + 1
+        pairs = sequences * window * (self.length - window + 1 if task == "copying" else 1)
+        trained = (words + TOPIC_WORDS * self.classes + self.classes) * max(DIMENSION, self.classes)
+        sizes = {"sequences": sequences, "length": self.length, "window": window}
+        if task == "topics":
+            sizes |= {"words": words, "classes": self.classes}
+        kept = STATES * (pairs + (trained if task == "topics" else 0))
+        check_room(8 * (2 * sequences * self.length + kept), sizes)
 
 
 @final

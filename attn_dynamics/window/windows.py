@@ -1,6 +1,6 @@
 """What queries see: the tokens within a half-width of each, ragged, one after the other (theory §D)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from attn_dynamics.check import integer, integers, shown
 from attn_dynamics.errors import InputError
 
 Array = NDArray[np.float64]
@@ -52,8 +53,14 @@ class Windows:
         Raises:
             InputError: no query, one outside of its sequence, a word that is not of the V, or a w below 0.
         """
-        tokens = [np.asarray(each, np.int64) for each in sequences]
-        at, wanted = np.asarray(queries, np.int64).reshape(-1, 2), np.asarray(labels, np.int64)
+        if isinstance(sequences, str) or not isinstance(sequences, Iterable):
+            fix = "Give a list of arrays."
+            raise InputError("sequences", expected="sequences of words", given=shown(sequences), fix=fix)
+        tokens = [integers("sequences", each).ravel() for each in sequences]
+        at, wanted, n_words = integers("queries", queries), integers("labels", labels), integer("n_words", n_words, 1)
+        if at.ndim != 2 or at.shape[1] != 2:
+            given, fix = f"shape {at.shape}", "Give the sequence and the position of each."
+            raise InputError("queries", expected="shape (R, 2)", given=given, fix=fix)
         lengths = np.array([each.size for each in tokens])
         _check(tokens, lengths, at, wanted, n_words, half_width)
         reach = int(lengths.max()) if half_width is None else half_width
@@ -101,26 +108,35 @@ class Windows:
         return np.bincount(self.words, pairs, self.n_words).astype(float, copy=False)
 
 
+def check_window(window: int) -> None:
+    """Refuse what is no number of tokens with the query in their middle.
+
+    Raises:
+        InputError: an even number, none, or no integer.
+    """
+    fix = "A window has its query in the middle."
+    if integer("window", window, 1, fix=fix) % 2 == 0:
+        raise InputError("window", expected="an odd number of tokens, 1 or more", given=window, fix=fix)
+
+
 def half_width_of(window: int, length: int) -> int:
     """w of a window of 2w + 1 tokens.
 
     Raises:
         InputError: an even number of tokens, none, or more than a sequence has.
     """
-    if window < 1 or window % 2 == 0:
-        fix = "A window has its query in the middle."
-        raise InputError("--window", expected="an odd number of tokens, 1 or more", given=window, fix=fix)
+    check_window(window)
     if window > length:
-        fix = "Make the window shorter or --length longer."
-        raise InputError("--window", expected=f"at most the {length} tokens of a sequence", given=window, fix=fix)
+        fix = "Make the window shorter or the sequences longer."
+        raise InputError("window", expected=f"at most the {length} tokens of a sequence", given=window, fix=fix)
     return window // 2
 
 
 def _check(
     tokens: list[Integers], lengths: Integers, at: Integers, labels: Integers, n_words: int, half_width: int | None
 ) -> None:
-    if half_width is not None and half_width < 0:
-        raise InputError("half_width", expected="0 or more", given=half_width, fix="0 sees the query's own token.")
+    if half_width is not None:
+        integer("half_width", half_width, 0, fix="0 sees the query's own token.")
     if not len(at) or labels.shape != (len(at),):
         fix = "Give a label for each."
         raise InputError("queries", expected="at least one, each with a label", given=labels.shape, fix=fix)

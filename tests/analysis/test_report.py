@@ -1,31 +1,40 @@
 """Claim: the report holds all that commands left, names the command of each part, and asks nothing of the network."""
 
+import json
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from analysis import judge, report, verdicts
+from analysis import judge, links, report, verdicts
+from analysis.provenance import provenance
 from attn_dynamics import simulate
 from attn_dynamics.command import BAD_INPUT, leave_command
 from attn_dynamics.storage import make_folder
 
+DIGITS = {"score": 3, "embedding_norm": 4, "sen_norm": 4}
 TINY = ["--epochs", "30", "--dictionary", "60", "--sentences", "24"]
 
 
 class Found(HTMLParser):
-    """Everything that a browser would fetch, and every anchor."""
+    """Everything that a browser would fetch, every anchor, every link, and the order of what is seen."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fetched: list[str] = []
         self.anchors: list[str] = []
         self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
         for name, value in attrs:
-            if name in ("src", "href") and value and value.startswith("#"):
+            if tag == "a" and name == "href" and value and not value.startswith("#"):
+                self.links.append(value)
+            elif name in ("src", "href") and value and value.startswith("#"):
                 self.anchors.append(value[1:])
             elif name in ("src", "href", "srcset", "data", "action") and value:
                 self.fetched.append(value)
@@ -59,24 +68,52 @@ def test_every_figure_is_there_and_nothing_is_fetched(text: str, runs: Path) -> 
     assert set(seen.anchors) == set(seen.ids)
 
 
-def test_every_part_has_its_command_and_claims_come_first(text: str, runs: Path) -> None:
+def test_figures_come_before_tables_and_verdicts_are_folded(text: str, runs: Path) -> None:
+    seen = Found()
+    seen.feed(text)
+    assert seen.tags.index("img") < seen.tags.index("table") < seen.tags.index("details")
+    drawn = [line.split('alt="')[1].split(" of ")[0] for line in text.splitlines() if line.startswith("<img")]
+    assert drawn == ["sen", "words", "loss", "distributions", "signals"]
+    assert '<details class="claim"><summary><b>G4</b> gradient of Attn-TC <span class="verdict">holds</span>' in text
+    (link,) = seen.links
+    assert (runs / link.split("#")[0]).resolve() == links.THEORY
+
+
+def test_the_page_says_when_from_what_and_where_it_was_made(text: str) -> None:
+    for name, value in provenance().items():
+        assert f"{name}: " in text
+        assert name == "date" or value in text
+    assert f"ended {datetime.now(UTC):%Y-}" in text
+
+
+def test_every_word_is_a_row_beside_its_theory(runs: Path) -> None:
+    summary = json.loads((runs / "one & two" / "summary.json").read_text())
+    words, rest = report.part(runs / "one & two", runs).tables
+    for word, final in summary["words"].items():
+        told = (word, *(f"{final[name]:.{digits}f}" for name, digits in DIGITS.items()))
+        assert "\n".join(f"      <td>{each}</td>" for each in told) in words
+        assert word not in rest
+    assert "<td>largest</td>" in words
+
+
+def test_every_part_has_its_command_and_claims_come_last(text: str, runs: Path) -> None:
     for command in ("attn_dynamics.simulate", "analysis.verdicts"):
         assert f"<pre>python -m {command} " in text
     assert "one &amp; two" in text
     assert "one & two" not in text
-    assert [folder.name for folder in report.found(runs)] == ["verdicts", "one & two"]
+    assert [folder.name for folder in report.found(runs)] == ["one & two", "verdicts"]
 
 
 def test_the_verdicts_and_the_numbers_are_in_it(text: str) -> None:
     assert "1 of 1 claims hold" in text
-    assert "sen residual" in text.replace("_", " ")
+    assert "<td>train_loss</td>" in text
 
 
 def test_of_a_sweep_its_runs_are_there_by_what_tells_them_apart(tmp_path: Path) -> None:
     results = pd.DataFrame({"model": ["attn-fc"] * 2, "seed": [0, 1], "train_loss": [0.25, 0.5]})
     results.to_parquet(tmp_path / "results.parquet")
     leave_command(tmp_path, "python -m attn_dynamics.sweep --seed 0 1")
-    table = report.part(tmp_path).table
+    (table,) = report.part(tmp_path, tmp_path).tables
     assert all(f"<td>{each}</td>" in table for each in ("0", "1", "0.25", "0.5"))
     assert "attn-fc" not in table
 
@@ -102,6 +139,5 @@ def test_what_cannot_be_gathered_is_told_in_one_line(tmp_path: Path, capsys: pyt
 def test_nested_numbers_are_named_by_where_they_are() -> None:
     assert list(report.flat({"a": {"b": 0.12345, "c": [1]}, "d": None, "e": "x"})) == [
         ("a · b", "0.1235"),
-        ("d", ""),
         ("e", "x"),
     ]

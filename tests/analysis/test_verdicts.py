@@ -6,15 +6,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
-from analysis import judge, render, verdicts
+from analysis import judge, links, render, verdicts
 from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
 from attn_dynamics.claims.claim import together
 from attn_dynamics.claims.drawn import sst2
+from attn_dynamics.claims.names import NAMES
 from attn_dynamics.command import BAD_INPUT, FAILED
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 
@@ -108,6 +112,30 @@ def test_the_table_in_its_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert "data:image/svg+xml" in page
     assert "x &lt; y" in page
     assert "half of one" in page
+    assert '<details class="claim bad" open><summary><b>B1</b> SEN relation <span class="verdict">FAILS' in page
+    address = links.link("B1", tmp_path)
+    assert f"[SEN relation]({address})" in lines[4]
+    assert f'<a href="{address}">' in page
+    assert (tmp_path / address.split("#")[0]).resolve() == links.THEORY
+    assert address.endswith("#b1--the-relation")
+
+
+def test_every_claim_has_a_passage_and_a_name_that_fits_the_terminal() -> None:
+    assert NAMES.keys() == set(judge.IDS) == links.anchors().keys() & judge.IDS
+    assert len(set(NAMES.values())) == len(NAMES)
+    row: dict[str, Any] = dict(size="quick", statement="", verdict="holds", seconds=0.0, measured=8.88e-15)
+    proof = "proved for some case, 7/7 mutants rejected"
+    rows = [judge.Row(id=id, name=NAMES[id], proof=proof, control="5/5", bound=8.88e-15, **row) for id in judge.IDS]
+    assert overflowing(rows) == []
+    assert overflowing([replace(rows[0], name="a name that is much too long")]), "negative control"
+
+
+def overflowing(rows: list[judge.Row]) -> list[str]:
+    """Lines of the table at 80 columns that begin no row, below the rule."""
+    console = Console(file=StringIO(), width=80)
+    console.print(render.table(rows))
+    lines = console.file.getvalue().rpartition("─")[2].splitlines()  # pyright: ignore[reportAttributeAccessIssue]
+    return [line for line in lines if line.strip() and line.split()[0] not in judge.IDS]
 
 
 def test_the_command_judges_and_says_so_by_its_exit_code(
@@ -116,7 +144,7 @@ def test_the_command_judges_and_says_so_by_its_exit_code(
     monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
     assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == 0
     monkeypatch.setitem(CLAIMS, "G4", claim(0.7))
-    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == FAILED
+    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path), "--overwrite"]) == FAILED
     assert "FAILS" in capsys.readouterr().out
 
 

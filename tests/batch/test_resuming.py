@@ -36,9 +36,9 @@ def starts(model: str, number: int = 4, *, corpus: Corpus | None = None) -> list
 
 
 def diverging(start: Parameters) -> Parameters:
-    """The same start with a head whose logits overflow after some epochs."""
+    """The same start with a head under which the squares of the gradient overflow."""
     weight = getattr(start.head, start.head.first)
-    return replace(start, head=start.head.replace(**{start.head.first: 1e150 * weight}))
+    return replace(start, head=start.head.replace(**{start.head.first: 1e200 * weight}))
 
 
 def go(model: str = "attn-tc", path: Path | None = None, **options: Any) -> list[Run]:

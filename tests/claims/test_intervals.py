@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t
 
 from attn_dynamics.claims.intervals import power_law
-from attn_dynamics.intervals import half_width, mean_interval
+from attn_dynamics.intervals import half_width, in_words, mean_interval, shown_as
 
 
 def test_a_power_law_without_error_is_found_exactly() -> None:
@@ -20,11 +20,20 @@ def test_two_points_leave_no_interval() -> None:
     assert np.isnan(power_law([1.0, 2.0], [1.0, 3.0]).half)
 
 
-def test_one_sample_or_an_infinite_one_leaves_no_interval_of_the_mean() -> None:
-    assert np.isnan(half_width(np.array([1.0])))
-    assert np.isnan(mean_interval(np.ones((1, 3)))).all()
-    known = half_width(np.array([[1.0, np.inf], [2.0, 3.0]]))
+@pytest.mark.parametrize("samples", [1, 2, 4])
+def test_fewer_than_five_samples_leave_no_interval_of_the_mean_but_a_range(samples: int) -> None:
+    values = np.linspace(1.0, 4.0, samples)
+    assert np.isnan(half_width(values))
+    assert np.isnan(mean_interval(np.ones((samples, 3)))).all()
+    assert in_words(values) == f"{values.mean():.4g} (1 to {values[-1]:.3g})"
+    assert "95" not in shown_as(samples)
+
+
+def test_five_samples_have_an_interval_unless_one_is_infinite() -> None:
+    known = half_width(np.array([[1.0, np.inf], [2.0, 3.0], [3.0, 4.0], [4.0, 5.0], [5.0, 6.0]]))
     assert np.isfinite(known).tolist() == [True, False]
+    assert in_words(np.arange(1.0, 6.0)) == "3 ± 2"  # 2.776 · sqrt(2.5 / 5) = 1.96
+    assert "95 %" in shown_as(5)
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:

@@ -99,10 +99,10 @@ LATER = {
     ("--patience", "5"): ("--patience", "dev", "test", "leave"),
     ("--follow", "unheard"): ("", "vocabulary", "'unheard'", "Leave that word out"),
     ("--follow", "t1.1", "unheard", "w1"): ("", "vocabulary", "'unheard'", "Leave that word out"),
-    ("--start", "lmn21", "--embedding-dim", "2"): ("--embedding-dim", "at least the 4", "got 2", "published"),
-    ("--sentences", "0"): ("--sentences", "at least 1", "got 0", "larger"),
-    ("--dictionary", "0"): ("--dictionary", "at least 1", "got 0", "larger"),
-    ("--topics", "1"): ("--topics", "at least 2", "got 1", "larger"),
+    ("--start", "lmn21", "--embedding-dim", "2"): ("--embedding-dim", "at least the 4", "got 2", "paper"),
+    ("--sentences", "0"): ("--sentences", "1 or more", "got 0", "larger"),
+    ("--dictionary", "0"): ("--dictionary", "1 or more", "got 0", "larger"),
+    ("--topics", "1"): ("--topics", "2 or more", "got 1", "larger"),
     ("--topic-distribution", "0.5", "0.6"): ("--topic-distribution", "4 probabilities", "(0.5, 0.6)", "one for each"),
 }
 
@@ -132,7 +132,7 @@ DATA = {
     "blank lines alone": (b"\n  \n\n", ("films.txt", "an empty file")),
     "a line without a label": (b"1 good film\nbad film\n", ("films.txt, line 2", "'bad film'", "integer label")),
     "a label alone": (b"1 good film\n0 bad film\n1\n", ("films.txt, line 3", "'1'", "LABEL text")),
-    "a label that is no integer": (b"1.5 good film\n0 bad\n", ("films.txt, line 1", "'1.5 good film'", "integer")),
+    "a name among integers": (b"1.5 good film\n0 bad\n", ("films.txt, line 2", "'0 bad'", "all labels are integers")),
     "a label too large": (b"1 good\n99999999999999999999 bad\n", ("films.txt, line 2", "9999", "integer")),
     "bytes that are not UTF-8": (
         b"1 good\n\n0 bad\n1 na\xefve\n",
@@ -160,13 +160,14 @@ def test_data_that_cannot_be_used_are_refused_by_file_and_line(
 
 
 OPTIONS = {
-    ("--preparation", "bpe"): ("preparation", "lmn21 and whitespace", "'bpe'"),
-    ("--vocabulary", "dev"): ("vocabulary", "all and train", "'dev'"),
-    ("--split", "1", "1", "1"): ("split", "sum to 1", "(1.0, 1.0, 1.0)"),
-    ("--split", "0", "0.5", "0.5"): ("split", "train (above 0)", "(0.0, 0.5, 0.5)"),
-    ("--split", "1.2", "-0.1", "-0.1"): ("split", "sum to 1", "(1.2, -0.1, -0.1)"),
-    ("--split", "nan", "0.5", "0.5"): ("split", "sum to 1", "nan"),
-    ("--encoding", "latin-99"): ("films.txt, line 1", "latin-99", "unknown encoding"),
+    ("--preparation", "bpe"): ("--preparation:", "lmn21, unicode, whitespace", "'bpe'"),
+    ("--vocabulary", "dev"): ("--vocabulary:", "all, train", "'dev'"),
+    ("--split", "1", "1", "1"): ("--split:", "sum to 1", "(1.0, 1.0, 1.0)"),
+    ("--split", "0", "0.5", "0.5"): ("--split:", "train (above 0)", "(0.0, 0.5, 0.5)"),
+    ("--split", "1.2", "-0.1", "-0.1"): ("--split:", "sum to 1", "(1.2, -0.1, -0.1)"),
+    ("--split", "nan", "0.5", "0.5"): ("--split:", "sum to 1", "nan"),
+    ("--encoding", "latin-99"): ("--encoding:", "latin-99", "unknown encoding"),
+    ("--label-column", "kind"): ("--label-column:", "'kind', which", "holds the columns '1 good'"),
 }
 
 

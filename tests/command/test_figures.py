@@ -13,14 +13,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
-from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from attn_dynamics import simulate, spread
-from attn_dynamics.plot import FIGURES, STYLE, draw_figure, save_figures
+from attn_dynamics.plot import FIGURES, STYLE, draw_figure, save_figures, write_figure
 from attn_dynamics.spread import spread_figure
-from attn_dynamics.tracks import tracks
+from attn_dynamics.tracks import sen_deviation, tracks
 from tests.command import driving
 
 TOLERANCE = 1.0
@@ -34,7 +33,7 @@ CASES = ("topic words", "no epochs", "text", "no relation")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """The trajectories of runs that differ in what their figures show."""
     place = tmp_path_factory.mktemp("runs")
-    text = ("--task", "films")
+    text = ("--task", place / "films")
     wanted = {
         "topic words": ("--epochs", "1500"),
         "short": driving.TINY,
@@ -173,48 +172,36 @@ def collisions(figure: Figure) -> list[str]:
 
 @every_case
 @every_figure
-def test_no_text_lies_over_another_or_is_cut_off(case: str, name: str, drawn: Drawn) -> None:
-    assert drawn[case, name][1] == []
-
-
-@every_case
-@every_figure
-def test_every_axis_is_labelled_and_every_figure_named(case: str, name: str, drawn: Drawn, runs: Runs) -> None:
-    figure = drawn[case, name][0]
+def test_a_figure_can_be_read(case: str, name: str, drawn: Drawn, runs: Runs) -> None:
+    """No text over another or cut off; every axis, curve and figure named; curves told apart without colour."""
+    figure, found = drawn[case, name]
+    assert found == []
+    assert figure.get_suptitle() == runs[case].attrs["title"]
     assert panels(figure)
+    assert legends(figure)
+    named = {text for legend in legends(figure) for text in legend}
+    assert all(text.strip() for text in named)
     for axes in panels(figure):
         assert axes.get_xlabel().strip()
         assert axes.get_ylabel().strip()
-    assert figure.get_suptitle() == runs[case].attrs["title"]
-
-
-@every_case
-@every_figure
-def test_every_curve_is_named_in_a_legend_and_no_legend_is_empty(case: str, name: str, drawn: Drawn) -> None:
-    figure = drawn[case, name][0]
-    found = legends(figure)
-    assert found
-    assert all(found)
-    named = {text for legend in found for text in legend}
-    assert all(text.strip() for text in named)
-    for axes in panels(figure):
         assert {str(line.get_label()) for line in curves(axes)} <= named
+        assert alike_in_grey(axes) == []
+        assert curves(axes) or case == "no epochs", axes.get_ylabel()
 
 
 @every_case
 @every_figure
-def test_curves_are_told_apart_without_colour(case: str, name: str, drawn: Drawn) -> None:
+def test_the_start_leaves_no_stub_on_a_log_axis(case: str, name: str, drawn: Drawn) -> None:
     for axes in panels(drawn[case, name][0]):
-        assert alike_in_grey(axes) == []
-        hatches = [outline.get_hatch() for outline in axes.patches]
-        assert len(set(hatches)) == len(hatches)
+        begins = min((points(line)[:, 0].min(initial=np.inf) for line in axes.lines), default=np.inf)
+        if axes.get_xscale() == "log" and begins <= 0.0:
+            with np.errstate(divide="ignore"):
+                assert not np.isfinite(axes.xaxis.get_transform().transform([0.0])[0])
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case != "no epochs"])
-@every_figure
-def test_no_panel_stands_empty(case: str, name: str, drawn: Drawn) -> None:
-    for axes in panels(drawn[case, name][0]):
-        assert curves(axes) or axes.patches, axes.get_ylabel()
+def test_a_title_names_no_folder(runs: Runs) -> None:
+    assert runs["text"].attrs["title"] == "attn-tc on films, seed 0"
+    assert Path(runs["text"].attrs["task"]).is_absolute(), "negative control: what it is shortened from"
 
 
 def test_units_are_named(drawn: Drawn) -> None:
@@ -230,7 +217,42 @@ def test_units_are_named(drawn: Drawn) -> None:
             assert axes.get_xlabel() == "time, learning rate × epoch"
 
 
+def test_times_and_accuracies_are_spread_out(drawn: Drawn, runs: Runs) -> None:
+    """Log time for accuracy, which is 1 after a few epochs, and for words known at snapshots, which are marked."""
+    _, accuracy = panels(drawn["topic words", "loss"][0])
+    assert accuracy.get_xscale() == "log"
+    for axes in panels(drawn["text", "words"][0]):
+        assert axes.get_xscale() == "log"
+        assert all(line.get_marker() != "None" and line.get_markevery() is None for line in axes.lines)
+        times = set(points(axes.lines[0])[:, 0].tolist())
+        assert times == {0.1 * epoch for epoch in runs["text"].snapshot.values}
+    assert {axes.get_xscale() for axes in panels(drawn["topic words", "words"][0])} == {"linear"}
+
+
+def test_every_signal_is_one_line_and_no_two_are_the_same(drawn: Drawn, runs: Runs) -> None:
+    run, (signals, share) = runs["topic words"], panels(drawn["topic words", "signals"][0])
+    shown = [np.log(points(line)[1:, 1]) for line in signals.lines]
+    assert len(shown) == 2
+    assert np.median(abs(shown[0] - shown[1])) > 0.1
+    off = np.log(run.score_signal / run.followed_score_signal).values[1:]
+    assert np.median(abs(off)) < 0.1, "negative control: what was a second line on the first"
+    np.testing.assert_allclose(points(share.lines[0])[:, 1], 100 * (run.followed_score_signal / run.score_signal) ** 2)
+    assert len(panels(drawn["text", "signals"][0])) == 1
+
+
 # --- the theory beside the run
+
+
+def test_every_word_has_its_prediction_in_its_own_colour(drawn: Drawn, runs: Runs) -> None:
+    run = runs["topic words"]
+    for axes, name in zip(panels(drawn["topic words", "words"][0]), ("score", "embedding_norm"), strict=False):
+        measured, theory = axes.lines[:8], axes.lines[8:]
+        assert len({line.get_color() for line in measured}) == len(theory) == 8
+        for column, (ours, theirs) in enumerate(zip(measured, theory, strict=True)):
+            assert theirs.get_color() == ours.get_color()
+            assert (ours.get_linestyle(), theirs.get_marker()) == ("None", "None"), "alike in grey"
+            np.testing.assert_array_equal(theirs.get_ydata(), run[f"predicted_{name}"].values[:, column])
+            np.testing.assert_array_equal(ours.get_ydata(), run[name].values[:, column])
 
 
 def theory_curves(axes: Axes) -> list[Line2D]:
@@ -289,17 +311,33 @@ def test_every_split_has_its_loss_and_accuracy(drawn: Drawn, runs: Runs) -> None
     run, (left, right) = runs["text"], panels(drawn["text", "loss"][0])
     for axes, part in ((left, "loss"), (right, "accuracy")):
         by_name = {str(line.get_label()): line for line in axes.lines}
-        assert {"train", "dev", "test", "lowest dev loss"} <= by_name.keys()
+        best = f"lowest dev loss, epoch {run.attrs['best_epoch']}"
+        assert {"train", "dev", "test", best} <= by_name.keys()
         for split in ("train", "dev", "test"):
             np.testing.assert_array_equal(by_name[split].get_ydata(), run[f"{split}_{part}"])
-        assert points(by_name["lowest dev loss"])[0, 0] == pytest.approx(0.1 * run.attrs["best_epoch"])
+        assert points(by_name[best])[0, 0] == pytest.approx(0.1 * run.attrs["best_epoch"])
 
 
-def test_the_distributions_count_every_word_once(drawn: Drawn, runs: Runs) -> None:
+def test_the_distributions_hold_every_word_once(drawn: Drawn, runs: Runs) -> None:
     run = runs["topic words"]
-    for axes in panels(drawn["topic words", "distributions"][0]):
-        counts = [outline.get_data()[0].sum() for outline in axes.patches if isinstance(outline, StepPatch)]
-        assert counts == [int((run.frequency > 0).sum()) - 8, 8]
+    topic, seen = np.isin(run.vocabulary, run.word), run.frequency.values > 0
+    for axes, name in zip(panels(drawn["topic words", "distributions"][0]), ("score", "embedding_norm"), strict=True):
+        for line, chosen in zip(axes.lines, (seen & ~topic, topic), strict=True):
+            x, share = points(line).T
+            np.testing.assert_array_equal(x[1:], np.sort(run[f"all_{name}"].values[-1][chosen]))
+            np.testing.assert_allclose(share, np.arange(chosen.sum() + 1) / chosen.sum())
+
+
+@pytest.mark.slow
+def test_the_figure_of_the_readme_is_what_its_command_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "save_figures", driving.without_figures)
+    assert simulate.main(["--model", "attn-tc", "--out", str(tmp_path / "run")]) == 0
+    run, kept = driving.trajectory(tmp_path / "run"), imread(Path(__file__).parents[2] / "docs" / "figures" / "sen.png")
+    others = followed(run, "t9.9"), run.isel(word=slice(None, None, -1))
+    for each, same in ((run, True), *((other, False) for other in others)):
+        write_figure(draw_figure(each, "sen"), tmp_path / "sen.png")
+        drawn = imread(tmp_path / "sen.png")
+        assert (drawn.shape == kept.shape and np.abs(drawn - kept).mean() < 1e-4) == same
 
 
 # --- replicates in one figure
@@ -351,12 +389,12 @@ def test_the_figure_of_replicates_can_be_read(case: str, together: dict[str, Fig
         assert collisions(figure) == []
     named = {text for legend in legends(figure) for text in legend}
     for axes in panels(figure):
-        assert axes.get_xlabel().strip()
-        assert axes.get_ylabel().strip()
         assert alike_in_grey(axes) == []
-        assert {str(line.get_label()) for line in curves(axes)} <= named
         assert curves(axes) or case == "no epochs"
+        assert {str(line.get_label()) for line in curves(axes)} <= named | {axes.get_title().strip("“”")}
     assert "5 replicates" in figure.get_suptitle()
+    for axes in panels(figure):
+        assert len(axes.collections) <= 3, "bands over each other are a cloud"
 
 
 def test_the_words_of_reviews_fit_below_replicates(replicates: dict[str, list[xr.Dataset]]) -> None:
@@ -368,51 +406,64 @@ def test_the_words_of_reviews_fit_below_replicates(replicates: dict[str, list[xr
 def test_lines_are_medians_and_bands_hold_what_lies_between(
     together: dict[str, Figure], replicates: dict[str, list[xr.Dataset]]
 ) -> None:
-    losses, scores, _, off = panels(together["topic words"])
+    losses, _, off, *words = panels(together["topic words"])
     runs = replicates["topic words"]
-    for axes, values in (
-        (losses, [[run[f"{split}_loss"].values[-1] for run in runs] for split in ("train", "test")]),
-        (scores, [[run.score.values[-1, column] for run in runs] for column in range(8)]),
-    ):
-        assert len(curves(axes)) == len(bands(axes)) == len(values)
-        for line, (low, high), each in zip(curves(axes), bands(axes), values, strict=True):
-            assert points(line)[-1, 1] == np.median(each)
-            assert min(each) <= low < np.median(each) < high <= max(each)
-    assert len(curves(off)) == len(bands(off)) == 8
+    shown = [(losses, [run[f"{split}_loss"].values[-1] for run in runs]) for split in ("train", "test")]
+    shown += [(axes, [run.score.values[-1, column] for run in runs]) for column, axes in enumerate(words)]
+    found = [*zip(curves(losses), bands(losses), strict=True)] + [(curves(axes)[0], bands(axes)[0]) for axes in words]
+    assert len(found) == 10
+    for (line, (low, high)), (_, each) in zip(found, shown, strict=True):
+        assert points(line)[-1, 1] == np.median(each)
+        assert min(each) <= low < np.median(each) < high <= max(each)
+    assert [axes.get_title().strip("“”") for axes in words] == runs[0].word.values.tolist()
+    largest = [[abs(sen_deviation(track, run.attrs["query_norm"])[-1]) for track in tracks(run)] for run in runs]
+    assert points(curves(off)[0])[-1, 1] == pytest.approx(100 * np.median(np.max(largest, axis=1)))
+
+
+def test_fewer_than_five_replicates_are_a_line_each(replicates: dict[str, list[xr.Dataset]]) -> None:
+    runs = replicates["topic words"][:4]
+    losses, _, off, *words = panels(figure := spread_figure(runs))
+    assert "each of 4 replicates is a thin line" in figure.get_suptitle()
+    assert [len(curves(axes)) for axes in (losses, off, *words)] == [8, 4, *[4] * 8]
+    assert not any(axes.collections for axes in panels(figure))
+    ends = [points(line)[-1, 1] for line in curves(words[0])]
+    assert ends == [run.score.values[-1, 0] for run in runs]
 
 
 def test_every_replicate_stands_beside_the_curve_of_its_own_query(
     together: dict[str, Figure], replicates: dict[str, list[xr.Dataset]]
 ) -> None:
-    relation = panels(together["topic words"])[2]
+    relation = panels(together["topic words"])[1]
     (theory,) = theory_curves(relation)
     np.testing.assert_array_equal(points(theory)[:, 0], points(theory)[:, 1])
     runs = replicates["topic words"]
     assert len({run.attrs["query_norm"] for run in runs}) == 5
-    for column, line in enumerate(curves(relation)[:8]):
+    shown = points(curves(relation)[0]).reshape(8, 5, -1, 2)[:, :, -1]
+    for column in range(8):
         ends = []
         for run in runs:
             s, norm = run.score.values[:, column], run.embedding_norm.values[:, column]
             ends.append((norm_by_hand(s[-1:], 5.0, run.attrs["query_norm"], s[0], norm[0])[0], norm[-1]))
-        np.testing.assert_allclose(points(line).reshape(5, -1, 2)[:, -1], ends, rtol=1e-9)
+        np.testing.assert_allclose(shown[column], ends, rtol=1e-9)
 
 
 def test_replicates_of_text_are_drawn_as_far_as_all_came_with_the_words_that_lead_in_most(
     together: dict[str, Figure], replicates: dict[str, list[xr.Dataset]]
 ) -> None:
-    runs, (losses, scores, *_) = replicates["text"], panels(together["text"])
+    runs, (losses, _, _, *words) = replicates["text"], panels(together["text"])
     reached = min(run.sizes["epoch"] for run in runs)
     assert reached < max(run.sizes["epoch"] for run in runs), "the replicates stop together: this test shows nothing"
     assert points(curves(losses)[0])[-1, 0] == runs[0].time[reached - 1]
     common = max(set.intersection(*(set(run.snapshot.values.tolist()) for run in runs)))
     final = np.median([run.all_score.sel(snapshot=common) for run in runs], axis=0)
     leading = runs[0].vocabulary.values[np.argsort(-final)[:8]].tolist()
-    assert [str(line.get_label()) for line in curves(scores)] == leading
+    assert [axes.get_title().strip("“”") for axes in words] == leading
+    assert {axes.get_xscale() for axes in words} == {"log"}, "words known at snapshots alone"
     assert len({tuple(track.word for track in tracks(run)) for run in runs}) > 1, "all lead alike: it shows nothing"
 
 
 def test_replicates_to_which_the_relation_does_not_apply_are_not_set_beside_it(together: dict[str, Figure]) -> None:
-    assert len(panels(together["no relation"])) == 2
+    assert len(panels(together["no relation"])) == 1 + 8
 
 
 @pytest.mark.parametrize("rate", ["0.1", pytest.param("1e6", marks=pytest.mark.slow), "1e300"])
@@ -469,11 +520,10 @@ def test_a_word_that_training_never_sees_can_be_drawn(runs: Runs, tmp_path: Path
     assert [path.name for path in saved] == [f"{name}.png" for name in FIGURES]
 
 
-@pytest.mark.parametrize("name", ["signals", "loss"])
-def test_the_path_of_a_task_may_be_long(name: str, runs: Runs) -> None:
-    path = "/data/reviews/2013/stanford-sentiment-treebank/sentences/stsa.binary"
-    run = runs["short"].assign_attrs(title=f"attn-tc on {path}, seed 1234")
-    assert draw(run, name)[1] == []
+def test_the_name_of_a_task_may_be_long(runs: Runs) -> None:
+    name = "reviews_2013_stanford-sentiment-treebank_sentences_lower-case_stsa.binary"
+    run = runs["short"].assign_attrs(title=f"attn-tc on {name}, seed 1234")
+    assert draw(run, "loss")[1] == []
 
 
 def test_dollars_in_a_path_are_no_formula(runs: Runs) -> None:

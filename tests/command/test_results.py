@@ -1,14 +1,18 @@
 """A run of the command leaves its configuration, numbers, figures and a table, and they agree with each other."""
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.image import imread
+from rich.console import Console
 from scipy import stats
 
 from attn_dynamics import results
+from attn_dynamics.assumptions import LABELS, RARE, SHORT, percent
+from attn_dynamics.plot import draw_figure
 from tests.command.driving import (
     FIGURES,
     TASK,
@@ -127,15 +131,26 @@ def test_the_configuration_says_how_to_do_it_again(call: Call) -> None:
     assert config["train"] == ["keys", "embeddings", "head"]
 
 
+def cells(out: str, first: str) -> list[str]:
+    """The one line of a table that begins with this cell."""
+    rows = [[cell.strip() for cell in line.strip(" │").split("│")] for line in out.splitlines() if "│" in line]
+    (found,) = (row for row in rows if row[0] == first)
+    return found
+
+
 def test_the_table_has_the_measured_value_beside_the_theory(call: Call) -> None:
     done = call(*TINY, "--out", "here")
     summary = read_json(Path("here/summary.json"))
-    for heading in ("quantity", "measured", "theory", "difference"):
+    for heading in ("quantity", "measured", "theory", "difference", "SEN, B1"):
         assert heading in done.out
+    off = {}
     for word, final in summary["words"].items():
-        (row,) = (line for line in done.out.splitlines() if f"“{word}”" in line)
-        assert f"{final['embedding_norm']:.4f}" in row
-        assert f"{final['sen_norm']:.4f}" in row
+        norm, theory = final["embedding_norm"], final["sen_norm"]
+        off[word] = f"{100 * (norm / theory - 1):+.2f} %"
+        assert cells(done.out, word) == [word, f"{final['score']:.3f}", f"{norm:.4f}", f"{theory:.4f}", off[word]]
+    largest = max(off.values(), key=lambda each: abs(float(each[:-2])))
+    assert cells(done.out, "largest") == ["largest", "", "", "", largest]
+    assert max(map(len, done.out.splitlines())) <= 80
     assert f"{summary['train_loss']:.4g}" in done.out
     assert "here" in done.out.splitlines()[-1]
 
@@ -199,9 +214,82 @@ def test_words_that_never_leave_zero_have_no_relative_distance(call: Call) -> No
     done = call(*TINY, "--model", "attn-tl", "--start", "mean-field", "--out", "here")
     assert done.code == 0
     (final,) = (words for word, words in read_json(Path("here/summary.json"))["words"].items() if word == "t1.1")
-    (row,) = (line for line in done.out.splitlines() if "“t1.1”" in line)
+    row = cells(done.out, "t1.1")
     assert (final["embedding_norm"], final["sen_norm"]) == (0.0, 0.0), "the word moves: this test shows nothing"
-    assert "%" not in row
+    assert not any("%" in cell for cell in row)
+
+
+# --- the assumptions of the theory beside a run
+
+
+def failing(summary: dict) -> list[tuple[str, str]]:
+    return [(each["law"], each["assumption"]) for each in summary["assumptions"] if not each["holds"]]
+
+
+def test_the_default_task_meets_every_assumption_and_nothing_is_said(call: Call) -> None:
+    done = call("--epochs", "30", "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert {each["law"] for each in summary["assumptions"]} == {"A1", "B1", "C10"}
+    assert all(each.keys() == {"law", "assumption", "holds", "detail"} for each in summary["assumptions"])
+    assert failing(summary) == []
+    assert summary["not_predicted"] is None
+    assert "assume" not in done.out
+    assert "not met" not in drawn_names(trajectory(Path("here")))
+
+
+def drawn_names(run: xr.Dataset) -> str:
+    """All that the legends of the figures with theory say."""
+    figures = [draw_figure(run, name) for name in ("sen", "loss", "words")]
+    found = [legend for figure in figures for legend in (*figure.legends, *(axes.get_legend() for axes in figure.axes))]
+    return "\n".join(text.get_text() for legend in found if legend is not None for text in legend.get_texts())
+
+
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_an_assumption_that_fails_is_a_sentence_below_the_table(replicates: int, call: Call) -> None:
+    done = call("--epochs", "30", "--dictionary", "10", "--replicates", str(replicates), "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert failing(summary) == [("B1", RARE), ("C10", RARE)]
+    (told,) = (line for line in done.out.splitlines() if "assume" in line)
+    (detail,) = {each["detail"] for each in summary["assumptions"] if not each["holds"]}
+    assert told.startswith("SEN (B1, here up to ")
+    assert f" off) assume {RARE}: {detail}." in told
+    assert "80 %" in detail
+    if replicates == 1:
+        assert drawn_names(trajectory(Path("here"))).count(f"not met: {RARE}") == 3
+        theory = [each["embedding_norm"] / each["sen_norm"] - 1 for each in summary["words"].values()]
+        assert f"B1, here up to {percent(np.abs(theory).max())} off" in told
+    else:
+        assert [failing(run) for run in summary["runs"]] == [failing(summary)] * 2
+
+
+def test_a_head_that_mean_field_does_not_know_is_the_reason_for_no_prediction(call: Call) -> None:
+    done = call("--epochs", "5", "--model", "attn-tl", "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert failing(summary) == []
+    assert summary["prediction_residual"] is None
+    assert f"No prediction: {summary['not_predicted']}." in done.out.splitlines()
+    assert "attn-tl" in summary["not_predicted"]
+
+
+def test_a_diverged_run_had_no_short_steps(call: Call) -> None:
+    assert call(*TINY, "--model", "attn-tl", "--learning-rate", "1e6", "--out", "here").code == 1
+    summary = read_json(Path("here/summary.json"))
+    assert ("B1", SHORT) in failing(summary)
+    assert "diverged after epoch" in summary["assumptions"][-1]["detail"]
+
+
+@pytest.mark.parametrize(("contrary", "named"), [(0, []), (20, [("B1", LABELS)])])
+def test_followed_words_of_a_text_are_checked(contrary: int, named: list, call: Call, tmp_path: Path) -> None:
+    """Every line holds good or bad and two words of its own."""
+    path, labels = tmp_path / "notes.txt", np.arange(200) % 2
+    labels[np.arange(0, 2 * contrary, 2)] = 1
+    lines = [f"{label} {('bad', 'good')[k % 2]} w{2 * k} w{2 * k + 1}\n" for k, label in enumerate(labels)]
+    path.write_text("".join(lines), encoding="utf-8")
+    done = call("--task", path, "--follow", "good", "bad", "--epochs", "30", "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert failing(summary) == named
+    assert done.out.count("another label than their followed word stands for") == len(named)
+    assert "the task names none" in summary["not_predicted"]
 
 
 # --- text
@@ -267,7 +355,7 @@ def test_followed_words_are_recorded_at_every_epoch(call: Call, tmp_path: Path) 
     assert run.score.dims == ("epoch", "word")
     assert run.score.shape == (61, 2)
     assert list(read_json(Path("here/summary.json"))["words"]) == ["good", "bad"]
-    assert "“good”" in done.out
+    assert cells(done.out, "good")
 
 
 def test_a_followed_word_of_the_test_data_alone_keeps_its_start(call: Call, tmp_path: Path) -> None:
@@ -279,8 +367,7 @@ def test_a_followed_word_of_the_test_data_alone_keeps_its_start(call: Call, tmp_
     run = trajectory(Path("here"))
     assert (run.score.sel(word="unheard") == 0).all()
     assert read_json(Path("here/summary.json"))["words"]["unheard"]["sen_norm"] is None
-    (row,) = (line for line in done.out.splitlines() if "“unheard”" in line)
-    assert "nan" not in row
+    assert not any("nan" in cell for cell in cells(done.out, "unheard"))
 
 
 @pytest.mark.parametrize("word", ["[/b]", "[bold]", "$x$", "_it"])
@@ -290,7 +377,7 @@ def test_words_that_mean_something_to_a_printer_are_words(word: str, call: Call,
     arguments = ("--task", path, "--preparation", "whitespace", "--epochs", "5", "--follow", word, "--out", "here")
     done = call(*arguments)
     assert done.code == 0
-    assert f"“{word}”" in done.out
+    assert cells(done.out, word)[0] == word
 
 
 def test_a_folder_whose_name_means_something_to_a_printer_is_named_as_it_is(call: Call) -> None:
@@ -341,10 +428,12 @@ def test_replicates_are_summed_up_by_mean_and_interval(three: Path) -> None:
     assert summary["runs"] == runs
     averaged = {"train_loss", "test_loss", "train_accuracy", "test_accuracy", "sen_residual", "prediction_residual"}
     assert summary["confidence_95"].keys() == averaged
+    five = results.summarise_replicates([*runs, *runs[:2]])
     for name in averaged:
         values = [run[name] for run in runs]
         assert summary[name] == pytest.approx(sum(values) / 3, rel=1e-12), name
-        assert summary["confidence_95"][name] == pytest.approx(half_width(values), rel=1e-9), name
+        assert summary["confidence_95"][name] is None, "three are too few for an interval"
+        assert five["confidence_95"][name] == pytest.approx(half_width([*values, *values[:2]]), rel=1e-9), name
 
 
 def test_round_off_and_time_are_not_averaged_over_replicates(call: Call) -> None:
@@ -378,12 +467,19 @@ def test_on_another_device_the_run_is_the_same_to_round_off(call: Call) -> None:
         xr.testing.assert_allclose(trajectory(Path("cpu")), trajectory(Path("short")), rtol=1e-9, atol=1e-13)
 
 
-def test_the_table_of_replicates_shows_mean_and_interval(call: Call) -> None:
+def test_the_table_of_replicates_shows_the_mean_with_its_range_or_from_five_on_its_interval(call: Call) -> None:
     done = call(*TINY, "--replicates", "2", "--out", "here")
     summary = read_json(Path("here/summary.json"))
-    assert "95 %" in done.out
-    (row,) = (line for line in done.out.splitlines() if "train loss" in line)
-    assert f"{summary['train_loss']:.4g} ± {summary['confidence_95']['train_loss']:.2g}" in row
+    runs = summary["runs"]
+    losses = [run["train_loss"] for run in runs]
+    assert "2 replicates, mean (least to largest)" in done.out
+    assert cells(done.out, "train loss")[1] == f"{summary['train_loss']:.4g} ({min(losses):.3g} to {max(losses):.3g})"
+    five = results.summarise_replicates([*runs, *runs, runs[0]])
+    console = Console(file=StringIO(), width=80)
+    console.print(results.replicates_table(five))
+    said = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert "5 replicates, mean ± 95 % interval" in said
+    assert cells(said, "train loss")[1] == f"{five['train_loss']:.4g} ± {five['confidence_95']['train_loss']:.2g}"
 
 
 def test_replicates_that_stop_at_different_epochs_are_joined_with_gaps(call: Call, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
-"""A file of labelled text as it comes from elsewhere: six classes, Latin-1, Windows line ends, a byte order mark."""
+"""Labelled text as it comes from elsewhere: encodings, line ends, tables, labels by name, splits by other names."""
 
 import codecs
+import gzip
+import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.text import text_task
-from tests.command.driving import Call, contents, read_json
+from tests.command.driving import Call, contents, film_folder, read_json
 
 QUESTIONS = {
     1: ("Où naît", "fleuve"),
@@ -106,3 +109,99 @@ def test_an_unknown_encoding_is_refused(call: Call, place: Path) -> None:
     assert done.code == 2
     assert "unknown encoding: latin-one" in done.said
     assert [*contents(place)] == ["questions.txt"]
+
+
+# --- what people have, through the command
+
+FILMS = [("good", "a fine, good film"), ("bad", "a dull film"), ("good", "so good"), ("bad", "so dull")] * 6
+BRIEF = ("--epochs", "5", "--out", "here")
+
+
+def said_classes(err: str) -> bool:
+    return "Classes: bad = 0, good = 1." in err
+
+
+@pytest.mark.parametrize("packed", [lambda text: text.encode(), lambda text: gzip.compress(text.encode("utf-16"))])
+def test_a_table_with_named_labels_is_learned(call: Call, place: Path, packed: Callable[[str], bytes]) -> None:
+    rows = "".join(f'"{text}",3,{label}\n' for label, text in FILMS)
+    (place / "films.csv").write_bytes(packed("review,stars given,verdict\n" + rows))
+    done = call("--task", "films.csv", *BRIEF)
+    assert done.code == 2
+    assert "films.csv: expected a column of labels named label, labels, class" in done.said
+    assert "got the columns 'review', 'stars given', 'verdict'" in done.said
+    assert [*contents(place)] == ["films.csv"]
+    done = call("--task", "films.csv", "--label-column", "verdict", *BRIEF)
+    assert done.code == 0, done.said
+    assert 'Texts are read from the column "review" and labels from "verdict".' in done.said
+    assert said_classes(done.said)
+    assert read_json(place / "here" / "summary.json")["classes"] == {"bad": 0, "good": 1}
+
+
+def test_json_lines_are_learned(call: Call, place: Path) -> None:
+    rows = [{"text": text, "label": label, "id": number} for number, (label, text) in enumerate(FILMS)]
+    (place / "films.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = call("--task", "films.jsonl", *BRIEF)
+    assert done.code == 0, done.said
+    assert said_classes(done.said)
+    assert read_json(place / "here" / "summary.json")["classes"] == {"bad": 0, "good": 1}
+
+
+def test_questions_of_trec_are_learned(call: Call, place: Path) -> None:
+    questions = [
+        ("DESC:manner", "How did it develop ?"),
+        ("ENTY:cremat", "What film is naïf ?"),
+        ("HUM:ind", "Who wrote it ?"),
+    ]
+    (place / "train.label").write_bytes("".join(f"{c} {text}\n" for c, text in questions * 8).encode("latin-1"))
+    done = call("--task", "train.label", *BRIEF)
+    assert done.code == 2
+    assert "train.label, line 2: expected text encoded in utf-8" in done.said
+    assert "--encoding latin-1" in done.said
+    done = call("--task", "train.label", "--encoding", "latin-1", *BRIEF)
+    assert done.code == 0, done.said
+    assert "All labels have two parts, as in DESC:manner, and each pair is a class of its own" in done.said
+    assert [*read_json(place / "here" / "summary.json")["classes"]] == ["DESC:manner", "ENTY:cremat", "HUM:ind"]
+
+
+def test_a_test_set_without_labels_is_left_out(call: Call, place: Path) -> None:
+    film_folder(place / "films")
+    (place / "films" / "test.txt").write_text("-1 good word1\n-1 bad word2\n", encoding="utf-8")
+    done = call("--task", "films", *BRIEF)
+    assert done.code == 0, done.said
+    assert "The test data are left out, for they have the label -1 alone" in done.said
+    summary = read_json(place / "here" / "summary.json")
+    assert summary["test_accuracy"] is None
+    assert summary["dev_accuracy"] is not None
+    assert summary["classes"] == {"0": 0, "1": 1}
+
+
+def test_a_validation_set_stops_training_early(call: Call, place: Path) -> None:
+    film_folder(place / "films")
+    (place / "films" / "dev.txt").rename(place / "films" / "valid.txt")
+    done = call("--task", "films", "--patience", "3", "--epochs", "50", "--out", "here")
+    assert done.code == 0, done.said
+    summary = read_json(place / "here" / "summary.json")
+    assert (summary["ended"], summary["best_epoch"]) == ("patience", 0)  # its labels contradict those of training
+
+
+def test_hindi_keeps_its_vowel_signs(call: Call, place: Path) -> None:
+    rows = "".join(f"{label} {word} फ़िल्म है।\n" for label, word in (("बुरा", "की"), ("अच्छा", "का")) * 10)
+    (place / "films.txt").write_text(rows, encoding="utf-8")
+    done = call("--task", "films.txt", *BRIEF)
+    assert done.code == 0, done.said
+    assert 'The preparation "lmn21" deletes the combining marks of 20 texts' in done.said
+    unicode = ("--preparation", "unicode", "--follow", "की", "का", "फ़िल्म")
+    done = call("--task", "films.txt", *unicode, *BRIEF, "--overwrite")
+    assert done.code == 0, done.said
+    assert "combining marks" not in done.said
+    summary = read_json(place / "here" / "summary.json")
+    assert {"की", "का", "फ़िल्म"} <= summary["words"].keys()
+    assert [*summary["classes"]] == ["अच्छा", "बुरा"]
+
+
+def test_data_that_are_not_the_treebank_are_told(call: Call, place: Path) -> None:
+    film_folder(place / "films")
+    done = call("--task", "sst2", "--data-dir", "films", *BRIEF)
+    assert done.code == 0, done.said
+    told = "These data are not sst2 as published: 40 train for 6,920, 12 dev for 872, 12 test for 1,821."
+    assert told in done.said

@@ -193,3 +193,23 @@ def test_half_precision_attends_in_float32() -> None:
         found, wanted = low_rank(narrow, bell)[0], dense(asked, bell)[0]
     assert found.dtype == torch.bfloat16
     assert (found - wanted).abs().max() <= 0.05
+
+
+@pytest.mark.parametrize("scale", ["deviation", "variance", "log"])
+@pytest.mark.parametrize("width", [1e-20, 1e-3, 0.1, 0.24, 0.26])
+@pytest.mark.parametrize("kernel", [dense, low_rank, sliced], ids=lambda kernel: kernel.__name__)
+def test_bells_narrower_than_a_token_are_right_in_float32(kernel: Callable, width: float, scale: str) -> None:
+    """Down to 0.1 token, where a query sees itself alone and the slope is 0."""
+    bell = TrainedBell(Bell(scale=scale), width, 1, half_width=20)
+    exact = TrainedBell(bell.bell, width, 1, half_width=20, dtype=torch.float64)
+    wanted, slope = contexts_and_slopes(dense, drawn(90), exact)
+    found, found_slope = contexts_and_slopes(kernel, drawn(90, dtype=torch.float32), bell)
+    torch.testing.assert_close(found.double(), wanted, rtol=0.0, atol=1e-5)
+    torch.testing.assert_close(found_slope.double(), slope, rtol=1e-2, atol=1e-12)
+
+
+def test_two_dimensions_alone_would_answer_with_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control."""
+    monkeypatch.setattr(by_dimensions, "NARROW", 0.0)
+    _, slope = contexts_and_slopes(low_rank, drawn(90, dtype=torch.float32), TrainedBell(Bell(), 1e-3, 1))
+    assert abs(slope) > 1.0

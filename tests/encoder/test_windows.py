@@ -1,5 +1,6 @@
 """Claim: bells are read, trained at their own rate, frozen, sliced, saved and loaded; bad settings are refused."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForQuestionAnswering, BertConfig, BertModel, PreTrainedModel
+from transformers import (
+    AutoModel,
+    AutoModelForQuestionAnswering,
+    BertConfig,
+    BertForQuestionAnswering,
+    BertModel,
+    PreTrainedModel,
+)
 
 from attn_dynamics.encoder import (
     Window,
@@ -106,6 +114,47 @@ def test_a_state_dict_holds_the_bells(minilm: MiniLM, tmp_path: Path) -> None:
     state = {name: each for name, each in model.state_dict().items() if not name.endswith("bell.parameter")}
     with pytest.raises(RuntimeError, match=r"bell\.parameter"):
         again.load_state_dict(state)
+
+
+@pytest.fixture
+def no_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of a drawn encoder holds none."""
+    monkeypatch.setattr(backbone.AutoTokenizer, "from_pretrained", lambda _: None)
+
+
+@torch.no_grad()
+@pytest.mark.usefixtures("no_tokenizer")
+@pytest.mark.parametrize("shard", ["5GB", "4KB"])
+@pytest.mark.parametrize("kind", [AutoModelForQuestionAnswering, AutoModel])
+def test_a_saved_window_is_loaded_again(kind: type, shard: str, tmp_path: Path) -> None:
+    """Widths, half-widths and kernels, in the same model and in its backbone alone."""
+    torch.manual_seed(0)
+    model = windowed(BertForQuestionAnswering(BertConfig(**SMALL)).eval(), Window(each="head", scale="log"))
+    for k, each in enumerate(bells(model).values()):
+        each.parameter.copy_(torch.tensor([0.5 + k, 1.25]))
+    slice_windows(model, 1e-3)
+    model.save_pretrained(tmp_path, max_shard_size=shard)
+    again = load_encoder(tmp_path, kind=kind).model.eval()
+    np.testing.assert_array_equal(widths(again), widths(model))
+    assert half_widths(again) == half_widths(model)
+    assert {each.kernel for each in bells(again).values()} == {"sliced"}
+    given = {"input_ids": torch.arange(1, 40)[None]}
+    found, wanted = (getattr(each, "bert", each)(**given).last_hidden_state for each in (again, model))
+    assert torch.equal(found, wanted)
+
+
+@torch.no_grad()
+@pytest.mark.usefixtures("no_tokenizer")
+def test_a_saved_window_is_not_lost_unsaid(tmp_path: Path) -> None:
+    """Loaded by transformers alone the encoder does not run; without the widths it is not loaded."""
+    small(Window()).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="load_encoder"):
+        BertModel.from_pretrained(tmp_path)(input_ids=torch.arange(1, 9)[None])
+    plain = BertModel(BertConfig(**SMALL))
+    plain.config.update(json.loads((tmp_path / "config.json").read_text()))
+    plain.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="expected the saved bell of encoder"):
+        load_encoder(tmp_path)
 
 
 def test_a_model_for_questions_has_windows() -> None:

@@ -1,4 +1,4 @@
-"""Claims B1, B2 and A1 on LMN21's published configuration: its task is learned, its curve met, no score gained.
+"""Claims B1, B2 and A1 on LMN21's task, from its text's start: the task is learned, the curve met, no score gained.
 
 Seed k draws the data from k and the initial values from [k, 0], as the command does.
 """
@@ -25,7 +25,7 @@ def published(model: str, seed: int, others: int = OTHERS) -> tuple[Task, float,
     task = Synthetic(other_words=others).draw(seed)
     assert task.test is not None
     start = draw(
-        "published",
+        "paper",
         model,
         n_words=task.train.n_words,
         n_classes=task.train.n_classes,

@@ -115,5 +115,6 @@ def test_no_place_for_the_document_is_refused_first(
     assert main(["--claim", "A5", "--latex", str(tmp_path / place)]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("error: --latex: expected a file in a folder that exists, got ")
+    wanted = "a new or a regular file" if place == "." else "a file in a folder that exists"
+    assert captured.err.startswith(f"error: --latex: expected {wanted}, got ")
     assert captured.err.count("\n") == 1

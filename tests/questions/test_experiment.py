@@ -105,7 +105,9 @@ def test_other_weights_are_another_experiment(tmp_path: Path, asked_of: Path, ti
     assert [file.read_bytes() for file in files] == before
     weights = encoder / "model.safetensors"
     save_file({name: 1.01 * each for name, each in load_file(weights).items()}, weights, metadata={"format": "pt"})
-    assert run(tmp_path / "out", asked_of, encoder, *few, "--resume") == 0
+    assert run(tmp_path / "out", asked_of, encoder, *few, "--resume") == 2
+    assert [file.read_bytes() for file in files] == before
+    assert run(tmp_path / "out", asked_of, encoder, *few, "--overwrite") == 0
     assert all(file.read_bytes() != each for file, each in zip(files, before, strict=True))
 
 
@@ -124,10 +126,10 @@ def test_a_row_that_diverges_is_told_and_the_others_are_there(
         return usual(model, features, plan, **others)
 
     monkeypatch.setattr(reading, "train", diverging)
-    assert run(tmp_path, asked_of, tiny, "--rows", "fixed", "narrow", "narrow-100") == 1
+    assert run(tmp_path / "out", asked_of, tiny, "--rows", "fixed", "narrow", "narrow-100") == 1
     assert "narrow-1: the loss is nan at step 3" in capfd.readouterr().out
-    assert set(pd.read_parquet(tmp_path / "rows.parquet").row) == {"fixed", "narrow-100"}
-    assert run(tmp_path, asked_of, tiny, "--rows", "narrow") == 1
+    assert set(pd.read_parquet(tmp_path / "out/rows.parquet").row) == {"fixed", "narrow-100"}
+    assert run(tmp_path / "alone", asked_of, tiny, "--rows", "narrow") == 1
     assert capfd.readouterr().err.endswith("error: narrow-1: the loss is nan at step 3\n")
 
 

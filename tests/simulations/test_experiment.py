@@ -28,6 +28,7 @@ from attn_dynamics.parameters import Parameters
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.tasks import Task, load_task
 from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text
+from tests.command.driving import contents
 
 SCRIPTS = {script.Settings.name: script for script in (ablation, capacity, query, sst, suppression, synthetic)}
 TINY = ("--quick", "--seeds", "2", "--epochs", "30")
@@ -65,14 +66,44 @@ def test_resume_takes_over_what_is_the_same_and_trains_the_rest(tmp_path: Path) 
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "rows.parquet"), rows)
 
 
-def test_resume_takes_over_nothing_that_would_differ(tmp_path: Path) -> None:
-    """Negative control: more epochs; and without --resume everything is trained anew."""
+def test_results_are_gone_on_with_or_replaced_only_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fewer seeds, other epochs and no flag at all are refused; --overwrite trains everything anew."""
+    assert run_tiny(tmp_path, "--seeds", "3") == 0
+    (tmp_path / "figures" / "mine.png").write_bytes(b"mine")
+    before = contents(tmp_path)
+    for more, told in {
+        (): "--out: expected a new or empty folder, got",
+        ("--resume",): "seeds = 2 instead of 3",
+        ("--resume", "--seeds", "3", "--epochs", "31"): "epochs = 31 instead of 30",
+    }.items():
+        assert run_tiny(tmp_path, *more) == BAD_INPUT
+        assert told in capsys.readouterr().err
+        assert contents(tmp_path) == before
+    assert run_tiny(tmp_path, "--overwrite") == 0
+    left = [path.name for path in (tmp_path / "cells").iterdir()]
+    assert left
+    assert not any(name.endswith("-2.nc") for name in left)
+    assert (tmp_path / "figures" / "mine.png").read_bytes() == b"mine"
+
+
+def test_cells_of_other_data_are_refused_and_damaged_ones_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_tiny(tmp_path) == 0
-    for more in (("--resume", "--epochs", "31"), ("--epochs", "31")):
-        before = cells(tmp_path)
-        assert run_tiny(tmp_path, *more) == 0
-        after = cells(tmp_path)
-        assert all(after[name] != before[name] for name in after)
+    one, other = sorted((tmp_path / "cells").iterdir())[:2]
+    good = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    assert run_tiny(tmp_path, "--resume") == BAD_INPUT
+    assert f"{one}: expected a run of these data" in capsys.readouterr().err
+    flipped = bytearray(good)
+    flipped[len(good) // 2] ^= 1
+    one.write_bytes(flipped)
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    assert run_tiny(tmp_path, "--resume") == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "rows.parquet"), rows)
+    assert one.read_bytes() != bytes(flipped)
 
 
 def test_processes_of_their_own_give_the_same_bits(tmp_path: Path) -> None:
@@ -151,12 +182,36 @@ def test_an_unfulfilled_exact_statement_is_a_failure(
     assert "100.00% of the first moves were told wrong" in capsys.readouterr().out
 
 
-def test_the_interval_of_a_share_of_seeds() -> None:
-    values = np.array([1.0, 2.0, 4.0])
-    # Student's t of 2 degrees of freedom at 97.5 %: 4.302653; s/√3 = 0.881917.
+def test_the_interval_over_seeds_begins_at_five() -> None:
+    values = np.array([1.0, 2.0, 4.0, 4.0, 5.0])
+    # Student's t of 4 degrees of freedom at 97.5 %: 2.776445; s/√5 = 0.734847.
     assert experiment.interval(values) == pytest.approx(
-        {"mean": 7 / 3, "low": 7 / 3 - 4.302653 * 0.881917, "high": 7 / 3 + 4.302653 * 0.881917}, rel=1e-5
+        {"mean": 3.2, "low": 3.2 - 2.776445 * 0.734847, "high": 3.2 + 2.776445 * 0.734847}, rel=1e-5
     )
+    few = experiment.interval(values[:4])
+    assert few["mean"] == 2.75
+    assert np.isnan([few["low"], few["high"]]).all()
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_a_band_is_drawn_from_five_seeds_on_and_below_a_line_a_seed(seeds: int) -> None:
+    axes, time = Figure().subplots(), np.arange(4.0)
+    values = np.arange(4.0 * seeds).reshape(seeds, 4) ** 2
+    lines = experiment.draw_band(axes, time, values, 0, "loss")
+    assert len(axes.collections) == (seeds >= 5)
+    shown = np.array([line.get_xydata() for line in lines], float)
+    wanted = values[:, 1:] if seeds < 5 else values[:, 1:].mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(shown[..., 1], wanted)
+    assert shown[0, 0, 0] == 1.0, "time 0 has no place on a log axis"
+    assert axes.get_legend_handles_labels()[1] == ["loss"]
+    assert ("95 %" in experiment.seeds_as(seeds)) == (seeds >= 5)
+
+
+@pytest.mark.parametrize("seeds", [4, 5])
+def test_the_share_of_words_has_an_interval_from_five_seeds_on(seeds: int) -> None:
+    found = suppression.share(pd.Series([True, False, True, True]), seeds)
+    assert found["mean"] == 0.75
+    assert np.isnan(found["low"]) == (seeds < 5)
 
 
 # --- on a device, all seeds in one pass
@@ -273,16 +328,17 @@ def test_on_a_device_only_the_seeds_that_are_missing_are_trained(tmp_path: Path,
 @pytest.mark.parametrize("device", DEVICES)
 def test_what_was_cut_off_goes_on_from_its_checkpoint(device: str, tmp_path: Path, saved: list[int]) -> None:
     file = labelled_file(tmp_path)
-    run = partial(run_text, file, tmp_path / "cut", "--device", device)
-    for more, first in ((("--resume",), 25), ((), 0), (("--resume", "--epochs", "20"), 0)):
+    assert run_text(file, tmp_path / "whole", "--device", device) == 0
+    for more, first in ((("--resume",), 25), (("--overwrite",), 0)):
+        run = partial(run_text, file, tmp_path / more[0], "--device", device)
         cut_at(25, run)
-        assert len(checkpoints(tmp_path / "cut")) == 1
+        assert len(checkpoints(tmp_path / more[0])) == 1
+        assert run() == run("--resume", "--epochs", "20") == BAD_INPUT
         saved.clear()
         assert run(*more) == 0
-        assert saved[0] == first, "negative control: without --resume, or for fewer epochs, it begins anew"
-        assert checkpoints(tmp_path / "cut") == []
-        assert run_text(file, tmp_path / "whole", "--device", device, *more) == 0
-        pd.testing.assert_frame_equal(rows(tmp_path / "cut"), rows(tmp_path / "whole"), check_exact=True)
+        assert saved[0] == first, "negative control: with --overwrite it begins anew"
+        assert checkpoints(tmp_path / more[0]) == []
+        pd.testing.assert_frame_equal(rows(tmp_path / more[0]), rows(tmp_path / "whole"), check_exact=True)
 
 
 def test_a_pass_that_was_cut_off_while_it_was_kept_is_not_trained_again(tmp_path: Path, saved: list[int]) -> None:
@@ -293,10 +349,9 @@ def test_a_pass_that_was_cut_off_while_it_was_kept_is_not_trained_again(tmp_path
     assert run("--resume") == 0
     assert set(saved) == {40}
     assert checkpoints(tmp_path / "cut") == []
-    for path in (tmp_path / "cut" / "cells").iterdir():
-        path.unlink()
+    run = partial(run_text, labelled_file(tmp_path), tmp_path / "again", "--device", "cpu")
     cut_while_keeping(1, run)
-    (tmp_path / "cut" / "cells" / checkpoints(tmp_path / "cut")[0]).unlink()
+    (tmp_path / "again" / "cells" / checkpoints(tmp_path / "again")[0]).unlink()
     saved.clear()
     assert run("--resume") == 0
     assert saved[0] == 0, "negative control: without its checkpoint"

@@ -12,9 +12,10 @@ from attn_dynamics import Corpus, experiment
 from attn_dynamics.claims.drawn import ragged
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
 from attn_dynamics.config import Config
+from attn_dynamics.errors import InputError
 from attn_dynamics.results import annotate
 from attn_dynamics.tasks import Task
-from simulations.labelled import ALL, attention_weights, followed, telling, unseen, with_leaders
+from simulations.labelled import ALL, attention_weights, followed, subset, telling, unseen, with_leaders
 
 DRAWS = 200
 """Permutations of the labels of sentences not trained on."""
@@ -116,3 +117,24 @@ def test_attention_weights_are_those_of_softmax(seed: int) -> None:
     attention /= attention.sum(axis=1, keepdims=True)
     words = np.flatnonzero(counts[0])
     np.testing.assert_allclose(attention_weights(corpus, scores, 0, words), attention[0, words], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("labels", "test", "message"),
+    [
+        ([1] + [0] * 7, "own0", "sentences of at least two classes, got 2 training sentences with those of one"),
+        ([0] * 6 + [1] * 2, "own0", "words that test data hold, too, got 2 training sentences with none of them"),
+        ([0] * 6 + [1] * 2, "shared", None),
+    ],
+)
+def test_too_few_training_sentences_are_refused_by_the_option(labels: list[int], test: str, message: str) -> None:
+    words = [[f"own{number}", "shared"] for number in range(8)]
+    train = Corpus.from_sentences(words, labels, class_names=("no", "yes"))
+    judge = Corpus.from_sentences([[test]], [0], vocabulary=train.vocabulary, class_names=("no", "yes"))
+    task = Task(name="few", train=train, test=judge)
+    if message is not None:
+        with pytest.raises(InputError, match=f"--sentences: expected {message}"):
+            subset(task, 2)
+    else:
+        few = subset(task, 2)
+        assert (few.train.n_sentences, few.train.n_words, few.train.class_names) == (2, 3, ("no", "yes"))

@@ -146,7 +146,7 @@ def test_the_relation_of_several_words_is_b5_for_one_and_for_equal_ones() -> Non
     assert np.abs(eight / query.equal_words(score, 20, 0.7, 7)[1:] - 1).max() > 0.01, "negative control: a word fewer"
 
 
-TEXT_FIGURES = {"loss", "leaders", "leaders-of-words", "attention"}
+TEXT_FIGURES = {"loss", "starts", "leaders", "leaders-of-words", "attention"}
 
 
 def test_text(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_text(tmp_path: Path) -> None:
     assert set(summary["followed"]["films.txt"][:2]) == {"good", "bad"}, "the words that tell most"
     end = rows[(rows.rule == "end") & (rows.model == "attn-fc")]
     assert end.test_accuracy.min() == 1.0
-    led = summary["leaders"]["films.txt, attn-fc"]
+    led = summary["leaders"]["films.txt, paper, attn-fc"]
     for part in ("purity", "purity_elsewhere"):
         assert led[part]["last"]["mean"] == pytest.approx(1.0), "every sentence is led by “good” or “bad”"
 
@@ -170,47 +170,88 @@ def test_text_of_shuffled_labels(tmp_path: Path) -> None:
     shuffled = tmp_path / "shuffled.txt"
     shuffled.write_text("".join(f"{label}{line[1:]}\n" for label, line in zip(labels, lines, strict=True)))
     given = ("--task", str(shuffled), "--epochs", "200", "--embedding-dim", "6", "--split", "0.5", "0", "0.5")
-    figures = TEXT_FIGURES | {"sen-shuffled.txt-attn-fc", "sen-shuffled.txt-attn-tc"}
+    figures = TEXT_FIGURES - {"starts"} | {"sen-shuffled.txt-attn-fc", "sen-shuffled.txt-attn-tc"}
     _, summary = left_by(text, tmp_path / "out", figures, *given)
     # A word stands in 400/4 test sentences or more, so its purity deviates from 0 by 1/√100, and a mean by no more.
-    assert abs(summary["leaders"]["shuffled.txt, attn-fc"]["purity_elsewhere"]["last"]["mean"]) < 3 / 100**0.5
+    assert abs(summary["leaders"]["shuffled.txt, paper, attn-fc"]["purity_elsewhere"]["last"]["mean"]) < 3 / 100**0.5
 
 
 def test_a_text_that_is_all_trained_on_has_no_purity_elsewhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ("--task", str(films(tmp_path / "films.txt")), "--epochs", "20", "--split", "1", "0", "0")
-    figures = TEXT_FIGURES | {"sen-films.txt-attn-fc", "sen-films.txt-attn-tc"}
+    figures = TEXT_FIGURES - {"starts"} | {"sen-films.txt-attn-fc", "sen-films.txt-attn-tc"}
     _, summary = left_by(text, tmp_path / "out", figures, *given)
-    assert set(summary["leaders"]["films.txt, attn-fc"]) == {"purity", "occurrence"}
+    assert set(summary["leaders"]["films.txt, paper, attn-fc"]) == {"purity", "occurrence"}
     assert "films.txt: all sentences are trained on" in capsys.readouterr().err
 
 
 def test_early_stopping_is_that_of_descent(tmp_path: Path) -> None:
-    task = text_task(films(tmp_path / "films.txt", flipped=True))
-    dev = Corpus.from_sentences([["good"], ["bad"]], [1, 0], vocabulary=task.train.vocabulary)
+    task = text_task(films(tmp_path / "films.txt"))
+    words = task.train.vocabulary
+    dev = Corpus.from_sentences([["good"], ["bad"], ["good"]], [1, 0, 0], vocabulary=words)
     rng = np.random.default_rng(0)
-    start = draw("published", "attn-fc", n_words=task.train.n_words, n_classes=2, embedding_dim=4, rng=rng)
+    start = draw("paper", "attn-fc", n_words=len(words), n_classes=2, embedding_dim=4, rng=rng)
     stopped = descend(task.train, start, epochs=300, patience=20, judge={"dev": dev})
     whole = descend(task.train, start, epochs=300, judge={"dev": dev}).trajectory.dev_loss.values
     assert stopped.ended == "patience"
-    assert labelled.best_epoch(whole, 20) == stopped.best_epoch
+    assert labelled.best_epoch(whole, 20) == stopped.best_epoch > 1
+
+
+@pytest.mark.parametrize(("patience", "best"), [(2, 1), (3, 4), (4, 8)])
+def test_the_state_after_the_first_step_is_the_first_that_is_judged(patience: int, best: int) -> None:
+    """As in LMN21's code, where the loss of the start, here the least, is never looked at."""
+    losses = np.array([1.0, 5.0, 6.0, 6.0, 4.0, 7.0, 7.0, 7.0, 3.0])
+    assert labelled.best_epoch(losses, patience) == best
+
+
+RESTING = np.log(2) + np.concatenate([[0.0], np.full(400, 0.001)])
+"""A dev loss that says less than the frequencies of two equally frequent classes."""
+LOSSES = {
+    "rests": (RESTING, True),
+    "rests, and its patience is not over": (RESTING[:101], False),
+    "rests, and falls within the patience": (np.concatenate([RESTING[:101], np.linspace(0.6, 0.3, 300)]), False),
+    "falls too late": (np.concatenate([RESTING[:102], np.linspace(0.6, 0.3, 300)]), True),
+    "falls, then rises": (np.concatenate([np.linspace(0.7, 0.6, 50), np.full(300, 0.9)]), False),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_a_start_at_chance_ran_out_of_patience_knowing_no_more_than_frequencies(case: str) -> None:
+    loss, at_chance = LOSSES[case]
+    dev = Corpus.from_sentences([["a"], ["b"]], [0, 1])
+    fits = {f"{split}_{part}": ("epoch", loss) for split in ("train", "dev") for part in ("loss", "accuracy")}
+    attributes = {"ended": "epochs", "seconds": 1.0, "query_norm": 1.0}
+    run = xr.Dataset(fits, coords={"epoch": np.arange(loss.size)}, attrs=attributes)
+    (row,) = labelled._rows(run, {}, {"patience 100": 100}, dev)
+    assert row["at_chance"] == at_chance
+
+
+def test_what_frequencies_tell_is_the_entropy_of_the_classes() -> None:
+    corpus = Corpus.from_sentences([["a"]] * 4, [0, 0, 1, 3], n_classes=4)
+    assert labelled.entropy(corpus) == pytest.approx(1.5 * np.log(2), rel=1e-15)
 
 
 @needs_sst
 def test_sst(tmp_path: Path) -> None:
-    given = ("--sentences", "300", "--epochs", "400")
-    figures = TEXT_FIGURES | {f"sen-{task}-{model}" for task in ("sst2", "sst5") for model in ("attn-fc", "attn-tc")}
+    """Both configurations; only the published one has the word that pads."""
+    given = ("--sentences", "300", "--epochs", "400", "--tasks", "sst2", "--models", "attn-fc")
+    each = ("published", "paper")
+    figures = {f"{name}-{which}" for name in TEXT_FIGURES | {"sen-sst2-attn-fc"} for which in each}
     rows, summary = left_by(sst, tmp_path, figures, *given)
-    assert len(rows) == 2 * 2 * 2 * 3
+    assert len(rows) == 2 * 2 * 3
     for split in ("train", "dev", "test"):
         assert rows[f"{split}_accuracy"].between(0, 1).all()
-    end = rows[(rows.rule == "end") & (rows.task == "sst2") & (rows.model == "attn-fc")]
+    runs = loaded(tmp_path)
+    assert {name: "$PAD$" in run.vocabulary for name, run in runs.items()} == {
+        f"sst2-{which}-attn-fc-{seed}": which == "published" for which in each for seed in (0, 1)
+    }
+    end = rows[(rows.rule == "end") & (rows.configuration == "paper")]
     assert end.train_accuracy.min() > 0.6
-    led = summary["leaders"]["sst2, attn-fc"]
+    led = summary["leaders"]["sst2, paper, attn-fc"]
     assert led["purity_elsewhere"]["rise"]["mean"] > 0, "the lead passes to purer words (E2)"
     assert led["purity"]["last"]["mean"] > led["purity_elsewhere"]["last"]["mean"], "what was pure by chance"
-    run = loaded(tmp_path)["sst2-attn-fc-0"]
+    run = runs["sst2-paper-attn-fc-0"]
     assert (run.pair.values > 0).all()
     assert (run.pair.values.sum(axis=1) <= 1 + 1e-12).all()
     assert run.led.sel(part="occurrence").values.min() >= 1

@@ -35,6 +35,7 @@ AXES = {
     "--seed": ((0, 7), lambda each: each.seed),
     "--learning-rate": ((0.1, 0.5), lambda each: each.learning_rate),
     "--embedding-dim": ((5, 10), lambda each: each.embedding_dim),
+    "--key-dim": ((3, 10), lambda each: each.key_dim),
     "--hidden-dim": ((5, 10), lambda each: each.hidden_dim),
     "--other-words": ((5, 20), lambda each: each.synthetic.other_words),
     "--dictionary": ((50, 5000), lambda each: each.synthetic.dictionary),

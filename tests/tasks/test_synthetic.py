@@ -105,12 +105,12 @@ def test_a_wrong_distribution_is_told_from_the_right_one() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"topics": 1}, "topics: expected at least 2, got 1"),
-        ({"topic_words": 0}, "topic_words: expected at least 1, got 0"),
-        ({"other_words": -1}, "other_words: expected at least 0, got -1"),
-        ({"dictionary": 0}, "dictionary: expected at least 1, got 0"),
-        ({"sentences": 0}, "sentences: expected at least 1, got 0"),
-        ({"test_sentences": -1}, "test_sentences: expected at least 0, got -1"),
+        ({"topics": 1}, "topics: expected 2 or more, got 1"),
+        ({"topic_words": 0}, "topic_words: expected 1 or more, got 0"),
+        ({"other_words": -1}, "other_words: expected 0 or more, got -1"),
+        ({"dictionary": 0}, "dictionary: expected 1 or more, got 0"),
+        ({"sentences": 0}, "sentences: expected 1 or more, got 0"),
+        ({"test_sentences": -1}, "test_sentences: expected 0 or more, got -1"),
         ({"topic_distribution": (0.5, 0.5)}, "topic_distribution: expected 4 probabilities"),
         ({"topic_distribution": (0.5, 0.5, 0.5, 0.5)}, "that sum to 1"),
         ({"topic_distribution": (1.5, -0.5, 0.0, 0.0)}, "topic_distribution"),

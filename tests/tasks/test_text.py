@@ -1,7 +1,5 @@
 """Labelled text files become tasks; whatever cannot be read is refused in words that help."""
 
-import re
-import subprocess
 import tempfile
 import tracemalloc
 from collections import Counter
@@ -97,9 +95,12 @@ def test_any_integers_are_labels_and_their_order_numbers_the_classes(tmp_path: P
 
 
 def test_a_label_of_one_split_is_a_class_of_all(tmp_path: Path) -> None:
-    task = text_task(write(tmp_path, train="3 a\n9 b\n", dev="5 a\n", test="9 a\n"))
+    task = text_task(write(tmp_path, train="3 a\n9 b\n", dev="5 a\n9 b\n", test="9 a\n"))
     assert {corpus.n_classes for corpus in task.splits.values()} == {3}
+    assert {corpus.class_names for corpus in task.splits.values()} == {("3", "5", "9")}
     assert task.train.labels.tolist() == [0, 2]
+    said = "Of 2 dev sentences, 1 have labels that training never has (5): what is learned cannot tell them."
+    assert task.notes == (said,)
 
 
 def test_sentences_left_without_words_are_dropped_and_counted_by_split_and_reason(tmp_path: Path) -> None:
@@ -148,9 +149,12 @@ def test_a_file_is_shuffled_by_the_seed_and_split_by_the_fractions(tmp_path: Pat
 
 
 def test_labels_and_repeated_words_follow_their_sentence_through_the_shuffle(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("".join(f"{i} {f'w{i} ' * (i + 1)}\n" for i in range(20)))
+    (tmp_path / "data").write_text("".join(f"{i % 10} {f'w{i} ' * (i + 1)}\n" for i in range(30)))
     for corpus in text_task(tmp_path / "data").splits.values():
-        assert sentences(corpus) == [(i, {f"w{i}": i + 1}) for i in corpus.labels]
+        for label, words in sentences(corpus):
+            ((word, count),) = words.items()
+            assert word == f"w{count - 1}"
+            assert label == (count - 1) % 10
 
 
 @pytest.mark.parametrize(
@@ -167,7 +171,7 @@ def test_a_split_of_fraction_zero_is_left_out_and_every_sentence_is_used(
     tmp_path: Path, split: tuple[float, float, float], sizes: dict[str, int]
 ) -> None:
     (tmp_path / "data").write_text(lines(10))
-    task = text_task(tmp_path / "data", split=split)
+    task = text_task(tmp_path / "data", split=split, seed=1)
     assert {name: corpus.n_sentences for name, corpus in task.splits.items()} == sizes
 
 
@@ -177,7 +181,7 @@ def test_a_split_of_fraction_zero_is_left_out_and_every_sentence_is_used(
 )
 def test_fractions_that_are_none_are_refused(tmp_path: Path, split: tuple[float, ...]) -> None:
     (tmp_path / "data").write_text(lines(10))
-    with pytest.raises(InputError, match=r"split: expected fractions .* sum to 1, got .*0\.8 0\.1 0\.1"):
+    with pytest.raises(InputError, match=r"split: expected (fractions .* sum to 1, got .*0\.8 0\.1 0\.1|finite numbers)"):
         text_task(tmp_path / "data", split=split)
 
 
@@ -270,9 +274,7 @@ def test_a_file_without_permission_is_refused_by_name(small: Path, monkeypatch: 
 # --- lines that cannot be read
 
 
-@pytest.mark.parametrize(
-    "line", ["1", "good", "good film", "1.0 film", "one film", "1,film", "9223372036854775808 film"]
-)
+@pytest.mark.parametrize("line", ["1", "good", "good film", "1.0 film", "one film", "1,film", f"{10**20} film"])
 def test_a_line_that_is_not_a_label_and_text_is_refused_with_its_number(small: Path, line: str) -> None:
     (small / "test.txt").write_text(f"0 fine\n\n{line}\n")
     with pytest.raises(InputError) as refusal:
@@ -281,18 +283,6 @@ def test_a_line_that_is_not_a_label_and_text_is_refused_with_its_number(small: P
     assert message.startswith(f"{small / 'test.txt'}, line 3: expected an integer label, white space and text")
     assert f"got '{line}'" in message
     assert "Write the line as LABEL text" in message
-
-
-def test_what_is_said_about_labels_that_are_names_mends_them(tmp_path: Path) -> None:
-    old = tmp_path / "OLD"
-    old.write_text("bad film\ngood\tgood film\n" * 10)
-    with pytest.raises(InputError, match=r"OLD, line 1: expected an integer label.* got 'bad film'") as refusal:
-        text_task(old)
-    command = re.search(r"sed .* > NEW", str(refusal.value))
-    assert command is not None
-    subprocess.run(command[0], shell=True, cwd=tmp_path, check=True)
-    assert (tmp_path / "NEW").read_text() == "0 film\n1 good film\n" * 10
-    assert text_task(tmp_path / "NEW").train.n_classes == 2
 
 
 def test_a_long_line_is_not_repeated_whole_in_the_message(small: Path) -> None:
@@ -309,9 +299,16 @@ def test_bytes_of_another_encoding_are_refused_with_line_and_remedy(small: Path)
     assert text_task(small, encoding="latin-1").splits["dev"].n_sentences == 2
 
 
-@pytest.mark.parametrize("encoding", ["latin-99", "rot13", "a\0b", "utf-16"])
-def test_an_encoding_that_is_unknown_or_not_of_lines_is_refused(small: Path, encoding: str) -> None:
-    with pytest.raises(InputError, match=r"expected text encoded in .*--encoding latin-1"):
+@pytest.mark.parametrize("encoding", ["latin-99", "rot13", "a\0b"])
+def test_an_unknown_encoding_is_refused_before_anything_is_read(small: Path, encoding: str) -> None:
+    with pytest.raises(InputError, match=r"^encoding: expected the name of a text encoding, got .* latin-1"):
+        text_task(small / "absent", encoding=encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "ascii"])
+def test_an_encoding_that_was_named_is_said_to_be_wrong(small: Path, encoding: str) -> None:
+    (small / "train.txt").write_text("1 café\n0 bad\n", encoding="utf-8")
+    with pytest.raises(InputError, match=rf"train\.txt, line 1: .* is not in {encoding}: try --encoding utf-8"):
         text_task(small, encoding=encoding)
 
 
@@ -326,13 +323,10 @@ def test_an_empty_file_is_refused_by_name(small: Path, content: bytes, name: str
 # --- data that cannot be used
 
 
-def test_a_single_label_over_all_splits_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected at least two different labels, got only the label 4\. Add"):
-        text_task(write(tmp_path, train="4 a\n4 b\n", test="4 a\n"))
-
-
-def test_a_single_label_in_the_training_data_alone_is_accepted(tmp_path: Path) -> None:
-    assert text_task(write(tmp_path, train="4 a\n4 b\n", test="7 a\n")).train.n_classes == 2
+@pytest.mark.parametrize("test", ["4 a\n", "7 a\n", "4 a\n7 b\n"])
+def test_a_single_label_in_the_training_data_is_refused(tmp_path: Path, test: str) -> None:
+    with pytest.raises(InputError, match=r"two different labels in the training data, got only the label 4\. Add"):
+        text_task(write(tmp_path, train="4 a\n4 b\n", test=test))
 
 
 @pytest.mark.parametrize(("vocabulary", "test"), [("all", "1 ...\n"), ("train", "1 new\n")])
@@ -355,9 +349,9 @@ def test_a_file_too_short_for_its_fractions_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_options_are_refused_with_the_known_ones(small: Path) -> None:
-    with pytest.raises(InputError, match=r"preparation: expected one of lmn21 and whitespace, got 'stem'\. Choose"):
+    with pytest.raises(InputError, match=r"preparation: expected one of lmn21, unicode, whitespace, got 'stem'\."):
         text_task(small, preparation="stem")
-    with pytest.raises(InputError, match=r"vocabulary: expected one of all and train, got 'dev'\. Choose"):
+    with pytest.raises(InputError, match=r"vocabulary: expected one of all, train, got 'dev'\. Choose"):
         text_task(small, vocabulary="dev")
     with pytest.raises(InputError, match="vocabulary"):
         task_from_splits("t", {"train": [(0, "a"), (1, "b")]}, vocabulary="dev")

@@ -6,6 +6,7 @@ import pytest
 
 from attn_dynamics.claims import drawn
 from attn_dynamics.errors import InputError
+from attn_dynamics.tasks import Options, load_task
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE, sst_folder
 from tests.support import needs_sst
 
@@ -33,3 +34,9 @@ def test_sentences_of_sst_are_among_what_the_exact_laws_are_measured_on() -> Non
     assert (some.counts.sum(axis=0) > 0).all()
     assert drawn.where(quick=False).endswith(f"{drawn.SENTENCES} sentences of SST-2")
     assert len(drawn.corpora(quick=True)) == 1
+
+
+@needs_sst
+@pytest.mark.parametrize("name", ["sst2", "sst5"])
+def test_the_published_data_have_the_published_sizes(name: str) -> None:
+    assert load_task(name, Options(data_dir=sst_folder())).notes == ()

@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attn_dynamics.errors import InputError
 from attn_dynamics.theory.asymptotics import keys_factor, late, late_score, loss_limit, norm_exponent, score_exponent
 from attn_dynamics.theory.mean_field import MeanField, Trajectory
 from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query, sen_score_trained_query
+from attn_dynamics.theory.unequal_topics import UnequalTopics
 from tests.support import examples
 
 TASK = {"frequency": 1 / 8, "classes": 4, "others": 20}
@@ -128,3 +131,32 @@ def test_c11_the_law_at_finite_time(depth: int) -> None:
     assert (np.abs(run.score - theory) <= 1 / run.margin).all()
     if depth:
         assert (np.abs(run.score - late_score(np.log(times), depth=depth, **TASK, topic_words=1)) > 0.1).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_late_is_no_number() -> None:
+    times = np.array([1e-9, 1.0, 10.0, 1e16])
+    theory = late(times, frequency=1 / 8, classes=4, others=20)
+    np.testing.assert_array_equal(np.isnan(theory), np.broadcast_to([True, True, True, False], (4, 4)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: late(-1.0, **TASK),
+        lambda: late(1e9, **TASK | {"others": 0}),
+        lambda: late(1e9, **TASK | {"frequency": 1.5}),
+        lambda: late_score(100.0, depth=-1, **TASK),
+        lambda: loss_limit(frequency=1 / 8, classes=1),
+        lambda: loss_limit(frequency=1 / 8, classes=4, attention=1.5),
+        lambda: keys_factor(-1.0),
+        lambda: norm_exponent(-1),
+        lambda: sen_norm_trained_query(1.0, 0.0, 1.0),
+        lambda: sen_norm_trained_query(1.0, 20.0, 0.0),
+        lambda: sen_score_trained_query(-1.0, 20.0, 1.0),
+        lambda: UnequalTopics(frequency=np.array([0.5]), topic=np.array([0]), head=np.eye(2), others=0.0),
+    ],
+)
+def test_what_no_theory_holds_for_is_refused(call) -> None:
+    with pytest.raises(InputError, match="expected numbers"):
+        call()

@@ -1,10 +1,12 @@
 """Claims B1 and B4: the score-embedding-norm relation and its inverse in closed form, to the accuracy of float64."""
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from attn_dynamics.errors import InputError
 from attn_dynamics.theory.sen import sen_norm, sen_score
 from tests.support import EPS, examples
 
@@ -161,3 +163,43 @@ def test_the_relation_is_what_the_flow_of_one_topic_word_integrates_to() -> None
 def test_a_wrong_inverse_is_rejected(wrong) -> None:
     error, allowed = inverse_error(3.0, 20.0, 0.9, (0.5, 0.1), wrong)
     assert error > allowed
+
+
+@pytest.mark.parametrize(
+    ("score", "m", "query_norm", "start_score", "start_norm"),
+    [
+        (715.0, 20.0, 1.0, 0.0, 0.0),
+        (1400.0, 3.0, 0.5, 0.0, 2.0),
+        (725.0, 20.0, 2.0, 720.0, 1.0),
+        (1.0, 20.0, 1.0, 0.0, 1e200),
+        (1e-9, 20.0, 0.9, -3.0, 1e-8),
+    ],
+)
+def test_norms_reach_as_far_as_float64(
+    score: float, m: float, query_norm: float, start_score: float, start_norm: float
+) -> None:
+    """Judged by mpmath, where e^s and ‖ν‖² are far beyond."""
+    with mpmath.workdps(600):
+        s, s0, q, r0 = map(mpmath.mpf, (score, start_score, query_norm, start_norm))
+        wanted = mpmath.sqrt(r0**2 + 2 * (s - s0 + (mpmath.exp(s) - mpmath.exp(s0)) / mpmath.mpf(m)) / q**2)
+    norm = sen_norm(score, m, query_norm, start_score, start_norm)
+    assert norm == pytest.approx(float(wanted), rel=4 * EPS * (1 + score))
+    if start_norm < 1e100:
+        assert sen_score(norm, m, query_norm, start_score, start_norm) == pytest.approx(score, rel=1e-12, abs=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_limits_are_taken_without_a_warning() -> None:
+    norms = sen_norm([0.0, 1.0, -1.0, np.inf, np.nan], 0.0, 1.0)
+    np.testing.assert_array_equal(norms, [0.0, np.inf, np.nan, np.inf, np.nan])
+    np.testing.assert_array_equal(sen_score([0.0, 3.0, np.inf], 0.0, 1.0, 0.5), [0.5, 0.5, np.nan])
+    np.testing.assert_array_equal(sen_norm([0.0, 1.0], 20.0, 0.0, start_norm=3.0), [3.0, np.inf])
+    assert sen_score(1e200, 20.0, 1.0) == pytest.approx(np.log(20.0) + 2 * np.log(1e200) - np.log(2.0), rel=1e-15)
+    assert sen_score(np.inf, 20.0, 1.0) == np.inf
+
+
+@pytest.mark.parametrize("relation", [sen_norm, sen_score])
+@pytest.mark.parametrize("wrong", [{"others": -1.0}, {"query_norm": -1.0}])
+def test_what_the_relation_does_not_hold_for_is_refused(relation, wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(wrong))}: expected numbers 0 or above, got -1.0"):
+        relation(1.0, **{"others": 20.0, "query_norm": 1.0} | wrong)

@@ -1,9 +1,11 @@
 """Claims D4 to D6: how wide a bell becomes, each law beside an integration of its rate."""
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from attn_dynamics.errors import InputError
 from attn_dynamics.theory.flow import flow
 from attn_dynamics.theory.window import (
     GROWTH,
@@ -120,3 +122,51 @@ def test_the_rates_of_topic_words_come_from_one_loss(placement: str, scale: str)
     # A score moves for the sentences of its word alone; x by u² over the metric (n - 1)/n of its class.
     factors = np.array([0.25, 0.25 * 4.0 * 2 / 3, 1.0])
     np.testing.assert_allclose(law.velocity(state), factors * slopes, rtol=1e-7)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", SCALES)
+def test_d6_no_digit_is_lost_near_the_distance_or_near_the_start(scale: str) -> None:
+    """Judged by mpmath, relative to the time itself."""
+    for distance, start, width in (
+        (10.0, 2.0, 10.0 - 1e-9),
+        (10.0, 2.0, 2.0 + 1e-11),
+        (10.0, 25.0, 10.0 + 1e-12),
+        (10.0, 10.0 + 1e-7, 10.0 + 1e-9),
+        (300.0, 1e-3, 2e-3),
+        (300.0, 2.0, 1e-2),
+    ):
+        with mpmath.workdps(60):
+            delta = mpmath.mpf(distance)
+            terms, factor = {"log": (0, 0.5), "deviation": (1, delta**2 / 2), "variance": (2, 2 * delta**4)}[scale]
+            ys = [(mpmath.mpf(each) / delta) ** 2 for each in (width, start)]
+            ends = [-mpmath.log(abs(1 - y)) - sum(y**k / k for k in range(1, terms + 1)) for y in ys]
+            wanted = float(factor * (ends[0] - ends[1]))
+        assert time_to_width(width, distance, start, scale) == pytest.approx(wanted, rel=1e-13)
+    np.testing.assert_array_equal(time_to_width([10.0, 11.0], 10.0, 2.0, scale), [np.inf, np.inf])
+
+
+@pytest.mark.filterwarnings("error")
+def test_d5_a_time_beyond_float64_is_infinite() -> None:
+    assert escape_time(60.0, 0.5) == np.inf
+    with mpmath.workdps(60):
+        wanted = mpmath.sqrt(2 * mpmath.pi) * mpmath.mpf(2) ** -7 * mpmath.exp(2 * mpmath.mpf(18.7) ** 2)
+        wanted *= (1 + 2 / mpmath.mpf(18.7) ** 2) / mpmath.mpf(18.7) ** 4
+    assert escape_time(18.7, 0.5) == pytest.approx(float(wanted), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: time_to_width(-1.0, 10.0, 2.0),
+        lambda: time_to_width(3.0, 0.0, 2.0),
+        lambda: time_to_width(3.0, 10.0, 10.0),
+        lambda: early_width(-1.0, 10.0, 2.0),
+        lambda: escape_time(10.0, 0.0),
+        lambda: escape_time(10.0, 11.0),
+        lambda: settled_width(-3.0, 20),
+    ],
+)
+def test_widths_that_no_law_holds_for_are_refused(call) -> None:
+    with pytest.raises(InputError):
+        call()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import erfc
+from scipy.special import erfc, erfcinv
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.window import support
 from attn_dynamics.window.support import (
     EXPONENTS,
     FLOATS,
@@ -61,6 +62,7 @@ def test_the_tail_lies_below_that_of_the_integral(width: float) -> None:
 
 def test_nothing_lies_beyond_the_farthest() -> None:
     assert tail_mass(1.0, 100) == 0.0
+    assert tail_mass(1.0, -1) == 1.0
 
 
 @pytest.mark.parametrize("spread", [0.0, 3.0])
@@ -77,10 +79,34 @@ def test_the_half_width_is_the_least_that_keeps_the_error(error: float, spread: 
         assert cut == 0 or change(cut - 1) > error
 
 
-@pytest.mark.parametrize("wrong", [(0.0, 0.1), (1.0, 0.0), (float("nan"), 0.1), (1.0, 0.1, -1.0)])
-def test_a_number_out_of_range_is_refused(wrong: tuple[float, ...]) -> None:
-    with pytest.raises(InputError, match="above 0"):
-        half_width(*wrong)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: half_width(0.0, 0.1),
+        lambda: half_width(1.0, 0.0),
+        lambda: half_width(float("nan"), 0.1),
+        lambda: half_width(1.0, 0.1, -1.0),
+        lambda: half_width(1.0, 0.1, 601.0),
+        lambda: reached(-1.0, 5),
+        lambda: reached(1.0, -1),
+        lambda: tail_mass(-1.0, 5),
+        lambda: Reading().half_width_in_closed_form(0.0),
+    ],
+)
+def test_a_number_out_of_range_is_refused(call) -> None:
+    with pytest.raises(InputError, match="expected a finite number"):
+        call()
+
+
+def test_wide_bells_are_summed_in_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the sum itself; and what that could not hold comes at once."""
+    cuts = [0, 5_000, 30_000, 120_000]
+    summed = [tail_mass(1e4, cut) for cut in cuts]
+    monkeypatch.setattr(support, "WIDE", 0.0)
+    np.testing.assert_allclose([tail_mass(1e4, cut) for cut in cuts], summed, rtol=1e-13)
+    assert half_width(1e7, 0.01) == pytest.approx(1e7 * 2**0.5 * erfcinv(0.01 / 2.0), abs=1.0)
+    assert half_width(1e30, 0.01) > 1e30
+    assert tail_mass(3.0, 2) != pytest.approx(summed[0], rel=1e-13), "negative control"
 
 
 def test_tokens_by_mass() -> None:

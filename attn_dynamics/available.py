@@ -1,7 +1,10 @@
-"""How much memory this machine, or the container, can still give."""
+"""How much memory this machine, or the container, can still give, and what is refused because it needs more."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+from attn_dynamics.errors import InputError
 
 MEMINFO = Path("/proc/meminfo")
 """What Linux says of the machine's memory."""
@@ -13,6 +16,35 @@ def available_memory() -> int | None:
     """Bytes that can be had without swapping, where the system says so: caches that it would drop count."""
     found = [each for each in (_machine(), _container()) if each is not None]
     return min(found, default=None)
+
+
+def check_room(needed: int, sizes: Mapping[str, int]) -> None:
+    """Refuse sizes that need more memory than can be had, before it is asked for.
+
+    Args:
+        needed: bytes, at least.
+        sizes: the arguments that they come from; the largest of them is named.
+
+    Raises:
+        InputError: with the memory that is needed and free.
+    """
+    free = available_memory()
+    if free is None or needed <= free:
+        return
+    name = max(sizes, key=lambda each: sizes[each])
+    raise InputError(
+        name,
+        expected=f"a size that fits into the {in_words(free)} of memory that are free",
+        given=f"{sizes[name]:,}, which needs at least {in_words(needed)}",
+        fix="Give a smaller number.",
+    )
+
+
+def in_words(number: int) -> str:
+    """Return a number of bytes in the largest unit that it fills."""
+    units = {"EiB": 60, "PiB": 50, "TiB": 40, "GiB": 30, "MiB": 20, "KiB": 10}
+    unit = next((unit for unit, power in units.items() if number >= 1 << power), None)
+    return f"{number} bytes" if unit is None else f"{number / (1 << units[unit]):,.3g} {unit}"
 
 
 def _machine() -> int | None:

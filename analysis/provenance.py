@@ -1,0 +1,49 @@
+"""When, from what and on which machine a page was made."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attn_dynamics.results import versions
+
+ROOT = Path(__file__).parents[1]
+
+
+def provenance() -> dict[str, str]:
+    """Give date, commit (where the sources are a checkout), machine and versions."""
+    facts = {"date": moment(datetime.now(UTC).timestamp()), "commit": _commit()}
+    return {name: value for name, value in facts.items() if value} | {
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "versions": ", ".join(versions()),
+    }
+
+
+def moment(seconds: float) -> str:
+    """Write a time of the clock in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _commit() -> str:
+    """Ask git, and say so where files differ from the commit."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    return f"{commit} and changes" if commit and _git("status", "--porcelain", "--untracked-files=no") else commit
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    """Name the processor as Linux does, or by its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()

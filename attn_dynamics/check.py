@@ -1,0 +1,235 @@
+"""Checks of what a user gives: each refuses, by the name of the argument, what it cannot use."""
+
+import math
+import operator
+import reprlib
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from numbers import Real
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.errors import InputError
+
+Kind = TypeVar("Kind")
+Function = TypeVar("Function", bound=Callable[..., object])
+Array = NDArray[np.float64]
+LARGEST = 2**63 - 1
+"""The largest integer that arrays and files hold."""
+
+
+def integer(
+    name: str, value: object, least: int, *, most: int | None = LARGEST, fix: str = "Give a larger integer."
+) -> int:
+    """Return a whole number as an int.
+
+    Raises:
+        InputError: it is below `least` or above `most`, or no whole number.
+    """
+    try:
+        found = None if isinstance(value, bool | np.bool_ | np.ndarray) else operator.index(value)  # pyright: ignore
+    except TypeError:
+        found = None
+    if found is None:
+        raise InputError(name, expected=f"an integer, {least} or more", given=shown(value), fix="Give a whole number.")
+    if found < least:
+        raise InputError(name, expected=f"{least} or more", given=shown(found), fix=fix)
+    if most is not None and found > most:
+        raise InputError(name, expected=f"at most {most}", given=shown(found), fix="Give a smaller integer.")
+    return found
+
+
+def number(
+    name: str,
+    value: object,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float = math.inf,
+    fix: str = "Give one in that range.",
+) -> float:
+    """Return a finite real number as a float.
+
+    Raises:
+        InputError: it is outside of the bounds, not finite, or no real number.
+    """
+    bounds = {"above": above, "from": least, "to": None if most == math.inf else most}
+    told = "".join(f" {word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    try:
+        found = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        found = math.inf
+    inside = (above is None or found > above) and (least is None or found >= least) and found <= most
+    if not (inside and math.isfinite(found)):
+        raise InputError(name, expected=f"a finite number{told}", given=shown(value), fix=fix)
+    return found
+
+
+def flag(name: str, value: object) -> bool:
+    """Return a truth value as a bool.
+
+    Raises:
+        InputError: it is neither True nor False.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(name, expected="True or False", given=shown(value), fix="Give one of the two.")
+    return bool(value)
+
+
+def one_of(name: str, value: object, known: Collection[str]) -> str:
+    """Return a name that is known.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if not (isinstance(value, str) and value in known):
+        expected = f"one of {', '.join(known)}"
+        raise InputError(name, expected=expected, given=shown(value), fix="Choose one of these.")
+    return value
+
+
+def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]:
+    """Return names that are known.
+
+    Raises:
+        InputError: one is unknown, or a bare string stands for a collection of them.
+    """
+    given = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
+    for each in given:
+        if values is each or not (isinstance(each, str) and each in known):
+            fix = f'Write {name}=("{next(iter(known))}",).' if values is each else "Choose from these."
+            raise InputError(name, expected=f"any of {', '.join(known)}", given=shown(each), fix=fix)
+    return frozenset(given)
+
+
+def at_least_one(name: str, values: Collection[object]) -> None:
+    """Refuse an option that takes several values and was given none.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not values:
+        raise InputError(name, expected="at least one value", given="none", fix="Give one, or leave it out.")
+
+
+def at_most_one(**options: object) -> None:
+    """Refuse two options of a command that cannot be given together; None and False count as not given.
+
+    Raises:
+        InputError: both are given.
+    """
+    given = [name for name, value in options.items() if value]
+    if len(given) > 1:
+        expected = f"either this or --{given[1].replace('_', '-')}"
+        raise InputError(given[0], expected=expected, given="both", fix="Leave one out.")
+
+
+def instance(name: str, value: object, kind: type[Kind], *, fix: str) -> Kind:
+    """Return an object of a class.
+
+    Raises:
+        InputError: it is of another one.
+    """
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise InputError(name, expected=f"{article} {kind.__name__}", given=shown(value), fix=fix)
+    return value
+
+
+def function(name: str, value: Function | None) -> Function | None:
+    """Return a function, or None where none was given.
+
+    Raises:
+        InputError: it cannot be called.
+    """
+    if value is not None and not callable(value):
+        raise InputError(name, expected="a function", given=shown(value), fix="Leave it out, or define one.")
+    return value
+
+
+def words(name: str, values: object) -> tuple[Hashable, ...]:
+    """Return words as a tuple, also those of a generator, which could be read only once.
+
+    Raises:
+        InputError: a bare text, whose items are letters, or something that is no collection of words.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        fix = f'Write {name}=("word",).'
+        raise InputError(name, expected="a collection of words", given=shown(values), fix=fix)
+    found = tuple(values)
+    for each in found:
+        if not isinstance(each, Hashable):
+            raise InputError(name, expected="words that can be hashed", given=shown(each), fix="Give texts or numbers.")
+    return found
+
+
+def mapping(name: str, value: object, *, fix: str) -> dict[Any, Any]:
+    """Return a mapping as a dict, an empty one for None.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise InputError(name, expected="a mapping", given=shown(value), fix=fix)
+    return dict(value or {})
+
+
+def integers(name: str, values: object) -> NDArray[np.int64]:
+    """Return an int64 array of whole numbers.
+
+    Raises:
+        InputError: the values are no array of integers.
+    """
+    array = as_floats(name, values)
+    given = np.asarray(values)
+    if array.size and given.dtype.kind not in "iu":
+        fix = "Give an array of integers."
+        raise InputError(name, expected="integers", given=f"entries of type {given.dtype}", fix=fix)
+    return given.astype(np.int64)
+
+
+def as_floats(name: str, values: object) -> Array:
+    """Return a float64 array in C order.
+
+    Raises:
+        InputError: the values are no array of finite real numbers.
+    """
+    array = reals(name, values)
+    if not np.isfinite(array).all():
+        raise InputError(
+            name,
+            expected="finite numbers",
+            given=f"{np.count_nonzero(~np.isfinite(array))} that are not",
+            fix="Look for overflow or missing values where it was made.",
+        )
+    return array
+
+
+def reals(name: str, values: object) -> Array:
+    """Return a float64 array in C order, whose entries need not be finite.
+
+    Raises:
+        InputError: the values are no array of real numbers, or some of them are masked.
+    """
+    fix = "Give a float64 array."
+    if np.ma.is_masked(values):
+        raise InputError(name, expected="an array of numbers", given="one with masked entries", fix="Fill them first.")
+    try:
+        given = np.asarray(values)
+        if given.dtype == object and not all(isinstance(each, Real) for each in given.flat):
+            raise TypeError(f"entries like {shown(next(each for each in given.flat if not isinstance(each, Real)))}")
+        if given.dtype.kind not in "biufO":
+            raise TypeError(f"entries of type {given.dtype}")
+        return np.ascontiguousarray(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(name, expected="an array of numbers", given=str(error), fix=fix) from None
+
+
+def shown(value: object) -> str:
+    """Write a value for a message: numbers and names as they are, anything else shortened and with its type."""
+    if value is None or (isinstance(value, bool | int | float | np.number) and not isinstance(value, complex)):
+        return str(value) if not isinstance(value, int) or value.bit_length() < 200 else "an integer of many digits"
+    if isinstance(value, str):
+        return reprlib.repr(value)
+    return f"{' '.join(reprlib.repr(value).split())}, of type {type(value).__name__}"

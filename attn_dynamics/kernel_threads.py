@@ -1,0 +1,79 @@
+"""The threads of compiled kernels: after a fork they are gone, and some serve one thread of Python only."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numba
+
+from attn_dynamics.errors import InputError
+
+_TRAINING = threading.RLock()
+"""Held by the thread whose kernels run, where only one may."""
+SAFE = "tbb"
+"""The threading layer of numba that survives a fork."""
+
+
+class _Process:
+    """What is known of this process."""
+
+    ran = False
+    """Whether kernels ran in it, or in the one that it was forked from."""
+    forked = False
+    """Whether it was forked after they had."""
+
+
+def before_kernels() -> None:
+    """Refuse to call parallel kernels where their threads were lost.
+
+    Raises:
+        InputError: this process was forked from one in which kernels had run.
+    """
+    if _Process.forked:
+        raise InputError(
+            "this process",
+            expected="one that was started anew, where compiled kernels run",
+            given="a fork of one in which they ran already, and whose threads it lacks",
+            fix='Start workers by multiprocessing.get_context("spawn").',
+        )
+    _Process.ran = True
+
+
+@contextmanager
+def one_under_workqueue() -> Iterator[None]:
+    """Refuse a second thread of Python where numba's own threads serve one only: it would abort the process.
+
+    Raises:
+        InputError: another thread trains already, under the layer "workqueue".
+    """
+    if threading_layer() != "workqueue":
+        yield
+        return
+    if not _TRAINING.acquire(blocking=False):
+        raise InputError(
+            "NUMBA_THREADING_LAYER",
+            expected="tbb or omp, where several threads train at once",
+            given="workqueue",
+            fix="Leave it unset, or train in processes.",
+        )
+    try:
+        yield
+    finally:
+        _TRAINING.release()
+
+
+def _after_fork() -> None:
+    _Process.forked = _Process.forked or (_Process.ran and threading_layer() != SAFE)
+
+
+def threading_layer() -> str:
+    """Return the layer that parallel kernels use, or are asked to use once they run."""
+    try:
+        return numba.threading_layer()
+    except ValueError:  # none has run yet
+        return str(numba.config.THREADING_LAYER)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,138 @@
+"""From labels as they were written to classes 0 … n - 1: their order, and which labels cannot be meant as classes."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from operator import index
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.tables import Label
+
+Codes = NDArray[np.int64]
+"""Indices (N,) into a sequence of labels."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_FEW = 10
+"""Classes up to which each may stand for one sentence alone, as in an example by hand."""
+_TOLD = 12
+"""Classes that are listed in a note."""
+
+
+def can_be_written(text: str) -> bool:
+    """Return whether files of results can hold a text: one without NUL and without half a surrogate pair."""
+    return "\0" not in text and (text.isascii() or _SURROGATE.search(text) is None)
+
+
+def check_label(label: object) -> Label:
+    """Return a label that is an integer, a name or None.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    if label is None or (isinstance(label, str) and label and can_be_written(label)):
+        return label
+    try:
+        return index(label)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        fix = "Give the number or the name of a class."
+        raise InputError("label", expected="an integer or a name", given=repr(label)[:40], fix=fix) from None
+
+
+def left_out(labels: Sequence[Label], codes: Mapping[str, Codes]) -> dict[str, str]:
+    """Return the splits without any label that training has, each with a note; a test set may come without labels.
+
+    Args:
+        labels: the labels that occur.
+        codes: the label of each sentence by split, "train" among them.
+
+    Raises:
+        InputError: a split lacks labels in part, or has several labels of which training has none.
+    """
+    found = {part: {labels[code] for code in np.unique(each)} for part, each in codes.items()}
+    notes = {}
+    for part, names in found.items():
+        if names and names.isdisjoint(found["train"]):
+            if len(names) > 1:
+                given, fix = _listed(names), "Label all splits alike."
+                expected = f"labels of the training data ({_listed(found['train'])})"
+                raise InputError(f"{part} data", expected=expected, given=given, fix=fix)
+            only = "no labels" if names == {None} else f"the label {_listed(names)} alone, which training never has"
+            stop = " Training does not stop early." if part == "dev" else ""
+            notes[part] = f"The {part} data are left out, for they have {only}.{stop}"
+        elif None in names:
+            count = np.count_nonzero(codes[part] == labels.index(None))
+            given, fix = f"{count:,} sentences without", "Delete these, or label them."
+            raise InputError(f"{part} data", expected="a label for every sentence", given=given, fix=fix)
+    return notes
+
+
+def in_order(labels: Sequence[Label], codes: Mapping[str, Codes]) -> tuple[tuple[str, ...], Codes]:
+    """Return the names of the classes that occur, and for each label its class, -1 where it does not occur.
+
+    Integers are in their own order; if any label is a name, all are sorted as names.
+    """
+    used = np.unique(np.concatenate(list(codes.values())))
+    plain = all(not isinstance(labels[code], str) for code in used)
+    known = {code: int(labels[code] or 0) if plain else str(labels[code]) for code in used.tolist()}
+    ordered = sorted(set(known.values()))
+    rank = {name: number for number, name in enumerate(ordered)}
+    return tuple(map(str, ordered)), np.array([rank[known[c]] if c in known else -1 for c in range(len(labels))])
+
+
+def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes]) -> None:
+    """Refuse labels that cannot be classes.
+
+    Args:
+        name: of the task.
+        names: of the n classes.
+        classes: the class of each sentence by split, "train" among them.
+
+    Raises:
+        InputError: training has one class, or most of many classes have a single sentence.
+    """
+    trained = np.unique(classes["train"])
+    if trained.size < 2:
+        expected, given = "at least two different labels in the training data", f"only the label {names[trained[0]]}"
+        raise InputError(name, expected=expected, given=given, fix="Add sentences with another label.")
+    sizes = np.bincount(np.concatenate(list(classes.values())))
+    single = np.count_nonzero(sizes == 1)
+    if len(names) > _FEW and 2 * single > len(names):
+        raise InputError(
+            name,
+            expected="labels that many sentences share",
+            given=f"{len(names):,} labels for {sizes.sum():,} sentences, {single:,} of them for one sentence each",
+            fix="Perhaps a row number, a measured value or a first word was taken for the label: "
+            "begin lines with the label, or name the column by --label-column.",
+        )
+
+
+def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]:
+    """Return what the user should know of the classes, in sentences."""
+    notes, trained = [], np.unique(classes["train"])
+    if not all(name.lstrip("+-").isdigit() for name in names):
+        told = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_TOLD]))
+        rest = f" and {len(names) - _TOLD:,} more, all of which summary.json holds" if len(names) > _TOLD else ""
+        notes.append(f"Classes: {told}{rest}.")
+    if all(":" in name.strip(":") for name in names):
+        notes.append(
+            f"All labels have two parts, as in {names[0]}, and each pair is a class of its own; "
+            "for the first parts alone, delete what follows the colon."
+        )
+    if len(names) == sum(each.size for each in classes.values()):
+        notes.append("There are as many classes as sentences: is the label a row number?")
+    for part, each in classes.items():
+        unknown = ~np.isin(each, trained)
+        if unknown.any():
+            labels = _listed([names[int(number)] for number in np.unique(each[unknown])])
+            notes.append(
+                f"Of {each.size:,} {part} sentences, {np.count_nonzero(unknown):,} have labels that training never has "
+                f"({labels}): what is learned cannot tell them."
+            )
+    return notes
+
+
+def _listed(labels: Iterable[Label]) -> str:
+    names = sorted("none" if label is None else str(label) for label in labels)
+    return ", ".join(names[:_TOLD]) + (" and more" if len(names) > _TOLD else "")

@@ -1,0 +1,40 @@
+"""Sentences padded to one length with a word of its own, which is attended to and trained like any other.
+
+LMN21's code pads so; its text leaves padding out of attention, as sentences of their own lengths do.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_array, hstack
+
+from attn_dynamics.corpus import Corpus
+from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.task import Task
+
+PAD = "$PAD$"
+"""The word that fills a sentence up, as LMN21's code names it."""
+
+
+def padded(task: Task) -> Task:
+    """Fill every sentence up to the length of the longest one of all splits.
+
+    Raises:
+        InputError: the vocabulary holds the word that fills up.
+    """
+    if PAD in task.train.vocabulary:
+        fix = "Replace it in the text, or leave out the padding."
+        raise InputError("--padding", expected=f"a text without the word {PAD}", given="one that holds it", fix=fix)
+    longest = max(int(_lengths(corpus).max()) for corpus in task.splits.values())
+    note = f"Every sentence is padded to {longest} words with {PAD}, which is attended to and trained."
+    corpora = {name: _filled_up(corpus, longest) for name, corpus in task.splits.items()}
+    return replace(task, **corpora, notes=(*task.notes, note))
+
+
+def _lengths(corpus: Corpus) -> np.ndarray:
+    return np.asarray(corpus.counts.sum(axis=1)).ravel()
+
+
+def _filled_up(corpus: Corpus, longest: int) -> Corpus:
+    missing = csr_array((longest - _lengths(corpus))[:, None].astype(np.int32))
+    return replace(corpus, counts=hstack([corpus.counts, missing], format="csr"), vocabulary=(*corpus.vocabulary, PAD))

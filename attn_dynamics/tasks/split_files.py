@@ -1,0 +1,99 @@
+"""Which files of a folder hold the training, development and test data of one task."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from attn_dynamics.errors import InputError
+
+# The prefix is greedy so that the last split name counts: "latest.train" is training data.
+_FILE_NAME = re.compile(
+    r"(?P<prefix>.*)(?P<split>train|dev|validation|valid|val|test)(?P<suffix>\.(?!(?:gz|bz2|xz)$)\w+)?(?:\.(?:gz|bz2|xz))?",
+    re.IGNORECASE,
+)
+_SPLITS = {"train": "train", "dev": "dev", "validation": "dev", "valid": "dev", "val": "dev", "test": "test"}
+"""The split that a part of a file's name stands for."""
+
+
+class SplitFiles(NamedTuple):
+    """The files of one task."""
+
+    files: dict[str, Path]
+    """The file of each split."""
+    unread: tuple[str, ...]
+    """Names of other files in the folder that look like data and are not read."""
+
+
+def choose_files(path: Path, prefer: str | None = None) -> SplitFiles:
+    """Find the files of a folder, or of one of several sets in it.
+
+    Args:
+        path: the folder; or folder/prefix, where a folder holds several sets.
+        prefer: prefix of the set to take where a folder holds several.
+
+    Raises:
+        InputError: there is no set, or several, or one without training or test data, or with two files of one split.
+    """
+    folder, wanted = (path, prefer) if path.is_dir() else (path.parent, path.name)
+    found = _sets(folder)
+    named = {key: files for key, files in found.items() if wanted is not None and _bare(key[0]) == _bare(wanted)}
+    sets = named or (found if path == folder else {})
+    sets = {key: files for key, files in sets.items() if "train" in files} or sets
+    if not sets:
+        expected = "a file, a folder with files named like train.txt and test.txt, or the prefix of such files"
+        fix = "Check the spelling, or name one file to have it split."
+        raise InputError(str(path), expected=expected, given="no such file or set of files", fix=fix)
+    if prefer is not None and not named and len(sets) == 1 and _bare(next(iter(sets))[0]):
+        given = f"only the set {next(iter(sets))[0]}*"
+        fix = "Name the set itself as the task, if that is what you want."
+        raise InputError(str(path), expected=f"files named {prefer}.train and so on", given=given, fix=fix)
+    if len(sets) > 1:
+        given = f"{len(sets)} sets, {' and '.join(f'{prefix}*{suffix}' for prefix, suffix in sorted(sets))}"
+        raise InputError(str(path), expected="one set of files", given=given, fix=_how_to_choose(folder, [*sets]))
+    ((key, splits),) = sets.items()
+    files = {split: _only(path, split, candidates) for split, candidates in splits.items()}
+    if not {"train", "test"} <= files.keys():
+        given = f"only {' and '.join(sorted(file.name for file in files.values()))}"
+        fix = "Add the one that is missing, or name one file to have it split."
+        raise InputError(str(path), expected="both a train and a test file", given=given, fix=fix)
+    return SplitFiles(files, _unread(folder, key[1], found, files))
+
+
+def _sets(folder: Path) -> dict[tuple[str, str], dict[str, list[Path]]]:
+    """By prefix and suffix, the files of each set by split; hidden files are none of them."""
+    sets: dict[tuple[str, str], dict[str, list[Path]]] = {}
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        match = _FILE_NAME.fullmatch(file.name)
+        if match and file.is_file() and not file.name.startswith("."):
+            splits = sets.setdefault((match["prefix"], (match["suffix"] or "").lower()), {})
+            splits.setdefault(_SPLITS[match["split"].lower()], []).append(file)
+    return sets
+
+
+def _only(path: Path, split: str, candidates: list[Path]) -> Path:
+    if len(candidates) > 1:
+        given = " and ".join(file.name for file in candidates)
+        fix = "Move the one that is not meant out of the folder."
+        raise InputError(str(path), expected=f"one file of {split} data", given=given, fix=fix)
+    return candidates[0]
+
+
+def _how_to_choose(folder: Path, sets: list[tuple[str, str]]) -> str:
+    prefixes = [_bare(prefix) for prefix, _ in sets]
+    unique = sorted(prefix for prefix in prefixes if prefix and prefixes.count(prefix) == 1)
+    if not unique:  # they differ in their endings, which no prefix tells apart
+        return "Move one to a folder of its own."
+    return f"Name one by its prefix, as in {folder / unique[-1]}, or move it to a folder of its own."
+
+
+def _unread(
+    folder: Path, suffix: str, sets: dict[tuple[str, str], dict[str, list[Path]]], files: dict[str, Path]
+) -> tuple[str, ...]:
+    """Name the files with the ending of those chosen that belong to no set with training data."""
+    known = {file for splits in sets.values() if "train" in splits for each in splits.values() for file in each}
+    others = {file for file in folder.iterdir() if suffix and file.suffix.lower() == suffix} - known - {*files.values()}
+    return tuple(sorted(file.name for file in others if not file.name.startswith(".")))
+
+
+def _bare(prefix: str) -> str:
+    return prefix.rstrip("._-")

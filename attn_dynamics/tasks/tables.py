@@ -1,0 +1,235 @@
+"""Tables of labelled texts: CSV, TSV and JSON, whose columns are found by their names."""
+
+import csv
+import json
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import pandas as pd
+
+from attn_dynamics.errors import InputError
+
+Label = int | str | None
+"""An integer or a name; None where there is no label."""
+Row = tuple[Label, str]
+"""A label and a text."""
+
+USUAL = {
+    "text": ("text", "sentence", "review", "content", "document", "question", "tweet", "comment", "message", "body"),
+    "label": ("label", "labels", "class", "category", "target", "sentiment", "polarity", "intent", "topic", "stars"),
+}
+"""Names under which texts and labels are looked for, in this order, where no column is named."""
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+_INTEGER = re.compile(r"[+-]?\d{1,19}")
+_CHUNK = 20_000
+"""Rows of a table that are held as strings at once."""
+
+
+class Columns(NamedTuple):
+    """The columns of texts and labels that were named; None is to look for usual names."""
+
+    text: str | None = None
+    label: str | None = None
+
+    def find(self, part: str, names: Sequence[str]) -> str | None:
+        """Return the column of "text" or "label" among the names of a table; None if there is none."""
+        asked, stripped = getattr(self, part), {name.strip(): name for name in reversed(names)}
+        if asked is not None:
+            return stripped.get(asked.strip())
+        lower = {name.lower(): whole for name, whole in stripped.items()}
+        return next((lower[usual] for usual in USUAL[part] if usual in lower), None)
+
+    def choose(
+        self, path: Path, names: Sequence[str], notes: list[str], *, needs_labels: bool
+    ) -> tuple[str, str | None]:
+        """Return the columns of a table's texts and labels, and note those that were guessed.
+
+        Raises:
+            InputError: the text cannot be found, or with `needs_labels` the label.
+        """
+        text, label = self.find("text", names), self.find("label", names)
+        missing = [part for part, lacks in (("text", text is None), ("label", needs_labels and label is None)) if lacks]
+        if missing:
+            named = [part for part in missing if getattr(self, part) is not None]
+            raise self._not_found(path, (named or missing)[0], names)
+        if None in self and label is not None:
+            notes.append(f'Texts are read from the column "{text}" and labels from "{label}".')
+        assert text is not None
+        return text, label
+
+    def _not_found(self, path: Path, part: str, names: Sequence[str]) -> InputError:
+        asked, option = getattr(self, part), f"--{part}-column"
+        held = "the columns " + ", ".join(repr(name[:40]) for name in names[:20])
+        if asked is not None:
+            given, fix = f"{asked!r}, which {path} does not hold", f"It holds {held}."
+            return InputError(f"{part}_column", expected="the name of a column", given=given, fix=fix)
+        fix = f"Name the column by {option}, or write the names of the columns into the first line."
+        return InputError(
+            str(path), expected=f"a column of {part}s named {', '.join(USUAL[part])}", given=held, fix=fix
+        )
+
+
+def as_label(text: str) -> Label:
+    """Return the integer that a text is, or else the text as a name; None for an empty one."""
+    stripped = text.strip()
+    return int(stripped) if _INTEGER.fullmatch(stripped) else stripped or None
+
+
+def separator(path: Path, first_line: str, columns: Columns) -> str | None:
+    """Return what separates the columns of a table; None for a file of "LABEL text" lines.
+
+    A table is known by the columns that its first line names, or by the ending of the file's name.
+    """
+    usual = next((_SEPARATORS[end] for end in map(str.lower, path.suffixes[-2:]) if end in _SEPARATORS), None)
+    for mark in (",", "\t", ";"):
+        names = [name.strip() for name in next(csv.reader([first_line], delimiter=mark), [])]
+        found = [columns.find(part, names) is not None for part in ("text", "label")]
+        if all(found) or (usual and found[0]):
+            return mark
+    lines_of_text = re.match(r"\s*[+-]?\d+\s", first_line) or (usual and usual not in first_line)
+    if usual and not lines_of_text:
+        return usual
+    return ("\t" if "\t" in first_line else ",") if any(columns) else None
+
+
+class TableFormat(NamedTuple):
+    """How a table of separated columns is written."""
+
+    separator: str
+    """What stands between two columns."""
+    quoted: bool = True
+    """Whether fields may stand in double quotes."""
+    line_end: str | None = None
+    """What ends a line; None for any of the usual ends."""
+
+
+def table_rows(
+    path: Path, stream: TextIO, form: TableFormat, columns: Columns, notes: list[str], *, needs_labels: bool
+) -> Iterator[Row]:
+    """Yield label and text of each row of a table whose first line names its columns.
+
+    Args:
+        path: of the file, for messages.
+        stream: the whole table.
+        form: how it is written.
+        columns: those of texts and labels.
+        notes: where to add what the user should be told.
+        needs_labels: whether the table must have labels.
+
+    Raises:
+        InputError: columns that cannot be found, or a row of another length.
+    """
+    known: dict[str, Label] = {}
+    chosen: tuple[str, str | None] | None = None
+    number = 0
+    for chunk in _chunks(path, stream, form):
+        text, label = chosen = chosen or columns.choose(path, [*chunk], notes, needs_labels=needs_labels)
+        labels = chunk[label].tolist() if label is not None else repeat("", len(chunk))
+        for given, content in zip(labels, chunk[text].tolist(), strict=True):
+            number += 1
+            if given not in known:
+                known[given] = as_label(given)
+            if known[given] is None and label is not None and needs_labels:
+                raise _no_label(f"{path}, row {number}", label)
+            yield known[given], content
+
+
+def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
+    """Yield some rows of a table at a time, all as strings."""
+    chunks = None
+    while True:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the columns would be cut off
+                chunks = chunks or _opened(stream, form)
+                chunk = next(chunks, None)
+        except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
+            given, fix = " ".join(str(error).split()), "Put fields that hold the separator in double quotes."
+            raise InputError(str(path), expected="rows as long as the first line", given=given, fix=fix) from None
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _opened(stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
+    written = {"quoting": csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE, "lineterminator": form.line_end}
+    kept = {"dtype": str, "keep_default_na": False, "index_col": False}
+    return iter(pd.read_csv(stream, sep=form.separator, chunksize=_CHUNK, **written, **kept))
+
+
+def json_rows(
+    path: Path, stream: TextIO, columns: Columns, notes: list[str], *, needs_labels: bool, in_list: bool
+) -> Iterator[Row]:
+    """Yield label and text of JSON objects, one a line or all in one list.
+
+    Args:
+        path: of the file, for messages.
+        stream: the whole file.
+        columns: the names of texts and labels.
+        notes: where to add what the user should be told.
+        needs_labels: whether every object must have a label.
+        in_list: whether the file is one list.
+
+    Raises:
+        InputError: what is no JSON, or an object without a text.
+    """
+    chosen: tuple[str, str | None] | None = None
+    for where, row in _objects(path, stream, in_list=in_list):
+        text_column, label_column = chosen = chosen or columns.choose(path, [*row], notes, needs_labels=needs_labels)
+        # A split without labels may lack their column in its first object, and in all.
+        label_column = label_column or columns.find("label", [*row])
+        text, label = row.get(text_column), _json_label(where, row.get(label_column or ""))
+        if not isinstance(text, str):
+            fix = "Delete the row, or name another column by --text-column."
+            raise InputError(where, expected=f"a text under {text_column!r}", given=json.dumps(text)[:40], fix=fix)
+        if label is None and label_column is not None and needs_labels:
+            raise _no_label(where, label_column)
+        yield label, text
+
+
+def _objects(path: Path, stream: TextIO, *, in_list: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects of a JSON list, or of lines of JSON, each with its place."""
+    rows = enumerate(_parsed(str(path), stream.read()) if in_list else stream, 1)
+    for number, row in rows:
+        where = f"{path}, {'row' if in_list else 'line'} {number}"
+        if not in_list:
+            if not row.strip():
+                continue
+            row = _parsed(where, row)
+        if not isinstance(row, dict):
+            fix = 'Write each row as {"text": …, "label": …}.'
+            raise InputError(where, expected="a JSON object", given=json.dumps(row)[:40], fix=fix)
+        yield where, row
+
+
+def _parsed(where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        fix = "JSON lines hold one whole object on each line."
+        raise InputError(where, expected="JSON", given=error, fix=fix) from None
+
+
+def _json_label(where: str, label: Any) -> Label:
+    match label:
+        case None:
+            return None
+        case bool():
+            return str(label).lower()
+        case int():
+            return label
+        case float() if label.is_integer():
+            return int(label)
+        case str():
+            return as_label(label)
+    fix = "Name the column of the classes by --label-column."
+    raise InputError(where, expected="a label, an integer or a name", given=json.dumps(label)[:40], fix=fix)
+
+
+def _no_label(where: str, column: str) -> InputError:
+    fix = "Delete the row, or name another column by --label-column."
+    return InputError(where, expected=f"a label under {column!r}", given="none", fix=fix)

@@ -1,0 +1,40 @@
+"""Where the formulas of this package hold: an argument outside of its range is refused, and NaN stays NaN."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attn_dynamics.check import reals
+from attn_dynamics.errors import InputError
+
+Array = NDArray[np.float64]
+
+RANGES: Mapping[str, Callable[[Array], NDArray[np.bool_]]] = {
+    "above 0": lambda value: value > 0,
+    "0 or above": lambda value: value >= 0,
+    "above 0 and at most 1": lambda value: (value > 0) & (value <= 1),
+    "from 0 to 1": lambda value: (value >= 0) & (value <= 1),
+    "1 or above": lambda value: value >= 1,
+    "2 or above": lambda value: value >= 2,
+}
+
+
+def within(wanted: str, **arguments: ArrayLike) -> tuple[Array, ...]:
+    """Return arguments as arrays of float64.
+
+    Args:
+        wanted: one of `RANGES`.
+        arguments: by name; entries that are NaN pass.
+
+    Raises:
+        InputError: an argument that has an entry outside of the range.
+    """
+    arrays = tuple(reals(name, value).reshape(np.shape(value)) for name, value in arguments.items())
+    for name, array in zip(arguments, arrays, strict=True):
+        with np.errstate(invalid="ignore"):
+            outside = ~RANGES[wanted](array) & ~np.isnan(array)
+        if outside.any():
+            given = array[outside].flat[0]
+            raise InputError(name, expected=f"numbers {wanted}", given=given, fix="Give numbers in that range.")
+    return arrays

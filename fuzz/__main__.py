@@ -1,0 +1,93 @@
+"""Bad input by the thousand against all commands and the Python API, counted by family.
+
+python -m fuzz
+"""
+
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from attn_dynamics.check import integer
+from attn_dynamics.command import FAILED, run_command
+from fuzz import api, commands, environment, files
+from fuzz.case import Case, Verdict, judged
+
+
+@dataclass(frozen=True)
+class Options:
+    """Try bad input of every kind, and count what comes of it."""
+
+    seed: int = 0
+    """Draws what is misspelt, mutated and flipped."""
+    every: int = 1
+    """Try only every so many cases of each family, for a glance."""
+    family: tuple[str, ...] = ()
+    """Try only families whose names begin so."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return run_command(Options, run, arguments, prog="python -m fuzz", interrupted="interrupted")
+
+
+def run(options: Options) -> int:
+    """Try all cases and print what came of them; the exit code.
+
+    Raises:
+        InputError: an option out of range.
+    """
+    integer("seed", options.seed, 0)
+    chosen = [*selected(options.seed, integer("every", options.every, 1), options.family)]
+    verdicts: list[Verdict] = []
+    for case in tqdm(chosen, unit=" cases", dynamic_ncols=True):
+        verdicts.append(judged(case))
+        if verdicts[-1].mishandled:
+            tqdm.write(told(verdicts[-1]))
+            sys.stdout.flush()
+    wrong = sum(verdict.mishandled for verdict in verdicts)
+    console = Console(markup=False, highlight=False)
+    console.print(table(verdicts))
+    console.print(f"{len(verdicts):,} cases, {wrong:,} mishandled", soft_wrap=True)
+    return FAILED if wrong else 0
+
+
+def told(verdict: Verdict) -> str:
+    """Return in a line how a case ended, in letters that every terminal has."""
+    case = verdict.case
+    return f"{verdict.ended}: {ascii(f'{case.family}: {case.name}')[1:-1]}: {ascii(verdict.said)[1:400]}"
+
+
+def selected(seed: int, every: int, families: tuple[str, ...] = ()) -> Iterator[Case]:
+    """Yield every so many cases of each family, of some families or of all."""
+    rng, seen = random.Random(seed), Counter[str]()
+    for case in (*commands.cases(rng), *api.cases(), *files.cases(rng), *environment.cases()):
+        if not families or case.family.startswith(families):
+            seen[case.family] += 1
+            if (seen[case.family] - 1) % every == 0:
+                yield case
+
+
+def table(verdicts: list[Verdict]) -> Table:
+    """Return how the cases of each family ended."""
+    ends = sorted({verdict.ended for verdict in verdicts})
+    found = Table(title="Bad input, by family and by how it ended")
+    for name in ("family", "cases", *ends, "mishandled"):
+        found.add_column(name, justify="left" if name == "family" else "right")
+    for family in dict.fromkeys(verdict.case.family for verdict in verdicts):
+        ours = [verdict for verdict in verdicts if verdict.case.family == family]
+        counts = Counter(verdict.ended for verdict in ours)
+        wrong = sum(verdict.mishandled for verdict in ours)
+        found.add_row(
+            family, f"{len(ours):,}", *(f"{counts[end]:,}" if counts[end] else "" for end in ends), f"{wrong}"
+        )
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""One case: something to do, what may come of it, and how what came is judged."""
+
+import contextlib
+import io
+import os
+import re
+import signal
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from attn_dynamics import simulate, spread
+from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.window import command as window_command
+
+OK, REFUSED, FAILED, NOTED = "ok", "refused", "failed", "noted"
+"""How a case may end well: with results, in one line and exit code 2 or 1, or with results and a note."""
+TRACEBACK, SILENT, UNCLEAR, WARNED, SLOW = "TRACEBACK", "SILENT", "UNCLEAR", "WARNED", "SLOW"
+"""How it is mishandled: an exception of Python; bad input accepted; a message that names no cause or does not say what
+was expected, or of several lines; a raw warning; no end."""
+PROGRESS = re.compile(r"epochs/s|runs/s| proofs/s|it/s")
+"""What tells a line of a progress bar."""
+SECONDS = 60.0
+"""After which a case counts as without an end."""
+
+
+class Seen(NamedTuple):
+    """What a case left for its user to see."""
+
+    code: int
+    err: str = ""
+    wrong: str = ""
+    """What its results were wrong about, where it has them."""
+
+
+Act = Callable[[Path], Seen]
+"""What a case does in an empty folder, which is the current one."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Something that a user may do."""
+
+    family: str
+    name: str
+    act: Act
+    allowed: frozenset[str] = frozenset({OK, REFUSED, FAILED, NOTED})
+    """How it may end."""
+    names: str = ""
+    """What a refusal must name."""
+
+
+class Verdict(NamedTuple):
+    """How a case ended."""
+
+    case: Case
+    ended: str
+    said: str
+
+    @property
+    def mishandled(self) -> bool:
+        """Whether this is not how it should end."""
+        return self.ended not in self.case.allowed
+
+
+def judged(case: Case) -> Verdict:
+    """Carry a case out in a folder of its own."""
+    with tempfile.TemporaryDirectory() as name, _within(Path(name)), warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        try:
+            with _limited():
+                seen = case.act(Path(name))
+        except TimeoutError:
+            return Verdict(case, SLOW, f"no end within {SECONDS:g} s")
+        except Exception:
+            return Verdict(case, TRACEBACK, " / ".join(traceback.format_exc().splitlines()[-3:]))
+    return Verdict(case, *_ending(case, seen, [str(each.message) for each in raised if _is_raw(each)]))
+
+
+def _ending(case: Case, seen: Seen, raised: list[str]) -> tuple[str, str]:
+    lines = [
+        line for line in re.split(r"[\r\n]+", seen.err) if line.strip() and not re.search(r"epochs/s|runs/s", line)
+    ]
+    said = " / ".join(lines)
+    if "Traceback" in seen.err:
+        return TRACEBACK, said
+    if seen.wrong:
+        return SILENT, seen.wrong
+    if raised:
+        return WARNED, raised[0]
+    if seen.code == 0:
+        ended = NOTED if lines else OK
+        accepted = case.allowed & {OK, NOTED}
+        return (ended if ended in accepted else SILENT), said or "accepted"
+    errors = [line for line in lines if line.startswith("error: ")]
+    if seen.code == 2 and (len(errors) != 1 or not errors[0].isprintable() or " expected " not in errors[0]):
+        return UNCLEAR, said
+    if seen.code == 2 and case.names not in errors[0].partition(" expected ")[0]:
+        return UNCLEAR, f"does not name {case.names}: {said}"
+    return {1: FAILED, 2: REFUSED}.get(seen.code, f"code {seen.code}"), said
+
+
+def _is_raw(warning: warnings.WarningMessage) -> bool:
+    return issubclass(warning.category, RuntimeWarning | UserWarning)
+
+
+@contextlib.contextmanager
+def _within(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    usual = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, usual)
+
+
+# --- what cases do
+
+
+def calling(main: Callable[[list[str]], int], *arguments: str) -> Act:
+    """Return the act of calling a command in this process."""
+    return lambda _: called(main, *arguments)
+
+
+def called(main: Callable[[list[str]], int], *arguments: str) -> Seen:
+    """Call a command in this process, figures aside, which take a hundred times as long as a tiny run."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), without_figures():
+        try:
+            code = main([*arguments])
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+    return Seen(code or 0, err.getvalue())
+
+
+def trying(function: Callable[..., object], *arguments: object, **named: object) -> Act:
+    """Return the act of calling a function, whose refusal is an InputError."""
+
+    def act(_: Path) -> Seen:
+        try:
+            function(*arguments, **named)
+        except (InputError, StorageError) as error:
+            return Seen(2, f"error: {error}")
+        except ArithmeticError as error:
+            return Seen(1, f"error: {error}")
+        return Seen(0)
+
+    return act
+
+
+@contextlib.contextmanager
+def without_figures() -> Iterator[None]:
+    """Draw nothing within the block."""
+    places = ((simulate, "save_figures"), (spread, "save_spread"), (window_command, "save_window_figures"))
+    usual = [(module, name, getattr(module, name)) for module, name in places]
+    for module, name, _ in usual:
+        setattr(module, name, lambda *given: [])
+    try:
+        yield
+    finally:
+        for module, name, function in usual:
+            setattr(module, name, function)

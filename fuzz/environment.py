@@ -1,0 +1,101 @@
+"""Cases of the machine: what surrounds a process, tried in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from fuzz.case import Case, Seen
+from fuzz.commands import TINY
+
+ROOT = Path(__file__).resolve().parents[1]
+SIMULATE = ("-m", "attn_dynamics.simulate", *TINY, "--out", "out")
+COMMANDS = (
+    "attn_dynamics.simulate",
+    "attn_dynamics.sweep",
+    "simulations.text",
+    "analysis.report",
+    "proofs",
+    "benchmarks",
+)
+DELAYS = (0.3, 1.0)
+"""Seconds after which Ctrl-C comes, while libraries are imported."""
+ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
+    "a notebook's backend": {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+    "no such backend": {"MPLBACKEND": "nothing"},
+    "workqueue": {"NUMBA_THREADING_LAYER": "workqueue", "NUMBA_NUM_THREADS": "2"},
+    "no home": {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent"},
+    "no cache": {"NUMBA_CACHE_DIR": "/proc/nothing"},
+    "ascii": {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"},
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "a narrow terminal": {"COLUMNS": "1"},
+    "a wide terminal": {"COLUMNS": "x"},
+}
+"""Variables that a shell may have set."""
+FORKS = """
+import multiprocessing, sys
+from attn_dynamics import descend_many, draw
+from attn_dynamics.tasks import Synthetic
+import numpy as np
+task = Synthetic(dictionary=6, sentences=6, test_sentences=3, other_words=2, topics=2).draw(0)
+sizes = {"n_words": task.train.n_words, "n_classes": 2, "embedding_dim": 2}
+start = draw("published", "attn-tc", **sizes, rng=np.random.default_rng(0))
+from attn_dynamics import descend
+descend(task.train, start, epochs=2)
+def again(_):
+    try:
+        return descend(task.train, start, epochs=2).ended
+    except Exception as error:
+        return f"error: {error}"
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        told = pool.map_async(again, [0]).get(timeout=30)[0]
+    print(told, file=sys.stderr if told.startswith("error") else sys.stdout)
+    sys.exit(2 if told.startswith("error") else 0)
+"""
+"""A pool that is forked after a kernel ran."""
+
+
+def cases() -> Iterator[Case]:
+    """Yield all of them."""
+    for name, variables in ENVIRONMENTS.items():
+        yield Case("machine: environment", name, lambda _, given=variables: _run(SIMULATE, given), frozenset({"ok"}))
+    yield Case(
+        "machine: fork", "a pool after a kernel", lambda _: _run(("-c", FORKS), {}), frozenset({"ok", "refused"})
+    )
+    for command in COMMANDS:
+        for delay in DELAYS:
+            name = f"{command} after {delay:g} s"
+            yield Case(
+                "machine: Ctrl-C", name, lambda _, given=(command, delay): _interrupted(*given), frozenset({"code 130"})
+            )
+
+
+def _run(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Seen:
+    done = subprocess.run(
+        [sys.executable, *arguments], env=_environment(variables), capture_output=True, timeout=50, check=False
+    )
+    return Seen(done.returncode, done.stderr.decode(errors="replace"))
+
+
+def _interrupted(command: str, delay: float) -> Seen:
+    process = subprocess.Popen(
+        [sys.executable, "-m", command, "--help"],
+        env=_environment({}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=50)
+    ours = err.startswith("interrupted") and err.count("\n") == 1
+    # A machine so quick that the help was printed before is no fault.
+    return Seen(130 if ours or process.returncode == 0 else process.returncode, err if not ours else "")
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)} | dict(variables)

@@ -1,0 +1,33 @@
+"""LMN21's two configurations on text: what its code says, and what its text says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attn_dynamics.tasks import Task, padded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """A start, the dimension of the embeddings of each model, and whether sentences are padded."""
+
+    start: str
+    """Name of the initial values, which also decides the dimension of keys and query."""
+    padding: bool
+    """Whether sentences are filled up to one length with a word that is attended to and trained."""
+    embedding_dim: Mapping[str, int]
+    """d of each model."""
+
+    def prepare(self, task: Task) -> Task:
+        """Give the task with its sentences as this configuration wants them."""
+        return padded(task) if self.padding else task
+
+
+CONFIGURATIONS = {
+    "published": Configuration(
+        start="published", padding=True, embedding_dim={"attn-fc": 200, "attn-tc": 100, "attn-tl": 200}
+    ),
+    "paper": Configuration(
+        start="paper", padding=False, embedding_dim=dict.fromkeys(("attn-fc", "attn-tc", "attn-tl"), 200)
+    ),
+}
+"""By name. The text gives Attn-TC d = 200 too, where the code has 100; for Attn-TL on text neither says anything."""
