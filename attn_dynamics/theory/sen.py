@@ -37,7 +37,7 @@ def sen_norm(
         travelled = np.where(s == s0, 0.0, (s - s0) * np.exp(-k)) + moved
         own = np.where(s == s0, 0.0, np.exp(0.5 * k) * np.sqrt(2.0 * np.abs(travelled)) / q)
         norm = np.where(travelled >= 0.0, np.hypot(r0, own), np.sqrt(r0 - own) * np.sqrt(r0 + own))
-        return np.where(np.isposinf(s), np.inf, np.where(np.isnan(travelled), np.nan, norm))[()]
+        return np.where(np.isposinf(s), np.inf, np.where(np.isnan(travelled + m + q), np.nan, norm))[()]
 
 
 def sen_score(

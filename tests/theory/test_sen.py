@@ -203,3 +203,9 @@ def test_limits_are_taken_without_a_warning() -> None:
 def test_what_the_relation_does_not_hold_for_is_refused(relation, wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))}: expected numbers 0 or above, got -1.0"):
         relation(1.0, **{"others": 20.0, "query_norm": 1.0} | wrong)
+
+
+def test_what_is_not_known_makes_the_norm_unknown_also_at_the_start() -> None:
+    assert np.isnan(sen_norm(0.0, np.nan, 1.0, 0.0, 0.5))
+    assert np.isnan(sen_norm(0.0, 20.0, np.nan, 0.0, 0.5))
+    assert sen_norm(0.0, 20.0, 1.0, 0.0, 0.5) == 0.5
