@@ -142,7 +142,8 @@ class CompiledProducts:
         kernels.attend_back(*pattern, slopes, *self._told, operand.columns, self._rows, by_value, by_score)
         for r, (weights, columns) in self._apart.items():
             place, one = slice(r, r + 1), (np.empty_like(by_value[:, :, :1]), np.empty_like(by_score[:, :1]))
-            where = slopes[place], *(each[place] for each in self._told)
+            contexts, inverses, deviations, leads = (each[place] for each in self._told)
+            where = slopes[place], contexts, inverses, deviations, leads
             weighed = self._weighed(weights).data
             kernels.attend_back(*pattern[:2], weighed, *where, columns, self._rows, *one)
             by_value[:, :, place], by_score[:, place] = one

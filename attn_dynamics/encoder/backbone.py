@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from attn_dynamics.encoder.interface import attention_modules
 from attn_dynamics.encoder.windows import NOTE, restored
