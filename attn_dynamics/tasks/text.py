@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from attn_dynamics.check import as_floats, one_of, shown
+from attn_dynamics.check import one_of, reals, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.task import Task
@@ -244,7 +244,7 @@ def _check_options(preparation: str, vocabulary: str) -> None:
 
 
 def _check_fractions(split: Sequence[float]) -> None:
-    split = as_floats("split", split)
+    split = reals("split", split)
     if not (split.shape == (3,) and split[0] > 0 and min(split) >= 0 and abs(sum(split) - 1) <= 1e-9):
         subject, expected = "split", "fractions for train (above 0), dev and test that sum to 1"
-        raise InputError(subject, expected=expected, given=tuple(split), fix="Give for example 0.8 0.1 0.1.")
+        raise InputError(subject, expected=expected, given=tuple(split.tolist()), fix="Give for example 0.8 0.1 0.1.")

@@ -355,9 +355,9 @@ def test_a_file_too_short_for_its_fractions_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_options_are_refused_with_the_known_ones(small: Path) -> None:
-    with pytest.raises(InputError, match=r"preparation: expected one of lmn21 and whitespace, got 'stem'\. Choose"):
+    with pytest.raises(InputError, match=r"preparation: expected one of lmn21, whitespace, got 'stem'\. Choose"):
         text_task(small, preparation="stem")
-    with pytest.raises(InputError, match=r"vocabulary: expected one of all and train, got 'dev'\. Choose"):
+    with pytest.raises(InputError, match=r"vocabulary: expected one of all, train, got 'dev'\. Choose"):
         text_task(small, vocabulary="dev")
     with pytest.raises(InputError, match="vocabulary"):
         task_from_splits("t", {"train": [(0, "a"), (1, "b")]}, vocabulary="dev")
