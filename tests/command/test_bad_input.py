@@ -160,8 +160,8 @@ def test_data_that_cannot_be_used_are_refused_by_file_and_line(
 
 
 OPTIONS = {
-    ("--preparation", "bpe"): ("preparation", "lmn21 and whitespace", "'bpe'"),
-    ("--vocabulary", "dev"): ("vocabulary", "all and train", "'dev'"),
+    ("--preparation", "bpe"): ("preparation", "lmn21, whitespace", "'bpe'"),
+    ("--vocabulary", "dev"): ("vocabulary", "all, train", "'dev'"),
     ("--split", "1", "1", "1"): ("split", "sum to 1", "(1.0, 1.0, 1.0)"),
     ("--split", "0", "0.5", "0.5"): ("split", "train (above 0)", "(0.0, 0.5, 0.5)"),
     ("--split", "1.2", "-0.1", "-0.1"): ("split", "sum to 1", "(1.2, -0.1, -0.1)"),
