@@ -79,7 +79,7 @@ def test_the_half_width_is_the_least_that_keeps_the_error(error: float, spread: 
 
 @pytest.mark.parametrize("wrong", [(0.0, 0.1), (1.0, 0.0), (float("nan"), 0.1), (1.0, 0.1, -1.0)])
 def test_a_number_out_of_range_is_refused(wrong: tuple[float, ...]) -> None:
-    with pytest.raises(InputError, match="a finite number (above|from) 0"):
+    with pytest.raises(InputError, match=r"a finite number (above|from) 0"):
         half_width(*wrong)
 
 
