@@ -2,7 +2,8 @@
 
 Only what can move is kept. With the query fixed that is the scores, since K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With the
 head's first layer fixed it is F = E Q, Q (d, k) an orthonormal basis of all that the head reads: the part of E
-orthogonal to it never moves (law A6, sharpened by the head's contrasts).
+orthogonal to it never moves (law A6, sharpened by the head's contrasts). From E(0) = 0 the same holds of a trained
+first layer W: the rows of E stay in the span of what is read of W(0), and so does all that W gains.
 """
 
 import math
@@ -49,16 +50,25 @@ def checked_choices(
 class Coordinates:
     """One start in the coordinates that can move, and the way back.
 
+    Args:
+        start: the initial values.
+        train: any of query, keys, embeddings, head.
+        reduced: whether to use law A6.
+        from_zero: whether to use it for a trained first layer too, where E(0) = 0.
+
     Raises:
         InputError: an unknown name in `train`.
     """
 
-    def __init__(self, start: Parameters, train: Collection[str], *, reduced: bool = True) -> None:
+    def __init__(
+        self, start: Parameters, train: Collection[str], *, reduced: bool = True, from_zero: bool = False
+    ) -> None:
         head, embeddings, still = start.head, start.embeddings, np.zeros((start.embeddings.shape[0], 1))
         self.start = start
         self.train = check.some_of("train", train, TRAINABLE)
         self.trained_head = head.trained if "head" in train else ()
-        self._basis = _basis(head) if reduced and head.first not in self.trained_head else None
+        closes = head.first not in self.trained_head or (from_zero and not embeddings.any())
+        self._basis = _basis(head) if reduced and closes else None
         if self._basis is not None:
             head = head.replace(**{head.first: self._basis.T @ head.first_layer})
             embeddings = start.embeddings @ self._basis
@@ -74,7 +84,10 @@ class Coordinates:
         """A later state in the shape of the start, in arrays of its own."""
         start, head, embeddings = self.start, _copied(head), axes.T.copy()
         if self._basis is not None:
-            head = head.replace(**{head.first: start.head.first_layer.copy()})
+            first = start.head.first_layer.copy()
+            if head.first in self.trained_head:
+                first += self._basis @ (head.first_layer - self._basis.T @ first)
+            head = head.replace(**{head.first: first})
             embeddings = start.embeddings + (embeddings - start.embeddings @ self._basis) @ self._basis.T
         keys, query = keys.copy(), query.copy()
         if "query" not in self.train and "keys" in self.train:
@@ -107,7 +120,7 @@ class Dynamics:
         hold: Sequence[Hashable] = (),
     ) -> None:
         check_fit(corpus, parameters)
-        self._coordinates = Coordinates(parameters, train, reduced=reduced)
+        self._coordinates = Coordinates(parameters, train, reduced=reduced, from_zero=True)
         self._held = held_columns(corpus, parameters, train, hold)
         self._train, self._trained_head = self._coordinates.train, self._coordinates.trained_head
         self.head, self._axes = self._coordinates.head, self._coordinates.axes

@@ -7,7 +7,7 @@ where labels say nothing, too: claim E2, whose control trains on shuffled labels
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from attn_dynamics.heads import Array
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled
 from attn_dynamics.stopping import Patience
 from attn_dynamics.tasks import Task
-from simulations.configurations import CONFIGURATIONS
+from simulations.configurations import CONFIGURATIONS, Name
 from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, seeds_as, told
 
 Integers = NDArray[np.integer]
@@ -62,8 +62,9 @@ class TextSettings(Options):
     nothing of what other texts would show."""
     models: tuple[Model, ...] = ("attn-fc", "attn-tc")
     """What is trained."""
-    configurations: tuple[Literal["published", "paper"], ...] = ("paper",)
-    """Start, dimensions and padding: as LMN21's code has them (published), or as its text states them (paper)."""
+    configurations: tuple[Name, ...] = ("paper",)
+    """Start, dimensions and padding: as LMN21's code has them (published), the same with embeddings that
+    start at 0 (published-zero), or as its text states them (paper)."""
     patience: int = 2000
     """Epochs without a lower dev loss after which a run ends. A patience of 100 is read off the same run."""
     embedding_dim: int | None = None
@@ -132,6 +133,7 @@ def study(
                 embedding_dim=options.embedding_dim
                 or (20 if options.quick else CONFIGURATIONS[configuration].embedding_dim[model]),
                 start=CONFIGURATIONS[configuration].start,
+                start_scale=CONFIGURATIONS[configuration].start_scale,
                 patience=options.patience if parts[name].dev is not None else None,
                 device=options.device,
                 precision=options.precision,

@@ -12,6 +12,7 @@ from attn_dynamics.check import at_least_one
 from attn_dynamics.tasks import Options as TaskOptions
 from attn_dynamics.tasks import load_task
 from attn_dynamics.tasks.treebank import sst_folder
+from simulations.configurations import Name
 from simulations.experiment import Findings, Size, command
 from simulations.labelled import TextSettings
 from simulations.labelled import study as study_texts
@@ -33,8 +34,9 @@ class Settings(TextSettings):
 
     tasks: tuple[Literal["sst2", "sst5"], ...] = ("sst2", "sst5")
     """Which of the two."""
-    configurations: tuple[Literal["published", "paper"], ...] = ("published", "paper")
-    """Start, dimensions and padding: as LMN21's code has them (published), or as its text states them (paper)."""
+    configurations: tuple[Name, ...] = ("published", "paper")
+    """Start, dimensions and padding: as LMN21's code has them (published), the same with embeddings that
+    start at 0 (published-zero), or as its text states them (paper)."""
     data_dir: Path | None = None
     """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
 

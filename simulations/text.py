@@ -12,6 +12,7 @@ import tyro
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import TextOptions, load_text
+from simulations.configurations import CONFIGURATIONS
 from simulations.experiment import Findings, Size, command
 from simulations.labelled import TextSettings
 from simulations.labelled import study as study_texts
@@ -27,10 +28,10 @@ class Settings(TextSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.text.padding and "published" in self.configurations:
+        if self.text.padding and any(CONFIGURATIONS[name].padding for name in self.configurations):
             raise InputError(
                 "--padding",
-                expected="either this or the configuration published, which pads",
+                expected="either this or a configuration that pads",
                 given="both",
                 fix="Leave it out, or give --configurations paper.",
             )

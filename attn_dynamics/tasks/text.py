@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from attn_dynamics.check import as_floats, instance, integer, one_of, shown
+from attn_dynamics.check import instance, integer, one_of, reals, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.classes import can_be_written, check_classes, check_label, class_notes, in_order, left_out
@@ -218,7 +218,7 @@ def _check_options(preparation: str, vocabulary: str) -> None:
 
 
 def _check_fractions(split: Sequence[float]) -> None:
-    shares = as_floats("split", split)
+    shares = reals("split", split)
     if not (shares.shape == (3,) and shares[0] > 0 and min(shares) >= 0 and abs(sum(shares) - 1) <= 1e-9):
         subject, expected = "split", "fractions for train (above 0), dev and test that sum to 1"
         raise InputError(subject, expected=expected, given=tuple(shares.tolist()), fix="Give for example 0.8 0.1 0.1.")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from attn_dynamics.check import integer, integers, shown
+from attn_dynamics.check import LARGEST, integer, integers, shown
 from attn_dynamics.errors import InputError
 
 Array = NDArray[np.float64]
@@ -58,6 +58,7 @@ class Windows:
             raise InputError("sequences", expected="sequences of words", given=shown(sequences), fix=fix)
         tokens = [integers("sequences", each).ravel() for each in sequences]
         at, wanted, n_words = integers("queries", queries), integers("labels", labels), integer("n_words", n_words, 1)
+        at = at if at.size else at.reshape(0, 2)
         if at.ndim != 2 or at.shape[1] != 2:
             given, fix = f"shape {at.shape}", "Give the sequence and the position of each."
             raise InputError("queries", expected="shape (R, 2)", given=given, fix=fix)
@@ -120,7 +121,7 @@ def check_window(window: int) -> None:
         InputError: an even number, none, or no integer.
     """
     fix = "A window has its query in the middle."
-    if integer("window", window, 1, fix=fix) % 2 == 0:
+    if integer("window", window, -LARGEST) < 1 or window % 2 == 0:
         raise InputError("window", expected="an odd number of tokens, 1 or more", given=window, fix=fix)
 
 

@@ -135,11 +135,29 @@ def test_a6_a_trained_head_keeps_embeddings_in_its_first_span(
     drawn = parameters_for(corpus, "attn-tc", seed, d=9)
     start = replace(drawn, embeddings=0 * drawn.embeddings)
     after = end(
-        flow(corpus, start, times=[2.0], train=train) if flows else descend(corpus, start, train=train, epochs=99)
+        flow(corpus, start, times=[2.0], train=train, reduced=False)
+        if flows
+        else descend(corpus, start, train=train, epochs=99, reduced=False)
     )
     assert off_span(start, after) <= 1e-12
     sizes = np.linalg.svd(after.embeddings, compute_uv=False)
     assert (sizes > 1e-10 * sizes[0]).sum() <= corpus.n_classes - 1
+
+
+@pytest.mark.parametrize("train", [("embeddings", "head"), ("keys", "embeddings", "head"), TRAINABLE], ids=ids)
+@pytest.mark.parametrize("model", ["attn-tc", "attn-tl"])
+def test_a6_a_trained_head_from_zero_is_reduced_too(model: str, train: tuple[str, ...]) -> None:
+    """The run and its parameters, the part of the first layer included that never moves."""
+    corpus = topic_corpus(7)
+    drawn = parameters_for(corpus, model, 7, d=9, hidden=4)
+    start = replace(drawn, embeddings=0 * drawn.embeddings)
+    reduced, full = (
+        descend(corpus, start, train=train, epochs=300, follow=range(6), reduced=choice) for choice in (True, False)
+    )
+    assert max(differences(reduced, full).values()) <= 1e-11
+    assert apart(end(reduced), end(full)) <= 1e-11
+    assert Dynamics(corpus, start, train=train).state()["axes"].shape[0] < 9
+    assert Dynamics(corpus, drawn, train=train).state()["axes"].shape[0] == 9, "negative control: E(0) is not 0"
 
 
 def test_a6_a_trained_head_leads_embeddings_out_of_it_from_another_start() -> None:

@@ -166,7 +166,7 @@ OPTIONS = {
     ("--split", "1", "1", "1"): ("--split:", "sum to 1", "(1.0, 1.0, 1.0)"),
     ("--split", "0", "0.5", "0.5"): ("--split:", "train (above 0)", "(0.0, 0.5, 0.5)"),
     ("--split", "1.2", "-0.1", "-0.1"): ("--split:", "sum to 1", "(1.2, -0.1, -0.1)"),
-    ("--split", "nan", "0.5", "0.5"): ("--split:", "finite numbers", "1 that are not"),
+    ("--split", "nan", "0.5", "0.5"): ("--split:", "sum to 1", "nan"),
     ("--encoding", "latin-99"): ("--encoding:", "latin-99", "unknown encoding"),
     ("--label-column", "kind"): ("--label-column:", "'kind', which", "holds the columns '1 good'"),
 }

@@ -84,19 +84,19 @@ def test_runs_that_differ_have_different_settings() -> None:
 
 @pytest.mark.parametrize("flag", ["--seed", "--model", "--epochs", "--other-words"])
 def test_an_empty_axis_is_refused_by_name(flag: str) -> None:
-    with pytest.raises(InputError, match=f"{flag}: expected at least one value, got none"):
+    with pytest.raises(InputError, match=f"{flag[2:].replace('-', '_')}: expected at least one value, got none"):
         parsed("--learning-rate", "0.1", "0.2", flag)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--learning-rate", "0.1", "0"), r"--learning-rate: expected a finite number above 0, got 0\.0"),
-        (("--start-scale", "1", "-1"), r"--start-scale: expected a finite number from 0, got -1\.0"),
-        (("--start-scale", "inf"), r"--start-scale: expected a finite number from 0, got inf"),
-        (("--seed", "0", "-1"), r"--seed: expected 0 or more, got -1"),
-        (("--dictionary", "5", "0"), r"dictionary: expected at least 1, got 0"),
-        (("--topics", "2", "1"), r"topics: expected at least 2, got 1"),
+        (("--learning-rate", "0.1", "0"), r"learning_rate: expected a finite number above 0, got 0\.0"),
+        (("--start-scale", "1", "-1"), r"start_scale: expected a finite number from 0, got -1\.0"),
+        (("--start-scale", "inf"), r"start_scale: expected a finite number from 0, got inf"),
+        (("--seed", "0", "-1"), r"seed: expected 0 or more, got -1"),
+        (("--dictionary", "5", "0"), r"dictionary: expected 1 or more, got 0"),
+        (("--topics", "2", "1"), r"topics: expected 2 or more, got 1"),
     ],
 )
 def test_one_value_out_of_range_refuses_the_grid(arguments: tuple[str, ...], message: str) -> None:

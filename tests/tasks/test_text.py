@@ -181,8 +181,7 @@ def test_a_split_of_fraction_zero_is_left_out_and_every_sentence_is_used(
 )
 def test_fractions_that_are_none_are_refused(tmp_path: Path, split: tuple[float, ...]) -> None:
     (tmp_path / "data").write_text(lines(10))
-    expected = r"fractions .* sum to 1, got .*0\.8 0\.1 0\.1|finite numbers"
-    with pytest.raises(InputError, match=f"split: expected ({expected})"):
+    with pytest.raises(InputError, match=r"split: expected fractions .* sum to 1, got .*0\.8 0\.1 0\.1"):
         text_task(tmp_path / "data", split=split)
 
 

@@ -82,14 +82,14 @@ def test_a_narrow_bell_learns_by_heart_what_stands_in_it() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"distance": 0}, "--distance"),
+        ({"distance": 0}, "distance"),
         ({"distance": 21}, "half-width 20"),
         ({"distance": 12, "distances": "uniform"}, "got 23"),
         ({"distances": "normal"}, "'normal'"),
         ({"window": 40}, "odd number"),
         ({"window": 63}, "at most the 61 tokens"),
-        ({"sequences": 0}, "--sequences"),
-        ({"classes": 1}, "--classes"),
+        ({"sequences": 0}, "sequences"),
+        ({"classes": 1}, "classes"),
     ],
 )
 def test_what_makes_no_task_is_refused(given: dict, said: str) -> None:
