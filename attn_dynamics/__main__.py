@@ -5,5 +5,7 @@ from pathlib import Path
 
 from attn_dynamics.listing import list_commands
 
+MORE = "More are in the checkout alone: python -m simulations and python -m analysis list them."
+
 if __name__ == "__main__":
-    sys.exit(list_commands(Path(__file__).parent, sys.argv[1:]))
+    sys.exit(list_commands(Path(__file__).parent, sys.argv[1:], MORE))

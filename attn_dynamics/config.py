@@ -85,7 +85,7 @@ class Config:
     synthetic: Annotated[Synthetic, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Synthetic)
 
     def __post_init__(self) -> None:
-        least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1, "seed": 0}
+        least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1}
         if self.epochs is not None:
             least["epochs"] = 0
         if self.patience is not None:
@@ -94,6 +94,7 @@ class Config:
             least["key_dim"] = 1
         for name, bound in least.items():
             integer(name, getattr(self, name), bound)
+        integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
         number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1.")
         number("start_scale", self.start_scale, least=0, fix="1 is the start's own.")
         at_most_one(resume=self.resume, overwrite=self.overwrite)

@@ -2,8 +2,8 @@
 
 Only what can move is kept. With the query fixed that is the scores, since K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With the
 head's first layer fixed it is F = E Q, Q (d, k) an orthonormal basis of all that the head reads: the part of E
-orthogonal to it never moves (law A6, sharpened by the head's contrasts). From E(0) = 0 the same holds of a trained first
-layer W: the rows of E stay in the span of what is read of W(0), and so does all that W gains.
+orthogonal to it never moves (law A6, sharpened by the head's contrasts). From E(0) = 0 the same holds of a trained
+first layer W: the rows of E stay in the span of what is read of W(0), and so does all that W gains.
 """
 
 import math

@@ -16,8 +16,8 @@ from attn_dynamics.initial import draw
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.record import Layout
 from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
-from attn_dynamics.storage import printable
 from attn_dynamics.tasks import Options, Task
+from attn_dynamics.tasks.classes import can_be_written
 
 Meter = Callable[[int, float], None]
 """Told of every epoch and its training loss."""
@@ -60,7 +60,7 @@ def check_words(task: Task) -> None:
         InputError: a word with a zero byte, or with half a letter.
     """
     for word in task.train.vocabulary:
-        if isinstance(word, str) and ("\0" in word or printable(word) != word):
+        if isinstance(word, str) and not can_be_written(word):
             raise InputError(
                 "--task",
                 expected="words that can be written to a file",

@@ -20,8 +20,8 @@ def commands(package: Path) -> dict[str, str]:
     return {name: _purpose(text) for name, text in sorted(texts.items()) if COMMAND in text.splitlines()}
 
 
-def list_commands(package: Path, arguments: list[str]) -> int:
-    """Print the commands of a package, or the version; the exit code."""
+def list_commands(package: Path, arguments: list[str], more: str = "") -> int:
+    """Print the commands of a package and where there are more, or the version; the exit code."""
     unknown = [each for each in arguments if each not in ("-h", "--help", "--version")]
     if unknown:
         fix = f"Run python -m {package.name} to see them."
@@ -33,6 +33,8 @@ def list_commands(package: Path, arguments: list[str]) -> int:
         return 0
     for name, purpose in commands(package).items():
         print(f"{name} --help\n    {purpose}")
+    if more:
+        print(more)
     return 0
 
 

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 import matplotlib as mpl
 import numpy as np
@@ -221,7 +222,8 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
     """
     buffer = BytesIO()
     try:
-        with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"), catch_warnings():
+            filterwarnings("ignore", "Data has no positive values")  # then the panel is empty, which tells as much
             FigureCanvasAgg(draw()).print_png(buffer)  # `savefig` would draw everything once more to lay it out
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -146,7 +146,18 @@ def is_summary(content: Mapping[str, Any]) -> bool:
     return (
         all(isinstance(content.get(name), int | float) for name in numbers)
         and all(isinstance(content.get(name), str) for name in texts)
-        and {"seed", "versions", "dev_loss", "test_loss", "sen_residual", "prediction_residual"} <= content.keys()
+        and {
+            "classes",
+            "seed",
+            "versions",
+            "dev_loss",
+            "test_loss",
+            "sen_residual",
+            "prediction_residual",
+            "not_predicted",
+        }
+        <= content.keys()
+        and isinstance(content.get("words"), dict)
     )
 
 

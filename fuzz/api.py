@@ -141,7 +141,8 @@ def _signatures() -> Iterator[tuple[Callable[..., object], dict[str, Any], dict[
     yield Corpus.from_sentences, sentences, others
     counts = {name: INTEGERS for name in ("topics", "topic_words", "other_words", "dictionary", "sentences")}
     yield Synthetic, {"topics": 2}, counts | {"topic_distribution": NONE}
-    yield text_task, {"path": "none.txt"}, {"path": never, "preparation": never, "split": never, "encoding": never}
+    of_text = ("path", "preparation", "vocabulary", "split", "encoding", "seed", "text_column", "label_column")
+    yield text_task, {"path": "none.txt"}, dict.fromkeys(of_text, never)
     yield Bell, {}, {"placement": never, "scale": never}
     yield Bell().parameter, {}, {"width": NUMBERS}
     yield half_width, {"width": 1.0, "error": 0.1}, {"width": NUMBERS, "error": NUMBERS, "spread": NUMBERS}

@@ -28,6 +28,10 @@ SECONDS = 150.0
 """After which a case counts as without an end."""
 
 
+class _Endless(BaseException):
+    """A case takes too long. Commands tell every OSError in one line, so TimeoutError would pass for a refusal."""
+
+
 class Seen(NamedTuple):
     """What a case left for its user to see."""
 
@@ -74,7 +78,7 @@ def judged(case: Case) -> Verdict:
         try:
             with _limited():
                 seen = case.act(Path(name))
-        except TimeoutError:
+        except _Endless:
             return Verdict(case, SLOW, f"no end within {SECONDS:g} s")
         except Exception:
             return Verdict(case, TRACEBACK, " / ".join(traceback.format_exc().splitlines()[-3:]))
@@ -82,9 +86,7 @@ def judged(case: Case) -> Verdict:
 
 
 def _ending(case: Case, seen: Seen, raised: list[str]) -> tuple[str, str]:
-    lines = [
-        line for line in re.split(r"[\r\n]+", seen.err) if line.strip() and not re.search(r"epochs/s|runs/s", line)
-    ]
+    lines = [line for line in re.split(r"[\r\n]+", seen.err) if line.strip() and not PROGRESS.search(line)]
     said = " / ".join(lines)
     if "Traceback" in seen.err:
         return TRACEBACK, said
@@ -121,7 +123,7 @@ def _within(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
-        raise TimeoutError
+        raise _Endless
 
     usual = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)

@@ -100,9 +100,7 @@ def _mutated(content: bytes, rng: random.Random) -> bytes:
         if accident == 0:
             found[place : place + length] = b""
         elif accident == 1:
-            found[place:place] = rng.choice(
-                (b"\x00", b"\xff\xfe", b"\r", b"\x0b", b"\xe2\x80\xa8", b"-1 ", b"\t", b'"', b"1")
-            )
+            found[place:place] = rng.choice(INSERTED)
         elif accident == 2 and found:
             found[place] ^= 1 << rng.randrange(8)
         elif accident == 3:

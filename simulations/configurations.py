@@ -1,7 +1,7 @@
 """LMN21's two configurations on text: what its code says, and what its text says; and the first from E(0) = 0.
 
-The code starts from embeddings of size 10⁻⁶. From exactly zero Attn-TC closes in n - 1 dimensions (law A6), which trains
-some forty times faster, so that many more starts can be looked at.
+The code starts from embeddings of size 10⁻⁶. From exactly zero Attn-TC closes in n - 1 dimensions (law A6), which
+trains some forty times faster, so that many more starts can be looked at.
 """
 
 from collections.abc import Mapping

@@ -111,6 +111,9 @@ def study(
 
     `reported` are test accuracies of others, by task and model in per cent, that stand in the table beside ours.
     """
+    for task in tasks.values():
+        for note in task.notes:
+            print(note, file=sys.stderr)
     few = options.sentences or (600 if options.quick else None)
     parts = {name: subset(task, few) for name, task in tasks.items()}
     words = {name: followed(task, options.words, preferred) for name, task in parts.items()}

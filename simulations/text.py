@@ -48,8 +48,6 @@ def main(arguments: list[str] | None = None) -> int:
 def study(options: Settings) -> Findings:
     """Read the text and train on it."""
     task = load_text(options.task, options.text, name=options.task.name)
-    for note in task.notes:
-        print(note, file=sys.stderr)
     return study_texts(options, {options.task.name: task})
 
 

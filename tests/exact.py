@@ -83,7 +83,7 @@ def _exact(corpus: Corpus, parameters: Parameters) -> Exact:
             out["head.weight_in"], out["head.bias_in"] = own.T @ z, z.sum(axis=0)
             g = z @ absolute(head["weight_in"]).T
         else:
-            shared = z if out is back else z + 0 * z + z.sum(axis=1, keepdims=True)
+            shared = z if out is back else z + z.sum(axis=1, keepdims=True)
             out["head.weight"] = own.T @ shared
             g = z @ absolute(head["weight"]).T
         out["embeddings"] = attention.T @ g

@@ -13,6 +13,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.kernel_threads import _Process, before_kernels, one_under_workqueue
 from attn_dynamics.record import Layout, snapshot_due, snapshots_due
 from attn_dynamics.tasks import Synthetic
+from attn_dynamics.window.readout import CrossEntropy
 from attn_dynamics.window.tasks import WindowOptions
 
 
@@ -90,6 +91,8 @@ def test_a_fork_without_threads_is_told_to_spawn(
     monkeypatch.setattr(_Process, "forked", True)
     with pytest.raises(InputError, match="spawn"):
         descend(corpus, start, epochs=1)
+    with pytest.raises(InputError, match="spawn"):  # layers with a window know the kernel of the loss alone
+        CrossEntropy(start.head).read(start.embeddings.T, np.zeros(corpus.n_words, np.int64))
 
 
 def test_a_second_thread_under_workqueue_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,21 +1,24 @@
 """A slice of the fuzz campaign, and that the campaign itself tells what is mishandled."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from attn_dynamics.command import guarded
 from attn_dynamics.errors import InputError
+from fuzz import case
 from fuzz.__main__ import selected, told
-from fuzz.case import OK, REFUSED, SILENT, TRACEBACK, UNCLEAR, Case, Seen, judged
+from fuzz.case import OK, REFUSED, SILENT, SLOW, TRACEBACK, UNCLEAR, Case, Seen, judged
 
-SLICE = [case for case in selected(seed=1, every=97) if not case.family.startswith(("machine", "bits"))]
+SLICE = [each for each in selected(seed=1, every=97) if not each.family.startswith(("machine", "bits"))]
 """At least one case of every family, but for those that take seconds."""
 
 
-@pytest.mark.parametrize("case", SLICE, ids=lambda case: ascii(f"{case.family}: {case.name}")[1:60])
-def test_bad_input_is_refused_in_one_line(case: Case) -> None:
-    verdict = judged(case)
+@pytest.mark.parametrize("tried", SLICE, ids=lambda each: ascii(f"{each.family}: {each.name}")[1:60])
+def test_bad_input_is_refused_in_one_line(tried: Case) -> None:
+    verdict = judged(tried)
     assert not verdict.mishandled, told(verdict)
 
 
@@ -35,6 +38,14 @@ MISHANDLED: dict[str, tuple[Callable[[Path], Seen], str]] = {
     "no cause": (lambda _: Seen(2, "error: it failed\n"), UNCLEAR),
     "another option": (lambda _: Seen(2, "error: --seed: expected an integer, got 'x'. Give one.\n"), UNCLEAR),
 }
+
+
+def test_a_command_without_an_end_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands tell errors of the system in one line, as which no limit of time may pass."""
+    monkeypatch.setattr(case, "SECONDS", 0.05)
+    command = Case("control", "slow", lambda _: Seen(guarded(lambda: time.sleep(9.0) or 0, interrupted="")))
+    verdict = judged(command)
+    assert (verdict.ended, verdict.mishandled) == (SLOW, True)
 
 
 @pytest.mark.parametrize("name", MISHANDLED)

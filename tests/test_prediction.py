@@ -80,6 +80,21 @@ def test_it_speaks_where_its_assumptions_are_met() -> None:
         assert isinstance(predict(FINE, moved, train=TRAIN, learning_rate=0.1, epochs=3), xr.Dataset)
 
 
+def test_a_topic_word_of_no_training_sentence_stays_and_spoils_nothing() -> None:
+    """As happens in small samples: after training nothing may be refused that was not refused before."""
+    plain = with_sentences((["a", "x"], 0), (["a", "y"], 0), (["b", "x"], 1), (["b", "y"], 1))
+    task = replace(plain, topic_words=(("a", "z"), ("b",)))
+    start = started("attn-fc", task=task)
+    found = predict(task, start, train=TRAIN, learning_rate=0.1, epochs=300)
+    alone = predict(plain, start, train=TRAIN, learning_rate=0.1, epochs=300)
+    assert isinstance(found, xr.Dataset)
+    assert isinstance(alone, xr.Dataset)
+    assert np.all(found.predicted_score.sel(word="z") == 0.0)
+    np.testing.assert_allclose(found.predicted_score.sel(word=["a", "b"]), alone.predicted_score, rtol=1e-3, atol=1e-9)
+    assert alone.predicted_score.values[-1].min() > 0.0
+    np.testing.assert_allclose(found.predicted_loss, alone.predicted_loss, rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("task", "reason"),
     [

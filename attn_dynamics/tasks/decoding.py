@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, TextIO, cast
 
+from attn_dynamics.check import instance
 from attn_dynamics.errors import InputError
 
 UTF_8 = "utf-8"
@@ -47,10 +48,11 @@ def check_encoding(encoding: str) -> None:
     Raises:
         InputError: it is unknown.
     """
+    fix = "Python's names are utf-8, utf-16, latin-1, cp1252 and so on."
+    instance("encoding", encoding, str, fix=fix)
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     except (LookupError, ValueError) as error:
-        fix = "Python's names are utf-8, utf-16, latin-1, cp1252 and so on."
         raise InputError("encoding", expected="the name of a text encoding", given=error, fix=fix) from None
 
 
@@ -62,18 +64,20 @@ def open_text(path: Path, encoding: str = UTF_8) -> Iterator[TextFile]:
         InputError: within the block, where the bytes are not those of the encoding or the compression is damaged.
         OSError: the file cannot be read.
     """
+    encoding, marked = codecs.lookup(encoding).name, None  # one name for utf8, UTF-8 and U8
     with path.open("rb", _PEEK) as file:
         try:
             content = _decompressed(cast(io.BufferedReader, file))
             beginning = content.peek(_PEEK)
-            encoding = next((name for mark, name in _MARKS.items() if beginning.startswith(mark)), encoding)
+            marked = next((name for mark, name in _MARKS.items() if beginning.startswith(mark)), None)
+            encoding = marked or encoding
             head = codecs.getincrementaldecoder(encoding)(errors="replace").decode(beginning)
-            if b"\0" in beginning and not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
+            if b"\0" in beginning and not encoding.startswith(("utf-16", "utf-32")):
                 raise _binary(path)
             with io.TextIOWrapper(content, encoding=encoding, newline="") as stream:
                 yield TextFile(stream, head)
         except UnicodeError as error:
-            raise _undecodable(path, encoding, error) from error
+            raise _undecodable(path, encoding, error, marked=marked is not None) from error
         except _DAMAGED as error:
             fix = "Fetch or compress it again."
             raise InputError(str(path), expected="a whole compressed file", given=error, fix=fix) from error
@@ -92,8 +96,10 @@ def _binary(path: Path) -> InputError:
     return InputError(str(path), expected="text", given="binary data (it holds NUL bytes)", fix=fix)
 
 
-def _undecodable(path: Path, encoding: str, error: UnicodeError) -> InputError:
-    if encoding == UTF_8:
+def _undecodable(path: Path, encoding: str, error: UnicodeError, *, marked: bool) -> InputError:
+    if marked:
+        fix = "Its byte order mark tells that encoding: save it anew, for example as UTF-8."
+    elif encoding == UTF_8:
         fix = "Name the encoding of the file, for example --encoding latin-1, or save it as UTF-8."
     else:
         fix = f"The file is not in {encoding}: try --encoding utf-8 or --encoding latin-1."

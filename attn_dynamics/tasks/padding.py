@@ -25,16 +25,12 @@ def padded(task: Task) -> Task:
     if PAD in task.train.vocabulary:
         fix = "Replace it in the text, or leave out the padding."
         raise InputError("--padding", expected=f"a text without the word {PAD}", given="one that holds it", fix=fix)
-    longest = max(int(_lengths(corpus).max()) for corpus in task.splits.values())
+    longest = max(int(corpus.lengths.max()) for corpus in task.splits.values())
     note = f"Every sentence is padded to {longest} words with {PAD}, which is attended to and trained."
     corpora = {name: _filled_up(corpus, longest) for name, corpus in task.splits.items()}
     return replace(task, **corpora, notes=(*task.notes, note))
 
 
-def _lengths(corpus: Corpus) -> np.ndarray:
-    return np.asarray(corpus.counts.sum(axis=1)).ravel()
-
-
 def _filled_up(corpus: Corpus, longest: int) -> Corpus:
-    missing = csr_array((longest - _lengths(corpus))[:, None].astype(np.int32))
+    missing = csr_array((longest - corpus.lengths)[:, None].astype(np.int32))
     return replace(corpus, counts=hstack([corpus.counts, missing], format="csr"), vocabulary=(*corpus.vocabulary, PAD))

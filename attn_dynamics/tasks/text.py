@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from attn_dynamics.check import one_of, reals, shown
+from attn_dynamics.check import instance, integer, one_of, reals, shown
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.classes import can_be_written, check_classes, check_label, class_notes, in_order, left_out
@@ -68,9 +68,12 @@ def text_task(
     """
     if not isinstance(path, str | Path):
         raise InputError("path", expected="a path", given=shown(path), fix="Give a text or a pathlib.Path.")
-    path, name = Path(path), name or str(path)
+    path, name, seed = Path(path), name or str(path), integer("seed", seed, 0, most=None)
     _check_options(preparation, vocabulary)
     check_encoding(encoding)
+    for option, column in {"text_column": text_column, "label_column": label_column}.items():
+        if column is not None:
+            instance(option, column, str, fix="Give the name of a column, or leave it out.")
     reader = RowReader(encoding, Columns(text_column, label_column))
     try:
         if path.is_dir() or not path.exists():

@@ -58,7 +58,7 @@ class UnequalTopics:
     """
 
     frequency: Array
-    """ρ (words,): share of the sentences that hold each topic word."""
+    """ρ (words,): share of the sentences that hold each topic word; a word of none stays where it starts."""
     topic: NDArray[np.integer]
     """k (words,): the class that each word stands for."""
     head: Array
@@ -74,7 +74,7 @@ class UnequalTopics:
 
     def __post_init__(self) -> None:
         some_of("train", self.train, TRAINED)
-        within("above 0 and at most 1", frequency=self.frequency)
+        within("from 0 to 1", frequency=self.frequency)
         within("0 or above", query_norm=self.query_norm)
         within("above 0", others=self.others, sentences=self.sentences)
 

@@ -64,8 +64,8 @@ class WindowConfig:
     options: Annotated[WindowOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=WindowOptions)
 
     def __post_init__(self) -> None:
-        for name, bound in {"epochs": 1, "seed": 0}.items():
-            integer(name, getattr(self, name), bound)
+        integer("epochs", self.epochs, 1)
+        integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
         for name, usual in {"start_width": "3 tokens", "learning_rate": "0.1", "bell_rate": "1"}.items():
             if getattr(self, name) is not None or name == "bell_rate":
                 number(name, getattr(self, name), above=0, fix=f"{usual} is usual.")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.heads import Array, Head
+from attn_dynamics.kernel_threads import before_kernels, one_under_workqueue
 from attn_dynamics.kernels.loss import cross_entropy
 
 
@@ -47,7 +48,9 @@ class CrossEntropy:
         first, losses = self.head.first_layer, np.empty(labels.size)
         logits, kept = self.head.forward(first.T @ contexts)
         slopes = np.array(logits, order="C")
-        right = cross_entropy(slopes, labels, labels.size, losses) / labels.size
+        before_kernels()
+        with one_under_workqueue():
+            right = cross_entropy(slopes, labels, labels.size, losses) / labels.size
         inward, gradient = self.head.backward(kept, slopes)
         if self.head.first in self.head.trained:
             gradient = gradient | {self.head.first: contexts @ inward.T}

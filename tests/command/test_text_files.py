@@ -103,6 +103,28 @@ def test_six_classes_in_latin_1_are_learned_by_the_command(call: Call, place: Pa
     assert summary["test_accuracy"] > 1 / 3  # one in six is chance
 
 
+@pytest.mark.parametrize("encoding", ["utf8", "UTF-8"])
+def test_an_encoding_by_another_name_is_told_alike(encoding: str, tmp_path: Path) -> None:
+    """To try UTF-8 is no help to one who named it."""
+    (tmp_path / "a.txt").write_bytes("0 caf\xe9\n1 tea\n".encode("latin-1"))
+    with pytest.raises(InputError, match="Name the encoding of the file, for example --encoding latin-1"):
+        text_task(tmp_path / "a.txt", encoding=encoding)
+
+
+def test_utf_16_without_its_mark_is_read_by_any_of_its_names(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("0 café\n1 tea\n".encode("utf-16-le"))
+    for encoding in ("utf-16-le", "UTF_16LE"):
+        assert text_task(tmp_path / "a.txt", encoding=encoding, split=WHOLE).train.n_sentences == 2
+
+
+def test_what_a_byte_order_mark_contradicts_is_not_mended_by_an_option(tmp_path: Path) -> None:
+    """The mark counts for more than --encoding, which no message may advise then."""
+    (tmp_path / "a.txt").write_bytes(codecs.BOM_UTF8 + "0 caf\xe9\n1 tea\n".encode("latin-1"))
+    with pytest.raises(InputError, match="Its byte order mark tells that encoding: save it anew") as why:
+        text_task(tmp_path / "a.txt")
+    assert "--encoding" not in str(why.value)
+
+
 def test_an_unknown_encoding_is_refused(call: Call, place: Path) -> None:
     (place / "questions.txt").write_bytes(lines("\r\n").encode("latin-1"))
     done = call("--task", "questions.txt", "--encoding", "latin-one", "--out", "here")

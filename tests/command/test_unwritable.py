@@ -6,10 +6,13 @@ import matplotlib as mpl
 import pytest
 import xarray as xr
 
-from attn_dynamics import plot
+from attn_dynamics import Corpus, plot
+from attn_dynamics.errors import InputError
+from attn_dynamics.experiment import check_words
 from attn_dynamics.plot import draw_all, draw_figure
 from attn_dynamics.storage import read_netcdf
 from attn_dynamics.sweep import __main__ as sweep
+from attn_dynamics.tasks import Task
 from tests.command.driving import FIGURES, TINY, Call, films, read_json
 
 WIDE = 2**128 - 1
@@ -23,6 +26,9 @@ def test_a_seed_of_128_bits_is_kept(call: Call) -> None:
     assert call(*TINY, "--seed", WIDE, "--out", "here", "--resume").code == 0
     assert call(*TINY, "--seed", 2**63 - 1, "--out", "there").code == 0
     assert read_netcdf(Path("there/trajectory.nc")).attrs["seed"] == 2**63 - 1
+    window = ("--model", "attn-window", "--epochs", "3", "--length", "21", "--window", "11", "--distance", "2")
+    assert call(*window, "--seed", WIDE, "--out", "window").code == 0
+    assert read_json(Path("window/summary.json"))["seed"] == WIDE
 
 
 def test_what_the_table_of_a_sweep_cannot_hold_is_refused_first(
@@ -40,10 +46,20 @@ def test_a_word_that_no_file_can_hold_is_refused_first(call: Call, place: Path) 
     arguments = ("--task", path, "--preparation", "whitespace", "--epochs", "3", "--out", "here")
     done = call(*arguments)
     assert done.code == 2
-    assert r"--task: expected words that can be written to a file, got 'go\x00od' in" in done.said
+    assert "films.txt: expected text, got binary data (it holds NUL bytes)" in done.said
     assert not (place / "here").exists()
     path.write_text(text, encoding="utf-8")
     assert call(*arguments).code == 0
+
+
+@pytest.mark.parametrize("word", ["go\0od", "go\udc80od"], ids=ascii)
+def test_such_a_word_of_a_task_of_ones_own_is_refused_first(word: str) -> None:
+    ours, theirs = (
+        Task(name="own", train=Corpus.from_sentences([["film", each], ["film"]], [0, 1])) for each in (word, "good")
+    )
+    with pytest.raises(InputError, match="--task: expected words that can be written to a file"):
+        check_words(ours)
+    check_words(theirs)
 
 
 def test_a_figure_that_cannot_be_drawn_costs_nothing_else(
@@ -52,8 +68,9 @@ def test_a_figure_that_cannot_be_drawn_costs_nothing_else(
     def fails(run: xr.Dataset) -> None:
         raise OverflowError("no such axis\nat all")
 
-    monkeypatch.setitem(plot.FIGURES, "loss", fails)
-    done = call_drawing(*TINY, "--out", "here")
+    with monkeypatch.context() as patched:  # to undo all would leave the place, too
+        patched.setitem(plot.FIGURES, "loss", fails)
+        done = call_drawing(*TINY, "--out", "here")
     assert done.code == 2
     assert (
         "error: here/figures/loss.png: expected to draw this figure, got: no such axis. The numbers are kept"
@@ -63,8 +80,8 @@ def test_a_figure_that_cannot_be_drawn_costs_nothing_else(
     assert "train loss" in done.out
     assert {path.stem for path in (place / "here/figures").iterdir()} == {*FIGURES} - {"loss"}
     assert {path.name for path in (place / "here").iterdir()} >= {"summary.json", "trajectory.nc", "command.txt"}
-    monkeypatch.undo()
     assert call_drawing(*TINY, "--out", "here", "--resume").code == 0
+    assert (place / "here/figures/loss.png").exists()
 
 
 @pytest.mark.parametrize("more", [("--model", "attn-fc"), ("--model", "attn-tl"), ("--replicates", "2")], ids=str)
