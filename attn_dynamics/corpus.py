@@ -273,6 +273,7 @@ def _classes(labels: ArrayLike, names: tuple[str, ...]) -> tuple[NDArray[np.int6
     given = list(labels) if _array("labels", labels).dtype.kind in "UO" else []  # pyright: ignore[reportArgumentType]
     if not (given and all(isinstance(label, str) for label in given)):
         return _integers("labels", labels), names
+    given = list(map(str, given))  # numpy's texts too
     names = names or tuple(sorted(set(given)))
     index = _numbered("class_names", names)
     unknown = next((label for label in given if label not in index), None)
