@@ -93,7 +93,7 @@ class Corpus:
             InputError: as the class, and where a word or a name is not among those that were given.
         """
         for name, value in (("sentences", sentences), ("vocabulary", () if vocabulary is None else vocabulary)):
-            if not isinstance(value, Iterable):
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
                 raise InputError(name, expected="a collection", given=shown(value), fix="Give a list.")
         given = tuple(vocabulary if vocabulary is not None else ())
         index = _numbered("vocabulary", given)
