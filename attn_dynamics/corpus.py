@@ -93,7 +93,7 @@ class Corpus:
             InputError: as the class, and where a word or a name is not among those that were given.
         """
         for name, value in (("sentences", sentences), ("vocabulary", () if vocabulary is None else vocabulary)):
-            if not isinstance(value, Iterable):
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
                 raise InputError(name, expected="a collection", given=shown(value), fix="Give a list.")
         given = tuple(vocabulary if vocabulary is not None else ())
         index = _numbered("vocabulary", given)
@@ -273,6 +273,7 @@ def _classes(labels: ArrayLike, names: tuple[str, ...]) -> tuple[NDArray[np.int6
     given = list(labels) if _array("labels", labels).dtype.kind in "UO" else []  # pyright: ignore[reportArgumentType]
     if not (given and all(isinstance(label, str) for label in given)):
         return _integers("labels", labels), names
+    given = list(map(str, given))  # numpy's texts too
     names = names or tuple(sorted(set(given)))
     index = _numbered("class_names", names)
     unknown = next((label for label in given if label not in index), None)

@@ -49,9 +49,13 @@ def predict(
         train=[name for name in train if name != "head" or start.head.trained],
     )
     kept = _kept(epochs)
+    with np.errstate(over="ignore"):
+        times = learning_rate * kept
+    if not np.isfinite(times).all():
+        return "at this learning rate the times of the run are beyond the largest number"
     try:
         path = topics.flow(
-            learning_rate * kept,
+            times,
             score=start.scores[columns],
             embedding=start.embeddings[columns],
             learning_rate=learning_rate,

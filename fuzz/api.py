@@ -66,7 +66,6 @@ VALUES: Mapping[str, Any] = {
     "a path": Path("x"),
 }
 """What people pass, and what their variables hold by mistake."""
-ANY = frozenset(VALUES)
 INTEGERS = frozenset({"numpy's three"})
 NUMBERS = frozenset({"numpy's three", "numpy's half", "a half", "one and a half", "a decimal", "huge"})
 WORDS = frozenset({"an empty list", "a list", "a list of texts", "a list of None", "a dict", "a dict of lists"})

@@ -186,6 +186,8 @@ def test_names_become_classes_in_their_order_and_are_kept() -> None:
     assert corpus.class_names == ("bad", "good")
     assert corpus.n_classes == 2
     assert Corpus.from_sentences([["a"], ["b"]], [1, 0]).class_names == ()
+    of_numpy = Corpus.from_sentences([["a"], ["b"]], np.array(["good", "bad"]))
+    assert {type(name) for name in of_numpy.class_names} == {str}
 
 
 def test_an_order_of_names_that_is_given_decides_the_classes() -> None:

@@ -95,6 +95,12 @@ def test_a_topic_word_of_no_training_sentence_stays_and_spoils_nothing() -> None
     np.testing.assert_allclose(found.predicted_loss, alone.predicted_loss, rtol=1e-3)
 
 
+def test_times_beyond_all_numbers_are_a_reason() -> None:
+    """Where the fixed head's logits stay finite all the same, the run ends well and only its prediction is missing."""
+    found = predict(FINE, started("attn-fc", task=FINE), train=TRAIN, learning_rate=1e308, epochs=60)
+    assert found == "at this learning rate the times of the run are beyond the largest number"
+
+
 @pytest.mark.parametrize(
     ("task", "reason"),
     [

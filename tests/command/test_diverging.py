@@ -11,7 +11,7 @@ from tests.command.driving import TASK, TINY, Call, film_folder, read_json, traj
 
 @pytest.mark.parametrize(
     ("model", "rate"),
-    [("attn-fc", "1e300"), ("attn-tc", "1e6"), ("attn-tc", "1e300"), ("attn-tl", "1e6"), ("attn-tl", "1e300")],
+    [("attn-tc", "1e6"), ("attn-tc", "1e300"), ("attn-tl", "1e6"), ("attn-tl", "1e300")],
 )
 def test_a_run_that_diverges_says_so_and_keeps_all_that_came_before(model: str, rate: str, call: Call) -> None:
     done = call(*TINY, "--model", model, "--learning-rate", rate, "--out", "here")
@@ -29,11 +29,13 @@ def test_a_run_that_diverges_says_so_and_keeps_all_that_came_before(model: str, 
     assert "expected a finite number" in done.err
 
 
-def test_a_rate_that_is_far_too_large_and_does_not_diverge_is_no_error(call: Call) -> None:
-    done = call("--epochs", "2000", *TASK, "--model", "attn-fc", "--learning-rate", "1e6", "--out", "here")
+@pytest.mark.parametrize(("rate", "epochs"), [("1e6", 2000), ("1e308", 60)])
+def test_a_rate_that_is_far_too_large_and_does_not_diverge_is_no_error(rate: str, epochs: int, call: Call) -> None:
+    """Under a fixed head one word soon has all attention of its sentence, and slopes that are exactly 0 follow."""
+    done = call("--epochs", epochs, *TASK, "--model", "attn-fc", "--learning-rate", rate, "--out", "here")
     assert done.code == 0
     assert "Warning" not in done.err
-    assert read_json(Path("here/summary.json"))["epochs"] == 2000
+    assert read_json(Path("here/summary.json"))["epochs"] == epochs
 
 
 def test_steps_too_long_for_the_flow_are_told_although_the_loss_only_falls(call: Call) -> None:

@@ -63,8 +63,8 @@ def test_a_loss_that_is_infinite_at_the_start_is_no_matter_of_the_rate(call: Cal
 def test_a_run_that_diverged_shows_no_table(call: Call) -> None:
     done = call(*TINY, "--learning-rate", "1e160")
     assert done.code == 1
-    assert "train" not in done.out.partition("results and figures")[0]
-    assert "train" in call(*TINY, "--out", "fine").out  # negative control
+    assert "quantity" not in done.out
+    assert "quantity" in call(*TINY, "--out", "fine").out  # negative control
 
 
 def test_help_tells_each_default_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,7 +245,7 @@ def test_padding_is_an_option_of_the_text_or_part_of_the_configuration(tmp_path:
         text.study(rest)
         held[given] = all("$PAD$" in run.vocabulary for run in loaded(rest.folder).values())
     assert held == {(): False, ("--padding",): True, ("--configurations", "published"): True}
-    with pytest.raises(InputError, match="--padding: expected either this or the configuration published"):
+    with pytest.raises(InputError, match="--padding: expected either this or a configuration that pads"):
         text.Settings(task=file, text=TextOptions(padding=True), configurations=("published",))
 
 
