@@ -32,7 +32,7 @@ REFUSED: dict[str, tuple[Callable[..., object], str]] = {
     "patience that never stops": (lambda c, s: descend(c, s, judge={"dev": c}, patience=float("nan")), "patience: "),  # pyright: ignore
     "a share of an epoch": (lambda c, s: descend(c, s, epochs=1.5), "epochs: expected an integer, 0 or more, got 1.5"),  # pyright: ignore
     "a rate as text": (
-        lambda c, s: descend(c, s, learning_rate="0.1"),
+        lambda c, s: descend(c, s, learning_rate="0.1"),  # pyright: ignore
         "learning_rate: expected a finite number",
     ),  # pyright: ignore
     "a word for a flag": (lambda c, s: descend(c, s, reduced="no"), "reduced: expected True or False, got 'no'"),  # pyright: ignore
