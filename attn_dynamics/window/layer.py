@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from attn_dynamics.check import as_floats, instance, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.heads import Array
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.window.bell import NARROWEST, Bell
 from attn_dynamics.window.readout import Readout
 from attn_dynamics.window.windows import Windows
 
@@ -39,14 +39,11 @@ class Layer:
             shapes = f"{self.scores.shape} and {self.values.shape}"
             raise InputError("scores", expected="shapes (V,) and (V, d) of values", given=shapes, fix="Mend one.")
         instance("bell", self.bell, Bell, fix="Bell() is one.")
-        number(self.bell.of.symbol, self.parameter, fix="Give another width to start from.")
+        symbol, fix = self.bell.of.symbol, "Give another width to start from."
+        number(symbol, self.parameter, above=0 if self.bell.of.positive else None, fix=fix)
         if not self.bell.admits(self.parameter):
-            raise InputError(
-                self.bell.of.symbol,
-                expected="a finite number above 0",
-                given=self.parameter,
-                fix="Give another width to start from.",
-            )
+            least = self.bell.of.parameter(NARROWEST)
+            raise InputError(symbol, expected=f"{least:g} or more", given=self.parameter, fix=fix)
 
     @property
     def width(self) -> float:

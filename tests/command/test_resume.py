@@ -301,11 +301,13 @@ def test_ctrl_c_while_figures_are_drawn_keeps_the_numbers(
 
 
 def test_ctrl_c_ends_the_program_with_its_exit_code_and_figures(place: Path) -> None:
-    process = started("--epochs", "100000000", *TASK, "--out", "here", cwd=place)
+    process = started("--epochs", "500000", *TASK, "--out", "here", cwd=place)
     assert process.stderr is not None
     shown = ""
     while "loss" not in shown:
-        shown += process.stderr.read(1)
+        letter = process.stderr.read(1)
+        assert letter, f"it ended by itself: {shown}"
+        shown += letter
     time.sleep(0.3)
     process.send_signal(2)
     done = ended(process)

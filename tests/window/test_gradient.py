@@ -130,6 +130,14 @@ def test_no_bell_without_a_width(scale: str, parameter: float) -> None:
         replace(case.layer, parameter=parameter)
 
 
+@pytest.mark.parametrize(("scale", "least"), [("deviation", "1e-75"), ("variance", "1e-150"), ("log", "-172.694")])
+def test_a_bell_too_narrow_for_float64_is_refused_by_what_is_trained(scale: str, least: str) -> None:
+    case, found = setting("renormalised", scale, "reward", 0), float(least)
+    with pytest.raises(InputError, match=rf": expected {least} or more, got"):
+        replace(case.layer, parameter=found - 0.5 * abs(found))
+    replace(case.layer, parameter=found + 0.5 * abs(found))
+
+
 def test_arrays_that_do_not_fit_are_refused() -> None:
     case = setting("renormalised", "log", "reward", 0)
     with pytest.raises(InputError, match=r"expected shapes \(V,\)"):
