@@ -223,10 +223,10 @@ def attend_back(
     With S = Cᵀ [g/D | g·v/D] they are e^s S_k and Σ_k e^s P_k S_k - e^s S_last. A word's share of the sentences that it
     leads is -e^s g·(v - P)/D; rows (N, k + 3, LANES) is scratch.
     """
-    replicates = slopes.shape[0]
+    replicates, led = slopes.shape[0], np.zeros(LANES, np.bool_)
     for first in range(0, replicates, LANES):
         lanes, own = min(LANES, replicates - first), operand[first // LANES]
-        led = _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, lanes, rows)
+        _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, lanes, rows, led)
         if lanes == LANES:
             _pull(offsets, sentences, data, rows, own, first, LANES, led, value_gradient, score_gradient)
         else:
@@ -234,10 +234,10 @@ def attend_back(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, lanes, rows):
-    """rows (N, k + 3, LANES) = [g/D | g·v/D | g·(v - P_lead)/D | lead] of a block; return whether any word leads."""
+def _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, lanes, rows, led):
+    """rows (N, k + 3, LANES) = [g/D | g·v/D | g·(v - P_lead)/D | lead] of a block; led (LANES,): has it any lead?"""
     width, size = slopes.shape[1:]
-    led = False
+    led[:] = False
     for start in range(0, size, SENTENCES):
         stop = min(size, start + SENTENCES)
         for lane in range(lanes):
@@ -246,14 +246,13 @@ def _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, l
                 rows[sentence, width, lane] = 0.0
                 rows[sentence, width + 1, lane] = 0.0
                 rows[sentence, width + 2, lane] = leads[replicate, sentence]
-                led |= leads[replicate, sentence] != NO_WORD
+                led[lane] |= leads[replicate, sentence] != NO_WORD
             for column in range(width):
                 for sentence in range(start, stop):
                     slope = slopes[replicate, column, sentence] * inverses[replicate, sentence]
                     rows[sentence, column, lane] = slope
                     rows[sentence, width, lane] += slope * contexts[replicate, column, sentence]
                     rows[sentence, width + 1, lane] += slope * deviations[replicate, column, sentence]
-    return led
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -277,19 +276,20 @@ def _pull_slopes(start, stop, places, data, rows, own, word, out):
 def _pull(offsets, sentences, data, rows, operand, first, lanes, led, value_gradient, score_gradient):
     """The gradients of a block of replicates, word by word."""
     width = value_gradient.shape[1]
-    sums, slopes, first = np.empty((width + 1, LANES)), np.empty(LANES), np.uint64(first)
+    sums, slopes, first, any_led = np.empty((width + 1, LANES)), np.empty(LANES), np.uint64(first), led.any()
     for index in range(offsets.size - 1):
         word, start, stop = np.uint64(index), offsets[index], offsets[index + 1]
         _gather_all(start, stop, sentences, data, rows, sums)
-        if led:
+        if any_led:
             _pull_slopes(start, stop, sentences, data, rows, operand[word], index, slopes)
-        else:
-            for lane in range(lanes):
-                slopes[lane] = -operand[word, np.uint64(width), lane] * sums[width, lane]
-                for column in range(width):
-                    slopes[lane] += operand[word, np.uint64(column), lane] * sums[column, lane]
         for lane in range(lanes):
-            score_gradient[word, first + np.uint64(lane)] = slopes[lane]
+            # Which way a replicate's slopes are taken is its own affair, whoever stands beside it.
+            slope = slopes[lane]
+            if not led[lane]:
+                slope = -operand[word, np.uint64(width), lane] * sums[width, lane]
+                for column in range(width):
+                    slope += operand[word, np.uint64(column), lane] * sums[column, lane]
+            score_gradient[word, first + np.uint64(lane)] = slope
         for column in range(width):
             for lane in range(lanes):
                 share = operand[word, np.uint64(width), lane] * sums[column, lane]

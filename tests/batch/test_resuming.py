@@ -38,7 +38,7 @@ def starts(model: str, number: int = 4, *, corpus: Corpus | None = None) -> list
 def diverging(start: Parameters) -> Parameters:
     """The same start with a head whose logits overflow after some epochs."""
     weight = getattr(start.head, start.head.first)
-    return replace(start, head=start.head.replace(**{start.head.first: 1e150 * weight}))
+    return replace(start, head=start.head.replace(**{start.head.first: 1e200 * weight}))
 
 
 def go(model: str = "attn-tc", path: Path | None = None, **options: Any) -> list[Run]:
