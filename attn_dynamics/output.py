@@ -131,8 +131,12 @@ def results_file(option: str, path: Path, *, overwrite: bool, make: bool = False
     path = expanded(path, option)
     if make:
         make_folder(path.parent)
-    if not path.parent.is_dir():
+    folder = path.resolve().parent  # of a link, the folder of what it points to
+    if not folder.is_dir():
         raise InputError(option, expected="a file in a folder that exists", given=path, fix="Make the folder first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fix = "Allow it, or name another folder."
+        raise InputError(option, expected="a folder that can be written to", given=folder, fix=fix)
     if os.path.lexists(path) and not (path.is_file() or (path.is_symlink() and not path.exists())):
         given = f"{path}, which is none"
         raise InputError(option, expected="a new or a regular file", given=given, fix="Name another file.")

@@ -19,8 +19,9 @@ from attn_dynamics.heads import Array
 NEAR_SPREAD = 4.0
 """Spread of scores up to which one sparse product serves all replicates.
 
-No word then takes so much of a sentence that what is left to the others, e^-4 a word, is lost in round-off. Beyond it
-a sentence's leading word is kept apart from the others, entry by entry (see `kernels.sentences.attend`)."""
+A word that stands once then leaves e^-4 to each other word, so that their share is not lost in round-off; one that
+stands c times costs them a factor c of accuracy. Beyond it a sentence's leading word is kept apart from the others,
+entry by entry (see `kernels.sentences.attend`)."""
 ENTRIES_AT_ONCE = 1 << 20
 """Numbers in an array of entries by replicates: how many of those replicates are taken at a time."""
 
