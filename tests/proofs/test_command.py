@@ -36,7 +36,7 @@ def test_an_unknown_claim_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        f"error: claim: expected one of {' '.join(CLAIMS)}, got 'Z9'. Others are measured, not proved.\n"
+        f"error: --claim: expected one of {' '.join(CLAIMS)}, got 'Z9'. Others are measured, not proved.\n"
     )
 
 

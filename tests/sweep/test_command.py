@@ -353,8 +353,8 @@ def test_an_address_without_a_scheduler_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("--workers", "0"), ("--workers: expected at least 1, got 0",)),
-        (("--workers", "-2"), ("--workers: expected at least 1, got -2",)),
+        (("--workers", "0"), ("--workers: expected 1 or more, got 0",)),
+        (("--workers", "-2"), ("--workers: expected 1 or more, got -2",)),
         (("--workers", "2", "--scheduler", "tcp://127.0.0.1:9"), ("--workers", "either this or --scheduler, got both")),
         (("--resume", "--overwrite"), ("--resume", "either this or --overwrite, got both")),
         (("--seed",), ("--seed: expected at least one value, got none",)),
@@ -364,7 +364,7 @@ def test_an_address_without_a_scheduler_is_refused(
         (("--train", "keys", "--train", "values"), ("--train", "'values'", "embeddings")),
         (("--learning-rate", "0.1", "nan"), ("--learning-rate: expected a finite number above 0, got nan",)),
         (("--task", "synthetic", "sst3"), ("--task", "'sst3', which is neither")),
-        (("--start", "published", "lmn21", "--embedding-dim", "10", "2"), ("embedding_dim", "at least the 4", "got 2")),
+        (("--start", "published", "lmn21", "--embedding-dim", "10", "2"), ("--embedding-dim", "at least the 4", "got 2")),
         (("--patience", "5"), ("--patience: expected a task with dev data",)),
         (("--precision", "float32"), ("--precision: expected 'float64' on the device 'numpy'",)),
         (("--out", "x" * 300), ("File name too long",)),
