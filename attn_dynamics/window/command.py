@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,21 +89,18 @@ def load(config: WindowConfig) -> WindowTask:
     """
     config.options.check_room(config.task)
     rng = np.random.default_rng(config.seed)
-    try:
-        with np.errstate(all="ignore"):
-            task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
-            fit, gradient = loss_and_gradient(task.windows, task.layer)
-        usable = math.isfinite(fit.loss) and math.isfinite(gradient.parameter) and config.width < WIDEST
-    except (InputError, OverflowError):  # what is trained of so narrow or wide a bell is no number
-        usable = False
-    if not usable:
-        raise InputError(
-            "--start-width",
-            expected="a bell that reaches what is useful, and has a gradient, in float64",
-            given=f"{config.width:g} for a distance of {config.options.distance}",
-            fix=f"Start between {config.options.distance / 10:g} and {10 * config.options.half_width:g}.",
-        )
-    return task
+    # What is trained of a bell that is too narrow or too wide is no number.
+    with suppress(InputError, OverflowError), np.errstate(all="ignore"):
+        task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
+        fit, gradient = loss_and_gradient(task.windows, task.layer)
+        if math.isfinite(fit.loss) and math.isfinite(gradient.parameter) and config.width < WIDEST:
+            return task
+    raise InputError(
+        "--start-width",
+        expected="a bell that reaches what is useful, and has a gradient, in float64",
+        given=f"{config.width:g} for a distance of {config.options.distance}",
+        fix=f"Start between {config.options.distance / 10:g} and {10 * config.options.half_width:g}.",
+    )
 
 
 def summarise(config: WindowConfig, run: xr.Dataset, course: Course, seconds: float) -> dict[str, Any]:

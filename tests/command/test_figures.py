@@ -1,6 +1,7 @@
 """The figures of a run can be read: labelled, no text over another, in grey too, with the theory beside the run."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -335,7 +336,7 @@ def test_the_figure_of_the_readme_is_what_its_command_draws(tmp_path: Path, monk
     run, kept = driving.trajectory(tmp_path / "run"), imread(Path(__file__).parents[2] / "docs" / "figures" / "sen.png")
     others = followed(run, "t9.9"), run.isel(word=slice(None, None, -1))
     for each, same in ((run, True), *((other, False) for other in others)):
-        write_figure(draw_figure(each, "sen"), tmp_path / "sen.png")
+        write_figure(partial(draw_figure, each, "sen"), tmp_path / "sen.png")
         drawn = imread(tmp_path / "sen.png")
         assert (drawn.shape == kept.shape and np.abs(drawn - kept).mean() < 2e-5) == same
 
