@@ -364,7 +364,10 @@ def test_an_address_without_a_scheduler_is_refused(
         (("--train", "keys", "--train", "values"), ("--train", "'values'", "embeddings")),
         (("--learning-rate", "0.1", "nan"), ("--learning-rate: expected a finite number above 0, got nan",)),
         (("--task", "synthetic", "sst3"), ("--task", "'sst3', which is neither")),
-        (("--start", "published", "lmn21", "--embedding-dim", "10", "2"), ("--embedding-dim", "at least the 4", "got 2")),
+        (
+            ("--start", "published", "lmn21", "--embedding-dim", "10", "2"),
+            ("--embedding-dim", "at least the 4", "got 2"),
+        ),
         (("--patience", "5"), ("--patience: expected a task with dev data",)),
         (("--precision", "float32"), ("--precision: expected 'float64' on the device 'numpy'",)),
         (("--out", "x" * 300), ("File name too long",)),
