@@ -98,7 +98,11 @@ def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]
     given = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
     for each in given:
         if values is each or not (isinstance(each, str) and each in known):
-            fix = f'Write {name}=("{next(iter(known))}",).' if values is each else "Choose from these."
+            fix = (
+                f'Write {name}=("{each if each in known else next(iter(known))}",).'
+                if values is each
+                else "Choose from these."
+            )
             raise InputError(name, expected=f"any of {', '.join(known)}", given=shown(each), fix=fix)
     return frozenset(map(str, given))
 

@@ -1,5 +1,6 @@
 """Figures of one run, drawn from its trajectory alone."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from io import BytesIO
@@ -15,6 +16,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -128,7 +130,8 @@ def distributions_figure(run: xr.Dataset) -> Figure:
 
 def signals_figure(run: xr.Dataset) -> Figure:
     """Draw the training signals that reach the attention block, and the followed words' share of that of scores."""
-    share = run.sizes["word"] > 0
+    squares = 100 * (run.followed_score_signal / run.score_signal).values ** 2
+    share = run.sizes["word"] > 0 and bool(np.isfinite(squares[1:]).any())
     figure = Figure(figsize=(8.0 if share else 5.2, 3.2), layout="constrained")
     left, *rest = figure.subplots(1, 1 + share, squeeze=False)[0]
     curves = {
@@ -141,7 +144,6 @@ def signals_figure(run: xr.Dataset) -> Figure:
     left.legend()
     for right in rest:
         kind = "topic" if np.size(run.attrs["topic_words"]) else "followed"
-        squares = 100 * (run.followed_score_signal / run.score_signal).values ** 2
         right.plot(run.time, squares, color=COLOURS[0], label=f"share of the {kind} words")
         right.set(ylabel=rf"the {kind} words' share of $T_s^2$ (%)", ylim=(0, 105))
         right.legend(loc="lower right")
@@ -191,7 +193,15 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
         StorageError: a file could not be written.
         DrawingError: a figure could not be drawn; the others are.
     """
+    if unknown := [track.word for track in tracks(run) if not _has_letters(track.word)]:
+        print(f"figures show boxes for letters that their font lacks, as in {unknown[0]!r}", file=sys.stderr)
     return draw_all({folder / f"{name}.png": partial(draw_figure, run, name) for name in FIGURES})
+
+
+def _has_letters(word: str) -> bool:
+    """Return whether the font of figures has every letter of a word."""
+    font = get_font(findfont(mpl.rcParamsDefault["font.sans-serif"][0]))
+    return all(font.get_char_index(ord(letter)) for letter in word)
 
 
 def draw_all(figures: Mapping[Path, Callable[[], Figure]]) -> list[Path]:
@@ -224,6 +234,7 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
     try:
         with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"), catch_warnings():
             filterwarnings("ignore", "Data has no positive values")  # then the panel is empty, which tells as much
+            filterwarnings("ignore", "Glyph")  # of a script that the font lacks; `save_figures` says so once
             FigureCanvasAgg(draw()).print_png(buffer)  # `savefig` would draw everything once more to lay it out
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -58,6 +58,7 @@ def text(runs: Path) -> str:
     return (runs / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_every_figure_is_there_and_nothing_is_fetched(text: str, runs: Path) -> None:
     seen = Found()
     seen.feed(text)
@@ -68,6 +69,7 @@ def test_every_figure_is_there_and_nothing_is_fetched(text: str, runs: Path) -> 
     assert set(seen.anchors) == set(seen.ids)
 
 
+@pytest.mark.slow
 def test_figures_come_before_tables_and_verdicts_are_folded(text: str, runs: Path) -> None:
     seen = Found()
     seen.feed(text)
@@ -79,6 +81,7 @@ def test_figures_come_before_tables_and_verdicts_are_folded(text: str, runs: Pat
     assert (runs / link.split("#")[0]).resolve() == links.THEORY
 
 
+@pytest.mark.slow
 def test_the_page_says_when_from_what_and_where_it_was_made(text: str) -> None:
     for name, value in provenance().items():
         assert f"{name}: " in text
@@ -86,6 +89,7 @@ def test_the_page_says_when_from_what_and_where_it_was_made(text: str) -> None:
     assert f"ended {datetime.now(UTC):%Y-}" in text
 
 
+@pytest.mark.slow
 def test_every_word_is_a_row_beside_its_theory(runs: Path) -> None:
     summary = json.loads((runs / "one & two" / "summary.json").read_text())
     words, rest = report.part(runs / "one & two", runs).tables
@@ -96,6 +100,7 @@ def test_every_word_is_a_row_beside_its_theory(runs: Path) -> None:
     assert "<td>largest</td>" in words
 
 
+@pytest.mark.slow
 def test_every_part_has_its_command_and_claims_come_last(text: str, runs: Path) -> None:
     for command in ("attn_dynamics.simulate", "analysis.verdicts"):
         assert f"<pre>python -m {command} " in text
@@ -104,6 +109,7 @@ def test_every_part_has_its_command_and_claims_come_last(text: str, runs: Path) 
     assert [folder.name for folder in report.found(runs)] == ["one & two", "verdicts"]
 
 
+@pytest.mark.slow
 def test_the_verdicts_and_the_numbers_are_in_it(text: str) -> None:
     assert "1 of 1 claims hold" in text
     assert "<td>train_loss</td>" in text
@@ -118,6 +124,7 @@ def test_of_a_sweep_its_runs_are_there_by_what_tells_them_apart(tmp_path: Path) 
     assert "attn-fc" not in table
 
 
+@pytest.mark.slow
 def test_the_command_that_is_told_makes_the_same(runs: Path, tmp_path: Path) -> None:
     line = (runs / "one & two" / "command.txt").read_text()
     assert line == f"python -m attn_dynamics.simulate {' '.join(TINY)} --out '{runs / 'one & two'}'\n"

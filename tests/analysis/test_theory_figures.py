@@ -9,6 +9,7 @@ from analysis import theory_figures
 from attn_dynamics.command import BAD_INPUT
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn(tmp_path: Path) -> None:
     assert theory_figures.main(["--quick", "--out", str(tmp_path)]) == 0
     assert {path.name for path in tmp_path.glob("*.png")} == {f"{name}.png" for name in theory_figures.FIGURES}

@@ -192,6 +192,7 @@ def test_the_table_says_whether_real_text_was_measured(
     sst2.cache_clear()
 
 
+@pytest.mark.slow
 def test_from_the_shell_in_processes_of_their_own(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "analysis.verdicts", "--quick", "--claim", "G4", "A5", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

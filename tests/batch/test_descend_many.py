@@ -468,8 +468,8 @@ FACTOR = 1.25
 """Of what is said to be needed to what is: parts whose largest moments differ are added, small ones left out."""
 
 
-@pytest.mark.parametrize("d_k", [2, 20])
-@pytest.mark.parametrize("epochs", [1, 300])
+@pytest.mark.parametrize("d_k", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("epochs", [1, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_said_to_be_needed_is_what_numpy_takes(model: str, epochs: int, d_k: int) -> None:
     peak, needed = peak_and_estimate(model, 6, epochs, d_k=d_k)

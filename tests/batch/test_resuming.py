@@ -74,7 +74,7 @@ def test_replicates_cut_off_anywhere_go_on_to_the_bit(model: str, patience: int 
     begin = [*starts(model), diverging(starts(model)[0])]
     whole: dict[tuple[tuple[str, ...], bool], list[Run]] = {}
 
-    @settings(max_examples=examples(12))
+    @settings(max_examples=examples(5))
     @given(st.sampled_from(TRAINED), st.booleans(), st.lists(st.integers(0, 40), max_size=3).map(sorted), st.booleans())
     def check(train: tuple[str, ...], reduced: bool, cuts: list[int], always: bool) -> None:
         options: dict[str, Any] = {

@@ -51,6 +51,7 @@ def test_steps_too_long_for_the_flow_are_told_although_the_loss_only_falls(call:
     assert "--learning-rate" in told
 
 
+@pytest.mark.slow
 def test_a_loss_that_rises_is_counted_and_told(call: Call) -> None:
     done = call(*TINY, "--model", "attn-tl", "--learning-rate", "10", "--replicates", "2", "--out", "here")
     assert done.code == 0
@@ -109,6 +110,7 @@ def test_replicates_that_diverge_are_all_kept(call: Call) -> None:
     assert trajectory(Path("here")).sizes["replicate"] == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_diverges_again_when_resumed(call: Call) -> None:
     arguments = (*TINY, "--learning-rate", "1e6", "--out", "here")
     assert call(*arguments).code == 1

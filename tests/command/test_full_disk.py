@@ -76,7 +76,7 @@ def test_a_full_disk_is_named_with_what_helps(first: int, call: Call, place: Pat
     assert differences(place / "here", place / "whole") == []
 
 
-@pytest.mark.parametrize("first", range(1, 5))
+@pytest.mark.parametrize("first", [1, *(pytest.param(first, marks=pytest.mark.slow) for first in (2, 3, 4))])
 def test_a_full_disk_leaves_earlier_results_whole(first: int, call: Call, place: Path, full_disk: FullDisk) -> None:
     here, longer = place / "here", ("--epochs", "90", *TASK, "--out", "here", "--resume")
     call(*TINY, "--out", "here")
@@ -108,7 +108,7 @@ def test_a_disk_that_fills_while_figures_are_drawn_keeps_the_numbers(
     assert unfinished(place) == []
 
 
-@pytest.mark.parametrize("largest", [3000, 20_000])
+@pytest.mark.parametrize("largest", [3000, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_files_that_may_not_grow_are_as_good_as_a_full_disk(largest: int, call: Call, place: Path) -> None:
     call(*TINY, "--out", "earlier")
     before = contents(place / "earlier")

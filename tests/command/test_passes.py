@@ -197,6 +197,7 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[int]]
 SEVEN = (*LARGE, *FAR, "--epochs", "4", "--replicates", "7", "--out", "here")
 
 
+@pytest.mark.slow
 def test_passes_fit_into_the_memory_that_is_free_and_leave_none_of_it_taken(
     call: Call, limited: Callable[[], list[int]]
 ) -> None:

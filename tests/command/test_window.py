@@ -49,6 +49,7 @@ def test_flow_is_what_small_steps_tend_to(call: Call) -> None:
     assert read_json(Path("here/summary.json"))["width"] == pytest.approx(limit["width"], rel=2e-3)
 
 
+@pytest.mark.slow
 def test_again_with_resume_is_the_same_and_another_run_is_refused(call: Call, place: Path) -> None:
     call(*BRIEF)
     before = (place / "here" / "trajectory.nc").read_bytes()
@@ -106,6 +107,7 @@ def test_the_model_is_asked_for_in_either_way() -> None:
     assert not is_window([])
 
 
+@pytest.mark.slow
 def test_the_program_does_the_same(place: Path) -> None:
     done = ended(started(*BRIEF, cwd=place))
     assert done.code == 0, done.err

@@ -106,6 +106,7 @@ def test_cells_of_other_data_are_refused_and_damaged_ones_made_again(
     assert one.read_bytes() != bytes(flipped)
 
 
+@pytest.mark.slow
 def test_processes_of_their_own_give_the_same_bits(tmp_path: Path) -> None:
     assert run_tiny(tmp_path / "one") == 0
     assert run_tiny(tmp_path / "two", "--workers", "2") == 0
@@ -171,6 +172,7 @@ def test_a_text_that_cannot_be_read_is_refused(given: str, tmp_path: Path, capsy
     assert capsys.readouterr().err.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_an_unfulfilled_exact_statement_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,6 +232,7 @@ def run_text(file: Path, folder: Path, *more: str) -> int:
     return text.main([*given, "--out", str(folder), *more])
 
 
+@pytest.mark.slow
 def test_on_a_device_the_rows_are_the_same_to_round_off(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs PyTorch")
     file = labelled_file(tmp_path)
@@ -314,6 +317,7 @@ def rows(folder: Path) -> pd.DataFrame:
 DEVICES = ("numpy", pytest.param("cpu", marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")))
 
 
+@pytest.mark.slow
 def test_on_a_device_only_the_seeds_that_are_missing_are_trained(tmp_path: Path, passes: list[int]) -> None:
     pytest.importorskip("torch", reason="needs PyTorch")
     run = partial(run_text, labelled_file(tmp_path), tmp_path / "cpu", "--device", "cpu")

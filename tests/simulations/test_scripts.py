@@ -68,6 +68,7 @@ def test_synthetic_drops_no_measure_that_one_seed_lacks(tmp_path: Path, monkeypa
     assert "prediction_residual" not in summary["attn-tl"]
 
 
+@pytest.mark.slow
 def test_ablation(tmp_path: Path) -> None:
     given = ("--seeds", "2", "--epochs", "300", "--start", "mean-field")
     rows, summary = left_by(ablation, tmp_path, {"loss", "promotion"}, *given)
@@ -100,6 +101,7 @@ def within(some: Iterable[Iterable[str]], others: Iterable[Iterable[str]]) -> bo
     return all(set(few) <= set(many) for few, many in zip(some, others, strict=True))
 
 
+@pytest.mark.slow
 def test_suppression(tmp_path: Path) -> None:
     figures = {"signs", "words", "relation"}
     rows, summary = left_by(suppression, tmp_path, figures, "--seeds", "2", "--epochs", "40")
@@ -112,6 +114,7 @@ def test_suppression(tmp_path: Path) -> None:
     assert (rows.lowest[rows.moved < 0] < 0).all()
 
 
+@pytest.mark.slow
 def test_capacity(tmp_path: Path) -> None:
     rows, summary = left_by(capacity, tmp_path, {"signals", "scores"}, "--seeds", "3")
     assert set(summary["order_holds"].values()) == {None}, "three seeds are too few for an interval"
@@ -129,6 +132,7 @@ def test_capacity(tmp_path: Path) -> None:
     assert np.linalg.norm(run.score[-1] - run.score[0]) <= 1.01 * area
 
 
+@pytest.mark.slow
 def test_query(tmp_path: Path) -> None:
     figures = {"one-word", "several-words"}
     rows, summary = left_by(query, tmp_path, figures, "--seeds", "2", "--epochs", "700")

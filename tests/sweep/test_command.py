@@ -245,6 +245,7 @@ def address(tmp_path: Path) -> Iterator[Callable[[int, int], str]]:
         process.communicate(timeout=60)
 
 
+@pytest.mark.slow
 def test_any_cluster_gives_the_same_table(address: Callable[[int, int], str], call: Call, place: Path) -> None:
     arguments = (*TINY, "--model", "attn-fc", "attn-tl", "--seed", "0", "1", "--out")
     done = ended(started(*arguments, "far", "--scheduler", address(1, 1), cwd=place))
@@ -273,6 +274,7 @@ def test_a_cluster_that_is_of_no_use_is_refused(
     assert contents(place) == {}
 
 
+@pytest.mark.slow
 def test_the_device_is_looked_for_where_the_runs_are(
     address: Callable[[int, int], str], call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
