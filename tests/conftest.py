@@ -2,14 +2,19 @@
 
 Results do not depend on the number of threads (tests/kernels), and several test processes would only fight for cores.
 SST-2 and SQuAD are found beside the checkout, unless SST_DIR and SQUAD_DIR say where they are.
+Ctrl-C counts, also where the shell that started the tests has it ignored, as for a job in the background.
 """
 
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # before numba is first imported
 
 from hypothesis import HealthCheck, settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
