@@ -270,7 +270,8 @@ def _numbered(name: str, names: Sequence[Hashable]) -> dict[Hashable, int]:
 
 def _classes(labels: ArrayLike, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Return labels as integers, and the names of the classes if the labels are names."""
-    given = list(labels) if _array("labels", labels).dtype.kind in "UO" else []  # pyright: ignore[reportArgumentType]
+    array = _array("labels", labels)
+    given = list(labels) if array.ndim == 1 and array.dtype.kind in "UO" else []  # pyright: ignore[reportArgumentType]
     if not (given and all(isinstance(label, str) for label in given)):
         return _integers("labels", labels), names
     given = list(map(str, given))  # numpy's texts too

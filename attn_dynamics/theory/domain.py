@@ -38,3 +38,19 @@ def within(wanted: str, **arguments: ArrayLike) -> tuple[Array, ...]:
             given = array[outside].flat[0]
             raise InputError(name, expected=f"numbers {wanted}", given=given, fix="Give numbers in that range.")
     return arrays
+
+
+def settings_within(wanted: str, **arguments: ArrayLike) -> None:
+    """Refuse settings of a theory that are out of range, and, other than in its variables, NaN or no number at all.
+
+    Args:
+        wanted: one of `RANGES`.
+        arguments: by name.
+
+    Raises:
+        InputError: an argument that has no entry, or one that is outside of the range or NaN.
+    """
+    for name, array in zip(arguments, within(wanted, **arguments), strict=True):
+        if not array.size or np.isnan(array).any():
+            given = "none" if not array.size else "NaN"
+            raise InputError(name, expected=f"numbers {wanted}", given=given, fix="Give numbers in that range.")

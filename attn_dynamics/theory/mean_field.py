@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.check import some_of
-from attn_dynamics.theory.domain import within
+from attn_dynamics.theory.domain import settings_within
 from attn_dynamics.theory.flow import Array, flow, logistic
 
 TRAINED = ("keys", "embeddings", "head")
@@ -81,11 +81,11 @@ class MeanField:
 
     def __post_init__(self) -> None:
         some_of("train", self.train, TRAINED)
-        within("above 0 and at most 1", frequency=self.frequency)
-        within("2 or above", classes=self.classes)
-        within("1 or above", depth=self.depth)
-        within("0 or above", query_norm=self.query_norm)
-        within("above 0", others=self.others, sentences=self.sentences, topic_words=self.topic_words)
+        settings_within("above 0 and at most 1", frequency=self.frequency)
+        settings_within("2 or above", classes=self.classes)
+        settings_within("1 or above", depth=self.depth)
+        settings_within("0 or above", query_norm=self.query_norm)
+        settings_within("above 0", others=self.others, sentences=self.sentences, topic_words=self.topic_words)
 
     def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
         """The state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""

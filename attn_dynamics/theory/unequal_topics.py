@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.check import some_of
-from attn_dynamics.theory.domain import within
+from attn_dynamics.theory.domain import settings_within
 from attn_dynamics.theory.flow import Array, flow, logistic
 from attn_dynamics.theory.mean_field import TRAINED
 
@@ -74,9 +74,9 @@ class UnequalTopics:
 
     def __post_init__(self) -> None:
         some_of("train", self.train, TRAINED)
-        within("from 0 to 1", frequency=self.frequency)
-        within("0 or above", query_norm=self.query_norm)
-        within("above 0", others=self.others, sentences=self.sentences)
+        settings_within("from 0 to 1", frequency=self.frequency)
+        settings_within("0 or above", query_norm=self.query_norm)
+        settings_within("above 0", others=self.others, sentences=self.sentences)
 
     def start(self, score: ArrayLike = 0.0, embedding: ArrayLike = 0.0) -> Array:
         """The state (size,) of given s (words,) and ν (words, d), with s_w = 0 and ν_w = 0; see `TopicTrajectory`."""
