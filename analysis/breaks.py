@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from attn_dynamics.command import run_command
+from attn_dynamics.console import console
 from attn_dynamics.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -187,7 +187,7 @@ def run(options: Options) -> int:
         table.add_column(name)
     for row in rows:
         table.add_row(*row)
-    Console(markup=False, highlight=False).print(table)
+    console().print(table)
     print("\n".join("| " + " | ".join(row) + " |" for row in rows))
     return int(any(not (verdict and test) for _, _, verdict, test in rows))
 

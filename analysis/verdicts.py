@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 from tqdm import tqdm
 
 from analysis import render
@@ -18,6 +17,7 @@ from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
 from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims.drawn import treebank_in_words
 from attn_dynamics.command import FAILED, called, leave_command, run_command
+from attn_dynamics.console import console
 from attn_dynamics.output import clear, of_command, results_folder
 from attn_dynamics.storage import write_parquet, write_whole
 from attn_dynamics.tasks.treebank import sst_folder
@@ -70,12 +70,12 @@ def _judge(options: Options, folder: Path, line: str) -> int:
     for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
         rows.append(row)
         write(in_order(rows), folder)
-    console = Console(markup=False, highlight=False)
-    console.print(render.table(in_order(rows)))
-    console.print(f"real text: {treebank_in_words(quick=options.quick, measured='SST-2')}")
+    terminal = console()
+    terminal.print(render.table(in_order(rows)))
+    terminal.print(f"real text: {treebank_in_words(quick=options.quick, measured='SST-2')}")
     for remark in render.remarks(in_order(rows)):
-        console.print(remark, soft_wrap=True)
-    console.print(f"statements, quantities and bounds in {folder}", soft_wrap=True)
+        terminal.print(remark, soft_wrap=True)
+    terminal.print(f"statements, quantities and bounds in {folder}", soft_wrap=True)
     return 0 if all(row.verdict == HOLDS for row in rows) else FAILED
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from attn_dynamics.command import run_command
+from attn_dynamics.console import console
 from attn_dynamics.output import results_file
 from attn_dynamics.storage import write_whole
 from attn_dynamics.window.published import DECIMAL, READINGS, TABLE, blank, misses, tokens
@@ -44,7 +44,7 @@ def run(options: Options) -> int:
     rows = pd.DataFrame([counted(each) for each in READINGS])
     if csv is not None:
         write_whole(csv, lambda file: rows.to_csv(file, index=False))
-    Console(markup=False, highlight=False).print(printed(rows))
+    console().print(printed(rows))
     return 0
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from rich.console import Console
 
 from attn_dynamics import experiment, results
 from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.command import FAILED, INTERRUPTED, called, leave_command, run_command
 from attn_dynamics.config import Config
+from attn_dynamics.console import console
 from attn_dynamics.descent import too_fast
 from attn_dynamics.folder import CHECKPOINT, SUMMARY, TRAJECTORY, begin, open_folder, pass_checkpoint, write_config
 from attn_dynamics.parameters import Parameters
@@ -64,7 +64,7 @@ def simulate(config: Config, line: str) -> int:
 def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: str) -> int:
     """Train into an open folder, and draw last, for numbers and table are what a run is for."""
     begin(out, config)
-    console = Console(markup=False, highlight=False)
+    terminal = console()
     if config.replicates == 1:
         code, summary, draw = _run(config, task, start, out)
         # What a diverged run ended with tells nothing.
@@ -75,11 +75,11 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
     write_config(out, config)
     leave_command(out, line)
     if shown is not None:
-        console.print(shown)
+        terminal.print(shown)
     for remark in filter(None, [*results.broken(summary), results.far_from_flow(summary)]):
-        console.print(remark, soft_wrap=True)
+        terminal.print(remark, soft_wrap=True)
     draw()
-    console.print(_whereabouts(config, out), soft_wrap=True)
+    terminal.print(_whereabouts(config, out), soft_wrap=True)
     return code
 
 

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from attn_dynamics.check import integer
 from attn_dynamics.command import FAILED, run_command
+from attn_dynamics.console import console
 from fuzz import api, commands, environment, files
 from fuzz.case import Case, Verdict, judged
 
@@ -51,9 +51,9 @@ def run(options: Options) -> int:
             tqdm.write(told(verdicts[-1]))
             sys.stdout.flush()
     wrong = sum(verdict.mishandled for verdict in verdicts)
-    console = Console(markup=False, highlight=False)
-    console.print(table(verdicts))
-    console.print(f"{len(verdicts):,} cases, {wrong:,} mishandled", soft_wrap=True)
+    terminal = console()
+    terminal.print(table(verdicts))
+    terminal.print(f"{len(verdicts):,} cases, {wrong:,} mishandled", soft_wrap=True)
     return FAILED if wrong else 0
 
 

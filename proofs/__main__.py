@@ -7,10 +7,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from tqdm import tqdm
 
 from attn_dynamics.command import FAILED, run_command
+from attn_dynamics.console import console
 from attn_dynamics.output import results_file
 from attn_dynamics.storage import write_whole
 from proofs import CLAIMS, find, report
@@ -43,20 +43,20 @@ def run(options: Options) -> int:
     """
     proofs = [find(claim) for claim in options.claim or CLAIMS]
     latex = options.latex and results_file("--latex", options.latex, overwrite=options.overwrite)
-    console, results = Console(markup=False, highlight=False), []
+    terminal, results = console(), []
     with tqdm(proofs, unit=" proofs", dynamic_ncols=True) as bar:
         for proof in bar:
             bar.set_description_str(proof.claim)
             results.append(proof.prove())
     for result in results:
-        console.print(report.steps(result))
-    console.print(report.table(results))
+        terminal.print(report.steps(result))
+    terminal.print(report.table(results))
     for remark in report.remarks(results):
-        console.print(remark, soft_wrap=True)
+        terminal.print(remark, soft_wrap=True)
     if latex is not None:
         text = report.document(results).encode()
         write_whole(latex, lambda file: file.write(text))
-        console.print(f"document in {latex}", soft_wrap=True)
+        terminal.print(f"document in {latex}", soft_wrap=True)
     return 0 if all(result.holds for result in results) else FAILED
 
 

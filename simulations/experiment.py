@@ -29,7 +29,6 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 from pandas.api.types import is_numeric_dtype
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
@@ -39,6 +38,7 @@ from attn_dynamics.check import at_most_one, integer
 from attn_dynamics.checkpoint import Checkpoint, identity
 from attn_dynamics.command import FAILED, called, leave_command, run_command
 from attn_dynamics.config import Config
+from attn_dynamics.console import console
 from attn_dynamics.descent import too_fast
 from attn_dynamics.errors import InputError
 from attn_dynamics.extras import require
@@ -368,7 +368,7 @@ def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
         overwrite=options.overwrite,
         fits=lambda folder: check_same(folder, options.course(), options.grows),
     ) as folder:
-        begun, console = time.perf_counter(), Console(markup=False, highlight=False)
+        begun, terminal = time.perf_counter(), console()
         options = replace(options, out=folder)
         try:
             found = study(options)
@@ -378,11 +378,11 @@ def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
         _leave(found, options, begun)
         leave_command(folder, line)
         seeds = options.size.seeds
-        console.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
+        terminal.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
         if found.wrong:
-            console.print(found.wrong, soft_wrap=True)
+            terminal.print(found.wrong, soft_wrap=True)
         draw_all({folder / FIGURES / f"{name}.png": figure for name, figure in found.figures.items()})
-        console.print(f"results and figures in {folder}", soft_wrap=True)
+        terminal.print(f"results and figures in {folder}", soft_wrap=True)
         return FAILED if found.wrong else 0
 
 

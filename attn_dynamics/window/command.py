@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from attn_dynamics import results
 from attn_dynamics.command import FAILED, leave_command
+from attn_dynamics.console import console
 from attn_dynamics.errors import InputError
 from attn_dynamics.folder import SUMMARY, TRAJECTORY, begin, open_folder, write_config
 from attn_dynamics.progress import meter
@@ -70,14 +70,14 @@ def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> i
     write_json(out / SUMMARY, summary)
     write_config(out, config)
     leave_command(out, line)
-    console = Console(markup=False, highlight=False)
-    console.print(table(summary))
+    terminal = console()
+    terminal.print(table(summary))
     if remark := off_theory(summary):
-        console.print(remark, soft_wrap=True)
+        terminal.print(remark, soft_wrap=True)
     if course.diverged:
         print(f"error: {TOO_FAST.format(time=course.times[-1])}", file=sys.stderr)
     save_window_figures(run, out / "figures")
-    console.print(f"results and figures in {out}", soft_wrap=True)
+    terminal.print(f"results and figures in {out}", soft_wrap=True)
     return FAILED if course.diverged else 0
 
 

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from attn_dynamics.console import NARROWEST, console
 from tests.command.driving import TINY
 
 FILES = {"config.json", "command.txt", "summary.json", "trajectory.nc", "checkpoint.npz", "figures"}
 SIMULATE = (sys.executable, "-m", "attn_dynamics.simulate")
+
+
+@pytest.mark.parametrize(("columns", "width"), [("1", NARROWEST), ("90", 90)])
+def test_a_table_has_room_on_a_narrow_terminal_too(columns: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert console().width == width
 
 
 def shell(line: str, place: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -25,6 +32,7 @@ LINES = {
     "no standard output": ('"$@" >&-', {}, 0),
     "a full disk under it": ('"$@" >/dev/full', {}, 2),
     "ascii": ('"$@"', {"PYTHONIOENCODING": "ascii"}, 0),
+    "one column": ('"$@"', {"COLUMNS": "1"}, 0),
     "latin-1": ('"$@"', {"PYTHONIOENCODING": "latin-1"}, 0),
     "a notebook's backend": ('"$@"', {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}, 0),
     "no backend at all": ('"$@"', {"MPLBACKEND": "nonsense"}, 0),
