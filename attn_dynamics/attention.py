@@ -134,8 +134,8 @@ class Attention:
             block.deviations,
             block.leads,
             bounds,
-            splits if len(self.blocks) == 1 else splits[:, block.rows],
-            block.rows.start == 0,
+            splits,
+            block.rows.start,
             sums,
             leading,
         )

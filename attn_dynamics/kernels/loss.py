@@ -33,7 +33,8 @@ def softmax(logits, labels, start, stop, total_sentences, losses, excess, scratc
         losses[place] = largest[place] - logits[labels[start + place], start + place]
     for label in range(logits.shape[0]):
         row = logits[label, start:stop]
-        row -= largest
+        for place in range(row.size):
+            row[place] -= largest[place]
         exponentials(row, scratch, scratch.view(np.int64))
     own = largest
     for place in range(stop - start):
@@ -42,12 +43,15 @@ def softmax(logits, labels, start, stop, total_sentences, losses, excess, scratc
     others = excess
     others[:] = 0.0
     for label in range(logits.shape[0]):
-        others += logits[label, start:stop]
+        row = logits[label, start:stop]
+        for place in range(row.size):
+            others[place] += row[place]
     for place in range(stop - start):
         scratch[place] = 1.0 / ((others[place] + own[place]) * total_sentences)
     for label in range(logits.shape[0]):
         row = logits[label, start:stop]
-        row *= scratch
+        for place in range(row.size):
+            row[place] *= scratch[place]
     for place in range(stop - start):
         logits[labels[start + place], start + place] = -others[place] * scratch[place]
         # Either own is 1, or others is at least 1: neither is lost.

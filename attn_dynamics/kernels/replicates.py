@@ -33,7 +33,8 @@ def blocks_of(replicates: int) -> int:
 @njit(cache=True, error_model="numpy", nogil=True)
 def extent(scores, low, high):
     """Least and largest score (R,) of every replicate from scores (V, R)."""
-    low[:], high[:] = scores[0], scores[0]
+    for replicate in range(scores.shape[1]):
+        low[replicate] = high[replicate] = scores[0, replicate]
     for word in range(scores.shape[0]):
         for replicate in range(scores.shape[1]):
             score = scores[np.uint64(word), np.uint64(replicate)]

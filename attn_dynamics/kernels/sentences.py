@@ -135,14 +135,14 @@ def _scatter(start, stop, indices, data, operand, place, out):
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
-def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, bounds, splits, fresh, sums, leading):
+def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, bounds, splits, first, sums, leading):
     """Add to the sums of each word what the sentences send back, from slopes g = ∂L/∂v (k, N) and what `attend` left.
 
     sums (V, k + 1) += Cᵀ [g | g·v]/D over the entries that lead no sentence, leading (V, k + 1) += Cᵀ [g | g·(v - P)]/D
-    over those that lead one; fresh sums begin at 0. The contexts v in `sentences` are replaced by [g | g·v]/D.
+    over those that lead one; sums begin at 0 with the block whose first sentence is 0. The contexts v in `sentences` are replaced by [g | g·v]/D.
 
-    Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i stand from splits[p, i] to
-    splits[p + 1, i].
+    Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i of the block stand from
+    splits[p, first + i] to splits[p + 1, first + i].
     """
     width = slopes.shape[0]
     for row in prange(normalisers.size):
@@ -153,11 +153,12 @@ def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, 
             sentences[row, column] = slope
         sentences[row, width] = along
     for part in prange(bounds.size - 1):
-        if fresh:
+        if first == 0:
             sums[bounds[part] : bounds[part + 1]] = 0.0
             leading[bounds[part] : bounds[part + 1]] = 0.0
         for row in range(normalisers.size):
-            start, stop, lead = splits[part, row], splits[part + 1, row], leads[row]
+            place, lead = np.uint64(first + row), leads[row]
+            start, stop = splits[part, place], splits[part + 1, place]
             if start <= lead < stop:
                 word, count = words[lead], float(data[lead])
                 for column in range(width):

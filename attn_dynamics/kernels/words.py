@@ -47,7 +47,8 @@ def operand(scores, values, spread, out):
         start, stop = _block(block, size)
         weights, scratch = np.ones(stop - start), np.empty(stop - start)
         if shared:
-            weights[:] = scores[start:stop] - high
+            for word in range(weights.size):
+                weights[word] = scores[start + word] - high
             exponentials(weights, scratch, scratch.view(np.int64))
         for word in range(weights.size):
             out[start + word, width] = weights[word]
@@ -159,9 +160,11 @@ def pull_back(axes, value_gradient, partial, out):
             for axis in range(axes.shape[0]):
                 for column in range(value_gradient.shape[0]):
                     partial[part, axis, column] += _dot(axes[axis, start:stop], value_gradient[column, start:stop])
-    out[:] = partial[0]
-    for part in range(1, PARTS):
-        out += partial[part]
+    for axis in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            out[axis, column] = 0.0
+            for part in range(PARTS):
+                out[axis, column] += partial[part, axis, column]
 
 
 @njit(cache=True, error_model="numpy")
