@@ -23,7 +23,6 @@ from matplotlib.ticker import MaxNLocator
 from attn_dynamics.assumptions import curve_name
 from attn_dynamics.errors import DrawingError
 from attn_dynamics.storage import make_folder, write_whole
-from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, sen_deviation, tracks
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#7F7F7F")
@@ -275,7 +274,8 @@ def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
         _draw_theory(axes, run, [track])
         places = _thinned(track.time.size)
         axes.plot(track.score[places], track.embedding_norm[places], "o", color=COLOURS[0], ms=3.5, label="run")
-        axes.set_title(f"“{track.word}”, m = {track.others:.1f}", fontsize=9, parse_math=False)
+        where = "in no training sentence" if np.isnan(track.others) else f"m = {track.others:.1f}"
+        axes.set_title(f"“{track.word}”, {where}", fontsize=9, parse_math=False)
         axes.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
     # Below the panels, for the theory's name may be wider than one of them.
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -304,8 +304,13 @@ def _draw_theory(axes: Axes, run: xr.Dataset, followed: list[Track]) -> None:
     if np.isnan(query_norm):
         return
     scores = np.linspace(first.score[0], max(track.score.max() for track in followed), 200)
-    norms = sen_norm(scores, first.others, query_norm, first.score[0], first.embedding_norm[0])
-    axes.plot(scores, norms, color="black", linewidth=1.2, label=curve_name("SEN, theory B1", ("B1",), run.attrs))
+    axes.plot(
+        scores,
+        first.sen_norm(query_norm, scores),
+        color="black",
+        linewidth=1.2,
+        label=curve_name("SEN, theory B1", ("B1",), run.attrs),
+    )
 
 
 def _thinned(size: int, wanted: int = 24) -> list[int]:

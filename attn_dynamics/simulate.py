@@ -76,7 +76,7 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
     leave_command(out, line)
     if shown is not None:
         terminal.print(shown)
-    for remark in filter(None, [*results.broken(summary), results.far_from_flow(summary)]):
+    for remark in results.broken(summary):
         terminal.print(remark, soft_wrap=True)
     draw()
     terminal.print(_whereabouts(config, out), soft_wrap=True)
