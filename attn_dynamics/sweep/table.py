@@ -64,6 +64,7 @@ RESULTS: dict[str, type] = {
     "test_accuracy": float,
     "sen_residual": float,
     "prediction_residual": float,
+    "broken_assumptions": str,
     "score_sum_drift": float,
     "loss_rises": int,
     "largest_loss_step": float,
@@ -74,7 +75,8 @@ RESULTS: dict[str, type] = {
 }
 """Columns that say what came of it, named as in summary.json; `last_epoch` is `epochs` there. `ended` is epochs,
 patience, diverged or, where the synthetic task cannot be drawn or started so, refused; `message` tells of the last
-two. `data` is the digest of what was loaded, null where it is drawn."""
+two. `broken_assumptions` names those of `assumptions` there that fail, with their laws; it is empty where all hold.
+`data` is the digest of what was loaded, null where it is drawn."""
 
 
 def settings(config: Config) -> Row:
