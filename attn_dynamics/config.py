@@ -8,11 +8,14 @@ import tyro
 
 from attn_dynamics.batch.engine import DEVICES, PRECISIONS
 from attn_dynamics.check import at_most_one, integer, number
+from attn_dynamics.errors import InputError
 from attn_dynamics.heads import HEADS
 from attn_dynamics.initial import PRESETS
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, TextOptions
 
+WINDOW = "attn-window"
+"""The model whose settings are those of `window.config`."""
 if TYPE_CHECKING:
     Device: TypeAlias = str
     Model: TypeAlias = str
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
 else:
     Device = tyro.extras.literal_type_from_choices(DEVICES)
     Precision = tyro.extras.literal_type_from_choices(PRECISIONS)
-    Model = tyro.extras.literal_type_from_choices(HEADS)
     Preset = tyro.extras.literal_type_from_choices(PRESETS)
+    # The window is a layer with settings of its own; its name is told here, and `Config` says where it runs.
+    Model = tyro.extras.literal_type_from_choices([*HEADS, WINDOW])
     Trainable = tyro.extras.literal_type_from_choices(TRAINABLE)
 
 
@@ -94,6 +98,9 @@ class Config:
             least["key_dim"] = 1
         for name, bound in least.items():
             integer(name, getattr(self, name), bound)
+        if self.model == WINDOW:
+            fix = f"A window runs by itself, without a sweep: python -m attn_dynamics.simulate --model {WINDOW}."
+            raise InputError("model", expected=f"one of {', '.join(HEADS)}", given=WINDOW, fix=fix)
         integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
         number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1.")
         number("start_scale", self.start_scale, least=0, fix="1 is the start's own.")

@@ -14,7 +14,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -97,7 +97,7 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
         name, _, kinds = lines[1].partition(" ")
         return InputError(name, expected=_kind(kinds) or "a value", given="none", fix=see)
     if found := re.match(r"invalid choice (.+) for argument '(\S+)'\. Expected one of \((.+)\)", text):
-        known = found[3].replace("'", "").rstrip(",")
+        known = ", ".join(each for each in re.split(r"[', ]+", found[3]) if each not in ("", "None"))
         return InputError(found[2], expected=f"one of {known}", given=found[1], fix="Choose one of these.")
     if found := re.match(r"Missing value for argument '(\S+)'\. Expected (\d+) values", text):
         number, typed = ("a value", "") if found[2] == "1" else (f"{found[2]} values", _typed(found[1], given))
@@ -162,10 +162,10 @@ def _describe(options: type) -> None:
             _describe(inner)
             continue
         settings: dict[str, Any] = {"help": told.get(field.name)}
-        if field.default is None or field.default == ():
+        if field.default in (None, (), (None,)):
             settings["help_behavior_hint"] = ""
-        if (kind := _beside_none(hint)) in NAMES:
-            settings["metavar"] = NAMES[kind]
+        if metavar := _metavar(hint):
+            settings["metavar"] = metavar
         options.__annotations__[field.name] = Annotated[hint, tyro.conf.arg(**settings)]
 
 
@@ -184,6 +184,18 @@ def _nested(hint: Any) -> type | None:
     """Return the class of options that a field holds, if it does."""
     kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     return kind if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+def _metavar(hint: Any) -> str | None:
+    """Return how help writes what an option takes, without the None that tyro would add; None of other kinds."""
+    kind = _beside_none(hint) or hint
+    if get_origin(kind) is Literal:
+        return f"{{{','.join(map(str, get_args(kind)))}}}"
+    if get_origin(kind) is not tuple:
+        return NAMES.get(kind)
+    each, *more = get_args(kind)
+    name = _metavar(each)
+    return f"[{name} [{name} ...]]" if name and more == [...] else None
 
 
 def _beside_none(hint: Any) -> Any:

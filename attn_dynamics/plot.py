@@ -74,7 +74,9 @@ def loss_figure(run: xr.Dataset) -> Figure:
         best = run.attrs["best_epoch"]
         label = f"lowest dev loss, epoch {best:,}"
         for axes in (left, right):
-            axes.axvline(best * run.attrs["learning_rate"], color="black", linewidth=0.8, linestyle=":", label=label)
+            axes.axvline(
+                best * run.attrs["learning_rate"], color="black", linewidth=0.8, linestyle=":", marker="", label=label
+            )
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
@@ -162,8 +164,18 @@ FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
 
 def draw_figure(run: xr.Dataset, name: str) -> Figure:
     """Draw one figure of `FIGURES` in the style of all, under the name of the run."""
-    with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with mpl.rc_context(style(run)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return entitled(FIGURES[name](run), run.attrs["title"])
+
+
+def style(*runs: xr.Dataset) -> Any:
+    """Return the style of all figures; where a run has nothing but its start, a line is a point."""
+    return STYLE | ({"lines.marker": "o", "lines.markersize": 4.0} if only_start(*runs) else {})
+
+
+def only_start(*runs: xr.Dataset) -> bool:
+    """Return whether one of the runs has no epoch beyond its start."""
+    return min(run.sizes["epoch"] for run in runs) == 1
 
 
 def entitled(figure: Figure, title: str) -> Figure:
@@ -245,7 +257,8 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
     query_norm = run.attrs["query_norm"]
     applies = not np.isnan(query_norm)
     figure = Figure(figsize=(8.6 if applies else 4.8, 3.6), layout="constrained")
-    left, *rest = figure.subplots(1, 1 + applies, squeeze=False)[0]
+    moved = applies and not only_start(run)  # at its start a word is on the curve
+    left, *rest = figure.subplots(1, 1 + moved, squeeze=False)[0]
     for k, track in enumerate(followed):
         style = {"color": COLOURS[k], "label": track.word}
         places = _thinned(track.time.size)
@@ -259,8 +272,8 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
     left.xaxis.set_major_locator(MaxNLocator(5))
     for right in rest:
         right.set(xlabel=TIME, ylabel="deviation from SEN (%)", xscale="log")
-    words, theory = rest[-1].lines if rest else left.lines, left.lines[len(followed) :]
-    _name_words(figure, [*words[: len(followed)], *theory], [str(line.get_label()) for line in (*words, *theory)])
+    words, theory = (rest or [left])[-1].lines[: len(followed)], left.lines[len(followed) :]
+    _name_words(figure, [*words, *theory], [str(line.get_label()) for line in (*words, *theory)])
     return figure
 
 

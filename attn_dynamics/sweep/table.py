@@ -139,16 +139,24 @@ class Table:
         """Runs without a row."""
         return [config for key, config in self._configs.items() if key not in self._rows]
 
+    def read(self) -> None:
+        """Read the rows that are there, if there are any.
+
+        Raises:
+            InputError: they are of other runs than these.
+        """
+        if self.path.exists():
+            self._rows = {_key(each): each for each in _read(self.path)}
+            self._check_same()
+
     def take_up(self) -> None:
         """Take up the rows that are there, if there are any.
 
         Raises:
             InputError: they are of other runs than these, or made from other data; data cannot be loaded.
         """
-        if self.path.exists():
-            self._rows = {_key(each): each for each in _read(self.path)}
-            self._check_same()
-            self._check_data()
+        self.read()
+        self._check_data()
 
     def write(self, rows: Iterable[Row] = ()) -> None:
         """Add these rows and write all.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import tyro
 
 from attn_dynamics.check import at_most_one, integer, number
+from attn_dynamics.config import WINDOW
 from attn_dynamics.theory.window import Loss
 from attn_dynamics.window.bell import PLACEMENTS, SCALES, Bell
 from attn_dynamics.window.tasks import TASKS, WindowOptions
 
-MODEL = "attn-window"
 if TYPE_CHECKING:
     Placement: TypeAlias = str
     ScaleName: TypeAlias = str
@@ -32,7 +32,7 @@ class WindowConfig:
         InputError: a value out of range.
     """
 
-    model: Literal["attn-window"] = MODEL
+    model: Literal["attn-window"] = "attn-window"
     """A layer that attends within a bell around its query."""
     task: TaskName = "needle"
     """A useful token at a known distance: a needle, copying, or LMN21's topic words."""
@@ -109,4 +109,4 @@ class WindowConfig:
 def is_window(arguments: Sequence[str]) -> bool:
     """Whether a command line asks for this model."""
     told = [each.partition("=")[::2] if "=" in each else (each, next_) for each, next_ in pairwise([*arguments, ""])]
-    return ("--model", MODEL) in told
+    return ("--model", WINDOW) in told
