@@ -20,12 +20,14 @@ from analysis import render
 from analysis.judge import Row
 from analysis.provenance import moment, provenance
 from attn_dynamics.command import COMMAND, run_command
+from attn_dynamics.config import WINDOW
 from attn_dynamics.errors import InputError
 from attn_dynamics.folder import TRAJECTORY
 from attn_dynamics.intervals import in_words, shown_as
 from attn_dynamics.output import default_file, expanded, results_file
 from attn_dynamics.results import broken, largest_difference, word_rows
 from attn_dynamics.storage import Damaged, read_json_object, read_parquet, write_whole
+from attn_dynamics.window.command import off_theory
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """What a folder may hold beside its command and figures, in the order of preference."""
@@ -167,7 +169,8 @@ def _tables(folder: Path) -> list[Markup]:
 def _remarks(folder: Path) -> list[str]:
     """Say which assumptions of the theory a run breaks, where its summary tells; of a sweep each row says it."""
     summary = read_json_object(folder / SUMMARY) if (folder / SUMMARY).exists() else {}
-    return broken(summary) if "assumptions" in summary else []
+    told = off_theory if summary.get("model") == WINDOW else broken
+    return told(summary) if "assumptions" in summary else []
 
 
 def _of_summary(summary: dict[str, Any]) -> list[pd.DataFrame]:

@@ -380,7 +380,7 @@ def _exactly_from_zero(beside: _Beside, start: Parameters) -> _Verdict:
     others = np.delete(np.arange(beside.corpus.n_words), beside.columns)
     score = float(np.abs(start.scores[others]).max(initial=0.0))
     norm = float(np.linalg.norm(start.embeddings[others], axis=1).max(initial=0.0))
-    found = f"other words start at scores up to {score:.2g} and norms up to {_unlike(norm, SMALL)}"
+    found = f"other words start at scores up to {score:.2g} and norms up to {unlike(norm, SMALL)}"
     return _Verdict(score == 0.0 and norm <= SMALL, f"{found}, where 0 and {SMALL:g} are allowed")
 
 
@@ -450,12 +450,13 @@ def _many(beside: _Beside) -> _Verdict:
     )
 
 
-def percent(share: float) -> str:
+def percent(share: float, allowed: float = ALLOWED) -> str:
     """Write a share as a percentage, to two digits, or to as many as tell it from what is allowed."""
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{_unlike(100 * share, 100 * ALLOWED)} %"
+    value, bound = 100 * share, 100 * allowed
+    return f"{value:.0f} %" if value >= 10 and f"{value:.0f}" != f"{bound:.0f}" else f"{unlike(value, bound)} %"
 
 
-def _unlike(value: float, bound: float) -> str:
+def unlike(value: float, bound: float) -> str:
     """Write a number to two digits, or to as many as tell it from a bound."""
     differing = (digits for digits in range(2, 17) if f"{value:.{digits}g}" != f"{bound:.{digits}g}")
     return f"{value:.{2 if value == bound else next(differing, 17)}g}"

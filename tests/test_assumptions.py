@@ -368,6 +368,7 @@ def test_a_number_has_the_digits_that_tell_it_from_what_is_allowed() -> None:
         "0.996 %",
         "12 %",
     ]
+    assert [percent(share, 0.3) for share in (0.3, 0.302, 0.344, 3.37)] == ["30 %", "30.2 %", "34 %", "337 %"]
 
 
 def test_a_legend_names_the_first_that_fails_and_counts_the_others() -> None:

@@ -144,6 +144,10 @@ def test_a_run_says_which_assumptions_it_breaks(tmp_path: Path) -> None:
     part = report.part(tmp_path, tmp_path)
     told = "SEN (B1, here up to 10 % off for “a”) assumes rare other words: there are 10."
     assert part.remarks == [told]
+    window = {"model": "attn-window", "prediction_residual": 0.1, "assumptions": [found | {"law": "D2"}]}
+    (tmp_path / "summary.json").write_text(json.dumps(window))
+    (of_window,) = report.part(tmp_path, tmp_path).remarks
+    assert of_window == "The prediction of σ (D2, here up to 10 % off) assumes rare other words: there are 10."
     assert f"<p>{told}</p>" in report.page([part])
 
 
