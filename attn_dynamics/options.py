@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -55,6 +55,17 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
             return tyro.cli(options, args=given, prog=prog)
         except SystemExit as stop:
             raise _by_options(_cause(stop), options) or _refusal(box.getvalue(), given, prog) from None
+
+
+def without_effect(what: str, given: Iterable[str]) -> list[str]:
+    """Return a note if options were given that a run does not read; `what` is what does not."""
+    told = ", ".join("--" + each.replace("_", "-") for each in given)
+    return [f"Without effect on {what}: {told}."] if told else []
+
+
+def changed(now: object, usual: object) -> list[str]:
+    """Return the names of the settings that are not as they usually are, of two objects of one class."""
+    return [name for name, value in vars(now).items() if value != vars(usual)[name]]
 
 
 def _check_text(given: Sequence[str]) -> None:

@@ -46,7 +46,7 @@ def simulate(config: Config, line: str) -> int:
         StorageError: a result could not be written.
     """
     task = load_task(config.task, experiment.task_options(config))
-    for note in task.notes:
+    for note in (*config.notes, *task.notes):
         print(note, file=sys.stderr)
     experiment.check(config, task)
     start = experiment.start(config, task)

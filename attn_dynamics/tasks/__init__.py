@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.options import changed, without_effect
 from attn_dynamics.tasks.hub import hub_task
 from attn_dynamics.tasks.options import Options, TextOptions
 from attn_dynamics.tasks.padding import padded
@@ -47,7 +48,7 @@ def load_text(
     except InputError as error:
         raise (error.as_option() if error.subject in told else error) from None
     if options.split != TextOptions.split and not path.is_file():
-        task = replace(task, notes=(*task.notes, "Without effect on files that are split already: --split."))
+        task = replace(task, notes=(*task.notes, *without_effect("files that are split already", ["split"])))
     return padded(task) if options.padding else task
 
 
@@ -75,17 +76,12 @@ def load_task(name: str, options: Options) -> Task:
 def _unread(name: str, options: Options) -> list[str]:
     """Return a note if options were given that a task does not read."""
     reads = READS.get(name, _PARTS if name in TASKS else ("text",))
-    given = [each for part in _PARTS if part not in reads for each in _changed(part, options)]
-    told = ", ".join("--" + each.replace("_", "-") for each in given)
-    return [f"Without effect on the task {name}: {told}."] if given else []
-
-
-def _changed(part: str, options: Options) -> list[str]:
-    """Name the settings of a part of the options that are not as they are by default."""
-    now, usual = getattr(options, part), getattr(Options(), part)
-    if not is_dataclass(usual):
-        return [part] * (now != usual)
-    return [each.name for each in fields(usual) if getattr(now, each.name) != getattr(usual, each.name)]
+    given: list[str] = []
+    for part in changed(options, Options()):
+        now, usual = getattr(options, part), getattr(Options(), part)
+        if part in _PARTS and part not in reads:
+            given += changed(now, usual) if is_dataclass(usual) else [part]
+    return without_effect(f"the task {name}", given)
 
 
 def _unheard(task: Task) -> list[str]:

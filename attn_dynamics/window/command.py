@@ -41,6 +41,8 @@ def simulate_window(config: WindowConfig, line: str) -> int:
         StorageError: a result could not be written.
     """
     task = load(config)
+    for note in config.notes:
+        print(note, file=sys.stderr)
     with open_folder(config) as out:
         begin(out, config)
         try:

@@ -10,6 +10,7 @@ import tyro
 
 from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.config import WINDOW
+from attn_dynamics.options import changed, without_effect
 from attn_dynamics.theory.window import Loss
 from attn_dynamics.window.bell import PLACEMENTS, SCALES, Bell
 from attn_dynamics.window.tasks import TASKS, WindowOptions
@@ -22,6 +23,10 @@ else:
     Placement = tyro.extras.literal_type_from_choices(PLACEMENTS)
     ScaleName = tyro.extras.literal_type_from_choices(SCALES)
     TaskName = tyro.extras.literal_type_from_choices(TASKS)
+
+
+UNREAD = {"needle": ("words", "classes"), "copying": ("classes",), "topics": ("loss",)}
+"""Settings that a task does not read."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,6 +102,12 @@ class WindowConfig:
     def default_out(self) -> Path:
         """Folder below runs/ that is named after what is run."""
         return Path("runs") / f"{self.model}-{self.task}-seed{self.seed}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of settings that were given in vain."""
+        given = [*changed(self, WindowConfig()), *changed(self.options, WindowOptions())]
+        return without_effect(f"the task {self.task}", [name for name in given if name in UNREAD.get(self.task, ())])
 
     def course(self) -> dict[str, Any]:
         """All that decides the course of the run, ready for JSON: not how long it is nor where it is kept."""

@@ -104,6 +104,25 @@ def test_a_sweep_says_that_it_has_no_windows(capsys: pytest.CaptureFixture[str])
     assert "A window runs by itself, without a sweep" in told
 
 
+@pytest.mark.parametrize(
+    ("options", "arguments", "told"),
+    [
+        (Config, "--hidden-dim 5 --model attn-fc", ["Without effect on attn-fc from the start paper: --hidden-dim."]),
+        (Config, "--hidden-dim 5 --model attn-tl --start-scale 3", []),
+        (
+            Config,
+            "--hidden-dim 5 --start-scale 3 --start mean-field",
+            ["Without effect on attn-tc from the start mean-field: --hidden-dim, --start-scale."],
+        ),
+        (WindowConfig, "--words 9 --classes 3", ["Without effect on the task needle: --words, --classes."]),
+        (WindowConfig, "--words 9 --classes 3 --task topics", []),
+        (WindowConfig, "--task topics --loss reward", ["Without effect on the task topics: --loss."]),
+    ],
+)
+def test_an_option_that_a_run_does_not_read_is_told(options: type, arguments: str, told: list[str]) -> None:
+    assert read_options(options, arguments.split(), "prog").notes == told
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         simulate.main(["--version"])

@@ -8,8 +8,7 @@ import pytest
 from attn_dynamics.assumptions import MANY, SHORT
 from attn_dynamics.window.assumptions import ONE_TOKEN
 from attn_dynamics.window.config import is_window
-from attn_dynamics.window.plot import FIGURES
-from attn_dynamics.window.plot import width_figure as draw_window
+from attn_dynamics.window.plot import FIGURES, width_figure
 from tests.command.driving import Call, contents, ended, read_json, started, trajectory
 
 WINDOW = ("--model", "attn-window")
@@ -71,7 +70,7 @@ def test_assumptions_that_fail_are_listed_and_told(arguments: tuple[str, ...], n
     for law, assumption in named:
         assert f"The prediction of σ ({law}, here up to " in done.out
         assert f" off) assumes {assumption}: " in done.out
-    legend = draw_window(trajectory(Path("here"))).axes[0].get_legend()
+    legend = width_figure(trajectory(Path("here"))).axes[0].get_legend()
     assert legend is not None
     told = "\n".join(text.get_text() for text in legend.get_texts())
     assert [f"not met: {assumption}" in told for _, assumption in named] == [True] * len(named)
