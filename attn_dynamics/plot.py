@@ -164,11 +164,11 @@ FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
 
 def draw_figure(run: xr.Dataset, name: str) -> Figure:
     """Draw one figure of `FIGURES` in the style of all, under the name of the run."""
-    with mpl.rc_context(style(run)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with mpl.rc_context(style_of(run)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return entitled(FIGURES[name](run), run.attrs["title"])
 
 
-def style(*runs: xr.Dataset) -> Any:
+def style_of(*runs: xr.Dataset) -> Any:
     """Return the style of all figures; where a run has nothing but its start, a line is a point."""
     return STYLE | ({"lines.marker": "o", "lines.markersize": 4.0} if only_start(*runs) else {})
 

@@ -21,7 +21,7 @@ from attn_dynamics.plot import (
     log_time,
     only_start,
     scale,
-    style,
+    style_of,
     write_figure,
 )
 from attn_dynamics.storage import make_folder
@@ -49,7 +49,7 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     words = list(zip(*common_tracks(runs), strict=True))[:SHOWN]
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
     applies, rows = bool(np.isfinite(query_norms).all()) and not only_start(*runs), -(-len(words) // ACROSS)
-    with mpl.rc_context(style(*runs)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with mpl.rc_context(style_of(*runs)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         figure = Figure(figsize=(9.6, 3.3 + 1.7 * rows), layout="constrained")
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.9, 1.7 * rows)).ravel()
         first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
