@@ -20,16 +20,20 @@ from analysis import render
 from analysis.judge import Row
 from analysis.provenance import moment, provenance
 from attn_dynamics.command import COMMAND, run_command
+from attn_dynamics.config import WINDOW
 from attn_dynamics.errors import InputError
 from attn_dynamics.folder import TRAJECTORY
 from attn_dynamics.intervals import in_words, shown_as
 from attn_dynamics.output import default_file, expanded, results_file
-from attn_dynamics.results import largest_difference, word_rows
+from attn_dynamics.results import broken, largest_difference, word_rows
 from attn_dynamics.storage import Damaged, read_json_object, read_parquet, write_whole
+from attn_dynamics.window.command import off_theory
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """What a folder may hold beside its command and figures, in the order of preference."""
 PAGE = Path("runs/report.html")
+BROKEN = "broken_assumptions"
+"""Column of a sweep that is shown wherever a run breaks one, though all break the same."""
 FIRST = ("replicates", "sen", "width", "words", "tokens", "bell", "loss")
 """Figures that come before all others, in this order."""
 TITLE = "How attention learns: what was run"
@@ -51,6 +55,9 @@ class Part(NamedTuple):
     command: str
     when: str
     note: str
+    """How many claims hold."""
+    remarks: list[str]
+    """Which assumptions fail."""
     tables: list[Markup]
     claims: Markup
     """What is folded."""
@@ -116,13 +123,14 @@ def part(folder: Path, place: Path) -> Part:
         figures = [Picture(path.stem, _data(path)) for path in images]
         note, claims = _claims(folder, place)
         tables = [] if claims else _tables(folder)
+        remarks = _remarks(folder)
     except (OSError, ValueError, KeyError) as error:
         fix = "Run its command again, or leave it out."
         raise InputError(
             "folder", expected="results that a command left", given=f"{folder}: {error}", fix=fix
         ) from None
     anchor = "-".join(folder.parts).strip("-./")
-    return Part(anchor, folder.name, command, when, note, tables, claims, figures)
+    return Part(anchor, folder.name, command, when, note, remarks, tables, claims, figures)
 
 
 def page(parts: Sequence[Part]) -> str:
@@ -158,6 +166,13 @@ def _tables(folder: Path) -> list[Markup]:
     return [Markup(frame.to_html(index=False, border=0, float_format="{:.4g}".format)) for frame in frames]
 
 
+def _remarks(folder: Path) -> list[str]:
+    """Say which assumptions of the theory a run breaks, where its summary tells; of a sweep each row says it."""
+    summary = read_json_object(folder / SUMMARY) if (folder / SUMMARY).exists() else {}
+    told = off_theory if summary.get("model") == WINDOW else broken
+    return told(summary) if "assumptions" in summary else []
+
+
 def _of_summary(summary: dict[str, Any]) -> list[pd.DataFrame]:
     """Set the words of a run, a row each beside its theory, then its other numbers; of replicates their means."""
     words, runs = summary.pop("words", None), summary.pop("runs", [])
@@ -188,7 +203,8 @@ def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
     """Of a sweep what tells its runs apart, in settings and results."""
     texts = results.astype(str)
     differ = [len(results) == 1 or texts[name].nunique() > 1 for name in results.columns]
-    return results.loc[:, differ]
+    named = [name == BROKEN and results[name].any() for name in results.columns]
+    return results.loc[:, np.logical_or(differ, named)]
 
 
 def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

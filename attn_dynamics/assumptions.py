@@ -37,13 +37,14 @@ FIXED = "a fixed query"
 TRAINED = "trained keys and embeddings"
 ONE_WORD = "one topic word a sentence"
 LABELS = "labels given by topic words"
+BESIDE = "other words beside topic words"
 ONE_LENGTH = "sentences of one length"
 FROM_ZERO = "other words that start at zero"
 RARE = "rare other words"
 SILENT = "other words blind to the label"
 MANY = "many sentences a topic word"
 SHORT = "short steps"
-HARD = (FIXED, ONE_WORD, LABELS, ONE_LENGTH, FROM_ZERO)
+HARD = (FIXED, ONE_WORD, LABELS, BESIDE, ONE_LENGTH, FROM_ZERO)
 """Without these the equations of mean field cannot be written down for a task."""
 
 
@@ -110,6 +111,7 @@ def mean_field_assumptions(task: Task, start: Parameters, *, train: Collection[s
         FIXED: lambda: _query_fixed(train),
         ONE_WORD: lambda: _one_word(beside, all_sentences=True),
         LABELS: lambda: _labels(beside, classes),
+        BESIDE: lambda: _accompanied(beside),
         ONE_LENGTH: lambda: _one_length(beside, all_sentences=True),
         FROM_ZERO: lambda: _exactly_from_zero(beside, start),
         RARE: lambda: _rare(beside, standing_once=True),
@@ -173,6 +175,15 @@ def sentences(found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> I
     for (assumption, detail), who in laws.items():
         several = " and ".join([*([", ".join(who[:-1])] if who[:-1] else []), who[-1]])
         yield f"{several} {'assume' if who[1:] else 'assumes'} {assumption}: {detail}."
+
+
+def broken_in_words(found: Sequence[Mapping[str, Any]]) -> str:
+    """Name each assumption that fails and the laws that assume it, as "rare other words (B1, C10)"; empty for none."""
+    laws: dict[str, list[str]] = {}
+    for each in found:
+        if not each["holds"]:
+            laws.setdefault(each["assumption"], []).append(each["law"])
+    return "; ".join(f"{assumption} ({', '.join(who)})" for assumption, who in laws.items())
 
 
 def joined(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -250,6 +261,7 @@ def _relation(beside: _Beside, start: Parameters, train: Collection[str]) -> lis
         TRAINED: lambda: _both_trained(train),
         ONE_WORD: lambda: _one_word(beside),
         LABELS: lambda: _labels(beside),
+        BESIDE: lambda: _accompanied(beside),
         ONE_LENGTH: lambda: _one_length(beside),
         FROM_ZERO: lambda: _near_zero(beside, start),
         RARE: lambda: _rare(beside),
@@ -315,6 +327,16 @@ def _labels(beside: _Beside, classes: NDArray[np.integer] | None = None) -> _Ver
     return _Verdict(False, f"{share} {whose}, and only their other words can learn these")
 
 
+def _accompanied(beside: _Beside) -> _Verdict:
+    """Count sentences of one of these words alone, which has all attention whatever its score: no norm moves that."""
+    alone, count = np.count_nonzero(beside.m == 0), f"of {beside.m.size:,} training sentences"
+    if not alone:
+        return _Verdict(True, f"no {beside.kind} word stands alone in a training sentence")
+    return _Verdict(
+        False, f"{alone:,} {count} with a {beside.kind} word hold no other word, and attention has no choice"
+    )
+
+
 def _one_length(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
     """Compare the lengths of a word's sentences, or of all: the relation and mean field take one m.
 
@@ -330,10 +352,9 @@ def _one_length(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
     off = float(np.max((most - least) / np.maximum(2 * mean, np.finfo(float).tiny)))
     lengths = beside.corpus.lengths - 1 if all_sentences else m
     low, high = int(lengths.min()), int(lengths.max())
-    holds = low > 0 and (low == high if all_sentences else off <= ALLOWED)
+    holds = low == high if all_sentences else off <= ALLOWED
     if high == low:
-        alone = "" if low else ", and attention has no choice"
-        return _Verdict(holds, f"a {beside.kind} word has {_count(low, 'other word')} in every sentence{alone}")
+        return _Verdict(holds, f"a {beside.kind} word has {_count(low, 'other word')} in every sentence")
     allowed = f"{percent(ALLOWED)} is allowed" if off > ALLOWED or holds else "none is allowed"
     curve = f"between them ‖ν‖ differs by up to {percent(off)} for one word, and {allowed}"
     return _Verdict(holds, f"a {beside.kind} word has from {low:,} to {high:,} other words in its sentences; {curve}")
@@ -359,7 +380,7 @@ def _exactly_from_zero(beside: _Beside, start: Parameters) -> _Verdict:
     others = np.delete(np.arange(beside.corpus.n_words), beside.columns)
     score = float(np.abs(start.scores[others]).max(initial=0.0))
     norm = float(np.linalg.norm(start.embeddings[others], axis=1).max(initial=0.0))
-    found = f"other words start at scores up to {score:.2g} and norms up to {norm:.2g}"
+    found = f"other words start at scores up to {score:.2g} and norms up to {unlike(norm, SMALL)}"
     return _Verdict(score == 0.0 and norm <= SMALL, f"{found}, where 0 and {SMALL:g} are allowed")
 
 
@@ -429,9 +450,16 @@ def _many(beside: _Beside) -> _Verdict:
     )
 
 
-def percent(share: float) -> str:
-    """Write a share as a percentage, to two digits."""
-    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+def percent(share: float, allowed: float = ALLOWED) -> str:
+    """Write a share as a percentage, to two digits, or to as many as tell it from what is allowed."""
+    value, bound = 100 * share, 100 * allowed
+    return f"{value:.0f} %" if value >= 10 and f"{value:.0f}" != f"{bound:.0f}" else f"{unlike(value, bound)} %"
+
+
+def unlike(value: float, bound: float) -> str:
+    """Write a number to two digits, or to as many as tell it from a bound."""
+    differing = (digits for digits in range(2, 17) if f"{value:.{digits}g}" != f"{bound:.{digits}g}")
+    return f"{value:.{2 if value == bound else next(differing, 17)}g}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -8,11 +8,15 @@ import tyro
 
 from attn_dynamics.batch.engine import DEVICES, PRECISIONS
 from attn_dynamics.check import at_most_one, integer, number
+from attn_dynamics.errors import InputError
 from attn_dynamics.heads import HEADS
 from attn_dynamics.initial import PRESETS
+from attn_dynamics.options import changed, without_effect
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, TextOptions
 
+WINDOW = "attn-window"
+"""The model whose settings are those of `window.config`."""
 if TYPE_CHECKING:
     Device: TypeAlias = str
     Model: TypeAlias = str
@@ -22,9 +26,14 @@ if TYPE_CHECKING:
 else:
     Device = tyro.extras.literal_type_from_choices(DEVICES)
     Precision = tyro.extras.literal_type_from_choices(PRECISIONS)
-    Model = tyro.extras.literal_type_from_choices(HEADS)
     Preset = tyro.extras.literal_type_from_choices(PRESETS)
+    # The window is a layer with settings of its own; its name is told here, and `Config` says where it runs.
+    Model = tyro.extras.literal_type_from_choices([*HEADS, WINDOW])
     Trainable = tyro.extras.literal_type_from_choices(TRAINABLE)
+
+
+UNREAD = {"attn-fc": ("hidden_dim",), "attn-tc": ("hidden_dim",), "mean-field": ("start_scale",)}
+"""Settings that a model or a start does not read."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,6 +103,9 @@ class Config:
             least["key_dim"] = 1
         for name, bound in least.items():
             integer(name, getattr(self, name), bound)
+        if self.model == WINDOW:
+            fix = f"A window runs by itself, without a sweep: python -m attn_dynamics.simulate --model {WINDOW}."
+            raise InputError("model", expected=f"one of {', '.join(HEADS)}", given=WINDOW, fix=fix)
         integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
         number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1.")
         number("start_scale", self.start_scale, least=0, fix="1 is the start's own.")
@@ -108,6 +120,13 @@ class Config:
     def default_out(self) -> Path:
         """Folder below runs/ that is named after what is run."""
         return Path("runs") / f"{self.model}-{Path(self.task).name or 'task'}-seed{self.seed}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of settings that were given in vain."""
+        unread = (*UNREAD.get(self.model, ()), *UNREAD.get(self.start, ()))
+        given = [name for name in changed(self, Config()) if name in unread]
+        return without_effect(f"{self.model} from the start {self.start}", given)
 
     def course(self) -> dict[str, Any]:
         """All that decides the course of the run, ready for JSON: not how long it is nor where it is kept."""

@@ -33,14 +33,19 @@ def _end(number: int, frame: object) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block Ctrl-C raises KeyboardInterrupt again; after it, with all work done, it does nothing."""
+    """Within the block Ctrl-C raises KeyboardInterrupt again; after it, with all work done, it does nothing.
+
+    A plain kill (SIGTERM) is taken for Ctrl-C within the block, so that it keeps and tells as much.
+    """
     starting = signal.getsignal(signal.SIGINT) is _end
     if starting:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
         if starting:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -7,14 +7,14 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import fields, is_dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -57,6 +57,17 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
             raise _by_options(_cause(stop), options) or _refusal(box.getvalue(), given, prog) from None
 
 
+def without_effect(what: str, given: Iterable[str]) -> list[str]:
+    """Return a note if options were given that a run does not read; `what` is what does not."""
+    told = ", ".join("--" + each.replace("_", "-") for each in given)
+    return [f"Without effect on {what}: {told}."] if told else []
+
+
+def changed(now: object, usual: object) -> list[str]:
+    """Return the names of the settings that are not as they usually are, of two objects of one class."""
+    return [name for name, value in vars(now).items() if value != vars(usual)[name]]
+
+
 def _check_text(given: Sequence[str]) -> None:
     """Refuse what no path can hold and no file of text: it would fail after the work was done."""
     option = "arguments"
@@ -97,7 +108,7 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
         name, _, kinds = lines[1].partition(" ")
         return InputError(name, expected=_kind(kinds) or "a value", given="none", fix=see)
     if found := re.match(r"invalid choice (.+) for argument '(\S+)'\. Expected one of \((.+)\)", text):
-        known = found[3].replace("'", "").rstrip(",")
+        known = ", ".join(each for each in re.split(r"[', ]+", found[3]) if each not in ("", "None"))
         return InputError(found[2], expected=f"one of {known}", given=found[1], fix="Choose one of these.")
     if found := re.match(r"Missing value for argument '(\S+)'\. Expected (\d+) values", text):
         number, typed = ("a value", "") if found[2] == "1" else (f"{found[2]} values", _typed(found[1], given))
@@ -162,10 +173,10 @@ def _describe(options: type) -> None:
             _describe(inner)
             continue
         settings: dict[str, Any] = {"help": told.get(field.name)}
-        if field.default is None or field.default == ():
+        if field.default in (None, (), (None,)):
             settings["help_behavior_hint"] = ""
-        if (kind := _beside_none(hint)) in NAMES:
-            settings["metavar"] = NAMES[kind]
+        if metavar := _metavar(hint):
+            settings["metavar"] = metavar
         options.__annotations__[field.name] = Annotated[hint, tyro.conf.arg(**settings)]
 
 
@@ -184,6 +195,18 @@ def _nested(hint: Any) -> type | None:
     """Return the class of options that a field holds, if it does."""
     kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     return kind if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+def _metavar(hint: Any) -> str | None:
+    """Return how help writes what an option takes, without the None that tyro would add; None of other kinds."""
+    kind = _beside_none(hint) or hint
+    if get_origin(kind) is Literal:
+        return f"{{{','.join(map(str, get_args(kind)))}}}"
+    if get_origin(kind) is not tuple:
+        return NAMES.get(kind)
+    each, *more = get_args(kind)
+    name = _metavar(each)
+    return f"[{name} [{name} ...]]" if name and more == [...] else None
 
 
 def _beside_none(hint: Any) -> Any:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 
 from attn_dynamics.command import COMMAND
@@ -64,8 +64,9 @@ def results_folder(
 ) -> Iterator[Path]:
     """Give the folder for the results of a command, and keep others from it meanwhile.
 
-    Without a name it is the first of default, default-2, … that is free, or the last that is there if the command is
-    to resume or to overwrite. Nothing is removed yet: see `clear`. A folder in which nothing was put is removed.
+    Without a name it is the first of default, default-2, … that is free. To overwrite it is the last that is there, to
+    resume the last whose results are of the run that is to go on, or else the last. Nothing is removed yet: see
+    `clear`. A folder in which nothing was put is removed.
 
     Args:
         kind: what such commands leave.
@@ -85,7 +86,7 @@ def results_folder(
             if out is None and not (resume or overwrite):
                 folder = _first_free(kind, default, held)
             else:
-                folder = _last(default) if out is None else expanded(out, "--out")
+                folder = _present(kind, default, fits if resume else None) if out is None else expanded(out, "--out")
                 _enter(folder, held)
                 _admit(folder, kind, fits if resume else None, overwrite)
             discard_leftovers(folder)
@@ -155,7 +156,8 @@ def default_file(path: Path, *, overwrite: bool) -> Path:
         StorageError: its folder cannot be made.
     """
     make_folder(path.parent)
-    return _last(path) if overwrite else next(each for each in _numbered(path) if not os.path.lexists(each))
+    there = _there(path)
+    return there[-1] if overwrite and there else next(each for each in _numbered(path) if each not in there)
 
 
 def expanded(path: Path, option: str) -> Path:
@@ -180,14 +182,20 @@ def _numbered(first: Path) -> Iterator[Path]:
     return (first if k == 1 else first.with_name(f"{first.stem}-{k}{first.suffix}") for k in count(1))
 
 
-def _last(first: Path) -> Path:
-    """The last of NAME, NAME-2, … that is there, or NAME."""
-    last = first
-    for path in _numbered(first):
-        if not os.path.lexists(path):
-            return last
-        last = path
-    raise AssertionError  # pragma: no cover
+def _there(first: Path) -> list[Path]:
+    """Return those of NAME, NAME-2, … that are there, up to the first that is not."""
+    return [*takewhile(os.path.lexists, _numbered(first))]
+
+
+def _present(kind: Kind, first: Path, fits: Callable[[Path], object] | None) -> Path:
+    """Return the last of NAME, NAME-2, … whose results fit, or else the last that is there, or NAME."""
+    there = _there(first)
+    for folder in reversed(there if fits is not None else []):
+        with suppress(InputError):
+            if folder.is_dir():
+                _admit(folder, kind, fits, overwrite=False)
+                return folder
+    return there[-1] if there else first
 
 
 def _first_free(kind: Kind, default: Path, held: ExitStack) -> Path:

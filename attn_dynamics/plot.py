@@ -23,7 +23,6 @@ from matplotlib.ticker import MaxNLocator
 from attn_dynamics.assumptions import curve_name
 from attn_dynamics.errors import DrawingError
 from attn_dynamics.storage import make_folder, write_whole
-from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, sen_deviation, tracks
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#882255", "#7F7F7F")
@@ -75,7 +74,9 @@ def loss_figure(run: xr.Dataset) -> Figure:
         best = run.attrs["best_epoch"]
         label = f"lowest dev loss, epoch {best:,}"
         for axes in (left, right):
-            axes.axvline(best * run.attrs["learning_rate"], color="black", linewidth=0.8, linestyle=":", label=label)
+            axes.axvline(
+                best * run.attrs["learning_rate"], color="black", linewidth=0.8, linestyle=":", marker="", label=label
+            )
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
@@ -163,8 +164,18 @@ FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
 
 def draw_figure(run: xr.Dataset, name: str) -> Figure:
     """Draw one figure of `FIGURES` in the style of all, under the name of the run."""
-    with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with mpl.rc_context(style_of(run)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return entitled(FIGURES[name](run), run.attrs["title"])
+
+
+def style_of(*runs: xr.Dataset) -> Any:
+    """Return the style of all figures; where a run has nothing but its start, a line is a point."""
+    return STYLE | ({"lines.marker": "o", "lines.markersize": 4.0} if only_start(*runs) else {})
+
+
+def only_start(*runs: xr.Dataset) -> bool:
+    """Return whether one of the runs has no epoch beyond its start."""
+    return min(run.sizes["epoch"] for run in runs) == 1
 
 
 def entitled(figure: Figure, title: str) -> Figure:
@@ -246,7 +257,8 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
     query_norm = run.attrs["query_norm"]
     applies = not np.isnan(query_norm)
     figure = Figure(figsize=(8.6 if applies else 4.8, 3.6), layout="constrained")
-    left, *rest = figure.subplots(1, 1 + applies, squeeze=False)[0]
+    moved = applies and not only_start(run)  # at its start a word is on the curve
+    left, *rest = figure.subplots(1, 1 + moved, squeeze=False)[0]
     for k, track in enumerate(followed):
         style = {"color": COLOURS[k], "label": track.word}
         places = _thinned(track.time.size)
@@ -260,8 +272,8 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
     left.xaxis.set_major_locator(MaxNLocator(5))
     for right in rest:
         right.set(xlabel=TIME, ylabel="deviation from SEN (%)", xscale="log")
-    words, theory = rest[-1].lines if rest else left.lines, left.lines[len(followed) :]
-    _name_words(figure, [*words[: len(followed)], *theory], [str(line.get_label()) for line in (*words, *theory)])
+    words, theory = (rest or [left])[-1].lines[: len(followed)], left.lines[len(followed) :]
+    _name_words(figure, [*words, *theory], [str(line.get_label()) for line in (*words, *theory)])
     return figure
 
 
@@ -275,7 +287,8 @@ def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
         _draw_theory(axes, run, [track])
         places = _thinned(track.time.size)
         axes.plot(track.score[places], track.embedding_norm[places], "o", color=COLOURS[0], ms=3.5, label="run")
-        axes.set_title(f"“{track.word}”, m = {track.others:.1f}", fontsize=9, parse_math=False)
+        where = "in no training sentence" if np.isnan(track.others) else f"m = {track.others:.1f}"
+        axes.set_title(f"“{track.word}”, {where}", fontsize=9, parse_math=False)
         axes.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
     # Below the panels, for the theory's name may be wider than one of them.
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -304,8 +317,13 @@ def _draw_theory(axes: Axes, run: xr.Dataset, followed: list[Track]) -> None:
     if np.isnan(query_norm):
         return
     scores = np.linspace(first.score[0], max(track.score.max() for track in followed), 200)
-    norms = sen_norm(scores, first.others, query_norm, first.score[0], first.embedding_norm[0])
-    axes.plot(scores, norms, color="black", linewidth=1.2, label=curve_name("SEN, theory B1", ("B1",), run.attrs))
+    axes.plot(
+        scores,
+        first.sen_norm(query_norm, scores),
+        color="black",
+        linewidth=1.2,
+        label=curve_name("SEN, theory B1", ("B1",), run.attrs),
+    )
 
 
 def _thinned(size: int, wanted: int = 24) -> list[int]:

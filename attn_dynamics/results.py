@@ -1,7 +1,7 @@
 """What a run leaves behind: the annotated trajectory, a summary, and a table of what was measured beside the theory."""
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.run import Run
 from attn_dynamics.storage import printable
 from attn_dynamics.tasks import Task
-from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import Track, sen_deviation, tracks
 
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
@@ -162,10 +161,14 @@ def is_summary(content: Mapping[str, Any]) -> bool:
 
 
 def sen_residual(trajectory: xr.Dataset) -> float | None:
-    """Largest relative distance from the SEN curve over the topic words at the end (theory B2); None without any."""
+    """Largest relative distance from the SEN curve over the topic words at the end (theory B2).
+
+    Words without a curve, which stand in no sentence or alone, do not count; None if no others are left.
+    """
     topic = set(trajectory.attrs["topic_words"])
     query_norm = trajectory.attrs["query_norm"]
-    ends = [abs(sen_deviation(track, query_norm)[-1]) for track in tracks(trajectory) if track.word in topic]
+    shown = [track for track in tracks(trajectory) if track.word in topic and track.others > 0]
+    ends = [abs(sen_deviation(track, query_norm)[-1]) for track in shown]
     return float(np.max(ends)) if ends and np.isfinite(query_norm) else None
 
 
@@ -182,17 +185,6 @@ def loss_steps(loss: np.ndarray) -> dict[str, Any]:
     return {"loss_rises": rises, "largest_loss_step": float(share.max(initial=0.0))}
 
 
-def far_from_flow(summary: dict[str, Any]) -> str | None:
-    """What to say if the learning rate is too large for a comparison with the theory of the flow."""
-    trouble = _too_long(summary)
-    if trouble is None:
-        return None
-    return (
-        f"{trouble.capitalize()}: the steps are too long to stay near gradient flow, for which the theory holds. "
-        "A smaller --learning-rate helps."
-    )
-
-
 def _too_long(steps: dict[str, Any]) -> str | None:
     rises, largest = steps["loss_rises"], steps["largest_loss_step"]
     if not rises and largest <= COARSE:
@@ -202,29 +194,33 @@ def _too_long(steps: dict[str, Any]) -> str | None:
 
 
 def broken(summary: dict[str, Any]) -> list[str]:
-    """Say which assumptions fail, and how far the run is from their laws; of long steps `far_from_flow` tells."""
-    found = [each for each in summary["assumptions"] if each["assumption"] != SHORT]
-    off, predicted = _farthest(summary, _distance), _farthest(summary, lambda run: run["prediction_residual"])
-    sen = "no curve" if off is None else f"here up to {percent(off)} off"
+    """Say which assumptions fail, and how far the run is from their laws."""
+    # Of replicates the longest steps are told.
+    longest = {SHORT: steps} if (steps := _too_long(summary)) else {}
+    found = [each | {"detail": longest.get(each["assumption"], each["detail"])} for each in summary["assumptions"]]
+    runs = summary.get("runs", [summary])
+    off, word = max((each for run in runs for each in _distances(run)), default=(None, ""))
+    predicted = max(
+        (run["prediction_residual"] for run in runs if run["prediction_residual"] is not None), default=None
+    )
+    sen = "no curve" if off is None else f"here up to {percent(off)} off for “{word}”"
     mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
     names = {"A1": "the law of Σ s (A1)", "B1": f"SEN (B1, {sen})"}
     names |= {law: f"mean field ({law}, {mean_field})" for law in ("C9", "C10")}
     told = [text[0].upper() + text[1:] for text in sentences(found, names)]
+    if any(each["assumption"] == SHORT and not each["holds"] for each in found):
+        told[-1] += " A smaller --learning-rate keeps descent near gradient flow."
     unsaid = summary["not_predicted"] and not any(each["law"].startswith("C") for each in summary["assumptions"])
     return told + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
 
 
-def _farthest(summary: dict[str, Any], distance: Callable[[dict[str, Any]], float | None]) -> float | None:
-    """Find the largest distance over the runs of a summary that have one."""
-    found = [distance(run) for run in summary.get("runs", [summary])]
-    return max((each for each in found if each is not None), default=None)
-
-
-def _distance(run: dict[str, Any]) -> float | None:
-    """Find the largest relative distance from SEN at the end, of all words that are shown."""
-    words = [each for each in run["words"].values() if each["sen_norm"]]  # 0 where a word that starts there stays
-    ends = [abs(each["embedding_norm"] / each["sen_norm"] - 1) for each in words]
-    return max((end for end in ends if np.isfinite(end)), default=None)
+def _distances(run: dict[str, Any]) -> Iterator[tuple[float, str]]:
+    """Give the relative distance from SEN at the end of each word that is shown and has a curve."""
+    for word, final in run["words"].items():
+        norm, theory = final["embedding_norm"], final["sen_norm"]
+        # No number is null in a file; 0 is theory's where a word that starts there stays.
+        if theory and norm is not None and np.isfinite([norm, theory]).all():
+            yield abs(norm / theory - 1), word
 
 
 def table(summary: dict[str, Any]) -> Group:
@@ -256,11 +252,11 @@ def largest_difference(summary: dict[str, Any]) -> str:
 
 def _word_row(word: str, final: dict[str, Any]) -> dict[str, str]:
     norm, theory = final["embedding_norm"], final["sen_norm"]
-    row = {"word": word, "s": f"{final['score']:.3f}", "‖ν‖": f"{norm:.4f}", "SEN, B1": "", "difference": ""}
+    row = {"word": word, "s": f"{final['score']:.4g}", "‖ν‖": f"{norm:.4g}", "SEN, B1": "", "difference": ""}
     if theory is None or not np.isfinite(theory):  # null in a file
         return row
     off = f"{100 * (norm / theory - 1):+.2f} %" if theory else ""  # 0 where a word that starts there stays
-    return row | {"SEN, B1": f"{theory:.4f}", "difference": off}
+    return row | {"SEN, B1": f"{theory:.4g}", "difference": off}
 
 
 def _size(difference: str) -> float:
@@ -346,11 +342,10 @@ def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _final(track: Track, query_norm: float) -> dict[str, float]:
-    norm, start = float(track.embedding_norm[-1]), float(track.embedding_norm[0])
     return {
         "score": float(track.score[-1]),
-        "embedding_norm": norm,
-        "sen_norm": float(sen_norm(track.score[-1], track.others, query_norm, track.score[0], start)),
+        "embedding_norm": float(track.embedding_norm[-1]),
+        "sen_norm": float(track.sen_norm(query_norm)[-1]),
         "attention": float(track.attention[-1]),
         "others": float(track.others),
     }

@@ -46,7 +46,7 @@ def simulate(config: Config, line: str) -> int:
         StorageError: a result could not be written.
     """
     task = load_task(config.task, experiment.task_options(config))
-    for note in task.notes:
+    for note in (*config.notes, *task.notes):
         print(note, file=sys.stderr)
     experiment.check(config, task)
     start = experiment.start(config, task)
@@ -76,7 +76,7 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
     leave_command(out, line)
     if shown is not None:
         terminal.print(shown)
-    for remark in filter(None, [*results.broken(summary), results.far_from_flow(summary)]):
+    for remark in results.broken(summary):
         terminal.print(remark, soft_wrap=True)
     draw()
     terminal.print(_whereabouts(config, out), soft_wrap=True)

@@ -12,9 +12,19 @@ from matplotlib.ticker import MaxNLocator
 
 from attn_dynamics.assumptions import curve_name
 from attn_dynamics.intervals import FEWEST
-from attn_dynamics.plot import COLOURS, LINES, QUANTITIES, STYLE, TIME, entitled, log_time, scale, write_figure
+from attn_dynamics.plot import (
+    COLOURS,
+    LINES,
+    QUANTITIES,
+    TIME,
+    entitled,
+    log_time,
+    only_start,
+    scale,
+    style_of,
+    write_figure,
+)
 from attn_dynamics.storage import make_folder
-from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.tracks import SHOWN, Track, common_tracks, sen_deviation
 
 BAND = (0.0, 50.0, 100.0)
@@ -38,8 +48,8 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     """
     words = list(zip(*common_tracks(runs), strict=True))[:SHOWN]
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
-    applies, rows = bool(np.isfinite(query_norms).all()), -(-len(words) // ACROSS)
-    with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    applies, rows = bool(np.isfinite(query_norms).all()) and not only_start(*runs), -(-len(words) // ACROSS)
+    with mpl.rc_context(style_of(*runs)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         figure = Figure(figsize=(9.6, 3.3 + 1.7 * rows), layout="constrained")
         above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.9, 1.7 * rows)).ravel()
         first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
@@ -96,7 +106,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
     for tracks in words:
         places = np.unique(np.linspace(0, tracks[0].time.size - 1, POINTS).round().astype(int))
         for track, query_norm in zip(tracks, query_norms, strict=True):
-            beside.append([_predicted(track, query_norm)[places], track.embedding_norm[places]])
+            beside.append([track.sen_norm(query_norm)[places], track.embedding_norm[places]])
     predicted, norms = np.moveaxis(np.array(beside), 1, 0).reshape(2, -1)
     axes.plot(predicted, norms, "o", color=COLOURS[0], mfc="none", ms=4, label="words of all runs")
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
@@ -130,10 +140,6 @@ def _draw_all(axes: Axes, time: np.ndarray, values: np.ndarray, k: int, label: s
     if time.size:  # a band of nothing spoils the limits of the axes
         axes.fill_between(time[places], low, high, color=COLOURS[k], alpha=SHADE, linewidth=0.0)
     axes.plot(time[places], middle, label=label, **style)
-
-
-def _predicted(track: Track, query_norm: float) -> np.ndarray:
-    return sen_norm(track.score, track.others, query_norm, track.score[0], track.embedding_norm[0])
 
 
 def _thinned(size: int) -> np.ndarray:

@@ -23,7 +23,15 @@ class Track(NamedTuple):
     attention: np.ndarray
     """Mean attention in the training sentences that hold the word."""
     others: float
-    """m, the mean number of other words in those sentences."""
+    """m, the mean number of other words in those sentences; not a number where there are no sentences."""
+
+    def sen_norm(self, query_norm: float, score: np.ndarray | None = None) -> np.ndarray:
+        """Return ‖ν‖ at its scores, or at others, on the SEN curve through its start (theory B1).
+
+        Not a number without other words: then no norm moves a score, and there is no curve.
+        """
+        at = self.score if score is None else score
+        return sen_norm(at, self.others or np.nan, query_norm, self.score[0], self.embedding_norm[0])
 
 
 def tracks(run: xr.Dataset) -> list[Track]:
@@ -48,9 +56,8 @@ def common_tracks(runs: Sequence[xr.Dataset]) -> list[list[Track]]:
 
 def sen_deviation(track: Track, query_norm: float) -> np.ndarray:
     """Relative distance of ‖ν‖ from the SEN curve through the word's start (theory B1)."""
-    theory = sen_norm(track.score, track.others, query_norm, track.score[0], track.embedding_norm[0])
     with np.errstate(invalid="ignore", divide="ignore"):
-        return track.embedding_norm / theory - 1.0
+        return track.embedding_norm / track.sen_norm(query_norm) - 1.0
 
 
 def _track(run: xr.Dataset, prefix: str, column: int, place: int) -> Track:

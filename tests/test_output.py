@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -61,6 +61,23 @@ def test_without_a_name_results_go_to_a_new_place_and_the_last_is_gone_on_with()
     assert [measured() for _ in range(3)] == [DEFAULT, Path("runs/some-2"), Path("runs/some-3")]
     assert measured(resume=True) == measured(overwrite=True) == Path("runs/some-3")
     assert measured() == Path("runs/some-4")
+
+
+@pytest.mark.parametrize(("fitting", "taken"), [("some-2", "some-2"), ("some", "some"), ("none", "some-3")])
+def test_without_a_name_the_last_that_fits_is_gone_on_with_and_else_the_last_refused(fitting: str, taken: str) -> None:
+    folders = [measured() for _ in range(3)]
+    tried = []
+
+    def fits(folder: Path) -> None:
+        tried.append(folder)
+        if folder.name != fitting:
+            raise InputError("--resume", expected="another run", given=folder, fix="Name it.")
+
+    with pytest.raises(InputError, match="some-3") if fitting == "none" else nullcontext():
+        with results_folder(KIND, None, DEFAULT, resume=True, fits=fits) as folder:
+            assert folder.name == taken
+    assert tried[-1].name == taken
+    assert all(folder.exists() for folder in folders)
 
 
 @pytest.mark.parametrize("flag", [{}, {"resume": True}, {"overwrite": True}], ids=str)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from attn_dynamics import Corpus, Parameters, descend, draw, prediction
-from attn_dynamics.assumptions import FIXED, FROM_ZERO, LABELS, ONE_LENGTH, ONE_WORD
+from attn_dynamics.assumptions import BESIDE, FIXED, FROM_ZERO, LABELS, ONE_LENGTH, ONE_WORD
 from attn_dynamics.prediction import deviation, predict
 from attn_dynamics.tasks import Synthetic, Task
 
@@ -108,7 +108,7 @@ def test_times_beyond_all_numbers_are_a_reason() -> None:
         (with_sentences((["a", "x"], 0), (["x", "y"], 1)), ONE_WORD),
         (with_sentences((["a", "a"], 0), (["b", "y"], 1)), ONE_WORD),
         (with_sentences((["a", "x"], 1), (["b", "y"], 0)), LABELS),
-        (with_sentences((["a"], 0), (["b"], 1)), ONE_LENGTH),
+        (with_sentences((["a"], 0), (["b"], 1)), BESIDE),
         (replace(FINE, topic_words=()), "the task names none"),
     ],
     ids=["lengths differ", "no topic word", "twice", "of another class", "alone", "none named"],

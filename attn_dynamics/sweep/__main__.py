@@ -80,7 +80,14 @@ def sweep(options: Sweep, line: str) -> int:
         needed(library)
     configs = options.grid.configs()
     check_columns(configs)
-    with results_folder(SWEEP, options.out, DEFAULT, resume=options.resume, overwrite=options.overwrite) as folder:
+    with results_folder(
+        SWEEP,
+        options.out,
+        DEFAULT,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        fits=lambda folder: Table(folder, configs).read(),
+    ) as folder:
         return _sweep(options, configs, Table(folder, configs), line)
 
 

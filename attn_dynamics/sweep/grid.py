@@ -40,7 +40,7 @@ class Grid:
     test_sentences: tuple[int, ...] = (Synthetic.test_sentences,)
     """Test sentences of the synthetic task; 0 for none."""
     model: tuple[Model, ...] = (Config.model,)
-    """Classifiers on top of the attention block."""
+    """Classifiers on top of the attention block; attn-window runs by attn_dynamics.simulate alone."""
     embedding_dim: tuple[int, ...] = (Config.embedding_dim,)
     """d, dimension of the embeddings."""
     key_dim: tuple[int | None, ...] = (Config.key_dim,)

@@ -12,6 +12,7 @@ import numba
 from threadpoolctl import threadpool_limits
 
 from attn_dynamics import experiment, results
+from attn_dynamics.assumptions import broken_in_words
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
 from attn_dynamics.run import Diverged
@@ -62,7 +63,8 @@ def _measured(config: Config, begun: float) -> Row:
         run, message = stop.run, str(stop)
     trajectory = results.annotate(run, config, task, start)
     summary = results.summarise(trajectory, time.perf_counter() - begun)
-    return summary | {"last_epoch": summary["epochs"], "message": message, "data": data}
+    more = {"last_epoch": summary["epochs"], "broken_assumptions": broken_in_words(summary["assumptions"])}
+    return summary | more | {"message": message, "data": data}
 
 
 @contextmanager

@@ -64,6 +64,7 @@ RESULTS: dict[str, type] = {
     "test_accuracy": float,
     "sen_residual": float,
     "prediction_residual": float,
+    "broken_assumptions": str,
     "score_sum_drift": float,
     "loss_rises": int,
     "largest_loss_step": float,
@@ -74,7 +75,8 @@ RESULTS: dict[str, type] = {
 }
 """Columns that say what came of it, named as in summary.json; `last_epoch` is `epochs` there. `ended` is epochs,
 patience, diverged or, where the synthetic task cannot be drawn or started so, refused; `message` tells of the last
-two. `data` is the digest of what was loaded, null where it is drawn."""
+two. `broken_assumptions` names those of `assumptions` there that fail, with their laws; it is empty where all hold.
+`data` is the digest of what was loaded, null where it is drawn."""
 
 
 def settings(config: Config) -> Row:
@@ -137,16 +139,24 @@ class Table:
         """Runs without a row."""
         return [config for key, config in self._configs.items() if key not in self._rows]
 
+    def read(self) -> None:
+        """Read the rows that are there, if there are any.
+
+        Raises:
+            InputError: they are of other runs than these.
+        """
+        if self.path.exists():
+            self._rows = {_key(each): each for each in _read(self.path)}
+            self._check_same()
+
     def take_up(self) -> None:
         """Take up the rows that are there, if there are any.
 
         Raises:
             InputError: they are of other runs than these, or made from other data; data cannot be loaded.
         """
-        if self.path.exists():
-            self._rows = {_key(each): each for each in _read(self.path)}
-            self._check_same()
-            self._check_data()
+        self.read()
+        self._check_data()
 
     def write(self, rows: Iterable[Row] = ()) -> None:
         """Add these rows and write all.

@@ -1,11 +1,14 @@
 """Where a corpus comes from: the synthetic topic task or text. A new task is one file and one line in `TASKS`."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from attn_dynamics.errors import InputError
+from attn_dynamics.options import changed, without_effect
 from attn_dynamics.tasks.hub import hub_task
 from attn_dynamics.tasks.options import Options, TextOptions
 from attn_dynamics.tasks.padding import padded
@@ -44,6 +47,8 @@ def load_text(
         task = text_task(path, **told, seed=seed, name=name, prefer=prefer)
     except InputError as error:
         raise (error.as_option() if error.subject in told else error) from None
+    if options.split != TextOptions.split and not path.is_file():
+        task = replace(task, notes=(*task.notes, *without_effect("files that are split already", ["split"])))
     return padded(task) if options.padding else task
 
 
@@ -53,6 +58,9 @@ TASKS: dict[str, Callable[[Options], Task]] = {
     "sst5": partial(_treebank, "sst5", "stsa.fine"),
 }
 """The tasks of the command by name; anything else is a path."""
+READS = {"synthetic": ("synthetic",), "sst2": ("data_dir", "text"), "sst5": ("data_dir", "text")}
+"""The parts of the options that a task reads; one that is not named may read all, a path reads those of text."""
+_PARTS = ("data_dir", "text", "synthetic")
 
 
 def load_task(name: str, options: Options) -> Task:
@@ -61,8 +69,30 @@ def load_task(name: str, options: Options) -> Task:
     Raises:
         InputError: no such task or path, or data that cannot be used.
     """
-    if name in TASKS:
-        return TASKS[name](options)
+    task = TASKS[name](options) if name in TASKS else _at_path(name, options)
+    return replace(task, notes=(*task.notes, *_unread(name, options), *_unheard(task)))
+
+
+def _unread(name: str, options: Options) -> list[str]:
+    """Return a note if options were given that a task does not read."""
+    reads = READS.get(name, _PARTS if name in TASKS else ("text",))
+    given: list[str] = []
+    for part in changed(options, Options()):
+        now, usual = getattr(options, part), getattr(Options(), part)
+        if part in _PARTS and part not in reads:
+            given += changed(now, usual) if is_dataclass(usual) else [part]
+    return without_effect(f"the task {name}", given)
+
+
+def _unheard(task: Task) -> list[str]:
+    """Return a note if topic words stand in no training sentence: they keep their start and have no theory."""
+    words = [word for topic in task.topic_words for word in topic]
+    heard = np.bincount(task.train.counts.indices, minlength=task.train.n_words)[task.train.columns(words)]
+    told = [str(word) for word, tokens in zip(words, heard, strict=True) if not tokens]
+    return [f"No training sentence of {task.name} holds the topic words {', '.join(told)}."] if told else []
+
+
+def _at_path(name: str, options: Options) -> Task:
     path = Path(name)
     if (not path.exists() and not path.parent.is_dir()) or (path.name == name and not path.exists()):
         raise InputError(

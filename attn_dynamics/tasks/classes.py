@@ -55,7 +55,8 @@ def left_out(labels: Sequence[Label], codes: Mapping[str, Codes]) -> dict[str, s
     for part, names in found.items():
         if names and names.isdisjoint(found["train"]):
             if len(names) > 1:
-                given, fix = _listed(names), "Label all splits alike."
+                given = _listed(names)
+                fix = "Label all splits alike. One without labels is left out where it is a table."
                 expected = f"labels of the training data ({_listed(found['train'])})"
                 raise InputError(f"{part} data", expected=expected, given=given, fix=fix)
             only = "no labels" if names == {None} else f"the label {_listed(names)} alone, which training never has"

@@ -2,18 +2,30 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
+import tyro
+
+from attn_dynamics.tasks.preparation import PREPARATIONS
 from attn_dynamics.tasks.synthetic import Synthetic
+from attn_dynamics.tasks.text import VOCABULARIES
+
+if TYPE_CHECKING:
+    Preparation: TypeAlias = str
+    Vocabulary: TypeAlias = str
+else:
+    Preparation = tyro.extras.literal_type_from_choices(PREPARATIONS)
+    Vocabulary = tyro.extras.literal_type_from_choices(VOCABULARIES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions:
     """How labelled text becomes a task."""
 
-    preparation: str = "lmn21"
+    preparation: Preparation = "lmn21"
     """How a text becomes words: lmn21 (drop punctuation, split at white space), unicode (the same for any script:
     combining marks stay, letters are brought to NFC) or whitespace (split alone)."""
-    vocabulary: str = "all"
+    vocabulary: Vocabulary = "all"
     """Words of all splits, or of train alone; words unseen in training keep their initial values."""
     padding: bool = False
     """Fill every sentence up to the longest with the word $PAD$, attended to and trained, as LMN21's code does."""

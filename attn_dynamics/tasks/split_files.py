@@ -39,6 +39,9 @@ def choose_files(path: Path, prefer: str | None = None) -> SplitFiles:
     named = {key: files for key, files in found.items() if wanted is not None and _bare(key[0]) == _bare(wanted)}
     sets = named or (found if path == folder else {})
     sets = {key: files for key, files in sets.items() if "train" in files} or sets
+    if not sets and prefer is not None:
+        expected = f"a folder with {prefer}.train, {prefer}.dev and {prefer}.test"
+        raise InputError(str(path), expected=expected, given="no such files", fix="Check the spelling.")
     if not sets:
         expected = "a file, a folder with files named like train.txt and test.txt, or the prefix of such files"
         fix = "Check the spelling, or name one file to have it split."

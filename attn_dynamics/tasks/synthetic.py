@@ -1,11 +1,12 @@
 """LMN21's topic task: one topic word of the sentence's class among words that say nothing (theory §1)."""
 
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
 
 from attn_dynamics.available import check_room
-from attn_dynamics.check import as_floats, integer, shown
+from attn_dynamics.check import as_floats, integer
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.task import Task
@@ -53,7 +54,7 @@ class Synthetic:
             raise InputError(
                 "topic_distribution",
                 expected=f"{self.topics} probabilities that sum to 1",
-                given=shown(self.topic_distribution),
+                given=textwrap.shorten(" ".join(map(str, p.ravel().tolist())), 60, placeholder=" …"),
                 fix="Give one for each topic.",
             )
 

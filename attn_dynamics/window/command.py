@@ -13,12 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from attn_dynamics import results
+from attn_dynamics.assumptions import as_text, from_text, percent, sentences
 from attn_dynamics.command import FAILED, leave_command
 from attn_dynamics.console import console
 from attn_dynamics.errors import InputError
 from attn_dynamics.folder import SUMMARY, TRAJECTORY, begin, open_folder, write_config
 from attn_dynamics.progress import meter
 from attn_dynamics.storage import write_json, write_netcdf
+from attn_dynamics.window.assumptions import OFF, window_assumptions
 from attn_dynamics.window.config import WindowConfig
 from attn_dynamics.window.dynamics import Course, descend, flow
 from attn_dynamics.window.layer import loss_and_gradient
@@ -28,8 +30,6 @@ from attn_dynamics.window.tasks import TASKS, WindowTask
 
 WIDEST = 1e150
 """σ of which neither the square nor the tokens that it reaches are finite, tokens."""
-COARSE = 0.05
-"""Of the width's distance from its prediction, beyond which the command says what may have come between."""
 TOO_FAST = "the step after time {time:g} leads to no bell, or to a loss that is no number: lower --learning-rate"
 
 
@@ -41,6 +41,8 @@ def simulate_window(config: WindowConfig, line: str) -> int:
         StorageError: a result could not be written.
     """
     task = load(config)
+    for note in config.notes:
+        print(note, file=sys.stderr)
     with open_folder(config) as out:
         begin(out, config)
         try:
@@ -53,14 +55,11 @@ def simulate_window(config: WindowConfig, line: str) -> int:
 def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> int:
     """Train into an open folder, and draw last."""
     begun = time.perf_counter()
-    course = _course(config, task)
-    predicted = predict(
-        task,
-        course.times,
-        learning_rate=0.0 if config.flow else config.rate,
-        bell_rate=config.bell_rate,
-    )
-    run = dataset(task, course, predicted).assign_attrs(
+    course, rate = _course(config, task), 0.0 if config.flow else config.rate
+    predicted = predict(task, course.times, learning_rate=rate, bell_rate=config.bell_rate)
+    run = dataset(task, course, predicted)
+    run = run.assign_attrs(
+        assumptions=as_text(window_assumptions(task, run, learning_rate=rate)),
         title=f"{config.model}, {config.task}, {config.placement}, {config.scale} trained, seed {config.seed}",
         settles=math.nan if task.settles is None else task.settles,
         versions=results.versions(),
@@ -72,7 +71,7 @@ def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> i
     leave_command(out, line)
     terminal = console()
     terminal.print(table(summary))
-    if remark := off_theory(summary):
+    for remark in off_theory(summary):
         terminal.print(remark, soft_wrap=True)
     if course.diverged:
         print(f"error: {TOO_FAST.format(time=course.times[-1])}", file=sys.stderr)
@@ -120,6 +119,7 @@ def summarise(config: WindowConfig, run: xr.Dataset, course: Course, seconds: fl
         "width": float(ends.width),
         "predicted_width": float(ends.predicted_width) if "predicted_width" in run else None,
         "prediction_residual": None,
+        "assumptions": [each._asdict() for each in from_text(run.attrs["assumptions"])],
         "settles": float(run.attrs["settles"]),
         "tokens_reached": int(ends.reached),
         "tokens_held": int(ends.held),
@@ -148,18 +148,17 @@ def table(summary: dict[str, Any]) -> Table:
     return out
 
 
-def off_theory(summary: dict[str, Any]) -> str | None:
-    """What to say where the run and its prediction part."""
+def off_theory(summary: dict[str, Any]) -> list[str]:
+    """Say which assumptions fail, and where the run and its prediction part although none does."""
     residual = summary["prediction_residual"]
+    off = "no prediction" if residual is None else f"here up to {percent(residual)} off"
+    names = {law: f"the prediction of σ ({law}, {off})" for law in ("D2", "D3")} | {"D4": "where σ settles (D4)"}
+    told = [text[0].upper() + text[1:] for text in sentences(summary["assumptions"], names)]
     if residual is None:
-        return "No prediction: its equations could not be followed at these rates."
-    if residual <= COARSE:
-        return None
-    return (
-        f"σ is up to {100 * residual:.0f} % off its prediction, which takes steps short enough to stay near gradient "
-        "flow, copies evenly spread and nothing memorised. --flow, or a smaller --learning-rate, shows whether it is "
-        "the steps."
-    )
+        return [*told, "No prediction: its equations could not be followed at these rates."]
+    if residual > OFF and not told:
+        return [f"σ is up to {percent(residual)} off its prediction, though every assumption that is checked holds."]
+    return told
 
 
 def _course(config: WindowConfig, task: WindowTask) -> Course:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import tyro
 
 from attn_dynamics.check import at_most_one, integer, number
+from attn_dynamics.config import WINDOW
+from attn_dynamics.options import changed, without_effect
 from attn_dynamics.theory.window import Loss
 from attn_dynamics.window.bell import PLACEMENTS, SCALES, Bell
 from attn_dynamics.window.tasks import TASKS, WindowOptions
 
-MODEL = "attn-window"
 if TYPE_CHECKING:
     Placement: TypeAlias = str
     ScaleName: TypeAlias = str
@@ -24,6 +25,10 @@ else:
     TaskName = tyro.extras.literal_type_from_choices(TASKS)
 
 
+UNREAD = {"needle": ("words", "classes"), "copying": ("classes",), "topics": ("loss",)}
+"""Settings that a task does not read."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WindowConfig:
     """Train the width of a bell around the query and set what happens beside the theory.
@@ -32,7 +37,7 @@ class WindowConfig:
         InputError: a value out of range.
     """
 
-    model: Literal["attn-window"] = MODEL
+    model: Literal["attn-window"] = "attn-window"
     """A layer that attends within a bell around its query."""
     task: TaskName = "needle"
     """A useful token at a known distance: a needle, copying, or LMN21's topic words."""
@@ -98,6 +103,12 @@ class WindowConfig:
         """Folder below runs/ that is named after what is run."""
         return Path("runs") / f"{self.model}-{self.task}-seed{self.seed}"
 
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of settings that were given in vain."""
+        given = [*changed(self, WindowConfig()), *changed(self.options, WindowOptions())]
+        return without_effect(f"the task {self.task}", [name for name in given if name in UNREAD.get(self.task, ())])
+
     def course(self) -> dict[str, Any]:
         """All that decides the course of the run, ready for JSON: not how long it is nor where it is kept."""
         kept = dataclasses.asdict(self)
@@ -109,4 +120,4 @@ class WindowConfig:
 def is_window(arguments: Sequence[str]) -> bool:
     """Whether a command line asks for this model."""
     told = [each.partition("=")[::2] if "=" in each else (each, next_) for each, next_ in pairwise([*arguments, ""])]
-    return ("--model", MODEL) in told
+    return ("--model", WINDOW) in told

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from attn_dynamics.assumptions import curve_name
 from attn_dynamics.plot import COLOURS, draw_all, entitled, log_time
 
 STILL = 0.02
@@ -21,9 +22,15 @@ def width_figure(run: xr.Dataset) -> Figure:
     axes = figure.subplots()
     axes.plot(run.time, run.width, color=COLOURS[0], label=f"run, from σ = {float(run.width[0]):.3g}")
     if "predicted_width" in run:
-        axes.plot(run.time, run.predicted_width, label="theory D2–D6", **THEORY)
+        axes.plot(run.time, run.predicted_width, label=_named("theory D2–D6", run), **THEORY)
     if np.isfinite(run.attrs["settles"]):
-        axes.axhline(run.attrs["settles"], color=COLOURS[1], linewidth=1.0, linestyle="-.", label="settles at, D4")
+        axes.axhline(
+            run.attrs["settles"],
+            color=COLOURS[1],
+            linewidth=1.0,
+            linestyle="-.",
+            label=_named("settles at, D4", run, "D4"),
+        )
     axes.set_ylabel("σ, standard deviation of the bell (tokens)")
     # Where σ all but rests, that is what is to be seen.
     middle, span = float(run.width.mean()), float(np.ptp(run.width.values))
@@ -42,7 +49,9 @@ def tokens_figure(run: xr.Dataset) -> Figure:
     for (name, label), colour, line in zip(labels.items(), COLOURS, ("-", "--"), strict=False):
         axes.plot(run.time, run[name], color=colour, linestyle=line, label=label)
         if f"predicted_{name}" in run:
-            axes.plot(run.time, run[f"predicted_{name}"], label="theory" if name == "held" else None, **THEORY)
+            axes.plot(
+                run.time, run[f"predicted_{name}"], label=_named("theory", run) if name == "held" else None, **THEORY
+            )
     axes.axhline(run.sizes["distance"], color="black", linewidth=0.8, linestyle="-.", label="window")
     axes.set_ylabel("tokens attended")
     axes.set_ylim(0.0, 1.5 * run.sizes["distance"])
@@ -57,7 +66,7 @@ def bell_figure(run: xr.Dataset) -> Figure:
     for axes, moment, colour, mark in zip(figure.subplots(1, 2), run.moment.values, COLOURS, "os", strict=False):
         axes.plot(run.distance, run.profile.sel(moment=moment), mark, color=colour, ms=2.5, label="run")
         if "predicted_profile" in run:
-            axes.plot(run.distance, run.predicted_profile.sel(moment=moment), label="theory", **THEORY)
+            axes.plot(run.distance, run.predicted_profile.sel(moment=moment), label=_named("theory", run), **THEORY)
         axes.set_title(f"at the {moment}, σ = {run.width.values[0 if moment == 'start' else -1]:.3g}", fontsize=9)
         axes.set(xlabel="distance Δ from the query (tokens)", ylabel="mean attention weight", ylim=(0.0, None))
         axes.legend()
@@ -83,3 +92,7 @@ def save_window_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
 def _titled(run: xr.Dataset, name: str) -> Figure:
     return entitled(FIGURES[name](run), run.attrs["title"])
+
+
+def _named(curve: str, run: xr.Dataset, *laws: str) -> str:
+    return curve_name(curve, laws or ("D2", "D3"), run.attrs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 
@@ -25,6 +25,8 @@ STATES = 120
 """Of a run, that are recorded with all attention and all that is trained."""
 SIZES = {"needle": (50, 1), "copying": (4, 10_000), "topics": (400, 1000)}
 """Sequences and words, unless other numbers are given."""
+Distances = Literal["fixed", "uniform", "geometric"]
+"""The names in `DISTANCES`."""
 
 
 @final
@@ -38,7 +40,7 @@ class WindowOptions:
 
     distance: int = 10
     """δ, tokens from the query to the useful one; their mean where they are drawn."""
-    distances: str = "fixed"
+    distances: Distances = "fixed"
     """How δ is drawn: fixed, uniform from 1 to 2δ - 1, or geometric from 1 to the half-width."""
     window: int = 101
     """Tokens that a query may see, 2w + 1: an odd number."""
@@ -214,7 +216,7 @@ def _geometric(options: WindowOptions, rng: np.random.Generator, size: int) -> I
     return rng.choice(places, size, p=chances / chances.sum())
 
 
-DISTANCES: Mapping[str, Callable[[WindowOptions, np.random.Generator, int], Integers]] = {
+DISTANCES: Mapping[Distances, Callable[[WindowOptions, np.random.Generator, int], Integers]] = {
     "fixed": lambda options, rng, size: np.full(size, options.distance),
     "uniform": _uniform,
     "geometric": _geometric,

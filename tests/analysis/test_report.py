@@ -14,7 +14,7 @@ from attn_dynamics import simulate
 from attn_dynamics.command import BAD_INPUT, leave_command
 from attn_dynamics.storage import make_folder
 
-DIGITS = {"score": 3, "embedding_norm": 4, "sen_norm": 4}
+COLUMNS = ("score", "embedding_norm", "sen_norm")
 TINY = ["--epochs", "30", "--dictionary", "60", "--sentences", "24"]
 
 
@@ -94,7 +94,7 @@ def test_every_word_is_a_row_beside_its_theory(runs: Path) -> None:
     summary = json.loads((runs / "one & two" / "summary.json").read_text())
     words, rest = report.part(runs / "one & two", runs).tables
     for word, final in summary["words"].items():
-        told = (word, *(f"{final[name]:.{digits}f}" for name, digits in DIGITS.items()))
+        told = (word, *(f"{final[name]:.4g}" for name in COLUMNS))
         assert "\n".join(f"      <td>{each}</td>" for each in told) in words
         assert word not in rest
     assert "<td>largest</td>" in words
@@ -122,6 +122,33 @@ def test_of_a_sweep_its_runs_are_there_by_what_tells_them_apart(tmp_path: Path) 
     (table,) = report.part(tmp_path, tmp_path).tables
     assert all(f"<td>{each}</td>" in table for each in ("0", "1", "0.25", "0.5"))
     assert "attn-fc" not in table
+
+
+@pytest.mark.parametrize(("broken", "named"), [("rare other words (B1)", True), ("", False)])
+def test_what_all_runs_of_a_sweep_break_is_told_with_each(broken: str, named: bool, tmp_path: Path) -> None:
+    results = pd.DataFrame({"seed": [0, 1], "broken_assumptions": [broken] * 2})
+    results.to_parquet(tmp_path / "results.parquet")
+    leave_command(tmp_path, "python -m attn_dynamics.sweep --seed 0 1")
+    (table,) = report.part(tmp_path, tmp_path).tables
+    assert ("broken_assumptions" in table) == named
+    assert table.count(f"<td>{broken}</td>") == 2 * named
+
+
+def test_a_run_says_which_assumptions_it_breaks(tmp_path: Path) -> None:
+    word = {"score": 1.0, "embedding_norm": 1.1, "sen_norm": 1.0}
+    found = {"law": "B1", "assumption": "rare other words", "holds": False, "detail": "there are 10"}
+    summary = {"words": {"a": word}, "assumptions": [found], "prediction_residual": None, "not_predicted": None}
+    summary |= {"loss_rises": 0, "largest_loss_step": 0.0}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    leave_command(tmp_path, "python -m attn_dynamics.simulate")
+    part = report.part(tmp_path, tmp_path)
+    told = "SEN (B1, here up to 10 % off for “a”) assumes rare other words: there are 10."
+    assert part.remarks == [told]
+    window = {"model": "attn-window", "prediction_residual": 0.1, "assumptions": [found | {"law": "D2"}]}
+    (tmp_path / "summary.json").write_text(json.dumps(window))
+    (of_window,) = report.part(tmp_path, tmp_path).remarks
+    assert of_window == "The prediction of σ (D2, here up to 10 % off) assumes rare other words: there are 10."
+    assert f"<p>{told}</p>" in report.page([part])
 
 
 @pytest.mark.slow

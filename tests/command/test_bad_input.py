@@ -104,7 +104,12 @@ LATER = {
     ("--sentences", "0"): ("--sentences", "1 or more", "got 0", "larger"),
     ("--dictionary", "0"): ("--dictionary", "1 or more", "got 0", "larger"),
     ("--topics", "1"): ("--topics", "2 or more", "got 1", "larger"),
-    ("--topic-distribution", "0.5", "0.6"): ("--topic-distribution", "4 probabilities", "(0.5, 0.6)", "one for each"),
+    ("--topic-distribution", "0.5", "0.6"): (
+        "--topic-distribution",
+        "4 probabilities",
+        "got 0.5 0.6. ",
+        "one for each",
+    ),
 }
 
 

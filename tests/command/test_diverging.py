@@ -49,6 +49,8 @@ def test_steps_too_long_for_the_flow_are_told_although_the_loss_only_falls(call:
     assert f"changed by up to {100 * summary['largest_loss_step']:.0f} %" in told
     assert "rose" not in told
     assert "--learning-rate" in told
+    assert told.startswith("SEN (B1, ")
+    assert " and mean field (C9, " in told
 
 
 @pytest.mark.slow
@@ -59,7 +61,7 @@ def test_a_loss_that_rises_is_counted_and_told(call: Call) -> None:
     summary = read_json(Path("here/summary.json"))
     assert [run["loss_rises"] for run in summary["runs"]] == rises
     assert summary["loss_rises"] == max(rises) > 0
-    assert f"The training loss rose at {max(rises)} epochs and changed by up to" in done.out
+    assert f"assumes short steps: the training loss rose at {max(rises)} epochs and changed by up to" in done.out
 
 
 @pytest.mark.parametrize("model", ["attn-fc", "attn-tc", "attn-tl"])

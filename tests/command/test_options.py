@@ -13,6 +13,9 @@ from attn_dynamics import simulate
 from attn_dynamics.config import Config
 from attn_dynamics.listing import commands
 from attn_dynamics.options import read_options
+from attn_dynamics.sweep import __main__ as sweep
+from attn_dynamics.sweep.__main__ import Sweep
+from attn_dynamics.window.config import WindowConfig
 from tests.command.driving import TINY, Call, contents
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +23,7 @@ REFUSALS = {
     ("--learning-rate", "fast"): "--learning-rate: expected a number, got 'fast'. ",
     ("--split", "a", "b", "c"): "--split: expected a number each, got 'a', 'b', 'c'. ",
     ("--topics", "1"): "--topics: expected 2 or more, got 1. ",
-    ("--model", "attn"): "--model: expected one of attn-fc, attn-tc, attn-tl, got 'attn'. ",
+    ("--model", "attn"): "--model: expected one of attn-fc, attn-tc, attn-tl, attn-window, got 'attn'. ",
     (
         "--lerning-rate",
         "1",
@@ -67,17 +70,57 @@ def test_a_run_that_diverged_shows_no_table(call: Call) -> None:
     assert "quantity" in call(*TINY, "--out", "fine").out  # negative control
 
 
-def test_help_tells_each_default_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+HELP = {
+    Config: (
+        "its text says 100)",
+        "--topic-distribution [FLOAT [FLOAT ...]]",
+        "--preparation {lmn21,unicode,whitespace}",
+    ),
+    Sweep: ("--key-dim [INT [INT ...]]", "--vocabulary {all,train}"),
+    WindowConfig: ("--distances {fixed,uniform,geometric}", "--sequences INT"),
+}
+
+
+@pytest.mark.parametrize("options", HELP)
+def test_help_tells_each_default_once_and_what_can_be_given(
+    options: type, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "2000")
     with pytest.raises(SystemExit) as stop:
-        read_options(Config, ["--help"], "prog")
+        read_options(options, ["--help"], "prog")
     assert stop.value.code == 0
     told = capsys.readouterr().out
-    assert "(default: None)" not in told
+    assert "None" not in told
     for line in told.splitlines():
         assert line.count("(default") <= 1
-    assert "its text says 100)" in next(line for line in told.splitlines() if "Stop after so many epochs" in line)
-    assert "--version" in told
+    for part in (*HELP[options], "--version"):
+        assert part in told
+
+
+def test_a_sweep_says_that_it_has_no_windows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep.main(["--model", "attn-tc", "attn-window"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: --model: expected one of attn-fc, attn-tc, attn-tl, got attn-window. ")
+    assert "A window runs by itself, without a sweep" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "told"),
+    [
+        (Config, "--hidden-dim 5 --model attn-fc", ["Without effect on attn-fc from the start paper: --hidden-dim."]),
+        (Config, "--hidden-dim 5 --model attn-tl --start-scale 3", []),
+        (
+            Config,
+            "--hidden-dim 5 --start-scale 3 --start mean-field",
+            ["Without effect on attn-tc from the start mean-field: --hidden-dim, --start-scale."],
+        ),
+        (WindowConfig, "--words 9 --classes 3", ["Without effect on the task needle: --words, --classes."]),
+        (WindowConfig, "--words 9 --classes 3 --task topics", []),
+        (WindowConfig, "--task topics --loss reward", ["Without effect on the task topics: --loss."]),
+    ],
+)
+def test_an_option_that_a_run_does_not_read_is_told(options: type, arguments: str, told: list[str]) -> None:
+    assert read_options(options, arguments.split(), "prog").notes == told
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

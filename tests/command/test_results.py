@@ -11,7 +11,7 @@ from rich.console import Console
 from scipy import stats
 
 from attn_dynamics import results
-from attn_dynamics.assumptions import LABELS, RARE, SHORT, percent
+from attn_dynamics.assumptions import BESIDE, LABELS, MANY, RARE, SHORT, percent
 from attn_dynamics.plot import draw_figure
 from tests.command.driving import (
     FIGURES,
@@ -147,7 +147,8 @@ def test_the_table_has_the_measured_value_beside_the_theory(call: Call) -> None:
     for word, final in summary["words"].items():
         norm, theory = final["embedding_norm"], final["sen_norm"]
         off[word] = f"{100 * (norm / theory - 1):+.2f} %"
-        assert cells(done.out, word) == [word, f"{final['score']:.3f}", f"{norm:.4f}", f"{theory:.4f}", off[word]]
+        assert cells(done.out, word) == [word, f"{final['score']:.4g}", f"{norm:.4g}", f"{theory:.4g}", off[word]]
+        assert float(cells(done.out, word)[1]) != 0.0
     largest = max(off.values(), key=lambda each: abs(float(each[:-2])))
     assert cells(done.out, "largest") == ["largest", "", "", "", largest]
     # Sentences below the table are wrapped by the terminal itself.
@@ -253,14 +254,40 @@ def test_an_assumption_that_fails_is_a_sentence_below_the_table(replicates: int,
     (told,) = (line for line in done.out.splitlines() if "assume" in line)
     (detail,) = {each["detail"] for each in summary["assumptions"] if not each["holds"]}
     assert told.startswith("SEN (B1, here up to ")
-    assert f" off) assume {RARE}: {detail}." in told
+    assert f") assume {RARE}: {detail}." in told
     assert "80 %" in detail
     if replicates == 1:
         assert drawn_names(trajectory(Path("here"))).count(f"not met: {RARE}") == 3
-        theory = [each["embedding_norm"] / each["sen_norm"] - 1 for each in summary["words"].values()]
-        assert f"B1, here up to {percent(np.abs(theory).max())} off" in told
+        off = {word: abs(each["embedding_norm"] / each["sen_norm"] - 1) for word, each in summary["words"].items()}
+        farthest = max(off, key=lambda word: off[word])
+        assert f"B1, here up to {percent(off[farthest])} off for “{farthest}”)" in told
     else:
         assert [failing(run) for run in summary["runs"]] == [failing(summary)] * 2
+
+
+def test_words_without_others_beside_them_have_no_curve_to_be_off_from(call: Call) -> None:
+    done = call(*TINY, "--other-words", "0", "--out", "here")
+    summary = read_json(Path("here/summary.json"))
+    assert failing(summary) == [("B1", BESIDE), ("B1", MANY), ("C10", BESIDE)]
+    assert (
+        "SEN (B1, no curve) and mean field (C10, no prediction) assume other words beside topic words: 40 of 40"
+        in done.out
+    )
+    assert summary["sen_residual"] is None
+    assert all(final["sen_norm"] is None for final in summary["words"].values())
+
+
+def test_topic_words_of_no_sentence_are_named_and_leave_the_others_theirs(call: Call) -> None:
+    done = call(*TINY, "--topic-distribution", "0.5", "0.5", "0", "0", "--out", "here")
+    assert "No training sentence of synthetic holds the topic words t3.1, t3.2, t4.1, t4.2" in done.said
+    summary, run = read_json(Path("here/summary.json")), trajectory(Path("here"))
+    ends = [
+        abs(each["embedding_norm"] / each["sen_norm"] - 1) for each in summary["words"].values() if each["sen_norm"]
+    ]
+    assert len(ends) == 4
+    assert summary["sen_residual"] == pytest.approx(max(ends))
+    titles = [axes.get_title() for axes in draw_figure(run, "sen").axes]
+    assert titles[3:5] == ["“t2.2”, m = 5.0", "“t3.1”, in no training sentence"]
 
 
 def test_a_head_that_mean_field_does_not_know_is_the_reason_for_no_prediction(call: Call) -> None:

@@ -1,6 +1,7 @@
 """A run that was cut off goes on from its checkpoint to the very bits of a run that was not."""
 
 import re
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics import simulate
+from attn_dynamics import interrupt, simulate
 from tests.command.driving import (
     TASK,
     TINY,
@@ -300,7 +301,23 @@ def test_ctrl_c_while_figures_are_drawn_keeps_the_numbers(
     assert differences(place / "here", place / "whole") == []
 
 
-def test_ctrl_c_ends_the_program_with_its_exit_code_and_figures(place: Path) -> None:
+def test_a_plain_kill_is_taken_for_ctrl_c_until_the_work_is_done() -> None:
+    before = signal.signal(signal.SIGINT, interrupt._end)
+    try:
+        with interrupt.interruptible():
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            with interrupt.deferred_interrupt() as asked:
+                assert not asked()
+                signal.raise_signal(signal.SIGTERM)
+                assert asked()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_ctrl_c_ends_the_program_with_its_exit_code_and_figures(number: int, place: Path) -> None:
     process = started("--epochs", "500000", *TASK, "--out", "here", cwd=place)
     assert process.stderr is not None
     shown = ""
@@ -309,7 +326,7 @@ def test_ctrl_c_ends_the_program_with_its_exit_code_and_figures(place: Path) -> 
         assert letter, f"it ended by itself: {shown}"
         shown += letter
     time.sleep(0.3)
-    process.send_signal(2)
+    process.send_signal(number)
     done = ended(process)
     assert done.code == 130
     assert "Traceback" not in done.err

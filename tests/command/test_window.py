@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attn_dynamics.assumptions import MANY, SHORT
+from attn_dynamics.window.assumptions import ONE_TOKEN
 from attn_dynamics.window.config import is_window
-from attn_dynamics.window.plot import FIGURES
+from attn_dynamics.window.plot import FIGURES, width_figure
 from tests.command.driving import Call, contents, ended, read_json, started, trajectory
 
 WINDOW = ("--model", "attn-window")
@@ -47,6 +49,32 @@ def test_flow_is_what_small_steps_tend_to(call: Call) -> None:
     assert limit["prediction_residual"] < 1e-7
     call(*BRIEF, "--overwrite", "--learning-rate", "0.01", "--epochs", "2000")
     assert read_json(Path("here/summary.json"))["width"] == pytest.approx(limit["width"], rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--sequences", "3"), []),
+        (("--sequences", "3", "--learning-rate", "3"), [("D2", SHORT)]),
+        (("--sequences", "3", "--learning-rate", "3", "--flow"), []),
+        (("--task", "copying", "--words", "100", "--placement", "peak"), [("D3", ONE_TOKEN)]),
+        (("--task", "copying", "--words", "100000"), []),
+        (("--task", "topics", "--sequences", "40"), [("D2", MANY)]),
+    ],
+)
+def test_assumptions_that_fail_are_listed_and_told(arguments: tuple[str, ...], named: list, call: Call) -> None:
+    done = call(*WINDOW, "--epochs", "100", *arguments, "--out", "here")
+    found = read_json(Path("here/summary.json"))["assumptions"]
+    assert [(each["law"], each["assumption"]) for each in found if not each["holds"]] == named
+    assert ("assumes" in done.out) == bool(named)
+    for law, assumption in named:
+        assert f"The prediction of σ ({law}, here up to " in done.out
+        assert f" off) assumes {assumption}: " in done.out
+    legend = width_figure(trajectory(Path("here"))).axes[0].get_legend()
+    assert legend is not None
+    told = "\n".join(text.get_text() for text in legend.get_texts())
+    assert [f"not met: {assumption}" in told for _, assumption in named] == [True] * len(named)
+    assert ("not met" in told) == bool(named)
 
 
 @pytest.mark.slow

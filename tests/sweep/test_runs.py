@@ -9,6 +9,7 @@ import pytest
 
 import attn_dynamics.sweep.__main__ as command
 from attn_dynamics import Run, experiment, simulate
+from attn_dynamics.assumptions import broken_in_words
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
 from attn_dynamics.results import versions
@@ -31,7 +32,8 @@ def test_a_row_says_what_the_summary_of_the_same_run_says(
     simulate.simulate(config, "python")
     summary = read_json(tmp_path / "one" / "summary.json")
     found = outcome(config)
-    for name in RESULTS.keys() - {"seconds", "message", "last_epoch", "versions", "data"}:
+    assert found["broken_assumptions"] == broken_in_words(summary["assumptions"]) != ""
+    for name in RESULTS.keys() - {"broken_assumptions", "seconds", "message", "last_epoch", "versions", "data"}:
         expected = found[name] if not isinstance(found[name], float) or np.isfinite(found[name]) else None
         assert summary[name] == expected, name
     assert found["last_epoch"] == summary["epochs"]
@@ -45,6 +47,12 @@ def test_a_run_is_a_pure_function_of_its_settings() -> None:
     first = outcome(config)
     outcome(Config(epochs=30, model="attn-fc", seed=1, synthetic=SMALL))
     assert differences([first], [outcome(config)]) == []
+
+
+def test_a_row_names_the_assumptions_that_its_run_breaks() -> None:
+    few, usual = (Config(epochs=1, synthetic=Synthetic(dictionary=size)) for size in (10, 5000))
+    assert outcome(few)["broken_assumptions"] == "rare other words (B1, C10)"
+    assert outcome(usual)["broken_assumptions"] == ""
 
 
 def test_a_run_that_diverges_has_a_row_that_says_so(call: Call) -> None:

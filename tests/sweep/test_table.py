@@ -219,3 +219,12 @@ def test_another_table_is_refused(call: Call, place: Path, kept: Path) -> None:
     done = call(*TINY, "--out", ".", "--resume")
     assert done.code == 2
     assert "expected the table of a sweep of this version, got other columns" in done.said
+
+
+def test_without_a_folder_the_last_sweep_that_fits_is_gone_on_with(call: Call) -> None:
+    for seed in (0, 5):
+        assert call(*TINY, "--seed", seed).code == 0
+    assert "2 of 2 runs are in runs/sweep/results.parquet" in call(*TINY, "--seed", 0, 1, "--resume").out
+    refused = call(*TINY, "--seed", 7, "--resume")
+    assert refused.code == 2
+    assert "every run in runs/sweep-2/results.parquet among its own, got one without seed = 5" in refused.said

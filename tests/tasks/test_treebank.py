@@ -6,7 +6,7 @@ import pytest
 
 from attn_dynamics.claims import drawn
 from attn_dynamics.errors import InputError
-from attn_dynamics.tasks import Options, load_task
+from attn_dynamics.tasks import Options, Synthetic, TextOptions, load_task
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE, sst_folder
 from tests.support import needs_sst
 
@@ -40,3 +40,23 @@ def test_sentences_of_sst_are_among_what_the_exact_laws_are_measured_on() -> Non
 @pytest.mark.parametrize("name", ["sst2", "sst5"])
 def test_the_published_data_have_the_published_sizes(name: str) -> None:
     assert load_task(name, Options(data_dir=sst_folder())).notes == ()
+
+
+def test_a_folder_without_the_files_is_told_which_were_looked_for(tmp_path: Path) -> None:
+    wanted = r"expected a folder with stsa\.fine\.train, stsa\.fine\.dev and stsa\.fine\.test, got no such files"
+    with pytest.raises(InputError, match=wanted):
+        load_task("sst5", Options(data_dir=tmp_path))
+
+
+def test_options_that_a_task_does_not_read_are_told(tmp_path: Path) -> None:
+    text = TextOptions(padding=True, text_column="review")
+    (note,) = load_task("synthetic", Options(data_dir=tmp_path, text=text)).notes
+    assert note == "Without effect on the task synthetic: --data-dir, --padding, --text-column."
+    assert load_task("synthetic", Options(synthetic=Synthetic(topics=3))).notes == ()
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.txt").write_text("0 bad film\n1 good film\n", encoding="utf-8")
+    options = Options(synthetic=Synthetic(topics=3), text=TextOptions(split=(0.5, 0.0, 0.5), vocabulary="train"))
+    assert load_task(str(tmp_path), options).notes == (
+        "Without effect on files that are split already: --split.",
+        f"Without effect on the task {tmp_path}: --topics.",
+    )
