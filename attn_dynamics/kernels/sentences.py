@@ -139,7 +139,7 @@ def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, 
     """Add to the sums of each word what the sentences send back, from slopes g = ∂L/∂v (k, N) and what `attend` left.
 
     sums (V, k + 1) += Cᵀ [g | g·v]/D over the entries that lead no sentence, leading (V, k + 1) += Cᵀ [g | g·(v - P)]/D
-    over those that lead one; sums begin at 0 with the block whose `first` sentence is that of the corpus. The contexts v
+    over those that lead one; sums begin at 0 where `first`, the place of the block, is 0. The contexts v
     in `sentences` are replaced by [g | g·v]/D.
 
     Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i of the block stand from
