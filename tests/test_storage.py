@@ -19,6 +19,7 @@ from attn_dynamics.errors import StorageError
 from attn_dynamics.storage import (
     Damaged,
     discard_leftovers,
+    is_partial,
     read_arrays,
     read_json_object,
     read_netcdf,
@@ -142,15 +143,18 @@ def test_a_name_as_long_as_names_may_be_can_be_written(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
-    dead, old, ours = f".a.nc.{2**22 + 1}-0123abcd.partial", ".a.nc.partial", f".a.nc.{os.getpid()}-0123abcd.partial"
-    names = (dead, old, ours, "below/" + dead, ".b.nc.partial", "a.partial", ".partially")
+    dead, living = (f".a.nc.{storage.HOST}-{process}-0123abcd.partial" for process in (2**22 + 1, os.getpid()))
+    elsewhere, other = dead.replace(storage.HOST, "01234567"), dead.replace(".a.", ".b.")
+    theirs = {living, elsewhere, ".a.nc.partial", ".x.partial", "a.partial", ".partially"}
+    names = {*theirs, dead, other, "below/" + dead}
     (tmp_path / "below").mkdir()
     for name in names:
         (tmp_path / name).touch()
     discard_leftovers(tmp_path, "a.nc")
-    assert {name for name in names if (tmp_path / name).exists()} == {*names} - {dead, old}
+    assert {name for name in names if (tmp_path / name).exists()} == names - {dead}
     discard_leftovers(tmp_path)
-    assert {name for name in names if (tmp_path / name).exists()} == {ours, "a.partial", ".partially"}
+    assert {name for name in names if (tmp_path / name).exists()} == theirs
+    assert {name for name in theirs if is_partial(tmp_path / name)} == {living, elsewhere}
 
 
 # --- two writers
