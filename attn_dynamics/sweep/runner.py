@@ -1,11 +1,9 @@
 """Runs as pure functions of their configurations, spread by Dask over processes of one thread each."""
 
 import logging
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any
 
 import numba
@@ -14,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from attn_dynamics import experiment, results
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
+from attn_dynamics.interrupt import out_of_earshot
 from attn_dynamics.run import Diverged
 from attn_dynamics.sweep.needs import needed
 from attn_dynamics.sweep.table import Row, is_loaded, row
@@ -77,7 +76,7 @@ def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
         with _connected(distributed, scheduler) as client:
             yield client
         return
-    with _out_of_earshot():
+    with out_of_earshot():
         local = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -89,17 +88,6 @@ def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
         )
     with local, distributed.Client(local) as client:
         yield client
-
-
-@contextmanager
-def _out_of_earshot() -> Iterator[None]:
-    """Threads begun within, and their processes, never see Ctrl-C, which a terminal sends to all; this one does."""
-    resource_tracker.ensure_running()  # else one of these threads would, and hear again
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextmanager

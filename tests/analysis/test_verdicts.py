@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from io import StringIO
@@ -19,7 +21,7 @@ from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
 from attn_dynamics.claims.claim import together
 from attn_dynamics.claims.drawn import sst2
 from attn_dynamics.claims.names import NAMES
-from attn_dynamics.command import BAD_INPUT, FAILED
+from attn_dynamics.command import BAD_INPUT, FAILED, INTERRUPTED, leave_command
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 
 
@@ -154,6 +156,40 @@ def test_a_worker_that_is_killed_is_told_in_one_line(
     monkeypatch.setattr(judge, "judge", _killed)
     assert verdicts.main(["--claim", "B1", "--quick", "--out", str(tmp_path / "out")]) == BAD_INPUT
     assert "one that was killed" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_at_once_and_replaces_nothing_before_a_verdict_is_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    leave_command(tmp_path, verdicts.PROG)
+    (tmp_path / "verdicts.md").write_text("of before")
+    monkeypatch.setattr(judge, "judge", _asleep)
+    monkeypatch.setattr(judge, "as_completed", pressed)
+    begun = time.monotonic()
+    assert verdicts.main(["--claim", "B1", "G4", "--out", str(tmp_path), "--overwrite"]) == INTERRUPTED
+    assert time.monotonic() - begun < 30  # one that waits for its workers takes a minute
+    assert capsys.readouterr().err.endswith("interrupted; no verdict was ready\n")
+    assert (tmp_path / "verdicts.md").read_text() == "of before"
+
+
+def _asleep(id: str, *, quick: bool) -> None:
+    time.sleep(60)
+
+
+def test_ctrl_c_keeps_the_verdicts_that_are_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cut_off(ids: list[str], **_: object) -> Iterator[judge.Row]:
+        yield judge.judge(ids[0], quick=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verdicts, "judge_all", cut_off)
+    assert verdicts.main(["--claim", "G4", "A5", "--out", str(tmp_path)]) == INTERRUPTED
+    assert capsys.readouterr().err.endswith(f"interrupted; 1 of 2 verdicts are in {tmp_path}\n")
+    assert pd.read_parquet(tmp_path / "verdicts.parquet").id.tolist() == ["G4"]
 
 
 def _killed(id: str, *, quick: bool) -> None:
