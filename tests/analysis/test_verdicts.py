@@ -109,14 +109,23 @@ def test_the_table_in_its_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert kept.verdict.tolist() == ["FAILS", "holds"]
     assert kept.measured[0] == 0.7
     lines = (tmp_path / "verdicts.md").read_text().splitlines()
-    assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {len(render.SHOWN) + len(render.STORY) + 1}
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")] == [
+        ["id", "name", "proof", "measured", "bound", "controls", "verdict"],
+        ["B1", "SEN relation", "proved 7/7", "0.7", "0.5", "1/1", "FAILS"],
+        ["G4", "gradient of Attn-TC", "proved 3/3", "", "", "", "holds"],
+    ]
+    first, second = (lines.index(line) for line in ("## B1 SEN relation: FAILS", "## G4 gradient of Attn-TC: holds"))
+    assert lines[first + 2] == r"$x \leq \frac{1}{2} | \|\nu\|$"
+    heads = [line.split(":")[0] for line in lines[first + 4 : second - 1]]
+    assert len(heads) == len(set(heads)) > 8
+    assert {"- quantity: x < y", "- measured: 0.7", "- bound: 0.5"} <= {*lines[first:second]}
     page = (tmp_path / "verdicts.html").read_text()
     assert "data:image/svg+xml" in page
     assert "x &lt; y" in page
     assert "half of one" in page
     assert '<details class="claim bad" open><summary><b>B1</b> SEN relation <span class="verdict">FAILS' in page
     address = links.link("B1", tmp_path)
-    assert f"[SEN relation]({address})" in lines[4]
+    assert f"- passage: [docs/theory.md]({address})" in lines[first:second]
     assert f'<a href="{address}">' in page
     assert (tmp_path / address.split("#")[0]).resolve() == links.THEORY
     assert address.endswith("#b1--the-relation")
