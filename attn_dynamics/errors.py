@@ -1,7 +1,12 @@
 """The two ways in which a run can refuse or fail, with a message that helps, also out of another process."""
 
+import errno
+import os
 from functools import partial
 from typing import Any
+
+FULL = {os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)}
+"""What the system says where there is no space left."""
 
 
 class InputError(ValueError):
@@ -24,10 +29,10 @@ class StorageError(OSError):
     """A file could not be written; whatever stood there before is untouched."""
 
     def __init__(self, path: object, reason: object) -> None:
+        again = "free some space or name another folder, and run the command again, with --resume where it takes one"
+        fix = again if str(reason) in FULL else "name a place that can be written to"
         super().__init__(
-            f"{path}: expected to write this file, got: {reason}. "
-            "What was there before is untouched; free some space or name another folder, and run the command again, "
-            "with --resume where it takes one."
+            f"{path}: expected to write this file, got: {reason}. What was there before is untouched; {fix}."
         )
         self._told = path, reason
 
