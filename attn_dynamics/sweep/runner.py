@@ -10,6 +10,7 @@ import numba
 from threadpoolctl import threadpool_limits
 
 from attn_dynamics import experiment, results
+from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
 from attn_dynamics.interrupt import out_of_earshot
@@ -132,7 +133,7 @@ def workers_versions(client: Any, device: str, precision: str) -> list[list[str]
 
 
 def _equipment(device: str, precision: str) -> list[str]:
-    experiment.check_device(device, precision)
+    engine_for(device, precision)
     return results.versions(device)
 
 
