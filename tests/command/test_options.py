@@ -1,9 +1,5 @@
 """What is typed is refused by its name in one line, sizes before anything is built; help, version, Ctrl-C."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +9,7 @@ from attn_dynamics import simulate
 from attn_dynamics.config import Config
 from attn_dynamics.listing import commands
 from attn_dynamics.options import read_options
+from fuzz.environment import interrupted
 from tests.command.driving import TINY, Call, contents
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,16 +95,7 @@ def test_a_package_lists_its_commands() -> None:
 @pytest.mark.parametrize("command", ["attn_dynamics.simulate", pytest.param("proofs", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("delay", [0.4, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_control_c_during_imports_ends_in_one_line(command: str, delay: float) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", command, "--help"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(delay)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    code, out, err = interrupted(command, delay)
     if out:  # so quick a machine is done already
         return
-    assert (process.returncode, err) == (130, "interrupted before anything was computed\n")
+    assert (code, err) == (130, "interrupted before anything was computed\n")
