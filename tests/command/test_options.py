@@ -23,6 +23,8 @@ REFUSALS = {
         "1",
     ): "--lerning-rate: expected an option of this command, got an unknown one. ",
     ("--out",): "--out: expected a value, got none. ",
+    ("--follow",): "--follow: expected at least one value, got none. ",
+    ("--train", "--seed", "1"): "--train: expected at least one value, got none. ",
     ("--follow", "nowhere"): "--follow: expected words of the vocabulary",
     ("--follow", "a\x00b"): "--follow: expected text in UTF-8 without NUL",
     ("--embedding-dim", "4294967296"): "--embedding-dim: expected a size that fits into the ",
