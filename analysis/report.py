@@ -126,6 +126,8 @@ def part(folder: Path, place: Path) -> Part:
         figures = [Picture(path.stem, _data(path)) for path in images]
         note, claims = _claims(folder, place)
         tables = [] if claims else _tables(folder)
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         fix = "Run its command again, or leave it out."
         raise InputError(

@@ -13,7 +13,8 @@ class InputError(ValueError):
     """Something the user gave cannot be used; the message says what was expected, what came and how to mend it."""
 
     def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
-        super().__init__(f"{subject}: expected {expected}, got {given}. {fix}")
+        told = str(given).rstrip(".")  # what libraries say may end as a sentence
+        super().__init__(f"{subject}: expected {expected}, got {told}. {fix}")
         self.subject = subject
         self._told = {"expected": expected, "given": given, "fix": fix}
 

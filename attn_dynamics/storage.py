@@ -40,10 +40,10 @@ class Damaged(InputError):
             given=f"one that cannot be read ({str(reason).splitlines()[0] if str(reason) else type(reason).__name__})",
             fix="Remove it, and run its command again, with --resume where it takes one.",
         )
-        self._arguments = path, str(reason)
+        self.path, self.reason = path, str(reason)
 
     def __reduce__(self) -> tuple[type["Damaged"], tuple[Path, str]]:
-        return type(self), self._arguments
+        return type(self), (self.path, self.reason)
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -139,13 +139,15 @@ def test_the_command_that_is_told_makes_the_same(runs: Path, tmp_path: Path) -> 
 def test_what_cannot_be_gathered_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "command.txt").write_text("python")
-    (tmp_path / "torn" / "summary.json").write_text("{")
-    out = ["--out", str(tmp_path / "report.html")]
-    for arguments in (["--under", str(tmp_path / "none"), *out], [str(tmp_path / "torn"), *out], [str(tmp_path), *out]):
-        assert report.main(arguments) == BAD_INPUT
+    torn = tmp_path / "torn" / "summary.json"
+    for content, place in (("{", torn.parent), ("[1]", torn.parent), ("{", tmp_path), ("{", tmp_path / "none")):
+        torn.write_text(content)
+        where = [str(place)] if place != tmp_path / "none" else ["--under", str(place)]
+        assert report.main([*where, "--out", str(tmp_path / "report.html")]) == BAD_INPUT
         error = capsys.readouterr().err
-        assert error.startswith("error: ")
-        assert error.count("\n") == 1
+        assert error.startswith(f"error: {torn}: expected " if place == torn.parent else "error: ")
+        assert error.count("\n") == error.count(": expected ") == 1
+        assert ".." not in error
     assert not (tmp_path / "report.html").exists()
 
 
