@@ -35,7 +35,7 @@ def residual(quick: bool) -> Figure:
         axes.plot(shown, law.at(shown), color=COLOURS[0], label=f"fit, slope {law.exponent:.2f}")
         sentences = shown if varied == "sentences" else np.full_like(shown, PUBLISHED.sentences)
         bound = 100 * PUBLISHED.topics * PUBLISHED.topic_words / sentences
-        axes.plot(shown, bound, color="black", linestyle=LINES[1], label="1/(ρN)")
+        axes.plot(shown, bound, color="black", linestyle=LINES[1], label="1/(ρN), ρN sentences a word")
         axes.set(xlabel=NAMES[varied], xscale="log", yscale="log")
         label_sizes(axes, sizes)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))

@@ -2,11 +2,11 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any, final
 
 import numba
@@ -14,6 +14,7 @@ import numba
 from attn_dynamics.claims import CLAIMS, Measured, Verdict
 from attn_dynamics.claims.names import NAMES
 from attn_dynamics.errors import InputError
+from attn_dynamics.interrupt import out_of_earshot
 from proofs import PROOFS, Result
 
 HOLDS, FAILS, ERROR = "holds", "FAILS", "ERROR"
@@ -69,17 +70,21 @@ def judge(id: str, *, quick: bool) -> Row:
     return Row(id=id, size="quick" if quick else "full", verdict=judged, seconds=time.perf_counter() - begun, **cells)
 
 
-def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Iterator[Row]:
-    """Rows as they are ready, from several processes of one thread each."""
+def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Generator[Row]:
+    """Rows as they are ready, from several processes of one thread each, which end with it, whatever they are at."""
+    others = active_children()
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=numba.set_num_threads, initargs=(1,)) as pool:
         try:
-            for done in as_completed([pool.submit(judge, id, quick=quick) for id in ids]):
+            with out_of_earshot():
+                judged = [pool.submit(judge, id, quick=quick) for id in ids]
+            for done in as_completed(judged):
                 yield done.result()
         except BrokenProcessPool:
             fix = "Give it more memory, or --workers 1."
             raise InputError("verdicts", expected="workers that live", given="one that was killed", fix=fix) from None
         finally:
-            pool.shutdown(cancel_futures=True)
+            for worker in {*active_children()} - {*others}:
+                worker.kill()
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

@@ -21,30 +21,16 @@ from analysis.links import link
 STORY = {
     "proved": "proved",
     "assumptions": "assumes",
-    "quantity": "measured",
-    "tolerance": "bound",
+    "quantity": "quantity",
+    "tolerance": "tolerance",
     "detail": "seen",
     "taken": "proof takes",
 }
 """Fields of a row that are sentences, and what they are called."""
-SHOWN = (
-    "id",
-    "name",
-    "verdict",
-    "statement",
-    "source",
-    "proof",
-    "measured",
-    "bound",
-    "slack",
-    "rests_on",
-    "control",
-    "seconds",
-)
-"""The other columns; parquet has all."""
-TITLES = [name.replace("_", " ") for name in SHOWN]
+COLUMNS = ("id", "name", "proof", "measured", "bound", "controls", "verdict")
+"""Heads of the table, for the terminal and for Markdown; parquet has all."""
 FACTS = ("proof", "measured", "bound", "slack", "rests_on", "control", "source", "seconds")
-"""Of a claim on a page, what is told in a line."""
+"""Of a claim, what is told in a word or a number."""
 STYLE = """
 details.claim { border-bottom: 1px solid #ddd; padding: .3rem 0; }
 details.claim > summary { cursor: pointer; }
@@ -82,13 +68,17 @@ def summary(rows: Sequence[Row]) -> str:
 def table(rows: Sequence[Row]) -> Table:
     """Show verdicts in the terminal, which is too narrow for statements."""
     out = Table(title=summary(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("id", "name", "proof", "measured", "bound", "controls", "verdict"):
+    for name in COLUMNS:
         out.add_column(name, justify="right" if name in ("measured", "bound") else "left")
     for row in rows:
-        proof = re.sub(r"^proved for .*,", "a case,", row.proof.replace(" mutants rejected", "")).replace(",", "")
-        cells = (row.id, row.name, proof, _number(row.measured), _number(row.bound), row.control, row.verdict)
-        out.add_row(*map(Text, cells), style="" if row.verdict == HOLDS else "bold red")
+        out.add_row(*map(Text, _cells(row)), style="" if row.verdict == HOLDS else "bold red")
     return out
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """Of a claim what stands in the table."""
+    proof = re.sub(r"^proved for .*,", "a case,", row.proof.replace(" mutants rejected", "")).replace(",", "")
+    return row.id, row.name, proof, _number(row.measured), _number(row.bound), row.control, row.verdict
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
@@ -102,15 +92,19 @@ def remarks(rows: Sequence[Row]) -> list[str]:
 
 
 def markdown(rows: Sequence[Row], folder: Path) -> str:
-    """Write a table whose statements a reader of Markdown sets as mathematics, for a file in a folder."""
-    titles, names = [*TITLES, *STORY.values()], (*SHOWN, *STORY)
-    lines = [f"{summary(rows)}", "", f"| {' | '.join(titles)} |", "|" + "---|" * len(names)]
-    for row in rows:
-        cells = {name: _cell(row, name).replace("|", r"\|") for name in names}
-        if address := link(row.id, folder):
-            cells["name"] = f"[{cells['name']}]({address})"
-        lines.append(f"| {' | '.join(cells.values())} |")
-    return "\n".join(lines) + "\n"
+    """Write the table, and below it of each claim how it was judged, for a file in a folder."""
+    lines = ["# Verdicts", "", summary(rows), "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
+    return "\n".join(lines) + "\n" + "".join(_markdown_claim(row, folder) for row in rows)
+
+
+def _markdown_claim(row: Row, folder: Path) -> str:
+    """Write a section whose statement a reader of Markdown sets as mathematics."""
+    address = link(row.id, folder)
+    where = {"passage": f"[docs/theory.md]({address})"} if address else {}
+    told = _facts(row) | {told: getattr(row, name) for name, told in _story(row).items()} | where
+    listed = "".join(f"- {name}: {value}\n" for name, value in told.items())
+    return f"\n## {row.id} {row.name}: {row.verdict}\n\n{row.statement}\n\n{listed}"
 
 
 def page(rows: Sequence[Row], folder: Path) -> str:
@@ -125,8 +119,7 @@ def html_claims(rows: Sequence[Row], folder: Path) -> str:
 
 def _html_claim(row: Row, folder: Path) -> str:
     holds = row.verdict == HOLDS
-    known = {name.replace("_", " "): _cell(row, name) for name in FACTS}
-    facts = ", ".join(f"{name} {value}" for name, value in known.items() if value)
+    facts = ", ".join(f"{name} {value}" for name, value in _facts(row).items())
     address = link(row.id, folder)
     where = f'<p><a href="{html.escape(address)}">{row.id} in docs/theory.md</a></p>' if address else ""
     story = [f"<p>{told}: {html.escape(getattr(row, name))}</p>" for name, told in _story(row).items()]
@@ -136,6 +129,11 @@ def _html_claim(row: Row, folder: Path) -> str:
         f'<span class="verdict">{html.escape(row.verdict)}</span></summary>'
         f"<div><p>{_drawn(row.statement)}</p><p>{html.escape(facts)}</p>{''.join(story)}{where}</div></details>"
     )
+
+
+def _facts(row: Row) -> dict[str, str]:
+    known = {name.replace("_", " "): _cell(row, name) for name in FACTS}
+    return {name: value for name, value in known.items() if value}
 
 
 def _story(row: Row) -> dict[str, str]:

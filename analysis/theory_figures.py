@@ -191,7 +191,7 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    line, kept = called(PROG, arguments), "interrupted; figures that were ready are kept"
+    line, kept = called(PROG, arguments), "interrupted; every figure named above is kept"
     return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
 
 

@@ -6,6 +6,7 @@ python -m analysis.verdicts --quick
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
 from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims.drawn import treebank_in_words
-from attn_dynamics.command import FAILED, called, leave_command, run_command
+from attn_dynamics.command import FAILED, INTERRUPTED, called, leave_command, run_command
 from attn_dynamics.console import console
 from attn_dynamics.output import clear, of_command, results_folder
 from attn_dynamics.storage import write_parquet, write_whole
@@ -44,8 +45,8 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    line, kept = called(PROG, arguments), "interrupted; verdicts that were ready are kept"
-    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
+    line = called(PROG, arguments)
+    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG)
 
 
 def run(options: Options, line: str) -> int:
@@ -64,12 +65,18 @@ def run(options: Options, line: str) -> int:
 def _judge(options: Options, folder: Path, line: str) -> int:
     ids: list[str] = list(dict.fromkeys(options.claim or IDS))
     rows: list[Row] = []
-    judged = judge_all(ids, quick=options.quick, workers=options.workers)
-    clear(folder, LEFT)
-    leave_command(folder, line)
-    for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
-        rows.append(row)
-        write(in_order(rows), folder)
+    try:
+        with closing(judge_all(ids, quick=options.quick, workers=options.workers)) as judged:
+            for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
+                if not rows:
+                    clear(folder, LEFT)
+                    leave_command(folder, line)
+                write(in_order([*rows, row]), folder)
+                rows.append(row)
+    except KeyboardInterrupt:
+        kept = f"{len(rows)} of {len(ids)} verdicts are in {folder}" if rows else "no verdict was ready"
+        print(f"interrupted; {kept}", file=sys.stderr)
+        return INTERRUPTED
     terminal = console()
     terminal.print(render.table(in_order(rows)))
     terminal.print(f"real text: {treebank_in_words(quick=options.quick, measured='SST-2')}")

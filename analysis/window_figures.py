@@ -163,7 +163,8 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         rows = read_parquet(path)
     except Damaged as error:
-        raise InputError("--rows", expected=expected, given=error, fix=fix) from None
+        given = f"{path}, which cannot be read ({' '.join(error.reason.split())})"
+        raise InputError("--rows", expected=expected, given=given, fix=fix) from None
     if missing := [name for name in NEEDED if name not in rows]:
         raise InputError("--rows", expected=expected, given=f"none with {missing[0]}", fix=fix)
     return rows

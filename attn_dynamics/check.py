@@ -85,8 +85,14 @@ def one_of(name: str, value: object, known: Collection[str]) -> str:
     """
     if not (isinstance(value, str) and value in known):
         expected = f"one of {', '.join(known)}"
-        raise InputError(name, expected=expected, given=shown(value), fix="Choose one of these.")
+        raise InputError(name, expected=expected, given=shown(value), fix=meant(value, known))
     return value
+
+
+def meant(value: object, known: Collection[str]) -> str:
+    """Return what mends an unknown name: the known one that differs in large and small letters alone, if any."""
+    near = [each for each in known if str(value).casefold() == each.casefold()]
+    return f"Perhaps you meant {near[0]}." if near else "Choose from these."
 
 
 def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]:
@@ -101,7 +107,7 @@ def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]
             fix = (
                 f'Write {name}=("{each if each in known else next(iter(known))}",).'
                 if values is each
-                else "Choose from these."
+                else meant(each, known)
             )
             raise InputError(name, expected=f"any of {', '.join(known)}", given=shown(each), fix=fix)
     return frozenset(map(str, given))

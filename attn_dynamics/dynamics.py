@@ -16,7 +16,7 @@ from attn_dynamics import check
 from attn_dynamics.attention import Operand
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
-from attn_dynamics.gradient import Fit, Gradient, Objective, check_fit, corpora
+from attn_dynamics.gradient import Fit, Gradient, Objective, check_fit, corpora, norm
 from attn_dynamics.heads import Array, Head
 from attn_dynamics.kernels import words
 from attn_dynamics.parameters import TRAINABLE, Parameters
@@ -77,8 +77,9 @@ class Coordinates:
         """The head on the reduced embeddings, in arrays of its own."""
         self.axes = np.array(embeddings.T, order="C")
         """Fᵀ (k, V), or Eᵀ (d, V)."""
-        self.still_norm2 = np.einsum("wd,wd->w", still, still)
-        """(V,) ‖·‖² of what each embedding keeps outside of these axes."""
+        self.still_norm = np.empty(len(still))
+        """(V,) ‖·‖ of what each embedding keeps outside of these axes."""
+        words.norms(np.ascontiguousarray(still.T), np.zeros(len(still)), np.arange(len(still)), self.still_norm)
 
     def parameters(self, *, scores: Array, axes: Array, head: Head, keys: Array, query: Array) -> Parameters:
         """A later state in the shape of the start, in arrays of its own."""
@@ -139,9 +140,8 @@ class Dynamics:
         if self._held.size:
             gradient.scores[self._held] = 0.0
             gradient.values[:, self._held] = 0.0
-            signals = np.linalg.norm(gradient.scores), np.linalg.norm(gradient.embeddings)
-            score_signal, embedding_signal = map(float, signals)
-            gradient = gradient._replace(score_signal=score_signal, embedding_signal=embedding_signal)
+            signals = norm(gradient.scores[None]), norm(gradient.values, gradient.reading)
+            gradient = gradient._replace(score_signal=signals[0], embedding_signal=signals[1])
         return fit, gradient
 
     def is_finite(self, fit: Fit, gradient: Gradient) -> bool:
@@ -199,7 +199,7 @@ class Dynamics:
         """‖ν_w‖ of some words, or of all (V,)."""
         columns = np.arange(self.scores.size) if columns is None else columns
         out = np.empty(columns.size)
-        words.norms(self._axes, self._coordinates.still_norm2, columns, out)
+        words.norms(self._axes, self._coordinates.still_norm, columns, out)
         return out
 
     @property

@@ -1,14 +1,20 @@
 """The two ways in which a run can refuse or fail, with a message that helps, also out of another process."""
 
+import errno
+import os
 from functools import partial
 from typing import Any
+
+FULL = {os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)}
+"""What the system says where there is no space left."""
 
 
 class InputError(ValueError):
     """Something the user gave cannot be used; the message says what was expected, what came and how to mend it."""
 
     def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
-        super().__init__(f"{subject}: expected {expected}, got {given}. {fix}")
+        told = str(given).rstrip(".")  # what libraries say may end as a sentence
+        super().__init__(f"{subject}: expected {expected}, got {told}. {fix}")
         self.subject = subject
         self._told = {"expected": expected, "given": given, "fix": fix}
 
@@ -24,10 +30,10 @@ class StorageError(OSError):
     """A file could not be written; whatever stood there before is untouched."""
 
     def __init__(self, path: object, reason: object) -> None:
+        again = "free some space or name another folder, and run the command again, with --resume where it takes one"
+        fix = again if str(reason) in FULL else "name a place that can be written to"
         super().__init__(
-            f"{path}: expected to write this file, got: {reason}. "
-            "What was there before is untouched; free some space or name another folder, and run the command again, "
-            "with --resume where it takes one."
+            f"{path}: expected to write this file, got: {reason}. What was there before is untouched; {fix}."
         )
         self._told = path, reason
 

@@ -39,7 +39,7 @@ def check(config: Config, task: Task) -> None:
         InputError: words that cannot be written, words to follow that the data do not hold, patience without dev data,
             a device that is not there.
     """
-    check_device(config.device, config.precision)
+    engine_for(config.device, config.precision)
     check_words(task)
     layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
     if config.patience and task.dev is None:
@@ -67,18 +67,6 @@ def check_words(task: Task) -> None:
                 given=f"{word!r} in {task.name}, which has a zero byte or half a letter",
                 fix="Remove such letters from the text, or name its encoding by --encoding.",
             )
-
-
-def check_device(device: str, precision: str) -> None:
-    """Refuse what this machine cannot compute with, by the option's name.
-
-    Raises:
-        InputError: no such device here, or not in this precision.
-    """
-    try:
-        engine_for(device, precision)
-    except InputError as error:
-        raise error.as_option() from None
 
 
 def start(config: Config, task: Task, replicate: int = 0) -> Parameters:

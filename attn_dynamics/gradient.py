@@ -16,9 +16,6 @@ from attn_dynamics.kernels import words
 from attn_dynamics.kernels.loss import cross_entropy
 from attn_dynamics.parameters import Parameters
 
-SMALLEST_SQUARE = 1e-280
-"""Below this a sum of squares loses terms that float64 cannot hold."""
-
 
 class Fit(NamedTuple):
     """How well a corpus is classified."""
@@ -118,7 +115,7 @@ class Objective:
             # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
             words.pull_back(axes, value_gradient, *self._pulled)
             head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
-        signals = _norm(squares[0], score_gradient[None], np.eye(1)), _norm(squares[1], value_gradient, metric)
+        signals = _root(squares[0], score_gradient[None]), _root(squares[1], value_gradient, reading)
         return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, reading, *signals)
 
     def _entry(self, head: Head) -> Array:
@@ -129,13 +126,23 @@ class Objective:
         return Fit(float(np.add.reduce(self._losses)) / self._labels.size, correct / self._labels.size)
 
 
-def _norm(square: float, columns: Array, metric: Array) -> float:
-    """Return (Σ_w b_wᵀ G b_w)^½ of columns b_w and a metric G from its square, or once more where that underflows."""
-    if not square <= SMALLEST_SQUARE:
-        return math.sqrt(square)
-    largest = float(np.abs(columns).max())
-    scaled = columns / largest if 0.0 < largest < np.inf else columns
-    return max(largest, 0.0) * math.sqrt(max(float((metric @ scaled * scaled).sum()), 0.0))
+def norm(columns: Array, reading: Array | None = None) -> float:
+    """Return ‖R B‖_F of columns B (k, V) and R (d, k), or ‖B‖_F, from numbers of any size: no square underflows."""
+    columns, size = _in_shares(columns)
+    reading, factor = _in_shares(np.eye(len(columns)) if reading is None else reading)
+    square = float((reading.T @ reading @ columns * columns).sum())
+    return size * factor * math.sqrt(max(square, 0.0))
+
+
+def _in_shares(array: Array) -> tuple[Array, float]:
+    """Return an array in shares of its largest number, and that number; where there is none, the array and 1."""
+    largest = float(np.abs(array).max(initial=0.0))
+    return (array / largest, largest) if 0.0 < largest < np.inf else (array, 1.0)
+
+
+def _root(square: float, columns: Array, reading: Array | None = None) -> float:
+    """Return the root of a square, or once more the norm that it is the square of, where that underflows."""
+    return math.sqrt(square) if not square <= words.SMALLEST_SQUARE else norm(columns, reading)
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:

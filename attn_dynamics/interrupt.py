@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended."""
@@ -71,3 +72,14 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
         yield lambda: asked
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def out_of_earshot() -> Iterator[None]:
+    """Threads and processes begun within never see Ctrl-C, which a terminal sends to all; this one does."""
+    resource_tracker.ensure_running()  # else one of these threads would, and hear again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

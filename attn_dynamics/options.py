@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import tyro
 
+from attn_dynamics.check import at_least_one
 from attn_dynamics.errors import InputError
 from attn_dynamics.version import VERSION
 
@@ -40,6 +41,7 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
         print(f"attn-dynamics {VERSION}")
         raise SystemExit(0)
     _check_text(given)
+    _check_values(given, options)
     _describe(options)
     about = f"{inspect.cleandoc(options.__doc__ or '').split('Raises:')[0].strip()}\n--version prints the version."
     try:
@@ -76,6 +78,14 @@ def _check_text(given: Sequence[str]) -> None:
         if "\0" in each or any("\ud800" <= letter <= "\udfff" for letter in each):
             fix = "Give other letters, or rename the file."
             raise InputError(ascii(option)[1:-1], expected="text in UTF-8 without NUL", given=ascii(each), fix=fix)
+
+
+def _check_values(given: Sequence[str], options: type) -> None:
+    """Refuse an option of several values without any, which would stand for its default: often for all there are."""
+    for option, value in pairwise([*given, "--"]):
+        name = option.removeprefix("--").replace("-", "_")
+        if option.startswith("--") and value.startswith("--") and name in _names(options, several=True):
+            at_least_one(option, ())
 
 
 def by_option(error: InputError, options: type) -> InputError:
@@ -181,13 +191,16 @@ def _describe(options: type) -> None:
 
 
 @cache
-def _names(options: type) -> frozenset[str]:
-    """Return the names of all options, those of nested classes included."""
+def _names(options: type, *, several: bool = False) -> frozenset[str]:
+    """Return the names of all options, or of those that take several values; those of nested classes included."""
     hints, found = get_type_hints(options), set[str]()
     for field in fields(options):
         inner = _nested(hints[field.name])
         if "Positional" not in str(field.type):
-            found |= _names(inner) if inner else {field.name}
+            if inner:
+                found |= _names(inner, several=several)
+            elif not several or get_origin(hints[field.name]) is tuple:
+                found.add(field.name)
     return frozenset(found)
 
 

@@ -149,15 +149,25 @@ def results_file(option: str, path: Path, *, overwrite: bool, make: bool = False
     return path
 
 
-def default_file(path: Path, *, overwrite: bool) -> Path:
+@contextmanager
+def default_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give the first of NAME, NAME-2, … that is not there yet, or the last that is if it is to be overwritten.
 
+    A new one is made at once, empty, so that no other command takes it; one that stays empty is removed.
+
     Raises:
-        StorageError: its folder cannot be made.
+        StorageError: it or its folder cannot be made.
     """
     make_folder(path.parent)
-    there = _there(path)
-    return there[-1] if overwrite and there else next(each for each in _numbered(path) if each not in there)
+    try:
+        made = there[-1] if overwrite and (there := _there(path)) else next(filter(_made_file, _numbered(path)))
+    except OSError as error:
+        raise StorageError(folder_of(error), error.strerror) from None
+    try:
+        yield made
+    finally:
+        if not overwrite and made.exists() and not made.stat().st_size:
+            made.unlink()
 
 
 def expanded(path: Path, option: str) -> Path:
@@ -253,6 +263,15 @@ def _lock(folder: Path, held: ExitStack) -> bool | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return False if error.errno in (errno.EAGAIN, errno.EACCES) else None
+    return True
+
+
+def _made_file(path: Path) -> bool:
+    """Whether this call made the file, and no other command did."""
+    try:
+        path.open("x").close()
+    except FileExistsError:
+        return False
     return True
 
 

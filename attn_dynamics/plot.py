@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator, ScalarFormatter
 
 from attn_dynamics.assumptions import curve_name
 from attn_dynamics.errors import DrawingError
@@ -246,11 +246,24 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
         with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"), catch_warnings():
             filterwarnings("ignore", "Data has no positive values")  # then the panel is empty, which tells as much
             filterwarnings("ignore", "Glyph")  # of a script that the font lacks; `save_figures` says so once
-            FigureCanvasAgg(draw()).print_png(buffer)  # `savefig` would draw everything once more to lay it out
+            FigureCanvasAgg(_plainly_labelled(draw())).print_png(
+                buffer
+            )  # `savefig` would draw everything once more to lay it out
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DrawingError(path, reason) from error
     write_whole(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def _plainly_labelled(figure: Figure) -> Figure:
+    """Write 27.5 and not 2.75 × 10¹ on the logarithmic axes that show less than a decade."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            if isinstance(axis.get_major_formatter(), LogFormatter) and high < 10 * low:
+                axis.set_major_formatter(ScalarFormatter())
+                axis.set_minor_formatter(ScalarFormatter())
+    return figure
 
 
 def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:

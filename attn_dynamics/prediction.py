@@ -10,6 +10,7 @@ from attn_dynamics.assumptions import HARD, mean_field_assumptions, mean_field_l
 from attn_dynamics.heads import HEADS
 from attn_dynamics.parameters import Parameters
 from attn_dynamics.tasks import Task
+from attn_dynamics.theory.flow import TooManyEvaluations
 from attn_dynamics.theory.unequal_topics import UnequalTopics
 
 POINTS = 200
@@ -62,8 +63,10 @@ def predict(
             tolerance=TOLERANCE,
             most=MOST,
         )
-    except ArithmeticError:
+    except TooManyEvaluations:
         return f"{MOST:,} evaluations were too few to follow the equations of mean field at this learning rate"
+    except ArithmeticError as error:
+        return f"the equations of mean field could not be followed ({error})"
     by_word = {"score": path.score, "embedding_norm": path.norm, "attention": path.attention}
     variables: dict[str, Any] = {name: (("predicted", "word"), values) for name, values in by_word.items()}
     variables["loss"] = ("predicted", path.loss @ frequency)

@@ -125,7 +125,7 @@ class Recorder:
         operand = dynamics.operand
         fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
         slopes = gradient.scores.take(columns)
-        followed_signal, score_sum = math.sqrt(slopes @ slopes), np.add.reduce(dynamics.scores)
+        followed_signal, score_sum = math.hypot(*slopes.tolist()), np.add.reduce(dynamics.scores)
         signals = gradient.score_signal, followed_signal, gradient.embedding_signal, score_sum
         row = self._next_row()
         row[: self.layout.scalars] = *chain.from_iterable(fits.values()), *signals

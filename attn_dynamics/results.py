@@ -255,7 +255,7 @@ def _word_row(word: str, final: dict[str, Any]) -> dict[str, str]:
     row = {"word": word, "s": f"{final['score']:.4g}", "‖ν‖": f"{norm:.4g}", "SEN, B1": "", "difference": ""}
     if theory is None or not np.isfinite(theory):  # null in a file
         return row
-    off = f"{100 * (norm / theory - 1):+.2f} %" if theory else ""  # 0 where a word that starts there stays
+    off = f"{100 * (norm / theory - 1):+z.2f} %" if theory else ""  # 0 where a word that starts there stays
     return row | {"SEN, B1": f"{theory:.4g}", "difference": off}
 
 

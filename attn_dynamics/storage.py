@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import platform
 import re
 import stat
 from collections.abc import Callable
@@ -19,8 +20,10 @@ import xarray as xr
 
 from attn_dynamics.errors import InputError, StorageError
 
-PARTIAL = re.compile(r"\..*?(?:\.(\d+)-[0-9a-f]{8})?\.partial")
-"""Names of files that are being written, with the number of the process that writes."""
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+"""A mark of this machine, for others may write into the same folder."""
+PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.partial", re.DOTALL)
+"""Names of files that are being written, with the mark of the machine and the number of the process that write."""
 LETTERS = 40
 """Letters of a file's name that stand in the name under which it is written, which may not grow too long."""
 MARK = b"attn-dynamics SHA-256 "
@@ -37,10 +40,10 @@ class Damaged(InputError):
             given=f"one that cannot be read ({str(reason).splitlines()[0] if str(reason) else type(reason).__name__})",
             fix="Remove it, and run its command again, with --resume where it takes one.",
         )
-        self._arguments = path, str(reason)
+        self.path, self.reason = path, str(reason)
 
     def __reduce__(self) -> tuple[type["Damaged"], tuple[Path, str]]:
-        return type(self), self._arguments
+        return type(self), (self.path, self.reason)
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -53,7 +56,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file; `path` is as it was.
     """
     target = Path(os.path.realpath(path))
-    partial = target.with_name(f".{target.name[:LETTERS]}.{os.getpid()}-{token_hex(4)}.partial")
+    partial = target.with_name(f".{target.name[:LETTERS]}.{HOST}-{os.getpid()}-{token_hex(4)}.partial")
     try:
         mode = _mode(target)
         with partial.open("xb") as file:
@@ -95,12 +98,12 @@ def is_partial(path: Path) -> bool:
 def discard_leftovers(folder: Path, name: str | None = None) -> None:
     """Remove from a folder and those below what killed commands left half written, of one file or of all.
 
-    Files stay whose process still runs.
+    Files stay whose process still runs, or that another machine writes: whether it still does cannot be told.
     """
     of_one = f".{glob.escape(name[:LETTERS])}.*partial" if name else None
     for path in folder.glob(of_one) if of_one else folder.rglob(".*partial"):
         found = PARTIAL.fullmatch(path.name)
-        if found and path.is_file() and not (found[1] and _runs(int(found[1]))):
+        if found and path.is_file() and found[1] == HOST and not _runs(int(found[2])):
             _discard(path)
 
 

@@ -82,19 +82,22 @@ def _run(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Seen:
 
 
 def _interrupted(command: str, delay: float) -> Seen:
+    code, _, err = interrupted(command, delay)
+    ours = err.startswith("interrupted") and err.count("\n") == 1
+    # A machine so quick that the help was printed before is no fault.
+    return Seen(130 if ours or code == 0 else code, err if not ours else "")
+
+
+def interrupted(command: str, delay: float) -> tuple[int, str, str]:
+    """Ask a command for its help, and press Ctrl-C after so many seconds: exit code, standard output and error."""
+    arguments = [sys.executable, "-m", command, "--help"]
     process = subprocess.Popen(
-        [sys.executable, "-m", command, "--help"],
-        env=_environment({}),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        arguments, env=_environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    ours = err.startswith("interrupted") and err.count("\n") == 1
-    # A machine so quick that the help was printed before is no fault.
-    return Seen(130 if ours or process.returncode == 0 else process.returncode, err if not ours else "")
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,8 @@ A new proof is a generator of steps with `@proves(id, mutants…)` in the file o
 more import.
 """
 
+from attn_dynamics.check import meant
+from attn_dynamics.claims.names import NAMES
 from attn_dynamics.errors import InputError
 from proofs import asymptotics, attention, conservation, early, heads, mean_field, sen, signs, window
 from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict
@@ -27,9 +29,16 @@ def find(claim: str) -> Proof:
             "claim",
             expected=f"one of {' '.join(CLAIMS)}",
             given=repr(claim),
-            fix="Others are measured, not proved.",
+            fix=_instead(claim.upper()),
         )
     return PROOFS[claim]
+
+
+def _instead(claim: str) -> str:
+    """Return what to ask for in the place of a claim that has no proof."""
+    if claim in NAMES and claim not in PROOFS:
+        return f"{NAMES[claim]} ({claim}) is measured, not proved: python -m analysis.verdicts --claim {claim}."
+    return meant(claim, CLAIMS)
 
 
 def prove(claim: str) -> Result:

@@ -17,12 +17,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.check import at_least_one, integer
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
 from attn_dynamics.config import Config, Device, Model, Precision
 from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
-from attn_dynamics.experiment import check_device
 from attn_dynamics.heads import Array
 from attn_dynamics.plot import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled
 from attn_dynamics.stopping import Patience
@@ -85,7 +85,7 @@ class TextSettings(Options):
                 integer(name, getattr(self, name), least)
         for name in ("models", "configurations"):
             at_least_one(name, getattr(self, name))
-        check_device(self.device, self.precision)
+        engine_for(self.device, self.precision)
 
     @property
     def rules(self) -> Rules:

@@ -101,12 +101,9 @@ def trials_of(options: Settings) -> list[Trial]:
     """All of them, seed by seed.
 
     Raises:
-        InputError: a number out of range, by the name of its option.
+        InputError: a number out of range.
     """
-    try:
-        return [_trial(name, seed, options) for seed in range(options.size.seeds) for name in options.chosen]
-    except InputError as error:
-        raise error.as_option() from None
+    return [_trial(name, seed, options) for seed in range(options.size.seeds) for name in options.chosen]
 
 
 def _trial(name: str, seed: int, options: Settings) -> Trial:
@@ -127,10 +124,7 @@ def _trial(name: str, seed: int, options: Settings) -> Trial:
 
 def _data(options: Settings) -> Data:
     """The questions, the same for every row and seed."""
-    try:
-        model, tokenizer = reader(Window(window=options.window), encoder=options.encoder, device=options.device)
-    except InputError as error:
-        raise error.as_option() from None
+    model, tokenizer = reader(Window(window=options.window), encoder=options.encoder, device=options.device)
     if options.tokens > (longest := getattr(model.config, "max_position_embeddings", math.inf)):
         expected, fix = f"at most the {longest} tokens that the encoder takes", "Make it shorter."
         raise InputError("--length", expected=expected, given=options.tokens, fix=fix)

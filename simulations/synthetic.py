@@ -113,7 +113,7 @@ def sen_figure(runs: Runs) -> Figure:
     left.legend(loc="lower right")
     first = next(iter(runs.values()))
     words, seeds = first[0].sizes["word"], len(first)
-    bound, label = 100 * words / TASK.sentences, "1/(ρN), what is memorised (theory B2)"
+    bound, label = 100 * words / TASK.sentences, "1/(ρN), ρN sentences a word: memorised, B2"
     right.axhline(bound, color="black", linewidth=1.0, linestyle=":", label=label)
     right.set(xlabel=TIME, xscale="log", yscale="log", ylabel="largest deviation from SEN of a topic word (%)")
     right.legend(loc="upper right")

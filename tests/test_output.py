@@ -17,6 +17,7 @@ from attn_dynamics import output, simulate
 from attn_dynamics.command import BAD_INPUT, leave_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.output import clear, default_file, of_command, results_file, results_folder
+from attn_dynamics.storage import HOST
 from attn_dynamics.sweep import __main__ as sweep
 from proofs import __main__ as proofs
 from simulations import ablation, capacity, query, squad, sst, suppression, synthetic, text
@@ -104,7 +105,7 @@ def test_what_ended_before_it_had_results_blocks_no_folder(place: Path) -> None:
     assert not folder.exists()
     with results_folder(KIND, None, DEFAULT) as folder:
         leave_command(folder, "python -m some.command --seed 2")
-        (folder / f".numbers.txt.{2**22 + 1}-0123abcd.partial").touch()
+        (folder / f".numbers.txt.{HOST}-{2**22 + 1}-0123abcd.partial").touch()
     assert folder.exists()
     assert measured() == measured(resume=True) == DEFAULT
     assert sorted(contents(DEFAULT)) == ["command.txt", "figures", "figures/one.png", "numbers.txt"]
@@ -186,12 +187,17 @@ def test_only_regular_files_in_folders_that_exist_are_written(place: Path) -> No
 
 
 def test_a_page_without_a_name_gets_a_new_one(place: Path) -> None:
-    pages = []
-    for _ in range(3):
-        pages.append(default_file(Path("runs/page.html"), overwrite=False))
-        pages[-1].touch()
-    assert [page.name for page in pages] == ["page.html", "page-2.html", "page-3.html"]
-    assert default_file(Path("runs/page.html"), overwrite=True) == pages[-1]
+    path = Path("runs/page.html")
+    with default_file(path, overwrite=False) as first, default_file(path, overwrite=False) as second:
+        assert (first, second) == (path, Path("runs/page-2.html"))  # though nothing is written yet
+        second.write_text("a page")
+    assert [each.name for each in Path("runs").iterdir()] == ["page-2.html"]
+    with default_file(path, overwrite=False) as again:
+        again.write_text("a page")
+    assert again == path
+    with default_file(path, overwrite=True) as last:
+        assert last == second
+    assert second.read_text() == "a page"
 
 
 def test_a_home_is_put_in_the_place_of_its_sign(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,6 +137,12 @@ def test_steps_that_no_solver_follows_are_the_reason(monkeypatch: pytest.MonkeyP
     found = predict(FINE, started("attn-tc", task=FINE), train=TRAIN, learning_rate=0.1, epochs=1000)
     assert isinstance(found, str)
     assert "10 evaluations were too few" in found
+    monkeypatch.undo()
+    start = started("attn-tc", task=FINE)
+    beyond = replace(start, head=start.head.replace(weight=1e200 * start.head.first_layer))
+    found = predict(FINE, beyond, train=TRAIN, learning_rate=0.1, epochs=1000)
+    assert isinstance(found, str)
+    assert "could not be followed (flow: expected a velocity that is finite" in found
 
 
 def test_a_run_of_no_epoch_has_no_deviation() -> None:

@@ -1,5 +1,6 @@
 """Claim: what is recorded at epoch e is the state before step e, as a dense loop written by hand has it."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from attn_dynamics import Corpus, Parameters, Run, descend
+from attn_dynamics import Corpus, FixedLinear, Parameters, Run, descend, descend_many
 from attn_dynamics.errors import InputError
 from attn_dynamics.parameters import TRAINABLE
 from attn_dynamics.record import snapshot_due
@@ -92,6 +93,34 @@ def test_a_record_that_is_one_step_off_is_rejected() -> None:
     compare(run, states[:-1])
     with pytest.raises(AssertionError, match="train_loss at 0"):
         compare(run, states[1:])
+
+
+SIZES = ("score_signal", "followed_score_signal", "embedding_signal", "embedding_norm", "all_embedding_norm")
+
+
+@pytest.mark.parametrize(("embeddings", "head"), [(-560, -300), (-40, -560)], ids=str)
+@pytest.mark.parametrize("d", [2, 6], ids=["E itself", "E W"])
+def test_lengths_are_right_where_their_squares_are_too_small_for_floats(embeddings: int, head: int, d: int) -> None:
+    """By powers of two: where logits vanish beside 1, scores' slopes go with E U, those of embeddings with U."""
+    corpus, drawn = topic_corpus(0), parameters_for(topic_corpus(0), "attn-fc", 0, d=d)
+
+    def lengths(e: int, u: int, **options: Any) -> dict[str, np.ndarray]:
+        weight = drawn.head.first_layer * 2.0**u
+        start = replace(drawn, embeddings=drawn.embeddings * 2.0**e, head=FixedLinear(weight=weight))
+        options |= {"epochs": 0, "follow": FOLLOW}
+        hold = descend(corpus, start, **options, hold=[3])
+        alone, (many, _) = descend(corpus, start, **options), descend_many(corpus, [start, drawn], **options)
+        by = {"score": e + u, "followed_score": e + u, "embedding": u}
+        return {
+            f"{name} {way}": run.trajectory[name].values * 2.0 ** -by.get(name.removesuffix("_signal"), e)
+            for way, run in {"held": hold, "alone": alone, "many": many}.items()
+            for name in SIZES
+        }
+
+    expected = lengths(-40, -40)
+    assert min(each.max() for each in expected.values()) > 1e-3
+    for name, found in lengths(embeddings, head).items():
+        np.testing.assert_allclose(found, expected[name], rtol=1e-13, err_msg=name)
 
 
 # --- coordinates

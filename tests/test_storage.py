@@ -19,6 +19,7 @@ from attn_dynamics.errors import StorageError
 from attn_dynamics.storage import (
     Damaged,
     discard_leftovers,
+    is_partial,
     read_arrays,
     read_json_object,
     read_netcdf,
@@ -97,8 +98,9 @@ def test_nothing_is_replaced_before_all_is_on_the_disk(path: Path, monkeypatch: 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     for place in (tmp_path / "missing" / "file", Path("/proc/no/such/place")):
-        with pytest.raises(StorageError, match=f"{place}: expected to write this file, got: No such file"):
+        with pytest.raises(StorageError, match=f"{place}: expected to write this file, got: No such file") as caught:
             write_json(place, {})
+        assert str(caught.value).endswith("untouched; name a place that can be written to.")
 
 
 # --- what stands there
@@ -142,15 +144,18 @@ def test_a_name_as_long_as_names_may_be_can_be_written(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
-    dead, old, ours = f".a.nc.{2**22 + 1}-0123abcd.partial", ".a.nc.partial", f".a.nc.{os.getpid()}-0123abcd.partial"
-    names = (dead, old, ours, "below/" + dead, ".b.nc.partial", "a.partial", ".partially")
+    dead, living = (f".a.nc.{storage.HOST}-{process}-0123abcd.partial" for process in (2**22 + 1, os.getpid()))
+    elsewhere, other = dead.replace(storage.HOST, "01234567"), dead.replace(".a.", ".b.")
+    theirs = {living, elsewhere, ".a.nc.partial", ".x.partial", "a.partial", ".partially"}
+    names = {*theirs, dead, other, "below/" + dead}
     (tmp_path / "below").mkdir()
     for name in names:
         (tmp_path / name).touch()
     discard_leftovers(tmp_path, "a.nc")
-    assert {name for name in names if (tmp_path / name).exists()} == {*names} - {dead, old}
+    assert {name for name in names if (tmp_path / name).exists()} == names - {dead}
     discard_leftovers(tmp_path)
-    assert {name for name in names if (tmp_path / name).exists()} == {ours, "a.partial", ".partially"}
+    assert {name for name in names if (tmp_path / name).exists()} == theirs
+    assert {name for name in theirs if is_partial(tmp_path / name)} == {living, elsewhere}
 
 
 # --- two writers

@@ -4,7 +4,8 @@ Replicates are the first axis: scores (R, V), embeddings (R, d, V), logits (R, n
 `Dynamics`; where the head reads less than what is kept, the products run on P = E W H, as in `Objective`.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,8 +95,7 @@ class Replicates:
         """What is recorded of every replicate (R, numbers), in the order of `record.Layout`."""
         xp, scores, words = self._engine.xp, self._arrays["scores"], self._followed
         slopes = gradient.scores[:, words]
-        followed = xp.sqrt(xp.sum(slopes * slopes, axis=1))
-        numbers = [signals[:, 0], followed, signals[:, 1], xp.sum(scores, axis=1)]
+        numbers = [signals[:, 0], self._lengths(slopes), signals[:, 1], xp.sum(scores, axis=1)]
         attention = self._products["train"].received(self._operand, words) / frequency
         parts = [*fits.values(), xp.stack(numbers, axis=1), scores[:, words], self._norms(words), attention, slopes]
         return self._engine.numbers(xp.concat(parts, axis=1))
@@ -169,13 +169,34 @@ class Replicates:
         return contexts, logits, kept, self._engine.xp.stack(products.cross_entropy(logits), axis=1)
 
     def _signals(self, by_score: Any, by_value: Any, reading: Any) -> Any:
-        xp, scores = self._engine.xp, self._engine.squares(by_score)
+        scores = self._root(self._engine.squares, by_score, axis=(1,))
         if reading is None:
-            embeddings = self._engine.squares(by_value)
+            embeddings = self._root(self._engine.squares, by_value, axis=(1, 2))
         else:
-            # ‖∂L/∂E‖_F² = Σ_w b_wᵀ (W H)ᵀ(W H) b_w, b_w the columns of (∂L/∂P)ᵀ.
-            embeddings = xp.sum((by_value @ by_value.mT) * (reading.mT @ reading), axis=(1, 2))
-        return xp.sqrt(xp.clip(xp.stack([scores, embeddings], axis=1), 0.0, None))
+            embeddings = self._root(self._joint_squares, by_value, reading, axis=(1, 2))
+        return self._engine.xp.stack([scores, embeddings], axis=1)
+
+    def _joint_squares(self, by_value: Any, reading: Any) -> Any:
+        """‖∂L/∂E‖_F² = Σ_w b_wᵀ (W H)ᵀ(W H) b_w, b_w the columns of (∂L/∂P)ᵀ."""
+        return self._engine.xp.sum((by_value @ by_value.mT) * (reading.mT @ reading), axis=(1, 2))
+
+    def _lengths(self, vectors: Any) -> Any:
+        """‖·‖ along the second axis."""
+        return self._root(lambda each: self._engine.xp.sum(each * each, axis=1), vectors, axis=(1,))
+
+    def _root(self, squares: Callable[..., Any], *factors: Any, axis: tuple[int, ...]) -> Any:
+        """Roots of squares; of those too small for a float by factors in shares of their largest along the axis."""
+        xp, found = self._engine.xp, squares(*factors)
+        limits = xp.finfo(found.dtype)
+        small = found <= limits.smallest_normal / limits.eps**2
+        roots = xp.sqrt(xp.clip(found, 0.0, None))
+        if 0 in factors[0].shape or not bool(xp.any(small)):
+            return roots
+        largest = [xp.max(xp.abs(each), axis=axis, keepdims=True) for each in factors]
+        largest = [xp.where(each > 0.0, each, xp.ones_like(each)) for each in largest]
+        again = squares(*(self._engine.by_words(each / size) for each, size in zip(factors, largest, strict=True)))
+        scaled = math.prod(each.reshape(found.shape) for each in largest) * xp.sqrt(xp.clip(again, 0.0, None))
+        return xp.where(small, scaled, roots)
 
     def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
         axes, values = self._arrays["axes"], gradient.values
@@ -195,8 +216,8 @@ class Replicates:
         self._arrays["scores"][...] = (keys @ query[:, :, None])[:, :, 0]
 
     def _norms(self, words: Any) -> Any:
-        axes = self._arrays["axes"][:, :, words]
-        return self._engine.xp.sqrt(self._engine.xp.sum(axes * axes, axis=1) + self._arrays["still"][:, words])
+        axes, still = self._arrays["axes"][:, :, words], self._arrays["still"][:, None, words]
+        return self._lengths(self._engine.xp.concat([axes, still], axis=1))
 
     def _names(self) -> list[str]:
         heads = [f"head.{name}" for name in self._starts[0].head.arrays()]
@@ -206,7 +227,7 @@ class Replicates:
         sources = {
             "scores": lambda each: each.start.scores,
             "axes": lambda each: each.axes,
-            "still": lambda each: each.still_norm2,
+            "still": lambda each: each.still_norm,
             "query": lambda each: each.start.query,
             "keys": lambda each: each.start.keys,
             "speed": lambda each: each.start.query @ each.start.query,

@@ -69,7 +69,7 @@ def bytes_needed(
     each = engine.itemsize * (state + by_words + by_sentences + kept)
     pattern = INDEX * sum(corpus.counts.nnz for corpus in corpora)
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
-    on_host = given + place.axes.nbytes + place.still_norm2.nbytes + bytes_kept(layout, epochs)
+    on_host = given + place.axes.nbytes + place.still_norm.nbytes + bytes_kept(layout, epochs)
     on_host += start.keys.nbytes + start.embeddings.nbytes
     snapshots = bytes_of_snapshots(layout, epochs)
     if engine.on_host:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from attn_dynamics.check import meant
 from attn_dynamics.errors import InputError
 
 FEW = 10.0
@@ -201,5 +202,5 @@ def find(id: str) -> Claim:
         InputError: there is none.
     """
     if id not in CLAIMS:
-        raise InputError("claim", expected=f"one of {', '.join(CLAIMS)}", given=repr(id), fix="Choose one of these.")
+        raise InputError("claim", expected=f"one of {', '.join(CLAIMS)}", given=repr(id), fix=meant(id, CLAIMS))
     return CLAIMS[id]

@@ -14,6 +14,8 @@ PARTS = 8
 """Parts of a sum over the vocabulary."""
 BLOCK = 256
 """Words whose numbers stay in the cache nearest to the processor."""
+SMALLEST_SQUARE = 1e-276
+"""Below this, tiny / ε², a sum of squares loses terms that float64 cannot hold."""
 WIDE = 512
 """Words to a block of a pass over E (d, V), long enough that the processor fetches ahead."""
 
@@ -169,10 +171,14 @@ def pull_back(axes, value_gradient, partial, out):
 
 @njit(cache=True, error_model="numpy")
 def norms(axes, still, columns, out):
-    """out = ‖ν‖ of a few words, columns (words,), from axes Eᵀ (d, V) and what these leave out, still = ‖·‖² (V,)."""
+    """out = ‖ν‖ of a few words, columns (words,), from axes Eᵀ (d, V) and what these leave out, still = ‖·‖ (V,)."""
     for place in range(columns.size):
         word = columns[place]
-        square = still[word]
+        square = still[word] ** 2
         for axis in range(axes.shape[0]):
             square += axes[axis, word] ** 2
         out[place] = np.sqrt(square)
+        if square <= SMALLEST_SQUARE:
+            out[place] = still[word]
+            for axis in range(axes.shape[0]):
+                out[place] = np.hypot(out[place], axes[axis, word])

@@ -104,11 +104,11 @@ def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> in
     except KeyboardInterrupt:
         if table.rows:
             table.write()
-        print(f"interrupted; {_standing(table)}, --resume runs the others", file=sys.stderr)
+        print(f"interrupted; {_standing(table)}, --resume runs what is missing", file=sys.stderr)
         return INTERRUPTED
     if failures:
         print(f"error: {len(failures):,} runs failed, the first by {failures[0]}", file=sys.stderr)
-        print(f"{_standing(table)}, --resume tries the others again", file=sys.stderr)
+        print(f"{_standing(table)}, --resume tries what is missing again", file=sys.stderr)
         return FAILED
     print(_standing(table))
     return 0
@@ -138,6 +138,8 @@ def _run(options: Sweep, table: Table, line: str) -> list[str]:
 
 def _standing(table: Table) -> str:
     ends = [row["ended"] for row in table.rows]
+    if not ends:
+        return f"none of {len(table.missing):,} runs has ended"
     told = "".join(f", {ends.count(end):,} {end}" for end in ("diverged", "refused") if end in ends)
     return f"{len(ends):,} of {len(ends) + len(table.missing):,} runs are in {table.path}{told}"
 

@@ -1,11 +1,9 @@
 """Runs as pure functions of their configurations, spread by Dask over processes of one thread each."""
 
 import logging
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any
 
 import numba
@@ -13,8 +11,10 @@ from threadpoolctl import threadpool_limits
 
 from attn_dynamics import experiment, results
 from attn_dynamics.assumptions import broken_in_words
+from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
+from attn_dynamics.interrupt import out_of_earshot
 from attn_dynamics.run import Diverged
 from attn_dynamics.sweep.needs import needed
 from attn_dynamics.sweep.table import Row, is_loaded, row
@@ -79,7 +79,7 @@ def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
         with _connected(distributed, scheduler) as client:
             yield client
         return
-    with _out_of_earshot():
+    with out_of_earshot():
         local = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -91,17 +91,6 @@ def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
         )
     with local, distributed.Client(local) as client:
         yield client
-
-
-@contextmanager
-def _out_of_earshot() -> Iterator[None]:
-    """Threads begun within, and their processes, never see Ctrl-C, which a terminal sends to all; this one does."""
-    resource_tracker.ensure_running()  # else one of these threads would, and hear again
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextmanager
@@ -146,7 +135,7 @@ def workers_versions(client: Any, device: str, precision: str) -> list[list[str]
 
 
 def _equipment(device: str, precision: str) -> list[str]:
-    experiment.check_device(device, precision)
+    engine_for(device, precision)
     return results.versions(device)
 
 

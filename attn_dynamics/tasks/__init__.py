@@ -37,16 +37,13 @@ def _treebank(name: str, prefix: str, options: Options) -> Task:
 def load_text(
     path: Path, options: TextOptions, *, seed: int = 0, name: str | None = None, prefer: str | None = None
 ) -> Task:
-    """Read labelled text as a command was told to; messages name its options.
+    """Read labelled text as a command was told to.
 
     Raises:
         InputError: as `text_task`.
     """
     told = {option.name: getattr(options, option.name) for option in fields(options) if option.name != "padding"}
-    try:
-        task = text_task(path, **told, seed=seed, name=name, prefer=prefer)
-    except InputError as error:
-        raise (error.as_option() if error.subject in told else error) from None
+    task = text_task(path, **told, seed=seed, name=name, prefer=prefer)
     if options.split != TextOptions.split and not path.is_file():
         task = replace(task, notes=(*task.notes, *without_effect("files that are split already", ["split"])))
     return padded(task) if options.padding else task

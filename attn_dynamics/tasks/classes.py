@@ -109,13 +109,17 @@ def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes])
         )
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return the first classes with their numbers, and how many more there are."""
+    told = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_TOLD]))
+    return told + (f" and {len(names) - _TOLD:,} more, all of which summary.json holds" if len(names) > _TOLD else "")
+
+
 def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]:
     """Return what the user should know of the classes, in sentences."""
     notes, trained = [], np.unique(classes["train"])
     if not all(name.lstrip("+-").isdigit() for name in names):
-        told = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_TOLD]))
-        rest = f" and {len(names) - _TOLD:,} more, all of which summary.json holds" if len(names) > _TOLD else ""
-        notes.append(f"Classes: {told}{rest}.")
+        notes.append(f"Classes: {listed(names)}.")
     if all(":" in name.strip(":") for name in names):
         notes.append(
             f"All labels have two parts, as in {names[0]}, and each pair is a class of its own; "

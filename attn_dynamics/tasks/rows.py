@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.decoding import UTF_8, open_text
-from attn_dynamics.tasks.tables import Columns, Label, Row, TableFormat, as_label, json_rows, separator, table_rows
+from attn_dynamics.tasks.tables import Columns, Label, Labels, Row, TableFormat, json_rows, separator, table_rows
 
 _SPARSE = re.compile(r"\s*(?:\d+:[\d.eE+-]+\s*)+")
 """Numbers of words and their counts, as in `0:9 1:1`, the format of LIBSVM."""
@@ -23,6 +24,11 @@ class RowReader:
     encoding: str = UTF_8
     columns: Columns = field(default_factory=Columns)
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Of all files that it reads."""
+        return Labels(self.notes)
 
     def rows(self, path: Path, *, needs_labels: bool = True) -> Iterator[Row]:
         """Yield the label and the text of each line or row; without `needs_labels` a table may lack its labels.
@@ -45,22 +51,25 @@ class RowReader:
         beginning = first.lstrip()[:1]
         if beginning == "{" or (beginning == "[" and ".json" in path.suffixes):
             in_list = beginning == "["
-            return json_rows(path, stream, self.columns, self.notes, needs_labels=needs_labels, in_list=in_list)
+            told = (self.columns, self.labels, self.notes)
+            return json_rows(path, stream, *told, needs_labels=needs_labels, in_list=in_list)
         mark = separator(path, first, self.columns)
         if mark is not None:
             quoted = mark != "\t" or first.startswith('"')  # TSV has no quotes unless it begins with one
             # Where lines end in \n alone, a carriage return is white space within a text.
             form = TableFormat(mark, quoted=quoted, line_end="\n" if "\n" in head and "\r\n" not in head else None)
-            return table_rows(path, stream, form, self.columns, self.notes, needs_labels=needs_labels)
-        return labelled_lines(str(path), stream)
+            told = (self.columns, self.labels, self.notes)
+            return table_rows(path, stream, form, *told, needs_labels=needs_labels)
+        return labelled_lines(str(path), stream, self.labels)
 
 
-def labelled_lines(name: str, stream: TextIO) -> Iterator[Row]:
+def labelled_lines(name: str, stream: TextIO, known: Labels) -> Iterator[Row]:
     """Yield label and text of lines "LABEL text"; either all labels are integers or none is.
 
     Args:
         name: of the file, for messages.
         stream: lines with their ends as they stand in the file.
+        known: the labels of the task.
 
     Raises:
         InputError: with the line that is none.
@@ -80,7 +89,7 @@ def labelled_lines(name: str, stream: TextIO) -> Iterator[Row]:
             raise _no_labelled_line(f"{name}, line {number}", line, next(iter(labels.values()), None))
         label, text = fields
         if label not in labels:
-            found = as_label(label)
+            found = known.read(label)
             of_another_kind = labels and type(found) is not type(next(iter(labels.values())))
             if of_another_kind or "," in label or '"' in label:
                 raise _no_labelled_line(f"{name}, line {number}", line, next(iter(labels.values()), None))

@@ -79,6 +79,28 @@ def as_label(text: str) -> Label:
     return int(stripped) if _INTEGER.fullmatch(stripped) else stripped or None
 
 
+class Labels:
+    """The labels of a task by how its files write them.
+
+    Args:
+        notes: where to add that one integer is written in several ways.
+    """
+
+    def __init__(self, notes: list[str]) -> None:
+        self._notes = notes
+        self._read: dict[str, Label] = {}
+        self._first: dict[Label, str] = {}
+
+    def read(self, text: str) -> Label:
+        """Return the label that a text is, as `as_label` does."""
+        if text not in self._read:
+            label, written = as_label(text), text.strip()
+            if (first := self._first.setdefault(label, written)) != written:
+                self._notes.append(f"The labels {first} and {written} are one class, for they are the same integer.")
+            self._read[text] = label
+        return self._read[text]
+
+
 def separator(path: Path, first_line: str, columns: Columns) -> str | None:
     """Return what separates the columns of a table; None for a file of "LABEL text" lines.
 
@@ -108,7 +130,14 @@ class TableFormat(NamedTuple):
 
 
 def table_rows(
-    path: Path, stream: TextIO, form: TableFormat, columns: Columns, notes: list[str], *, needs_labels: bool
+    path: Path,
+    stream: TextIO,
+    form: TableFormat,
+    columns: Columns,
+    labels: Labels,
+    notes: list[str],
+    *,
+    needs_labels: bool,
 ) -> Iterator[Row]:
     """Yield label and text of each row of a table whose first line names its columns.
 
@@ -117,25 +146,24 @@ def table_rows(
         stream: the whole table.
         form: how it is written.
         columns: those of texts and labels.
+        labels: those of the task.
         notes: where to add what the user should be told.
         needs_labels: whether the table must have labels.
 
     Raises:
         InputError: columns that cannot be found, or a row of another length.
     """
-    known: dict[str, Label] = {}
     chosen: tuple[str, str | None] | None = None
     number = 0
     for chunk in _chunks(path, stream, form):
         text, label = chosen = chosen or columns.choose(path, [*chunk], notes, needs_labels=needs_labels)
-        labels = chunk[label].tolist() if label is not None else repeat("", len(chunk))
-        for given, content in zip(labels, chunk[text].tolist(), strict=True):
+        written = chunk[label].tolist() if label is not None else repeat("", len(chunk))
+        for given, content in zip(written, chunk[text].tolist(), strict=True):
             number += 1
-            if given not in known:
-                known[given] = as_label(given)
-            if known[given] is None and label is not None and needs_labels:
+            found = labels.read(given)
+            if found is None and label is not None and needs_labels:
                 raise _no_label(f"{path}, row {number}", label)
-            yield known[given], content
+            yield found, content
 
 
 def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
@@ -162,7 +190,14 @@ def _opened(stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
 
 
 def json_rows(
-    path: Path, stream: TextIO, columns: Columns, notes: list[str], *, needs_labels: bool, in_list: bool
+    path: Path,
+    stream: TextIO,
+    columns: Columns,
+    labels: Labels,
+    notes: list[str],
+    *,
+    needs_labels: bool,
+    in_list: bool,
 ) -> Iterator[Row]:
     """Yield label and text of JSON objects, one a line or all in one list.
 
@@ -170,6 +205,7 @@ def json_rows(
         path: of the file, for messages.
         stream: the whole file.
         columns: the names of texts and labels.
+        labels: those of the task.
         notes: where to add what the user should be told.
         needs_labels: whether every object must have a label.
         in_list: whether the file is one list.
@@ -182,7 +218,7 @@ def json_rows(
         text_column, label_column = chosen = chosen or columns.choose(path, [*row], notes, needs_labels=needs_labels)
         # A split without labels may lack their column in its first object, and in all.
         label_column = label_column or columns.find("label", [*row])
-        text, label = row.get(text_column), _json_label(where, row.get(label_column or ""))
+        text, label = row.get(text_column), _json_label(where, row.get(label_column or ""), labels)
         if not isinstance(text, str):
             fix = "Delete the row, or name another column by --text-column."
             raise InputError(where, expected=f"a text under {text_column!r}", given=json.dumps(text)[:40], fix=fix)
@@ -214,7 +250,7 @@ def _parsed(where: str, text: str) -> Any:
         raise InputError(where, expected="JSON", given=error, fix=fix) from None
 
 
-def _json_label(where: str, label: Any) -> Label:
+def _json_label(where: str, label: Any, labels: Labels) -> Label:
     match label:
         case None:
             return None
@@ -225,7 +261,7 @@ def _json_label(where: str, label: Any) -> Label:
         case float() if label.is_integer():
             return int(label)
         case str():
-            return as_label(label)
+            return labels.read(label)
     fix = "Name the column of the classes by --label-column."
     raise InputError(where, expected="a label, an integer or a name", given=json.dumps(label)[:40], fix=fix)
 

@@ -16,6 +16,10 @@ TINY = 1e-60
 """Step of the complex-step derivative: no difference is taken, so nothing cancels, however small it is."""
 
 
+class TooManyEvaluations(ArithmeticError):
+    """The solver took more evaluations than it may."""
+
+
 def flow(
     velocity: Velocity,
     start: ArrayLike,
@@ -46,7 +50,8 @@ def flow(
 
     Raises:
         ValueError: times that do not ascend from 0 or later.
-        ArithmeticError: a velocity that is not finite, too many evaluations, or a solver that gave up.
+        TooManyEvaluations: more than `most`.
+        ArithmeticError: a velocity that is not finite, or a solver that gave up.
     """
     y0 = np.asarray(start, float)
     theta = np.log1p(np.atleast_1d(np.asarray(times, float)))
@@ -57,7 +62,7 @@ def flow(
 
     def slope(at: float, y: NDArray) -> NDArray:
         if next(evaluations) >= most:
-            raise ArithmeticError(f"flow: expected at most {most} evaluations, got more, at time {np.expm1(at)}")
+            raise TooManyEvaluations(f"flow: expected at most {most} evaluations, got more, at time {np.expm1(at)}")
         with np.errstate(over="ignore", invalid="ignore"):
             rate = np.exp(at) * followed(y.reshape(y0.shape)).ravel()
         # The solver would try ever smaller steps without end.

@@ -140,7 +140,7 @@ def table(summary: dict[str, Any]) -> Table:
     width, predicted, settles = (summary[name] for name in ("width", "predicted_width", "settles"))
     for theory, source in ((predicted, "D2–D6, now"), (settles, "D4, in the end")):
         if theory is not None and math.isfinite(theory):
-            out.add_row("σ", f"{width:.4f}", f"{theory:.4f}", f"{100 * (width / theory - 1):+.2f} %", source)
+            out.add_row("σ", f"{width:.4f}", f"{theory:.4f}", f"{100 * (width / theory - 1):+z.2f} %", source)
     if summary["prediction_residual"] is not None:
         out.add_row("σ over time", "", "predicted", f"≤ {100 * summary['prediction_residual']:.2f} %", "D2–D6")
     out.add_row("tokens, as W22 counts", f"{summary['tokens_reached']}", "", "", "D1")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.special import erfc
 
-from attn_dynamics.check import number
+from attn_dynamics.check import integer, number
 from attn_dynamics.window.bell import ROOT
 
 Array = NDArray[np.float64]
@@ -47,7 +47,7 @@ class Reading:
             InputError: a σ or a limit out of range.
         """
         number("sigma", sigma, above=0)
-        number("limit", 0 if limit is None else limit, least=0)
+        _check_limit(limit)
         # Nothing beyond the limit need be computed, for a bell only falls.
         most = int(self._end(sigma)) + 3
         distances = np.arange(most if limit is None else min(most, limit + 1))
@@ -61,9 +61,10 @@ class Reading:
         """The same from the smallest number of the type, half of which rounds to 0 (theory D1).
 
         Raises:
-            InputError: a σ that is not above 0.
+            InputError: a σ or a limit out of range.
         """
         number("sigma", sigma, above=0)
+        _check_limit(limit)
         found = math.ceil(self._end(sigma)) - 1
         return found if limit is None else min(found, limit)
 
@@ -92,11 +93,15 @@ class Reading:
         return -math.log(widths[self.prefactor]) - ROOT if self.prefactor in widths else 0.0
 
 
+def _check_limit(limit: int | None) -> None:
+    integer("limit", 0 if limit is None else limit, 0)
+
+
 def reached(width: float, limit: int, precision: str = "float32") -> int:
     """Tokens that a window of half-width `limit` attends to, as W22 counts them: 2w + 1 (theory D1).
 
     Raises:
-        InputError: a width that is not above 0, or a limit below it.
+        InputError: a width that is not above 0, or a limit that is no integer from 0 on.
     """
     number("width", width, above=0)
     return 2 * Reading("variance", "none", precision).half_width(width**2, limit) + 1

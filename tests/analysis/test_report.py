@@ -1,18 +1,24 @@
 """Claim: the report holds all that commands left, names the command of each part, and asks nothing of the network."""
 
+import base64
 import json
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from analysis import judge, links, report, verdicts
 from analysis.provenance import provenance
 from attn_dynamics import simulate
 from attn_dynamics.command import BAD_INPUT, leave_command
-from attn_dynamics.storage import make_folder
+from attn_dynamics.plot import COLOURS, write_figure
+from attn_dynamics.storage import make_folder, write_json
 
 COLUMNS = ("score", "embedding_norm", "sen_norm")
 TINY = ["--epochs", "30", "--dictionary", "60", "--sentences", "24"]
@@ -160,14 +166,47 @@ def test_the_command_that_is_told_makes_the_same(runs: Path, tmp_path: Path) -> 
 def test_what_cannot_be_gathered_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "command.txt").write_text("python")
-    (tmp_path / "torn" / "summary.json").write_text("{")
-    out = ["--out", str(tmp_path / "report.html")]
-    for arguments in (["--under", str(tmp_path / "none"), *out], [str(tmp_path / "torn"), *out], [str(tmp_path), *out]):
-        assert report.main(arguments) == BAD_INPUT
+    torn = tmp_path / "torn" / "summary.json"
+    for content, place in (("{", torn.parent), ("[1]", torn.parent), ("{", tmp_path), ("{", tmp_path / "none")):
+        torn.write_text(content)
+        where = [str(place)] if place != tmp_path / "none" else ["--under", str(place)]
+        assert report.main([*where, "--out", str(tmp_path / "report.html")]) == BAD_INPUT
         error = capsys.readouterr().err
-        assert error.startswith("error: ")
-        assert error.count("\n") == 1
+        assert error.startswith(f"error: {torn}: expected " if place == torn.parent else "error: ")
+        assert error.count("\n") == error.count(": expected ") == 1
+        assert ".." not in error
     assert not (tmp_path / "report.html").exists()
+
+
+def test_parts_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    names = ["seed", "seed-2", "seed-10", "seed-11", "seed-11-2", "seed0", "seed10"]
+    for name in reversed(names):
+        leave_command(make_folder(tmp_path / name), "python")
+    assert [folder.name for folder in report.found(tmp_path)] == ["seed", "seed0", "seed10", *names[1:5]]
+
+
+def test_figures_are_kept_in_fewer_bytes_that_look_alike(tmp_path: Path) -> None:
+    path = tmp_path / "sen.png"
+    drawn = Figure(figsize=(4.0, 3.0), layout="constrained")
+    axes = drawn.subplots()
+    for k, colour in enumerate(COLOURS):
+        axes.plot(np.sin(np.arange(200) / 30 + k), color=colour)
+    write_figure(lambda: drawn, path)
+    leave_command(tmp_path, "python")
+    (figure,) = report.part(tmp_path, tmp_path).figures
+    data = base64.b64decode(figure.data.removeprefix("data:image/png;base64,"))
+    assert len(data) < path.stat().st_size / 2
+    ours, theirs = (np.asarray(Image.open(each).convert("RGB"), float) for each in (BytesIO(data), path))
+    assert np.abs(ours - theirs).mean() < 1.0  # of 255
+
+
+def test_many_classes_are_counted_and_few_are_named(tmp_path: Path) -> None:
+    leave_command(tmp_path, "python")
+    for count, told in ((2, "class 0 = 0, class 1 = 1<"), (40, "class 11 = 11 and 28 more, all of which summary.json")):
+        write_json(tmp_path / "summary.json", {"classes": {f"class {k}": k for k in range(count)}})
+        (table,) = report.part(tmp_path, tmp_path).tables
+        assert told in table
+        assert table.count("<tr>") == 1
 
 
 def test_nested_numbers_are_named_by_where_they_are() -> None:

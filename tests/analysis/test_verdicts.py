@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from io import StringIO
@@ -19,7 +21,7 @@ from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
 from attn_dynamics.claims.claim import together
 from attn_dynamics.claims.drawn import sst2
 from attn_dynamics.claims.names import NAMES
-from attn_dynamics.command import BAD_INPUT, FAILED
+from attn_dynamics.command import BAD_INPUT, FAILED, INTERRUPTED, leave_command
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 
 
@@ -107,14 +109,23 @@ def test_the_table_in_its_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert kept.verdict.tolist() == ["FAILS", "holds"]
     assert kept.measured[0] == 0.7
     lines = (tmp_path / "verdicts.md").read_text().splitlines()
-    assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {len(render.SHOWN) + len(render.STORY) + 1}
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")] == [
+        ["id", "name", "proof", "measured", "bound", "controls", "verdict"],
+        ["B1", "SEN relation", "proved 7/7", "0.7", "0.5", "1/1", "FAILS"],
+        ["G4", "gradient of Attn-TC", "proved 3/3", "", "", "", "holds"],
+    ]
+    first, second = (lines.index(line) for line in ("## B1 SEN relation: FAILS", "## G4 gradient of Attn-TC: holds"))
+    assert lines[first + 2] == r"$x \leq \frac{1}{2} | \|\nu\|$"
+    heads = [line.split(":")[0] for line in lines[first + 4 : second - 1]]
+    assert len(heads) == len(set(heads)) > 8
+    assert {"- quantity: x < y", "- measured: 0.7", "- bound: 0.5"} <= {*lines[first:second]}
     page = (tmp_path / "verdicts.html").read_text()
     assert "data:image/svg+xml" in page
     assert "x &lt; y" in page
     assert "half of one" in page
     assert '<details class="claim bad" open><summary><b>B1</b> SEN relation <span class="verdict">FAILS' in page
     address = links.link("B1", tmp_path)
-    assert f"[SEN relation]({address})" in lines[4]
+    assert f"- passage: [docs/theory.md]({address})" in lines[first:second]
     assert f'<a href="{address}">' in page
     assert (tmp_path / address.split("#")[0]).resolve() == links.THEORY
     assert address.endswith("#b1--the-relation")
@@ -154,6 +165,40 @@ def test_a_worker_that_is_killed_is_told_in_one_line(
     monkeypatch.setattr(judge, "judge", _killed)
     assert verdicts.main(["--claim", "B1", "--quick", "--out", str(tmp_path / "out")]) == BAD_INPUT
     assert "one that was killed" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_at_once_and_replaces_nothing_before_a_verdict_is_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    leave_command(tmp_path, verdicts.PROG)
+    (tmp_path / "verdicts.md").write_text("of before")
+    monkeypatch.setattr(judge, "judge", _asleep)
+    monkeypatch.setattr(judge, "as_completed", pressed)
+    begun = time.monotonic()
+    assert verdicts.main(["--claim", "B1", "G4", "--out", str(tmp_path), "--overwrite"]) == INTERRUPTED
+    assert time.monotonic() - begun < 30  # one that waits for its workers takes a minute
+    assert capsys.readouterr().err.endswith("interrupted; no verdict was ready\n")
+    assert (tmp_path / "verdicts.md").read_text() == "of before"
+
+
+def _asleep(id: str, *, quick: bool) -> None:
+    time.sleep(60)
+
+
+def test_ctrl_c_keeps_the_verdicts_that_are_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cut_off(ids: list[str], **_: object) -> Iterator[judge.Row]:
+        yield judge.judge(ids[0], quick=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verdicts, "judge_all", cut_off)
+    assert verdicts.main(["--claim", "G4", "A5", "--out", str(tmp_path)]) == INTERRUPTED
+    assert capsys.readouterr().err.endswith(f"interrupted; 1 of 2 verdicts are in {tmp_path}\n")
+    assert pd.read_parquet(tmp_path / "verdicts.parquet").id.tolist() == ["G4"]
 
 
 def _killed(id: str, *, quick: bool) -> None:

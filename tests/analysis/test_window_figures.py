@@ -54,4 +54,5 @@ def test_what_are_no_rows_is_one_line(tmp_path: Path, content: object, capsys: p
     error = capsys.readouterr().err
     assert "--rows" in error
     assert "simulations.squad" in error
-    assert error.count("\n") == 1
+    assert error.count("\n") == error.count(": expected ") == 1
+    assert ".." not in error

@@ -558,6 +558,19 @@ def test_texts_over_each_other_are_found() -> None:
     assert "“beyond” is cut off" in collisions(figure)
 
 
+@pytest.mark.parametrize(("high", "plain"), [(35.0, True), (3500.0, False)])
+def test_a_logarithmic_axis_within_a_decade_has_plain_numbers(high: float, plain: bool, tmp_path: Path) -> None:
+    figure = Figure(figsize=(4.0, 3.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([1.0, 2.0], [26.0, high])
+    axes.set_yscale("log")
+    write_figure(lambda: figure, tmp_path / "one.png")
+    ticks = [*axes.yaxis.get_major_ticks(), *axes.yaxis.get_minor_ticks()]
+    told = [tick.label1.get_text() for tick in ticks if tick.label1.get_text()]
+    assert told
+    assert any("10^" in each for each in told) != plain, told
+
+
 def test_crowded_ticks_are_found() -> None:
     figure = Figure(figsize=(1.5, 1.5))
     axes = figure.subplots()

@@ -64,6 +64,7 @@ FOREIGN = {
     "notes": {"notes.txt": b"mine"},
     "another program's configuration": {"config.json": b'{"layers": 12}', "figures/mine.png": b"mine"},
     "a list as configuration": {"config.json": b"[1, 2]", "summary.json": b"mine"},
+    "a text as configuration": {"config.json": b'"x"', "summary.json": b"mine"},
     "a configuration that is no JSON": {"config.json": b"layers: 12", "checkpoint.npz": b"mine"},
     "a configuration that is no text": {"config.json": b"\xff\xfe\x00", "trajectory.nc": b"mine"},
     "a folder alone": {"figures/mine.png": b"mine"},

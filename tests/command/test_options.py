@@ -1,9 +1,5 @@
 """What is typed is refused by its name in one line, sizes before anything is built; help, version, Ctrl-C."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +12,7 @@ from attn_dynamics.options import read_options
 from attn_dynamics.sweep import __main__ as sweep
 from attn_dynamics.sweep.__main__ import Sweep
 from attn_dynamics.window.config import WindowConfig
+from fuzz.environment import interrupted
 from tests.command.driving import TINY, Call, contents
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +26,8 @@ REFUSALS = {
         "1",
     ): "--lerning-rate: expected an option of this command, got an unknown one. ",
     ("--out",): "--out: expected a value, got none. ",
+    ("--follow",): "--follow: expected at least one value, got none. ",
+    ("--train", "--seed", "1"): "--train: expected at least one value, got none. ",
     ("--follow", "nowhere"): "--follow: expected words of the vocabulary",
     ("--follow", "a\x00b"): "--follow: expected text in UTF-8 without NUL",
     ("--embedding-dim", "4294967296"): "--embedding-dim: expected a size that fits into the ",
@@ -141,16 +140,7 @@ def test_a_package_lists_its_commands() -> None:
 @pytest.mark.parametrize("command", ["attn_dynamics.simulate", pytest.param("proofs", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("delay", [0.4, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_control_c_during_imports_ends_in_one_line(command: str, delay: float) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", command, "--help"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(delay)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    code, out, err = interrupted(command, delay)
     if out:  # so quick a machine is done already
         return
-    assert (process.returncode, err) == (130, "interrupted before anything was computed\n")
+    assert (code, err) == (130, "interrupted before anything was computed\n")

@@ -7,6 +7,7 @@ import pytest
 
 from attn_dynamics.assumptions import MANY, SHORT
 from attn_dynamics.window.assumptions import ONE_TOKEN
+from attn_dynamics.window.command import table
 from attn_dynamics.window.config import is_window
 from attn_dynamics.window.plot import FIGURES, width_figure
 from tests.command.driving import Call, contents, ended, read_json, started, trajectory
@@ -140,3 +141,11 @@ def test_the_program_does_the_same(place: Path) -> None:
     done = ended(started(*BRIEF, cwd=place))
     assert done.code == 0, done.err
     assert files(place) == LEFT
+
+
+@pytest.mark.parametrize(("width", "told"), [(1.0 - 1e-9, "+0.00 %"), (0.9, "-10.00 %")])
+def test_a_difference_that_rounds_to_zero_has_no_minus(width: float, told: str) -> None:
+    numbers = {"train_loss": 0.1, "prediction_residual": None, "tokens_reached": 29, "tokens_held": 5}
+    summary = {"task": "needle", "seed": 0, "epochs": 5, "ended": "epochs", "settles": float("nan")}
+    shown = table(summary | numbers | {"width": width, "predicted_width": 1.0})
+    assert told in [*shown.columns[3].cells]

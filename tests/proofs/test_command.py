@@ -8,6 +8,7 @@ import pytest
 import sympy as sp
 from matplotlib.mathtext import MathTextParser
 
+from attn_dynamics.claims.names import NAMES
 from proofs import CLAIMS, PROOFS, Proof, Step
 from proofs.__main__ import main
 from proofs.printing import formula, words
@@ -20,6 +21,7 @@ def test_claims_steps_and_verdicts_are_printed(capsys: pytest.CaptureFixture[str
     assert main(["--claim", *QUICK]) == 0
     out = capsys.readouterr().out
     for claim in QUICK:
+        assert f"{NAMES[claim]} ({claim}" in out
         assert PROOFS[claim].title in " ".join(out.split())
         for step in PROOFS[claim].derivation():
             assert step.name in out
@@ -32,12 +34,17 @@ def test_claims_steps_and_verdicts_are_printed(capsys: pytest.CaptureFixture[str
 
 
 def test_an_unknown_claim_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--claim", "B1", "Z9"]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err == (
-        f"error: --claim: expected one of {' '.join(CLAIMS)}, got 'Z9'. Others are measured, not proved.\n"
-    )
+    measured = "tokens W22 counted (D1) is measured, not proved: python -m analysis.verdicts --claim D1."
+    for claim, fix in {
+        "Z9": "Choose from these.",
+        "b1": "Perhaps you meant B1.",
+        "D1": measured,
+        "d1": measured,
+    }.items():
+        assert main(["--claim", "B1", claim]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err == f"error: --claim: expected one of {' '.join(CLAIMS)}, got '{claim}'. {fix}\n"
 
 
 def wrong(*, double: int = 3) -> Iterator[Step]:

@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_what_is_done(call: Call, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(command, "stream", cut_off)
     done = call(*TINY, "--seed", 0, 1, 2, "--out", "here")
     assert done.code == 130
-    assert "interrupted; 1 of 3 runs are in here/results.parquet, --resume runs the others" in done.said
+    assert "interrupted; 1 of 3 runs are in here/results.parquet, --resume runs what is missing" in done.said
     assert [each["seed"] for each in rows(Path("here"))] == [0]
 
 
@@ -141,7 +141,8 @@ def test_ctrl_c_before_anything_is_there_replaces_nothing(call: Call, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "cluster", cut_off)
-    assert call(*TINY, "--seed", 7, "--out", "here", "--overwrite").code == 130
+    done = call(*TINY, "--seed", 7, "--out", "here", "--overwrite")
+    assert (done.code, done.err) == (130, "interrupted; none of 1 runs has ended, --resume runs what is missing\n")
     assert contents(Path("here")) == before
 
 
@@ -156,7 +157,7 @@ def test_runs_that_fail_are_told_and_tried_again(call: Call, monkeypatch: pytest
     done = call(*TINY, "--seed", 0, 1, 2, "--out", "here")
     assert done.code == 1
     assert "error: 2 runs failed, the first by MemoryError: no room" in done.said
-    assert "1 of 3 runs are in here/results.parquet, --resume tries the others again" in done.said
+    assert "1 of 3 runs are in here/results.parquet, --resume tries what is missing again" in done.said
     monkeypatch.setattr(command, "stream", usual)
     assert call(*TINY, "--seed", 0, 1, 2, "--out", "here", "--resume").code == 0
     assert len(rows(Path("here"))) == 3
@@ -209,7 +210,7 @@ def test_a_run_that_raises_or_kills_its_worker_stops_no_other(
         done = call_dask(*TINY, "--seed", 0, 1, 2, 3, 4, "--workers", 2, "--out", "here")
     assert done.code == 1
     assert "error: 3 runs failed, the first by " in done.said
-    assert "2 of 5 runs are in here/results.parquet, --resume tries the others again" in done.said
+    assert "2 of 5 runs are in here/results.parquet, --resume tries what is missing again" in done.said
     assert "Traceback" not in done.err
     assert [each["seed"] for each in rows(place / "here")] == [0, 3]
 

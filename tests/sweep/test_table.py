@@ -10,6 +10,7 @@ import attn_dynamics.sweep.__main__ as command
 from attn_dynamics import results
 from attn_dynamics.command import COMMAND
 from attn_dynamics.results import versions
+from attn_dynamics.storage import HOST
 from attn_dynamics.sweep import table
 from attn_dynamics.sweep.grid import Grid
 from attn_dynamics.sweep.table import FILE, Row, Table, row
@@ -183,7 +184,7 @@ def test_a_whole_sweep_is_not_run_again(here: Path, call: Call) -> None:
 
 def test_without_a_table_a_resumed_sweep_starts(call: Call, place: Path) -> None:
     (place / "there").mkdir()
-    (place / "there" / f".{FILE}.partial").write_bytes(b"torn")
+    (place / "there" / f".{FILE}.{HOST}-{2**22 + 1}-0123abcd.partial").write_bytes(b"torn")
     assert call(*TINY, "--out", "there", "--resume").code == 0
     assert [*contents(place / "there")] == [COMMAND, FILE]
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from attn_dynamics import simulate
+from attn_dynamics.command import BAD_INPUT
 from attn_dynamics.errors import InputError
-from attn_dynamics.tasks import Task, TextOptions, load_text
+from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.preparation import PREPARATIONS
 from attn_dynamics.tasks.text import text_task
 from tests.tasks.test_text import sentences, write
@@ -146,13 +148,13 @@ def test_tables_that_cannot_be_read_are_refused_with_place_and_remedy(
     assert said in refusal(tmp_path / name)
 
 
-def test_a_column_that_is_not_there_is_told_by_its_option(tmp_path: Path) -> None:
+def test_a_column_that_is_not_there_is_told_by_its_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.csv").write_text("label,text\n1,a\n0,b\n")
     message = refusal(tmp_path / "a.csv", text_column="body")
     assert message.startswith("text_column: expected the name of a column, got 'body', which")
     assert message.endswith("It holds the columns 'label', 'text'.")
-    with pytest.raises(InputError, match=r"^--label-column: expected the name of a column, got 'kind'"):
-        load_text(tmp_path / "a.csv", TextOptions(label_column="kind"))
+    assert simulate.main(["--task", str(tmp_path / "a.csv"), "--label-column", "kind"]) == BAD_INPUT
+    assert capsys.readouterr().err.startswith("error: --label-column: expected the name of a column, got 'kind'")
 
 
 # --- bytes that are no text

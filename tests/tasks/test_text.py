@@ -94,6 +94,23 @@ def test_any_integers_are_labels_and_their_order_numbers_the_classes(tmp_path: P
     assert task.test.labels.tolist() == [0]
 
 
+@pytest.mark.parametrize("kind", ["lines", "table", "JSON"])
+def test_an_integer_that_is_written_in_two_ways_is_one_class_and_said(kind: str, tmp_path: Path) -> None:
+    def written(*labels: str) -> str:
+        if kind == "JSON":
+            return "".join(f'{{"text": "a b", "label": "{label}"}}\n' for label in labels)
+        head, mark = ("label,text\n", ",") if kind == "table" else ("", " ")
+        return head + "".join(f"{label}{mark}a b\n" for label in labels)
+
+    folder = write(tmp_path, train=written("1", "1", "0"), test=written("01", "0"))
+    task = text_task(folder)
+    assert task.train.class_names == ("0", "1")
+    said = "The labels 1 and 01 are one class, for they are the same integer."
+    assert [note for note in task.notes if "one class" in note] == [said]
+    write(tmp_path, train=written("01", "01", "00"), test=written("01", "00"))
+    assert not any("one class" in note for note in text_task(folder).notes)  # negative control
+
+
 def test_a_label_of_one_split_is_a_class_of_all(tmp_path: Path) -> None:
     task = text_task(write(tmp_path, train="3 a\n9 b\n", dev="5 a\n9 b\n", test="9 a\n"))
     assert {corpus.n_classes for corpus in task.splits.values()} == {3}

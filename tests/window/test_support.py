@@ -1,6 +1,7 @@
 """Claim: where a bell ends in floating point, and how much of it lies beyond a half-width."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,6 @@ def test_the_half_width_is_the_least_that_keeps_the_error(error: float, spread: 
         lambda: half_width(1.0, 0.1, -1.0),
         lambda: half_width(1.0, 0.1, 601.0),
         lambda: reached(-1.0, 5),
-        lambda: reached(1.0, -1),
         lambda: tail_mass(-1.0, 5),
         lambda: Reading().half_width_in_closed_form(0.0),
     ],
@@ -107,6 +107,14 @@ def test_wide_bells_are_summed_in_closed_form(monkeypatch: pytest.MonkeyPatch) -
     assert half_width(1e7, 0.01) == pytest.approx(1e7 * 2**0.5 * erfcinv(0.01 / 2.0), abs=1.0)
     assert half_width(1e30, 0.01) > 1e30
     assert tail_mass(3.0, 2) != pytest.approx(summed[0], rel=1e-13), "negative control"
+
+
+@pytest.mark.parametrize("limit", [2.5, 3.0, -1, True], ids=str)
+def test_a_limit_that_is_no_whole_number_of_tokens_is_refused(limit: Any) -> None:
+    for counted in (Reading().half_width, Reading().half_width_in_closed_form, reached):
+        with pytest.raises(InputError, match="limit: expected "):
+            counted(9.5, limit)
+        assert counted(9.5, 3) in (3, 7), "negative control"
 
 
 def test_tokens_by_mass() -> None:
