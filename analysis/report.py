@@ -216,9 +216,10 @@ def _verdicts(path: Path) -> list[Row]:
 def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
     """Of a sweep what tells its runs apart, in settings and results."""
     texts = results.astype(str)
-    differ = [len(results) == 1 or texts[name].nunique() > 1 for name in results.columns]
-    named = [name == BROKEN and results[name].any() for name in results.columns]
-    return results.loc[:, np.logical_or(differ, named)]
+    told = [
+        name for name in texts if len(texts) == 1 or texts[name].nunique() > 1 or (name == BROKEN and texts[name].any())
+    ]
+    return results[told]
 
 
 def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
