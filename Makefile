@@ -50,10 +50,10 @@ ifdef SST_DIR
 endif
 
 test: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 # Numba keeps one version's compiled code beside a module, so other versions keep theirs with their environment.
 test-subset: $(BIN)/python

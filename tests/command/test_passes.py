@@ -23,6 +23,7 @@ from attn_dynamics.run import Run
 from attn_dynamics.tasks import Task
 from tests.command.driving import TINY, Call, calling_at, contents, differences, films, read_json, trajectory
 
+THREE = (*TINY, "--replicates", "3", "--out")
 FIVE = (*TINY, "--replicates", "5", "--out")
 
 
@@ -57,19 +58,19 @@ def but_for_checkpoints(ours: Path, theirs: Path) -> list[str]:
 
 
 def test_replicates_in_several_passes_are_those_of_one(call: Call, room: Callable[[int], None]) -> None:
-    room(5)
-    assert call(*FIVE, "one").code == 0
-    room(2)
-    done = call(*FIVE, "three")
+    room(3)
+    assert call(*THREE, "one").code == 0
+    room(1)
+    done = call(*THREE, "three")
     assert done.code == 0
     assert passes(Path("one")) == ["checkpoint.npz"]
-    assert passes(Path("three")) == ["checkpoint-2.npz", "checkpoint-4.npz", "checkpoint.npz"]
+    assert passes(Path("three")) == ["checkpoint-1.npz", "checkpoint-2.npz", "checkpoint.npz"]
     assert but_for_checkpoints(Path("one"), Path("three")) == []
-    assert trajectory(Path("three")).sizes["replicate"] == 5
-    call(*TINY, "--replicates", "5", "--seed", "1", "--out", "other")
+    assert trajectory(Path("three")).sizes["replicate"] == 3
+    call(*TINY, "--replicates", "3", "--seed", "1", "--out", "other")
     assert but_for_checkpoints(Path("one"), Path("other")) != [], "negative control"
-    Path("three/replicate-3/summary.json").unlink()
-    assert but_for_checkpoints(Path("one"), Path("three")) == ["files {'replicate-3/summary.json'}"], "negative control"
+    Path("three/replicate-2/summary.json").unlink()
+    assert but_for_checkpoints(Path("one"), Path("three")) == ["files {'replicate-2/summary.json'}"], "negative control"
 
 
 @pytest.mark.parametrize("later", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 5])
@@ -98,18 +99,18 @@ def test_the_passes_chosen_at_first_are_gone_on_with_whatever_room_there_is_late
 
 
 def test_checkpoints_of_passes_are_replaced_with_all_else(call: Call, room: Callable[[int], None]) -> None:
-    room(2)
-    call(*FIVE, "here")
+    room(1)
+    call(*THREE, "here")
     Path("here/checkpoint-mine.npz").write_bytes(b"mine")
     assert call(*TINY, "--out", "here", "--overwrite").code == 0
     assert passes(Path("here")) == ["checkpoint-mine.npz", "checkpoint.npz"]
 
 
 def test_a_damaged_checkpoint_of_replicates_is_refused(call: Call) -> None:
-    call(*FIVE, "here")
+    call(*THREE, "here")
     Path("here/checkpoint.npz").write_bytes(b"anything")
     before = contents(Path("here"))
-    done = call(*FIVE, "here", "--resume")
+    done = call(*THREE, "here", "--resume")
     assert done.code == 2
     assert "checkpoint.npz: expected a checkpoint" in done.said
     assert contents(Path("here")) == before

@@ -232,6 +232,7 @@ def test_tokens_reached_are_those_of_the_counts() -> None:
     assert tokens_reached(record, 100).values.tolist() == [[[29], [89]], [[199], [41]]]
 
 
+@pytest.mark.slow
 @needs_squad
 def test_one_step_on_real_questions(real: tuple, word_pieces: Any) -> None:
     """MiniLM with a window, two dozen questions of SQuAD."""

@@ -169,6 +169,7 @@ def test_text(tmp_path: Path) -> None:
     led = summary["leaders"]["films.txt, paper, attn-fc"]
     for part in ("purity", "purity_elsewhere"):
         assert led[part]["last"]["mean"] == pytest.approx(1.0), "every sentence is led by “good” or “bad”"
+    assert not any("$PAD$" in run.vocabulary for run in loaded(tmp_path / "out").values())
 
 
 def test_text_of_shuffled_labels(tmp_path: Path) -> None:
@@ -244,11 +245,11 @@ def test_padding_is_an_option_of_the_text_or_part_of_the_configuration(tmp_path:
     file = films(tmp_path / "films.txt", sentences=60)
     base = ("--task", str(file), "--quick", "--epochs", "5", "--seeds", "2", "--models", "attn-fc")
     held = {}
-    for given in ((), ("--padding",), ("--configurations", "published")):
+    for given in (("--padding",), ("--configurations", "published")):
         rest = text.tyro.cli(text.Settings, args=[*base, *given, "--out", str(tmp_path / "-".join(("out", *given)))])
         text.study(rest)
         held[given] = all("$PAD$" in run.vocabulary for run in loaded(rest.folder).values())
-    assert held == {(): False, ("--padding",): True, ("--configurations", "published"): True}
+    assert held == {("--padding",): True, ("--configurations", "published"): True}
     with pytest.raises(InputError, match="--padding: expected either this or a configuration that pads"):
         text.Settings(task=file, text=TextOptions(padding=True), configurations=("published",))
 

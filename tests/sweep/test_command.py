@@ -63,6 +63,7 @@ Sweep = Callable[..., subprocess.Popen[str]]
 # --- torn
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_worker_and_client_are_killed_ends_as_one_that_was_not(
     sweep: Sweep, call: Call, place: Path
 ) -> None:
