@@ -15,9 +15,9 @@ import pandas as pd
 from rich.table import Table
 from tqdm import tqdm
 
-from attn_dynamics.command import run_command
-from attn_dynamics.console import console
+from attn_dynamics.commands.shell import run_command
 from attn_dynamics.errors import InputError
+from attn_dynamics.system.console import console
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("attn_dynamics", "analysis", "proofs", "tests", "pyproject.toml")
@@ -38,7 +38,7 @@ class Break:
     """A file of tests; at least one must fail."""
 
 
-GRADIENT, WORDS = "attn_dynamics/gradient.py", "attn_dynamics/kernels/words.py"
+GRADIENT, WORDS = "attn_dynamics/model/gradient.py", "attn_dynamics/kernels/words.py"
 SENTENCES, THEORY = "attn_dynamics/kernels/sentences.py", "attn_dynamics/theory"
 BREAKS = (
     Break(
@@ -66,7 +66,7 @@ BREAKS = (
         "tests/test_gradient.py",
     ),
     Break(
-        "attn_dynamics/dynamics.py",
+        "attn_dynamics/training/dynamics.py",
         "scores move by ‖q‖ in the place of ‖q‖²",
         "learning_rate * (self._query @ self._query)",
         "learning_rate * (self._query @ self._query) ** 0.5",
@@ -74,7 +74,7 @@ BREAKS = (
         "tests/test_descent.py",
     ),
     Break(
-        "attn_dynamics/dynamics.py",
+        "attn_dynamics/training/dynamics.py",
         "sign of dq/dτ under flow",
         '["query"] = -self._keys.T',
         '["query"] = self._keys.T',
@@ -82,7 +82,7 @@ BREAKS = (
         "tests/test_flow.py",
     ),
     Break(
-        "attn_dynamics/heads.py",
+        "attn_dynamics/model/heads.py",
         "relu's slope is 1 everywhere",
         "slopes_in *= kept > 0.0",
         "slopes_in *= kept >= 0.0",

@@ -12,8 +12,8 @@ from attn_dynamics.claims.capacity import CAPACITY, capacity_map
 from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.claims.sen_finite import SIZES, sen_scaling
-from attn_dynamics.intervals import FEWEST, half_width
-from attn_dynamics.plot import COLOURS, LINES, MARKERS
+from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS
+from attn_dynamics.statistics import FEWEST, half_width
 
 NAMES = {"dictionary": "dictionary (words)", "other_words": "other words of a sentence m", "sentences": "sentences N"}
 """What is varied of a task, as an axis is labelled."""

@@ -14,7 +14,7 @@ import numba
 from attn_dynamics.claims import CLAIMS, Measured, Verdict
 from attn_dynamics.claims.names import NAMES
 from attn_dynamics.errors import InputError
-from attn_dynamics.interrupt import out_of_earshot
+from attn_dynamics.system.interrupt import out_of_earshot
 from proofs import PROOFS, Result
 
 HOLDS, FAILS, ERROR = "holds", "FAILS", "ERROR"

@@ -6,7 +6,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attn_dynamics.results import versions
+from attn_dynamics.results.summary import versions
 
 ROOT = Path(__file__).parents[1]
 

@@ -23,16 +23,16 @@ from PIL import Image
 from analysis import render
 from analysis.judge import Row
 from analysis.provenance import moment, provenance
-from attn_dynamics.command import COMMAND, run_command
-from attn_dynamics.config import WINDOW
+from attn_dynamics.commands.shell import run_command
+from attn_dynamics.commands.window import off_theory
 from attn_dynamics.errors import InputError
-from attn_dynamics.folder import TRAJECTORY
-from attn_dynamics.intervals import in_words, shown_as
-from attn_dynamics.output import default_file, expanded, results_file
-from attn_dynamics.results import broken, largest_difference, word_rows
-from attn_dynamics.storage import Damaged, read_json_object, read_parquet, write_whole
+from attn_dynamics.files.output import COMMAND, default_file, expanded, results_file
+from attn_dynamics.files.storage import Damaged, read_json_object, read_parquet, write_whole
+from attn_dynamics.results.folder import TRAJECTORY
+from attn_dynamics.results.summary import broken, largest_difference, word_rows
+from attn_dynamics.statistics import in_words, shown_as
 from attn_dynamics.tasks.classes import listed
-from attn_dynamics.window.command import off_theory
+from attn_dynamics.training.settings import WINDOW
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """What a folder may hold beside its command and figures, in the order of preference."""

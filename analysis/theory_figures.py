@@ -22,9 +22,9 @@ from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
 from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
-from attn_dynamics.command import called, leave_command, run_command
-from attn_dynamics.output import clear, of_command, results_folder
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, QUANTITIES, TIME, write_figure
+from attn_dynamics.commands.shell import called, leave_command, run_command
+from attn_dynamics.files.output import clear, of_command, results_folder
+from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, QUANTITIES, TIME, write_figure
 from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
 from attn_dynamics.theory.mean_field import MeanField
 

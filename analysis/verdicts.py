@@ -17,10 +17,10 @@ from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
 from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims.drawn import treebank_in_words
-from attn_dynamics.command import FAILED, INTERRUPTED, called, leave_command, run_command
-from attn_dynamics.console import console
-from attn_dynamics.output import clear, of_command, results_folder
-from attn_dynamics.storage import write_parquet, write_whole
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, called, leave_command, run_command
+from attn_dynamics.files.output import clear, of_command, results_folder
+from attn_dynamics.files.storage import write_parquet, write_whole
+from attn_dynamics.system.console import console
 from attn_dynamics.tasks.treebank import sst_folder
 
 PROG = "python -m analysis.verdicts"

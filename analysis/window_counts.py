@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
-from attn_dynamics.command import run_command
-from attn_dynamics.console import console
-from attn_dynamics.output import results_file
-from attn_dynamics.storage import write_whole
+from attn_dynamics.commands.shell import run_command
+from attn_dynamics.files.output import results_file
+from attn_dynamics.files.storage import write_whole
+from attn_dynamics.system.console import console
 from attn_dynamics.window.published import DECIMAL, READINGS, TABLE, blank, misses, tokens
 from attn_dynamics.window.support import EXPONENTS, PREFACTORS, Reading
 

@@ -15,11 +15,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.command import called, leave_command, run_command
+from attn_dynamics.commands.shell import called, leave_command, run_command
 from attn_dynamics.errors import InputError
-from attn_dynamics.output import clear, expanded, of_command, results_folder
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, draw_all
-from attn_dynamics.storage import Damaged, read_parquet
+from attn_dynamics.files.output import clear, expanded, of_command, results_folder
+from attn_dynamics.files.storage import Damaged, read_parquet
+from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, draw_all
 from attn_dynamics.window.published import DECIMAL, HALF_WIDTH, SCORES, TABLE, blank, tokens
 from attn_dynamics.window.support import Reading
 

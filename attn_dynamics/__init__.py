@@ -2,23 +2,23 @@
 
 import os
 
-from attn_dynamics import interrupt
+from attn_dynamics.system import interrupt
 
 if interrupt.command_starts():
     interrupt.end_at_once()
 if "MPLBACKEND" in os.environ:
-    from attn_dynamics import backend as backend
+    from attn_dynamics.system import backend as backend
 
-from attn_dynamics.batch import descend_many
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import descend
-from attn_dynamics.flow import flow
-from attn_dynamics.gradient import loss_and_gradient
-from attn_dynamics.heads import FixedLinear, TrainedLinear, TwoLayer
-from attn_dynamics.initial import draw
-from attn_dynamics.parameters import Parameters
-from attn_dynamics.run import Run
-from attn_dynamics.version import VERSION
+from attn_dynamics.model.gradient import loss_and_gradient
+from attn_dynamics.model.heads import FixedLinear, TrainedLinear, TwoLayer
+from attn_dynamics.model.initial import draw
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.system.version import VERSION
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.descent import descend
+from attn_dynamics.training.flow import flow
+from attn_dynamics.training.replicates import descend_many
+from attn_dynamics.training.run import Run
 
 __version__ = VERSION
 __all__ = [

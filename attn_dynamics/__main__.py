@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from attn_dynamics.listing import list_commands
+from attn_dynamics.commands.listing import list_commands
 
 MORE = "More are in the checkout alone: python -m simulations and python -m analysis list them."
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import tyro
 
 from attn_dynamics.check import some_of
-from attn_dynamics.command import run_command
+from attn_dynamics.commands.shell import run_command
 from benchmarks.against_torch import paper, sst2
 from benchmarks.growth import growth
 from benchmarks.replicates import replicates

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from attn_dynamics import Corpus, Parameters, descend, draw
-from attn_dynamics.heads import HEADS
+from attn_dynamics.model.heads import HEADS
 from attn_dynamics.tasks import Synthetic, Task, text_task
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 from benchmarks.plain_torch import PlainModel, padded, train

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.heads import FixedLinear, Head, TrainedLinear, TwoLayer
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import FixedLinear, Head, TrainedLinear, TwoLayer
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
 
 
 class Batch(NamedTuple):

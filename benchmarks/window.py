@@ -15,7 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from attn_dynamics.encoder import TrainedBell
 from attn_dynamics.encoder.dense import Asked, dense
 from attn_dynamics.encoder.sliced import sliced
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
 
 LENGTHS = (512, 1024, 2048, 4096, 8192, 16384)
 HALF_WIDTHS = (16, 64, 256)

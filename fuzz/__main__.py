@@ -13,8 +13,8 @@ from rich.table import Table
 from tqdm import tqdm
 
 from attn_dynamics.check import integer
-from attn_dynamics.command import FAILED, run_command
-from attn_dynamics.console import console
+from attn_dynamics.commands.shell import FAILED, run_command
+from attn_dynamics.system.console import console
 from fuzz import api, commands, environment, files
 from fuzz.case import Case, Verdict, judged
 

@@ -19,11 +19,11 @@ from attn_dynamics import (
     flow,
     loss_and_gradient,
 )
+from attn_dynamics.commands.window_settings import WindowConfig
+from attn_dynamics.model.bell import Bell
 from attn_dynamics.tasks import Synthetic, text_task
 from attn_dynamics.theory.early import early_scores
 from attn_dynamics.theory.mean_field import MeanField
-from attn_dynamics.window.bell import Bell
-from attn_dynamics.window.config import WindowConfig
 from attn_dynamics.window.layer import Layer
 from attn_dynamics.window.readout import Likelihood
 from attn_dynamics.window.support import half_width

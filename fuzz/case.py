@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from attn_dynamics import simulate, spread
+from attn_dynamics.commands import simulate
+from attn_dynamics.commands import window as window_command
 from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.window import command as window_command
+from attn_dynamics.results.figures import replicates as spread
 
 OK, REFUSED, FAILED, NOTED = "ok", "refused", "failed", "noted"
 """How a case may end well: with results, in one line and exit code 2 or 1, or with results and a note."""

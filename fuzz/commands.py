@@ -20,10 +20,10 @@ import simulations.sst
 import simulations.suppression
 import simulations.synthetic
 import simulations.text
-from attn_dynamics import simulate
-from attn_dynamics.config import Config
-from attn_dynamics.sweep import __main__ as sweep
-from attn_dynamics.window.config import WindowConfig
+from attn_dynamics.commands import simulate
+from attn_dynamics.commands.sweep import command as sweep
+from attn_dynamics.commands.window_settings import WindowConfig
+from attn_dynamics.training.settings import Config
 from fuzz.case import FAILED, NOTED, OK, REFUSED, Case, calling
 
 Main = Callable[[list[str]], int]

@@ -13,7 +13,7 @@ import xarray as xr
 
 import analysis.report
 import simulations.text
-from attn_dynamics import simulate
+from attn_dynamics.commands import simulate
 from fuzz.case import FAILED, NOTED, OK, REFUSED, Case, Seen, called
 from fuzz.commands import TINY, WINDOW
 

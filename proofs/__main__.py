@@ -9,10 +9,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from attn_dynamics.command import FAILED, run_command
-from attn_dynamics.console import console
-from attn_dynamics.output import results_file
-from attn_dynamics.storage import write_whole
+from attn_dynamics.commands.shell import FAILED, run_command
+from attn_dynamics.files.output import results_file
+from attn_dynamics.files.storage import write_whole
+from attn_dynamics.system.console import console
 from proofs import CLAIMS, find, report
 
 

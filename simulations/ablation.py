@@ -14,13 +14,13 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from attn_dynamics import experiment
 from attn_dynamics.claims.mutual_promotion import TOLERANCE, excess, fall
 from attn_dynamics.claims.suppression import misalignment
-from attn_dynamics.config import Config, Preset
-from attn_dynamics.heads import HEADS, Array
-from attn_dynamics.plot import PREDICTION, QUANTITIES, TIME, entitled
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.results.figures.run import PREDICTION, QUANTITIES, TIME, entitled
 from attn_dynamics.tasks import Synthetic, Task
+from attn_dynamics.training import experiment
+from attn_dynamics.training.settings import Config, Preset
 from simulations.experiment import (
     NAMES,
     Cell,

@@ -20,9 +20,9 @@ from scipy.interpolate import PchipInterpolator
 
 from attn_dynamics.claims.capacity import CAPACITY, SMALL
 from attn_dynamics.claims.published import PUBLISHED
-from attn_dynamics.config import Config
-from attn_dynamics.heads import Array
-from attn_dynamics.plot import PREDICTION, QUANTITIES, TIME, entitled, log_time
+from attn_dynamics.model.heads import Array
+from attn_dynamics.results.figures.run import PREDICTION, QUANTITIES, TIME, entitled, log_time
+from attn_dynamics.training.settings import Config
 from simulations.experiment import (
     NAMES,
     Cell,

@@ -33,24 +33,11 @@ from rich.table import Table
 from rich.text import Text
 from tqdm import tqdm
 
-from attn_dynamics import experiment
 from attn_dynamics.check import at_most_one, integer
-from attn_dynamics.checkpoint import Checkpoint, identity
-from attn_dynamics.command import FAILED, called, leave_command, run_command
-from attn_dynamics.config import Config
-from attn_dynamics.console import console
-from attn_dynamics.descent import too_fast
+from attn_dynamics.commands.shell import FAILED, called, leave_command, run_command
 from attn_dynamics.errors import InputError
-from attn_dynamics.extras import require
-from attn_dynamics.heads import Array
-from attn_dynamics.intervals import FEWEST, in_words, mean_interval, shown_as
-from attn_dynamics.output import CONFIG, clear, results_folder
-from attn_dynamics.parameters import Parameters
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, draw_all
-from attn_dynamics.progress import meter
-from attn_dynamics.results import annotate
-from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
-from attn_dynamics.storage import (
+from attn_dynamics.files.output import CONFIG, clear, results_folder
+from attn_dynamics.files.storage import (
     Damaged,
     make_folder,
     read_netcdf,
@@ -59,7 +46,20 @@ from attn_dynamics.storage import (
     write_parquet,
     write_whole,
 )
+from attn_dynamics.model.heads import Array
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, draw_all
+from attn_dynamics.results.summary import annotate
+from attn_dynamics.statistics import FEWEST, in_words, mean_interval, shown_as
+from attn_dynamics.system.console import console
+from attn_dynamics.system.extras import require
+from attn_dynamics.system.progress import meter
 from attn_dynamics.tasks import Task
+from attn_dynamics.training import experiment
+from attn_dynamics.training.checkpoint import Checkpoint, identity
+from attn_dynamics.training.descent import too_fast
+from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.training.settings import Config
 from simulations.folder import CELLS, FIGURES, ROWS, SUMMARY, TABLE, check_same, kind_of
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.output import CONFIG, NOTES, Kind
-from attn_dynamics.storage import Damaged, read_json_object
+from attn_dynamics.files.output import CONFIG, NOTES, Kind
+from attn_dynamics.files.storage import Damaged, read_json_object
 
 ROWS, TABLE, SUMMARY, CELLS, FIGURES = "rows.parquet", "table.csv", "summary.json", "cells", "figures"
 

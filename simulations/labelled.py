@@ -17,16 +17,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from attn_dynamics.batch.engine import engine_for
 from attn_dynamics.check import at_least_one, integer
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
-from attn_dynamics.config import Config, Device, Model, Precision
-from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import Array
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled
-from attn_dynamics.stopping import Patience
+from attn_dynamics.model.heads import Array
+from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled
 from attn_dynamics.tasks import Task
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.replicates.engine import engine_for
+from attn_dynamics.training.settings import Config, Device, Model, Precision
+from attn_dynamics.training.stopping import Patience
 from simulations.configurations import CONFIGURATIONS, Name
 from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, seeds_as, told
 

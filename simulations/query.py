@@ -17,13 +17,13 @@ from attn_dynamics.claims import find
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.claims.sen import ALONG_FLOW, ATOL, RTOL, start_of_topic_words, topic_words_among
 from attn_dynamics.claims.sen import TIME as FLOW_TIME
-from attn_dynamics.config import Config
-from attn_dynamics.flow import flow
-from attn_dynamics.heads import HEADS, Array
-from attn_dynamics.parameters import TRAINABLE
-from attn_dynamics.plot import COLOURS, MARKERS, QUANTITIES, TIME, entitled
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.model.parameters import TRAINABLE
+from attn_dynamics.results.figures.run import COLOURS, MARKERS, QUANTITIES, TIME, entitled
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
+from attn_dynamics.training.flow import flow
+from attn_dynamics.training.settings import Config
 from simulations.experiment import (
     NAMES,
     Cell,

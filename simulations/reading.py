@@ -14,13 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.encoder import Window, use_kernel
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import Array
-from attn_dynamics.intervals import FEWEST, half_width
-from attn_dynamics.plot import COLOURS, LINES, MARKERS
-from attn_dynamics.progress import meter
+from attn_dynamics.files.storage import write_netcdf
+from attn_dynamics.model.heads import Array
 from attn_dynamics.questions import (
     Features,
     Plan,
@@ -38,7 +35,10 @@ from attn_dynamics.questions import (
     tokens_reached,
     train,
 )
-from attn_dynamics.storage import write_netcdf
+from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS
+from attn_dynamics.statistics import FEWEST, half_width
+from attn_dynamics.system.progress import meter
+from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.published import SCORES
 from simulations.experiment import Findings, begin, interval, kept, told
 from simulations.rows import COMPARED, EVEN, ROWS, Settings

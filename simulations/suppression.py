@@ -18,15 +18,15 @@ from scipy.stats import binomtest
 
 from attn_dynamics.claims.published import PUBLISHED
 from attn_dynamics.claims.suppression import misalignment, suppressed
-from attn_dynamics.config import Config
-from attn_dynamics.heads import HEADS, Array
-from attn_dynamics.intervals import FEWEST
-from attn_dynamics.parameters import Parameters
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, log_time
-from attn_dynamics.prediction import predict
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, log_time
+from attn_dynamics.results.prediction import predict
+from attn_dynamics.results.word_curves import tracks
+from attn_dynamics.statistics import FEWEST
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_score
-from attn_dynamics.tracks import tracks
+from attn_dynamics.training.settings import Config
 from simulations.experiment import (
     NAMES,
     Cell,

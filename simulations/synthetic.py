@@ -14,14 +14,14 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.config import Config
-from attn_dynamics.heads import HEADS
-from attn_dynamics.intervals import shown_as
-from attn_dynamics.plot import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, TIME, entitled
-from attn_dynamics.results import summarise
+from attn_dynamics.model.heads import HEADS
+from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, TIME, entitled
+from attn_dynamics.results.summary import summarise
+from attn_dynamics.results.word_curves import sen_deviation, tracks
+from attn_dynamics.statistics import shown_as
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.theory.sen import sen_norm
-from attn_dynamics.tracks import sen_deviation, tracks
+from attn_dynamics.training.settings import Config
 from simulations.experiment import (
     NAMES,
     Cell,

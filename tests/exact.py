@@ -6,9 +6,9 @@ import mpmath
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.heads import TwoLayer
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import TwoLayer
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
 from tests.support import trained_names
 
 DIGITS = 60

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.dynamics import Dynamics
-from attn_dynamics.heads import HEADS, FixedLinear, Head, TrainedLinear, TwoLayer
-from attn_dynamics.parameters import TRAINABLE, Parameters
-from attn_dynamics.run import Run
+from attn_dynamics.model.heads import HEADS, FixedLinear, Head, TrainedLinear, TwoLayer
+from attn_dynamics.model.parameters import TRAINABLE, Parameters
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
+from attn_dynamics.training.dynamics import Dynamics
+from attn_dynamics.training.run import Run
 
 Array = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def formula(head: Head) -> Formula:
     """The formula of a head, or a failure that says what a new head owes the tests."""
     if type(head) not in FORMULAS:
         raise AssertionError(
-            f"{type(head).__name__} is in attn_dynamics.heads.HEADS and has no formula here: "
+            f"{type(head).__name__} is in attn_dynamics.model.heads.HEADS and has no formula here: "
             "write its logits in torch, from the theory, and add it to FORMULAS in tests/support.py"
         )
     return FORMULAS[type(head)]

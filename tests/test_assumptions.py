@@ -10,7 +10,10 @@ import pytest
 from scipy.sparse import csr_array
 
 from attn_dynamics import Corpus, FixedLinear, Parameters
-from attn_dynamics.assumptions import (
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.heads import HEADS
+from attn_dynamics.model.initial import PRESETS
+from attn_dynamics.results.assumptions import (
     ALLOWED,
     BESIDE,
     FIXED,
@@ -35,14 +38,11 @@ from attn_dynamics.assumptions import (
     sentences,
     short_steps,
 )
-from attn_dynamics.config import Config
-from attn_dynamics.errors import InputError
-from attn_dynamics.experiment import start, train
-from attn_dynamics.heads import HEADS
-from attn_dynamics.initial import PRESETS
-from attn_dynamics.results import annotate, summarise
+from attn_dynamics.results.summary import annotate, summarise
 from attn_dynamics.tasks import Synthetic, Task
 from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.training.experiment import start, train
+from attn_dynamics.training.settings import Config
 
 TRAIN = ("keys", "embeddings", "head")
 PUBLISHED = Synthetic(test_sentences=0)

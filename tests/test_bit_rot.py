@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from attn_dynamics.checkpoint import Checkpoint, Unfit
-from attn_dynamics.config import Config
+from attn_dynamics.commands.sweep.table import Table, row
 from attn_dynamics.errors import InputError
-from attn_dynamics.storage import Damaged, read_netcdf, read_parquet, write_netcdf, write_parquet
-from attn_dynamics.sweep.table import Table, row
+from attn_dynamics.files.storage import Damaged, read_netcdf, read_parquet, write_netcdf, write_parquet
+from attn_dynamics.training.checkpoint import Checkpoint, Unfit
+from attn_dynamics.training.settings import Config
 
 RNG = np.random.default_rng(0)
 RUN = xr.Dataset(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from attn_dynamics import Corpus, Parameters, descend, descend_many, draw, flow
-from attn_dynamics.batch.record import bytes_of_snapshots
 from attn_dynamics.check import as_floats, flag, integer, number, some_of, words
 from attn_dynamics.errors import InputError
-from attn_dynamics.kernel_threads import _Process, before_kernels, one_under_workqueue
-from attn_dynamics.record import Layout, snapshot_due, snapshots_due
+from attn_dynamics.system.kernel_threads import _Process, before_kernels, one_under_workqueue
 from attn_dynamics.tasks import Synthetic
+from attn_dynamics.training.recording import Layout, snapshot_due, snapshots_due
+from attn_dynamics.training.replicates.record import bytes_of_snapshots
 from attn_dynamics.window.readout import CrossEntropy
 from attn_dynamics.window.tasks import WindowOptions
 
@@ -105,7 +105,7 @@ def test_a_second_thread_under_workqueue_is_refused(monkeypatch: pytest.MonkeyPa
     with ThreadPoolExecutor(1) as other:
         with one_under_workqueue():  # negative control: other layers serve several
             assert other.submit(enter).result()
-        monkeypatch.setattr("attn_dynamics.kernel_threads.threading_layer", lambda: "workqueue")
+        monkeypatch.setattr("attn_dynamics.system.kernel_threads.threading_layer", lambda: "workqueue")
         with one_under_workqueue():
             assert enter()
             with pytest.raises(InputError, match="NUMBA_THREADING_LAYER: expected tbb or omp"):

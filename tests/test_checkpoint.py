@@ -15,12 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, Run, checkpoint, descend
-from attn_dynamics.checkpoint import Checkpoint
+from attn_dynamics import Corpus, Run, descend
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import FixedLinear, TrainedLinear
-from attn_dynamics.run import Interrupted
-from attn_dynamics.storage import read_arrays, write_arrays
+from attn_dynamics.files.storage import read_arrays, write_arrays
+from attn_dynamics.model.heads import FixedLinear, TrainedLinear
+from attn_dynamics.training import checkpoint
+from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.run import Interrupted
 from tests.support import MODELS, examples, named, parameters_for, topic_corpus
 
 DEV = topic_corpus(1)

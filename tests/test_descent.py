@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, FixedLinear, Parameters, Run, descend
 from attn_dynamics.errors import InputError
-from attn_dynamics.parameters import TRAINABLE
-from attn_dynamics.run import Diverged, Interrupted
+from attn_dynamics.model.parameters import TRAINABLE
+from attn_dynamics.training.run import Diverged, Interrupted
 from tests.support import (
     MODELS,
     PAIRS,
@@ -378,7 +378,7 @@ def test_a_state_that_is_no_longer_finite_is_never_recorded_as_a_finite_loss(
     name: str, wrong: float, corpus: Corpus, start: Parameters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a step that overflows leaves in one entry, in many, and in all."""
-    from attn_dynamics.dynamics import Dynamics
+    from attn_dynamics.training.dynamics import Dynamics
 
     right = Dynamics.step
     for share in (0.05, 0.5, 1.0):

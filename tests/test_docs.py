@@ -12,7 +12,7 @@ import pytest
 
 from attn_dynamics import Corpus, Parameters, draw, loss_and_gradient
 from attn_dynamics.claims import CLAIMS
-from attn_dynamics.heads import HEADS
+from attn_dynamics.model.heads import HEADS
 from attn_dynamics.tasks import TASKS, Options, load_task
 from proofs import PROOFS
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import descend, loss_and_gradient
-from attn_dynamics.dynamics import Dynamics
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import HEADS
-from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.model.heads import HEADS
+from attn_dynamics.model.parameters import TRAINABLE
+from attn_dynamics.training.dynamics import Dynamics
 from tests.support import (
     MODELS,
     PAIRS,

@@ -5,8 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from attn_dynamics import extras
 from attn_dynamics.errors import InputError
+from attn_dynamics.system import extras
 from simulations import query, squad
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from attn_dynamics import Corpus, Parameters, Run, descend, flow, loss_and_gradient
 from attn_dynamics.errors import InputError
-from attn_dynamics.flow import MOST_STIFF, RECORDED, SOLVERS, STIFF
-from attn_dynamics.heads import HEADS
-from attn_dynamics.parameters import TRAINABLE
-from attn_dynamics.run import Diverged, Interrupted
+from attn_dynamics.model.heads import HEADS
+from attn_dynamics.model.parameters import TRAINABLE
+from attn_dynamics.training.flow import MOST_STIFF, RECORDED, SOLVERS, STIFF
+from attn_dynamics.training.run import Diverged, Interrupted
 from tests.support import MODELS, apart, built, dense, end, named, parameters_for, topic_corpus, trained_names
 
 SMOOTH = [model for model in MODELS if HEADS[model].smooth]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.command import guarded
+from attn_dynamics.commands.shell import guarded
 from attn_dynamics.errors import InputError
 from fuzz import case
 from fuzz.__main__ import selected, told

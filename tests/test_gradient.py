@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attn_dynamics import FixedLinear, Parameters, TrainedLinear, TwoLayer, loss_and_gradient
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import HEADS
+from attn_dynamics.model.heads import HEADS
 from tests.support import (
     EPS,
     MODELS,

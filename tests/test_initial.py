@@ -7,8 +7,8 @@ import pytest
 
 from attn_dynamics import Parameters
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import HEADS, FixedLinear, TrainedLinear, TwoLayer, glorot, torch_linear
-from attn_dynamics.initial import PRESETS, draw
+from attn_dynamics.model.heads import HEADS, FixedLinear, TrainedLinear, TwoLayer, glorot, torch_linear
+from attn_dynamics.model.initial import PRESETS, draw
 
 WORDS, CLASSES, D = 3000, 5, 200
 """The draws that are judged: 600,000 embeddings, a head of 1,000 weights."""

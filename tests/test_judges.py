@@ -8,7 +8,7 @@ import pytest
 
 from attn_dynamics import Corpus, descend, descend_many, flow
 from attn_dynamics.errors import InputError
-from attn_dynamics.initial import draw
+from attn_dynamics.model.initial import draw
 
 TRAIN = Corpus.from_sentences([["good", "film"], ["bad", "film"]] * 4, ["good", "bad"] * 4)
 START = draw("published", "attn-tc", n_words=3, n_classes=2, embedding_dim=4, rng=np.random.default_rng(0))

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from attn_dynamics import simulate, spread
-from attn_dynamics.storage import read_netcdf, read_parquet
-from attn_dynamics.window import command as window
+from attn_dynamics.commands import simulate, window
+from attn_dynamics.files.storage import read_netcdf, read_parquet
+from attn_dynamics.results.figures import replicates as spread
 from simulations import experiment, suppression
 from tests.command.driving import TASK, contents, differences, eager, unfinished, without_figures
 from tests.sweep import driving as sweeps

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from analysis import report, theory_figures, verdicts, window_counts, window_figures
-from attn_dynamics import output, simulate
-from attn_dynamics.command import BAD_INPUT, leave_command
+from attn_dynamics.commands import simulate
+from attn_dynamics.commands.shell import BAD_INPUT, leave_command
+from attn_dynamics.commands.sweep import command as sweep
 from attn_dynamics.errors import InputError
-from attn_dynamics.output import clear, default_file, of_command, results_file, results_folder
-from attn_dynamics.storage import HOST
-from attn_dynamics.sweep import __main__ as sweep
+from attn_dynamics.files import output
+from attn_dynamics.files.output import clear, default_file, of_command, results_file, results_folder
+from attn_dynamics.files.storage import HOST
 from proofs import __main__ as proofs
 from simulations import ablation, capacity, query, squad, sst, suppression, synthetic, text
 from tests.command.driving import contents

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from attn_dynamics import Corpus, Parameters, loss_and_gradient
-from attn_dynamics.batch.engine import engine_for
-from attn_dynamics.batch.equations import Replicates
 from attn_dynamics.claims.exact_task import ExactTask, exact_flow
-from attn_dynamics.dynamics import Coordinates
-from attn_dynamics.heads import HEADS
-from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.model.heads import HEADS
+from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.mean_field import MeanField
+from attn_dynamics.training.dynamics import Coordinates
+from attn_dynamics.training.replicates.engine import engine_for
+from attn_dynamics.training.replicates.equations import Replicates
 from tests.exact import exact
 from tests.support import MODELS, Array, attention_of, dense, named, numbered, own_logits, trained_names
 
@@ -158,6 +158,6 @@ def test_flow_stays_on_the_mean_field_to_1e30() -> None:
 
 def test_longer_steps_in_log_time_would_leave_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control."""
-    module = sys.modules["attn_dynamics.flow"]
+    module = sys.modules["attn_dynamics.training.flow"]
     monkeypatch.setattr(module, "LOG_TIME", module.LOG_TIME._replace(longest=np.inf))
     assert late_errors(np.logspace(2, 30, 29), rtol=1.01e-9)["loss"] > 1e-6

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from attn_dynamics import Corpus, Parameters, descend, draw, prediction
-from attn_dynamics.assumptions import BESIDE, FIXED, FROM_ZERO, LABELS, ONE_LENGTH, ONE_WORD
-from attn_dynamics.prediction import deviation, predict
+from attn_dynamics import Corpus, Parameters, descend, draw
+from attn_dynamics.results import prediction
+from attn_dynamics.results.assumptions import BESIDE, FIXED, FROM_ZERO, LABELS, ONE_LENGTH, ONE_WORD
+from attn_dynamics.results.prediction import deviation, predict
 from attn_dynamics.tasks import Synthetic, Task
 
 TRAIN = ("keys", "embeddings", "head")

@@ -11,10 +11,10 @@ import xarray as xr
 
 from attn_dynamics import Corpus, FixedLinear, Parameters, Run, descend, descend_many
 from attn_dynamics.errors import InputError
-from attn_dynamics.parameters import TRAINABLE
-from attn_dynamics.record import snapshot_due
-from attn_dynamics.results import join
-from attn_dynamics.storage import write_netcdf
+from attn_dynamics.files.storage import write_netcdf
+from attn_dynamics.model.parameters import TRAINABLE
+from attn_dynamics.results.summary import join
+from attn_dynamics.training.recording import snapshot_due
 from tests.support import MODELS, PAIRS, Epoch, ids, naive_descent, named, numbered, parameters_for, topic_corpus
 
 EPOCHS, RATE = 5, 0.5

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_dynamics.stopping import EVERY, Patience
+from attn_dynamics.training.stopping import EVERY, Patience
 
 
 def told(losses: np.ndarray, patience: int = 10_000, resumed_at: int | None = None) -> Patience:

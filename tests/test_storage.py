@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from attn_dynamics import storage
 from attn_dynamics.errors import StorageError
-from attn_dynamics.storage import (
+from attn_dynamics.files import storage
+from attn_dynamics.files.storage import (
     Damaged,
     discard_leftovers,
     is_partial,
@@ -204,7 +204,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np, xarray as xr
 from attn_dynamics.errors import StorageError
-from attn_dynamics.storage import write_arrays, write_json, write_netcdf
+from attn_dynamics.files.storage import write_arrays, write_json, write_netcdf
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 large = np.arange(100_000.0)

@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.published import PUBLISHED, TIME, topic_words
-from attn_dynamics.heads import HEADS, Array
-from attn_dynamics.intervals import mean_interval
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.statistics import mean_interval
 from attn_dynamics.tasks.synthetic import Synthetic
 
 SMALL = Synthetic(dictionary=500, sentences=200, test_sentences=0)

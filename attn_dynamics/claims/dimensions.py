@@ -8,13 +8,13 @@ import numpy as np
 
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.claims.drawn import corpora, start, where
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import descend
-from attn_dynamics.flow import flow
-from attn_dynamics.gradient import loss_and_gradient
-from attn_dynamics.heads import HEADS, Array
-from attn_dynamics.parameters import Parameters
-from attn_dynamics.run import Run
+from attn_dynamics.model.gradient import loss_and_gradient
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.descent import descend
+from attn_dynamics.training.flow import flow
+from attn_dynamics.training.run import Run
 
 EPS = float(np.finfo(float).eps)
 RTOL = 1e-13

@@ -7,10 +7,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.heads import HEADS
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import HEADS
+from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import text_task
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 
 SENTENCES = 200

@@ -9,12 +9,12 @@ import numpy as np
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.claims.drawn import ragged, sst2, start, treebank_in_words, zipf_text
 from attn_dynamics.claims.intervals import power_law
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.flow import flow
-from attn_dynamics.heads import Array
-from attn_dynamics.initial import draw
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import Array
+from attn_dynamics.model.initial import draw
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.theory.early import EarlyScores, early_scores
+from attn_dynamics.training.flow import flow
 
 LINEAR = ("attn-fc", "attn-tc")
 ERRORS = tuple(0.005 / 2.0**halved for halved in range(4))

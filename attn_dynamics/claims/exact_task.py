@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.flow import flow
-from attn_dynamics.heads import TrainedLinear
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import TrainedLinear
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.flow import flow
 
 KEYS_FIXED = ("embeddings",)
 FIXED_HEAD = ("keys", "embeddings")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import linregress, t
 
-from attn_dynamics.heads import Array
+from attn_dynamics.model.heads import Array
 
 
 class PowerLaw(NamedTuple):

@@ -11,10 +11,10 @@ from scipy.stats import kendalltau, ttest_1samp
 
 from attn_dynamics.claims.claim import Measured, claims, control, together
 from attn_dynamics.claims.drawn import over_their_words, rows_of, sst2, treebank_in_words, zipf_text
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import descend
-from attn_dynamics.heads import Array
-from attn_dynamics.initial import draw
+from attn_dynamics.model.heads import Array
+from attn_dynamics.model.initial import draw
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.descent import descend
 
 REPLICATES = 30
 SIGNIFICANT = 0.01

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.claims.exact_task import FIXED_HEAD, KEYS_FIXED, TRAINED_HEAD
 from attn_dynamics.claims.synthetic_run import RATE, synthetic_run, synthetic_task
-from attn_dynamics.descent import descend
 from attn_dynamics.theory.mean_field import MeanField
+from attn_dynamics.training.descent import descend
 
 Array = NDArray[np.float64]
 TIMES = np.logspace(-2, 16, 91)

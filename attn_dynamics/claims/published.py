@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics.descent import descend
-from attn_dynamics.heads import Array
-from attn_dynamics.initial import draw
+from attn_dynamics.model.heads import Array
+from attn_dynamics.model.initial import draw
 from attn_dynamics.tasks.synthetic import Synthetic
+from attn_dynamics.training.descent import descend
 
 PUBLISHED = Synthetic(test_sentences=0)
 TIME = 500.0

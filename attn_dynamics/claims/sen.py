@@ -9,13 +9,13 @@ from scipy.special import lambertw, wrightomega
 
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.claims.intervals import power_law
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import descend
-from attn_dynamics.flow import flow
-from attn_dynamics.heads import HEADS, Array
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.theory.sen import sen_norm, sen_score
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
+from attn_dynamics.training.descent import descend
+from attn_dynamics.training.flow import flow
 
 RTOL, ATOL = 1e-11, 1e-14
 """Of a step of the solver."""

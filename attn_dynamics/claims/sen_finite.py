@@ -11,7 +11,7 @@ from attn_dynamics.claims.claim import Measured, claims, control, largest, toget
 from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.claims.published import PUBLISHED, TopicWords, topic_words
 from attn_dynamics.claims.sen import Relation, among_one_more, without_its_half
-from attn_dynamics.heads import HEADS, Array
+from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.tasks.synthetic import Synthetic
 from attn_dynamics.theory.sen import sen_norm
 

@@ -9,11 +9,11 @@ import numpy as np
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.drawn import sst2, treebank_in_words, zipf_text
 from attn_dynamics.claims.sen import Relation, without_its_half
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import descend
-from attn_dynamics.heads import Array
-from attn_dynamics.initial import draw
+from attn_dynamics.model.heads import Array
+from attn_dynamics.model.initial import draw
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.training.descent import descend
 
 TIME = 500.0
 """Learning rate × epochs of LMN21's training."""

@@ -9,14 +9,14 @@ from scipy.special import softmax
 
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.claims.published import PUBLISHED
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.descent import descend
-from attn_dynamics.heads import HEADS, Array
-from attn_dynamics.initial import EMBEDDING_SCALE, draw
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.model.initial import EMBEDDING_SCALE, draw
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.synthetic import Synthetic
 from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.theory.sen import sen_score
+from attn_dynamics.training.descent import descend
 
 SMALL = Synthetic(topics=3, other_words=5, dictionary=200, sentences=100, test_sentences=0)
 

@@ -9,12 +9,12 @@ import xarray as xr
 
 from attn_dynamics.claims.claim import largest
 from attn_dynamics.claims.exact_task import TRAINED_HEAD
-from attn_dynamics.descent import descend
-from attn_dynamics.initial import draw
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.initial import draw
+from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Synthetic, Task
 from attn_dynamics.theory.mean_field import Trajectory
 from attn_dynamics.theory.unequal_topics import TopicTrajectory
+from attn_dynamics.training.descent import descend
 
 RATE = 0.1
 """η."""

@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from attn_dynamics.heads import FixedLinear
-from attn_dynamics.theory.window import Loss
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
+from attn_dynamics.model.heads import FixedLinear
+from attn_dynamics.theory.bell_width import Loss
 from attn_dynamics.window.layer import Layer
 from attn_dynamics.window.readout import CrossEntropy, Likelihood, Reward
 from attn_dynamics.window.windows import Windows

@@ -6,8 +6,8 @@ import numpy as np
 
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.claims.window_drawn import drawn_layer, needle
-from attn_dynamics.heads import Array
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
+from attn_dynamics.model.heads import Array
 from attn_dynamics.window.layer import Layer, attention, contexts, loss_and_gradient, loss_at
 from attn_dynamics.window.low_rank import features, width_gradient
 from attn_dynamics.window.support import tail_mass

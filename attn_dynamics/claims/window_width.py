@@ -8,9 +8,9 @@ import numpy as np
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.claims.intervals import power_law
 from attn_dynamics.claims.window_drawn import needle, needle_layer
-from attn_dynamics.heads import Array
-from attn_dynamics.theory.window import Loss, escape_time, settled_width, time_to_width
-from attn_dynamics.window.bell import SCALES, Bell
+from attn_dynamics.model.bell import SCALES, Bell
+from attn_dynamics.model.heads import Array
+from attn_dynamics.theory.bell_width import Loss, escape_time, settled_width, time_to_width
 from attn_dynamics.window.dynamics import flow
 
 RTOL = 1e-11

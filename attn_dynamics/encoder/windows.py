@@ -14,7 +14,7 @@ from attn_dynamics.encoder.bell import TrainedBell
 from attn_dynamics.encoder.interface import KERNELS, NAME, attention_modules
 from attn_dynamics.encoder.sliced import computed
 from attn_dynamics.errors import InputError
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
 from attn_dynamics.window.support import half_width
 from attn_dynamics.window.windows import check_window
 
@@ -34,9 +34,9 @@ class Window:
     """
 
     placement: str = "renormalised"
-    """One of `attn_dynamics.window.bell.PLACEMENTS`."""
+    """One of `attn_dynamics.model.bell.PLACEMENTS`."""
     scale: str = "deviation"
-    """Which function of σ is trained, one of `attn_dynamics.window.bell.SCALES`."""
+    """Which function of σ is trained, one of `attn_dynamics.model.bell.SCALES`."""
     start_width: float = 1.0
     """σ at the start, tokens."""
     each: Literal["layer", "head"] = "layer"

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from attn_dynamics.check import integer, number
-from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.encoder import bells, computed_pairs, half_widths, parameter_groups, slice_windows
 from attn_dynamics.errors import InputError
-from attn_dynamics.interrupt import deferred_interrupt
 from attn_dynamics.questions.features import Features
 from attn_dynamics.questions.reader import Precision, narrow, on_device
+from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.support import reached
 
 NARROWEST, WIDEST = 0.25, 1e6

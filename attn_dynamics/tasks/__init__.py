@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.options import changed, without_effect
+from attn_dynamics.system.options import changed, without_effect
 from attn_dynamics.tasks.hub import hub_task
 from attn_dynamics.tasks.options import Options, TextOptions
 from attn_dynamics.tasks.padding import padded

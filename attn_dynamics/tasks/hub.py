@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.extras import how_to_get
+from attn_dynamics.system.extras import how_to_get
 from attn_dynamics.tasks.task import Task
 from attn_dynamics.tasks.text import task_from_splits
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.task import Task
 
 PAD = "$PAD$"

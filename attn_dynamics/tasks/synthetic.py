@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attn_dynamics.available import check_room
 from attn_dynamics.check import as_floats, integer
-from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
+from attn_dynamics.system.memory import check_room
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.task import Task
 
 WORD, TOKEN = 100, 20

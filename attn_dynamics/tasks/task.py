@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
-from attn_dynamics.corpus import Corpus
+from attn_dynamics.tasks.corpus import Corpus
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from attn_dynamics.check import instance, integer, one_of, reals, shown
-from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.classes import can_be_written, check_classes, check_label, class_notes, in_order, left_out
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.decoding import UTF_8, check_encoding
 from attn_dynamics.tasks.preparation import PREPARATIONS, SpellingWatch
 from attn_dynamics.tasks.rows import RowReader

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from attn_dynamics.check import instance
-from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import FixedLinear, TrainedLinear
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import FixedLinear, TrainedLinear
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
 
 Array = NDArray[np.float64]
 

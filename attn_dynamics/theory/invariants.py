@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.parameters import Parameters
 
 
 def invariants(

@@ -11,8 +11,8 @@ from scipy.integrate import solve_ivp
 
 from attn_dynamics.check import as_floats, integer, number, shown, some_of
 from attn_dynamics.errors import InputError
-from attn_dynamics.flow import LINEAR_TIME, LOG_TIME
-from attn_dynamics.heads import Array
+from attn_dynamics.model.heads import Array
+from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME
 from attn_dynamics.window.layer import Fit, Layer, LayerGradient, loss_and_gradient
 from attn_dynamics.window.readout import CrossEntropy
 from attn_dynamics.window.windows import Windows

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from attn_dynamics.check import as_floats, instance, number
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import Array
-from attn_dynamics.window.bell import NARROWEST, Bell
+from attn_dynamics.model.bell import NARROWEST, Bell
+from attn_dynamics.model.heads import Array
 from attn_dynamics.window.readout import Readout
 from attn_dynamics.window.windows import Windows
 

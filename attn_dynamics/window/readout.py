@@ -6,9 +6,9 @@ from typing import Any, NamedTuple, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.heads import Array, Head
-from attn_dynamics.kernel_threads import before_kernels, one_under_workqueue
 from attn_dynamics.kernels.loss import cross_entropy
+from attn_dynamics.model.heads import Array, Head
+from attn_dynamics.system.kernel_threads import before_kernels, one_under_workqueue
 
 
 class Read(NamedTuple):

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy.special import erfc
 
 from attn_dynamics.check import integer, number
-from attn_dynamics.window.bell import ROOT
+from attn_dynamics.model.bell import ROOT
 
 Array = NDArray[np.float64]
 EXPONENTS: Mapping[str, str] = {"deviation": "Δ²/2σ²", "variance": "Δ²/2σ"}

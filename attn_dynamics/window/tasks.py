@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple, final
 
 import numpy as np
 
-from attn_dynamics.available import check_room
 from attn_dynamics.check import integer, one_of
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import Array, FixedLinear
+from attn_dynamics.model.bell import Bell
+from attn_dynamics.model.heads import Array, FixedLinear
+from attn_dynamics.system.memory import check_room
+from attn_dynamics.theory.bell_width import Loss, Needles, Topics, settled_width
 from attn_dynamics.theory.flow import Velocity
-from attn_dynamics.theory.window import Loss, Needles, Topics, settled_width
-from attn_dynamics.window.bell import Bell
 from attn_dynamics.window.layer import Layer
 from attn_dynamics.window.readout import CrossEntropy, Likelihood, Reward
 from attn_dynamics.window.windows import Integers, Windows, half_width_of

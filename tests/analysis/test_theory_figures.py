@@ -6,7 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 from analysis import theory_figures
-from attn_dynamics.command import BAD_INPUT
+from attn_dynamics.commands.shell import BAD_INPUT
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
 from attn_dynamics.claims.claim import together
 from attn_dynamics.claims.drawn import sst2
 from attn_dynamics.claims.names import NAMES
-from attn_dynamics.command import BAD_INPUT, FAILED, INTERRUPTED, leave_command
+from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED, leave_command
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 
 

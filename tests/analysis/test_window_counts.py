@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis import window_counts
-from attn_dynamics.command import BAD_INPUT
+from attn_dynamics.commands.shell import BAD_INPUT
 
 
 def test_one_row_is_w22s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from analysis import window_figures
-from attn_dynamics.command import BAD_INPUT
+from attn_dynamics.commands.shell import BAD_INPUT
 
 ROW = {"scale": "variance", "placement": "product", "start_width": 1.0, "bell_rate": 1.0, "seed": 0, "f1": 14.0}
 ROWS = pd.DataFrame(

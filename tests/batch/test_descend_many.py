@@ -15,19 +15,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, Parameters, Run, available, descend, descend_many, draw
-from attn_dynamics.available import available_memory
-from attn_dynamics.batch import memory
-from attn_dynamics.batch.compiled import Compiled
-from attn_dynamics.batch.engine import engine_for
-from attn_dynamics.batch.equations import Replicates
-from attn_dynamics.batch.stopping import Patiences
+from attn_dynamics import Corpus, Parameters, Run, descend, descend_many, draw
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import replicates as kernels
-from attn_dynamics.record import Layout
-from attn_dynamics.run import Diverged, RunsInterrupted
+from attn_dynamics.system import memory as available
+from attn_dynamics.system.memory import available_memory
 from attn_dynamics.tasks import Options, load_task
 from attn_dynamics.tasks.treebank import sst_folder
+from attn_dynamics.training.recording import Layout
+from attn_dynamics.training.replicates import memory
+from attn_dynamics.training.replicates.compiled import Compiled
+from attn_dynamics.training.replicates.engine import engine_for
+from attn_dynamics.training.replicates.equations import Replicates
+from attn_dynamics.training.replicates.stopping import Patiences
+from attn_dynamics.training.run import Diverged, RunsInterrupted
 from tests.support import (
     MODELS,
     SUBSETS,
@@ -253,7 +254,7 @@ def test_a_broken_product_is_noticed(
 
 def test_a_shift_that_all_replicates_share_is_noticed(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sentences of low scores become 0/0, or lose their weights, unless each has a shift of its own."""
-    monkeypatch.setattr("attn_dynamics.batch.compiled.SHARED_SPREAD", np.inf)
+    monkeypatch.setattr("attn_dynamics.training.replicates.compiled.SHARED_SPREAD", np.inf)
     start = parameters_for(corpus, "attn-fc", 0, spread=2000.0)
     assert farthest(corpus, [start], device="numpy", learning_rate=1e-3, epochs=2) > 1e-6
 
@@ -421,7 +422,7 @@ def test_a_device_with_memory_of_its_own_leaves_starts_and_records_to_the_host(
     assert host.each > 2 * host.start > 2 * starts[0].embeddings.nbytes
     for module in (memory, sys.modules[Compiled.__module__]):
         monkeypatch.setattr(module, "available_memory", lambda: 10**9)
-    monkeypatch.setattr("attn_dynamics.batch.descent.engine_for", lambda *given: Apart())
+    monkeypatch.setattr("attn_dynamics.training.replicates.descent.engine_for", lambda *given: Apart())
     assert len(descend_many(corpus, starts, epochs=9)) == 9, "negative control: there is enough of both"
     for short, module in ((host, memory), (device, sys.modules[Compiled.__module__])):
         with monkeypatch.context() as patch:

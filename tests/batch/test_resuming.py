@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Parameters, Run, descend_many
-from attn_dynamics.batch import standing_many
-from attn_dynamics.batch.compiled import Compiled
-from attn_dynamics.batch.equations import Replicates
-from attn_dynamics.batch.stopping import Patiences
-from attn_dynamics.checkpoint import Checkpoint
 from attn_dynamics.errors import InputError
-from attn_dynamics.run import RunsInterrupted
+from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.replicates import standing_many
+from attn_dynamics.training.replicates.compiled import Compiled
+from attn_dynamics.training.replicates.equations import Replicates
+from attn_dynamics.training.replicates.stopping import Patiences
+from attn_dynamics.training.run import RunsInterrupted
 from tests.support import MODELS, examples, named, parameters_for, topic_corpus
 from tests.test_checkpoint import DEV, TRAINED, PowerCut, cut, saved_at_every_epoch
 
@@ -293,8 +293,8 @@ def test_a_replicate_does_not_know_who_stands_beside_it(model: str, n_classes: i
 
 def test_one_that_is_alone_in_its_products_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the query's sums in the order of a single column."""
-    monkeypatch.setattr("attn_dynamics.batch.group.in_company", lambda engine, replicates: replicates)
-    monkeypatch.setattr("attn_dynamics.batch.descent.in_company", lambda engine, replicates: replicates)
+    monkeypatch.setattr("attn_dynamics.training.replicates.group.in_company", lambda engine, replicates: replicates)
+    monkeypatch.setattr("attn_dynamics.training.replicates.descent.in_company", lambda engine, replicates: replicates)
     corpus = topic_corpus(0, sentences=60, words=120)
     begin = [parameters_for(corpus, "attn-tl", k, d=5) for k in range(3)]
     options: dict[str, Any] = {"corpus": corpus, "train": ("query", "keys"), "judge": {}, "epochs": 25}

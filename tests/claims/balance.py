@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Parameters, descend, flow
-from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.invariants import invariants
 from tests.support import Case, corpora, end, parameters_for
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Parameters, flow
-from attn_dynamics.dynamics import Dynamics
+from attn_dynamics.training.dynamics import Dynamics
 from tests.claims.balance import trainings
 from tests.support import (
     MODELS,

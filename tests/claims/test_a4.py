@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import TwoLayer, descend
-from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.model.parameters import TRAINABLE
 from tests.claims.balance import RATES, SEEN, drift_under_flow, drifts_under_descent, order, trainings
 from tests.support import Case, attention_of, end, examples, parameters_for, topic_corpus
 

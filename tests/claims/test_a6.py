@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, FixedLinear, Parameters, TrainedLinear, descend, flow
-from attn_dynamics.dynamics import Dynamics
-from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.model.parameters import TRAINABLE
+from attn_dynamics.training.dynamics import Dynamics
 from tests.support import (
     MODELS,
     apart,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from attn_dynamics import Corpus, Parameters, Run, flow
 from attn_dynamics.claims.sen import SMOOTH, start_of_topic_words, topic_words_among
 from attn_dynamics.errors import InputError
-from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
 from tests.support import examples

@@ -6,7 +6,7 @@ from scipy.stats import ttest_rel
 
 from attn_dynamics.claims import find
 from attn_dynamics.claims.capacity import CAPACITY, SMALL, capacity_map
-from attn_dynamics.intervals import mean_interval
+from attn_dynamics.statistics import mean_interval
 
 
 def test_the_interval_is_that_of_the_paired_t_test() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics.claims.window_drawn import needle, needle_layer
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
 from attn_dynamics.window.layer import attention, contexts
 from attn_dynamics.window.support import tail_mass
 from tests.support import examples

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
 from attn_dynamics.window.layer import Layer, attention, contexts, loss_and_gradient
 from tests.support import EPS, examples
 from tests.window.drawn import Setting, cases, round_off, setting

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics.claims.window_drawn import needle, needle_layer
-from attn_dynamics.theory.window import settled_width
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
+from attn_dynamics.theory.bell_width import settled_width
 from attn_dynamics.window.dynamics import flow
 from tests.support import examples
 

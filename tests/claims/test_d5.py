@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics.claims.window_drawn import needle, needle_layer
-from attn_dynamics.theory.window import escape_time
-from attn_dynamics.window.bell import SCALES, Bell
+from attn_dynamics.model.bell import SCALES, Bell
+from attn_dynamics.theory.bell_width import escape_time
 from attn_dynamics.window.dynamics import flow
 from attn_dynamics.window.layer import loss_and_gradient
 from tests.support import examples

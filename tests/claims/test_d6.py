@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics.claims.window_drawn import needle, needle_layer
-from attn_dynamics.theory.window import GROWTH, early_width, time_to_width
-from attn_dynamics.window.bell import SCALES, Bell
+from attn_dynamics.model.bell import SCALES, Bell
+from attn_dynamics.theory.bell_width import GROWTH, early_width, time_to_width
 from attn_dynamics.window.dynamics import descend
 from tests.support import examples
 

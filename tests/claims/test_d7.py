@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics.claims.window_drawn import needle, needle_layer
-from attn_dynamics.window.bell import SCALES, Bell
+from attn_dynamics.model.bell import SCALES, Bell
 from attn_dynamics.window.dynamics import flow
 from tests.support import examples
 

@@ -6,9 +6,9 @@ import pytest
 from attn_dynamics.claims.drawn import sst2, zipf_text
 from attn_dynamics.claims.early import start_on_text
 from attn_dynamics.claims.sen_text import deviation, scale, trained
-from attn_dynamics.flow import flow
 from attn_dynamics.theory.early import early_scores
 from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.training.flow import flow
 from tests.support import needs_sst, numbered
 
 

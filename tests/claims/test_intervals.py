@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t
 
 from attn_dynamics.claims.intervals import power_law
-from attn_dynamics.intervals import half_width, in_words, mean_interval, shown_as
+from attn_dynamics.statistics import half_width, in_words, mean_interval, shown_as
 
 
 def test_a_power_law_without_error_is_found_exactly() -> None:

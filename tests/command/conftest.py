@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics import simulate, spread
+from attn_dynamics.commands import simulate
+from attn_dynamics.results.figures import replicates as spread
 from tests.command.driving import Call, Outcome, calling_at, without_figures
 
 

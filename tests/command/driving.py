@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from attn_dynamics import simulate, spread
-from attn_dynamics.checkpoint import Checkpoint
+from attn_dynamics.commands import simulate
+from attn_dynamics.results.figures import replicates as spread
+from attn_dynamics.training.checkpoint import Checkpoint
 
 TASK = ("--dictionary", "50", "--sentences", "40", "--test-sentences", "10", "--other-words", "5")
 TINY = ("--epochs", "60", *TASK)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics import simulate
+from attn_dynamics.commands import simulate
 from tests.command.driving import TINY, Call, contents, ended, film_folder, started, trajectory
 
 
@@ -56,7 +56,7 @@ def test_a_value_out_of_range_is_refused(arguments: tuple[str, ...], call: Call,
 
 def test_a_device_that_is_not_there_is_refused(call: Call, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without PyTorch, and (negative control) the device that needs none."""
-    monkeypatch.delitem(sys.modules, "attn_dynamics.batch.tensors", raising=False)
+    monkeypatch.delitem(sys.modules, "attn_dynamics.training.replicates.tensors", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     for device in ("cpu", "cuda"):
         done = call(*TINY, "--device", device, "--out", "here")

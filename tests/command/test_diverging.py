@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics.results import loss_steps
+from attn_dynamics.results.summary import loss_steps
 from tests.command.driving import TASK, TINY, Call, film_folder, read_json, trajectory
 
 

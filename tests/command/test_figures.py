@@ -17,10 +17,11 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from attn_dynamics import simulate, spread
-from attn_dynamics.plot import FIGURES, STYLE, draw_figure, save_figures, write_figure
-from attn_dynamics.spread import spread_figure
-from attn_dynamics.tracks import sen_deviation, tracks
+from attn_dynamics.commands import simulate
+from attn_dynamics.results.figures import replicates as spread
+from attn_dynamics.results.figures.replicates import spread_figure
+from attn_dynamics.results.figures.run import FIGURES, STYLE, draw_figure, save_figures, write_figure
+from attn_dynamics.results.word_curves import sen_deviation, tracks
 from tests.command import driving
 
 TOLERANCE = 1.0

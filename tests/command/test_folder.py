@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics import simulate
+from attn_dynamics.commands import simulate
 from tests.command.driving import TASK, TINY, Call, contents, differences, films, read_json, without_figures
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics import simulate
+from attn_dynamics.commands import simulate
 from tests.command.driving import (
     TASK,
     TINY,
@@ -139,7 +139,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_with_the_last_one_stan
     call: Call, place: Path, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(simulate, "Checkpoint", eager)
-    monkeypatch.setattr("attn_dynamics.checkpoint.SHARE", 0)
+    monkeypatch.setattr("attn_dynamics.training.checkpoint.SHARE", 0)
     arguments = ("--epochs", "40", *TASK, "--out")
     call(*arguments, "whole")
     full_disk(12)  # the configuration, ten checkpoints, and no more

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics import simulate
-from attn_dynamics.config import Config
-from attn_dynamics.listing import commands
-from attn_dynamics.options import read_options
-from attn_dynamics.sweep import __main__ as sweep
-from attn_dynamics.sweep.__main__ import Sweep
-from attn_dynamics.window.config import WindowConfig
+from attn_dynamics.commands import simulate
+from attn_dynamics.commands.listing import commands
+from attn_dynamics.commands.sweep import command as sweep
+from attn_dynamics.commands.sweep.command import Sweep
+from attn_dynamics.commands.window_settings import WindowConfig
+from attn_dynamics.system.options import read_options
+from attn_dynamics.training.settings import Config
 from fuzz.environment import interrupted
 from tests.command.driving import TINY, Call, contents
 

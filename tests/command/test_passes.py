@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attn_dynamics import experiment, simulate
-from attn_dynamics.batch import descent
-from attn_dynamics.batch.compiled import Compiled
-from attn_dynamics.batch.memory import Needed
-from attn_dynamics.config import Config
-from attn_dynamics.parameters import Parameters
-from attn_dynamics.run import Run
+from attn_dynamics.commands import simulate
+from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task
+from attn_dynamics.training import experiment
+from attn_dynamics.training.replicates import descent
+from attn_dynamics.training.replicates.compiled import Compiled
+from attn_dynamics.training.replicates.memory import Needed
+from attn_dynamics.training.run import Run
+from attn_dynamics.training.settings import Config
 from tests.command.driving import TINY, Call, calling_at, contents, differences, films, read_json, trajectory
 
 THREE = (*TINY, "--replicates", "3", "--out")
@@ -161,7 +162,7 @@ def test_a_pass_on_other_data_is_not_taken_for_finished(
     done = call(*given, "--resume")
     assert done.code == 2
     assert "expected a checkpoint of this run, got one of another" in done.said
-    monkeypatch.setattr("attn_dynamics.results.data_digest", lambda task: read_data(Path("here")))
+    monkeypatch.setattr("attn_dynamics.results.summary.data_digest", lambda task: read_data(Path("here")))
     assert call(*given, "--resume").code == 0, "negative control: the data are not looked at"
 
 

@@ -10,9 +10,9 @@ from matplotlib.image import imread
 from rich.console import Console
 from scipy import stats
 
-from attn_dynamics import results
-from attn_dynamics.assumptions import BESIDE, LABELS, MANY, RARE, SHORT, percent
-from attn_dynamics.plot import draw_figure
+from attn_dynamics.results import summary as results
+from attn_dynamics.results.assumptions import BESIDE, LABELS, MANY, RARE, SHORT, percent
+from attn_dynamics.results.figures.run import draw_figure
 from tests.command.driving import (
     FIGURES,
     TASK,

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics import interrupt, simulate
+from attn_dynamics.commands import simulate
+from attn_dynamics.system import interrupt
 from tests.command.driving import (
     TASK,
     TINY,

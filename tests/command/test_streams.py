@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.console import NARROWEST, console
+from attn_dynamics.system.console import NARROWEST, console
 from tests.command.driving import TINY
 
 FILES = {"config.json", "command.txt", "summary.json", "trajectory.nc", "checkpoint.npz", "figures"}

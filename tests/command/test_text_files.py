@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.text import text_task
 from tests.command.driving import Call, contents, film_folder, read_json
 

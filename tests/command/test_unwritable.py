@@ -6,13 +6,14 @@ import matplotlib as mpl
 import pytest
 import xarray as xr
 
-from attn_dynamics import Corpus, plot
+from attn_dynamics import Corpus
+from attn_dynamics.commands.sweep import command as sweep
 from attn_dynamics.errors import InputError
-from attn_dynamics.experiment import check_words
-from attn_dynamics.plot import draw_all, draw_figure
-from attn_dynamics.storage import read_netcdf
-from attn_dynamics.sweep import __main__ as sweep
+from attn_dynamics.files.storage import read_netcdf
+from attn_dynamics.results.figures import run as plot
+from attn_dynamics.results.figures.run import draw_all, draw_figure
 from attn_dynamics.tasks import Task
+from attn_dynamics.training.experiment import check_words
 from tests.command.driving import FIGURES, TINY, Call, films, read_json
 
 WIDE = 2**128 - 1

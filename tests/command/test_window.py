@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics.assumptions import MANY, SHORT
-from attn_dynamics.window.assumptions import ONE_TOKEN
-from attn_dynamics.window.command import table
-from attn_dynamics.window.config import is_window
-from attn_dynamics.window.plot import FIGURES, width_figure
+from attn_dynamics.commands.window import table
+from attn_dynamics.commands.window_settings import is_window
+from attn_dynamics.results.assumptions import MANY, SHORT
+from attn_dynamics.results.figures.window import FIGURES, width_figure
+from attn_dynamics.results.window_assumptions import ONE_TOKEN
 from tests.command.driving import Call, contents, ended, read_json, started, trajectory
 
 WINDOW = ("--model", "attn-window")

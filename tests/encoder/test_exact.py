@@ -6,7 +6,7 @@ import torch
 
 from attn_dynamics.encoder import TrainedBell
 from attn_dynamics.encoder.dense import Asked, dense
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
 from attn_dynamics.window.layer import loss_and_gradient
 from tests.window.drawn import KINDS, Setting, setting
 

@@ -11,7 +11,7 @@ from attn_dynamics.encoder import low_rank as by_dimensions
 from attn_dynamics.encoder.dense import Asked, dense
 from attn_dynamics.encoder.low_rank import low_rank
 from attn_dynamics.encoder.sliced import sliced
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
 from tests.encoder.conftest import LENGTHS, apart, batch, outputs, outputs_and_slopes
 from tests.window.drawn import KINDS
 

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from attn_dynamics import Corpus, attention, descend, loss_and_gradient
-from attn_dynamics.attention import SHARED_SPREAD, Attention, Operand
-from attn_dynamics.gradient import Objective
-from attn_dynamics.heads import HEADS
+from attn_dynamics import Corpus, descend, loss_and_gradient
 from attn_dynamics.kernels import loss, sentences, words
 from attn_dynamics.kernels.exponential import exponentials
+from attn_dynamics.model import attention
+from attn_dynamics.model.attention import SHARED_SPREAD, Attention, Operand
+from attn_dynamics.model.gradient import Objective
+from attn_dynamics.model.heads import HEADS
 from tests.support import (
     EPS,
     MODELS,
@@ -308,7 +309,7 @@ import hashlib
 from contextlib import nullcontext
 import numba
 import numpy as np
-import attn_dynamics.descent as descent
+import attn_dynamics.training.descent as descent
 from attn_dynamics import descend, loss_and_gradient
 from attn_dynamics.tasks import Synthetic
 from tests.support import named, parameters_for

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from attn_dynamics import loss_and_gradient
-from attn_dynamics.corpus import Corpus
-from attn_dynamics.heads import HEADS, FixedLinear, Head, TrainedLinear, TwoLayer
-from attn_dynamics.parameters import Parameters
+from attn_dynamics.model.heads import HEADS, FixedLinear, Head, TrainedLinear, TwoLayer
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
 from proofs import PROOFS, sampling
 from proofs.attention import attention, contexts
 from proofs.heads import ACTIVE, B1, B2, LABEL, U1, U2, Z, hidden, linear, relu

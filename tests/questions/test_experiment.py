@@ -14,7 +14,7 @@ import xarray as xr
 from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
 from simulations import reading, squad
 from simulations.rows import COMPARED, ROWS
 

@@ -12,7 +12,6 @@ import torch
 import xarray as xr
 from transformers import PreTrainedModel
 
-from attn_dynamics.checkpoint import Checkpoint, Unfit
 from attn_dynamics.encoder import Window, bells, half_widths, widths
 from attn_dynamics.errors import InputError
 from attn_dynamics.questions import (
@@ -28,6 +27,7 @@ from attn_dynamics.questions import (
     tokens_reached,
     train,
 )
+from attn_dynamics.training.checkpoint import Checkpoint, Unfit
 from attn_dynamics.window.support import half_width
 from tests.questions.conftest import needs_squad
 

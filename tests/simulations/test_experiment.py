@@ -19,14 +19,14 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from attn_dynamics import experiment as carried_out
-from attn_dynamics.checkpoint import Checkpoint, Unfit
-from attn_dynamics.command import BAD_INPUT, FAILED, INTERRUPTED
-from attn_dynamics.config import Config
+from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED
 from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.parameters import Parameters
-from attn_dynamics.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task, load_task
+from attn_dynamics.training import experiment as carried_out
+from attn_dynamics.training.checkpoint import Checkpoint, Unfit
+from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.training.settings import Config
 from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text
 from tests.command.driving import contents
 
@@ -258,7 +258,7 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             epochs.append(int(arrays["epoch"]))
 
     monkeypatch.setattr(experiment, "Checkpoint", partial(Noting, every=0.0))
-    monkeypatch.setattr("attn_dynamics.checkpoint.SHARE", 0)
+    monkeypatch.setattr("attn_dynamics.training.checkpoint.SHARE", 0)
     return epochs
 
 

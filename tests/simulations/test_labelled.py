@@ -8,13 +8,14 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, experiment
+from attn_dynamics import Corpus
 from attn_dynamics.claims.drawn import ragged
 from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
-from attn_dynamics.config import Config
 from attn_dynamics.errors import InputError
-from attn_dynamics.results import annotate
+from attn_dynamics.results.summary import annotate
 from attn_dynamics.tasks import Task
+from attn_dynamics.training import experiment
+from attn_dynamics.training.settings import Config
 from simulations.labelled import ALL, attention_weights, followed, subset, telling, unseen, with_leaders
 
 DRAWS = 200

@@ -14,9 +14,9 @@ from scipy.integrate import trapezoid
 
 from attn_dynamics import Corpus, descend, draw
 from attn_dynamics.errors import InputError
+from attn_dynamics.results.word_curves import sen_deviation, tracks
 from attn_dynamics.tasks import TextOptions, text_task
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
-from attn_dynamics.tracks import sen_deviation, tracks
 from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text
 from tests.command.driving import films
 from tests.support import needs_sst

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import attn_dynamics.sweep.__main__ as command
+import attn_dynamics.commands.sweep.command as command
 from tests.command.driving import Call, Outcome
 from tests.sweep.driving import nothing, one_by_one
 

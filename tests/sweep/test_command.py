@@ -10,14 +10,14 @@ from pathlib import Path
 import dask.config
 import pytest
 
-import attn_dynamics.sweep.__main__ as command
-from attn_dynamics import experiment
-from attn_dynamics.batch.engine import Engine, engine_for
-from attn_dynamics.config import Config
+import attn_dynamics.commands.sweep.command as command
+from attn_dynamics.commands.sweep import needs, runner
+from attn_dynamics.commands.sweep.grid import Grid
+from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.errors import InputError
-from attn_dynamics.sweep import needs, runner
-from attn_dynamics.sweep.grid import Grid
-from attn_dynamics.sweep.runner import outcome
+from attn_dynamics.training import experiment
+from attn_dynamics.training.replicates.engine import Engine, engine_for
+from attn_dynamics.training.settings import Config
 from tests.command.driving import TASK, Call, contents, film_folder
 from tests.sweep.driving import (
     LONGER,
@@ -196,7 +196,7 @@ def test_a_run_that_raises_or_kills_its_worker_stops_no_other(
         import os
         import signal
 
-        from attn_dynamics.sweep.runner import outcome
+        from attn_dynamics.commands.sweep.runner import outcome
 
         if config.seed == 1:
             raise MemoryError("no room\nat all")

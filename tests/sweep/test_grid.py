@@ -5,11 +5,11 @@ from dataclasses import fields
 import pytest
 import tyro
 
-from attn_dynamics.config import Config
+from attn_dynamics.commands.sweep.grid import Grid
+from attn_dynamics.commands.sweep.table import SETTINGS, settings
 from attn_dynamics.errors import InputError
-from attn_dynamics.sweep.grid import Grid
-from attn_dynamics.sweep.table import SETTINGS, settings
 from attn_dynamics.tasks import Synthetic, TextOptions
+from attn_dynamics.training.settings import Config
 
 NO_SETTING = {"replicates", "follow", "out", "resume", "overwrite"}
 """Of one run, that a sweep does not have: other starts are other seeds, and its table names no words."""

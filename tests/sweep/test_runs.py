@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import attn_dynamics.sweep.__main__ as command
-from attn_dynamics import Run, experiment, simulate
-from attn_dynamics.assumptions import broken_in_words
-from attn_dynamics.config import Config
+import attn_dynamics.commands.sweep.command as command
+from attn_dynamics import Run
+from attn_dynamics.commands import simulate
+from attn_dynamics.commands.sweep.runner import _line, outcome
+from attn_dynamics.commands.sweep.table import RESULTS, Row, settings
 from attn_dynamics.errors import InputError
-from attn_dynamics.results import versions
-from attn_dynamics.sweep.runner import _line, outcome
-from attn_dynamics.sweep.table import RESULTS, Row, settings
+from attn_dynamics.results.assumptions import broken_in_words
+from attn_dynamics.results.summary import versions
 from attn_dynamics.tasks import Synthetic, TextOptions
+from attn_dynamics.training import experiment
+from attn_dynamics.training.settings import Config
 from tests.command.driving import Call, film_folder, read_json, without_figures
 from tests.sweep.driving import TINY, differences, rows
 

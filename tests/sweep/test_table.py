@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import attn_dynamics.sweep.__main__ as command
-from attn_dynamics import results
-from attn_dynamics.command import COMMAND
-from attn_dynamics.results import versions
-from attn_dynamics.storage import HOST
-from attn_dynamics.sweep import table
-from attn_dynamics.sweep.grid import Grid
-from attn_dynamics.sweep.table import FILE, Row, Table, row
+import attn_dynamics.commands.sweep.command as command
+from attn_dynamics.files.output import COMMAND
+from attn_dynamics.commands.sweep import table
+from attn_dynamics.commands.sweep.grid import Grid
+from attn_dynamics.commands.sweep.table import FILE, Row, Table, row
+from attn_dynamics.files.storage import HOST
+from attn_dynamics.results import summary as results
+from attn_dynamics.results.summary import versions
 from attn_dynamics.tasks import load_task
 from tests.command.driving import Call, contents, film_folder
 from tests.sweep.driving import TINY, differences, holds, rows

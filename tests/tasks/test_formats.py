@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from attn_dynamics import simulate
-from attn_dynamics.command import BAD_INPUT
+from attn_dynamics.commands import simulate
+from attn_dynamics.commands.shell import BAD_INPUT
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.preparation import PREPARATIONS

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics.corpus import Corpus
 from attn_dynamics.errors import InputError
+from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.text import task_from_splits, text_task
 from attn_dynamics.tasks.treebank import sst_folder
 from tests.support import needs_sst

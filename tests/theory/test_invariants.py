@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Parameters, TwoLayer, loss_and_gradient
-from attn_dynamics.parameters import TRAINABLE
+from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.invariants import invariants
 from tests.support import (
     EPS,

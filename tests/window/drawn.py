@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from attn_dynamics.heads import HEADS
-from attn_dynamics.window.bell import PLACEMENTS, SCALES, Bell
+from attn_dynamics.model.bell import PLACEMENTS, SCALES, Bell
+from attn_dynamics.model.heads import HEADS
 from attn_dynamics.window.layer import Layer, attention, contexts
 from attn_dynamics.window.readout import CrossEntropy, Likelihood, Readout, Reward
 from attn_dynamics.window.windows import Windows

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.window.bell import SCALES, Bell
+from attn_dynamics.model.bell import SCALES, Bell
 from tests.window.drawn import KINDS
 
 STEP = 1e-60

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.heads import FixedLinear
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
+from attn_dynamics.model.heads import FixedLinear
 from attn_dynamics.window.layer import Layer, LayerGradient, loss_and_gradient, loss_at
 from attn_dynamics.window.readout import CrossEntropy, Reward
 from attn_dynamics.window.windows import Windows

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.window.bell import Bell
+from attn_dynamics.model.bell import Bell
+from attn_dynamics.results.window import predict
 from attn_dynamics.window.dynamics import flow
-from attn_dynamics.window.record import predict
 from attn_dynamics.window.tasks import DISTANCES, TASKS, WindowOptions, WindowTask
 
 SMALL = {"window": 41, "length": 61, "distance": 5}

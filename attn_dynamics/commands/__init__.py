@@ -1,0 +1,1 @@
+"""What the commands do: settings to results, exit codes, lists of commands."""

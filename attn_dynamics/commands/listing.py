@@ -1,0 +1,45 @@
+"""What `python -m PACKAGE` says where a package holds several commands."""
+
+import ast
+import sys
+from pathlib import Path
+
+from attn_dynamics.check import shown
+from attn_dynamics.errors import InputError
+from attn_dynamics.system.version import VERSION
+
+COMMAND = 'if __name__ == "__main__":'
+"""The line by which a module is a command."""
+
+
+def commands(package: Path) -> dict[str, str]:
+    """Return what each command in a package does, by the name it is called by."""
+    files = {path.stem: path for path in package.glob("*.py") if path.stem != "__main__"}
+    files |= {path.parent.name: path for path in package.glob("*/__main__.py")}
+    texts = {f"python -m {package.name}.{name}": path.read_text(encoding="utf-8") for name, path in files.items()}
+    return {name: _purpose(text) for name, text in sorted(texts.items()) if COMMAND in text.splitlines()}
+
+
+def list_commands(package: Path, arguments: list[str], more: str = "") -> int:
+    """Print the commands of a package and where there are more, or the version; the exit code."""
+    unknown = [each for each in arguments if each not in ("-h", "--help", "--version")]
+    if unknown:
+        fix = f"Run python -m {package.name} to see them."
+        error = InputError(package.name, expected="one of its commands", given=shown(unknown[0]), fix=fix)
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if "--version" in arguments:
+        print(f"attn-dynamics {VERSION}")
+        return 0
+    for name, purpose in commands(package).items():
+        print(f"{name} --help\n    {purpose}")
+    if more:
+        print(more)
+    return 0
+
+
+def _purpose(text: str) -> str:
+    """Return the first paragraph of a module's documentation."""
+    told = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
+    told = " ".join(told.split()).removeprefix("The command: ")
+    return told[:1].upper() + told[1:]

@@ -1,0 +1,90 @@
+"""What a command tells the shell, and what it leaves in its folder of how it was called."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from attn_dynamics.check import shown
+from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.files.output import COMMAND
+from attn_dynamics.files.storage import write_whole
+from attn_dynamics.system.interrupt import INTERRUPTED, interruptible
+from attn_dynamics.system.options import by_option, read_options
+from attn_dynamics.system.streams import steady_streams
+
+Given = TypeVar("Given")
+FAILED, BAD_INPUT = 1, 2
+"""Exit codes: it ran and what it did failed, the input cannot be used or a result not be written."""
+
+
+def run_command(
+    options: type[Given],
+    run: Callable[[Given], int],
+    arguments: Sequence[str] | None,
+    *,
+    prog: str,
+    interrupted: str = "interrupted before anything was computed",
+) -> int:
+    """Read the options of a command, run it with them, and return its exit code.
+
+    Args:
+        options: the class of its options.
+        run: the command itself.
+        arguments: the command line; by default that of this process.
+        prog: how the command is called.
+        interrupted: what to say on Ctrl-C.
+    """
+
+    def named() -> int:
+        try:
+            return run(read_options(options, arguments, prog))
+        except InputError as error:
+            raise by_option(error, options) from None
+
+    return guarded(named, interrupted=interrupted)
+
+
+def guarded(run: Callable[[], int], *, interrupted: str) -> int:
+    """The exit code of a command; `interrupted` is what to say on Ctrl-C."""
+    steady_streams()
+    try:
+        with interruptible():
+            code = run()
+            sys.stdout.flush()  # a disk may be full under standard output too
+            return code
+    except (InputError, StorageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except MemoryError:
+        print("error: memory: expected enough of it, got none that was left. Give smaller sizes.", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        told = InputError(
+            shown(str(error.filename or "a file")),
+            expected="to read or write it",
+            given=error.strerror or error,
+            fix="Name another path.",
+        )
+        print(f"error: {told}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return INTERRUPTED
+
+
+def called(prog: str, arguments: Sequence[str] | None) -> str:
+    """The line that calls a command again with these arguments, or those of this process; from its beginning."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return shlex.join([*prog.split(), *(each for each in given if each != "--resume")])
+
+
+def leave_command(folder: Path, line: str) -> None:
+    """Write into a folder which command makes it.
+
+    Raises:
+        StorageError: it could not be written.
+    """
+    write_whole(folder / COMMAND, lambda file: file.write(os.fsencode(f"{line}\n")))

@@ -1,0 +1,141 @@
+"""Every combination of the settings given, from a grid to one table."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tqdm import tqdm
+
+from attn_dynamics.check import at_most_one, integer
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, called, leave_command, run_command
+from attn_dynamics.commands.sweep.grid import Grid, check
+from attn_dynamics.commands.sweep.needs import NEEDED, needed
+from attn_dynamics.commands.sweep.runner import cluster, stream, workers_versions
+from attn_dynamics.commands.sweep.table import SWEEP, Table, check_columns
+from attn_dynamics.files.output import clear, results_folder
+from attn_dynamics.results.summary import versions
+from attn_dynamics.training.settings import Config
+
+DEFAULT = Path("runs/sweep")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Run every combination of the settings given, and gather what was measured in one table, a row a run.
+
+    Raises:
+        InputError: options that cannot be used.
+    """
+
+    grid: Annotated[Grid, tyro.conf.arg(name="")] = field(default_factory=Grid)
+    workers: int | None = None
+    """Processes of one thread each on this machine (default: one a core, or one that has the GPU)."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers are to run it all, as in tcp://HOST:8786."""
+    out: Path | None = None
+    """Folder for results.parquet; by default a new one, runs/sweep with a number."""
+    resume: bool = False
+    """Run what is missing in the table in the folder."""
+    overwrite: bool = False
+    """Replace the table in the folder."""
+
+    def __post_init__(self) -> None:
+        if self.workers is not None:
+            integer("workers", self.workers, 1, fix="Give a positive integer.")
+        at_most_one(workers=self.workers, scheduler=self.scheduler)
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this machine that runs it all."""
+        return self.scheduler is None
+
+    @property
+    def processes(self) -> int:
+        """How many run at once on this machine."""
+        return self.workers or (1 if self.grid.device == "cuda" else len(os.sched_getaffinity(0)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    prog = "python -m attn_dynamics.sweep"
+    line = called(prog, arguments)
+    return run_command(Sweep, lambda options: sweep(options, line), arguments, prog=prog)
+
+
+def sweep(options: Sweep, line: str) -> int:
+    """One sweep from grid to table; the exit code. `line` is the command.
+
+    Raises:
+        InputError: bad settings or data, or no cluster; nothing was written then.
+        StorageError: the table could not be written.
+    """
+    for library in NEEDED:
+        needed(library)
+    configs = options.grid.configs()
+    check_columns(configs)
+    with results_folder(
+        SWEEP,
+        options.out,
+        DEFAULT,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        fits=lambda folder: Table(folder, configs).read(),
+    ) as folder:
+        return _sweep(options, configs, Table(folder, configs), line)
+
+
+def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> int:
+    """Carry out what is missing in an open folder."""
+    if options.resume:
+        table.take_up()
+    for note in check(configs, here=options.here):
+        print(note, file=sys.stderr)
+    if options.here:
+        table.check_versions(versions(options.grid.device))
+    try:
+        failures = _run(options, table, line)
+    except KeyboardInterrupt:
+        if table.rows:
+            table.write()
+        print(f"interrupted; {_standing(table)}, --resume runs what is missing", file=sys.stderr)
+        return INTERRUPTED
+    if failures:
+        print(f"error: {len(failures):,} runs failed, the first by {failures[0]}", file=sys.stderr)
+        print(f"{_standing(table)}, --resume tries what is missing again", file=sys.stderr)
+        return FAILED
+    print(_standing(table))
+    return 0
+
+
+def _run(options: Sweep, table: Table, line: str) -> list[str]:
+    """Run what is missing; what was raised by runs that failed."""
+    failures: list[str] = []
+    missing = table.missing
+    if not missing:
+        return failures
+    with cluster(min(options.processes, len(missing)), options.scheduler) as client:
+        if not options.here:
+            for found in workers_versions(client, options.grid.device, options.grid.precision):
+                table.check_versions(found)
+        if options.overwrite:
+            clear(table.path.parent, SWEEP)
+        leave_command(table.path.parent, line)
+        done, whole = len(table.rows), len(table.rows) + len(missing)
+        with tqdm(total=whole, initial=done, unit=" runs", dynamic_ncols=True) as bar:
+            for rows, failed in stream(client, missing):
+                table.write(rows)
+                failures += failed
+                bar.update(len(rows) + len(failed))
+    return failures
+
+
+def _standing(table: Table) -> str:
+    ends = [row["ended"] for row in table.rows]
+    if not ends:
+        return f"none of {len(table.missing):,} runs has ended"
+    told = "".join(f", {ends.count(end):,} {end}" for end in ("diverged", "refused") if end in ends)
+    return f"{len(ends):,} of {len(ends) + len(table.missing):,} runs are in {table.path}{told}"

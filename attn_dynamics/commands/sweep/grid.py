@@ -1,0 +1,117 @@
+"""The grid of a sweep: several values for any setting, and the product of all of them."""
+
+from dataclasses import dataclass, field, fields, replace
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from attn_dynamics.check import at_least_one
+from attn_dynamics.model.parameters import TRAINABLE
+from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
+from attn_dynamics.training import experiment
+from attn_dynamics.training.settings import Config, Device, Model, Precision, Preset, Trainable
+
+SHARED = ("data_dir", "device", "precision", "full", "topic_distribution", "text")
+"""Settings that have one value for all runs; every other field of the grid is an axis."""
+SYNTHETIC = tuple(each.name for each in fields(Synthetic))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The settings of all runs: the product of the values given for each.
+
+    Values given twice count once, and so do two orders of one trained subset.
+    """
+
+    task: tuple[str, ...] = (Config.task,)
+    """synthetic, sst2, sst5, or paths of files or folders of labelled texts: `LABEL text` lines, CSV, TSV or JSON."""
+    topics: tuple[int, ...] = (Synthetic.topics,)
+    """n: classes of the synthetic task."""
+    topic_words: tuple[int, ...] = (Synthetic.topic_words,)
+    """Topic words of each class."""
+    other_words: tuple[int, ...] = (Synthetic.other_words,)
+    """m: non-topic words in each sentence."""
+    dictionary: tuple[int, ...] = (Synthetic.dictionary,)
+    """Non-topic words to draw from."""
+    sentences: tuple[int, ...] = (Synthetic.sentences,)
+    """Training sentences of the synthetic task."""
+    test_sentences: tuple[int, ...] = (Synthetic.test_sentences,)
+    """Test sentences of the synthetic task; 0 for none."""
+    model: tuple[Model, ...] = (Config.model,)
+    """Classifiers on top of the attention block; attn-window runs by attn_dynamics.simulate alone."""
+    embedding_dim: tuple[int, ...] = (Config.embedding_dim,)
+    """d, dimension of the embeddings."""
+    key_dim: tuple[int | None, ...] = (Config.key_dim,)
+    """d_k, dimension of keys and query (default: d; 10 for the start published)."""
+    hidden_dim: tuple[int, ...] = (Config.hidden_dim,)
+    """h, hidden units of attn-tl."""
+    start: tuple[Preset, ...] = (Config.start,)
+    """Initial values by name."""
+    start_scale: tuple[float, ...] = (Config.start_scale,)
+    """Factor on the initial embeddings."""
+    train: tyro.conf.UseAppendAction[tuple[tuple[Trainable, ...], ...]] = ()
+    """What moves; give it once a subset, as in --train keys --train keys embeddings (default: keys embeddings head)."""
+    learning_rate: tuple[float, ...] = (Config.learning_rate,)
+    """η; time = η × epoch."""
+    epochs: tuple[int | None, ...] = (Config.epochs,)
+    """Steps of gradient descent, at most (default: 5,000 on the synthetic task, 50,000 on text)."""
+    patience: tuple[int | None, ...] = (Config.patience,)
+    """Epochs without a lower dev loss after which a run stops, 0 for never (default: 2,000 where there is dev data)."""
+    seed: tuple[int, ...] = (Config.seed,)
+    """Seeds of the data and of the initial values."""
+    data_dir: Path | None = None
+    """Folder that holds the files of sst2 or sst5."""
+    device: Device = Config.device
+    """Compiled loops, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
+    precision: Precision = Config.precision
+    """Of PyTorch's numbers."""
+    full: bool = False
+    """Do not use law A6."""
+    topic_distribution: tuple[float, ...] | None = None
+    """Probability of each class; uniform if not given."""
+    text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
+
+    def configs(self) -> list[Config]:
+        """The configuration of every run, seeds moving fastest.
+
+        Raises:
+            InputError: a setting without a value, or a value out of range.
+        """
+        axes = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in SHARED}
+        axes["train"] = [
+            tuple(name for name in TRAINABLE if name in subset) for subset in self.train or (Config.train,)
+        ]
+        for name, values in axes.items():
+            at_least_one(name, values)
+        points = product(*(dict.fromkeys(values) for values in axes.values()))
+        return [self._config(dict(zip(axes, point, strict=True))) for point in points]
+
+    def _config(self, point: dict) -> Config:
+        point |= {name: getattr(self, name) for name in SHARED}
+        synthetic = Synthetic(**{name: point.pop(name) for name in SYNTHETIC})
+        return Config(**point, synthetic=synthetic)
+
+
+def check(configs: list[Config], *, here: bool) -> list[str]:
+    """Refuse what only the data can tell to be wrong, before anything is run; what there is to say of the data.
+
+    Each task is loaded once, with its first seed. Of this machine's devices nothing is asked unless they run `here`.
+
+    Raises:
+        InputError: data that cannot be used, settings that do not fit them, or a device that is not there.
+    """
+    if not here:
+        configs = [replace(config, device=Config.device, precision=Config.precision) for config in configs]
+    alike = {}
+    for config in configs:
+        alike.setdefault(replace(config, seed=0, learning_rate=1.0, start_scale=1.0), config)
+    tasks: dict[tuple, Task] = {}
+    for config in alike.values():
+        options = experiment.task_options(config)
+        if (config.task, options) not in tasks:
+            tasks[config.task, options] = load_task(config.task, options)
+        experiment.check(config, tasks[config.task, options])
+        experiment.start(config, tasks[config.task, options])
+    return [note for task in tasks.values() for note in task.notes]

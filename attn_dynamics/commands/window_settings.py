@@ -1,0 +1,123 @@
+"""The settings of `--model attn-window`."""
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import tyro
+
+from attn_dynamics.check import at_most_one, integer, number
+from attn_dynamics.model.bell import PLACEMENTS, SCALES, Bell
+from attn_dynamics.system.options import changed, without_effect
+from attn_dynamics.theory.bell_width import Loss
+from attn_dynamics.training.settings import WINDOW
+from attn_dynamics.window.tasks import TASKS, WindowOptions
+
+if TYPE_CHECKING:
+    Placement: TypeAlias = str
+    ScaleName: TypeAlias = str
+    TaskName: TypeAlias = str
+else:
+    Placement = tyro.extras.literal_type_from_choices(PLACEMENTS)
+    ScaleName = tyro.extras.literal_type_from_choices(SCALES)
+    TaskName = tyro.extras.literal_type_from_choices(TASKS)
+
+
+UNREAD = {"needle": ("words", "classes"), "copying": ("classes",), "topics": ("loss",)}
+"""Settings that a task does not read."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WindowConfig:
+    """Train the width of a bell around the query and set what happens beside the theory.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    model: Literal["attn-window"] = "attn-window"
+    """A layer that attends within a bell around its query."""
+    task: TaskName = "needle"
+    """A useful token at a known distance: a needle, copying, or LMN21's topic words."""
+    placement: Placement = "renormalised"
+    """softmax(s + ln U), softmax(s) U with the bell's prefactor 1/(σ √(2π)), or without it."""
+    scale: ScaleName = "deviation"
+    """What of the bell is trained: its standard deviation, its variance, or ln σ."""
+    loss: Loss = "likelihood"
+    """-ln of the attention on what is useful, or less that attention itself; topics have cross-entropy."""
+    start_width: float | None = None
+    """σ at the start, as a standard deviation, tokens (default: 3; twice the distance for topics, where a narrow bell
+    rather learns by heart what stands in it)."""
+    epochs: int = 3000
+    """Steps of gradient descent."""
+    learning_rate: float | None = None
+    """η; time = η × epoch (default: 0.1; 1 for topics, where scores and embeddings have to grow first)."""
+    bell_rate: float = 1.0
+    """Factor on the learning rate of the bell."""
+    flow: bool = False
+    """Gradient flow, integrated in ln(1 + time), over the same time in the place of descent."""
+    seed: int = 0
+    """Of the data and the head."""
+    out: Path | None = None
+    """Folder for the results; by default a new one below runs/."""
+    resume: bool = False
+    """Run again into the folder of this very configuration; such a run takes seconds, and starts anew."""
+    overwrite: bool = False
+    """Replace the results in the folder."""
+    options: Annotated[WindowOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=WindowOptions)
+
+    def __post_init__(self) -> None:
+        integer("epochs", self.epochs, 1)
+        integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
+        for name, usual in {"start_width": "3 tokens", "learning_rate": "0.1", "bell_rate": "1"}.items():
+            if getattr(self, name) is not None or name == "bell_rate":
+                number(name, getattr(self, name), above=0, fix=f"{usual} is usual.")
+        at_most_one(resume=self.resume, overwrite=self.overwrite)
+
+    @property
+    def bell(self) -> Bell:
+        """Placement and scale."""
+        return Bell(self.placement, self.scale)
+
+    @property
+    def width(self) -> float:
+        """σ at the start."""
+        usual = 2.0 * self.options.distance if self.task == "topics" else 3.0
+        return usual if self.start_width is None else self.start_width
+
+    @property
+    def rate(self) -> float:
+        """η."""
+        usual = 1.0 if self.task == "topics" else 0.1
+        return usual if self.learning_rate is None else self.learning_rate
+
+    @property
+    def horizon(self) -> int:
+        """The epochs to run."""
+        return self.epochs
+
+    @property
+    def default_out(self) -> Path:
+        """Folder below runs/ that is named after what is run."""
+        return Path("runs") / f"{self.model}-{self.task}-seed{self.seed}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of settings that were given in vain."""
+        given = [*changed(self, WindowConfig()), *changed(self.options, WindowOptions())]
+        return without_effect(f"the task {self.task}", [name for name in given if name in UNREAD.get(self.task, ())])
+
+    def course(self) -> dict[str, Any]:
+        """All that decides the course of the run, ready for JSON: not how long it is nor where it is kept."""
+        kept = dataclasses.asdict(self)
+        for name in ("epochs", "out", "resume", "overwrite"):
+            del kept[name]
+        return kept
+
+
+def is_window(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for this model."""
+    told = [each.partition("=")[::2] if "=" in each else (each, next_) for each, next_ in pairwise([*arguments, ""])]
+    return ("--model", WINDOW) in told

@@ -1,0 +1,309 @@
+"""Where a command writes: never over results unasked, and never where another command is at work.
+
+Every command follows one rule. Without a name its results go to a new place. A place that holds results is refused,
+unless the same run is to go on there or the user asks to overwrite it.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count, takewhile
+from pathlib import Path
+
+from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.files.storage import discard_leftovers, is_partial, make_folder
+
+CONFIG = "config.json"
+COMMAND = "command.txt"
+"""The file that says which command left a folder."""
+NOTES = (CONFIG, COMMAND)
+"""Files that say what was run; alone they are no results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What one kind of command leaves in its folder."""
+
+    name: str
+    """As in "the results of NAME"."""
+    mark: str
+    """The file by which its folders are known."""
+    is_ours: Callable[[Path], bool]
+    """Whether that file in this folder is of such a command."""
+    files: Callable[[Path], Iterable[Path]]
+    """All that it may leave in a folder."""
+    resumes: bool = True
+    """Whether it can go on with what it left."""
+
+
+def of_command(prog: str, name: str, *patterns: str) -> Kind:
+    """Describe a command whose folders are known by the line that called it, and which cannot go on."""
+
+    def is_ours(folder: Path) -> bool:
+        with suppress(OSError):
+            return (folder / COMMAND).read_text(errors="replace").startswith(prog)
+        return False
+
+    def files(folder: Path) -> list[Path]:
+        return [folder / COMMAND, *(path for pattern in patterns for path in folder.glob(pattern))]
+
+    return Kind(name=name, mark=COMMAND, is_ours=is_ours, files=files, resumes=False)
+
+
+@contextmanager
+def results_folder(
+    kind: Kind,
+    out: Path | None,
+    default: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    fits: Callable[[Path], object] = lambda folder: None,
+) -> Iterator[Path]:
+    """Give the folder for the results of a command, and keep others from it meanwhile.
+
+    Without a name it is the first of default, default-2, … that is free. To overwrite it is the last that is there, to
+    resume the last whose results are of the run that is to go on, or else the last. Nothing is removed yet: see
+    `clear`. A folder in which nothing was put is removed.
+
+    Args:
+        kind: what such commands leave.
+        out: the folder that was named.
+        default: the folder where none was named.
+        resume: whether to go on with results that are there.
+        overwrite: whether to replace them.
+        fits: refuses a folder whose results are not of the run that is to go on.
+
+    Raises:
+        InputError: the folder holds something else, or results and neither flag was given, or another command is at
+            work in it.
+        StorageError: it cannot be made.
+    """
+    with ExitStack() as held:
+        try:
+            if out is None and not (resume or overwrite):
+                folder = _first_free(kind, default, held)
+            else:
+                folder = _present(kind, default, fits if resume else None) if out is None else expanded(out, "--out")
+                _enter(folder, held)
+                _admit(folder, kind, fits if resume else None, overwrite)
+            discard_leftovers(folder)
+            if not _results(folder, kind):
+                clear(folder, kind)
+        except OSError as error:
+            raise error if isinstance(error, StorageError) else StorageError(folder_of(error), error.strerror) from None
+        yield folder
+
+
+def clear(folder: Path, kind: Kind) -> None:
+    """Remove what such commands leave, and nothing else; folders within only once they are empty.
+
+    Raises:
+        StorageError: something cannot be removed.
+    """
+    within = set()
+    try:
+        for path in kind.files(folder):
+            if path.exists() or path.is_symlink():
+                path.unlink()
+            within |= {path.parent} - {folder}
+        for place in sorted(within, key=lambda place: len(place.parts), reverse=True):
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+    except OSError as error:
+        raise StorageError(error.filename or folder, error.strerror) from None
+
+
+def results_file(option: str, path: Path, *, overwrite: bool, make: bool = False) -> Path:
+    """Give the file for the results of a command, once it is known that it can be written and nothing is lost by it.
+
+    Args:
+        option: what the file was named by.
+        path: the file.
+        overwrite: whether it may be replaced.
+        make: whether its folder is made if it is not there.
+
+    Raises:
+        InputError: something stands there that may not be replaced, or there is no such folder.
+        StorageError: its folder cannot be made.
+    """
+    path = expanded(path, option)
+    if make:
+        make_folder(path.parent)
+    folder = path.resolve().parent  # of a link, the folder of what it points to
+    if not folder.is_dir():
+        raise InputError(option, expected="a file in a folder that exists", given=path, fix="Make the folder first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fix = "Allow it, or name another folder."
+        raise InputError(option, expected="a folder that can be written to", given=folder, fix=fix)
+    if os.path.lexists(path) and not (path.is_file() or (path.is_symlink() and not path.exists())):
+        given = f"{path}, which is none"
+        raise InputError(option, expected="a new or a regular file", given=given, fix="Name another file.")
+    if path.exists() and not overwrite:
+        fix = "Replace it by --overwrite, or name another file."
+        raise InputError(option, expected="a new file", given=f"{path}, which exists", fix=fix)
+    with suppress(OSError):
+        discard_leftovers(path.parent, path.name)
+    return path
+
+
+@contextmanager
+def default_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give the first of NAME, NAME-2, … that is not there yet, or the last that is if it is to be overwritten.
+
+    A new one is made at once, empty, so that no other command takes it; one that stays empty is removed.
+
+    Raises:
+        StorageError: it or its folder cannot be made.
+    """
+    make_folder(path.parent)
+    try:
+        made = there[-1] if overwrite and (there := _there(path)) else next(filter(_made_file, _numbered(path)))
+    except OSError as error:
+        raise StorageError(folder_of(error), error.strerror) from None
+    try:
+        yield made
+    finally:
+        if not overwrite and made.exists() and not made.stat().st_size:
+            made.unlink()
+
+
+def expanded(path: Path, option: str) -> Path:
+    """Put the home folder in the place of a leading ~, which the shell leaves in --option=~/name.
+
+    Raises:
+        InputError: there is no such user.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        fix = "Give the whole path."
+        raise InputError(option, expected="~ or ~USER of a user with a home", given=path, fix=fix) from None
+
+
+def folder_of(error: OSError) -> str:
+    """Name the place that an error of the system is about."""
+    return str(error.filename or "folder")
+
+
+def _numbered(first: Path) -> Iterator[Path]:
+    return (first if k == 1 else first.with_name(f"{first.stem}-{k}{first.suffix}") for k in count(1))
+
+
+def _there(first: Path) -> list[Path]:
+    """Return those of NAME, NAME-2, … that are there, up to the first that is not."""
+    return [*takewhile(os.path.lexists, _numbered(first))]
+
+
+def _present(kind: Kind, first: Path, fits: Callable[[Path], object] | None) -> Path:
+    """Return the last of NAME, NAME-2, … whose results fit, or else the last that is there, or NAME."""
+    there = _there(first)
+    for folder in reversed(there if fits is not None else []):
+        with suppress(InputError):
+            if folder.is_dir():
+                _admit(folder, kind, fits, overwrite=False)
+                return folder
+    return there[-1] if there else first
+
+
+def _first_free(kind: Kind, default: Path, held: ExitStack) -> Path:
+    """Make the first folder that is not there yet, or take one that is free before it."""
+    for folder in _numbered(default):
+        with ExitStack() as tried:
+            made = _made(folder)
+            if not folder.is_dir() or (locked := _lock(folder, tried)) is False:
+                continue
+            if made or (locked and _is_free(folder, kind)):
+                if made:
+                    tried.callback(_remove_empty, folder)
+                held.push(tried.pop_all())
+                return folder
+    raise AssertionError  # pragma: no cover
+
+
+def _made(folder: Path) -> bool:
+    """Whether this call made the folder, and no other command did."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _enter(folder: Path, held: ExitStack) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError("--out", expected="a folder", given=f"the file {folder}", fix="Name another place.")
+    made = _made(folder)
+    if _lock(folder, held) is False:
+        raise InputError(
+            "--out",
+            expected="a folder in which no other command is at work",
+            given=f"{folder}, in which one is",
+            fix="Wait for its end, or name another folder.",
+        )
+    if made:
+        held.callback(_remove_empty, folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _lock(folder: Path, held: ExitStack) -> bool | None:
+    """Lock a folder until the end of `held`, or of this process: whether it is ours; None where nothing can be locked.
+
+    Some network file systems cannot lock folders; there only the names of files keep two commands apart.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    held.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EAGAIN, errno.EACCES) else None
+    return True
+
+
+def _made_file(path: Path) -> bool:
+    """Whether this call made the file, and no other command did."""
+    try:
+        path.open("x").close()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _admit(folder: Path, kind: Kind, fits: Callable[[Path], object] | None, overwrite: bool) -> None:
+    """Refuse a folder that holds something else, or results that may not be gone on with nor be replaced."""
+    if _is_free(folder, kind):
+        return
+    if not kind.is_ours(folder):
+        raise InputError(
+            "--out",
+            expected=f"a new or empty folder, or one of {kind.name}",
+            given=f"{folder}, which holds other files and no {kind.mark} of one",
+            fix="Name another folder.",
+        )
+    if fits is not None:
+        fits(folder)
+    elif not overwrite:
+        more = "Go on with it by --resume, replace it" if kind.resumes else "Replace it"
+        raise InputError(
+            "--out",
+            expected="a new or empty folder",
+            given=f"{folder}, which holds the results of {kind.name}",
+            fix=f"{more} by --overwrite, or name another folder.",
+        )
+
+
+def _is_free(folder: Path, kind: Kind) -> bool:
+    """Whether a folder is empty, or holds only what a command left that ended before it had results."""
+    empty = all(is_partial(path) or (path.is_dir() and not any(path.iterdir())) for path in folder.iterdir())
+    return empty or (kind.is_ours(folder) and not _results(folder, kind))
+
+
+def _results(folder: Path, kind: Kind) -> list[Path]:
+    return [path for path in kind.files(folder) if path.name not in NOTES and path.exists()]

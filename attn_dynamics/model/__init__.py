@@ -1,0 +1,1 @@
+"""The attention block, the heads on it, and their exact gradient."""

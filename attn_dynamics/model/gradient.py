@@ -1,0 +1,222 @@
+"""Loss and exact gradient of any head on any corpus (theory §1)."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from attn_dynamics.check import instance, mapping
+from attn_dynamics.errors import InputError
+from attn_dynamics.kernels import words
+from attn_dynamics.kernels.loss import cross_entropy
+from attn_dynamics.model.attention import Attention, Operand
+from attn_dynamics.model.heads import Array, Head
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.system.kernel_threads import one_under_workqueue
+from attn_dynamics.tasks.corpus import Corpus
+
+
+class Fit(NamedTuple):
+    """How well a corpus is classified."""
+
+    loss: float
+    """Mean cross-entropy, nats."""
+    accuracy: float
+    """Share of sentences whose largest logit is their class."""
+
+
+class Gradient(NamedTuple):
+    """Gradient of the mean loss, with that of the embeddings kept in its smallest form until it is asked for."""
+
+    scores: Array
+    """∂L/∂s (V,)."""
+    values: Array
+    """(∂L/∂P)ᵀ (k, V) by the values P that were attended: E R, or E itself."""
+    head: dict[str, Array]
+    """∂L/∂ the arrays of the head: all that may be trained, perhaps more."""
+    reading: Array | None
+    """R (d, k) if P = E R, so that ∂L/∂E = (∂L/∂P) Rᵀ; None if P = E."""
+    score_signal: float
+    """T_s = ‖∂L/∂s‖₂ (theory §4)."""
+    embedding_signal: float
+    """T_ν = ‖∂L/∂E‖_F (theory §4)."""
+
+    @property
+    def embeddings(self) -> Array:
+        """∂L/∂E (V, d) = Σ_i A_iw g_i."""
+        return self.values.T.copy() if self.reading is None else self.values.T @ self.reading.T
+
+
+class Objective:
+    """Mean cross-entropy of one corpus under one shape of model; owns its buffers, so results live until the next call.
+
+    The loss sees a context v through (W H)ᵀ v alone, W (d, r) the first layer and H (r, k) the head's contrasts. Where
+    k < d the products run on P = E W H (V, k), which is exact because (A E) W H = A (E W H); otherwise on E itself.
+    Embeddings come as their axes Eᵀ (d, V).
+    """
+
+    def __init__(self, corpus: Corpus, head: Head) -> None:
+        d, k = head.reading.shape
+        self._narrows = k < d
+        self._trains_first = head.first in head.trained
+        self.attention = Attention(corpus, min(d, k))
+        self._labels = corpus.labels
+        self._losses = np.empty(corpus.n_sentences)
+        self._blocks = [(b, self._labels[b.rows], self._losses[b.rows]) for b in self.attention.blocks]
+        self._identity = np.eye(min(d, k))
+        self._values = np.empty((k, corpus.n_words if self._narrows else 0))
+        self._pulled = np.empty((words.PARTS, d, k)), np.empty((d, k))
+
+    def values(self, axes: Array, head: Head) -> Array:
+        """Pᵀ (k, V), what is attended."""
+        if not self._narrows:
+            return axes
+        words.project(axes, head.reading, self._values)
+        return self._values
+
+    def step(self, axes: Array, gradient: "Gradient", learning_rate: float, head: Head) -> Array:
+        """One step of the embeddings, in place, under a head that has stepped already; answers the `values` there."""
+        if gradient.reading is None:
+            words.subtract(axes, learning_rate, gradient.values)
+            return axes
+        words.descend(axes, gradient.values, gradient.reading, learning_rate, head.reading, self._values)
+        return self._values
+
+    def fit(self, operand: Operand, head: Head) -> Fit:
+        """Loss and accuracy at an operand made of `values`."""
+        self.attention.prepare(operand)
+        entry = self._entry(head)
+        correct = 0
+        for block, labels, losses in self._blocks:
+            logits, _ = head.forward(entry @ self.attention.contexts(operand, block).T)
+            correct += cross_entropy(logits, labels, self._labels.size, losses)
+        return self._fit(correct)
+
+    def fit_and_gradient(self, operand: Operand, axes: Array, head: Head) -> tuple[Fit, Gradient]:
+        """The same, with the gradient of everything."""
+        self.attention.prepare(operand)
+        entry = self._entry(head)
+        correct, head_gradient = 0, {}
+        for block, labels, losses in self._blocks:
+            contexts = self.attention.contexts(operand, block)
+            slopes, kept = head.forward(entry @ contexts.T)
+            correct += cross_entropy(slopes, labels, self._labels.size, losses)
+            slopes, gradients = head.backward(kept, slopes)
+            if self._trains_first and not self._narrows:
+                gradients[head.first] = contexts.T @ slopes.T
+            for name, gradient in gradients.items():
+                head_gradient[name] = head_gradient[name] + gradient if name in head_gradient else gradient
+            self.attention.add_gradient(entry.T @ slopes, block)
+        reading = head.reading if self._narrows else None
+        metric = self._identity if reading is None else reading.T @ reading
+        score_gradient, value_gradient, squares = self.attention.gradient(operand, metric)
+        if self._trains_first and self._narrows:
+            # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
+            words.pull_back(axes, value_gradient, *self._pulled)
+            head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
+        signals = _root(squares[0], score_gradient[None]), _root(squares[1], value_gradient, reading)
+        return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, reading, *signals)
+
+    def _entry(self, head: Head) -> Array:
+        """From what is attended to u = Wᵀ v, up to what the loss does not see: H, or Wᵀ."""
+        return head.contrasts if self._narrows else head.first_layer.T
+
+    def _fit(self, correct: int) -> Fit:
+        return Fit(float(np.add.reduce(self._losses)) / self._labels.size, correct / self._labels.size)
+
+
+def norm(columns: Array, reading: Array | None = None) -> float:
+    """Return ‖R B‖_F of columns B (k, V) and R (d, k), or ‖B‖_F, from numbers of any size: no square underflows."""
+    columns, size = _in_shares(columns)
+    reading, factor = _in_shares(np.eye(len(columns)) if reading is None else reading)
+    square = float((reading.T @ reading @ columns * columns).sum())
+    return size * factor * math.sqrt(max(square, 0.0))
+
+
+def _in_shares(array: Array) -> tuple[Array, float]:
+    """Return an array in shares of its largest number, and that number; where there is none, the array and 1."""
+    largest = float(np.abs(array).max(initial=0.0))
+    return (array / largest, largest) if 0.0 < largest < np.inf else (array, 1.0)
+
+
+def _root(square: float, columns: Array, reading: Array | None = None) -> float:
+    """Return the root of a square, or once more the norm that it is the square of, where that underflows."""
+    return math.sqrt(square) if not square <= words.SMALLEST_SQUARE else norm(columns, reading)
+
+
+def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
+    """Mean cross-entropy and its exact gradient by every parameter, in float64 (theory §1).
+
+    Args:
+        corpus: N sentences over V words.
+        parameters: query (d_k,), keys (V, d_k), embeddings (V, d), head.
+
+    Returns:
+        The loss in nats, and the gradient in the shape of `parameters`, zero where nothing can be trained.
+
+    Raises:
+        InputError: `parameters` are for another vocabulary or number of classes.
+    """
+    check_fit(corpus, parameters)
+    head, axes = parameters.head, np.ascontiguousarray(parameters.embeddings.T)
+    objective = Objective(corpus, head)
+    with one_under_workqueue():
+        values = objective.values(axes, head)
+        operand = Operand(*values.shape)
+        operand.update(parameters.scores, values)
+        fit, gradient = objective.fit_and_gradient(operand, axes, head)
+    zeros = {name: np.zeros_like(array) for name, array in head.arrays().items()}
+    trained = {name: gradient.head[name] for name in head.trained}
+    return fit.loss, Parameters(
+        query=parameters.keys.T @ gradient.scores,
+        keys=np.outer(gradient.scores, parameters.query),
+        embeddings=gradient.embeddings,
+        head=head.replace(**zeros | trained),
+    )
+
+
+def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus] | None = None) -> None:
+    """Refuse parameters, and corpora to judge by, that are not for this corpus.
+
+    Args:
+        corpus: what is trained on.
+        parameters: query, keys, embeddings, head.
+        judge: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
+
+    Raises:
+        InputError: no corpus, no parameters, or other words or classes.
+    """
+    instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
+    instance("parameters", parameters, Parameters, fix="draw(…) makes them.")
+    for name, wanted, given in (
+        ("words", corpus.n_words, parameters.keys.shape[0]),
+        ("classes", corpus.n_classes, parameters.head.n_classes),
+    ):
+        if wanted != given:
+            raise InputError(
+                "parameters",
+                expected=f"{wanted} {name}, as the corpus has",
+                given=f"{given}",
+                fix="Draw the parameters with the corpus's n_words and n_classes.",
+            )
+    for name, other in (judge or {}).items():
+        other.check_alike(corpus, f"judge {name!r}")
+
+
+def corpora(judge: Mapping[str, Corpus] | None) -> dict[str, Corpus]:
+    """Return the further corpora to judge on, by name.
+
+    Raises:
+        InputError: no mapping of names to corpora, or one named "train", which is judged anyway.
+    """
+    fix = 'Pass judge={"dev": corpus}.'
+    found = mapping("judge", judge, fix=fix)
+    for name, corpus in found.items():
+        instance("judge", name, str, fix=fix)
+        instance(f"judge[{name!r}]", corpus, Corpus, fix=fix)
+    if "train" in found:
+        raise InputError(
+            "judge", expected="names other than 'train'", given=", ".join(found), fix="That one is always judged."
+        )
+    return found

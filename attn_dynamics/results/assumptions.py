@@ -1,0 +1,470 @@
+"""Which assumptions of a law a run meets: read off its corpus, its start and its settings (theory A1, B1, C9, C10).
+
+B1 is checked for the words that are shown beside it, C9 or C10 for the topic words. The equations of C10 are those in
+vectors, which the prediction solves: they take any linear head and any frequencies, so neither orthogonal columns nor
+equal frequencies are asked for.
+
+Thresholds. An assumption that the theory needs to the letter has none. Where breaking it a little moves the relation a
+little, the shift that it causes in ‖ν‖ at a given score is computed, and 1 % of it is allowed (`ALLOWED`).
+"""
+
+import json
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.special import rel_entr
+
+from attn_dynamics.check import some_of
+from attn_dynamics.model.heads import FixedLinear, TrainedLinear
+from attn_dynamics.model.parameters import TRAINABLE, Parameters
+from attn_dynamics.tasks import Task
+from attn_dynamics.tasks.corpus import Corpus
+
+ALLOWED = 0.01
+"""Share of ‖ν‖ by which a broken assumption may move the relation: as much as B2 allows LMN21's published task."""
+CHANCE = 1e-3
+"""Probability, over all words together, of taking a word that says nothing of the labels for one that does."""
+SMALL = 0.01
+"""‖ν_w‖ up to which another word counts as starting at zero in mean field. The published start has 0.003, and topic
+words grow to a norm of order 1, of which this is 1 %."""
+
+FIXED = "a fixed query"
+TRAINED = "trained keys and embeddings"
+ONE_WORD = "one topic word a sentence"
+LABELS = "labels given by topic words"
+BESIDE = "other words beside topic words"
+ONE_LENGTH = "sentences of one length"
+FROM_ZERO = "other words that start at zero"
+RARE = "rare other words"
+SILENT = "other words blind to the label"
+MANY = "many sentences a topic word"
+SHORT = "short steps"
+HARD = (FIXED, ONE_WORD, LABELS, BESIDE, ONE_LENGTH, FROM_ZERO)
+"""Without these the equations of mean field cannot be written down for a task."""
+
+
+class Assumption(NamedTuple):
+    """What a law takes for granted, and whether it is so here."""
+
+    law: str
+    """A1, B1, C9 or C10."""
+    assumption: str
+    holds: bool
+    detail: str
+    """What was found, with the numbers, as a clause."""
+
+
+class _Verdict(NamedTuple):
+    holds: bool
+    detail: str
+
+
+_Check = Callable[[], _Verdict]
+
+
+def check_assumptions(
+    task: Task, start: Parameters, *, train: Collection[str], words: Sequence[Hashable] | None = None
+) -> list[Assumption]:
+    """Check what the laws shown beside a run take for granted, before it is made.
+
+    A1 and B1 are checked always, C9 or C10 where `mean_field_law` names one. Whether steps are short is seen of a run
+    alone (`results.annotate`).
+
+    Args:
+        task: its training sentences count, and its topic words.
+        start: initial values.
+        train: any of query, keys, embeddings, head.
+        words: those that B1 is to hold for; the topic words if not given.
+
+    Raises:
+        InputError: a word that the vocabulary does not hold, an unknown name in `train`.
+    """
+    some_of("train", train, TRAINABLE)
+    topic = [word for words in task.topic_words for word in words]
+    found = [Assumption("A1", FIXED, *_query_fixed(train))]
+    chosen = topic if words is None else list(dict.fromkeys(words))
+    beside = _Beside.of(task.train, chosen, "topic" if set(chosen) <= set(topic) else "followed")
+    found += _relation(beside, start, train)
+    return found + mean_field_assumptions(task, start, train=train)
+
+
+def mean_field_law(task: Task, start: Parameters, *, train: Collection[str]) -> str | None:
+    """C9 under a fixed linear head, C10 under a trained one; None of other heads and where no topic word is named."""
+    if not any(task.topic_words) or not isinstance(start.head, FixedLinear | TrainedLinear):
+        return None
+    return "C10" if start.head.trained and "head" in train else "C9"
+
+
+def mean_field_assumptions(task: Task, start: Parameters, *, train: Collection[str]) -> list[Assumption]:
+    """Check what mean field takes for granted; nothing where it is not known (`mean_field_law`)."""
+    law = mean_field_law(task, start, train=train)
+    if law is None:
+        return []
+    classes = np.repeat(np.arange(len(task.topic_words)), [len(words) for words in task.topic_words])
+    beside = _Beside.of(task.train, [word for words in task.topic_words for word in words], "topic")
+    checks: dict[str, _Check] = {
+        FIXED: lambda: _query_fixed(train),
+        ONE_WORD: lambda: _one_word(beside, all_sentences=True),
+        LABELS: lambda: _labels(beside, classes),
+        BESIDE: lambda: _accompanied(beside),
+        ONE_LENGTH: lambda: _one_length(beside, all_sentences=True),
+        FROM_ZERO: lambda: _exactly_from_zero(beside, start),
+        RARE: lambda: _rare(beside, standing_once=True),
+        SILENT: lambda: _silent(beside),
+    }
+    return _checked(law, checks, beside, unseen=(FIXED, ONE_WORD))
+
+
+def short_steps(laws: Collection[str], trouble: str | None, largest: float) -> list[Assumption]:
+    """Say of each law of the flow whether descent stayed near it.
+
+    Args:
+        laws: those that were checked.
+        trouble: why the steps are too long; None if they are not.
+        largest: change of the training loss in one step, as a share.
+    """
+    fine = f"the training loss never rose, and changed by at most {percent(largest)} in an epoch"
+    return [Assumption(law, SHORT, trouble is None, trouble or fine) for law in dict.fromkeys(laws) if law != "A1"]
+
+
+# --- what was found, told
+
+
+def as_text(found: Sequence[Assumption]) -> str:
+    """Assumptions as JSON, which an attribute of a trajectory can hold."""
+    return json.dumps([each._asdict() for each in found], ensure_ascii=False)
+
+
+def from_text(text: str) -> list[Assumption]:
+    """Assumptions out of `as_text`."""
+    return [Assumption(**each) for each in json.loads(text)]
+
+
+def curve_name(curve: str, laws: Collection[str], *attributes: Mapping[Any, Any]) -> str:
+    """Name a theory's curve in a legend, which says so if an assumption of its laws fails.
+
+    Args:
+        curve: its name.
+        laws: those that it draws.
+        attributes: of the trajectories beside it.
+    """
+    found = [each for one in attributes for each in from_text(one.get("assumptions", "[]"))]
+    broken = list(dict.fromkeys(each.assumption for each in found if each.law in laws and not each.holds))
+    if not broken:
+        return curve
+    more = f" (+{len(broken) - 1})" if len(broken) > 1 else ""
+    return f"{curve},\nnot met: {broken[0]}{more}"
+
+
+def sentences(found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[str]:
+    """A plain sentence for each assumption that fails; laws for which it fails alike share one.
+
+    Args:
+        found: assumptions as `summary.json` has them.
+        names: how to call each law.
+    """
+    laws: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        if not each["holds"]:
+            laws.setdefault((each["assumption"], each["detail"]), []).append(names.get(each["law"], each["law"]))
+    for (assumption, detail), who in laws.items():
+        several = " and ".join([*([", ".join(who[:-1])] if who[:-1] else []), who[-1]])
+        yield f"{several} {'assume' if who[1:] else 'assumes'} {assumption}: {detail}."
+
+
+def broken_in_words(found: Sequence[Mapping[str, Any]]) -> str:
+    """Name each assumption that fails and the laws that assume it, as "rare other words (B1, C10)"; empty for none."""
+    laws: dict[str, list[str]] = {}
+    for each in found:
+        if not each["holds"]:
+            laws.setdefault(each["assumption"], []).append(each["law"])
+    return "; ".join(f"{assumption} ({', '.join(who)})" for assumption, who in laws.items())
+
+
+def joined(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """The assumptions of replicates: one holds if it holds in each of them."""
+    out: dict[tuple[str, str], dict[str, Any]] = {}
+    failed: dict[tuple[str, str], int] = {}
+    for found in runs:
+        for each in found:
+            key = each["law"], each["assumption"]
+            failed[key] = failed.get(key, 0) + (not each["holds"])
+            if key not in out or (out[key]["holds"] and not each["holds"]):
+                out[key] = dict(each)
+    for key, count in failed.items():
+        if 0 < count < len(runs):
+            out[key]["detail"] = f"in {count} of {len(runs)} replicates {out[key]['detail']}"
+    return [*out.values()]
+
+
+# --- the checks
+
+
+@dataclass(frozen=True, eq=False)
+class _Beside:
+    """Some words, the training sentences that hold them, and the other words of those."""
+
+    corpus: Corpus
+    words: list[Hashable]
+    """Those that stand in a training sentence."""
+    columns: NDArray[np.int64]
+    """Of these words."""
+    places: NDArray[np.int64]
+    """Of these words among all that were given."""
+    kind: str
+    """topic or followed."""
+
+    @classmethod
+    def of(cls, corpus: Corpus, words: Sequence[Hashable], kind: str) -> Self:
+        columns = corpus.columns(words)
+        places = np.flatnonzero(np.bincount(corpus.counts.indices, minlength=corpus.n_words)[columns])
+        return cls(corpus, [words[place] for place in places.tolist()], columns[places], places, kind)
+
+    @cached_property
+    def held(self) -> csr_array:
+        """Counts of these words (N, words)."""
+        return self.corpus.counts[:, self.columns]  # pyright: ignore[reportReturnType]
+
+    @cached_property
+    def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Sentence and word of every entry of `held`."""
+        held = self.held.tocoo()
+        return held.row, held.col
+
+    @cached_property
+    def present(self) -> csr_array:
+        """1 where a sentence holds a word (N, words)."""
+        return csr_array(self.held.astype(bool).astype(float))
+
+    @cached_property
+    def others(self) -> csr_array:
+        """Tokens of each other word in the sentences of each of these words (words, V)."""
+        beside = csr_array(self.present.T @ self.corpus.counts)
+        beside.data[np.isin(beside.indices, self.columns)] = 0.0
+        beside.eliminate_zeros()
+        return beside
+
+    @cached_property
+    def m(self) -> NDArray[np.int64]:
+        """Other words in each entry's sentence."""
+        return self.corpus.lengths[self.entries[0]] - 1
+
+
+def _relation(beside: _Beside, start: Parameters, train: Collection[str]) -> list[Assumption]:
+    checks: dict[str, _Check] = {
+        FIXED: lambda: _query_fixed(train),
+        TRAINED: lambda: _both_trained(train),
+        ONE_WORD: lambda: _one_word(beside),
+        LABELS: lambda: _labels(beside),
+        BESIDE: lambda: _accompanied(beside),
+        ONE_LENGTH: lambda: _one_length(beside),
+        FROM_ZERO: lambda: _near_zero(beside, start),
+        RARE: lambda: _rare(beside),
+        SILENT: lambda: _silent(beside),
+        MANY: lambda: _many(beside),
+    }
+    return _checked("B1", checks, beside, unseen=(FIXED, TRAINED))
+
+
+def _checked(law: str, checks: Mapping[str, _Check], beside: _Beside, unseen: Collection[str]) -> list[Assumption]:
+    """Carry checks out; only those of `unseen` have a meaning where no training sentence holds one of the words."""
+    asked = [name for name in checks if beside.words or name in unseen]
+    return [Assumption(law, name, *checks[name]()) for name in asked]
+
+
+def _query_fixed(train: Collection[str]) -> _Verdict:
+    if "query" in train:
+        return _Verdict(False, "the query is trained, and every score moves with it")
+    return _Verdict(True, "the query is not trained")
+
+
+def _both_trained(train: Collection[str]) -> _Verdict:
+    fixed = [name for name in TRAINABLE if name in ("keys", "embeddings") and name not in train]
+    if fixed:
+        return _Verdict(False, f"{' and '.join(fixed)} are not trained, so there is no SEN curve")
+    return _Verdict(True, "both are trained")
+
+
+def _one_word(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
+    """Count sentences with several of these words: the others gain score, where the theory has them stay at 0.
+
+    Mean field knows no sentence without one either (`all_sentences`).
+    """
+    each = beside.held.sum(axis=1)
+    several, none = np.count_nonzero(each > 1), np.count_nonzero(each == 0) if all_sentences else 0
+    count, kind = f"of {each.size:,} training sentences hold", f"{beside.kind} word"
+    found = [f"{several:,} {count} more than one {kind}, or one repeatedly"] * bool(several)
+    found += [f"{none:,} {count} no {kind}"] * bool(none)
+    return _Verdict(not found, " and ".join(found) or f"no training sentence holds more than one {kind}")
+
+
+def _labels(beside: _Beside, classes: NDArray[np.integer] | None = None) -> _Verdict:
+    """Count sentences whose label their word contradicts. Other words alone can learn it, so they do work (B1).
+
+    None is allowed: a sentence that is still wrong keeps its slope while those of all others vanish, and six in
+    800 take the published task from 0.5 to 1.8 % off the relation.
+
+    Args:
+        beside: the words.
+        classes: of all words that were given; otherwise the label that most sentences of a word have.
+    """
+    rows, words = beside.entries
+    labels = beside.corpus.labels
+    if classes is None:
+        own = (beside.present.T @ np.eye(beside.corpus.n_classes)[labels]).argmax(axis=1)
+    else:
+        own = classes[beside.places]
+    contrary = np.unique(rows[labels[rows] != own[words]]).size
+    if not contrary:
+        return _Verdict(True, f"every {beside.kind} word stands for one label")
+    share = f"{contrary:,} of {np.unique(rows).size:,} training sentences"
+    whose = f"have another label than their {beside.kind} word stands for"
+    return _Verdict(False, f"{share} {whose}, and only their other words can learn these")
+
+
+def _accompanied(beside: _Beside) -> _Verdict:
+    """Count sentences of one of these words alone, which has all attention whatever its score: no norm moves that."""
+    alone, count = np.count_nonzero(beside.m == 0), f"of {beside.m.size:,} training sentences"
+    if not alone:
+        return _Verdict(True, f"no {beside.kind} word stands alone in a training sentence")
+    return _Verdict(
+        False, f"{alone:,} {count} with a {beside.kind} word hold no other word, and attention has no choice"
+    )
+
+
+def _one_length(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
+    """Compare the lengths of a word's sentences, or of all: the relation and mean field take one m.
+
+    The ‖ν‖ of mixed lengths lies between those of the shortest and of the longest sentence. By B1 ‖ν‖² is
+    2 (s + (e^s - 1)/m) over ‖q‖², so that a share of m off changes ‖ν‖ by less than half that share. Mean field in one
+    m cannot be written down for two.
+    """
+    m, (_, words) = beside.m, beside.entries
+    least, most = np.full(len(beside.words), np.inf), np.zeros(len(beside.words))
+    np.minimum.at(least, words, m)
+    np.maximum.at(most, words, m)
+    mean = np.bincount(words, m) / np.bincount(words)
+    off = float(np.max((most - least) / np.maximum(2 * mean, np.finfo(float).tiny)))
+    lengths = beside.corpus.lengths - 1 if all_sentences else m
+    low, high = int(lengths.min()), int(lengths.max())
+    holds = low == high if all_sentences else off <= ALLOWED
+    if high == low:
+        return _Verdict(holds, f"a {beside.kind} word has {_count(low, 'other word')} in every sentence")
+    allowed = f"{percent(ALLOWED)} is allowed" if off > ALLOWED or holds else "none is allowed"
+    curve = f"between them ‖ν‖ differs by up to {percent(off)} for one word, and {allowed}"
+    return _Verdict(holds, f"a {beside.kind} word has from {low:,} to {high:,} other words in its sentences; {curve}")
+
+
+def _near_zero(beside: _Beside, start: Parameters) -> _Verdict:
+    """Compare e^s of the others with their number, and their mean embedding with ‖ν‖ (B1).
+
+    A share of m off is worth half of it in ‖ν‖. A mean embedding μ takes μ·ν off ‖ν‖²/2, which is the share
+    ‖q‖‖μ‖ of ‖ν‖ when ‖q‖‖ν‖ = 1, at a score of about a half.
+    """
+    tokens = np.maximum(beside.others.sum(axis=1), 1.0)
+    with np.errstate(over="ignore"):
+        weight = beside.others @ np.expm1(start.scores) / tokens
+    mean = np.linalg.norm(beside.others @ start.embeddings, axis=1) / tokens
+    off = float(max(np.abs(weight).max() / 2, np.linalg.norm(start.query) * mean.max()))
+    found = f"the scores of the other words and their mean embedding at the start move ‖ν‖ by up to {percent(off)}"
+    return _Verdict(off <= ALLOWED, f"{found}, where {percent(ALLOWED)} is allowed")
+
+
+def _exactly_from_zero(beside: _Beside, start: Parameters) -> _Verdict:
+    """Find the largest s_w and ν_w at the start, where the equations of mean field have 0."""
+    others = np.delete(np.arange(beside.corpus.n_words), beside.columns)
+    score = float(np.abs(start.scores[others]).max(initial=0.0))
+    norm = float(np.linalg.norm(start.embeddings[others], axis=1).max(initial=0.0))
+    found = f"other words start at scores up to {score:.2g} and norms up to {unlike(norm, SMALL)}"
+    return _Verdict(score == 0.0 and norm <= SMALL, f"{found}, where 0 and {SMALL:g} are allowed")
+
+
+def _rare(beside: _Beside, *, standing_once: bool = False) -> _Verdict:
+    """Compare the number T of these words with the number D of others beside them.
+
+    By law A1 the others lose together what these words gain, which is the share κ = T/D for each. Their scores then
+    fall by κ s, and e^s/m in B1 becomes e^{(1+κ)s}/(1+κ)m. This changes ‖ν‖ by less than κ up to a score of 3, or of
+    4.6 for LMN21's m = 20. C9 and C10 take in what words lose that stand once.
+    """
+    tokens = beside.others.sum(axis=0)
+    different = int(np.count_nonzero(tokens))
+    if not different:
+        return _Verdict(True, "there are no other words")
+    used = beside.corpus.counts[:, np.flatnonzero(tokens)]
+    times, words = float(used.sum()) / different, len(beside.words)
+    share = words / different
+    off = share * (1.0 - 1.0 / times) if standing_once else share
+    found = (
+        f"{_count(different, 'other word')}, each {_number(times)} times, beside {_count(words, beside.kind + ' word')}"
+    )
+    law = f"by law A1 each loses on average {percent(share)} of what one of those gains"
+    holds = off <= ALLOWED
+    taken_in = holds and share > ALLOWED
+    allowed = (
+        "which the equations take in for words that stand once" if taken_in else f"and {percent(ALLOWED)} is allowed"
+    )
+    return _Verdict(holds, f"the sentences hold {found}; {law}, {allowed}")
+
+
+def _silent(beside: _Beside) -> _Verdict:
+    """Look for other words that tell the label: only those drawn without regard to it average out.
+
+    The f labels of a word drawn so have the shares p̂ with a probability of at most (f + 1)^(n-1) e^{-f KL(p̂‖p)}
+    (Sanov), p the shares of the classes.
+    """
+    corpus, n = beside.corpus, beside.corpus.n_classes
+    kinds = np.eye(n)[corpus.labels]
+    seen = csr_array(corpus.counts.astype(bool).astype(float)).T @ kinds
+    chosen = np.flatnonzero(beside.others.sum(axis=0))
+    classes, times = seen[chosen], seen[chosen].sum(axis=1)
+    divergence = rel_entr(classes, np.outer(times, kinds.mean(axis=0))).sum(axis=1)
+    evidence = divergence - (n - 1) * np.log1p(times) - np.log(max(chosen.size, 1) / CHANCE)
+    telling = np.count_nonzero(evidence > 0)
+    if not telling:
+        return _Verdict(True, f"none of {chosen.size:,} other words goes with a label by more than chance")
+    first = int(evidence.argmax())
+    word, kind = corpus.vocabulary[chosen[first]], int(classes[first].argmax())
+    usual = f"{int(classes[first, kind]):,} of its {int(times[first]):,} sentences have label {kind}"
+    number = f"{telling:,} of {chosen.size:,} other words go with a label by more than chance"
+    return _Verdict(False, f"{number}, most of all “{word}”, as {usual}")
+
+
+def _many(beside: _Beside) -> _Verdict:
+    """Count the sentences N_w of the rarest word.
+
+    By C9 a sentence's own words learn at most 1/N_w of what its topic word does, and half of it shows in ‖ν‖ (B2).
+    """
+    sentences = np.bincount(beside.entries[1])
+    rarest = int(sentences.argmin())
+    off = 1 / (2 * int(sentences[rarest]))
+    found = f"“{beside.words[rarest]}” stands in {sentences[rarest]:,} training sentences"
+    return _Verdict(
+        off <= ALLOWED,
+        f"{found}, whose own words learn them by heart; this moves ‖ν‖ by up to {percent(off)}, and "
+        f"{percent(ALLOWED)} is allowed",
+    )
+
+
+def percent(share: float, allowed: float = ALLOWED) -> str:
+    """Write a share as a percentage, to two digits, or to as many as tell it from what is allowed."""
+    value, bound = 100 * share, 100 * allowed
+    return f"{value:.0f} %" if value >= 10 and f"{value:.0f}" != f"{bound:.0f}" else f"{unlike(value, bound)} %"
+
+
+def unlike(value: float, bound: float) -> str:
+    """Write a number to two digits, or to as many as tell it from a bound."""
+    differing = (digits for digits in range(2, 17) if f"{value:.{digits}g}" != f"{bound:.{digits}g}")
+    return f"{value:.{2 if value == bound else next(differing, 17)}g}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

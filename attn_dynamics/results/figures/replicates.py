@@ -1,0 +1,148 @@
+"""The figure of replicates: what they have in common, and how far they differ."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from attn_dynamics.files.storage import make_folder
+from attn_dynamics.results.assumptions import curve_name
+from attn_dynamics.results.figures.run import (
+    COLOURS,
+    LINES,
+    QUANTITIES,
+    TIME,
+    entitled,
+    log_time,
+    only_start,
+    scale,
+    style_of,
+    write_figure,
+)
+from attn_dynamics.results.word_curves import SHOWN, Track, common_tracks, sen_deviation
+from attn_dynamics.statistics import FEWEST
+
+BAND = (0.0, 50.0, 100.0)
+"""Percentiles over the replicates: of the band, and of the line within it."""
+SHADE = 0.3
+"""Opacity of a band."""
+ACROSS = 4
+"""Panels of words in a row."""
+POINTS = 12
+"""Epochs at which every replicate is a point beside the SEN curve."""
+
+_Words = list[tuple[Track, ...]]
+"""Of each word its tracks, one a replicate."""
+
+
+def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
+    """Draw losses, scores and the SEN relation over replicates, at the epochs that all of them reached.
+
+    A band goes from the least to the largest, the line in it is the median. Fewer than five are a thin line each.
+    Every word has a panel of its own, for bands over each other hide what they show.
+    """
+    words = list(zip(*common_tracks(runs), strict=True))[:SHOWN]
+    query_norms = np.array([run.attrs["query_norm"] for run in runs])
+    applies, rows = bool(np.isfinite(query_norms).all()) and not only_start(*runs), -(-len(words) // ACROSS)
+    with mpl.rc_context(style_of(*runs)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        figure = Figure(figsize=(9.6, 3.3 + 1.7 * rows), layout="constrained")
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.9, 1.7 * rows)).ravel()
+        first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
+        _draw_losses(first, runs)
+        if applies:
+            name = curve_name("SEN, theory B1", ("B1",), *(run.attrs for run in runs))
+            _draw_relation(rest[0], words, query_norms, name)
+            _draw_deviation(rest[1], words, query_norms)
+        panels = below.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
+        _draw_scores(panels, words, rare=not runs[0].sizes["word"])
+        shown = "median of {}, shaded from least to largest" if len(runs) >= FEWEST else "each of {} is a thin line"
+        return entitled(figure, f"{runs[0].attrs['title']}: {shown.format(f'{len(runs)} replicates')}")
+
+
+def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
+    """Draw the figure of replicates as PNG into a folder.
+
+    Raises:
+        StorageError: it could not be written.
+        DrawingError: it could not be drawn.
+    """
+    path = make_folder(folder) / "replicates.png"
+    write_figure(lambda: spread_figure(runs), path)
+    return path
+
+
+def _draw_losses(axes: Axes, runs: Sequence[xr.Dataset]) -> None:
+    reached = min(run.sizes["epoch"] for run in runs)
+    splits = [split for split in ("train", "dev", "test") if f"{split}_loss" in runs[0]]
+    losses = np.array([[run[f"{split}_loss"].values[:reached] for run in runs] for split in splits])
+    for k, (split, each) in enumerate(zip(splits, losses, strict=True)):
+        _draw_all(axes, runs[0].time.values[:reached], each, k, split)
+    axes.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale=scale(losses))
+    axes.legend()
+
+
+def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
+    """Draw a word a panel, over log time where scores are known at the snapshots alone."""
+    for k, (axes, tracks) in enumerate(zip(panels, words, strict=False)):
+        _draw_all(axes, tracks[0].time, np.array([track.score for track in tracks]), k, tracks[0].word)
+        axes.set_title(f"“{tracks[0].word}”", fontsize=9, parse_math=False)
+        axes.set(xlabel=TIME, ylabel=QUANTITIES["score"])
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        if rare:
+            log_time(axes, tracks[0].time)
+        axes.label_outer()
+    for axes in panels[len(words) :]:
+        axes.set_axis_off()
+
+
+def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str) -> None:
+    """Set measured norms beside those that SEN predicts: each replicate has a curve of its own, by its ‖q‖."""
+    beside = []
+    for tracks in words:
+        places = np.unique(np.linspace(0, tracks[0].time.size - 1, POINTS).round().astype(int))
+        for track, query_norm in zip(tracks, query_norms, strict=True):
+            beside.append([track.sen_norm(query_norm)[places], track.embedding_norm[places]])
+    predicted, norms = np.moveaxis(np.array(beside), 1, 0).reshape(2, -1)
+    axes.plot(predicted, norms, "o", color=COLOURS[0], mfc="none", ms=4, label="words of all runs")
+    ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
+    axes.plot(ends, ends, color="black", linewidth=1.0, label=name)
+    axes.set(xlabel=r"$\|\nu\|$ by SEN from the score", ylabel=r"embedding norm $\|\nu\|$")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.legend(loc="lower right")
+
+
+def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
+    """Draw, of each replicate, the largest deviation of any of its words that the curve reaches."""
+    off = [
+        [sen_deviation(track, norm)[1:] for track, norm in zip(tracks, query_norms, strict=True)] for tracks in words
+    ]
+    largest = 100 * np.fmax.reduce(np.abs(off))
+    _draw_all(axes, words[0][0].time[1:], largest, 7, "largest of the words")
+    axes.set(ylabel="deviation from SEN (%)", yscale=scale(largest))
+    log_time(axes, words[0][0].time)
+    axes.legend()
+
+
+def _draw_all(axes: Axes, time: np.ndarray, values: np.ndarray, k: int, label: str) -> None:
+    """Draw values (replicates, times): their range and median, or where they are few a thin line each."""
+    places = _thinned(time.size)
+    style = {"color": COLOURS[k], "linestyle": LINES[k] if k < len(LINES) - 1 else "-"}
+    if len(values) < FEWEST:
+        for replicate, each in enumerate(values):
+            axes.plot(time[places], each[places], linewidth=0.8, label=None if replicate else label, **style)
+        return
+    low, middle, high = np.percentile(values[:, places], BAND, axis=0)
+    if time.size:  # a band of nothing spoils the limits of the axes
+        axes.fill_between(time[places], low, high, color=COLOURS[k], alpha=SHADE, linewidth=0.0)
+    axes.plot(time[places], middle, label=label, **style)
+
+
+def _thinned(size: int) -> np.ndarray:
+    """Some hundred places, dense enough for an axis of either scale."""
+    evenly, by_decades = np.linspace(0, size - 1, 300), np.geomspace(1, max(size - 1, 1), 300)
+    return np.unique(np.concatenate([evenly, by_decades]).clip(0).astype(int))[:size]

@@ -1,0 +1,118 @@
+"""What mean field says of a run before it is made, wherever its assumptions are met (theory C9, C10)."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from attn_dynamics.model.heads import HEADS
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.results.assumptions import HARD, mean_field_assumptions, mean_field_law
+from attn_dynamics.tasks import Task
+from attn_dynamics.theory.flow import TooManyEvaluations
+from attn_dynamics.theory.unequal_topics import UnequalTopics
+
+POINTS = 200
+"""Epochs, evenly and by decades each, at which the prediction is kept."""
+TOLERANCE = 1e-5
+"""Of a step of the solver; the scores are then good to 10⁻⁶, and a run deviates by 10⁻³ at best."""
+MOST = 3_000
+"""Evaluations that a prediction may take, a second or two; the published configuration takes some four hundred."""
+SETTLED = 0.05
+"""Share of the training after which the deviation is told; before it, a run and its start are of one size."""
+
+
+def predict(
+    task: Task, start: Parameters, *, train: Collection[str], learning_rate: float, epochs: int
+) -> xr.Dataset | str:
+    """Predict scores and norms of the topic words, and the training loss, with nothing fitted.
+
+    It takes a linear head and named topic words, and of the assumptions those in `HARD`. Memorisation is taken in as if
+    each other word stood in one sentence only, and descent to first order in its learning rate.
+
+    Returns:
+        predicted_score, predicted_embedding_norm and predicted_attention (predicted, word), predicted_loss
+        (predicted,), at some epochs `predicted`; or the reason why nothing can be predicted.
+    """
+    if reason := _refusal(task, start, train):
+        return reason
+    words = [word for topic in task.topic_words for word in topic]
+    columns = task.train.columns(words)
+    frequency = task.train.counts[:, columns].mean(axis=0)
+    topics = UnequalTopics(
+        frequency=frequency,
+        topic=np.repeat(np.arange(len(task.topic_words)), [len(topic) for topic in task.topic_words]),
+        head=start.head.first_layer,
+        others=float(task.train.lengths[0] - 1),
+        query_norm=float(np.linalg.norm(start.query)),
+        sentences=task.train.n_sentences,
+        train=[name for name in train if name != "head" or start.head.trained],
+    )
+    kept = _kept(epochs)
+    with np.errstate(over="ignore"):
+        times = learning_rate * kept
+    if not np.isfinite(times).all():
+        return "at this learning rate the times of the run are beyond the largest number"
+    try:
+        path = topics.flow(
+            times,
+            score=start.scores[columns],
+            embedding=start.embeddings[columns],
+            learning_rate=learning_rate,
+            tolerance=TOLERANCE,
+            most=MOST,
+        )
+    except TooManyEvaluations:
+        return f"{MOST:,} evaluations were too few to follow the equations of mean field at this learning rate"
+    except ArithmeticError as error:
+        return f"the equations of mean field could not be followed ({error})"
+    by_word = {"score": path.score, "embedding_norm": path.norm, "attention": path.attention}
+    variables: dict[str, Any] = {name: (("predicted", "word"), values) for name, values in by_word.items()}
+    variables["loss"] = ("predicted", path.loss @ frequency)
+    predicted = xr.Dataset(
+        {f"predicted_{name}": variable for name, variable in variables.items()},
+        {"predicted": kept, "word": np.array(words, str)},
+    )
+    for name in variables:
+        predicted[f"predicted_{name}"].attrs["long_name"] = f"{name.replace('_', ' ')} in mean field (theory C9, C10)"
+    predicted.predicted.attrs["long_name"] = "epochs of the prediction"
+    return predicted
+
+
+def deviation(run: xr.Dataset) -> float | None:
+    """Largest distance of a topic word's score from its prediction, in shares of the largest score at that time.
+
+    From 5 % of the training on.
+
+    None where nothing was predicted, or no score moves.
+    """
+    if "predicted_score" not in run:
+        return None
+    late = run.predicted[run.predicted >= max(SETTLED * run.epoch.values[-1], 1)]
+    if not late.size:
+        return None
+    topic = run.sel(word=run.predicted_score.notnull().all("predicted"), predicted=late)
+    measured = topic.score.sel(epoch=late)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = abs(topic.predicted_score.values - measured.values).max(axis=1) / abs(measured.values).max(axis=1)
+        largest = float(shares.max())
+    return largest if np.isfinite(largest) else None
+
+
+def _refusal(task: Task, start: Parameters, train: Collection[str]) -> str | None:
+    """Why the equations of mean field cannot be written down for a task."""
+    if not any(task.topic_words):
+        return "mean field (C9, C10) needs topic words, and the task names none"
+    law = mean_field_law(task, start, train=train)
+    if law is None:
+        name = next((name for name, head in HEADS.items() if isinstance(start.head, head)), type(start.head).__name__)
+        return f"mean field (C9, C10) is known for linear heads, not for that of {name}"
+    found = mean_field_assumptions(task, start, train=train)
+    broken = [f"{each.assumption} ({each.detail})" for each in found if each.assumption in HARD and not each.holds]
+    return f"mean field ({law}) does not apply without {', nor without '.join(broken)}" if broken else None
+
+
+def _kept(epochs: int) -> np.ndarray:
+    evenly, by_decades = np.linspace(0, epochs, POINTS), np.geomspace(1, max(epochs, 1), POINTS)
+    return np.unique(np.concatenate([evenly, by_decades]).round().astype(int).clip(max=epochs))

@@ -1,0 +1,361 @@
+"""What a run leaves behind: the annotated trajectory, a summary, and a table of what was measured beside the theory."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from attn_dynamics.files.storage import printable
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.results.assumptions import (
+    SHORT,
+    Assumption,
+    as_text,
+    check_assumptions,
+    from_text,
+    joined,
+    percent,
+    sentences,
+    short_steps,
+)
+from attn_dynamics.results.prediction import deviation, predict
+from attn_dynamics.results.word_curves import Track, sen_deviation, tracks
+from attn_dynamics.statistics import half_width, in_words, shown_as
+from attn_dynamics.tasks import Task
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.checkpoint import digest
+from attn_dynamics.training.run import Run
+from attn_dynamics.training.settings import Config
+
+PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
+LARGEST = ("score_sum_drift", "loss_rises", "largest_loss_step")
+"""What of replicates is told by the largest."""
+LARGEST_INTEGER = np.iinfo(np.int64).max
+"""Of those that NetCDF can hold; a larger seed is written as text."""
+ROUND_OFF = 1e-10
+"""Nats by which the loss may rise for no other reason."""
+COARSE = 0.1
+"""Share of the loss that one step may take. On the synthetic task the SEN residual, 0.5 % in the flow, is no more than
+1 % there, and grows with the learning rate beyond."""
+
+
+def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Dataset:
+    """The trajectory with all that its figures need: m and frequency of every word, ‖q‖, names and versions.
+
+    ‖q‖ is not a number where the SEN relation does not apply, which takes a fixed query, trained keys and embeddings
+    (theory §3).
+    """
+    sen_applies = {"keys", "embeddings"} <= set(config.train) and "query" not in config.train
+    query_norm = float(np.linalg.norm(start.query)) if sen_applies else np.nan
+    frequency, others = _neighbours(task.train)
+    words = {
+        "frequency": ("vocabulary", frequency, {"long_name": "training sentences that hold the word"}),
+        "others": ("vocabulary", others, {"long_name": "m, mean number of other words in its sentences"}),
+    }
+    trajectory = run.trajectory.assign(words)
+    rate, epochs = config.learning_rate, int(trajectory.epoch[-1])
+    predicted = predict(task, start, train=config.train, learning_rate=rate, epochs=epochs)
+    if isinstance(predicted, xr.Dataset):
+        trajectory = trajectory.merge(predicted, join="left")
+    trajectory = trajectory.assign_attrs(
+        title=printable(f"{config.model} on {Path(task.name).name}, seed {config.seed}"),
+        model=config.model,
+        task=printable(task.name),
+        seed=config.seed if config.seed <= LARGEST_INTEGER else str(config.seed),
+        learning_rate=config.learning_rate,
+        query_norm=query_norm,
+        start_query_norm=float(np.linalg.norm(start.query)),
+        best_epoch=run.best_epoch,
+        ended=run.ended,
+        topic_words=[str(word) for topic in task.topic_words for word in topic],
+        not_predicted=predicted if isinstance(predicted, str) else "",
+        classes=list(task.train.class_names) or [str(number) for number in range(task.train.n_classes)],
+        versions=versions(config.device),
+        data=data_digest(task),
+    )
+    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, config, task, start)))
+
+
+def _assumptions(run: xr.Dataset, config: Config, task: Task, start: Parameters) -> list[Assumption]:
+    """Check what the laws shown beside a run take for granted, for the words that its figures show."""
+    names = {str(word): word for word in task.train.vocabulary}
+    shown = [names[track.word] for track in tracks(run)]
+    found = check_assumptions(task, start, train=config.train, words=shown)
+    steps = loss_steps(run.train_loss.values)
+    over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
+    return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])
+
+
+def data_digest(task: Task) -> str:
+    """A digest that two tasks share exactly if their sentences, labels and splits are the same."""
+    return digest(task.splits.values(), (), *task.splits, task.train.n_classes)
+
+
+def versions(device: str = "numpy") -> list[str]:
+    """What computes here, as "numpy 2.0.0": two runs of the same settings and versions give the same numbers.
+
+    On a device of torch these are the same to round-off. Its version tells the CUDA it was built for, by name as in
+    "torch 2.9.0+cu130", or where the index of packages has one build of each, by itself.
+    """
+    packages = PACKAGES if device == "numpy" else (*PACKAGES, "torch")
+    return [f"{name} {version(name)}" for name in packages] + [f"python {platform.python_version()}"]
+
+
+def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
+    """The numbers of one run: losses and accuracies at the best epoch, the rest at the last."""
+    best = trajectory.sel(epoch=trajectory.attrs["best_epoch"])
+    fits = {
+        f"{split}_{part}": float(best[f"{split}_{part}"]) if f"{split}_{part}" in best else None
+        for split in ("train", "dev", "test")
+        for part in ("loss", "accuracy")
+    }
+    return {
+        "model": trajectory.attrs["model"],
+        "task": trajectory.attrs["task"],
+        "classes": {name: number for number, name in enumerate(trajectory.attrs["classes"])},
+        "seed": int(trajectory.attrs["seed"]),
+        "epochs": int(trajectory.epoch[-1]),
+        "ended": trajectory.attrs["ended"],
+        "best_epoch": trajectory.attrs["best_epoch"],
+        **fits,
+        "sen_residual": sen_residual(trajectory),
+        "prediction_residual": deviation(trajectory),
+        "not_predicted": trajectory.attrs.get("not_predicted") or None,
+        "assumptions": [each._asdict() for each in from_text(trajectory.attrs.get("assumptions", "[]"))],
+        "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
+        **loss_steps(trajectory.train_loss.values),
+        "query_norm": trajectory.attrs["query_norm"],
+        "words": {track.word: _final(track, trajectory.attrs["query_norm"]) for track in tracks(trajectory)},
+        "versions": trajectory.attrs["versions"],
+        "seconds": seconds,
+    }
+
+
+def is_summary(content: Mapping[str, Any]) -> bool:
+    """Whether an object of JSON has what `summarise_replicates` and the table of replicates take from a summary."""
+    numbers = ("epochs", "best_epoch", "seconds", "train_loss", *LARGEST)
+    texts = ("model", "task", "ended")
+    return (
+        all(isinstance(content.get(name), int | float) for name in numbers)
+        and all(isinstance(content.get(name), str) for name in texts)
+        and {
+            "classes",
+            "seed",
+            "versions",
+            "dev_loss",
+            "test_loss",
+            "sen_residual",
+            "prediction_residual",
+            "not_predicted",
+        }
+        <= content.keys()
+        and isinstance(content.get("words"), dict)
+    )
+
+
+def sen_residual(trajectory: xr.Dataset) -> float | None:
+    """Largest relative distance from the SEN curve over the topic words at the end (theory B2).
+
+    Words without a curve, which stand in no sentence or alone, do not count; None if no others are left.
+    """
+    topic = set(trajectory.attrs["topic_words"])
+    query_norm = trajectory.attrs["query_norm"]
+    shown = [track for track in tracks(trajectory) if track.word in topic and track.others > 0]
+    ends = [abs(sen_deviation(track, query_norm)[-1]) for track in shown]
+    return float(np.max(ends)) if ends and np.isfinite(query_norm) else None
+
+
+def loss_steps(loss: np.ndarray) -> dict[str, Any]:
+    """How far descent is from the flow, read off the training loss at every epoch.
+
+    `loss_rises` counts the steps at which it rose, which the flow never does, nor descent with a step below 2 over the
+    curvature; `largest_loss_step` is its largest change in one step as a share of the larger of the two losses.
+    """
+    before, after = loss[:-1], loss[1:]
+    moved = abs(after - before) > ROUND_OFF
+    share = abs(after - before)[moved] / np.maximum(before, after)[moved]
+    rises = int(np.count_nonzero(moved & (after > before)))
+    return {"loss_rises": rises, "largest_loss_step": float(share.max(initial=0.0))}
+
+
+def _too_long(steps: dict[str, Any]) -> str | None:
+    rises, largest = steps["loss_rises"], steps["largest_loss_step"]
+    if not rises and largest <= COARSE:
+        return None
+    rose = f"rose at {rises:,} epochs and " if rises else ""
+    return f"the training loss {rose}changed by up to {100 * largest:.0f} % in a single epoch"
+
+
+def broken(summary: dict[str, Any]) -> list[str]:
+    """Say which assumptions fail, and how far the run is from their laws."""
+    # Of replicates the longest steps are told.
+    longest = {SHORT: steps} if (steps := _too_long(summary)) else {}
+    found = [each | {"detail": longest.get(each["assumption"], each["detail"])} for each in summary["assumptions"]]
+    runs = summary.get("runs", [summary])
+    off, word = max((each for run in runs for each in _distances(run)), default=(None, ""))
+    predicted = max(
+        (run["prediction_residual"] for run in runs if run["prediction_residual"] is not None), default=None
+    )
+    sen = "no curve" if off is None else f"here up to {percent(off)} off for “{word}”"
+    mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
+    names = {"A1": "the law of Σ s (A1)", "B1": f"SEN (B1, {sen})"}
+    names |= {law: f"mean field ({law}, {mean_field})" for law in ("C9", "C10")}
+    told = [text[0].upper() + text[1:] for text in sentences(found, names)]
+    if any(each["assumption"] == SHORT and not each["holds"] for each in found):
+        told[-1] += " A smaller --learning-rate keeps descent near gradient flow."
+    unsaid = summary["not_predicted"] and not any(each["law"].startswith("C") for each in summary["assumptions"])
+    return told + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
+
+
+def _distances(run: dict[str, Any]) -> Iterator[tuple[float, str]]:
+    """Give the relative distance from SEN at the end of each word that is shown and has a curve."""
+    for word, final in run["words"].items():
+        norm, theory = final["embedding_norm"], final["sen_norm"]
+        # No number is null in a file; 0 is theory's where a word that starts there stays.
+        if theory and norm is not None and np.isfinite([norm, theory]).all():
+            yield abs(norm / theory - 1), word
+
+
+def table(summary: dict[str, Any]) -> Group:
+    """Show one run, measured beside theory: its numbers, then its words."""
+    place = Path(summary["task"]).name
+    out = _entitled(f"{summary['model']} on {place}, seed {summary['seed']}: {_story(summary)}")
+    out.caption = Text("\n".join(_remarks(summary)))
+    for name in ("quantity", "measured", "theory", "difference", "source"):
+        out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
+    for name, value in summary.items():
+        if name.endswith(("_loss", "_accuracy")) and value is not None:
+            out.add_row(name.replace("_", " "), f"{value:.4g}", "", "", "")
+    out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
+    if summary["prediction_residual"] is not None:
+        most = f"≤ {100 * summary['prediction_residual']:.2f} %"
+        out.add_row("topic words' s", "", "predicted", most, "mean field C9, C10")
+    return Group(out, _words_table(summary)) if summary["words"] else Group(out)
+
+
+def word_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """Give a row a word: its score and norm at the end, and where SEN applies its norm by B1 and the difference."""
+    return [_word_row(word, final) for word, final in summary["words"].items()]
+
+
+def largest_difference(summary: dict[str, Any]) -> str:
+    """Tell the largest difference from SEN of any word that is told; nothing where it applies to none."""
+    return max((row["difference"] for row in word_rows(summary)), key=_size, default="")
+
+
+def _word_row(word: str, final: dict[str, Any]) -> dict[str, str]:
+    norm, theory = final["embedding_norm"], final["sen_norm"]
+    row = {"word": word, "s": f"{final['score']:.4g}", "‖ν‖": f"{norm:.4g}", "SEN, B1": "", "difference": ""}
+    if theory is None or not np.isfinite(theory):  # null in a file
+        return row
+    off = f"{100 * (norm / theory - 1):+z.2f} %" if theory else ""  # 0 where a word that starts there stays
+    return row | {"SEN, B1": f"{theory:.4g}", "difference": off}
+
+
+def _size(difference: str) -> float:
+    return abs(float(difference.removesuffix(" %"))) if difference else -1.0
+
+
+def _words_table(summary: dict[str, Any]) -> Table:
+    """Show the words beside SEN, and the largest difference below."""
+    rows, feet = word_rows(summary), {"word": "largest", "difference": largest_difference(summary)}
+    applies = any(row["SEN, B1"] for row in rows)
+    names = [*rows[0]] if applies else ["word", "s", "‖ν‖"]
+    out = Table(show_footer=bool(feet["difference"]))
+    for name in names:
+        out.add_column(name, feet.get(name, ""), justify="left" if name == "word" else "right")
+    for row in rows:
+        out.add_row(*(Text(row[name]) for name in names))
+    return out
+
+
+def _entitled(title: str) -> Table:
+    """Make a table at least as wide as its title, which may hold what the printer takes for its own marks."""
+    return Table(title=Text(title), min_width=len(title))
+
+
+def _remarks(summary: dict[str, Any]) -> list[str]:
+    remarks = []
+    if summary["best_epoch"] < summary["epochs"]:
+        at = summary["best_epoch"], summary["epochs"]
+        remarks.append("losses and accuracies at epoch {:,}, words at epoch {:,}".format(*at))
+    return remarks
+
+
+def join(trajectories: list[xr.Dataset]) -> xr.Dataset:
+    """Replicates side by side; where one ended earlier than another it has no numbers."""
+    runs = [each.drop_vars("time") for each in trajectories]
+    if not all("predicted" in each.dims for each in runs):  # where a prediction gave up, as it may on some of them
+        runs = [each.drop_dims("predicted", errors="ignore") for each in runs]
+    joined = xr.concat(runs, "replicate", join="outer", combine_attrs="drop_conflicts", data_vars="all")
+    return joined.assign_coords(time=max((each.time for each in trajectories), key=len))
+
+
+def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give means over replicates with the half-widths of their 95 % confidence intervals (Student's t), from five on.
+
+    Round-off, steps and time are no samples of anything: of these stand the largest, of the seconds the sum.
+    """
+    names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
+    told = [name for name in names if all(each[name] is not None for each in summaries)]
+    numbers = {name: np.array([each[name] for each in summaries]) for name in told}
+    shared = {name: summaries[0][name] for name in ("model", "task", "classes", "seed", "versions")}
+    return shared | {
+        "replicates": len(summaries),
+        "epochs": [each["epochs"] for each in summaries],
+        **dict.fromkeys(names),
+        **{name: float(values.mean()) for name, values in numbers.items()},
+        "not_predicted": next((each["not_predicted"] for each in summaries if each.get("not_predicted")), None),
+        "assumptions": joined([each.get("assumptions", []) for each in summaries]),
+        "confidence_95": {name: float(half_width(values)) for name, values in numbers.items()},
+        **{name: max(each[name] for each in summaries) for name in LARGEST},
+        "seconds": sum(each["seconds"] for each in summaries),
+        "runs": summaries,
+    }
+
+
+def replicates_table(summary: dict[str, Any]) -> Table:
+    """Show means over replicates with their intervals, or where these are few with their ranges."""
+    runs = summary["runs"]
+    story = f"{summary['replicates']} replicates, {shown_as(len(runs))}"
+    out = _entitled(f"{summary['model']} on {Path(summary['task']).name}: {story}")
+    out.add_column("quantity")
+    out.add_column("measured", justify="right")
+    for name in summary["confidence_95"]:
+        out.add_row(name.replace("_", " "), in_words(np.array([run[name] for run in runs])))
+    out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}")
+    return out
+
+
+def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+    present = corpus.counts.astype(bool).astype(float)
+    frequency = present.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return frequency, corpus.lengths @ present / frequency - 1.0
+
+
+def _final(track: Track, query_norm: float) -> dict[str, float]:
+    return {
+        "score": float(track.score[-1]),
+        "embedding_norm": float(track.embedding_norm[-1]),
+        "sen_norm": float(track.sen_norm(query_norm)[-1]),
+        "attention": float(track.attention[-1]),
+        "others": float(track.others),
+    }
+
+
+def _story(summary: dict[str, Any]) -> str:
+    endings = {
+        "epochs": f"{summary['epochs']:,} epochs",
+        "patience": f"stopped early at epoch {summary['epochs']:,}, best at {summary['best_epoch']:,}",
+        "interrupted": f"interrupted after epoch {summary['epochs']:,}",
+        "diverged": f"diverged after epoch {summary['epochs']:,}",
+    }
+    return endings[summary["ended"]]

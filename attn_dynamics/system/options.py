@@ -1,0 +1,242 @@
+"""The options of a command: described once each, read from a command line, and refused by the name that was typed."""
+
+import ast
+import inspect
+import io
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import fields, is_dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import tyro
+
+from attn_dynamics.check import at_least_one
+from attn_dynamics.errors import InputError
+from attn_dynamics.system.version import VERSION
+
+Given = TypeVar("Given")
+KINDS = {"INT": "an integer", "FLOAT": "a number", "PATH": "a path", "STR": "a text"}
+"""What tyro calls a kind of value, and what it is called here."""
+NAMES: dict[Any, str] = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
+"""Kinds of value that an option may have beside None, and what tyro calls them."""
+
+
+def read_options(options: type[Given], arguments: Sequence[str] | None, prog: str) -> Given:
+    """Return the options that a command line gives, those of this process without one.
+
+    Raises:
+        InputError: an option that is unknown, cannot be read, or is out of range.
+        SystemExit: after printing the help or the version, where they are asked for.
+    """
+    given = sys.argv[1:] if arguments is None else [*arguments]
+    if "--version" in given:
+        print(f"attn-dynamics {VERSION}")
+        raise SystemExit(0)
+    _check_text(given)
+    _check_values(given, options)
+    _describe(options)
+    about = f"{inspect.cleandoc(options.__doc__ or '').split('Raises:')[0].strip()}\n--version prints the version."
+    try:
+        with redirect_stderr(io.StringIO()):
+            return tyro.cli(options, args=given, prog=prog, description=about)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+    box = io.StringIO()
+    # Once more without line breaks, which may fall within what was typed.
+    with redirect_stdout(_plain()), redirect_stderr(box), _wide_terminal():
+        try:
+            return tyro.cli(options, args=given, prog=prog)
+        except SystemExit as stop:
+            raise _by_options(_cause(stop), options) or _refusal(box.getvalue(), given, prog) from None
+
+
+def without_effect(what: str, given: Iterable[str]) -> list[str]:
+    """Return a note if options were given that a run does not read; `what` is what does not."""
+    told = ", ".join("--" + each.replace("_", "-") for each in given)
+    return [f"Without effect on {what}: {told}."] if told else []
+
+
+def changed(now: object, usual: object) -> list[str]:
+    """Return the names of the settings that are not as they usually are, of two objects of one class."""
+    return [name for name, value in vars(now).items() if value != vars(usual)[name]]
+
+
+def _check_text(given: Sequence[str]) -> None:
+    """Refuse what no path can hold and no file of text: it would fail after the work was done."""
+    option = "arguments"
+    for each in given:
+        option = each.partition("=")[0] if each.startswith("--") else option
+        if "\0" in each or any("\ud800" <= letter <= "\udfff" for letter in each):
+            fix = "Give other letters, or rename the file."
+            raise InputError(ascii(option)[1:-1], expected="text in UTF-8 without NUL", given=ascii(each), fix=fix)
+
+
+def _check_values(given: Sequence[str], options: type) -> None:
+    """Refuse an option of several values without any, which would stand for its default: often for all there are."""
+    for option, value in pairwise([*given, "--"]):
+        name = option.removeprefix("--").replace("-", "_")
+        if option.startswith("--") and value.startswith("--") and name in _names(options, several=True):
+            at_least_one(option, ())
+
+
+def by_option(error: InputError, options: type) -> InputError:
+    """Return an error about an argument, or the same about the option of that name where the command has one."""
+    return error.as_option() if error.subject in _names(options) else error
+
+
+def _by_options(error: InputError | None, options: type) -> InputError | None:
+    return None if error is None else by_option(error, options)
+
+
+def _cause(error: BaseException) -> InputError | None:
+    """Return what the options themselves refused, of which tyro prints the message only."""
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, InputError):
+            return error
+    return None
+
+
+def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
+    """Return in our words what tyro says in a box of lines."""
+    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    text, see = lines[0] if lines else "no message", f"See {prog} --help."
+    if found := re.match(r"Unrecognized options: (.+?)(?:, |$)", text):
+        near = next((line.split()[0] for line in lines[1:] if line.startswith("--")), None)
+        fix = f"Perhaps you meant {near}. {see}" if near else see
+        return InputError(found[1], expected="an option of this command", given="an unknown one", fix=fix)
+    if text.startswith("Missing from") and len(lines) > 1:
+        name, _, kinds = lines[1].partition(" ")
+        return InputError(name, expected=_kind(kinds) or "a value", given="none", fix=see)
+    if found := re.match(r"invalid choice (.+) for argument '(\S+)'\. Expected one of \((.+)\)", text):
+        known = ", ".join(each for each in re.split(r"[', ]+", found[3]) if each not in ("", "None"))
+        return InputError(found[2], expected=f"one of {known}", given=found[1], fix="Choose one of these.")
+    if found := re.match(r"Missing value for argument '(\S+)'\. Expected (\d+) values", text):
+        number, typed = ("a value", "") if found[2] == "1" else (f"{found[2]} values", _typed(found[1], given))
+        return InputError(found[1], expected=number, given=typed or "none", fix=see)
+    if found := re.match(r"Error parsing (--\S+?):? ", text):
+        kinds = next((line.partition(" ")[2] for line in lines if line.startswith(f"{found[1]} ")), text)
+        return InputError(found[1], expected=_kind(kinds) or "another value", given=_typed(found[1], given), fix=see)
+    return InputError(prog, expected="options that can be read", given=text, fix=see)
+
+
+def _kind(usage: str) -> str | None:
+    """Return in words what an option takes, by how its help writes it."""
+    wanted = [KINDS[kind] for kind in re.findall("|".join(KINDS), usage)]
+    many = "..." in usage or len(wanted) > 1
+    return (f"{wanted[0]} each" if many else wanted[0]) if wanted else None
+
+
+def _typed(option: str, given: Sequence[str]) -> str:
+    """Return what was typed after an option, in quotes."""
+    typed: list[str] = []
+    reading = False
+    for each in given:
+        if each.startswith("--"):
+            name, _, value = each.partition("=")
+            reading = name.replace("_", "-") == option
+            typed = [value] if reading and value else [] if reading else typed
+        elif reading:
+            typed.append(each)
+    return ", ".join(repr(textwrap.shorten(each, 60, placeholder="…")) for each in typed)
+
+
+def _plain() -> io.TextIOWrapper:
+    """Return a standard output by which tyro decides to draw with lines and without colours."""
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+
+
+@contextmanager
+def _wide_terminal() -> Iterator[None]:
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "100000"
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+# --- how options are described
+
+
+@cache
+def _describe(options: type) -> None:
+    """Give tyro the description of each option as running text, and a default only where there is one.
+
+    The text otherwise keeps the line breaks of the source, and an option without a default says "(default: None)".
+    """
+    hints, told = get_type_hints(options, include_extras=True), _documentation(options)
+    for field in fields(options):
+        hint = hints[field.name]
+        if inner := _nested(hint):
+            _describe(inner)
+            continue
+        settings: dict[str, Any] = {"help": told.get(field.name)}
+        if field.default in (None, (), (None,)):
+            settings["help_behavior_hint"] = ""
+        if metavar := _metavar(hint):
+            settings["metavar"] = metavar
+        options.__annotations__[field.name] = Annotated[hint, tyro.conf.arg(**settings)]
+
+
+@cache
+def _names(options: type, *, several: bool = False) -> frozenset[str]:
+    """Return the names of all options, or of those that take several values; those of nested classes included."""
+    hints, found = get_type_hints(options), set[str]()
+    for field in fields(options):
+        inner = _nested(hints[field.name])
+        if "Positional" not in str(field.type):
+            if inner:
+                found |= _names(inner, several=several)
+            elif not several or get_origin(hints[field.name]) is tuple:
+                found.add(field.name)
+    return frozenset(found)
+
+
+def _nested(hint: Any) -> type | None:
+    """Return the class of options that a field holds, if it does."""
+    kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return kind if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+def _metavar(hint: Any) -> str | None:
+    """Return how help writes what an option takes, without the None that tyro would add; None of other kinds."""
+    kind = _beside_none(hint) or hint
+    if get_origin(kind) is Literal:
+        return f"{{{','.join(map(str, get_args(kind)))}}}"
+    if get_origin(kind) is not tuple:
+        return NAMES.get(kind)
+    each, *more = get_args(kind)
+    name = _metavar(each)
+    return f"[{name} [{name} ...]]" if name and more == [...] else None
+
+
+def _beside_none(hint: Any) -> Any:
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
+    others = [kind for kind in kinds if kind is not type(None)]
+    return others[0] if len(others) == 1 and len(kinds) == 2 else None
+
+
+def _documentation(options: type) -> dict[str, str]:
+    """Return the texts that stand below the fields of a class and of those that it comes from, by name."""
+    found: dict[str, str] = {}
+    for kind in reversed(options.__mro__):
+        if not is_dataclass(kind):
+            continue
+        (node,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        body = node.body if isinstance(node, ast.ClassDef) else []
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(field.target, ast.Name):
+                found[field.target.id] = " ".join(ast.literal_eval(text.value).split())
+    return found

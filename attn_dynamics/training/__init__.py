@@ -1,0 +1,1 @@
+"""How a model learns: descent, flow, replicates, what is recorded, when it stops."""

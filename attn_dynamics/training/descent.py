@@ -1,0 +1,235 @@
+"""Gradient descent: a loop that knows a gradient, a recorder and a stopping rule, and no model."""
+
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from attn_dynamics.check import function, instance, integer, number
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.gradient import Fit, check_fit
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.system.kernel_threads import one_under_workqueue
+from attn_dynamics.system.threads import fastest_threads
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
+from attn_dynamics.training.dynamics import Dynamics, checked_choices
+from attn_dynamics.training.recording import Recorder
+from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
+from attn_dynamics.training.stopping import Patience
+
+
+def descend(
+    corpus: Corpus,
+    parameters: Parameters,
+    *,
+    learning_rate: float = 0.1,
+    epochs: int = 5000,
+    train: Collection[str] = ("keys", "embeddings", "head"),
+    judge: Mapping[str, Corpus] | None = None,
+    follow: Sequence[Hashable] = (),
+    hold: Sequence[Hashable] = (),
+    patience: int | None = None,
+    reduced: bool = True,
+    checkpoint: Checkpoint | None = None,
+    meter: Callable[[int, float], None] | None = None,
+) -> Run:
+    """Full-batch gradient descent with the exact gradient, recorded (theory §1).
+
+    Args:
+        corpus: N sentences over V words to train on.
+        parameters: the start; not changed.
+        learning_rate: η > 0; time = η × epoch.
+        epochs: steps, at least 0; epochs 0 … epochs are recorded.
+        train: any of query, keys, embeddings, head.
+        judge: further corpora by name, judged at every epoch; "dev" is what `patience` watches.
+        follow: words that are recorded at every epoch.
+        hold: words whose scores and embeddings stay at their start; beside a trained query only words of key 0.
+        patience: stop after so many epochs without a lower dev loss, and return to the best state.
+        reduced: use law A6 where it holds; the results are the same to round-off.
+        checkpoint: save to, and go on from, this file.
+        meter: called with epoch and training loss.
+
+    Raises:
+        InputError: a bad argument.
+        Interrupted: on Ctrl-C, with the run so far.
+        Diverged: the loss is not finite, with the run so far.
+    """
+    train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    function("meter", meter)
+    learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
+    checkpoint = checked_checkpoint(checkpoint)
+    check_fit(corpus, parameters, judge)
+    # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
+    with threadpool_limits(1, user_api="blas"), one_under_workqueue():
+        dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold)
+        recorder = Recorder(dynamics, corpus, judge, follow)
+        if patience is None:
+            recorder.layout.check_room(epochs)
+        stopping = Patience(patience) if patience is not None else None
+        loop = _Loop(dynamics, recorder, stopping, learning_rate)
+        if checkpoint is not None:
+            settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
+            loop.save_to(checkpoint, identity([corpus, *judge.values()], [parameters], *settings), epochs)
+        return loop.run(epochs, meter)
+
+
+def course(
+    learning_rate: float,
+    train: Collection[str],
+    judge: Mapping[str, Corpus],
+    follow: Sequence[Hashable],
+    hold: Sequence[Hashable],
+    patience: int | None,
+    *,
+    reduced: bool,
+) -> tuple[object, ...]:
+    """The settings that decide what is recorded and where it goes, in one writing, for an identity."""
+    words = [*map(str, follow)], [*map(str, hold)]
+    return float(learning_rate), sorted(train), patience and int(patience), bool(reduced), [*judge], *words
+
+
+def standing(checkpoint: Checkpoint, epochs: int, patience: int | None) -> tuple[int, bool] | None:
+    """The epoch that `descend` would go on from, and whether nothing is left to do there; None without a checkpoint.
+
+    Raises:
+        InputError: the file is no checkpoint.
+    """
+    saved = checkpoint.glance("epoch", "stopping.best_epoch")
+    if not saved:
+        return None
+    epoch = int(saved["epoch"])
+    return epoch, epoch >= epochs or bool(patience and epoch - saved["stopping.best_epoch"] >= patience)
+
+
+class _Loop:
+    def __init__(self, dynamics: Dynamics, recorder: Recorder, stopping: Patience | None, learning_rate: float) -> None:
+        self._dynamics = dynamics
+        self._recorder = recorder
+        self._stopping = stopping
+        self._learning_rate = learning_rate
+        self._epoch = 0
+        self._checkpoint: tuple[Checkpoint, str] | None = None
+
+    def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
+        """Save to this checkpoint from now on, and go on from what it holds."""
+        self._checkpoint = checkpoint, identity
+        saved = checkpoint.resume(identity, epochs)
+        if saved is None:
+            return
+        self._epoch = int(saved["epoch"])
+        self._dynamics.restore(part(saved, "dynamics."))
+        self._recorder.restore(part(saved, "recorder."), self._epoch)
+        if self._stopping is not None:
+            self._stopping.restore(part(saved, "stopping."))
+
+    def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> Run:
+        """Go on to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends it."""
+        with (
+            deferred_interrupt() as interrupted,
+            fastest_threads() as tune,
+            np.errstate(over="ignore", invalid="ignore"),
+        ):
+            while True:
+                tune()
+                self._save(only_if_due=True)
+                fit, gradient = self._dynamics.evaluate()
+                if not self._dynamics.is_finite(fit, gradient):
+                    raise Diverged(self._finish("diverged"), too_fast(self._epoch, self._learning_rate))
+                fits = self._recorder.record(self._epoch, fit, gradient)
+                if meter is not None:
+                    meter(self._epoch, fit.loss)
+                ended = self._ended(fits, epochs, interrupted())
+                if ended is not None:
+                    run = self._finish(ended)
+                    if ended == "interrupted":
+                        raise Interrupted(run, f"epoch {self._epoch}")
+                    return run
+                self._dynamics.step(gradient, self._learning_rate)
+                self._epoch += 1
+
+    def _ended(self, fits: Mapping[str, Fit], epochs: int, interrupted: bool) -> Ended | None:
+        if self._stopping is not None and self._stopping.update(self._epoch, fits["dev"].loss, self._dynamics.state()):
+            return "patience"
+        if self._epoch >= epochs:
+            return "epochs"
+        return "interrupted" if interrupted else None
+
+    def _finish(self, ended: Ended) -> Run:
+        epoch = self._epoch
+        if ended == "diverged":
+            # The best that is left is the last recorded epoch, if there is one.
+            epoch = max(epoch - 1, 0)
+        else:
+            self._recorder.snapshot(epoch)
+            self._save()
+            if self._stopping is not None and self._stopping.best_epoch >= 0:
+                epoch = self._stopping.best_epoch
+                self._dynamics.restore(self._stopping.kept)
+                for _ in range(epoch - self._stopping.kept_epoch):
+                    self._dynamics.step(self._dynamics.evaluate()[1], self._learning_rate)
+        return Run(
+            parameters=self._dynamics.parameters() if ended != "diverged" else None,
+            trajectory=self._recorder.dataset(self._learning_rate),
+            ended=ended,
+            best_epoch=epoch,
+        )
+
+    def _save(self, *, only_if_due: bool = False) -> None:
+        if self._checkpoint is None:
+            return
+        checkpoint, identity = self._checkpoint
+        if only_if_due and not checkpoint.due():
+            return
+        arrays = {"epoch": np.array(self._epoch)} | named("dynamics.", self._dynamics.state())
+        arrays |= named("recorder.", self._recorder.state())
+        if self._stopping is not None:
+            arrays |= named("stopping.", self._stopping.state())
+        checkpoint.save(identity, arrays)
+
+
+def too_fast(epoch: int, learning_rate: float) -> str:
+    """What to say of a run that diverged at an epoch."""
+    if epoch == 0:
+        return (
+            "loss at epoch 0: expected a finite number, got one that is not. "
+            "Start from smaller numbers: the embeddings, keys or head overflow before the first step."
+        )
+    return (
+        f"loss at epoch {epoch}: expected a finite number, got one that is not. "
+        f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
+    )
+
+
+def checked_settings(
+    learning_rate: float, epochs: int, patience: int | None, judge: Mapping[str, Corpus]
+) -> tuple[float, int, int | None]:
+    """Return the settings of a run as numbers of Python.
+
+    Raises:
+        InputError: a learning rate, a number of epochs or a patience out of range, or no corpus that patience watches.
+    """
+    learning_rate = number("learning_rate", learning_rate, above=0, fix="LMN21 takes 0.1.")
+    epochs = integer("epochs", epochs, 0, fix="Give the number of steps.")
+    if patience is None:
+        return learning_rate, epochs, None
+    patience = integer("patience", patience, 1, fix="Give a positive integer, or leave it out.")
+    if "dev" not in judge:
+        raise InputError(
+            "patience",
+            expected="a development corpus to watch",
+            given=f"{', '.join(judge) or 'none'}",
+            fix='Pass judge={"dev": corpus}, or leave patience out.',
+        )
+    return learning_rate, epochs, patience
+
+
+def checked_checkpoint(checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Return the checkpoint that was given, if there is one.
+
+    Raises:
+        InputError: it is something else, such as a path.
+    """
+    fix = "Make it of a path: Checkpoint(path)."
+    return None if checkpoint is None else instance("checkpoint", checkpoint, Checkpoint, fix=fix)

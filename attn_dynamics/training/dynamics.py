@@ -1,0 +1,253 @@
+"""What moves when a model is trained: coordinates, their velocity under the gradient, and the way back to parameters.
+
+Only what can move is kept. With the query fixed that is the scores, since K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With the
+head's first layer fixed it is F = E Q, Q (d, k) an orthonormal basis of all that the head reads: the part of E
+orthogonal to it never moves (law A6, sharpened by the head's contrasts). From E(0) = 0 the same holds of a trained
+first layer W: the rows of E stay in the span of what is read of W(0), and so does all that W gains.
+"""
+
+import math
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics import check
+from attn_dynamics.errors import InputError
+from attn_dynamics.kernels import words
+from attn_dynamics.model.attention import Operand
+from attn_dynamics.model.gradient import Fit, Gradient, Objective, check_fit, corpora, norm
+from attn_dynamics.model.heads import Array, Head
+from attn_dynamics.model.parameters import TRAINABLE, Parameters
+from attn_dynamics.tasks.corpus import Corpus
+
+Choices = tuple[frozenset[str], dict[str, Corpus], tuple[Hashable, ...], tuple[Hashable, ...], bool]
+"""What to train, the corpora to judge on, the words to follow and to hold, and whether to use law A6."""
+
+
+def checked_choices(
+    train: Collection[str],
+    judge: Mapping[str, Corpus] | None,
+    follow: Iterable[Hashable],
+    hold: Iterable[Hashable],
+    *,
+    reduced: bool,
+) -> Choices:
+    """Return the choices that every kind of training is given, in collections that can be read more than once.
+
+    Raises:
+        InputError: one of them is of the wrong kind, or unknown.
+    """
+    return (
+        check.some_of("train", train, TRAINABLE),
+        corpora(judge),
+        check.words("follow", follow),
+        check.words("hold", hold),
+        check.flag("reduced", reduced),
+    )
+
+
+class Coordinates:
+    """One start in the coordinates that can move, and the way back.
+
+    Args:
+        start: the initial values.
+        train: any of query, keys, embeddings, head.
+        reduced: whether to use law A6.
+        from_zero: whether to use it for a trained first layer too, where E(0) = 0.
+
+    Raises:
+        InputError: an unknown name in `train`.
+    """
+
+    def __init__(
+        self, start: Parameters, train: Collection[str], *, reduced: bool = True, from_zero: bool = False
+    ) -> None:
+        head, embeddings, still = start.head, start.embeddings, np.zeros((start.embeddings.shape[0], 1))
+        self.start = start
+        self.train = check.some_of("train", train, TRAINABLE)
+        self.trained_head = head.trained if "head" in train else ()
+        closes = head.first not in self.trained_head or (from_zero and not embeddings.any())
+        self._basis = _basis(head) if reduced and closes else None
+        if self._basis is not None:
+            head = head.replace(**{head.first: self._basis.T @ head.first_layer})
+            embeddings = start.embeddings @ self._basis
+            still = start.embeddings - embeddings @ self._basis.T
+        self.head = _copied(head)
+        """The head on the reduced embeddings, in arrays of its own."""
+        self.axes = np.array(embeddings.T, order="C")
+        """Fᵀ (k, V), or Eᵀ (d, V)."""
+        self.still_norm = np.empty(len(still))
+        """(V,) ‖·‖ of what each embedding keeps outside of these axes."""
+        words.norms(np.ascontiguousarray(still.T), np.zeros(len(still)), np.arange(len(still)), self.still_norm)
+
+    def parameters(self, *, scores: Array, axes: Array, head: Head, keys: Array, query: Array) -> Parameters:
+        """A later state in the shape of the start, in arrays of its own."""
+        start, head, embeddings = self.start, _copied(head), axes.T.copy()
+        if self._basis is not None:
+            first = start.head.first_layer.copy()
+            if head.first in self.trained_head:
+                first += self._basis @ (head.first_layer - self._basis.T @ first)
+            head = head.replace(**{head.first: first})
+            embeddings = start.embeddings + (embeddings - start.embeddings @ self._basis) @ self._basis.T
+        keys, query = keys.copy(), query.copy()
+        if "query" not in self.train and "keys" in self.train:
+            keys += np.outer(scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
+        return Parameters(query=query, keys=keys, embeddings=embeddings, head=head)
+
+
+class Dynamics:
+    """A model in training on one corpus: the present state, its gradient, and one step along it.
+
+    Args:
+        corpus: what the gradient is taken on.
+        parameters: the start; copied.
+        train: any of query, keys, embeddings, head.
+        reduced: move F = E Q (V, k) for E (V, d) where law A6 allows it (the default), or never.
+        hold: words whose keys and embeddings stay at their start, as those of an infinite dictionary do (theory §3).
+
+    Raises:
+        InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or one held
+            whose score a trained query would move.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        parameters: Parameters,
+        *,
+        train: Collection[str],
+        reduced: bool = True,
+        hold: Sequence[Hashable] = (),
+    ) -> None:
+        check_fit(corpus, parameters)
+        self._coordinates = Coordinates(parameters, train, reduced=reduced, from_zero=True)
+        self._held = held_columns(corpus, parameters, train, hold)
+        self._train, self._trained_head = self._coordinates.train, self._coordinates.trained_head
+        self.head, self._axes = self._coordinates.head, self._coordinates.axes
+        self.objective = Objective(corpus, self.head)
+        self.scores = parameters.scores
+        self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
+        self._values: Array | None = self.objective.values(self._axes, self.head)
+        self.operand = Operand(*self._values.shape)
+
+    def evaluate(self) -> tuple[Fit, Gradient]:
+        """Loss, accuracy and gradient of the present state."""
+        # A step leaves the values behind; whoever was given the state since may have changed it.
+        values, self._values = self._values, None
+        self.operand.update(self.scores, self.objective.values(self._axes, self.head) if values is None else values)
+        fit, gradient = self.objective.fit_and_gradient(self.operand, self._axes, self.head)
+        if self._held.size:
+            gradient.scores[self._held] = 0.0
+            gradient.values[:, self._held] = 0.0
+            signals = norm(gradient.scores[None]), norm(gradient.values, gradient.reading)
+            gradient = gradient._replace(score_signal=signals[0], embedding_signal=signals[1])
+        return fit, gradient
+
+    def is_finite(self, fit: Fit, gradient: Gradient) -> bool:
+        """Whether what `evaluate` answered, and the scores it started from, are finite numbers."""
+        # An infinite score is spread wider than one shift allows, so most epochs need no look at them all.
+        scores = self.operand.apart is None or bool(np.isfinite(self.scores).all())
+        return scores and all(map(math.isfinite, (fit.loss, gradient.score_signal, gradient.embedding_signal)))
+
+    def step(self, gradient: Gradient, learning_rate: float) -> None:
+        """One step of gradient descent, all trained parameters at once."""
+        for name in self._trained_head:
+            getattr(self.head, name)[...] -= learning_rate * gradient.head[name]
+        if "embeddings" in self._train:
+            self._values = self.objective.step(self._axes, gradient, learning_rate, self.head)
+        self._step_scores(gradient.scores, learning_rate)
+
+    def state(self) -> dict[str, Array]:
+        """Everything that moves, by name; the arrays themselves, not copies."""
+        self._values = None
+        moving = {}
+        if "query" in self._train:
+            moving["query"] = self._query
+        if "keys" in self._train:
+            moving |= {"keys": self._keys} if "query" in self._train else {"scores": self.scores}
+        if "embeddings" in self._train:
+            moving["axes"] = self._axes
+        return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
+
+    def restore(self, state: dict[str, Array]) -> None:
+        """Return to a state that `state` gave."""
+        for name, array in self.state().items():
+            array[...] = state[name]
+        if "query" in self._train:
+            self.scores[...] = self._keys @ self._query
+
+    def velocity(self, gradient: Gradient) -> dict[str, Array]:
+        """d/dτ of everything in `state` along gradient flow."""
+        moving = {}
+        if "query" in self._train:
+            moving["query"] = -self._keys.T @ gradient.scores
+        if "keys" in self._train:
+            by_words = {"keys": -np.outer(gradient.scores, self._query)}
+            moving |= by_words if "query" in self._train else {"scores": -(self._query @ self._query) * gradient.scores}
+        if "embeddings" in self._train:
+            moving["axes"] = -gradient.embeddings.T
+        return moving | {f"head.{name}": -gradient.head[name] for name in self._trained_head}
+
+    def parameters(self) -> Parameters:
+        """The present state in the shape of the start, in arrays of its own."""
+        return self._coordinates.parameters(
+            scores=self.scores, axes=self._axes, head=self.head, keys=self._keys, query=self._query
+        )
+
+    def embedding_norms(self, columns: NDArray[np.int64] | None = None) -> Array:
+        """‖ν_w‖ of some words, or of all (V,)."""
+        columns = np.arange(self.scores.size) if columns is None else columns
+        out = np.empty(columns.size)
+        words.norms(self._axes, self._coordinates.still_norm, columns, out)
+        return out
+
+    @property
+    def query_norm(self) -> float:
+        """‖q‖."""
+        return float(np.linalg.norm(self._query))
+
+    def _step_scores(self, slopes: Array, learning_rate: float) -> None:
+        if "query" not in self._train:
+            if "keys" in self._train:
+                words.subtract(self.scores[None], learning_rate * (self._query @ self._query), slopes[None])
+            return
+        query_slope = self._keys.T @ slopes
+        if "keys" in self._train:
+            self._keys -= learning_rate * np.outer(slopes, self._query)
+        self._query -= learning_rate * query_slope
+        self.scores[...] = self._keys @ self._query
+
+
+def held_columns(
+    corpus: Corpus, parameters: Parameters, train: Collection[str], hold: Sequence[Hashable]
+) -> NDArray[np.int64]:
+    """Columns of the words that stay at their start.
+
+    Raises:
+        InputError: an unknown word, or one whose score a trained query would move.
+    """
+    held = corpus.columns(hold, "hold")
+    if "query" in train:
+        _check_held(parameters.keys[held])
+    return held
+
+
+def _copied(head: Head) -> Head:
+    return head.replace(**{name: array.copy() for name, array in head.arrays().items()})
+
+
+def _basis(head: Head) -> Array | None:
+    """Orthonormal basis (d, k) of what a head reads, if that is less than all of the d dimensions."""
+    reading = head.reading
+    return np.linalg.qr(reading)[0] if reading.shape[1] < reading.shape[0] else None
+
+
+def _check_held(keys: Array) -> None:
+    if keys.any():
+        raise InputError(
+            "hold",
+            expected="words whose key is 0 where the query is trained, for it moves the scores of all others",
+            given=f"{np.count_nonzero(keys.any(axis=1))} whose key is not",
+            fix="Leave the query out of `train`.",
+        )

@@ -1,0 +1,178 @@
+"""A configuration carried out: what its task is told, where it starts, what it follows and when it stops."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.initial import draw
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks import Options, Task
+from attn_dynamics.tasks.classes import can_be_written
+from attn_dynamics.training import descent
+from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.descent import descend, too_fast
+from attn_dynamics.training.recording import Layout
+from attn_dynamics.training.replicates import descend_many, replicates_in, room_for, standing_many
+from attn_dynamics.training.replicates.engine import engine_for
+from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.training.settings import Config
+
+Meter = Callable[[int, float], None]
+"""Told of every epoch and its training loss."""
+SHARE = 0.75
+"""Of the memory that is free, what replicates may be said to need: it is an estimate, and others take some too."""
+PATIENCE = 2000
+"""Epochs without a lower dev loss after which a run stops, as LMN21's published configuration has it."""
+
+
+def task_options(config: Config) -> Options:
+    """What the task of a configuration may depend on."""
+    return Options(seed=config.seed, data_dir=config.data_dir, text=config.text, synthetic=config.synthetic)
+
+
+def check(config: Config, task: Task) -> None:
+    """Refuse, before anything is written, what only the data and the machine can tell to be wrong.
+
+    Raises:
+        InputError: words that cannot be written, words to follow that the data do not hold, patience without dev data,
+            a device that is not there.
+    """
+    engine_for(config.device, config.precision)
+    check_words(task)
+    layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
+    if config.patience and task.dev is None:
+        raise InputError(
+            "--patience",
+            expected="a task with dev data",
+            given=f"{task.name}, which has only {' and '.join(task.splits)}",
+            fix="Leave it out.",
+        )
+    # Patience may end a run at any epoch.
+    layout.check_room(config.horizon if patience(config, task) is None else 0, config.replicates)
+
+
+def check_words(task: Task) -> None:
+    """Refuse words that no file of results could hold.
+
+    Raises:
+        InputError: a word with a zero byte, or with half a letter.
+    """
+    for word in task.train.vocabulary:
+        if isinstance(word, str) and not can_be_written(word):
+            raise InputError(
+                "--task",
+                expected="words that can be written to a file",
+                given=f"{word!r} in {task.name}, which has a zero byte or half a letter",
+                fix="Remove such letters from the text, or name its encoding by --encoding.",
+            )
+
+
+def start(config: Config, task: Task, replicate: int = 0) -> Parameters:
+    """Initial values, drawn by the seed and the number of the replicate.
+
+    Raises:
+        InputError: as `draw`.
+    """
+    return draw(
+        config.start,
+        config.model,
+        n_words=task.train.n_words,
+        n_classes=task.train.n_classes,
+        embedding_dim=config.embedding_dim,
+        key_dim=config.key_dim,
+        hidden_dim=config.hidden_dim,
+        scale=config.start_scale,
+        rng=np.random.default_rng([config.seed, replicate]),
+    )
+
+
+def train(
+    config: Config,
+    task: Task,
+    begin: Parameters,
+    *,
+    checkpoint: Checkpoint | None = None,
+    meter: Meter | None = None,
+) -> Run:
+    """Gradient descent as configured.
+
+    Raises:
+        InputError, Interrupted, Diverged: as `descend`.
+    """
+    if config.device == "numpy":
+        return descend(task.train, begin, **_settings(config, task), checkpoint=checkpoint, meter=meter)
+    try:
+        (run,) = train_many(config, task, [begin], checkpoint=checkpoint, meter=meter)
+    except RunsInterrupted as stop:
+        raise Interrupted(stop.runs[0], stop.after) from None
+    if run.ended == "diverged":
+        raise Diverged(run, too_fast(run.trajectory.sizes["epoch"], config.learning_rate))
+    return run
+
+
+def train_many(
+    config: Config,
+    task: Task,
+    starts: Sequence[Parameters],
+    *,
+    checkpoint: Checkpoint | None = None,
+    meter: Meter | None = None,
+) -> list[Run]:
+    """The same from several starts in one pass, on the device that is configured.
+
+    Raises:
+        InputError, RunsInterrupted: as `descend_many`.
+    """
+    settings = {**_settings(config, task), "device": config.device, "precision": config.precision}
+    return descend_many(task.train, starts, **settings, checkpoint=checkpoint, meter=meter)
+
+
+def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkpoint: Checkpoint) -> int:
+    """How many starts like this one `train_many` should take at once of those wanted.
+
+    As many as the checkpoint has, or else as memory has room for, which is said to be one at least.
+
+    Raises:
+        InputError: the file is no checkpoint.
+    """
+    if saved := replicates_in(checkpoint):
+        return saved
+    settings = {name: value for name, value in _settings(config, task).items() if name != "learning_rate"}
+    room = room_for(task.train, start, share=SHARE, device=config.device, precision=config.precision, **settings)
+    return wanted if room is None else min(wanted, max(1, room))
+
+
+def _settings(config: Config, task: Task) -> dict[str, Any]:
+    return {
+        "learning_rate": config.learning_rate,
+        "epochs": config.horizon,
+        "train": config.train,
+        "judge": {name: corpus for name, corpus in task.splits.items() if name != "train"},
+        "follow": _followed(config, task),
+        "patience": patience(config, task),
+        "reduced": not config.full,
+    }
+
+
+def standing(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[int, bool] | None:
+    """The epoch that a configuration would go on from, and whether nothing is left to do; None without a checkpoint.
+
+    Raises:
+        InputError: the file is no checkpoint.
+    """
+    if config.replicates == 1 and config.device == "numpy":
+        return descent.standing(checkpoint, config.horizon, patience(config, task))
+    return standing_many(checkpoint, config.horizon)
+
+
+def patience(config: Config, task: Task) -> int | None:
+    """Epochs without a lower dev loss after which to stop; None for never."""
+    if config.patience is None:
+        return PATIENCE if task.dev is not None else None
+    return config.patience or None
+
+
+def _followed(config: Config, task: Task) -> Sequence[Hashable]:
+    return list(dict.fromkeys([*(word for topic in task.topic_words for word in topic), *config.follow]))

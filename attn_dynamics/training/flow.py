@@ -1,0 +1,322 @@
+"""Gradient flow: the exact gradient under scipy's solvers, in time or in log time."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
+from scipy.optimize import brentq
+from threadpoolctl import threadpool_limits
+
+from attn_dynamics.check import as_floats, flag, function, integer, number, one_of
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.gradient import Fit, Gradient, check_fit
+from attn_dynamics.model.heads import Array
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.system.kernel_threads import one_under_workqueue
+from attn_dynamics.system.threads import fastest_threads
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.dynamics import Dynamics, checked_choices
+from attn_dynamics.training.recording import Recorder
+from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
+
+SOLVERS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "RK45": RK45, "LSODA": LSODA, "Radau": Radau, "BDF": BDF}
+"""Explicit ones for most, the last three where the flow is stiff and the model small."""
+STIFF = ("LSODA", "Radau", "BDF")
+MOST_STIFF = 4096
+"""Coordinates up to which a stiff solver's dense Jacobian, 8 bytes a square, stays below 128 MiB."""
+RECORDED = 101
+"""Times recorded unless they are given."""
+EXACT = 4 * np.finfo(float).eps
+"""Relative accuracy to which the time of an event is found."""
+
+
+def flow(
+    corpus: Corpus,
+    parameters: Parameters,
+    *,
+    time: float = 500.0,
+    times: ArrayLike | None = None,
+    log_time: bool = False,
+    train: Collection[str] = ("keys", "embeddings", "head"),
+    judge: Mapping[str, Corpus] | None = None,
+    follow: Sequence[Hashable] = (),
+    hold: Sequence[Hashable] = (),
+    reduced: bool = True,
+    solver: str = "DOP853",
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    stop_loss: float | None = None,
+    stop_attention: float | None = None,
+    max_steps: int | None = None,
+    meter: Callable[[float, float], None] | None = None,
+) -> Run:
+    """Gradient flow dθ/dτ = -∂L/∂θ of the exact gradient (theory §1), recorded.
+
+    It is what descent follows as its learning rate goes to 0, at time τ = learning rate × epoch.
+
+    Args:
+        corpus: N sentences over V words to train on.
+        parameters: the start; not changed.
+        time: how long, above 0.
+        times: when to record, the last of them in the place of `time`; by default evenly over the clock. 0 is always
+            recorded, and so is the end of a run that an event stopped.
+        log_time: let the solver's clock be ln(1 + τ), for runs to very large times.
+        train: any of query, keys, embeddings, head.
+        judge: further corpora by name, judged at every recorded time.
+        follow: words that are recorded at every recorded time.
+        hold: words whose scores and embeddings stay at their start; beside a trained query only words of key 0.
+        reduced: use law A6 where it holds.
+        solver: one of `SOLVERS`.
+        rtol: relative tolerance of a step of the solver.
+        atol: absolute tolerance of a step.
+        stop_loss: stop where the training loss has fallen to this, nats.
+        stop_attention: stop where every followed word receives this mean attention weight.
+        max_steps: give up after so many steps of the solver. Where the gradient jumps, as by Attn-TL's relu, the flow
+            may slide along the jump, and a solver then creeps on in ever smaller steps.
+        meter: called with the time reached and the training loss there.
+
+    Returns:
+        A run whose trajectory has the dimension `time` in the place of `epoch`.
+
+    Raises:
+        InputError: a bad argument.
+        Interrupted: on Ctrl-C, with the run so far.
+        Diverged: the solver cannot go on, with the run so far.
+    """
+    train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    function("meter", meter)
+    clock = LOG_TIME if flag("log_time", log_time) else LINEAR_TIME
+    _check(
+        solver,
+        follow,
+        {"rtol": rtol, "atol": atol, "stop_loss": stop_loss, "stop_attention": stop_attention},
+        max_steps,
+    )
+    due = _due(time, times, clock)
+    check_fit(corpus, parameters, judge)
+    with threadpool_limits(1, user_api="blas"), one_under_workqueue(), fastest_threads() as tune:
+        system = _System(Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold), clock, tune)
+        _check_size(solver, system.start.size)
+        record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))
+        stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow, "follow"))
+        with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
+            end = float(clock.reading(due[-1]))
+            options = {"rtol": rtol, "atol": atol, "max_step": clock.longest}
+            solution = SOLVERS[solver](system.velocity, 0.0, system.start, end, **options)  # pyright: ignore
+            return _integrate(system, record, stops, due, solution, max_steps or math.inf, interrupted, meter)
+
+
+class Clock(NamedTuple):
+    """What the solver takes for time: its reading as a function of τ, τ of the reading, and dτ/d(reading) at τ."""
+
+    reading: Callable[[Array], Array]
+    time: Callable[[float], float]
+    speed: Callable[[float], float]
+    longest: float
+    """Longest step of the solver, in readings."""
+
+
+LINEAR_TIME = Clock(np.asarray, float, lambda _: 1.0, np.inf)
+# Late in training the flow in log time decays at a rate of order 1. Longer steps are at the edge of what is stable,
+# where an error of the tolerance's size is amplified ten thousandfold between two records.
+LOG_TIME = Clock(np.log1p, math.expm1, lambda time: 1.0 + time, 1.0)
+
+
+class _System:
+    """What moves, as one vector for the solver."""
+
+    def __init__(self, dynamics: Dynamics, clock: Clock, tune: Callable[[], None]) -> None:
+        self.dynamics = dynamics
+        self.clock = clock
+        self._tune = tune
+        state = dynamics.state()
+        self._names, self._shapes = list(state), [array.shape for array in state.values()]
+        self._ends = np.cumsum([array.size for array in state.values()], dtype=int)
+        self.start = self._join(state)
+
+    def evaluate(self, state: Array) -> tuple[Fit, Gradient]:
+        """Loss, accuracy and gradient at a vector."""
+        named = zip(self._names, np.split(state, self._ends)[:-1], self._shapes, strict=True)
+        self.dynamics.restore({name: part.reshape(shape) for name, part, shape in named})
+        return self.dynamics.evaluate()
+
+    def velocity(self, reading: float, state: Array) -> Array:
+        """Its derivative by the reading of the clock."""
+        self._tune()
+        moving = self.dynamics.velocity(self.evaluate(state)[1])
+        return self.clock.speed(self.clock.time(reading)) * self._join(moving)
+
+    def _join(self, arrays: Mapping[str, Array]) -> Array:
+        return np.concatenate([np.empty(0), *(arrays[name].ravel() for name in self._names)])
+
+
+class _Record:
+    """What was recorded, and at which times."""
+
+    def __init__(self, system: _System, recorder: Recorder) -> None:
+        self._system = system
+        self._recorder = recorder
+        self._last = -1.0, system.start
+        self.times: list[float] = []
+
+    def add(self, reading: float, state: Array, time: float | None = None) -> None:
+        """Record a state, unless this reading of the clock was recorded last."""
+        if reading == self._last[0]:
+            return
+        fit, gradient = self._system.evaluate(state)
+        self._recorder.record(len(self.times), fit, gradient)
+        self._last = reading, state
+        self.times.append(self._system.clock.time(reading) if time is None else time)
+
+    def run(self, ended: Ended) -> Run:
+        """All that was recorded, and the state that was recorded last."""
+        last = len(self.times) - 1
+        self._system.evaluate(self._last[1])  # the solver has been elsewhere since
+        self._recorder.snapshot(last)
+        return Run(
+            parameters=self._system.dynamics.parameters() if ended != "diverged" else None,
+            trajectory=_over_time(self._recorder, self.times),
+            ended=ended,
+            best_epoch=last,
+        )
+
+
+def _over_time(recorder: Recorder, times: list[float]) -> xr.Dataset:
+    recorded = recorder.dataset(1.0)
+    time = ("epoch", np.array(times), {"long_name": "time of gradient flow, learning rate × epoch"})
+    snapshot = np.array(times)[recorded.snapshot.values]
+    return recorded.assign_coords(time=time, snapshot=snapshot).swap_dims(epoch="time").drop_vars("epoch")
+
+
+Stops = dict[Ended, Callable[[Array], float]]
+"""Events by name: each is reached where its function of the state falls to 0."""
+
+
+def _stops(system: _System, loss: float | None, attention: float | None, columns: NDArray[np.int64]) -> Stops:
+    stops: Stops = {}
+    dynamics, block = system.dynamics, system.dynamics.objective.attention
+    if loss is not None:
+        stops["loss"] = lambda state: system.evaluate(state)[0].loss - loss
+    if attention is not None:
+        places = block.places(columns)
+        if not np.diff(places.bounds).all():
+            raise InputError(
+                "stop_attention",
+                expected="followed words that stand in the training sentences",
+                given="one that stands in none",
+                fix="Follow words of the training sentences alone.",
+            )
+
+        def missing(state: Array) -> float:
+            system.evaluate(state)
+            return attention - float(block.mean_weights(dynamics.operand, places).min())
+
+        stops["attention"] = missing
+    return stops
+
+
+def _integrate(
+    system: _System,
+    record: _Record,
+    stops: Stops,
+    due: Array,
+    solver: OdeSolver,
+    max_steps: float,
+    interrupted: Callable[[], bool],
+    meter: Callable[[float, float], None] | None,
+) -> Run:
+    """Go on to the last time that is due, or until an event, Ctrl-C or the solver's failure ends it."""
+    record.add(0.0, system.start)
+    for name, missing in stops.items():
+        if missing(system.start) <= 0.0:
+            return record.run(name)
+    ahead, steps = deque(zip(system.clock.reading(due).tolist(), due.tolist(), strict=True)), 0
+    while solver.status == "running":
+        message, steps = solver.step(), steps + 1
+        if steps > max_steps:
+            message = f"more than {max_steps} steps"
+        elif not np.isfinite(solver.y).all():
+            message = "the state is not finite"
+        if message is not None:
+            raise Diverged(record.run("diverged"), _stuck(record.times[-1], message))
+        state = _within(solver)
+        end, event = _first_event(stops, state, solver)
+        while ahead and ahead[0][0] <= end:
+            reading, time = ahead.popleft()
+            record.add(reading, state(reading), time)
+        if meter is not None:
+            meter(system.clock.time(end), system.evaluate(state(end))[0].loss)
+        if event is not None or interrupted():
+            record.add(end, state(end))
+            if event is not None:
+                return record.run(event)
+            raise Interrupted(record.run("interrupted"), f"time {record.times[-1]:g}")
+    return record.run("time")
+
+
+def _within(solver: OdeSolver) -> Callable[[float], Array]:
+    """The state at a reading within the last step; at its end that of the solver itself."""
+    end, between, reached = solver.t, solver.dense_output(), solver.y
+    return lambda reading: reached if reading == end else between(reading)
+
+
+def _stuck(time: float, message: str) -> str:
+    return (
+        f"gradient flow after time {time:g}: expected the solver to go on, got: {message}. "
+        "A looser rtol, another solver or, where the gradient jumps, `descend` may go further; all before is kept."
+    )
+
+
+def _first_event(stops: Stops, state: Callable[[float], Array], solver: OdeSolver) -> tuple[float, Ended | None]:
+    """Where the step of the solver ends: at the first event within it, or as the solver has it."""
+    crossings: list[tuple[float, Ended]] = []
+    for name, missing in stops.items():
+        gap = lambda reading, missing=missing: missing(state(reading))  # noqa: E731
+        if gap(solver.t) <= 0.0:
+            # Not every solver interpolates to the very state that its step began with.
+            begun = gap(solver.t_old) <= 0.0
+            at = solver.t_old if begun else brentq(gap, solver.t_old, solver.t, xtol=EXACT, rtol=EXACT)
+            crossings.append((float(at), name))  # pyright: ignore[reportArgumentType]
+    return min(crossings, default=(solver.t, None))
+
+
+def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
+    """Times to record at: 0, then those asked for."""
+    if times is None:
+        time = number("time", time, above=0, fix="LMN21 trains for 500.")
+        readings = np.linspace(0.0, float(clock.reading(np.asarray(time))), RECORDED)
+        return np.array([*map(clock.time, readings[:-1]), time])
+    asked = as_floats("times", times)
+    if asked.ndim != 1 or not asked.size or asked.min() < 0.0 or asked.max() == 0.0:
+        raise InputError("times", expected="a list, none below 0, one above", given=times, fix="Give times to record.")
+    return np.unique(np.append(asked, 0.0))
+
+
+def _check(solver: str, follow: Sequence[Hashable], numbers: Mapping[str, float | None], max_steps: int | None) -> None:
+    one_of("solver", solver, SOLVERS)
+    for name, value in numbers.items():
+        if value is not None or name in ("rtol", "atol"):
+            number(name, value, above=0, fix="Leave it out for the usual.")
+    if max_steps is not None:
+        integer("max_steps", max_steps, 1, fix="Leave it out for as many as it takes.")
+    stop = numbers["stop_attention"]
+    if stop is not None and stop >= 1.0:
+        raise InputError("stop_attention", expected="a weight below 1", given=stop, fix="All of it is never received.")
+    if stop is not None and not follow:
+        raise InputError("stop_attention", expected="words to watch", given="none", fix='Name them: follow=("word",).')
+
+
+def _check_size(solver: str, size: int) -> None:
+    if solver in STIFF and size > MOST_STIFF:
+        raise InputError(
+            "solver",
+            expected=f"DOP853 or RK45 where more than {MOST_STIFF} coordinates move",
+            given=f"{solver} for {size}",
+            fix="Choose one of these, or a smaller model.",
+        )

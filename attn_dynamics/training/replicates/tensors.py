@@ -1,0 +1,261 @@
+"""The products of replicates by torch, on a processor or a GPU; imported only where a device of torch is asked for."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import array_api_compat.torch as xp
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.heads import Array
+from attn_dynamics.system.memory import available_memory
+from attn_dynamics.tasks.corpus import Corpus
+
+NEAR_SPREAD = 4.0
+"""Spread of scores up to which one sparse product serves all replicates.
+
+A word that stands once then leaves e^-4 to each other word, so that their share is not lost in round-off; one that
+stands c times costs them a factor c of accuracy. Beyond it a sentence's leading word is kept apart from the others,
+entry by entry (see `kernels.sentences.attend`)."""
+ENTRIES_AT_ONCE = 1 << 20
+"""Numbers in an array of entries by replicates: how many of those replicates are taken at a time."""
+
+
+class Torch:
+    """torch on one device, all replicates in one group.
+
+    Raises:
+        InputError: the device is not there.
+    """
+
+    xp = xp
+    threads = 1
+    words_at_once = 1 << 14
+    abreast: int | None = None
+    """All of them: a large product is what torch is good at."""
+    out_of_memory = (torch.OutOfMemoryError, MemoryError)
+
+    def __init__(self, device: str, precision: str) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise InputError("device", expected="a GPU that torch can use", given="none", fix="Take 'numpy' or 'cpu'.")
+        self._device, self._dtype = torch.device(device), getattr(torch, precision)
+        self.itemsize, self.on_host = self._dtype.itemsize, device == "cpu"
+
+    def array(self, values: Any) -> Tensor:
+        """A tensor of its own."""
+        return torch.tensor(np.asarray(values), dtype=self._dtype, device=self._device)
+
+    def numbers(self, array: Tensor) -> Array:
+        """On the host, as float64."""
+        return array.detach().cpu().numpy().astype(np.float64)
+
+    def by_words(self, array: Tensor) -> Tensor:
+        """As it is: torch's products bring their operands into shape themselves."""
+        return array.contiguous()
+
+    rows = by_words
+
+    def squares(self, array: Tensor) -> Tensor:
+        """By replicates (R,)."""
+        return (array * array).flatten(1).sum(dim=1)
+
+    def subtract(self, array: Tensor, rate: float | Tensor, step: Tensor) -> None:
+        """In place; uses up the step."""
+        step *= rate.reshape(-1, *[1] * (step.ndim - 1)) if isinstance(rate, Tensor) else rate
+        array -= step
+
+    def operand(self, replicates: int, width: int, n_words: int) -> "TorchOperand":
+        """An operand."""
+        return TorchOperand()
+
+    def products(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> "TorchProducts":
+        """The products of a corpus."""
+        return TorchProducts(corpus, columns, self._device, self._dtype)
+
+    def free_memory(self) -> int | None:
+        """Of the device; what torch keeps for later use counts as free."""
+        if self._device.type == "cpu":
+            return available_memory()
+        kept = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
+        return torch.cuda.mem_get_info(self._device)[0] + kept
+
+
+class TorchOperand:
+    """The operand of all replicates."""
+
+    apart: NDArray[np.bool_]
+    scores: Tensor
+    values: Tensor
+    near: Tensor
+    """Replicates whose scores are close together; the rest is `far`."""
+    far: Tensor
+    weights: Tensor
+    """(near, V) e^(s - shift)."""
+    columns: Tensor
+    """(V, near (k + 1)), a replicate's values and weight side by side."""
+
+    def update(self, scores: Tensor, values: Tensor) -> None:
+        """Take up scores (R, V) and values (R, k, V)."""
+        self.scores, self.values = scores, values
+        low, high = scores.amin(dim=1), scores.amax(dim=1)
+        # Negated, so that NaN counts as apart.
+        apart = ~(high - low <= NEAR_SPREAD)
+        self.apart = apart.cpu().numpy()
+        self.near, self.far = (torch.nonzero(each)[:, 0] for each in (~apart, apart))
+        self.weights = torch.exp(scores[self.near] - high[self.near, None])
+        self.columns = _side_by_side(self.weights[:, None] * values[self.near], self.weights)
+
+
+class Leading(NamedTuple):
+    """What `attend` keeps of some replicates whose scores are far apart."""
+
+    replicates: Tensor
+    """(c,)."""
+    leads: Tensor
+    """(c, N) the entry of the largest weight of each sentence."""
+    deviations: Tensor
+    """(c, k, N) contexts less the value of that word."""
+
+
+class TorchProducts:
+    """The products of one corpus: torch's sparse CSR with dense columns."""
+
+    def __init__(self, corpus: Corpus, columns: NDArray[np.int64], device: torch.device, dtype: torch.dtype) -> None:
+        counts = csr_array(corpus.counts, dtype=np.float64)
+        by_word = csr_array(counts.T)
+
+        def sparse(matrix: csr_array) -> Tensor:
+            parts = torch.as_tensor(matrix.indptr), torch.as_tensor(matrix.indices), torch.as_tensor(matrix.data)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Sparse ", category=UserWarning)  # CSR is called beta
+                return torch.sparse_csr_tensor(
+                    *parts, size=matrix.shape, dtype=dtype, device=device, check_invariants=True
+                )
+
+        self._pattern, self._by_word, self._followed = sparse(counts), sparse(by_word), sparse(by_word[columns])
+        rows = np.repeat(np.arange(corpus.n_sentences), np.diff(counts.indptr))
+        self._entries = tuple(
+            torch.as_tensor(part, dtype=torch.int64, device=device) for part in (rows, counts.indices)
+        )
+        self._counts = torch.as_tensor(counts.data, dtype=dtype, device=device)
+        self._labels = torch.as_tensor(corpus.labels, device=device)
+        self._places = torch.arange(corpus.n_sentences, device=device)
+        self._leading: list[Leading] = []
+
+    def attend(self, operand: TorchOperand) -> Tensor:
+        """v (R, k, N)."""
+        replicates, k = operand.values.shape[:2]
+        self._contexts = operand.values.new_empty((replicates, k, len(self._labels)))
+        self._inverses = self._contexts.new_empty((replicates, len(self._labels)))
+        if len(operand.near):
+            sums = _apart_again(self._pattern @ operand.columns, len(operand.near))
+            self._inverses[operand.near] = 1.0 / sums[:, -1]
+            self._contexts[operand.near] = sums[:, :-1] / sums[:, -1:]
+        self._leading = [self._attend_far(operand, far) for far in self._some(operand)]
+        return self._contexts
+
+    def attend_back(self, operand: TorchOperand, slopes: Tensor) -> tuple[Tensor, Tensor]:
+        """∂L/∂s (R, V) and ∂L/∂P (R, k, V)."""
+        by_score, by_value = torch.empty_like(operand.scores), torch.empty_like(operand.values)
+        shares = slopes * self._inverses[:, None]
+        along = (shares * self._contexts).sum(dim=1)
+        near = operand.near
+        if len(near):
+            sums = _apart_again(self._by_word @ _side_by_side(shares[near], along[near]), len(near))
+            sums *= operand.weights[:, None]
+            by_value[near] = sums[:, :-1]
+            by_score[near] = (operand.values[near] * sums[:, :-1]).sum(dim=1) - sums[:, -1]
+        for far, leads, deviations in self._leading:
+            weights, words = self._weights(operand.scores[far]), self._entries[1][leads]
+            largest, rows = weights.gather(1, leads), torch.cat([shares[far], along[far, None]], dim=1)
+            others = self._by_words(rows, weights.scatter(1, leads, 0.0), operand.scores.shape[1])
+            # The slope of the word that leads is -A g·(v - P_lead): as A g·P_lead - A g·v it would be noise.
+            aside = (shares[far] * deviations).sum(dim=1)
+            by_score[far] = (operand.values[far] * others[:, :-1]).sum(dim=1) - others[:, -1]
+            by_score[far] = by_score[far].scatter_add(1, words, -largest * aside)
+            own = words[:, None].expand_as(deviations)
+            by_value[far] = others[:, :-1].scatter_add(2, own, largest[:, None] * shares[far])
+        return by_score, by_value
+
+    def cross_entropy(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss and accuracy (R,); logits (R, n, N) become the gradient of the mean."""
+        correct = (logits.argmax(dim=1) == self._labels).to(logits.dtype).mean(dim=1)
+        losses = logits.amax(dim=1) - logits[:, self._labels, self._places]
+        logits -= logits.amax(dim=1, keepdim=True)
+        logits.exp_()
+        own = logits[:, self._labels, self._places]
+        # Where the label leads, the loss and the label's slope come of the others alone: beside 1 they would be lost.
+        logits[:, self._labels, self._places] = 0.0
+        others = logits.sum(dim=1)
+        losses = (losses + torch.log1p(others + (own - 1.0))).mean(dim=1)
+        total = (others + own) * len(self._labels)
+        logits /= total[:, None]
+        logits[:, self._labels, self._places] = -others / total
+        return losses, correct
+
+    def received(self, operand: TorchOperand, columns: NDArray[np.int64] | None = None) -> Tensor:
+        """Σ_i A_iw (R, words)."""
+        pattern, words = (self._by_word, slice(None)) if columns is None else (self._followed, columns)
+        out = torch.empty_like(operand.scores[:, words])
+        near = operand.near
+        out[near] = operand.weights[:, words] * (pattern @ self._inverses[near].T).T
+        for far in self._some(operand):
+            weights = self._weights(operand.scores[far])
+            out[far] = self._by_words(self._inverses[far, None], weights, operand.scores.shape[1])[:, 0, words]
+        return out
+
+    def _some(self, operand: TorchOperand) -> Sequence[Tensor]:
+        """Replicates whose scores are far apart, few enough at a time."""
+        size = len(self._counts) * (operand.values.shape[1] + 1)
+        return operand.far.split(max(1, ENTRIES_AT_ONCE // size)) if len(operand.far) else ()
+
+    def _attend_far(self, operand: TorchOperand, far: Tensor) -> Leading:
+        """Contexts of some replicates, by sums over all words of a sentence but the one that leads it."""
+        rows, words = self._entries
+        values, weights = operand.values[far], self._weights(operand.scores[far])
+        largest = self._by_sentences(weights, "amax")
+        places = torch.arange(len(words), device=words.device)
+        first = torch.where(weights == largest[:, rows], places, len(words) - 1)
+        leads = self._by_sentences(first, "amin")
+        weights.scatter_(1, leads, 0.0)
+        others = self._by_sentences(weights, "sum")
+        sums = self._by_sentences(values[:, :, words] * weights[:, None], "sum")
+        leading = values.gather(2, words[leads][:, None].expand_as(sums))
+        normalisers = (others + largest)[:, None]
+        self._inverses[far] = 1.0 / normalisers[:, 0]
+        self._contexts[far] = (sums + largest[:, None] * leading) / normalisers
+        return Leading(far, leads, (sums - others[:, None] * leading) / normalisers)
+
+    def _weights(self, scores: Tensor) -> Tensor:
+        """c e^(s - the largest s of the sentence) of every entry (c, nnz)."""
+        rows, words = self._entries
+        entries = scores[:, words]
+        return self._counts * torch.exp(entries - self._by_sentences(entries, "amax")[:, rows])
+
+    def _by_sentences(self, entries: Tensor, reduce: str) -> Tensor:
+        """Entries (..., nnz) reduced to sentences (..., N)."""
+        out = entries.new_zeros((*entries.shape[:-1], len(self._labels)))
+        index = self._entries[0].expand_as(entries)
+        return out.scatter_reduce_(-1, index, entries, reduce, include_self=False)
+
+    def _by_words(self, columns: Tensor, weights: Tensor, n_words: int) -> Tensor:
+        """Columns (c, k, N) of sentences, by weights (c, nnz), summed to words (c, k, V)."""
+        rows, words = self._entries
+        entries = columns[:, :, rows] * weights[:, None]
+        return columns.new_zeros((*columns.shape[:-1], n_words)).index_add_(2, words, entries)
+
+
+def _side_by_side(values: Tensor, weights: Tensor) -> Tensor:
+    """(places, R (k + 1)) from (R, k, places) and (R, places)."""
+    columns = torch.cat([values, weights[:, None]], dim=1)
+    return columns.flatten(0, 1).T.contiguous()
+
+
+def _apart_again(columns: Tensor, replicates: int) -> Tensor:
+    """(R, k + 1, places) from (places, R (k + 1))."""
+    return columns.T.reshape(replicates, -1, len(columns))
