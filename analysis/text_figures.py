@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from attn_dynamics.claims.drawn import sst2, zipf_text
 from attn_dynamics.claims.early import grown, start_on_text
-from attn_dynamics.claims.leaders import RATE, REPLICATES, course, followed, sources
+from attn_dynamics.claims.top_words import RATE, REPLICATES, course, followed, sources
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, TIME
 from attn_dynamics.statistics import mean_interval
 from attn_dynamics.tasks.corpus import Corpus

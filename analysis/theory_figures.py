@@ -22,7 +22,7 @@ from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
 from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
 from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
 from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
-from attn_dynamics.commands.shell import called, leave_command, run_command
+from attn_dynamics.commands.shell import command_line, record_command, run_command
 from attn_dynamics.files.output import clear, of_command, results_folder
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, QUANTITIES, TIME, write_figure
 from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
@@ -191,7 +191,7 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    line, kept = called(PROG, arguments), "interrupted; every figure named above is kept"
+    line, kept = command_line(PROG, arguments), "interrupted; every figure named above is kept"
     return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
 
 
@@ -205,7 +205,7 @@ def run(options: Options, line: str) -> int:
     some_of("figure", options.figure, FIGURES)
     with results_folder(LEFT, options.out, Path("runs/theory-figures"), overwrite=options.overwrite) as folder:
         clear(folder, LEFT)
-        leave_command(folder, line)
+        record_command(folder, line)
         for name in options.figure or FIGURES:
             path = folder / f"{name}.png"
             write_figure(partial(FIGURES[name], options.quick), path)

@@ -17,7 +17,7 @@ from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
 from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims.drawn import treebank_in_words
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED, called, leave_command, run_command
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, command_line, record_command, run_command
 from attn_dynamics.files.output import clear, of_command, results_folder
 from attn_dynamics.files.storage import write_parquet, write_whole
 from attn_dynamics.system.console import console
@@ -45,7 +45,7 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    line = called(PROG, arguments)
+    line = command_line(PROG, arguments)
     return run_command(Options, lambda options: run(options, line), arguments, prog=PROG)
 
 
@@ -70,7 +70,7 @@ def _judge(options: Options, folder: Path, line: str) -> int:
             for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
                 if not rows:
                     clear(folder, LEFT)
-                    leave_command(folder, line)
+                    record_command(folder, line)
                 write(in_order([*rows, row]), folder)
                 rows.append(row)
     except KeyboardInterrupt:

@@ -13,8 +13,8 @@ from attn_dynamics.commands.shell import run_command
 from attn_dynamics.files.output import results_file
 from attn_dynamics.files.storage import write_whole
 from attn_dynamics.system.console import console
-from attn_dynamics.window.published import DECIMAL, READINGS, TABLE, blank, misses, tokens
-from attn_dynamics.window.support import EXPONENTS, PREFACTORS, Reading
+from attn_dynamics.window.published import BELL_FORMULAS, DECIMAL, TABLE, blank, misses, tokens
+from attn_dynamics.window.support import EXPONENTS, PREFACTORS, BellFormula
 
 
 @dataclass(frozen=True)
@@ -41,27 +41,27 @@ def run(options: Options) -> int:
         StorageError: the file could not be written.
     """
     csv = options.csv and results_file("--csv", options.csv, overwrite=options.overwrite)
-    rows = pd.DataFrame([counted(each) for each in READINGS])
+    rows = pd.DataFrame([counted(each) for each in BELL_FORMULAS])
     if csv is not None:
         write_whole(csv, lambda file: rows.to_csv(file, index=False))
     console().print(printed(rows))
     return 0
 
 
-def counted(reading: Reading) -> dict[str, object]:
-    """What a reading makes of the three rows of W22."""
+def counted(formula: BellFormula) -> dict[str, object]:
+    """What a formula makes of the three rows of W22."""
     start, _, third = TABLE
-    low, high = blank(reading, third)
+    low, high = blank(formula, third)
     return {
-        "exponent": f"-{EXPONENTS[reading.scale]}",
-        "prefactor": PREFACTORS[reading.prefactor],
-        "float": reading.precision,
-        "tokens at σ = 1": tokens(reading, start.sigmas[0]),
-        "fewest at σ = 9.5": tokens(reading, DECIMAL[0]),
-        "most at σ = 9.5": tokens(reading, DECIMAL[-1]),
+        "exponent": f"-{EXPONENTS[formula.scale]}",
+        "prefactor": PREFACTORS[formula.prefactor],
+        "float": formula.precision,
+        "tokens at σ = 1": tokens(formula, start.sigmas[0]),
+        "fewest at σ = 9.5": tokens(formula, DECIMAL[0]),
+        "most at σ = 9.5": tokens(formula, DECIMAL[-1]),
         f"{third.tokens} tokens from σ": low,
         f"{third.tokens} tokens below σ": high,
-        "fits": misses(reading) == 0,
+        "fits": misses(formula) == 0,
     }
 
 

@@ -15,18 +15,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.commands.shell import called, leave_command, run_command
+from attn_dynamics.commands.shell import command_line, record_command, run_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import clear, expanded, of_command, results_folder
 from attn_dynamics.files.storage import Damaged, read_parquet
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, draw_all
 from attn_dynamics.window.published import DECIMAL, HALF_WIDTH, SCORES, TABLE, blank, tokens
-from attn_dynamics.window.support import Reading
+from attn_dynamics.window.support import BellFormula
 
-READINGS = {
-    "Δ²/2σ, no prefactor": Reading("variance", "none"),
-    "Δ²/2σ, prefactor": Reading("variance", "printed"),
-    "Δ²/2σ², prefactor": Reading("deviation", "printed"),
+BELL_FORMULAS = {
+    "Δ²/2σ, no prefactor": BellFormula("variance", "none"),
+    "Δ²/2σ, prefactor": BellFormula("variance", "printed"),
+    "Δ²/2σ², prefactor": BellFormula("deviation", "printed"),
 }
 """How a bell is computed from the number σ, in float32."""
 NEEDED = ("row", "scale", "placement", "start_width", "bell_rate", "seed", "f1", "width", "reach", "reached_last")
@@ -39,9 +39,9 @@ def counts(rows: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes: Axes = figure.subplots()
     sigma = np.geomspace(0.5, 2e3, 400)
-    for k, (label, reading) in enumerate(READINGS.items()):
-        axes.plot(sigma, [tokens(reading, each) for each in sigma], color=COLOURS[k], linestyle=LINES[k], label=label)
-    low, high = blank(READINGS["Δ²/2σ, no prefactor"])
+    for k, (label, formula) in enumerate(BELL_FORMULAS.items()):
+        axes.plot(sigma, [tokens(formula, each) for each in sigma], color=COLOURS[k], linestyle=LINES[k], label=label)
+    low, high = blank(BELL_FORMULAS["Δ²/2σ, no prefactor"])
     theirs = [(row.sigmas[len(row.sigmas) // 2] if row.sigmas else (low + high) / 2, row.tokens) for row in TABLE]
     axes.plot(*zip(*theirs, strict=True), "s", color="black", mfc="white", ms=6, label="W22")
     bells = rows[rows.start_width < sigma[-1]]
@@ -70,7 +70,7 @@ def growth(rows: pd.DataFrame) -> Figure:
 
 def _theirs(axes: Axes) -> None:
     """W22's two widths, their σ a variance, with the powers of theory D6 through the first."""
-    first, (low, high) = np.sqrt(DECIMAL[1]), np.sqrt(blank(READINGS["Δ²/2σ, no prefactor"]))
+    first, (low, high) = np.sqrt(DECIMAL[1]), np.sqrt(blank(BELL_FORMULAS["Δ²/2σ, no prefactor"]))
     style: Any = {"color": "black", "mfc": "white"}
     axes.plot([1.0], [first], "s", label="W22, σ = 9.5 a variance", **style)
     axes.errorbar([10.0], [(low + high) / 2], (high - low) / 2, fmt="D", label="W22, by its tokens", **style)
@@ -137,7 +137,7 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    line = called(PROG, arguments)
+    line = command_line(PROG, arguments)
     return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted="interrupted")
 
 
@@ -151,7 +151,7 @@ def run(options: Options, line: str) -> int:
     rows = _read(expanded(options.rows, "--rows"))
     with results_folder(LEFT, options.out, Path("runs/window-figures"), overwrite=options.overwrite) as folder:
         clear(folder, LEFT)
-        leave_command(folder, line)
+        record_command(folder, line)
         for path in draw_all({folder / f"{name}.png": partial(draw, rows) for name, draw in FIGURES.items()}):
             print(path)
     return 0

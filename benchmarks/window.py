@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from attn_dynamics.encoder import TrainedBell
-from attn_dynamics.encoder.dense import Asked, dense
+from attn_dynamics.encoder.dense import AttentionInputs, dense
 from attn_dynamics.encoder.sliced import sliced
 from attn_dynamics.model.bell import Bell
 
@@ -87,7 +87,7 @@ def _measure(kind: str, length: int) -> Cost:
 def _run(kind: str, length: int) -> Cost:
     random = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(1, HEADS, length, SIZE, generator=random) for _ in range(3))
-    asked = Asked(query, key, value, None, None, SIZE**-0.5, 0.0)
+    asked = AttentionInputs(query, key, value, None, None, SIZE**-0.5, 0.0)
     half_width = None if kind in (FULL, WRITTEN) else int(kind)
     bell = TrainedBell(Bell(), (half_width or length) / 3.0, 1, half_width=half_width)
     passes: dict[str, Callable[[], object]] = {

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import analysis.breaks
+import analysis.mutations
 import analysis.report
 import analysis.theory_figures
 import analysis.verdicts
@@ -62,7 +62,7 @@ REFUSES: Mapping[str, tuple[Main, type, tuple[str, ...]]] = {
     "analysis.theory_figures": (analysis.theory_figures.main, analysis.theory_figures.Options, ()),
     "analysis.window_counts": (analysis.window_counts.main, analysis.window_counts.Options, ()),
     "analysis.window_figures": (analysis.window_figures.main, analysis.window_figures.Options, ()),
-    "analysis.breaks": (analysis.breaks.main, analysis.breaks.Options, ()),
+    "analysis.mutations": (analysis.mutations.main, analysis.mutations.Options, ()),
     "analysis.report": (analysis.report.main, analysis.report.Options, ()),
     "proofs": (proofs.__main__.main, proofs.__main__.Options, ()),
     "benchmarks": (benchmarks.__main__.main, benchmarks.__main__.Options, ()),

@@ -34,7 +34,7 @@ from rich.text import Text
 from tqdm import tqdm
 
 from attn_dynamics.check import at_most_one, integer
-from attn_dynamics.commands.shell import FAILED, called, leave_command, run_command
+from attn_dynamics.commands.shell import FAILED, command_line, record_command, run_command
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import CONFIG, clear, results_folder
 from attn_dynamics.files.storage import (
@@ -57,7 +57,7 @@ from attn_dynamics.system.progress import meter
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint, identity
-from attn_dynamics.training.descent import too_fast
+from attn_dynamics.training.descent import divergence_message
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
 from simulations.folder import CELLS, FIGURES, ROWS, SUMMARY, TABLE, check_same, kind_of
@@ -266,7 +266,9 @@ def _pass(cells: Sequence[Cell], folder: Path) -> int:
     _forget(taken, folder)
     for cell, run in zip(taken, runs, strict=True):
         if run.ended == "diverged":  # as a message, for a run finds no way out of a process
-            raise ArithmeticError(f"{cell.file}: {too_fast(run.trajectory.sizes['epoch'], cell.config.learning_rate)}")
+            raise ArithmeticError(
+                f"{cell.file}: {divergence_message(run.trajectory.sizes['epoch'], cell.config.learning_rate)}"
+            )
     return len(taken)
 
 
@@ -284,7 +286,7 @@ def _train(cell: Cell, starts: Sequence[Parameters], checkpoint: Checkpoint) -> 
     try:
         if config.device == "numpy":
             return [experiment.train(config, task, starts[0], checkpoint=checkpoint)]
-        with meter(config.horizon, f"{config.model} on {task.name}, {len(starts)} seeds") as show:
+        with meter(config.max_epochs, f"{config.model} on {task.name}, {len(starts)} seeds") as show:
             return experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
     except Diverged as stop:
         return [stop.run]
@@ -303,7 +305,7 @@ def _forget(cells: Sequence[Cell], folder: Path) -> None:
 
 
 def _identity(cell: Cell, start: Parameters) -> str:
-    return identity([*cell.task.splits.values()], [start], cell.config.course(), cell.config.horizon)
+    return identity([*cell.task.splits.values()], [start], cell.config.course(), cell.config.max_epochs)
 
 
 def _is_kept(cell: Cell, folder: Path) -> bool:
@@ -354,7 +356,7 @@ Given = TypeVar("Given", bound=Options)
 def command(options: type[Given], study: Callable[[Given], Findings], arguments: list[str] | None) -> int:
     """Run an experiment as a command; the exit code."""
     prog, kept = f"python -m simulations.{options.name}", "interrupted; what was trained so far is kept for --resume"
-    line = called(prog, arguments)
+    line = command_line(prog, arguments)
     return run_command(options, lambda found: _run(found, study, line), arguments, prog=prog, interrupted=kept)
 
 
@@ -376,7 +378,7 @@ def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
         _leave(found, options, begun)
-        leave_command(folder, line)
+        record_command(folder, line)
         seeds = options.size.seeds
         terminal.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
         if found.wrong:

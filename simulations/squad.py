@@ -6,7 +6,7 @@ python -m simulations.squad --quick --data-dir DIR
 import sys
 
 from simulations.experiment import Findings, command
-from simulations.rows import Settings
+from simulations.squad_rows import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,9 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
 def study(options: Settings) -> Findings:
     """Train every row, and compare them."""
     # Here, so that a missing extra is an error of the command and no traceback.
-    from simulations import reading
+    from simulations import squad_experiment
 
-    return reading.study(options)
+    return squad_experiment.study(options)
 
 
 if __name__ == "__main__":

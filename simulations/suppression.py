@@ -266,7 +266,7 @@ def _mean_field(cell: Cell) -> xr.Dataset | None:
     embeddings = np.zeros_like(start.embeddings)
     embeddings[columns] = start.embeddings[columns]
     alone = replace(start, embeddings=embeddings)
-    settings = {"train": config.train, "learning_rate": config.learning_rate, "epochs": config.horizon}
+    settings = {"train": config.train, "learning_rate": config.learning_rate, "epochs": config.max_epochs}
     predicted = predict(cell.task, alone, **settings)
     return None if isinstance(predicted, str) else predicted
 

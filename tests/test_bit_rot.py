@@ -13,7 +13,7 @@ import xarray as xr
 from attn_dynamics.commands.sweep.table import Table, row
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import Damaged, read_netcdf, read_parquet, write_netcdf, write_parquet
-from attn_dynamics.training.checkpoint import Checkpoint, Unfit
+from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.settings import Config
 
 RNG = np.random.default_rng(0)
@@ -57,7 +57,7 @@ FORMATS = [
     Format("run.nc", lambda path: write_netcdf(path, RUN), lambda path: read_netcdf(path).to_dict(), Damaged),
     Format("rows.parquet", lambda path: write_parquet(path, FRAME), lambda path: read_parquet(path).to_dict(), Damaged),
     Format("results.parquet", _write_table, _read_table, InputError),
-    Format("checkpoint.npz", lambda path: Checkpoint(path).save("identity", ARRAYS), _arrays, Unfit),
+    Format("checkpoint.npz", lambda path: Checkpoint(path).save("identity", ARRAYS), _arrays, CheckpointMismatch),
 ]
 
 

@@ -12,7 +12,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.system.kernel_threads import _Process, before_kernels, one_under_workqueue
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.recording import Layout, snapshot_due, snapshots_due
-from attn_dynamics.training.replicates.record import bytes_of_snapshots
+from attn_dynamics.training.replicates.recording import bytes_of_snapshots
 from attn_dynamics.window.readout import CrossEntropy
 from attn_dynamics.window.tasks import WindowOptions
 

@@ -14,7 +14,7 @@ import pytest
 
 from analysis import report, theory_figures, verdicts, window_counts, window_figures
 from attn_dynamics.commands import simulate
-from attn_dynamics.commands.shell import BAD_INPUT, leave_command
+from attn_dynamics.commands.shell import BAD_INPUT, record_command
 from attn_dynamics.commands.sweep import command as sweep
 from attn_dynamics.errors import InputError
 from attn_dynamics.files import output
@@ -44,7 +44,7 @@ def held() -> Iterator[ExitStack]:
 def leave(folder: Path) -> None:
     """What a command leaves that ended."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    leave_command(folder, "python -m some.command --seed 1")
+    record_command(folder, "python -m some.command --seed 1")
     (folder / "numbers.txt").write_text("1")
     (folder / "figures" / "one.png").write_bytes(b"one")
 
@@ -105,7 +105,7 @@ def test_what_ended_before_it_had_results_blocks_no_folder(place: Path) -> None:
         assert folder.is_dir()
     assert not folder.exists()
     with results_folder(KIND, None, DEFAULT) as folder:
-        leave_command(folder, "python -m some.command --seed 2")
+        record_command(folder, "python -m some.command --seed 2")
         (folder / f".numbers.txt.{HOST}-{2**22 + 1}-0123abcd.partial").touch()
     assert folder.exists()
     assert measured() == measured(resume=True) == DEFAULT

@@ -51,8 +51,8 @@ def together(device: str) -> Engine:
         coordinates = [Coordinates(start, TRAINABLE, reduced=False) for start in starts]
         fits, gradient, _ = Replicates(engine, {"train": corpus}, coordinates, none, none).evaluate()
         losses, values = (engine.numbers(each) for each in (fits["train"], gradient.values))
-        if gradient.reading is not None:
-            values = engine.numbers(gradient.reading) @ values
+        if gradient.readout_matrix is not None:
+            values = engine.numbers(gradient.readout_matrix) @ values
         scores = engine.numbers(gradient.scores)
         head = {f"head.{name}": engine.numbers(array) for name, array in gradient.head.items()}
         return [

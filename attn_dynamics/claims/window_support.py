@@ -8,8 +8,8 @@ import numpy as np
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.claims.window_drawn import drawn_layer
 from attn_dynamics.window.layer import attention, contexts
-from attn_dynamics.window.published import READINGS, TABLE, Row, blank, misses
-from attn_dynamics.window.support import Reading, half_width, tail_mass
+from attn_dynamics.window.published import BELL_FORMULAS, TABLE, Row, blank, misses
+from attn_dynamics.window.support import BellFormula, half_width, tail_mass
 
 STATED = (14.55, 15.08)
 """σ of the blank cell, to two decimals."""
@@ -19,11 +19,11 @@ EXACTLY = tuple(row._replace(sigmas=row.sigmas[1:2]) if len(row.sigmas) > 1 else
 
 @claims(
     "D1",
-    control("a standard deviation, as the formula is printed", reading=Reading("deviation", "printed")),
-    control("a standard deviation without its prefactor", reading=Reading("deviation", "none")),
-    control("the variance with the printed prefactor", reading=Reading("variance", "printed")),
-    control("the variance in float64", reading=Reading("variance", "none", "float64")),
-    control("σ = 9.5 taken for 9.500, which a second reading fits", table=EXACTLY),
+    control("a standard deviation, as the formula is printed", formula=BellFormula("deviation", "printed")),
+    control("a standard deviation without its prefactor", formula=BellFormula("deviation", "none")),
+    control("the variance with the printed prefactor", formula=BellFormula("variance", "printed")),
+    control("the variance in float64", formula=BellFormula("variance", "none", "float64")),
+    control("σ = 9.5 taken for 9.500, which a second formula fits", table=EXACTLY),
     statement=r"w(\sigma) = \lceil \sqrt{2 \sigma \cdot 150 \ln 2} \rceil - 1: \quad "
     r"w(1) = 14, \ w(9.5) = 44, \ w(\sigma) = 55 \Leftrightarrow 14.55 \leq \sigma < 15.08",
     assumptions="W22's σ is given to one decimal; the bell is computed in float32 with subnormal numbers, as "
@@ -33,15 +33,15 @@ EXACTLY = tuple(row._replace(sigmas=row.sigmas[1:2]) if len(row.sigmas) > 1 else
     "for every σ that 9.5 may stand for",
     tolerance="none is missed, and none other gives them: half of one; 0.005 in σ, its last decimal",
 )
-def counted_tokens(*, quick: bool, reading: Reading = Reading(), table: tuple[Row, ...] = TABLE) -> Measured:
+def counted_tokens(*, quick: bool, formula: BellFormula = BellFormula(), table: tuple[Row, ...] = TABLE) -> Measured:
     """Every bell is computed and its numbers above 0 counted."""
-    ends = blank(reading, table[2])
-    fitting = [each for each in READINGS if misses(each, table) == 0]
+    ends = blank(formula, table[2])
+    fitting = [each for each in BELL_FORMULAS if misses(each, table) == 0]
     return together(
         f"111 tokens are σ in [{ends[0]:.2f}, {ends[1]:.2f})",
-        tokens=Measured(misses(reading, table), 0.5, within=np.inf),
+        tokens=Measured(misses(formula, table), 0.5, within=np.inf),
         blank_cell=Measured(largest(abs(a - b) for a, b in zip(ends, STATED, strict=True)), 0.005),
-        other_readings=Measured(len([each for each in fitting if each != reading]), 0.5, within=np.inf),
+        other_readings=Measured(len([each for each in fitting if each != formula]), 0.5, within=np.inf),
     )
 
 

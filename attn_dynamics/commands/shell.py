@@ -75,13 +75,13 @@ def guarded(run: Callable[[], int], *, interrupted: str) -> int:
         return INTERRUPTED
 
 
-def called(prog: str, arguments: Sequence[str] | None) -> str:
+def command_line(prog: str, arguments: Sequence[str] | None) -> str:
     """The line that calls a command again with these arguments, or those of this process; from its beginning."""
     given = sys.argv[1:] if arguments is None else arguments
     return shlex.join([*prog.split(), *(each for each in given if each != "--resume")])
 
 
-def leave_command(folder: Path, line: str) -> None:
+def record_command(folder: Path, line: str) -> None:
     """Write into a folder which command makes it.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED, called, leave_command, run_command
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, command_line, record_command, run_command
 from attn_dynamics.commands.window import simulate_window
 from attn_dynamics.commands.window_settings import WindowConfig, is_window
 from attn_dynamics.files.storage import Damaged, make_folder, read_json_object, read_netcdf, write_json, write_netcdf
@@ -29,7 +29,7 @@ from attn_dynamics.system.progress import meter
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.descent import too_fast
+from attn_dynamics.training.descent import divergence_message
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
 
@@ -37,7 +37,7 @@ from attn_dynamics.training.settings import Config
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m attn_dynamics.simulate"
-    line = called(prog, arguments)
+    line = command_line(prog, arguments)
     if is_window(sys.argv[1:] if arguments is None else arguments):
         return run_command(WindowConfig, lambda config: simulate_window(config, line), arguments, prog=prog)
     return run_command(Config, lambda config: simulate(config, line), arguments, prog=prog)
@@ -78,7 +78,7 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
         code, summary, draw = _run_replicates(config, task, start, out)
         shown = results.replicates_table(summary)
     write_config(out, config)
-    leave_command(out, line)
+    record_command(out, line)
     if shown is not None:
         terminal.print(shown)
     for remark in results.broken(summary):
@@ -92,9 +92,9 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int,
     """Train and write down the numbers; the exit code, their summary, and what draws them."""
     begun, checkpoint = time.perf_counter(), Checkpoint(out / CHECKPOINT)
     if config.resume:
-        print(f"{out}: {_standing(config, task, checkpoint)}", file=sys.stderr)
+        print(f"{out}: {_resume_point(config, task, checkpoint)}", file=sys.stderr)
     try:
-        with meter(config.horizon, config.model) as show:
+        with meter(config.max_epochs, config.model) as show:
             run, code = experiment.train(config, task, start, checkpoint=checkpoint, meter=show), 0
     except (Interrupted, Diverged) as stop:
         if not stop.run.trajectory.sizes["epoch"]:
@@ -130,7 +130,7 @@ def _pass(
     folders, which = [out / f"replicate-{replicate}" for replicate in replicates], _named(replicates)
     if config.resume:
         where = f"{out}" if whole else f"{out}, {which}"
-        print(f"{where}: {_standing(config, task, checkpoint)}", file=sys.stderr)
+        print(f"{where}: {_resume_point(config, task, checkpoint)}", file=sys.stderr)
         found = {folder: _finished(config, task, folder) for folder in folders}
         if all(found.values()):  # to read them from the checkpoint would take the memory of training once more
             return 0, {folder: summary for folder, summary in found.items() if summary}
@@ -142,7 +142,7 @@ def _pass(
         epochs = run.trajectory.sizes["epoch"]
         if run.ended == "diverged":
             code = code or FAILED
-            print(f"replicate {replicate}: {too_fast(epochs, config.learning_rate)}", file=sys.stderr)
+            print(f"replicate {replicate}: {divergence_message(epochs, config.learning_rate)}", file=sys.stderr)
         if epochs:
             trajectory = results.annotate(run, config, task, start)
             summaries[folder] = _leave(trajectory, seconds, make_folder(folder))
@@ -161,7 +161,9 @@ def _finished(config: Config, task: Task, folder: Path) -> dict[str, Any] | None
         same = read_netcdf(folder / TRAJECTORY).attrs.get("data") == results.data_digest(task)
     except Damaged:
         return None
-    ended = {"patience": True, "epochs": summary.get("epochs") == config.horizon}.get(str(summary.get("ended")), False)
+    ended = {"patience": True, "epochs": summary.get("epochs") == config.max_epochs}.get(
+        str(summary.get("ended")), False
+    )
     return summary if same and ended and results.is_summary(summary) else None
 
 
@@ -169,7 +171,7 @@ def _train(
     config: Config, task: Task, starts: Sequence[Parameters], checkpoint: Checkpoint, label: str
 ) -> tuple[int, list[Run]]:
     try:
-        with meter(config.horizon, label) as show:
+        with meter(config.max_epochs, label) as show:
             return 0, experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
     except RunsInterrupted as stop:
         print(stop, file=sys.stderr)
@@ -209,8 +211,8 @@ def _whereabouts(config: Config, out: Path) -> str:
     return f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
 
 
-def _standing(config: Config, task: Task, checkpoint: Checkpoint) -> str:
-    found = experiment.standing(config, task, checkpoint)
+def _resume_point(config: Config, task: Task, checkpoint: Checkpoint) -> str:
+    found = experiment.resume_point(config, task, checkpoint)
     if found is None:
         return "nothing to go on from, starts anew"
     epoch, over = found

@@ -12,7 +12,7 @@ import xarray as xr
 from rich.table import Table
 from rich.text import Text
 
-from attn_dynamics.commands.shell import FAILED, leave_command
+from attn_dynamics.commands.shell import FAILED, record_command
 from attn_dynamics.commands.window_settings import WindowConfig
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import write_json, write_netcdf
@@ -68,7 +68,7 @@ def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> i
     write_netcdf(out / TRAJECTORY, run)
     write_json(out / SUMMARY, summary)
     write_config(out, config)
-    leave_command(out, line)
+    record_command(out, line)
     terminal = console()
     terminal.print(table(summary))
     for remark in off_theory(summary):

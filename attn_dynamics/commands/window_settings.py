@@ -94,7 +94,7 @@ class WindowConfig:
         return usual if self.learning_rate is None else self.learning_rate
 
     @property
-    def horizon(self) -> int:
+    def max_epochs(self) -> int:
         """The epochs to run."""
         return self.epochs
 

@@ -9,7 +9,7 @@ from torch.nn.functional import dropout as drop
 from attn_dynamics.encoder.bell import TrainedBell
 
 
-class Asked(NamedTuple):
+class AttentionInputs(NamedTuple):
     """What an attention module asks for; B sequences, H heads, L tokens."""
 
     query: Tensor
@@ -28,7 +28,7 @@ class Asked(NamedTuple):
     """Share of the weights that is dropped."""
 
 
-def dense(asked: Asked, bell: TrainedBell) -> tuple[Tensor, Tensor]:
+def dense(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, Tensor]:
     """Contexts (B, H, L, d) and weights (B, H, L, L); a query that sees no token has a context of 0."""
     places = torch.arange(asked.key.shape[2], device=asked.key.device)
     distances = places - places[:, None]
@@ -40,11 +40,11 @@ def dense(asked: Asked, bell: TrainedBell) -> tuple[Tensor, Tensor]:
         seen = both(seen, asked.mask)
     elif asked.mask is not None:
         scores = scores + asked.mask
-    weights = drop(weigh(scores, bell.log(distances), bell, seen), asked.dropout)
+    weights = drop(masked_weights(scores, bell.log(distances), bell, seen), asked.dropout)
     return weights.to(asked.value.dtype) @ asked.value, weights
 
 
-def weigh(scores: Tensor, log_bell: Tensor, bell: TrainedBell, seen: Tensor | None) -> Tensor:
+def masked_weights(scores: Tensor, log_bell: Tensor, bell: TrainedBell, seen: Tensor | None) -> Tensor:
     """What each query gives to each token, in the order of `PLACEMENTS`.
 
     Args:

@@ -13,7 +13,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
 from attn_dynamics.encoder.bell import TrainedBell
-from attn_dynamics.encoder.dense import Asked, dense
+from attn_dynamics.encoder.dense import AttentionInputs, dense
 from attn_dynamics.encoder.low_rank import low_rank
 from attn_dynamics.encoder.sliced import sliced
 from attn_dynamics.errors import InputError
@@ -22,7 +22,7 @@ NAME = "gaussian-window"
 """What `attn_implementation` is called."""
 PROBE = "gaussian-window-probe"
 """The implementation that notes which modules ask for attention."""
-KERNELS: Mapping[str, Callable[[Asked, TrainedBell], tuple[Tensor, Tensor | None]]] = {
+KERNELS: Mapping[str, Callable[[AttentionInputs, TrainedBell], tuple[Tensor, Tensor | None]]] = {
     "dense": dense,
     "low-rank": low_rank,
     "sliced": sliced,
@@ -72,7 +72,7 @@ def gaussian_window(
     if key.shape[1] != query.shape[1]:
         key, value = (each.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for each in (key, value))
     pairs = attention_mask is not None and attention_mask.ndim == 4
-    asked = Asked(
+    asked = AttentionInputs(
         query=query,
         key=key,
         value=value,

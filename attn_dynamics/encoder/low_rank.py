@@ -9,7 +9,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from attn_dynamics.encoder.bell import TrainedBell
-from attn_dynamics.encoder.dense import Asked, both, dense
+from attn_dynamics.encoder.dense import AttentionInputs, both, dense
 
 REACH = 16.0
 """Queries that share a centre, in units of the least σ: terms that cancel stay below some hundred (theory D9)."""
@@ -23,7 +23,7 @@ ALIGNED = 8
 """Kernels want dimensions in multiples of it."""
 
 
-def low_rank(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
+def low_rank(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
     """Contexts (B, H, L, d) by `scaled_dot_product_attention`, in float32 at least, since less could not cancel."""
     if bell.widths.min() < NARROW:
         return dense(asked, bell)[0], None
@@ -40,7 +40,7 @@ def low_rank(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
     return torch.cat(parts, dim=2).to(asked.value.dtype), None
 
 
-def _part(asked: Asked, precision: Tensor, half_width: int | None, first: int, block: int) -> Tensor:
+def _part(asked: AttentionInputs, precision: Tensor, half_width: int | None, first: int, block: int) -> Tensor:
     length = asked.query.shape[2]
     last = min(first + block, length)
     # Keys that no query of the block sees are left out before the product.
@@ -51,7 +51,7 @@ def _part(asked: Asked, precision: Tensor, half_width: int | None, first: int, b
     return checkpoint(_attend, asked, precision, half_width, slice(first, last), slice(low, high), use_reentrant=False)
 
 
-def _attend(asked: Asked, precision: Tensor, half_width: int | None, queries: slice, keys: slice) -> Tensor:
+def _attend(asked: AttentionInputs, precision: Tensor, half_width: int | None, queries: slice, keys: slice) -> Tensor:
     query, key, value = asked.query[:, :, queries], asked.key[:, :, keys], asked.value[:, :, keys]
     places = torch.arange(asked.query.shape[2], device=query.device, dtype=query.dtype)
     centre = 0.5 * (queries.start + queries.stop - 1)

@@ -11,7 +11,7 @@ from torch.nn.functional import dropout as drop
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from attn_dynamics.encoder.bell import TrainedBell
-from attn_dynamics.encoder.dense import Asked, dense, weigh
+from attn_dynamics.encoder.dense import AttentionInputs, dense, masked_weights
 from attn_dynamics.errors import InputError
 
 LEAST = 64
@@ -37,7 +37,7 @@ class Blocks(NamedTuple):
     """Δ (b, K), the same for all."""
 
 
-def sliced(asked: Asked, bell: TrainedBell) -> tuple[Tensor, None]:
+def sliced(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
     """Contexts (B, H, L, d), those of `dense` with the same half-width.
 
     A renormalised bell that is frozen goes through `scaled_dot_product_attention`, as a summand of the scores.
@@ -73,7 +73,7 @@ def computed(length: int, half: int) -> float:
     return -(-length // block) * block * (block + 2 * half) / length**2
 
 
-def _blocks(asked: Asked, half: int) -> Blocks:
+def _blocks(asked: AttentionInputs, half: int) -> Blocks:
     sequences, heads, length, size = asked.query.shape
     block = max(half, LEAST)
     number = -(-length // block)
@@ -92,7 +92,7 @@ def _blocks(asked: Asked, half: int) -> Blocks:
     )
 
 
-def _fused(asked: Asked, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor:
+def _fused(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor:
     """(B, H, n, b, d), every block a sequence of its own."""
     sequences, _, number, _, _ = blocks.queries.shape
     near = blocks.distances.abs() <= half
@@ -111,7 +111,7 @@ def _fused(asked: Asked, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor
     return contexts * (blocks.real & near).any(dim=-1, keepdim=True)[:, None]
 
 
-def _written(asked: Asked, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor:
+def _written(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor:
     """(B, H, n, b, d), by the reference: any placement, and with a gradient to σ."""
     sequences, heads, number, _, _ = blocks.queries.shape
     near, log_bell = blocks.distances.abs() <= half, bell.log(blocks.distances[None])
@@ -122,6 +122,6 @@ def _written(asked: Asked, blocks: Blocks, bell: TrainedBell, half: int) -> Tens
     for first in range(0, number, step):
         part = slice(first, first + step)
         scores = blocks.queries[:, :, part] @ blocks.keys[:, :, part].mT * asked.scaling
-        weights = drop(weigh(scores, log_bell, bell, (blocks.real[:, part] & near)[:, None]), asked.dropout)
+        weights = drop(masked_weights(scores, log_bell, bell, (blocks.real[:, part] & near)[:, None]), asked.dropout)
         parts.append(weights.to(asked.value.dtype) @ blocks.values[:, :, part])
     return torch.cat(parts, dim=2)

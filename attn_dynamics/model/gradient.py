@@ -35,7 +35,7 @@ class Gradient(NamedTuple):
     """(∂L/∂P)ᵀ (k, V) by the values P that were attended: E R, or E itself."""
     head: dict[str, Array]
     """∂L/∂ the arrays of the head: all that may be trained, perhaps more."""
-    reading: Array | None
+    readout_matrix: Array | None
     """R (d, k) if P = E R, so that ∂L/∂E = (∂L/∂P) Rᵀ; None if P = E."""
     score_signal: float
     """T_s = ‖∂L/∂s‖₂ (theory §4)."""
@@ -45,7 +45,7 @@ class Gradient(NamedTuple):
     @property
     def embeddings(self) -> Array:
         """∂L/∂E (V, d) = Σ_i A_iw g_i."""
-        return self.values.T.copy() if self.reading is None else self.values.T @ self.reading.T
+        return self.values.T.copy() if self.readout_matrix is None else self.values.T @ self.readout_matrix.T
 
 
 class Objective:
@@ -57,7 +57,7 @@ class Objective:
     """
 
     def __init__(self, corpus: Corpus, head: Head) -> None:
-        d, k = head.reading.shape
+        d, k = head.readout_matrix.shape
         self._narrows = k < d
         self._trains_first = head.first in head.trained
         self.attention = Attention(corpus, min(d, k))
@@ -72,15 +72,15 @@ class Objective:
         """Pᵀ (k, V), what is attended."""
         if not self._narrows:
             return axes
-        words.project(axes, head.reading, self._values)
+        words.project(axes, head.readout_matrix, self._values)
         return self._values
 
     def step(self, axes: Array, gradient: "Gradient", learning_rate: float, head: Head) -> Array:
         """One step of the embeddings, in place, under a head that has stepped already; answers the `values` there."""
-        if gradient.reading is None:
+        if gradient.readout_matrix is None:
             words.subtract(axes, learning_rate, gradient.values)
             return axes
-        words.descend(axes, gradient.values, gradient.reading, learning_rate, head.reading, self._values)
+        words.descend(axes, gradient.values, gradient.readout_matrix, learning_rate, head.readout_matrix, self._values)
         return self._values
 
     def fit(self, operand: Operand, head: Head) -> Fit:
@@ -108,15 +108,15 @@ class Objective:
             for name, gradient in gradients.items():
                 head_gradient[name] = head_gradient[name] + gradient if name in head_gradient else gradient
             self.attention.add_gradient(entry.T @ slopes, block)
-        reading = head.reading if self._narrows else None
-        metric = self._identity if reading is None else reading.T @ reading
+        readout_matrix = head.readout_matrix if self._narrows else None
+        metric = self._identity if readout_matrix is None else readout_matrix.T @ readout_matrix
         score_gradient, value_gradient, squares = self.attention.gradient(operand, metric)
         if self._trains_first and self._narrows:
             # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
             words.pull_back(axes, value_gradient, *self._pulled)
             head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
-        signals = _root(squares[0], score_gradient[None]), _root(squares[1], value_gradient, reading)
-        return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, reading, *signals)
+        signals = _root(squares[0], score_gradient[None]), _root(squares[1], value_gradient, readout_matrix)
+        return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, readout_matrix, *signals)
 
     def _entry(self, head: Head) -> Array:
         """From what is attended to u = Wᵀ v, up to what the loss does not see: H, or Wᵀ."""
@@ -126,11 +126,11 @@ class Objective:
         return Fit(float(np.add.reduce(self._losses)) / self._labels.size, correct / self._labels.size)
 
 
-def norm(columns: Array, reading: Array | None = None) -> float:
+def norm(columns: Array, readout_matrix: Array | None = None) -> float:
     """Return ‖R B‖_F of columns B (k, V) and R (d, k), or ‖B‖_F, from numbers of any size: no square underflows."""
     columns, size = _in_shares(columns)
-    reading, factor = _in_shares(np.eye(len(columns)) if reading is None else reading)
-    square = float((reading.T @ reading @ columns * columns).sum())
+    readout_matrix, factor = _in_shares(np.eye(len(columns)) if readout_matrix is None else readout_matrix)
+    square = float((readout_matrix.T @ readout_matrix @ columns * columns).sum())
     return size * factor * math.sqrt(max(square, 0.0))
 
 
@@ -140,9 +140,9 @@ def _in_shares(array: Array) -> tuple[Array, float]:
     return (array / largest, largest) if 0.0 < largest < np.inf else (array, 1.0)
 
 
-def _root(square: float, columns: Array, reading: Array | None = None) -> float:
+def _root(square: float, columns: Array, readout_matrix: Array | None = None) -> float:
     """Return the root of a square, or once more the norm that it is the square of, where that underflows."""
-    return math.sqrt(square) if not square <= words.SMALLEST_SQUARE else norm(columns, reading)
+    return math.sqrt(square) if not square <= words.SMALLEST_SQUARE else norm(columns, readout_matrix)
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:

@@ -111,7 +111,7 @@ class Head(ABC):
         return np.eye(self.first_layer.shape[-1])
 
     @property
-    def reading(self) -> Array:
+    def readout_matrix(self) -> Array:
         """W H (d, k), all that the loss sees of a context."""
         return self.first_layer @ self.contrasts
 

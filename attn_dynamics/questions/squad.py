@@ -9,8 +9,8 @@ import numpy as np
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.questions.layout import Place, members, parsed, text
+from attn_dynamics.tasks.data_folders import named_folder
 from attn_dynamics.tasks.hub import hub_rows
-from attn_dynamics.tasks.located import named_folder
 
 HUB_NAME = "rajpurkar/squad"
 VARIABLE = "SQUAD_DIR"

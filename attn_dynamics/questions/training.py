@@ -115,7 +115,7 @@ def train(
         ArithmeticError: the loss is no finite number any more.
         InputError: the model has no bells, or a step is more than memory holds.
         KeyboardInterrupt: Ctrl-C, at the end of a step that is saved.
-        Unfit: the checkpoint is another training's.
+        CheckpointMismatch: the checkpoint is another training's.
     """
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)

@@ -46,7 +46,7 @@ class Config(Protocol):
         ...
 
     @property
-    def horizon(self) -> int:
+    def max_epochs(self) -> int:
         """The epochs to run."""
         ...
 
@@ -105,7 +105,7 @@ def write_config(folder: Path, config: Config) -> None:
 
 
 def _content(config: Config) -> dict[str, Any]:
-    return config.course() | {"epochs": config.horizon}
+    return config.course() | {"epochs": config.max_epochs}
 
 
 def _saved(folder: Path) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attn_dynamics.tasks.located import named_folder
+from attn_dynamics.tasks.data_folders import named_folder
 from attn_dynamics.tasks.task import Task
 
 SIZES = {

@@ -35,6 +35,6 @@ def invariants(
         if head.first in trained:
             kept["embeddings_head"] = embeddings.T @ embeddings - first @ first.T
         else:
-            basis = np.linalg.svd(head.reading, full_matrices=False)[0]
+            basis = np.linalg.svd(head.readout_matrix, full_matrices=False)[0]
             kept["embeddings_outside"] = embeddings - embeddings @ basis @ basis.T
     return kept | (head.balances() if set(trained) == set(head.arrays()) else {})

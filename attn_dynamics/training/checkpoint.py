@@ -17,7 +17,7 @@ SHARE = 20
 """A checkpoint waits at least this many times as long as the last one took to write."""
 
 
-class Unfit(InputError):
+class CheckpointMismatch(InputError):
     """A checkpoint of another run, of a longer one, or none at all."""
 
 
@@ -53,13 +53,13 @@ class Checkpoint:
         """What was saved last, or None if nothing was.
 
         Raises:
-            Unfit: the file is of a run with another corpus, start or setting, or is no checkpoint.
+            CheckpointMismatch: the file is of a run with another corpus, start or setting, or is no checkpoint.
         """
         if not self.path.exists():
             return None
         saved, arrays = self._read()
         if saved != identity:
-            raise Unfit(
+            raise CheckpointMismatch(
                 f"checkpoint {self.path}",
                 expected="a checkpoint of this run",
                 given="one of another corpus, start or setting",
@@ -71,11 +71,11 @@ class Checkpoint:
         """What `load` gives, to go on to so many epochs.
 
         Raises:
-            Unfit: as `load`, or what was saved is longer already.
+            CheckpointMismatch: as `load`, or what was saved is longer already.
         """
         saved = self.load(identity)
         if saved is not None and int(saved["epoch"]) > epochs:
-            raise Unfit(
+            raise CheckpointMismatch(
                 "epochs",
                 expected=f"at least the {saved['epoch']} of the checkpoint {self.path}",
                 given=epochs,
@@ -83,11 +83,11 @@ class Checkpoint:
             )
         return saved
 
-    def glance(self, *names: str) -> dict[str, np.ndarray]:
+    def peek(self, *names: str) -> dict[str, np.ndarray]:
         """Some of what was saved last, of whatever run; nothing if nothing was.
 
         Raises:
-            Unfit: the file is no checkpoint.
+            CheckpointMismatch: the file is no checkpoint.
         """
         return self._read("identity", *names)[1] if self.path.exists() else {}
 
@@ -97,7 +97,7 @@ class Checkpoint:
             return str(arrays.pop("identity")), arrays
         # A damaged archive raises what it likes: OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error.
         except Exception as error:
-            raise Unfit(
+            raise CheckpointMismatch(
                 f"checkpoint {self.path}",
                 expected="a checkpoint of this program",
                 given=f"a file that cannot be read ({error})",

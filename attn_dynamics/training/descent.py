@@ -90,13 +90,13 @@ def course(
     return float(learning_rate), sorted(train), patience and int(patience), bool(reduced), [*judge], *words
 
 
-def standing(checkpoint: Checkpoint, epochs: int, patience: int | None) -> tuple[int, bool] | None:
+def resume_point(checkpoint: Checkpoint, epochs: int, patience: int | None) -> tuple[int, bool] | None:
     """The epoch that `descend` would go on from, and whether nothing is left to do there; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
     """
-    saved = checkpoint.glance("epoch", "stopping.best_epoch")
+    saved = checkpoint.peek("epoch", "stopping.best_epoch")
     if not saved:
         return None
     epoch = int(saved["epoch"])
@@ -136,7 +136,7 @@ class _Loop:
                 self._save(only_if_due=True)
                 fit, gradient = self._dynamics.evaluate()
                 if not self._dynamics.is_finite(fit, gradient):
-                    raise Diverged(self._finish("diverged"), too_fast(self._epoch, self._learning_rate))
+                    raise Diverged(self._finish("diverged"), divergence_message(self._epoch, self._learning_rate))
                 fits = self._recorder.record(self._epoch, fit, gradient)
                 if meter is not None:
                     meter(self._epoch, fit.loss)
@@ -189,7 +189,7 @@ class _Loop:
         checkpoint.save(identity, arrays)
 
 
-def too_fast(epoch: int, learning_rate: float) -> str:
+def divergence_message(epoch: int, learning_rate: float) -> str:
     """What to say of a run that diverged at an epoch."""
     if epoch == 0:
         return (

@@ -140,7 +140,7 @@ class Dynamics:
         if self._held.size:
             gradient.scores[self._held] = 0.0
             gradient.values[:, self._held] = 0.0
-            signals = norm(gradient.scores[None]), norm(gradient.values, gradient.reading)
+            signals = norm(gradient.scores[None]), norm(gradient.values, gradient.readout_matrix)
             gradient = gradient._replace(score_signal=signals[0], embedding_signal=signals[1])
         return fit, gradient
 
@@ -239,8 +239,8 @@ def _copied(head: Head) -> Head:
 
 def _basis(head: Head) -> Array | None:
     """Orthonormal basis (d, k) of what a head reads, if that is less than all of the d dimensions."""
-    reading = head.reading
-    return np.linalg.qr(reading)[0] if reading.shape[1] < reading.shape[0] else None
+    readout_matrix = head.readout_matrix
+    return np.linalg.qr(readout_matrix)[0] if readout_matrix.shape[1] < readout_matrix.shape[0] else None
 
 
 def _check_held(keys: Array) -> None:

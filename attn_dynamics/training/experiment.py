@@ -12,9 +12,9 @@ from attn_dynamics.tasks import Options, Task
 from attn_dynamics.tasks.classes import can_be_written
 from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.descent import descend, too_fast
+from attn_dynamics.training.descent import descend, divergence_message
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates import descend_many, replicates_in, room_for, standing_many
+from attn_dynamics.training.replicates import descend_many, max_replicates, replicates_in, resume_points
 from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
@@ -50,7 +50,7 @@ def check(config: Config, task: Task) -> None:
             fix="Leave it out.",
         )
     # Patience may end a run at any epoch.
-    layout.check_room(config.horizon if patience(config, task) is None else 0, config.replicates)
+    layout.check_room(config.max_epochs if patience(config, task) is None else 0, config.replicates)
 
 
 def check_words(task: Task) -> None:
@@ -108,7 +108,7 @@ def train(
     except RunsInterrupted as stop:
         raise Interrupted(stop.runs[0], stop.after) from None
     if run.ended == "diverged":
-        raise Diverged(run, too_fast(run.trajectory.sizes["epoch"], config.learning_rate))
+        raise Diverged(run, divergence_message(run.trajectory.sizes["epoch"], config.learning_rate))
     return run
 
 
@@ -140,14 +140,14 @@ def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkp
     if saved := replicates_in(checkpoint):
         return saved
     settings = {name: value for name, value in _settings(config, task).items() if name != "learning_rate"}
-    room = room_for(task.train, start, share=SHARE, device=config.device, precision=config.precision, **settings)
+    room = max_replicates(task.train, start, share=SHARE, device=config.device, precision=config.precision, **settings)
     return wanted if room is None else min(wanted, max(1, room))
 
 
 def _settings(config: Config, task: Task) -> dict[str, Any]:
     return {
         "learning_rate": config.learning_rate,
-        "epochs": config.horizon,
+        "epochs": config.max_epochs,
         "train": config.train,
         "judge": {name: corpus for name, corpus in task.splits.items() if name != "train"},
         "follow": _followed(config, task),
@@ -156,15 +156,15 @@ def _settings(config: Config, task: Task) -> dict[str, Any]:
     }
 
 
-def standing(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[int, bool] | None:
+def resume_point(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[int, bool] | None:
     """The epoch that a configuration would go on from, and whether nothing is left to do; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
     """
     if config.replicates == 1 and config.device == "numpy":
-        return descent.standing(checkpoint, config.horizon, patience(config, task))
-    return standing_many(checkpoint, config.horizon)
+        return descent.resume_point(checkpoint, config.max_epochs, patience(config, task))
+    return resume_points(checkpoint, config.max_epochs)
 
 
 def patience(config: Config, task: Task) -> int | None:

@@ -106,20 +106,20 @@ def flow(
         record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))
         stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow, "follow"))
         with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
-            end = float(clock.reading(due[-1]))
+            end = float(clock.from_time(due[-1]))
             options = {"rtol": rtol, "atol": atol, "max_step": clock.longest}
             solution = SOLVERS[solver](system.velocity, 0.0, system.start, end, **options)  # pyright: ignore
             return _integrate(system, record, stops, due, solution, max_steps or math.inf, interrupted, meter)
 
 
 class Clock(NamedTuple):
-    """What the solver takes for time: its reading as a function of τ, τ of the reading, and dτ/d(reading) at τ."""
+    """The clock of the solver: its time as a function of τ, τ as a function of it, and dτ/d(clock time) at τ."""
 
-    reading: Callable[[Array], Array]
+    from_time: Callable[[Array], Array]
     time: Callable[[float], float]
     speed: Callable[[float], float]
     longest: float
-    """Longest step of the solver, in readings."""
+    """Longest step of the solver, in clock time."""
 
 
 LINEAR_TIME = Clock(np.asarray, float, lambda _: 1.0, np.inf)
@@ -146,11 +146,11 @@ class _System:
         self.dynamics.restore({name: part.reshape(shape) for name, part, shape in named})
         return self.dynamics.evaluate()
 
-    def velocity(self, reading: float, state: Array) -> Array:
-        """Its derivative by the reading of the clock."""
+    def velocity(self, clock_time: float, state: Array) -> Array:
+        """Its derivative by the time of the clock."""
         self._tune()
         moving = self.dynamics.velocity(self.evaluate(state)[1])
-        return self.clock.speed(self.clock.time(reading)) * self._join(moving)
+        return self.clock.speed(self.clock.time(clock_time)) * self._join(moving)
 
     def _join(self, arrays: Mapping[str, Array]) -> Array:
         return np.concatenate([np.empty(0), *(arrays[name].ravel() for name in self._names)])
@@ -165,14 +165,14 @@ class _Record:
         self._last = -1.0, system.start
         self.times: list[float] = []
 
-    def add(self, reading: float, state: Array, time: float | None = None) -> None:
-        """Record a state, unless this reading of the clock was recorded last."""
-        if reading == self._last[0]:
+    def add(self, clock_time: float, state: Array, time: float | None = None) -> None:
+        """Record a state, unless this time of the clock was recorded last."""
+        if clock_time == self._last[0]:
             return
         fit, gradient = self._system.evaluate(state)
         self._recorder.record(len(self.times), fit, gradient)
-        self._last = reading, state
-        self.times.append(self._system.clock.time(reading) if time is None else time)
+        self._last = clock_time, state
+        self.times.append(self._system.clock.time(clock_time) if time is None else time)
 
     def run(self, ended: Ended) -> Run:
         """All that was recorded, and the state that was recorded last."""
@@ -236,7 +236,7 @@ def _integrate(
     for name, missing in stops.items():
         if missing(system.start) <= 0.0:
             return record.run(name)
-    ahead, steps = deque(zip(system.clock.reading(due).tolist(), due.tolist(), strict=True)), 0
+    ahead, steps = deque(zip(system.clock.from_time(due).tolist(), due.tolist(), strict=True)), 0
     while solver.status == "running":
         message, steps = solver.step(), steps + 1
         if steps > max_steps:
@@ -248,8 +248,8 @@ def _integrate(
         state = _within(solver)
         end, event = _first_event(stops, state, solver)
         while ahead and ahead[0][0] <= end:
-            reading, time = ahead.popleft()
-            record.add(reading, state(reading), time)
+            clock_time, time = ahead.popleft()
+            record.add(clock_time, state(clock_time), time)
         if meter is not None:
             meter(system.clock.time(end), system.evaluate(state(end))[0].loss)
         if event is not None or interrupted():
@@ -261,9 +261,9 @@ def _integrate(
 
 
 def _within(solver: OdeSolver) -> Callable[[float], Array]:
-    """The state at a reading within the last step; at its end that of the solver itself."""
+    """The state at a clock time within the last step; at its end that of the solver itself."""
     end, between, reached = solver.t, solver.dense_output(), solver.y
-    return lambda reading: reached if reading == end else between(reading)
+    return lambda clock_time: reached if clock_time == end else between(clock_time)
 
 
 def _stuck(time: float, message: str) -> str:
@@ -277,7 +277,7 @@ def _first_event(stops: Stops, state: Callable[[float], Array], solver: OdeSolve
     """Where the step of the solver ends: at the first event within it, or as the solver has it."""
     crossings: list[tuple[float, Ended]] = []
     for name, missing in stops.items():
-        gap = lambda reading, missing=missing: missing(state(reading))  # noqa: E731
+        gap = lambda clock_time, missing=missing: missing(state(clock_time))  # noqa: E731
         if gap(solver.t) <= 0.0:
             # Not every solver interpolates to the very state that its step began with.
             begun = gap(solver.t_old) <= 0.0
@@ -290,8 +290,8 @@ def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
     """Times to record at: 0, then those asked for."""
     if times is None:
         time = number("time", time, above=0, fix="LMN21 trains for 500.")
-        readings = np.linspace(0.0, float(clock.reading(np.asarray(time))), RECORDED)
-        return np.array([*map(clock.time, readings[:-1]), time])
+        clock_times = np.linspace(0.0, float(clock.from_time(np.asarray(time))), RECORDED)
+        return np.array([*map(clock.time, clock_times[:-1]), time])
     asked = as_floats("times", times)
     if asked.ndim != 1 or not asked.size or asked.min() < 0.0 or asked.max() == 0.0:
         raise InputError("times", expected="a list, none below 0, one above", given=times, fix="Give times to record.")

@@ -112,7 +112,7 @@ class Config:
         at_most_one(resume=self.resume, overwrite=self.overwrite)
 
     @property
-    def horizon(self) -> int:
+    def max_epochs(self) -> int:
         """The epochs to run at most."""
         return self.epochs if self.epochs is not None else 5000 if self.task == "synthetic" else 50_000
 

@@ -118,25 +118,25 @@ def flow(
     if not (due.size and due[0] >= 0.0 and np.all(np.diff(due) > 0.0)):
         raise InputError("times", expected="numbers from 0 on that ascend", given=shown(times), fix="Sort them.")
 
-    def velocity(reading: float, state: Array) -> Array:
+    def velocity(clock_time: float, state: Array) -> Array:
         try:
             at = _unpacked(layer, rates, state)
         except InputError:
-            stuck = f"flow: expected a bell at time {clock.time(reading):g}, got a state that is none"
+            stuck = f"flow: expected a bell at time {clock.time(clock_time):g}, got a state that is none"
             raise ArithmeticError(f"{stuck}. Follow it for a shorter time, or at a lower rate.") from None
-        speed = clock.speed(clock.time(reading))
+        speed = clock.speed(clock.time(clock_time))
         return -speed * _packed(loss_and_gradient(windows, at)[1], rates, layer)
 
-    readings = np.asarray(clock.reading(due))
+    clock_times = np.asarray(clock.from_time(due))
     begin = _state(layer, rates)
     # A bell may rest for hundreds of e-folds of time; no step of that clock may pass over its waking.
     largest = 0.5 if log_time else np.inf
     solved = solve_ivp(
         velocity,
-        (0.0, max(float(readings[-1]), 1e-300)),
+        (0.0, max(float(clock_times[-1]), 1e-300)),
         begin,
         method="LSODA" if begin.size <= FEW else "DOP853",
-        t_eval=readings,
+        t_eval=clock_times,
         rtol=rtol,
         atol=1e-3 * rtol,
         max_step=largest,

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics.window.support import EXPONENTS, FLOATS, PREFACTORS, Reading
+from attn_dynamics.window.support import EXPONENTS, FLOATS, PREFACTORS, BellFormula
 
 HALF_WIDTH = 128
 """w of the windows of W22, 257 tokens."""
-READINGS = tuple(
-    Reading(*kind) for kind in product(EXPONENTS, PREFACTORS, FLOATS) if kind[:2] != ("deviation", "normalised")
+BELL_FORMULAS = tuple(
+    BellFormula(*kind) for kind in product(EXPONENTS, PREFACTORS, FLOATS) if kind[:2] != ("deviation", "normalised")
 )
 """All ways to compute the bell that are considered; the printed prefactor is what normalises a deviation."""
 DECIMAL = (9.45, 9.5, 9.55 * (1.0 - 1e-9))
@@ -45,17 +45,17 @@ SCORES = {"fixed": Score(73.25, 68.08), "product": Score(57.29, 49.13), "product
 """W22's, with a window that stays, and with σ learned at the usual rate and at 100 times that."""
 
 
-def tokens(reading: Reading, sigma: float) -> int:
+def tokens(formula: BellFormula, sigma: float) -> int:
     """2w + 1 within their window."""
-    return 2 * reading.half_width(sigma, HALF_WIDTH) + 1
+    return 2 * formula.half_width(sigma, HALF_WIDTH) + 1
 
 
-def misses(reading: Reading, table: Sequence[Row] = TABLE) -> int:
-    """By how many tokens a reading is off, at most over the rows whose σ is given."""
-    return max(abs(tokens(reading, sigma) - row.tokens) for row in table for sigma in row.sigmas)
+def misses(formula: BellFormula, table: Sequence[Row] = TABLE) -> int:
+    """By how many tokens a formula is off, at most over the rows whose σ is given."""
+    return max(abs(tokens(formula, sigma) - row.tokens) for row in table for sigma in row.sigmas)
 
 
-def blank(reading: Reading, row: Row = TABLE[2]) -> tuple[float, float]:
+def blank(formula: BellFormula, row: Row = TABLE[2]) -> tuple[float, float]:
     """The σ [from, below) that gives the tokens of a row, whatever its σ says."""
-    low, high = reading.sigmas(row.tokens // 2)
+    low, high = formula.sigmas(row.tokens // 2)
     return (low, high) if row.tokens < 2 * HALF_WIDTH + 1 else (low, np.inf)

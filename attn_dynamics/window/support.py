@@ -26,7 +26,7 @@ MOST_SPREAD = 600.0
 
 @final
 @dataclass(frozen=True)
-class Reading:
+class BellFormula:
     """One way to compute h exp(-Δ²/…) from the number σ that a table gives."""
 
     scale: str = "variance"
@@ -104,7 +104,7 @@ def reached(width: float, limit: int, precision: str = "float32") -> int:
         InputError: a width that is not above 0, or a limit that is no integer from 0 on.
     """
     number("width", width, above=0)
-    return 2 * Reading("variance", "none", precision).half_width(width**2, limit) + 1
+    return 2 * BellFormula("variance", "none", precision).half_width(width**2, limit) + 1
 
 
 def tail_mass(width: float, half_width: int) -> float:

@@ -16,7 +16,7 @@ from PIL import Image
 from analysis import judge, links, report, verdicts
 from analysis.provenance import provenance
 from attn_dynamics.commands import simulate
-from attn_dynamics.commands.shell import BAD_INPUT, leave_command
+from attn_dynamics.commands.shell import BAD_INPUT, record_command
 from attn_dynamics.files.storage import make_folder, write_json
 from attn_dynamics.results.figures.run import COLOURS, write_figure
 
@@ -53,8 +53,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     assert simulate.main([*TINY, "--out", str(folder / "one & two")]) == 0
     verdicts.write([judge.judge("G4", quick=True)], make_folder(folder / "verdicts"))
-    leave_command(folder / "verdicts", "python -m analysis.verdicts --claim G4")
-    leave_command(make_folder(folder / "one & two" / "within"), "python")
+    record_command(folder / "verdicts", "python -m analysis.verdicts --claim G4")
+    record_command(make_folder(folder / "one & two" / "within"), "python")
     return folder
 
 
@@ -124,7 +124,7 @@ def test_the_verdicts_and_the_numbers_are_in_it(text: str) -> None:
 def test_of_a_sweep_its_runs_are_there_by_what_tells_them_apart(tmp_path: Path) -> None:
     results = pd.DataFrame({"model": ["attn-fc"] * 2, "seed": [0, 1], "train_loss": [0.25, 0.5]})
     results.to_parquet(tmp_path / "results.parquet")
-    leave_command(tmp_path, "python -m attn_dynamics.sweep --seed 0 1")
+    record_command(tmp_path, "python -m attn_dynamics.sweep --seed 0 1")
     (table,) = report.part(tmp_path, tmp_path).tables
     assert all(f"<td>{each}</td>" in table for each in ("0", "1", "0.25", "0.5"))
     assert "attn-fc" not in table
@@ -134,7 +134,7 @@ def test_of_a_sweep_its_runs_are_there_by_what_tells_them_apart(tmp_path: Path) 
 def test_what_all_runs_of_a_sweep_break_is_told_with_each(broken: str, named: bool, tmp_path: Path) -> None:
     results = pd.DataFrame({"seed": [0, 1], "broken_assumptions": [broken] * 2})
     results.to_parquet(tmp_path / "results.parquet")
-    leave_command(tmp_path, "python -m attn_dynamics.sweep --seed 0 1")
+    record_command(tmp_path, "python -m attn_dynamics.sweep --seed 0 1")
     (table,) = report.part(tmp_path, tmp_path).tables
     assert ("broken_assumptions" in table) == named
     assert table.count(f"<td>{broken}</td>") == 2 * named
@@ -146,7 +146,7 @@ def test_a_run_says_which_assumptions_it_breaks(tmp_path: Path) -> None:
     summary = {"words": {"a": word}, "assumptions": [found], "prediction_residual": None, "not_predicted": None}
     summary |= {"loss_rises": 0, "largest_loss_step": 0.0}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
-    leave_command(tmp_path, "python -m attn_dynamics.simulate")
+    record_command(tmp_path, "python -m attn_dynamics.simulate")
     part = report.part(tmp_path, tmp_path)
     told = "SEN (B1, here up to 10 % off for “a”) assumes rare other words: there are 10."
     assert part.remarks == [told]
@@ -181,7 +181,7 @@ def test_what_cannot_be_gathered_is_told_in_one_line(tmp_path: Path, capsys: pyt
 def test_parts_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     names = ["seed", "seed-2", "seed-10", "seed-11", "seed-11-2", "seed0", "seed10"]
     for name in reversed(names):
-        leave_command(make_folder(tmp_path / name), "python")
+        record_command(make_folder(tmp_path / name), "python")
     assert [folder.name for folder in report.found(tmp_path)] == ["seed", "seed0", "seed10", *names[1:5]]
 
 
@@ -192,7 +192,7 @@ def test_figures_are_kept_in_fewer_bytes_that_look_alike(tmp_path: Path) -> None
     for k, colour in enumerate(COLOURS):
         axes.plot(np.sin(np.arange(200) / 30 + k), color=colour)
     write_figure(lambda: drawn, path)
-    leave_command(tmp_path, "python")
+    record_command(tmp_path, "python")
     (figure,) = report.part(tmp_path, tmp_path).figures
     data = base64.b64decode(figure.data.removeprefix("data:image/png;base64,"))
     assert len(data) < path.stat().st_size / 2
@@ -201,7 +201,7 @@ def test_figures_are_kept_in_fewer_bytes_that_look_alike(tmp_path: Path) -> None
 
 
 def test_many_classes_are_counted_and_few_are_named(tmp_path: Path) -> None:
-    leave_command(tmp_path, "python")
+    record_command(tmp_path, "python")
     for count, told in ((2, "class 0 = 0, class 1 = 1<"), (40, "class 11 = 11 and 28 more, all of which summary.json")):
         write_json(tmp_path / "summary.json", {"classes": {f"class {k}": k for k in range(count)}})
         (table,) = report.part(tmp_path, tmp_path).tables

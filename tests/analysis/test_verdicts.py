@@ -21,7 +21,7 @@ from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
 from attn_dynamics.claims.claim import together
 from attn_dynamics.claims.drawn import sst2
 from attn_dynamics.claims.names import NAMES
-from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED, leave_command
+from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED, record_command
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 
 
@@ -173,7 +173,7 @@ def test_ctrl_c_ends_at_once_and_replaces_nothing_before_a_verdict_is_ready(
     def pressed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    leave_command(tmp_path, verdicts.PROG)
+    record_command(tmp_path, verdicts.PROG)
     (tmp_path / "verdicts.md").write_text("of before")
     monkeypatch.setattr(judge, "judge", _asleep)
     monkeypatch.setattr(judge, "as_completed", pressed)

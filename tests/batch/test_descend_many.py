@@ -444,7 +444,7 @@ def test_memory_that_runs_out_on_the_way_is_told_the_same(corpus: Corpus, monkey
 
 def peak_and_estimate(
     model: str, replicates: int, epochs: int, counted: int | None = None, d_k: int = 2
-) -> tuple[int, memory.Needed]:
+) -> tuple[int, memory.MemoryNeed]:
     """Bytes that starts and a run of so many epochs take at most, and those said to be needed for `counted` epochs."""
     corpus, test = topic_corpus(0, sentences=400, words=3000), topic_corpus(1, words=3000)
     follow = range(8)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from attn_dynamics import Corpus, Parameters, Run, descend_many
 from attn_dynamics.errors import InputError
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.replicates import standing_many
+from attn_dynamics.training.replicates import resume_points
 from attn_dynamics.training.replicates.compiled import Compiled
 from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.stopping import Patiences
@@ -179,13 +179,13 @@ def test_ctrl_c_saves_the_runs_it_gives(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_replicates_says_where_it_stands(tmp_path: Path) -> None:
     at = Checkpoint(tmp_path / "runs.npz")
-    assert standing_many(at, 40) is None
+    assert resume_points(at, 40) is None
     go(path=at.path, epochs=12)
-    assert standing_many(at, 12) == (12, True)
-    assert standing_many(at, 13) == (12, False)
+    assert resume_points(at, 12) == (12, True)
+    assert resume_points(at, 13) == (12, False)
     (tmp_path / "runs.npz").unlink()
     last = max(run.trajectory.sizes["epoch"] for run in go(path=at.path, patience=8, epochs=500)) - 1
-    assert standing_many(at, 500) == (last, True)
+    assert resume_points(at, 500) == (last, True)
 
 
 # --- what must not come back unnoticed

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Corpus
 from attn_dynamics.claims.drawn import zipf_text
-from attn_dynamics.claims.leaders import (
+from attn_dynamics.claims.top_words import (
     SOURCES,
     followed,
     halves,

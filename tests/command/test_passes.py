@@ -19,7 +19,7 @@ from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.replicates import descent
 from attn_dynamics.training.replicates.compiled import Compiled
-from attn_dynamics.training.replicates.memory import Needed
+from attn_dynamics.training.replicates.memory import MemoryNeed
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Config
 from tests.command.driving import TINY, Call, calling_at, contents, differences, films, read_json, trajectory
@@ -33,7 +33,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Choose how many replicates of these there is room for."""
 
     def choose(replicates: int) -> None:
-        monkeypatch.setattr(experiment, "room_for", lambda *given, **settings: replicates)
+        monkeypatch.setattr(experiment, "max_replicates", lambda *given, **settings: replicates)
 
     return choose
 
@@ -216,7 +216,7 @@ def test_starts_that_are_not_counted_are_noticed(
     """Negative control: a pass is sized by what training adds to its starts, and to the brim."""
     usual = descent.fitting
 
-    def short(engine: Compiled, needed: list[Needed], share: float) -> int | None:
+    def short(engine: Compiled, needed: list[MemoryNeed], share: float) -> int | None:
         return usual(engine, [each._replace(each=each.each - each.start) for each in needed], share)
 
     monkeypatch.setattr(descent, "fitting", short)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from attn_dynamics.encoder import TrainedBell
-from attn_dynamics.encoder.dense import Asked, dense
+from attn_dynamics.encoder.dense import AttentionInputs, dense
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.window.layer import loss_and_gradient
 from tests.window.drawn import KINDS, Setting, setting
@@ -15,14 +15,14 @@ SENSITIVE, CUT = 32, 29
 """Drawn cases whose gradients are of a size that no control misses; the second has a half-width of 3."""
 
 
-def asked(case: Setting) -> tuple[Asked, torch.Tensor]:
+def asked(case: Setting) -> tuple[AttentionInputs, torch.Tensor]:
     """The layer as a module of one head would ask for it, queries of 1 and keys s; and its values, to be trained."""
     longest = max(map(len, case.sequences))
     words = torch.tensor([each + [0] * (longest - len(each)) for each in case.sequences])
     padding = torch.arange(longest) < torch.tensor([len(each) for each in case.sequences])[:, None]
     scores = torch.as_tensor(case.layer.scores)[words][:, None, :, None]
     values = torch.tensor(case.layer.values, requires_grad=True)
-    return Asked(torch.ones_like(scores), scores, values[words][:, None], padding, None, 1.0, 0.0), values
+    return AttentionInputs(torch.ones_like(scores), scores, values[words][:, None], padding, None, 1.0, 0.0), values
 
 
 def slope(case: Setting, bell: TrainedBell) -> tuple[float, np.ndarray]:

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from attn_dynamics.encoder import TrainedBell, Window, bells, use_kernel
 from attn_dynamics.encoder import low_rank as by_dimensions
-from attn_dynamics.encoder.dense import Asked, dense
+from attn_dynamics.encoder.dense import AttentionInputs, dense
 from attn_dynamics.encoder.low_rank import low_rank
 from attn_dynamics.encoder.sliced import sliced
 from attn_dynamics.model.bell import Bell
@@ -22,16 +22,18 @@ MiniLM = Callable[[Window], PreTrainedModel]
 
 def drawn(
     length: int, *, dtype: torch.dtype = torch.float64, padded: bool = True, sequences: int = 2, size: int = 8
-) -> Asked:
+) -> AttentionInputs:
     """What a module of three heads could ask; the second sequence ends after two thirds."""
     random = torch.Generator().manual_seed(length)
     query, key, value = (torch.randn(sequences, 3, length, size, generator=random).to(dtype) for _ in range(3))
     padding = torch.ones(sequences, length, dtype=torch.bool)
     padding[1:, 2 * length // 3 :] = False
-    return Asked(query, key, value, padding if padded else None, None, size**-0.5, 0.0)
+    return AttentionInputs(query, key, value, padding if padded else None, None, size**-0.5, 0.0)
 
 
-def contexts_and_slopes(kernel: Callable, asked: Asked, bell: TrainedBell) -> tuple[torch.Tensor, torch.Tensor]:
+def contexts_and_slopes(
+    kernel: Callable, asked: AttentionInputs, bell: TrainedBell
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Of real queries, and the gradient in the bell's parameter."""
     bell.zero_grad()
     found = kernel(asked, bell)[0]

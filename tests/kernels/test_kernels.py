@@ -89,8 +89,8 @@ def test_attention_is_the_dense_one_forward_and_back(
     corpus = ragged(width)
     scores = spread_scores(rng, corpus.n_words, spread)
     values, slopes = rng.standard_normal((corpus.n_words, width)), rng.standard_normal((corpus.n_sentences, width))
-    reading = rng.standard_normal((4, width))
-    out = through(corpus, scores, values, slopes, reading.T @ reading)
+    readout_matrix = rng.standard_normal((4, width))
+    out = through(corpus, scores, values, slopes, readout_matrix.T @ readout_matrix)
     contexts, score_gradient, value_gradient, received, squares = out
     shares = attention_of(corpus, scores)
     along = ((shares @ values) * slopes).sum(axis=1)
@@ -101,7 +101,7 @@ def test_attention_is_the_dense_one_forward_and_back(
         score_gradient, ((shares.T @ slopes) * values).sum(axis=1) - shares.T @ along, **tolerance
     )
     np.testing.assert_allclose(received, shares.sum(axis=0), **tolerance)
-    norms = (score_gradient**2).sum(), ((value_gradient @ reading.T) ** 2).sum()
+    norms = (score_gradient**2).sum(), ((value_gradient @ readout_matrix.T) ** 2).sum()
     np.testing.assert_allclose(squares, norms, rtol=1e-11)
 
 
@@ -230,9 +230,11 @@ def test_squared_norms_are_those_of_the_gradients_for_any_number_of_words(n_word
     corpus = ragged(1, n_words=n_words)
     scores, values = rng.standard_normal(n_words), rng.standard_normal((n_words, 5))
     slopes = rng.standard_normal((corpus.n_sentences, 5))
-    for reading in (np.eye(5), rng.standard_normal((3, 5)), rng.standard_normal((9, 5))):
-        _, by_score, by_value, _, squares = through(corpus, scores, values, slopes, reading.T @ reading)
-        np.testing.assert_allclose(squares, ((by_score**2).sum(), ((by_value @ reading.T) ** 2).sum()), rtol=1e-12)
+    for readout_matrix in (np.eye(5), rng.standard_normal((3, 5)), rng.standard_normal((9, 5))):
+        _, by_score, by_value, _, squares = through(corpus, scores, values, slopes, readout_matrix.T @ readout_matrix)
+        np.testing.assert_allclose(
+            squares, ((by_score**2).sum(), ((by_value @ readout_matrix.T) ** 2).sum()), rtol=1e-12
+        )
 
 
 # --- loss

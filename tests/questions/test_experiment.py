@@ -15,8 +15,8 @@ from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
 from attn_dynamics.model.bell import Bell
-from simulations import reading, squad
-from simulations.rows import COMPARED, ROWS
+from simulations import squad, squad_experiment
+from simulations.squad_rows import COMPARED, ROWS
 
 FIGURES = {"scores", "differences", "widths", "loss"}
 SOME = ("fixed", "product", "narrow", "narrow-log", "two-stages")
@@ -118,14 +118,14 @@ def test_a_row_that_diverges_is_told_and_the_others_are_there(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    usual = reading.train
+    usual = squad_experiment.train
 
     def diverging(model: Any, features: Any, plan: Any, **others: Any) -> xr.Dataset:
         if plan.bell_rate == 1.0 and plan.seed == 1:
             raise ArithmeticError("the loss is nan at step 3")
         return usual(model, features, plan, **others)
 
-    monkeypatch.setattr(reading, "train", diverging)
+    monkeypatch.setattr(squad_experiment, "train", diverging)
     assert run(tmp_path / "out", asked_of, tiny, "--rows", "fixed", "narrow", "narrow-100") == 1
     assert "narrow-1: the loss is nan at step 3" in capfd.readouterr().out
     assert set(pd.read_parquet(tmp_path / "out/rows.parquet").row) == {"fixed", "narrow-100"}
@@ -142,7 +142,7 @@ def test_ctrl_c_keeps_what_was_trained(
 ) -> None:
     few = ("--rows", "narrow-100", "--epochs", "4")
     assert run(tmp_path / "whole", asked_of, tiny, *few) == 0
-    usual = reading.train
+    usual = squad_experiment.train
 
     def cut_off(*given: Any, show: Any, **others: Any) -> xr.Dataset:
         def stop(step: int, loss: float) -> None:
@@ -152,11 +152,11 @@ def test_ctrl_c_keeps_what_was_trained(
 
         return usual(*given, show=stop, **others)
 
-    monkeypatch.setattr(reading, "train", cut_off)
+    monkeypatch.setattr(squad_experiment, "train", cut_off)
     assert run(tmp_path / "cut", asked_of, tiny, *few) == 130
     assert "--resume" in capfd.readouterr().err
     assert [path.name for path in (tmp_path / "cut/cells").iterdir()] == ["narrow-100-0.npz"]
-    monkeypatch.setattr(reading, "train", usual)
+    monkeypatch.setattr(squad_experiment, "train", usual)
     assert run(tmp_path / "cut", asked_of, tiny, *few, "--resume") == 0
     one, other = (xr.load_dataset(tmp_path / each / "cells/narrow-100-0.nc") for each in ("whole", "cut"))
     assert one.drop_vars("seconds").identical(other.drop_vars("seconds"))
@@ -186,7 +186,7 @@ def test_what_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(reading, "train", lambda *given, **others: pytest.fail("nothing is trained before"))
+    monkeypatch.setattr(squad_experiment, "train", lambda *given, **others: pytest.fail("nothing is trained before"))
     assert run(tmp_path, asked_of, tiny, *given) == 2
     error = capfd.readouterr().err
     assert told in error

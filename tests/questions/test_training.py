@@ -27,7 +27,7 @@ from attn_dynamics.questions import (
     tokens_reached,
     train,
 )
-from attn_dynamics.training.checkpoint import Checkpoint, Unfit
+from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.window.support import half_width
 from tests.questions.conftest import needs_squad
 
@@ -152,8 +152,8 @@ def test_it_goes_on_to_the_same_bits(fresh: Callable, long: Features, tmp_path: 
     checkpoint.due = lambda: True
     with pytest.raises(RuntimeError):
         train(fresh(start_width=1.0), made, plan, identity="a", checkpoint=checkpoint, show=stop)
-    assert int(checkpoint.glance("epoch")["epoch"]) == after
-    with pytest.raises(Unfit, match="one of another"):
+    assert int(checkpoint.peek("epoch")["epoch"]) == after
+    with pytest.raises(CheckpointMismatch, match="one of another"):
         train(fresh(start_width=1.0), made, plan, identity="b", checkpoint=checkpoint)
     later, seen = fresh(start_width=1.0), []
     resumed = train(later, made, plan, identity="a", checkpoint=checkpoint, show=lambda step, loss: seen.append(step))
@@ -174,7 +174,7 @@ def test_ctrl_c_waits_for_the_step_and_saves(fresh: Callable, made: Features, tm
             checkpoint=checkpoint,
             show=lambda step, loss: signal.raise_signal(signal.SIGINT) if step == 5 else None,
         )
-    assert int(checkpoint.glance("epoch")["epoch"]) == 5
+    assert int(checkpoint.peek("epoch")["epoch"]) == 5
 
 
 def test_it_leaves_the_random_numbers_of_others_alone(fresh: Callable, made: Features) -> None:

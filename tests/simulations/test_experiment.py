@@ -24,7 +24,7 @@ from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment as carried_out
-from attn_dynamics.training.checkpoint import Checkpoint, Unfit
+from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
 from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text
@@ -382,7 +382,7 @@ def test_seeds_beyond_memory_go_in_several_passes(
     room: int | None, sizes: list[int], tmp_path: Path, passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason="needs PyTorch")
-    monkeypatch.setattr(carried_out, "room_for", lambda *given, **settings: room)
+    monkeypatch.setattr(carried_out, "max_replicates", lambda *given, **settings: room)
     assert run_text(labelled_file(tmp_path), tmp_path / "out", "--device", "cpu") == 0
     assert passes == sizes
     assert len(rows(tmp_path / "out").seed.unique()) == 3
@@ -414,7 +414,7 @@ def test_ctrl_c_finds_its_way_out_of_a_process(stop: BaseException, monkeypatch:
     "error",
     [
         InputError("epochs", expected="more", given=3, fix="Give more."),
-        Unfit("checkpoint", expected="one", given="none", fix="Remove it."),
+        CheckpointMismatch("checkpoint", expected="one", given="none", fix="Remove it."),
         StorageError(Path("here"), "no space"),
     ],
     ids=lambda error: type(error).__name__,

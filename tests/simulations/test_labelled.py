@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Corpus
 from attn_dynamics.claims.drawn import ragged
-from attn_dynamics.claims.leaders import held_by_class, purity, word_of_largest_score
+from attn_dynamics.claims.top_words import held_by_class, purity, word_of_largest_score
 from attn_dynamics.errors import InputError
 from attn_dynamics.results.summary import annotate
 from attn_dynamics.tasks import Task

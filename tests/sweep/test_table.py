@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import attn_dynamics.commands.sweep.command as command
-from attn_dynamics.files.output import COMMAND
 from attn_dynamics.commands.sweep import table
 from attn_dynamics.commands.sweep.grid import Grid
 from attn_dynamics.commands.sweep.table import FILE, Row, Table, row
+from attn_dynamics.files.output import COMMAND
 from attn_dynamics.files.storage import HOST
 from attn_dynamics.results import summary as results
 from attn_dynamics.results.summary import versions

@@ -15,7 +15,7 @@ from attn_dynamics.window.support import (
     EXPONENTS,
     FLOATS,
     PREFACTORS,
-    Reading,
+    BellFormula,
     half_width,
     mass_width,
     reached,
@@ -23,19 +23,19 @@ from attn_dynamics.window.support import (
 )
 from tests.support import examples
 
-READINGS = list(itertools.product(EXPONENTS, PREFACTORS, FLOATS))
+BELL_FORMULAS = list(itertools.product(EXPONENTS, PREFACTORS, FLOATS))
 
 
-@pytest.mark.parametrize("kind", READINGS, ids="-".join)
+@pytest.mark.parametrize("kind", BELL_FORMULAS, ids="-".join)
 def test_the_support_that_is_counted_is_that_of_the_smallest_number(kind: tuple[str, str, str]) -> None:
-    reading = Reading(*kind)
+    formula = BellFormula(*kind)
 
     @settings(max_examples=examples(30))
     @given(st.floats(0.5, 40.0))
     def check(sigma: float) -> None:
-        low, high = reading.sigmas(reading.half_width_in_closed_form(sigma))
+        low, high = formula.sigmas(formula.half_width_in_closed_form(sigma))
         if min(sigma / low - 1.0, 1.0 - sigma / high) > 0.005:  # two roundings in the place of one
-            assert reading.half_width(sigma) == reading.half_width_in_closed_form(sigma)
+            assert formula.half_width(sigma) == formula.half_width_in_closed_form(sigma)
         assert low <= sigma * (1 + 1e-12)
         assert sigma < high * (1 + 1e-12)
 
@@ -46,7 +46,7 @@ def test_an_end_in_whole_subnormals() -> None:
     """exp(-14²/2) is a subnormal of float32 and exp(-15²/2) is none."""
     assert np.exp(np.float64(-98.0)).astype(np.float32) > 0.0
     assert np.exp(np.float64(-112.5)).astype(np.float32) == 0.0
-    assert Reading().half_width(1.0) == 14
+    assert BellFormula().half_width(1.0) == 14
     assert reached(1.0, 128) == 29
     assert reached(1.0, 5) == 11
 
@@ -90,7 +90,7 @@ def test_the_half_width_is_the_least_that_keeps_the_error(error: float, spread: 
         lambda: half_width(1.0, 0.1, 601.0),
         lambda: reached(-1.0, 5),
         lambda: tail_mass(-1.0, 5),
-        lambda: Reading().half_width_in_closed_form(0.0),
+        lambda: BellFormula().half_width_in_closed_form(0.0),
     ],
 )
 def test_a_number_out_of_range_is_refused(call) -> None:
@@ -111,7 +111,7 @@ def test_wide_bells_are_summed_in_closed_form(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("limit", [2.5, 3.0, -1, True], ids=str)
 def test_a_limit_that_is_no_whole_number_of_tokens_is_refused(limit: Any) -> None:
-    for counted in (Reading().half_width, Reading().half_width_in_closed_form, reached):
+    for counted in (BellFormula().half_width, BellFormula().half_width_in_closed_form, reached):
         with pytest.raises(InputError, match="limit: expected "):
             counted(9.5, limit)
         assert counted(9.5, 3) in (3, 7), "negative control"

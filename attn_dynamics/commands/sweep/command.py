@@ -10,7 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from attn_dynamics.check import at_most_one, integer
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED, called, leave_command, run_command
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, command_line, record_command, run_command
 from attn_dynamics.commands.sweep.grid import Grid, check
 from attn_dynamics.commands.sweep.needs import NEEDED, needed
 from attn_dynamics.commands.sweep.runner import cluster, stream, workers_versions
@@ -62,7 +62,7 @@ class Sweep:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     prog = "python -m attn_dynamics.sweep"
-    line = called(prog, arguments)
+    line = command_line(prog, arguments)
     return run_command(Sweep, lambda options: sweep(options, line), arguments, prog=prog)
 
 
@@ -123,7 +123,7 @@ def _run(options: Sweep, table: Table, line: str) -> list[str]:
                 table.check_versions(found)
         if options.overwrite:
             clear(table.path.parent, SWEEP)
-        leave_command(table.path.parent, line)
+        record_command(table.path.parent, line)
         done, whole = len(table.rows), len(table.rows) + len(missing)
         with tqdm(total=whole, initial=done, unit=" runs", dynamic_ncols=True) as bar:
             for rows, failed in stream(client, missing):

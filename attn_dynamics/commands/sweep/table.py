@@ -82,7 +82,7 @@ two. `broken_assumptions` names those of `assumptions` there that fail, with the
 def settings(config: Config) -> Row:
     """The columns of `SETTINGS` of one run."""
     course = config.course()
-    flat = course | course["text"] | course["synthetic"] | {"epochs": config.horizon}
+    flat = course | course["text"] | course["synthetic"] | {"epochs": config.max_epochs}
     return {name: _flat(flat[name]) for name in SETTINGS}
 
 

@@ -21,8 +21,8 @@ from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine, engine_for
 from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.group import Group, in_company
-from attn_dynamics.training.replicates.memory import Needed, bytes_needed, check_memory, fitting, rooms, too_large
-from attn_dynamics.training.replicates.record import Members, Records
+from attn_dynamics.training.replicates.memory import MemoryNeed, bytes_needed, check_memory, fitting, rooms, too_large
+from attn_dynamics.training.replicates.recording import Members, Records
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.run import Ended, Run, RunsInterrupted
 
@@ -111,7 +111,7 @@ def descend_many(
         return batch.run(epochs, meter)
 
 
-def room_for(
+def max_replicates(
     corpus: Corpus,
     start: Parameters,
     *,
@@ -138,13 +138,13 @@ def room_for(
     return fitting(engine, needed, share)
 
 
-def standing_many(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
+def resume_points(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
     """The epoch that `descend_many` would go on from, and whether it has nothing left to do; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
     """
-    saved = checkpoint.glance("epoch", "ended")
+    saved = checkpoint.peek("epoch", "ended")
     return (int(saved["epoch"]), bool(saved["epoch"] >= epochs or all(saved["ended"]))) if saved else None
 
 
@@ -154,7 +154,7 @@ def replicates_in(checkpoint: Checkpoint) -> int | None:
     Raises:
         InputError: the file is no checkpoint.
     """
-    saved = checkpoint.glance("ended")
+    saved = checkpoint.peek("ended")
     return len(saved["ended"]) if saved else None
 
 
@@ -274,7 +274,7 @@ def _one_blas_thread(engine: Engine) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_told(engine: Engine, needed: Sequence[Needed], replicates: int) -> Iterator[None]:
+def _memory_told(engine: Engine, needed: Sequence[MemoryNeed], replicates: int) -> Iterator[None]:
     """Say how many replicates would fit where memory runs out all the same."""
     first, room = next(iter(rooms(engine, needed, replicates)), (needed[0], 0))
     try:

@@ -26,7 +26,7 @@ class Gradient(NamedTuple):
     """∂L/∂P (R, k, V)."""
     head: dict[str, Any]
     """∂L/∂ the arrays of the head."""
-    reading: Any
+    readout_matrix: Any
     """W H (R, d, k) if P = E W H, so that ∂L/∂E = (∂L/∂P)(W H)ᵀ; None if P = E."""
 
 
@@ -53,7 +53,7 @@ class Replicates:
         self._held, self._followed = held, followed
         head, self._train, self._trained_head = starts[0].head, starts[0].train, starts[0].trained_head
         self._kind, self._trains_first = type(head), head.first in head.trained
-        d, read = head.reading.shape
+        d, read = head.readout_matrix.shape
         self._width, self._narrows = min(d, read), read < d
         self._contrasts = engine.array(head.contrasts)
         self._arrays = {name: self._stacked(name) for name in self._names()}
@@ -65,8 +65,8 @@ class Replicates:
     def evaluate(self) -> tuple[dict[str, Any], Gradient, Any]:
         """Losses and accuracies (R, 2) on every corpus, the gradient, and the signals (R, 2): ‖∂L/∂s‖, ‖∂L/∂E‖_F."""
         head, axes = self._head, self._arrays["axes"]
-        reading = head.first_layer @ self._contrasts if self._narrows else None
-        values = axes if reading is None else self._engine.by_words(reading.mT @ axes)
+        readout_matrix = head.first_layer @ self._contrasts if self._narrows else None
+        values = axes if readout_matrix is None else self._engine.by_words(readout_matrix.mT @ axes)
         entry = self._contrasts if self._narrows else head.first_layer.mT
         self._operand.update(self._arrays["scores"], values)
         contexts, slopes, kept, fit = self._fit(self._products["train"], entry)
@@ -81,9 +81,9 @@ class Replicates:
             by_score[:, self._held] = 0.0
             rows[:, :, self._held] = 0.0
         fits = {"train": fit} | {name: self._fit(each, entry)[-1] for name, each in self._others.items()}
-        return fits, Gradient(by_score, rows, gradients, reading), self._signals(by_score, rows, reading)
+        return fits, Gradient(by_score, rows, gradients, readout_matrix), self._signals(by_score, rows, readout_matrix)
 
-    def spread_wide(self) -> NDArray[np.bool_]:
+    def has_nonfinite_scores(self) -> NDArray[np.bool_]:
         """(R,) whether a replicate's scores, evaluated last, hold what is no finite number."""
         wide = self._operand.apart
         if not wide.any():
@@ -168,17 +168,17 @@ class Replicates:
         logits, kept = self._head.forward(entry @ contexts)
         return contexts, logits, kept, self._engine.xp.stack(products.cross_entropy(logits), axis=1)
 
-    def _signals(self, by_score: Any, by_value: Any, reading: Any) -> Any:
+    def _signals(self, by_score: Any, by_value: Any, readout_matrix: Any) -> Any:
         scores = self._root(self._engine.squares, by_score, axis=(1,))
-        if reading is None:
+        if readout_matrix is None:
             embeddings = self._root(self._engine.squares, by_value, axis=(1, 2))
         else:
-            embeddings = self._root(self._joint_squares, by_value, reading, axis=(1, 2))
+            embeddings = self._root(self._joint_squares, by_value, readout_matrix, axis=(1, 2))
         return self._engine.xp.stack([scores, embeddings], axis=1)
 
-    def _joint_squares(self, by_value: Any, reading: Any) -> Any:
+    def _joint_squares(self, by_value: Any, readout_matrix: Any) -> Any:
         """‖∂L/∂E‖_F² = Σ_w b_wᵀ (W H)ᵀ(W H) b_w, b_w the columns of (∂L/∂P)ᵀ."""
-        return self._engine.xp.sum((by_value @ by_value.mT) * (reading.mT @ reading), axis=(1, 2))
+        return self._engine.xp.sum((by_value @ by_value.mT) * (readout_matrix.mT @ readout_matrix), axis=(1, 2))
 
     def _lengths(self, vectors: Any) -> Any:
         """‖·‖ along the second axis."""
@@ -200,12 +200,12 @@ class Replicates:
 
     def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
         axes, values = self._arrays["axes"], gradient.values
-        if gradient.reading is None:
+        if gradient.readout_matrix is None:
             self._engine.subtract(axes, learning_rate, values)
             return
         for start in range(0, axes.shape[2], self._engine.words_at_once):
             words = slice(start, start + self._engine.words_at_once)
-            axes[:, :, words] -= (learning_rate * gradient.reading) @ values[:, :, words]
+            axes[:, :, words] -= (learning_rate * gradient.readout_matrix) @ values[:, :, words]
 
     def _step_query(self, slopes: Any, learning_rate: float) -> None:
         keys, query = self._arrays["keys"], self._arrays["query"]

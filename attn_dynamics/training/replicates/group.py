@@ -11,7 +11,7 @@ from attn_dynamics.training.checkpoint import named, part
 from attn_dynamics.training.recording import snapshot_due
 from attn_dynamics.training.replicates.engine import Engine
 from attn_dynamics.training.replicates.equations import Gradient, Replicates
-from attn_dynamics.training.replicates.record import Members, Records
+from attn_dynamics.training.replicates.recording import Members, Records
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.run import Ended, Run
 
@@ -95,7 +95,7 @@ class Group:
         scalars = self._records.layout.scalars
         # The training loss and the two signals, as `Dynamics.is_finite` has it.
         told = rows[:, [0, scalars - 4, scalars - 2]]
-        return rows, gradient, np.isfinite(told).all(axis=1) & ~self._models.spread_wide()
+        return rows, gradient, np.isfinite(told).all(axis=1) & ~self._models.has_nonfinite_scores()
 
     def _stops(self, epoch: int, rows: Array) -> NDArray[np.bool_]:
         if self._stopping is None or self._dev is None:

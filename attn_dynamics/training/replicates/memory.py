@@ -12,13 +12,13 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.dynamics import Coordinates
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine
-from attn_dynamics.training.replicates.record import bytes_kept, bytes_of_snapshots
+from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
 
 INDEX = 16
 """Bytes an entry of the pattern takes on a device: both directions, each an index and a count."""
 
 
-class Needed(NamedTuple):
+class MemoryNeed(NamedTuple):
     """Bytes of one memory at the largest moment of a run."""
 
     fixed: int
@@ -47,7 +47,7 @@ def bytes_needed(
     reduced: bool,
     epochs: int,
     patience: int | None,
-) -> list[Needed]:
+) -> list[MemoryNeed]:
     """What a run of so many epochs takes of the engine's memory, and of the host's where that is another one.
 
     A replicate holds its state, twice under early stopping; an operand, its sums and the gradients by words; by
@@ -57,7 +57,7 @@ def bytes_needed(
     """
     place = Coordinates(start, train, reduced=reduced)
     head, (d, size) = place.head, place.axes.shape
-    read, k = head.reading.shape[1], min(d, head.reading.shape[1])
+    read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
     state = (2 + d) * size + sum(array.size for array in head.arrays().values())
     if "query" in place.train:
         state += 2 * start.keys.size + start.query.size
@@ -73,17 +73,17 @@ def bytes_needed(
     on_host += start.keys.nbytes + start.embeddings.nbytes
     snapshots = bytes_of_snapshots(layout, epochs)
     if engine.on_host:
-        return [Needed(pattern + snapshots, each + on_host, given)]
+        return [MemoryNeed(pattern + snapshots, each + on_host, given)]
     copied = np.float64().itemsize * state if patience else 0  # of those that stopped, for the checkpoint
-    return [Needed(pattern, each, 0), Needed(snapshots, on_host + copied, given)]
+    return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host + copied, given)]
 
 
-def fitting(engine: Engine, needed: Sequence[Needed], share: float) -> int | None:
+def fitting(engine: Engine, needed: Sequence[MemoryNeed], share: float) -> int | None:
     """Replicates, their starts yet to be drawn, for which a share of what is free is enough; None if nobody knows."""
     return min((each.fitting(int(share * room)) for each, room in rooms(engine, needed, 0)), default=None)
 
 
-def check_memory(engine: Engine, needed: Sequence[Needed], replicates: int) -> None:
+def check_memory(engine: Engine, needed: Sequence[MemoryNeed], replicates: int) -> None:
     """Refuse more replicates, whose starts are there, than memory holds, before anything is computed.
 
     Raises:
@@ -94,14 +94,14 @@ def check_memory(engine: Engine, needed: Sequence[Needed], replicates: int) -> N
             raise too_large(each, replicates, room)
 
 
-def rooms(engine: Engine, needed: Sequence[Needed], there: int) -> list[tuple[Needed, int]]:
+def rooms(engine: Engine, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
     """What is needed of every memory, and the bytes of it that are free or hold the starts that are there."""
     found = [engine.free_memory()] if engine.on_host else [engine.free_memory(), available_memory()]
     known = ((each, free) for each, free in zip(needed, found, strict=True) if free is not None)
     return [(each, max(0, free) + there * each.start) for each, free in known]
 
 
-def too_large(needed: Needed, replicates: int, room: int) -> InputError:
+def too_large(needed: MemoryNeed, replicates: int, room: int) -> InputError:
     """The error that says how many replicates would fit."""
     most = min(needed.fitting(room), replicates - 1)
     fix = f"At most {most:,} fit at a time: train them in several calls." if most else "Not even one fits."

@@ -41,7 +41,7 @@ from attn_dynamics.system.progress import meter
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.published import SCORES
 from simulations.experiment import Findings, begin, interval, kept, told
-from simulations.rows import COMPARED, EVEN, ROWS, Settings
+from simulations.squad_rows import COMPARED, EVEN, ROWS, Settings
 
 SHARED = 1 / 3
 """Of a window that is cut from a long passage, the share that it has in common with the next."""

@@ -1,6 +1,6 @@
 """Equations broken on purpose, one at a time in a copy of the code: which verdict and which test catches each.
 
-python -m analysis.breaks
+python -m analysis.mutations
 """
 
 import os
@@ -166,7 +166,7 @@ class Options:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    prog, kept = "python -m analysis.breaks", "interrupted"
+    prog, kept = "python -m analysis.mutations", "interrupted"
     return run_command(Options, run, arguments, prog=prog, interrupted=kept)
 
 
