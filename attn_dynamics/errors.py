@@ -9,12 +9,17 @@ FULL = {os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)}
 """What the system says where there is no space left."""
 
 
+def _on_a_terminal(text: str) -> str:
+    """Escape what a terminal does not show, such as the bytes of a damaged file that a library's message quotes."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+
+
 class InputError(ValueError):
     """Something the user gave cannot be used; the message says what was expected, what came and how to mend it."""
 
     def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
         told = str(given).rstrip(".")  # what libraries say may end as a sentence
-        super().__init__(f"{subject}: expected {expected}, got {told}. {fix}")
+        super().__init__(_on_a_terminal(f"{subject}: expected {expected}, got {told}. {fix}"))
         self.subject = subject
         self._told = {"expected": expected, "given": given, "fix": fix}
 

@@ -75,17 +75,14 @@ def selected(seed: int, every: int, families: tuple[str, ...] = ()) -> Iterator[
 
 def table(verdicts: list[Verdict]) -> Table:
     """Return how the cases of each family ended."""
-    ends = sorted({verdict.ended for verdict in verdicts})
     found = Table(title="Bad input, by family and by how it ended")
-    for name in ("family", "cases", *ends, "mishandled"):
-        found.add_column(name, justify="left" if name == "family" else "right")
+    for name in ("family", "cases", "how they ended", "mishandled"):
+        found.add_column(name, justify="right" if name in ("cases", "mishandled") else "left")
     for family in dict.fromkeys(verdict.case.family for verdict in verdicts):
         ours = [verdict for verdict in verdicts if verdict.case.family == family]
-        counts = Counter(verdict.ended for verdict in ours)
+        ended = Counter(verdict.ended for verdict in ours).most_common()
         wrong = sum(verdict.mishandled for verdict in ours)
-        found.add_row(
-            family, f"{len(ours):,}", *(f"{counts[end]:,}" if counts[end] else "" for end in ends), f"{wrong}"
-        )
+        found.add_row(family, f"{len(ours):,}", ", ".join(f"{count:,} {end}" for end, count in ended), f"{wrong}")
     return found
 
 

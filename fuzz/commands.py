@@ -27,7 +27,7 @@ from attn_dynamics.training.settings import Config
 from fuzz.case import FAILED, NOTED, OK, REFUSED, Case, calling
 
 Main = Callable[[list[str]], int]
-TINY = ("--epochs", "3", "--dictionary", "20", "--sentences", "12", "--test-sentences", "5", "--other-words", "3")
+TINY = ("--epochs", "3", "--dictionary", "20", "--sentences", "40", "--test-sentences", "5", "--other-words", "3")
 """A run of the synthetic task in milliseconds."""
 WINDOW = ("--model", "attn-window", "--epochs", "3", "--length", "21", "--window", "11", "--distance", "2")
 """One of attn-window."""

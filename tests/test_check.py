@@ -77,6 +77,11 @@ def test_checks_answer_plain_numbers() -> None:
             integer("n", wrong, 0)
 
 
+def test_messages_hold_what_a_terminal_shows() -> None:
+    error = InputError("file", expected="größe", given="type: \x0e\x1b[2J", fix="Remove it.")
+    assert str(error) == r"file: expected größe, got type: \x0e\x1b[2J. Remove it."
+
+
 def test_snapshots_are_counted_without_a_look_at_each_epoch(corpus: Corpus) -> None:
     for epochs in (0, 1, 9, 10, 99, 12_345):
         assert snapshots_due(epochs) == [epoch for epoch in range(epochs + 1) if snapshot_due(epoch)]

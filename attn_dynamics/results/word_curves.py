@@ -56,7 +56,7 @@ def common_tracks(runs: Sequence[xr.Dataset]) -> list[list[Track]]:
 
 def sen_deviation(track: Track, query_norm: float) -> np.ndarray:
     """Relative distance of ‖ν‖ from the SEN curve through the word's start (theory B1)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return track.embedding_norm / track.sen_norm(query_norm) - 1.0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attn_dynamics.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 """The checkout, or the folder that packages are installed in."""
 
 
