@@ -1,4 +1,4 @@
-"""Checks of what a user gives: each refuses, by the name of the argument, what it cannot use."""
+"""Checks of what a user gives: each refuses what it cannot use, by the name of the argument."""
 
 import math
 import operator

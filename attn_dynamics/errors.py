@@ -1,4 +1,4 @@
-"""The two ways in which a run can refuse or fail, with a message that helps, also out of another process."""
+"""What a run refuses or fails by: errors that say what was expected, what came, and how to mend it."""
 
 import errno
 import os

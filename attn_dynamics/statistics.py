@@ -1,4 +1,4 @@
-"""95 % intervals of means, by Student's t, and what stands in their place where samples are few."""
+"""95 % intervals of means by Student's t, and what stands instead of them where samples are few."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Symbolic proofs of the theory: one file per group, every claim with its steps, its verdict and its mutants.
+"""Symbolic proofs of the theory, a file a group: each has steps, a verdict, and mutants that must fail.
 
 A new proof is a generator of steps with `@proves(id, mutants…)` in the file of its group; a new group is one
 more import.

@@ -15,6 +15,7 @@ from attn_dynamics.claims import CLAIMS
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.tasks import TASKS, Options, load_task
 from proofs import PROOFS
+from tests.architecture import architecture
 
 ROOT = Path(__file__).parents[1]
 THEORY = ROOT / "docs" / "theory.md"
@@ -140,3 +141,13 @@ def test_the_task_of_contributing_is_loaded_by_its_name(tmp_path: Path) -> None:
         task = load_task(name, Options(seed=1))
         assert task.train.n_sentences == 100
         assert task.topic_words == (("tails",), ("heads",))
+
+
+def test_the_map_says_what_packages_say_of_themselves() -> None:
+    """`python tests/architecture.py` prints the map as it should be."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    assert page.split("```\n")[1].rstrip() == architecture()
+
+
+def test_at_most_nine_modules_stand_loose() -> None:
+    assert len([*(ROOT / "attn_dynamics").glob("*.py")]) - 1 <= 9, "beside __init__.py"

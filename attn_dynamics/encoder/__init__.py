@@ -1,4 +1,4 @@
-"""The trained window in pretrained encoders: attention functions for `transformers`, σ a parameter (theory §D).
+"""The window in pretrained encoders: attention functions for `transformers`, σ a parameter (theory §D).
 
 It needs the extra `window`; nothing else of the library imports it.
 """

@@ -1,4 +1,4 @@
-"""Extractive questions: SQuAD read, cut into windows of tokens, answered from logits, marked by the official rules.
+"""Extractive questions: SQuAD read, cut into windows of tokens, answered, marked by the official rules.
 
 It needs the extra `window`; nothing else of the library imports it.
 """

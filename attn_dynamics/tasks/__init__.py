@@ -1,4 +1,7 @@
-"""Where a corpus comes from: the synthetic topic task or text. A new task is one file and one line in `TASKS`."""
+"""Where a corpus comes from: the synthetic topic task or text.
+
+A new task is one file and one line in `TASKS`.
+"""
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace

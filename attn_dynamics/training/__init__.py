@@ -1,1 +1,1 @@
-"""How a model learns: descent, flow, replicates, what is recorded, when it stops."""
+"""How a model learns: descent and flow along the gradient, what is recorded of them, when they stop."""
