@@ -9,12 +9,18 @@ if interrupt.command_starts():
 if "MPLBACKEND" in os.environ:
     from attn_dynamics.system import backend as backend
 
+from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.model.gradient import loss_and_gradient
 from attn_dynamics.model.heads import FixedLinear, TrainedLinear, TwoLayer
 from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.results.assumptions import check_assumptions
+from attn_dynamics.results.prediction import predict
 from attn_dynamics.system.version import VERSION
+from attn_dynamics.tasks import Synthetic, load_task, text_task
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.flow import flow
 from attn_dynamics.training.replicates import descend_many
@@ -22,16 +28,25 @@ from attn_dynamics.training.run import Run
 
 __version__ = VERSION
 __all__ = [
+    "Checkpoint",
     "Corpus",
     "FixedLinear",
+    "InputError",
     "Parameters",
     "Run",
+    "StorageError",
+    "Synthetic",
     "TrainedLinear",
     "TwoLayer",
     "__version__",
+    "check_assumptions",
     "descend",
     "descend_many",
     "draw",
     "flow",
+    "load_task",
     "loss_and_gradient",
+    "predict",
+    "sen_norm",
+    "text_task",
 ]
