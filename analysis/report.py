@@ -216,9 +216,8 @@ def _verdicts(path: Path) -> list[Row]:
 def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
     """Of a sweep what tells its runs apart, in settings and results."""
     texts = results.astype(str)
-    told = [
-        name for name in texts if len(texts) == 1 or texts[name].nunique() > 1 or (name == BROKEN and texts[name].any())
-    ]
+    named = {BROKEN} if BROKEN in results and results[BROKEN].fillna("").any() else set()
+    told = [name for name in texts if name in named or len(texts) == 1 or texts[name].nunique() > 1]
     return results[told]
 
 
@@ -234,7 +233,7 @@ def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _data(path: Path) -> str:
-    """Give a figure in 256 colours, which no eye tells from all of them and which take a third of the bytes."""
+    """Give a figure in 256 colours, which look like all of them and take a third of the bytes."""
     buffer = BytesIO()
     with Image.open(path) as image:
         image.convert("RGB").quantize().save(buffer, "PNG")

@@ -35,7 +35,7 @@ FAMILIES = {"product": "product, variance trained", "renormalised": "renormalise
 
 
 def counts(rows: pd.DataFrame) -> Figure:
-    """Tokens where the bell is above 0: theory D1 under three readings, W22's counts, and those of our rows."""
+    """Tokens where the bell is above 0: theory D1 under three formulas, W22's counts, and those of our rows."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes: Axes = figure.subplots()
     sigma = np.geomspace(0.5, 2e3, 400)

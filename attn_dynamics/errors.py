@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ class InputError(ValueError):
     """Something the user gave cannot be used; the message says what was expected, what came and how to mend it."""
 
     def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
-        told = str(given).rstrip(".")  # what libraries say may end as a sentence
+        told = re.sub(r"(?<=[\w)\]])\.$", "", str(given))  # what libraries say may end as a sentence
         super().__init__(_on_a_terminal(f"{subject}: expected {expected}, got {told}. {fix}"))
         self.subject = subject
         self._told = {"expected": expected, "given": given, "fix": fix}
@@ -37,9 +38,8 @@ class StorageError(OSError):
     def __init__(self, path: object, reason: object) -> None:
         again = "free some space or name another folder, and run the command again, with --resume where it takes one"
         fix = again if str(reason) in FULL else "name a place that can be written to"
-        super().__init__(
-            f"{path}: expected to write this file, got: {reason}. What was there before is untouched; {fix}."
-        )
+        kept = f"What was there before is untouched; {fix}."
+        super().__init__(_on_a_terminal(f"{path}: expected to write this file, got: {reason}. {kept}"))
         self._told = path, reason
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -51,5 +51,5 @@ class DrawingError(StorageError):
 
     def __init__(self, path: object, reason: object) -> None:
         kept = "The numbers are kept, as is every figure that could be drawn."
-        OSError.__init__(self, f"{path}: expected to draw this figure, got: {reason}. {kept}")
+        OSError.__init__(self, _on_a_terminal(f"{path}: expected to draw this figure, got: {reason}. {kept}"))
         self._told = path, reason

@@ -29,7 +29,7 @@ def _lines(folder: Path, depth: int) -> Iterator[str]:
     indent = "    " * depth
     yield f"{indent}{folder.name + '/':<{20 - len(indent)}} {_purpose(folder / '__init__.py')}"
     names = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("__"))
-    if depth == 0 and (folder / "sweep.py").exists():
+    if folder.name == "attn_dynamics":
         for name in names:
             yield f"    {name + '.py':<16} {_purpose(folder / f'{name}.py')}"
     else:

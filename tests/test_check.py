@@ -8,7 +8,7 @@ import pytest
 
 from attn_dynamics import Corpus, Parameters, descend, descend_many, draw, flow
 from attn_dynamics.check import as_floats, flag, integer, number, some_of, words
-from attn_dynamics.errors import InputError
+from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.system.kernel_threads import _Process, before_kernels, one_under_workqueue
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.recording import Layout, snapshot_due, snapshots_due
@@ -80,6 +80,17 @@ def test_checks_answer_plain_numbers() -> None:
 def test_messages_hold_what_a_terminal_shows() -> None:
     error = InputError("file", expected="größe", given="type: \x0e\x1b[2J", fix="Remove it.")
     assert str(error) == r"file: expected größe, got type: \x0e\x1b[2J. Remove it."
+    assert "\x1b" not in str(StorageError("a\x1b[2Jb", "full"))
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [("..", ".."), ("Could not open it.", "Could not open it"), ("abc…", "abc…")]
+)
+def test_only_the_full_stop_of_a_sentence_is_taken_off(given: str, shown: str) -> None:
+    assert (
+        str(InputError("--out", expected="a folder", given=given, fix="F."))
+        == f"--out: expected a folder, got {shown}. F."
+    )
 
 
 def test_snapshots_are_counted_without_a_look_at_each_epoch(corpus: Corpus) -> None:

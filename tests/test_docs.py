@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.mutations import MUTATIONS, Mutation, mutated
 from attn_dynamics import Corpus, Parameters, draw, loss_and_gradient
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.tasks import TASKS, Options, load_task
 from proofs import PROOFS
-from tests.architecture import architecture
+from tests.architecture import PACKAGES, architecture
 
 ROOT = Path(__file__).parents[1]
 THEORY = ROOT / "docs" / "theory.md"
@@ -147,7 +148,15 @@ def test_the_map_says_what_packages_say_of_themselves() -> None:
     """`python tests/architecture.py` prints the map as it should be."""
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     assert page.split("```\n")[1].rstrip() == architecture()
+    there = {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("[a-z]*/**/__init__.py")}
+    assert {each for each in there if not each.startswith("tests")} == set(PACKAGES)
 
 
 def test_at_most_nine_modules_stand_loose() -> None:
     assert len([*(ROOT / "attn_dynamics").glob("*.py")]) - 1 <= 9, "beside __init__.py"
+
+
+@pytest.mark.parametrize("each", MUTATIONS, ids=lambda each: each.text)
+def test_each_mutation_finds_its_line(each: Mutation) -> None:
+    """`python -m analysis.mutations` tries them all, in half an hour."""
+    assert mutated(each).count(each.wrong) >= 1

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -68,6 +68,7 @@ def test_without_a_name_results_go_to_a_new_place_and_the_last_is_gone_on_with()
 @pytest.mark.parametrize(("fitting", "taken"), [("some-2", "some-2"), ("some", "some"), ("none", "some-3")])
 def test_without_a_name_the_last_that_fits_is_gone_on_with_and_else_the_last_refused(fitting: str, taken: str) -> None:
     folders = [measured() for _ in range(3)]
+    Path("runs/some-4").mkdir()  # as a command leaves it that was killed before its first results
     tried = []
 
     def fits(folder: Path) -> None:
@@ -189,6 +190,8 @@ def test_only_regular_files_in_folders_that_exist_are_written(place: Path) -> No
 
 def test_a_page_without_a_name_gets_a_new_one(place: Path) -> None:
     path = Path("runs/page.html")
+    with suppress(LookupError), default_file(path, overwrite=True):
+        raise LookupError
     with default_file(path, overwrite=False) as first, default_file(path, overwrite=False) as second:
         assert (first, second) == (path, Path("runs/page-2.html"))  # though nothing is written yet
         second.write_text("a page")

@@ -29,7 +29,7 @@ EXACTLY = tuple(row._replace(sigmas=row.sigmas[1:2]) if len(row.sigmas) > 1 else
     assumptions="W22's σ is given to one decimal; the bell is computed in float32 with subnormal numbers, as "
     "exp(-Δ²/2σ), and a token counts where it is not 0",
     quantity="tokens by which the counts 29 and 89 are missed; distance of the blank cell's interval of σ; number of "
-    "other readings (standard deviation or variance, three prefactors, float32 and float64) that give both counts "
+    "other formulas (standard deviation or variance, three prefactors, float32 and float64) that give both counts "
     "for every σ that 9.5 may stand for",
     tolerance="none is missed, and none other gives them: half of one; 0.005 in σ, its last decimal",
 )
@@ -41,7 +41,7 @@ def counted_tokens(*, quick: bool, formula: BellFormula = BellFormula(), table: 
         f"111 tokens are σ in [{ends[0]:.2f}, {ends[1]:.2f})",
         tokens=Measured(misses(formula, table), 0.5, within=np.inf),
         blank_cell=Measured(largest(abs(a - b) for a, b in zip(ends, STATED, strict=True)), 0.005),
-        other_readings=Measured(len([each for each in fitting if each != formula]), 0.5, within=np.inf),
+        other_formulas=Measured(len([each for each in fitting if each != formula]), 0.5, within=np.inf),
     )
 
 

@@ -15,7 +15,6 @@ COMMAND = 'if __name__ == "__main__":'
 def commands(package: Path) -> dict[str, str]:
     """Return what each command in a package does, by the name it is called by."""
     files = {path.stem: path for path in package.glob("*.py") if path.stem != "__main__"}
-    files |= {path.parent.name: path for path in package.glob("*/__main__.py")}
     texts = {f"python -m {package.name}.{name}": path.read_text(encoding="utf-8") for name, path in files.items()}
     return {name: _purpose(text) for name, text in sorted(texts.items()) if COMMAND in text.splitlines()}
 

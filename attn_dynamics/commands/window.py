@@ -157,7 +157,8 @@ def off_theory(summary: dict[str, Any]) -> list[str]:
     if residual is None:
         return [*told, "No prediction: its equations could not be followed at these rates."]
     if residual > OFF and not told:
-        return [f"σ is up to {percent(residual)} off its prediction, though every assumption that is checked holds."]
+        off = f"σ is up to {percent(residual)} off its prediction, though every assumption that is checked holds."
+        return [f"{off} --flow, or a smaller --learning-rate, shows whether it is the steps."]
     return told
 
 

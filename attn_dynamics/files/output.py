@@ -161,14 +161,15 @@ def default_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     make_folder(path.parent)
     try:
-        made = there[-1] if overwrite and (there := _there(path)) else next(filter(_made_file, _numbered(path)))
+        there = _there(path) if overwrite else []
+        taken = there[-1] if there else next(filter(_made_file, _numbered(path)))
     except OSError as error:
         raise StorageError(folder_of(error), error.strerror) from None
     try:
-        yield made
+        yield taken
     finally:
-        if not overwrite and made.exists() and not made.stat().st_size:
-            made.unlink()
+        if not there and taken.exists() and not taken.stat().st_size:
+            taken.unlink()
 
 
 def expanded(path: Path, option: str) -> Path:
@@ -199,14 +200,14 @@ def _there(first: Path) -> list[Path]:
 
 
 def _present(kind: Kind, first: Path, fits: Callable[[Path], object] | None) -> Path:
-    """Return the last of NAME, NAME-2, … whose results fit, or else the last that is there, or NAME."""
+    """Return the last of NAME, NAME-2, … whose results fit, or else the last with results, the last, or NAME."""
     there = _there(first)
-    for folder in reversed(there if fits is not None else []):
+    filled = [folder for folder in there if folder.is_dir() and _results(folder, kind)]
+    for folder in reversed(filled if fits is not None else []):
         with suppress(InputError):
-            if folder.is_dir():
-                _admit(folder, kind, fits, overwrite=False)
-                return folder
-    return there[-1] if there else first
+            _admit(folder, kind, fits, overwrite=False)
+            return folder
+    return (filled or there or [first])[-1]
 
 
 def _first_free(kind: Kind, default: Path, held: ExitStack) -> Path:

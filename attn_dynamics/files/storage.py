@@ -21,7 +21,7 @@ import xarray as xr
 from attn_dynamics.errors import InputError, StorageError
 
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-"""A mark of this machine, for others may write into the same folder."""
+"""A mark of this machine, by the name that it gives itself, for others may write into the same folder."""
 PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.partial", re.DOTALL)
 """Names of files that are being written, with the mark of the machine and the number of the process that write."""
 LETTERS = 40

@@ -52,7 +52,7 @@ class Assumption(NamedTuple):
     """What a law takes for granted, and whether it is so here."""
 
     law: str
-    """A1, B1, C9 or C10."""
+    """Its id: A1, B1, C9 or C10, of windows D2, D3 or D4."""
     assumption: str
     holds: bool
     detail: str
@@ -73,7 +73,7 @@ def check_assumptions(
     """Check what the laws shown beside a run take for granted, before it is made.
 
     A1 and B1 are checked always, C9 or C10 where `mean_field_law` names one. Whether steps are short is seen of a run
-    alone (`results.annotate`).
+    alone (`results.summary.annotate`).
 
     Args:
         task: its training sentences count, and its topic words.

@@ -207,9 +207,11 @@ def broken(summary: dict[str, Any]) -> list[str]:
     mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
     names = {"A1": "the law of Σ s (A1)", "B1": f"SEN (B1, {sen})"}
     names |= {law: f"mean field ({law}, {mean_field})" for law in ("C9", "C10")}
-    told = [text[0].upper() + text[1:] for text in sentences(found, names)]
-    if any(each["assumption"] == SHORT and not each["holds"] for each in found):
-        told[-1] += " A smaller --learning-rate keeps descent near gradient flow."
+    advice = {SHORT: " A smaller --learning-rate keeps descent near gradient flow."}
+    told = [
+        text[0].upper() + text[1:] + "".join(more for assumption, more in advice.items() if assumption in text)
+        for text in sentences(found, names)
+    ]
     unsaid = summary["not_predicted"] and not any(each["law"].startswith("C") for each in summary["assumptions"])
     return told + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
 

@@ -16,7 +16,7 @@ from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training.replicates.engine import DEVICES, PRECISIONS
 
 WINDOW = "attn-window"
-"""The model whose settings are those of `window.config`."""
+"""The model whose settings are those of `commands.window_settings`."""
 if TYPE_CHECKING:
     Device: TypeAlias = str
     Model: TypeAlias = str

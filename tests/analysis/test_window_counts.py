@@ -1,4 +1,4 @@
-"""Claim: the command counts W22's tokens under every reading, and one row is W22's."""
+"""Claim: the command counts W22's tokens under every formula, and one row is W22's."""
 
 from pathlib import Path
 

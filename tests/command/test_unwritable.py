@@ -36,7 +36,9 @@ def test_what_the_table_of_a_sweep_cannot_hold_is_refused_first(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sweep.main([*TINY, "--seed", "0", str(2**63)]) == 2
-    assert f"--seed: expected integers up to {2**63 - 1}, got {2**63}" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"--seed: expected integers up to {2**63 - 1}, got {2**63}" in error
+    assert "with attn_dynamics.simulate." in error
     assert not any(place.iterdir())
 
 

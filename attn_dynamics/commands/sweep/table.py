@@ -105,7 +105,7 @@ def check_columns(configs: Iterable[Config]) -> None:
     for config in configs:
         for name, value in settings(config).items():
             if SETTINGS[name] is int and value is not None and not 0 <= value <= LARGEST_INTEGER:
-                fix = "Give smaller ones, or run them one by one with attn_dynamics.commands.simulate."
+                fix = "Give smaller ones, or run them one by one with attn_dynamics.simulate."
                 flag = "--" + name.replace("_", "-")
                 raise InputError(flag, expected=f"integers up to {LARGEST_INTEGER}", given=value, fix=fix)
 

@@ -246,9 +246,8 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
         with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"), catch_warnings():
             filterwarnings("ignore", "Data has no positive values")  # then the panel is empty, which tells as much
             filterwarnings("ignore", "Glyph")  # of a script that the font lacks; `save_figures` says so once
-            FigureCanvasAgg(_plainly_labelled(draw())).print_png(
-                buffer
-            )  # `savefig` would draw everything once more to lay it out
+            # `savefig` would draw everything once more to lay it out.
+            FigureCanvasAgg(_plainly_labelled(draw())).print_png(buffer)
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DrawingError(path, reason) from error
@@ -261,8 +260,8 @@ def _plainly_labelled(figure: Figure) -> Figure:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
             if isinstance(axis.get_major_formatter(), LogFormatter) and high < 10 * low:
-                axis.set_major_formatter(ScalarFormatter())
-                axis.set_minor_formatter(ScalarFormatter())
+                axis.set_major_formatter(ScalarFormatter(useOffset=False))
+                axis.set_minor_formatter(ScalarFormatter(useOffset=False))
     return figure
 
 
