@@ -12,9 +12,12 @@ import xarray as xr
 from scipy.sparse import diags_array
 from scipy.sparse.linalg import svds
 
-from attn_dynamics import FixedLinear, Parameters, descend
+from attn_dynamics import FixedLinear, Parameters, descend, flow
 from attn_dynamics.tasks import Options, TextOptions, load_task
 from attn_dynamics.tasks.treebank import sst_folder
+from attn_dynamics.training import experiment
+from attn_dynamics.training.settings import Config
+from simulations.configurations import CONFIGURATIONS
 from simulations.labelled import best_epoch
 from tests.support import needs_sst
 
@@ -93,3 +96,20 @@ def test_padding_takes_the_first_steps_beyond_stability(padding: bool, least: fl
     values = svds(attention, k=1, return_singular_vectors=False, v0=np.ones(task.train.n_sentences))
     largest = float(np.max(np.asarray(values)))
     assert least < 0.1 * 2 * D / 4 * largest**2 / task.train.n_sentences < most
+
+
+@pytest.mark.slow
+@needs_sst
+@pytest.mark.parametrize("seed", range(30))
+def test_where_attn_tc_ends_on_sst5(seed: int) -> None:
+    """By the flow from E(0) = 0, a minute for what takes descent up to 190,000 epochs; LMN21 report 40.53."""
+    configuration = CONFIGURATIONS["published-zero"]
+    task = configuration.prepare(load_task("sst5", Options(data_dir=sst_folder())))
+    assert task.dev is not None
+    assert task.test is not None
+    config = Config(model="attn-tc", task="sst5", seed=seed, embedding_dim=100, start="published", start_scale=0.0)
+    judge, times = {"dev": task.dev, "test": task.test}, np.geomspace(1.0, 30_000.0, 400)
+    run = flow(task.train, experiment.start(config, task), times=times, judge=judge, rtol=1e-6, atol=1e-9).trajectory
+    end = int(run.dev_loss.argmin())
+    assert 0 < end < run.sizes["time"] - 1, "the dev loss still falls"
+    assert 41.1 <= 100 * float(run.test_accuracy[end]) <= 42.2
