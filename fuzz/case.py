@@ -23,8 +23,8 @@ OK, REFUSED, FAILED, NOTED = "ok", "refused", "failed", "noted"
 TRACEBACK, SILENT, UNCLEAR, WARNED, SLOW = "TRACEBACK", "SILENT", "UNCLEAR", "WARNED", "SLOW"
 """Bad outcomes of a case.
 
-They are an uncaught Python exception; bad input accepted; a message without cause or expectation, or of several lines; a
-raw warning; no end.
+They are an uncaught Python exception, accepted bad input, a message without cause or expectation or of several lines,
+a raw warning, and no end.
 """
 PROGRESS = re.compile(r"epochs/s|s/ epochs|runs/s|s/ runs|proofs/s|it/s")
 """Pattern of a progress bar's line."""

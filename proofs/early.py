@@ -66,9 +66,10 @@ def early_scores(
 ) -> Iterator[Step]:
     """From E = 0, s_w(τ) - s_w(0) = (‖q‖²/2)(‖b_w‖² + Σ_i A_iw g_i·c_i) τ² + (‖q‖²/6)(3 b_w·b_tw + …) τ³ + O(τ⁴).
 
-    Here b_w = -Σ_i A_iw g_i and c_i = Σ_w A_iw b_w, b_t and c_t are the same from the rate g_t, all at the start; … for
-    Σ_i A_iw (g_i·c_ti + 2 g_ti·c_i). Any text, labels and scores at the start; any head whose g_i have two derivatives.
-    For a linear one, g_i = U ζ_i with dζ_ic/dτ = (dz_ic/dτ - mean over classes)/(n N), where dU/dτ = 0.
+    Here b_w = -Σ_i A_iw g_i and c_i = Σ_w A_iw b_w at the start; b_t and c_t are the same from the rate g_t. The dots …
+    are Σ_i A_iw (g_i·c_ti + 2 g_ti·c_i). Text, labels and scores at the start are arbitrary, and so is a head whose g_i
+    have two derivatives. For a linear head g_i = U ζ_i with dζ_ic/dτ = (dz_ic/dτ - mean over classes)/(n N), because
+    dU/dτ = 0.
     """
     begun = partial(at, base=E, value=start)
     # A may be any array whose own rate is 0 at the start; the last steps show this for attention.

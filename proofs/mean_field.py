@@ -113,9 +113,9 @@ def attn_fc(
 ) -> Iterator[Step]:
     """Attn-FC in mean field: Uᵀν_t = x · contrast stays so, and x, s obey two equations.
 
-    The others are held at 0, or N → ∞ in a dictionary that is larger still: what one sentence teaches a word of its own
-    falls like 1/N beside what the topic word learns, and so does what a word loses of its score. A large dictionary
-    alone leaves both, which is C9. Where sentences of all topics share a word their pushes on it cancel.
+    The others are held at 0, or N → ∞ in a dictionary that is larger still. In the limit, what one sentence teaches its
+    own words falls like 1/N beside what the topic word learns. So does the score that a word loses. A large dictionary
+    alone keeps both, which is C9. If sentences of all topics share a word, their pushes on it cancel.
     """
     yield from _attention(other_score, sp.S.Zero)
     yield from _linear_head(sp.S.Zero, x_w, gram, sense)
@@ -211,9 +211,9 @@ def attn_tc(
 ) -> Iterator[Step]:
     """Attn-TC in mean field closes in the vectors ν, ν_w, U; for equal ρ ν_t = ξ Û(e_k - 1/n) stays so, with ξ, ξ_w, s.
 
-    The vectors close from any start under any linear head. From an orthogonal U₀ and E(0) = 0, with tp topic words of
-    equal frequency for each topic and one in each sentence, the centred part of U scales by u/u₀, and scalars are
-    enough. The part of U that all columns share stays as it was, and nothing depends on it.
+    The vectors close from any start under any linear head. Scalars suffice from an orthogonal U₀ and E(0) = 0, with tp
+    topic words of equal frequency for each topic and one in each sentence. Then the centred part of U scales by u/u₀.
+    The part of U that all columns share stays constant, and nothing depends on it.
     """
     yield from _in_vectors(other, sense)
     load = A * XI + m * A_W * XI_W

@@ -41,8 +41,8 @@ def keys_help(
 ) -> Iterator[Step]:
     """In mean field from zero, s and ‖ν‖ grow together and the loss is at every time at most that with keys fixed.
 
-    The loss is a falling function of the margin b = a x, so it is enough that b stays above the margin b₀ of the run
-    with keys fixed: db/dτ ≥ F(b) = ρ u² f(b)/(1 + m)² and db₀/dτ = F(b₀), from b = b₀ = 0, with F Lipschitz.
+    The loss is a falling function of the margin b = a x. So b must stay at least the margin b₀ of the run with keys
+    fixed. Both start at 0, db/dτ ≥ F(b) = ρ u² f(b)/(1 + m)² and db₀/dτ = F(b₀), with F Lipschitz.
     """
     trained, fixed = rates(ATTENTION, WRONG), rates(FIXED, WRONG)
     flow: Flow = {S: score * trained[S], X: embedding * trained[X]}

@@ -296,7 +296,7 @@ def scale(
     """Under product U is largest at Δ = 0, 1/(σ √(2π)); even attention gives Σ_j U_j/L of the renormalised output.
 
     L is 2w + 1, and the ratio holds whatever the values. By Poisson summation the sum of U over all integers is that of
-    its Fourier transform, 1 + 2 e^{-2π²σ²} + …, and Σ_j U_j over the window is 1 - tail of it.
+    its Fourier transform, 1 + 2 e^{-2π²σ²} + …. Over the window Σ_j U_j is 1 - tail of it.
     """
     x = sp.Symbol("x", real=True)
     high = lambda j: prefactor * bell(j)

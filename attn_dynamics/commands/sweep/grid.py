@@ -52,7 +52,7 @@ class Grid:
     start_scale: tuple[float, ...] = (Config.start_scale,)
     """Factor on the initial embeddings."""
     train: tyro.conf.UseAppendAction[tuple[tuple[Trainable, ...], ...]] = ()
-    """Trained parts; give the option once per subset, as in --train keys --train keys embeddings (default: keys embeddings head)."""
+    """Trained parts; one option a subset: --train keys --train keys embeddings (default: keys embeddings head)."""
     learning_rate: tuple[float, ...] = (Config.learning_rate,)
     """Learning rate η; time = η × epoch."""
     epochs: tuple[int | None, ...] = (Config.epochs,)
