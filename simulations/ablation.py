@@ -44,7 +44,7 @@ ARMS = {
 }
 """Trained parts of each arm."""
 HELD = 100 * TOLERANCE
-"""Largest setback, as in claim C5."""
+"""Largest allowed setback, as in claim C5."""
 Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
 """Runs of each model and arm, one per seed."""
 

@@ -1,4 +1,4 @@
-"""Files that are either complete or absent, and that are verified when they are read."""
+"""Files that are either complete or absent, and that are read only as they were written."""
 
 import contextlib
 import glob

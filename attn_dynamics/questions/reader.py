@@ -109,7 +109,7 @@ def on_device(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> di
 
 
 def narrow(model: PreTrainedModel, precision: Precision) -> torch.autocast:
-    """Compute products in bfloat16 if the precision says so; parameters and σ keep their type."""
+    """Return a context with products in bfloat16 if the precision says so; parameters and σ keep their type."""
     return torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
