@@ -1,4 +1,4 @@
-"""Figures of what only runs can tell: how far finite tasks are from SEN (theory B2), and where C7's order holds."""
+"""Figures of results that only runs show: distance of finite tasks from SEN (theory B2), and where C7's order holds."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS
 from attn_dynamics.statistics import FEWEST, half_width
 
 NAMES = {"dictionary": "dictionary (words)", "other_words": "other words of a sentence m", "sentences": "sentences N"}
-"""What is varied of a task, as an axis is labelled."""
+"""Label of the axis for each varied size of a task."""
 SCALES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 OTHERS = (5, 20)
 PAIRS = (CAPACITY[:2], CAPACITY[1:])
@@ -24,7 +24,7 @@ SHORT = {"attn-fc": "FC", "attn-tc": "TC", "attn-tl": "TL"}
 
 
 def residual(quick: bool) -> Figure:
-    """Distance of the published task's end from SEN as sizes grow, beside the 1/(ρN) of memorisation."""
+    """Draw the final distance of the published task from SEN over its sizes, beside the 1/(ρN) of memorisation."""
     figure = Figure(figsize=(9.6, 3.5), layout="constrained")
     for axes, varied in zip(figure.subplots(1, 3, sharey=True), SIZES, strict=True):
         sizes = SIZES[varied][:2] if quick else SIZES[varied]
@@ -44,14 +44,14 @@ def residual(quick: bool) -> Figure:
 
 
 def label_sizes(axes: Axes, sizes: Sequence[float]) -> None:
-    """Ticks at the sizes that were measured, and at no others."""
+    """Put ticks at the measured sizes only."""
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False, fontsize=8)
     axes.set_xticks([], minor=True)
 
 
 def regimes(quick: bool) -> Figure:
-    """Paired differences of final scores of heads over the scale of their start: C7 holds where both are above 0."""
-    # A step of 0.5 is the longest at which no head diverges from the largest of the starts.
+    """Draw paired differences of the heads' final scores over the scale of their start: C7 holds if both exceed 0."""
+    # With a step of 0.5, the longest such step, no head diverges from the largest start.
     seeds, scales = (2, SCALES[1::2]) if quick else (30, SCALES)
     table = capacity_map(seeds=range(seeds), scales=scales, others=OTHERS, rate=0.5)
     figure = Figure(figsize=(8.6, 3.7), layout="constrained")
@@ -66,13 +66,13 @@ def regimes(quick: bool) -> Figure:
 
 
 def _differences(table: pd.DataFrame, m: int, scale: float) -> list[NDArray[np.float64]]:
-    """Give FC - TC and TC - TL, seed by seed."""
+    """Return FC - TC and TC - TL, by seed."""
     cell = table.query("others == @m and scale == @scale").pivot(index="seed", columns="model", values="score")
     return [(cell[high] - cell[low]).to_numpy() for high, low in PAIRS]
 
 
 def _draw_differences(axes: Axes, scales: Sequence[float], differences: NDArray[np.float64]) -> None:
-    """Draw differences (scales, pairs, seeds): mean and 95 % interval, or where seeds are few a point each."""
+    """Draw differences (scales, pairs, seeds): mean and 95 % interval, or one point per seed if there are few."""
     seeds, lows = differences.shape[2], []
     for k, (high, low) in enumerate(PAIRS):
         each = differences[:, k].T

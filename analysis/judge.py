@@ -19,7 +19,7 @@ from proofs import PROOFS, Result
 
 HOLDS, FAILS, ERROR = "holds", "FAILS", "ERROR"
 IDS = tuple(sorted({*CLAIMS, *PROOFS}, key=lambda id: (id[0], int(id[1:]))))
-"""Ids of all that is proved or measured, in the order of the theory."""
+"""Ids of all proved or measured claims, in the order of the theory."""
 
 
 @final
@@ -30,34 +30,34 @@ class Row:
     id: str
     name: str = ""
     statement: str
-    """In LaTeX; where a claim is proved and not measured, in words."""
+    """Statement in LaTeX, or in words if the claim is proved but not measured."""
     source: str = ""
     assumptions: str = ""
     proof: str = ""
-    """"proved" or "not proved", for which case if not for all, and how many mutants were rejected; or empty."""
+    """"proved" or "not proved", the case if the proof covers only one, and the number of rejected mutants; or empty."""
     proved: str = ""
-    """The statement that is proved, in words; it may be a case of the one that is measured."""
+    """Proved statement in words; it may be a case of the measured one."""
     taken: str = ""
-    """Theorems of analysis that the proof takes over, and what it only checks by numbers."""
+    """Theorems of analysis that the proof uses, and steps that it checks only by numbers."""
     size: str
-    """"quick" or "full": how much was measured."""
+    """Size of the measurement, "quick" or "full"."""
     quantity: str = ""
     measured: float = float("nan")
     bound: float = float("nan")
     slack: str = ""
-    """For each part how many times its value the bound is, and how many times it may be."""
+    """Ratio of bound to value for each part, and the largest that is allowed."""
     rests_on: str = ""
-    """What the bound rests on: "formula", or "observation" where some of it was chosen after what was seen."""
+    """Origin of the bound: "formula", or "observation" if part of it was chosen after the observation."""
     tolerance: str = ""
     detail: str = ""
     control: str = ""
-    """How many controls failed, as they must, and parts of the measurement that none of them fails."""
+    """Number of controls that failed, as they must, and parts of the measurement that none of them fails."""
     verdict: str
     seconds: float
 
 
 def judge(id: str, *, quick: bool) -> Row:
-    """Prove and measure one claim; an error is a verdict too, and stops no other claim."""
+    """Prove and measure one claim; an error is a verdict too, and does not stop other claims."""
     begun = time.perf_counter()
     cells: dict[str, Any] = {"name": NAMES.get(id, "")} | _names(id)
     try:
@@ -71,7 +71,7 @@ def judge(id: str, *, quick: bool) -> Row:
 
 
 def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Generator[Row]:
-    """Rows as they are ready, from several processes of one thread each, which end with it, whatever they are at."""
+    """Yield rows as they are ready, from several processes of one thread each, which are killed at the end."""
     others = active_children()
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=numba.set_num_threads, initargs=(1,)) as pool:
         try:
@@ -88,12 +88,12 @@ def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Generator[Row
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
-    """In the order of the theory."""
+    """Sort rows in the order of the theory."""
     return sorted(rows, key=lambda row: IDS.index(row.id))
 
 
 def _names(id: str) -> dict[str, Any]:
-    """What there is to say of a claim before it is judged."""
+    """Return the fields of a claim that are known before it is judged."""
     if id not in CLAIMS:
         return {"statement": PROOFS[id].title}
     claim = CLAIMS[id]
@@ -125,7 +125,7 @@ def _claim_cells(verdict: Verdict) -> dict[str, Any]:
 
 
 def _slack(part: tuple[str, Measured]) -> str:
-    """One part: its name, its slack and the largest that it may have; nothing where the bound is no estimate."""
+    """Describe one part: its name, its slack and the largest that is allowed; "" if the bound is no estimate."""
     name, measured = part
     if math.isnan(measured.slack) or math.isinf(measured.within):
         return ""

@@ -1,4 +1,4 @@
-"""Where docs/theory.md says what a claim states."""
+"""Links from a claim to its passage in docs/theory.md."""
 
 import os
 import re
@@ -9,7 +9,7 @@ THEORY = Path(__file__).parents[1] / "docs" / "theory.md"
 
 
 def link(id: str, folder: Path) -> str:
-    """Give the address of a claim's passage from a file in a folder; empty where the documents are not there."""
+    """Return the address of a claim's passage from a file in a folder; "" without the documents."""
     if not THEORY.exists():
         return ""
     return f"{Path(os.path.relpath(THEORY, folder)).as_posix()}#{anchors().get(id, '')}".removesuffix("#")
@@ -17,7 +17,7 @@ def link(id: str, folder: Path) -> str:
 
 @cache
 def anchors() -> dict[str, str]:
-    """Give the anchor of each claim as GitHub makes it of a heading; a row of a table has that of the heading above."""
+    """Return the anchor of each claim as GitHub makes it from a heading; a table row has that of the heading above."""
     found, anchor = {}, ""
     for line in THEORY.read_text(encoding="utf-8").splitlines():
         if heading := re.match(r"#+ (.*)", line):

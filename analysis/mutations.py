@@ -1,4 +1,4 @@
-"""Equations broken on purpose, one at a time in a copy of the code: which verdict and which test catches each.
+"""Mutations: equations broken on purpose, one at a time in a copy of the code; which verdict and test catch each?
 
 python -m analysis.mutations
 """
@@ -29,13 +29,13 @@ class Mutation:
 
     file: str
     text: str
-    """What is wrong, in words."""
+    """Description of the error."""
     right: str
     wrong: str
     claims: tuple[str, ...]
-    """Ids that are judged; at least one must not hold. None where a claim cannot know, as of what judges claims."""
+    """Ids of judged claims, of which at least one must fail; empty if no claim can notice, as for judging itself."""
     tests: str
-    """A file of tests; at least one must fail."""
+    """File of tests, of which at least one must fail."""
 
 
 GRADIENT, WORDS = "attn_dynamics/model/gradient.py", "attn_dynamics/kernels/words.py"
@@ -214,23 +214,23 @@ MUTATIONS = (
 
 @dataclass(frozen=True)
 class Options:
-    """Break one equation after the other in a copy of the code, and see what catches each; it takes half an hour."""
+    """Break the equations one by one in a copy of the code, and report what catches each; this takes half an hour."""
 
     text: str = ""
-    """Only mutations whose file or description holds this."""
+    """Text in the file name or description of the mutations to try."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     prog, kept = "python -m analysis.mutations", "interrupted"
     return run_command(Options, run, arguments, prog=prog, interrupted=kept)
 
 
 def run(options: Options) -> int:
-    """Try the mutations, print which were caught and by what; 1 if one was not.
+    """Try the mutations and print what caught each; return 1 if one was not caught.
 
     Raises:
-        InputError: no mutation holds that text.
+        InputError: no mutation contains the text.
     """
     chosen = [each for each in MUTATIONS if options.text in each.file + each.text]
     if not chosen:
@@ -252,7 +252,7 @@ def run(options: Options) -> int:
 
 
 def tried(each: Mutation) -> tuple[str, str, str, str]:
-    """The file, the mutation, and what caught it: ids of claims, and a test; empty where nothing did."""
+    """Return the file, the mutation, and what caught it: ids of claims, and a test; "" if nothing did."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in SOURCES:
@@ -263,7 +263,7 @@ def tried(each: Mutation) -> tuple[str, str, str, str]:
 
 
 def mutated(each: Mutation) -> str:
-    """Return the text of the file with its line made wrong."""
+    """Return the text of the file with the wrong line."""
     text = (ROOT / each.file).read_text()
     if text.count(each.right) != 1:
         raise SystemExit(f"{each.file}: expected “{each.right}” once, found it {text.count(each.right)} times")

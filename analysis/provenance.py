@@ -1,4 +1,4 @@
-"""When, from what and on which machine a page was made."""
+"""Provenance of a page: date, commit, machine and versions."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def provenance() -> dict[str, str]:
-    """Give date, commit (where the sources are a checkout), machine and versions."""
+    """Return date, commit (if the sources are a checkout), machine and versions."""
     facts = {"date": moment(datetime.now(UTC).timestamp()), "commit": _commit()}
     return {name: value for name, value in facts.items() if value} | {
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
@@ -21,12 +21,12 @@ def provenance() -> dict[str, str]:
 
 
 def moment(seconds: float) -> str:
-    """Write a time of the clock in UTC."""
+    """Write a Unix time in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _commit() -> str:
-    """Ask git, and say so where files differ from the commit."""
+    """Return the commit from git, with a remark if files differ from it."""
     commit = _git("rev-parse", "--short", "HEAD")
     return f"{commit} and changes" if commit and _git("status", "--porcelain", "--untracked-files=no") else commit
 
@@ -40,7 +40,7 @@ def _git(*arguments: str) -> str:
 
 
 def _processor() -> str:
-    """Name the processor as Linux does, or by its kind."""
+    """Return the processor's name on Linux, or else its kind."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The table of verdicts for the terminal, for Markdown and as a page of HTML that needs nothing beside it."""
+"""Table of verdicts for the terminal, for Markdown, and as a self-contained HTML page."""
 
 import base64
 import html
@@ -26,11 +26,11 @@ STORY = {
     "detail": "seen",
     "taken": "proof takes",
 }
-"""Fields of a row that are sentences, and what they are called."""
+"""Label of each field of a row that is a sentence."""
 COLUMNS = ("id", "name", "proof", "measured", "bound", "controls", "verdict")
-"""Heads of the table, for the terminal and for Markdown; parquet has all."""
+"""Columns of the table for the terminal and for Markdown; the Parquet file has all fields."""
 FACTS = ("proof", "measured", "bound", "slack", "rests_on", "control", "source", "seconds")
-"""Of a claim, what is told in a word or a number."""
+"""Fields of a claim that are a word or a number."""
 STYLE = """
 details.claim { border-bottom: 1px solid #ddd; padding: .3rem 0; }
 details.claim > summary { cursor: pointer; }
@@ -56,7 +56,7 @@ body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; 
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """How many claims there are, and how many hold."""
+    """Return the number of claims, and how many hold."""
     held = sum(row.verdict == HOLDS for row in rows)
     proved = sum(row.proof.startswith("proved") for row in rows)
     measured = sum(bool(row.quantity) for row in rows)
@@ -76,13 +76,13 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    """Of a claim what stands in the table."""
+    """Return the table cells of a claim."""
     proof = re.sub(r"^proved for .*,", "a case,", row.proof.replace(" mutants rejected", "")).replace(",", "")
     return row.id, row.name, proof, _number(row.measured), _number(row.bound), row.control, row.verdict
 
 
 def remarks(rows: Sequence[Row]) -> list[str]:
-    """What there is to say of claims that do not hold."""
+    """Return remarks on claims that do not hold."""
     return [
         f"{row.id}: {_number(row.measured)} against a bound of {_number(row.bound)}, controls {row.control}; "
         f"bound over value {row.slack or 'not told'}; {row.quantity}; {row.detail or row.proof}"
@@ -92,14 +92,14 @@ def remarks(rows: Sequence[Row]) -> list[str]:
 
 
 def markdown(rows: Sequence[Row], folder: Path) -> str:
-    """Write the table, and below it of each claim how it was judged, for a file in a folder."""
+    """Write the table, and below it how each claim was judged, for a file in a folder."""
     lines = ["# Verdicts", "", summary(rows), "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
     return "\n".join(lines) + "\n" + "".join(_markdown_claim(row, folder) for row in rows)
 
 
 def _markdown_claim(row: Row, folder: Path) -> str:
-    """Write a section whose statement a reader of Markdown sets as mathematics."""
+    """Write a section with the statement as mathematics for Markdown readers."""
     address = link(row.id, folder)
     where = {"passage": f"[docs/theory.md]({address})"} if address else {}
     told = _facts(row) | {told: getattr(row, name) for name, told in _story(row).items()} | where
@@ -108,12 +108,12 @@ def _markdown_claim(row: Row, folder: Path) -> str:
 
 
 def page(rows: Sequence[Row], folder: Path) -> str:
-    """Write a page of HTML of its own, for a file in a folder."""
+    """Write a self-contained HTML page, for a file in a folder."""
     return PAGE.format(style=STYLE, summary=html.escape(summary(rows)), claims=html_claims(rows, folder))
 
 
 def html_claims(rows: Sequence[Row], folder: Path) -> str:
-    """Write a line a claim, which unfolds to its statement, to how it was judged and to what it assumes."""
+    """Write one line per claim, which unfolds to its statement, its judgement and its assumptions."""
     return "\n".join(_html_claim(row, folder) for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""Everything that was run, on one page of HTML that needs nothing beside it.
+"""All results of commands on one self-contained HTML page.
 
 python -m analysis.report
 """
@@ -35,65 +35,65 @@ from attn_dynamics.tasks.classes import listed
 from attn_dynamics.training.settings import WINDOW
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
-"""What a folder may hold beside its command and figures, in the order of preference."""
+"""Files that a folder may hold beside its command and figures, in the order of preference."""
 PAGE = Path("runs/report.html")
 BROKEN = "broken_assumptions"
-"""Column of a sweep that is shown wherever a run breaks one, though all break the same."""
+"""Column of a sweep that is shown if any run breaks an assumption, even if all break the same."""
 FIRST = ("replicates", "sen", "width", "words", "tokens", "bell", "loss")
-"""Figures that come before all others, in this order."""
+"""Figures that precede all others, in this order."""
 TITLE = "How attention learns: what was run"
 
 
 class Picture(NamedTuple):
-    """A figure within the page."""
+    """A figure embedded in the page."""
 
     name: str
     data: str
-    """As a data URI."""
+    """Image as a data URI."""
 
 
 class Part(NamedTuple):
-    """What one command left."""
+    """Results of one command."""
 
     anchor: str
     title: str
     command: str
     when: str
     note: str
-    """How many claims hold."""
+    """Number of claims that hold."""
     remarks: list[str]
-    """Which assumptions fail."""
+    """Assumptions that fail."""
     tables: list[Markup]
     claims: Markup
-    """What is folded."""
+    """Folded section of claims."""
     figures: list[Picture]
 
 
 @dataclass(frozen=True)
 class Options:
-    """One page of what commands left in their folders."""
+    """Write one page with the results that commands left in their folders."""
 
     folders: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Folders of results; by default all under --under."""
     under: Path = Path("runs")
-    """Where to look for folders of results."""
+    """Folder in which to look for folders of results."""
     out: Path | None = None
-    """The page; by default a new one, runs/report.html with a number."""
+    """File of the page; by default a new one, runs/report.html with a number."""
     overwrite: bool = False
-    """Replace the page if it is there."""
+    """Replace the page if it exists."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     prog = "python -m analysis.report"
     return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
-    """Gather and write; the exit code.
+    """Gather the results and write the page; return the exit code.
 
     Raises:
-        InputError: there is nothing to gather, a folder is none that a command left, or the page is there already.
+        InputError: there are no results, a folder is not from a command, or the page already exists.
         StorageError: the page could not be written.
     """
     named = options.out and results_file("--out", options.out, overwrite=options.overwrite, make=True)
@@ -109,22 +109,22 @@ def run(options: Options) -> int:
 
 
 def found(under: Path) -> Iterator[Path]:
-    """Give every folder that a command left, runs first and claims last, NAME-2 before NAME-10, none within another."""
+    """Yield every folder of results, runs first and claims last, NAME-2 before NAME-10, none inside another."""
     marked = sorted((path.parent for path in under.rglob(COMMAND)), key=_naturally)
     whole = [folder for folder in marked if not any(other in folder.parents for other in marked)]
     yield from sorted(whole, key=lambda folder: ((folder / VERDICTS).exists(), not (folder / TRAJECTORY).exists()))
 
 
 def _naturally(path: Path) -> list[list[str | int]]:
-    """Order paths by their names, and numbers in these by size."""
+    """Return a sort key for paths that orders numbers in names by size."""
     return [[int(each) if each.isdecimal() else each for each in re.split(r"(\d+)", name)] for name in path.parts]
 
 
 def part(folder: Path, place: Path) -> Part:
-    """Read what is in a folder, for a page in a place.
+    """Read the results in a folder, for a page in the folder `place`.
 
     Raises:
-        InputError: no command left it, or what it holds cannot be read.
+        InputError: no command made the folder, or its files cannot be read.
     """
     try:
         command = (folder / COMMAND).read_text(encoding="utf-8", errors="replace").strip()
@@ -146,19 +146,19 @@ def part(folder: Path, place: Path) -> Part:
 
 
 def page(parts: Sequence[Part]) -> str:
-    """Fill the page."""
+    """Fill in the page's template."""
     files = FileSystemLoader(Path(__file__).parent)
     template = Environment(loader=files, autoescape=True, undefined=StrictUndefined).get_template("report.html.jinja")
     return template.render(title=TITLE, parts=parts, facts=provenance(), style=Markup(render.STYLE))
 
 
 def _rank(path: Path) -> tuple[int, str]:
-    """Order figures by what they tell."""
+    """Return a sort key for figures by their importance."""
     return (FIRST.index(path.stem) if path.stem in FIRST else len(FIRST)), path.stem
 
 
 def _claims(folder: Path, place: Path) -> tuple[str, Markup]:
-    """Read the verdicts of a folder: how many hold, and each; nothing where there are none."""
+    """Return the summary of a folder's verdicts and their HTML; two empty texts without verdicts."""
     if not (folder / VERDICTS).exists():
         return "", Markup("")
     rows = _verdicts(folder / VERDICTS)
@@ -166,7 +166,7 @@ def _claims(folder: Path, place: Path) -> tuple[str, Markup]:
 
 
 def _tables(folder: Path) -> list[Markup]:
-    """Set the table of a folder; that of a summary where there is no other, and one of its words."""
+    """Return the tables of a folder; without a table those of its summary."""
     if (folder / TABLE).exists():
         frames = [pd.read_csv(folder / TABLE, keep_default_na=False)]
     elif (folder / RESULTS).exists():
@@ -179,14 +179,14 @@ def _tables(folder: Path) -> list[Markup]:
 
 
 def _remarks(folder: Path) -> list[str]:
-    """Say which assumptions of the theory a run breaks, where its summary tells; of a sweep each row says it."""
+    """Describe the assumptions that a run breaks, from its summary; a sweep has them in its rows."""
     summary = read_json_object(folder / SUMMARY) if (folder / SUMMARY).exists() else {}
     told = off_theory if summary.get("model") == WINDOW else broken
     return told(summary) if "assumptions" in summary else []
 
 
 def _of_summary(summary: dict[str, Any]) -> list[pd.DataFrame]:
-    """Set the words of a run, a row each beside its theory, then its other numbers; of replicates their means."""
+    """Return tables of a run's words beside the theory and of its other numbers; for replicates, their means."""
     words, runs = summary.pop("words", None), summary.pop("runs", [])
     if classes := summary.pop("classes", None):
         summary["classes"] = listed(list(classes))
@@ -197,7 +197,7 @@ def _of_summary(summary: dict[str, Any]) -> list[pd.DataFrame]:
 
 
 def _of_words(words: dict[str, Any]) -> pd.DataFrame:
-    """Set the words of a run beside SEN, the largest difference below."""
+    """Return a table of a run's words beside SEN, with the largest difference in the last row."""
     finals = {word: {name: np.nan if x is None else x for name, x in each.items()} for word, each in words.items()}
     rows, largest = word_rows({"words": finals}), largest_difference({"words": finals})
     foot = [dict.fromkeys(rows[0], "") | {"word": "largest", "difference": largest}] if largest else []
@@ -214,7 +214,7 @@ def _verdicts(path: Path) -> list[Row]:
 
 
 def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
-    """Of a sweep what tells its runs apart, in settings and results."""
+    """Return the columns of a sweep that differ between runs, in settings and results."""
     texts = results.astype(str)
     named = {BROKEN} if BROKEN in results and results[BROKEN].fillna("").any() else set()
     told = [name for name in texts if name in named or len(texts) == 1 or texts[name].nunique() > 1]
@@ -222,7 +222,7 @@ def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Give names and values, those of nested ones by where they are; lists and what has no value are left out."""
+    """Yield names and values, nested names with their path; lists and null values are left out."""
     for name, value in content.items():
         if isinstance(value, dict):
             yield from flat(value, f"{above}{name} · ")
@@ -233,7 +233,7 @@ def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _data(path: Path) -> str:
-    """Give a figure in 256 colours, which look like all of them and take a third of the bytes."""
+    """Return a figure in 256 colours as a data URI, which looks the same at a third of the bytes."""
     buffer = BytesIO()
     with Image.open(path) as image:
         image.convert("RGB").quantize().save(buffer, "PNG")

@@ -1,4 +1,4 @@
-"""Figures of training on text: how scores begin beside E1, and which words take the lead (E2)."""
+"""Figures of training on text: early scores beside E1, and the leading words (E2)."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,11 +15,11 @@ from attn_dynamics.theory.early import EarlyScores, early_scores
 
 Array = NDArray[np.float64]
 WORDS = 200
-"""The most frequent words of a text, of which scores are shown."""
+"""Number of most frequent words whose scores are shown."""
 
 
 def early(quick: bool) -> Figure:
-    """Scores of the most frequent words of a text at a small time beside E1, and how the error grows with time."""
+    """Draw scores of a text's most frequent words at a small time beside E1, and the growth of the error with time."""
     name, corpus = real_or_drawn_text(quick)
     start = start_on_text(corpus, "attn-fc")
     law = early_scores(corpus, start)
@@ -42,7 +42,7 @@ def early(quick: bool) -> Figure:
 
 
 def _early_words(axes: Axes, corpus: Corpus, law: EarlyScores, rates: Array, shown: NDArray[np.int64]) -> None:
-    """Both axes in millionths, symmetrically logarithmic, for scores of both signs span decades."""
+    """Draw both axes in millionths, symmetrically logarithmic, because scores of both signs span decades."""
     said, seen = 1e6 * law.quadratic[shown], 1e6 * rates[shown]
     edge = 10.0 ** np.ceil(np.log10(np.median(np.abs(said))))
     axes.plot(said, seen, "o", ms=3.5, mfc="none", color="black", label="run")
@@ -63,7 +63,7 @@ def _early_words(axes: Axes, corpus: Corpus, law: EarlyScores, rates: Array, sho
 
 
 def leaders(quick: bool) -> Figure:
-    """How often the words in the lead occur and how pure they are, along training on labels and on shuffled ones."""
+    """Draw occurrence and purity of the leading words along training, on true and on shuffled labels."""
     name = sources(quick=quick)[-1]
     figure = Figure(figsize=(9.6, 3.5), layout="constrained")
     panels = figure.subplots(1, 3)
@@ -89,10 +89,10 @@ LED = {
     "purity": "purity in sentences trained on",
     "purity_elsewhere": "purity in sentences not seen",
 }
-"""Fields of `Lead` on their axes."""
+"""Axis label of each field of `Lead`."""
 
 
 def real_or_drawn_text(quick: bool) -> tuple[str, Corpus]:
-    """SST-2 where it is, and unless quick; else a drawn text."""
+    """Return SST-2 if it is available and not quick; else a drawn text."""
     treebank = None if quick else sst2()
     return ("SST-2", treebank) if treebank else ("drawn text", zipf_text(np.random.default_rng(0)))

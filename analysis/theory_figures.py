@@ -31,13 +31,13 @@ from attn_dynamics.theory.mean_field import MeanField
 Array = NDArray[np.float64]
 FORGETFUL = altered(MeanField, sentences=lambda _: np.inf)
 ENDLESS = 1e7
-"""Largest ln τ shown."""
+"""Largest shown value of ln τ."""
 EARLIEST = 2
-"""Epoch from which scores are compared; after one step they are 0 still."""
+"""First epoch at which scores are compared; after one step they are still 0."""
 
 
 def prediction(quick: bool) -> Figure:
-    """Scores of the rarest and the most frequent topic word beside C1, C9 and C10, and the deviation of all."""
+    """Draw scores of the rarest and the most frequent topic word beside C1, C9 and C10, and the deviation of all."""
     epochs = EPOCHS // 10 if quick else EPOCHS
     figure = Figure(figsize=(9.0, 5.8), layout="constrained")
     panels = figure.subplots(2, 2, sharex="col", sharey="row")
@@ -53,7 +53,7 @@ PREDICTIONS: dict[str, dict[str, tuple[Theory, float]]] = {
     "Attn-FC": {"C1": (FORGETFUL, 0.0), "C9": (MeanField, 0.0), "C9, modified flow": (MeanField, RATE)},
     "Attn-TC": {"C10": (unequal_topics, 0.0), "C10, modified flow": (unequal_topics, RATE)},
 }
-"""Of each model, theories and the learning rate that they follow."""
+"""Theories for each model, with the learning rate that each follows."""
 
 
 def _predicted(column: Sequence[Axes], run: SyntheticRun, theories: Mapping[str, tuple[Theory, float]]) -> None:
@@ -76,7 +76,7 @@ def _predicted(column: Sequence[Axes], run: SyntheticRun, theories: Mapping[str,
 
 
 def scaling(quick: bool) -> Figure:
-    """How the deviation from C1 and C9 scales, with fitted slopes."""
+    """Draw the scaling of the deviation from C1 and C9, with fitted slopes."""
     sizes = {name: values[:3] for name, values in SIZES.items()} if quick else SIZES
     table = prediction_scaling(sizes=sizes, seeds=1 if quick else 3)
     fits = fitted_exponents(table).set_index(["varied", "theory"])
@@ -98,7 +98,7 @@ def scaling(quick: bool) -> Figure:
 
 
 def long_run(quick: bool) -> Figure:
-    """L τ and (1 - a) Λ² to 1e16: exact gradient, mean field, limits and their next orders."""
+    """Draw L τ and (1 - a) Λ² to time 1e16: exact gradient, mean field, limits and their next orders."""
     task, n, m = ExactTask((1, 1, 1, 1), 20), 4, 20
     setting = {"frequency": 1 / n, "classes": n, "others": m}
     near, far = np.geomspace(100, 1e8, 8 if quick else 19), np.geomspace(100, 1e16, 200)
@@ -127,7 +127,7 @@ def _beside(axes: Axes, near: Array, model: Array, far: Array, field: Array, lim
 
 
 def capacity(quick: bool) -> Figure:
-    """How the score grows with ln ln τ under 0, 1 and 2 trained layers: mean field, the law at finite time, limits."""
+    """Draw the growth of the score with ln ln τ for 0, 1 and 2 trained layers: mean field, finite-time law, limits."""
     figure = Figure(figsize=(7.4, 4.2), layout="constrained")
     axes, practical = figure.subplots(), np.log(RATE * EPOCHS)
     for depth in DEPTHS:
@@ -190,16 +190,16 @@ class Options:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     line, kept = command_line(PROG, arguments), "interrupted; every figure named above is kept"
     return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
 
 
 def run(options: Options, line: str) -> int:
-    """Draw figure by figure, each written as soon as it is ready; `line` is the command.
+    """Draw the figures, and write each as soon as it is ready; return the exit code. `line` calls the command.
 
     Raises:
-        InputError: an unknown figure, or a folder that holds results.
+        InputError: a figure is unknown, or the folder holds results.
         StorageError: a file could not be written.
     """
     some_of("figure", options.figure, FIGURES)

@@ -36,7 +36,7 @@ class Options:
     quick: bool = False
     """Smaller samples and shorter times; no tolerance is wider."""
     workers: int = len(os.sched_getaffinity(0))
-    """Processes."""
+    """Number of processes."""
     out: Path | None = None
     """Folder for verdicts.parquet, verdicts.md and verdicts.html; by default a new one, runs/verdicts with a number."""
     overwrite: bool = False
@@ -44,17 +44,17 @@ class Options:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     line = command_line(PROG, arguments)
     return run_command(Options, lambda options: run(options, line), arguments, prog=PROG)
 
 
 def run(options: Options, line: str) -> int:
-    """Judge, write after every verdict, and print; the exit code. `line` is the command.
+    """Judge the claims, write after every verdict, and print; return the exit code. `line` calls the command.
 
     Raises:
-        InputError: an unknown claim, no workers, a folder that holds results, or none where `SST_DIR` says; nothing was
-            judged then.
+        InputError: a claim is unknown, there are no workers, the folder holds results, or `SST_DIR` names no folder;
+            nothing was judged.
         StorageError: the table could not be written.
     """
     _check(options)

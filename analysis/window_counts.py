@@ -22,22 +22,22 @@ class Options:
     """Count the tokens of W22's windows again."""
 
     csv: Path | None = None
-    """File for the same numbers."""
+    """File for a table of the numbers."""
     overwrite: bool = False
-    """Replace that file if it is there."""
+    """Replace the file if it exists."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     prog = "python -m analysis.window_counts"
     return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
-    """Count, print and write; the exit code.
+    """Count, print and write; return the exit code.
 
     Raises:
-        InputError: the file is there already, or is none that can be written; nothing was counted then.
+        InputError: the file exists or cannot be written; nothing was counted.
         StorageError: the file could not be written.
     """
     csv = options.csv and results_file("--csv", options.csv, overwrite=options.overwrite)
@@ -49,7 +49,7 @@ def run(options: Options) -> int:
 
 
 def counted(formula: BellFormula) -> dict[str, object]:
-    """What a formula makes of the three rows of W22."""
+    """Return a formula's counts for the three rows of W22."""
     start, _, third = TABLE
     low, high = blank(formula, third)
     return {
@@ -66,7 +66,7 @@ def counted(formula: BellFormula) -> dict[str, object]:
 
 
 def printed(rows: pd.DataFrame) -> Table:
-    """As a table; the last row is what W22 counted."""
+    """Return the counts as a table, whose last row has the counts of W22."""
     start, learned, third = TABLE
     table = Table(title="tokens reached, w = 128; 9.5 is any of 9.45 to 9.55")
     for name in ("exponent", "prefactor", "float", "σ = 1", "σ = 9.5", f"{third.tokens}: σ in", "fits"):

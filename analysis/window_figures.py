@@ -28,14 +28,14 @@ BELL_FORMULAS = {
     "Δ²/2σ, prefactor": BellFormula("variance", "printed"),
     "Δ²/2σ², prefactor": BellFormula("deviation", "printed"),
 }
-"""How a bell is computed from the number σ, in float32."""
+"""Formulas of a bell from the number σ, in float32."""
 NEEDED = ("row", "scale", "placement", "start_width", "bell_rate", "seed", "f1", "width", "reach", "reached_last")
 FAMILIES = {"product": "product, variance trained", "renormalised": "renormalised, deviation trained"}
-"""Placements of narrow starts, with what is trained of them."""
+"""Placements of narrow starts, with the trained parameter."""
 
 
 def counts(rows: pd.DataFrame) -> Figure:
-    """Tokens where the bell is above 0: theory D1 under three formulas, W22's counts, and those of our rows."""
+    """Draw the tokens with a bell above 0: theory D1 under three formulas, W22's counts, and those of our rows."""
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes: Axes = figure.subplots()
     sigma = np.geomspace(0.5, 2e3, 400)
@@ -53,7 +53,7 @@ def counts(rows: pd.DataFrame) -> Figure:
 
 
 def growth(rows: pd.DataFrame) -> Figure:
-    """What a factor on the bell's rate buys in width from σ = 1: W22's, and ours."""
+    """Draw the final width from σ = 1 over the factor on the bell's rate: W22's, and ours."""
     figure = Figure(figsize=(8.4, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     _theirs(left)
@@ -69,7 +69,7 @@ def growth(rows: pd.DataFrame) -> Figure:
 
 
 def _theirs(axes: Axes) -> None:
-    """W22's two widths, their σ a variance, with the powers of theory D6 through the first."""
+    """Draw W22's two widths, their σ a variance, with the powers of theory D6 through the first."""
     first, (low, high) = np.sqrt(DECIMAL[1]), np.sqrt(blank(BELL_FORMULAS["Δ²/2σ, no prefactor"]))
     style: Any = {"color": "black", "mfc": "white"}
     axes.plot([1.0], [first], "s", label="W22, σ = 9.5 a variance", **style)
@@ -82,7 +82,7 @@ def _theirs(axes: Axes) -> None:
 
 
 def _ours(axes: Axes, rows: pd.DataFrame, placement: str, k: int) -> None:
-    """Our narrow starts of a placement, between the lines to which Adam's steps lead if all go one way."""
+    """Draw our narrow starts of a placement, between the limits of Adam's steps if all have one sign."""
     ours = rows.query("placement == @placement and start_width == 1 and bell_rate > 0 and scale != 'log'")
     if ours.empty:
         return
@@ -96,7 +96,7 @@ def _ours(axes: Axes, rows: pd.DataFrame, placement: str, k: int) -> None:
 
 
 def scores(rows: pd.DataFrame) -> Figure:
-    """F1 of W22's rows and of ours in shares of that without a bell."""
+    """Draw F1 of W22's rows and of ours, relative to F1 without a bell."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes: Axes = figure.subplots()
     ours = rows.pivot_table(index="seed", columns="row", values="f1")
@@ -128,7 +128,7 @@ class Options:
     """Draw W22's numbers beside theory and beside an experiment on questions."""
 
     rows: Path = Path("runs/squad/rows.parquet")
-    """What `python -m simulations.squad` left."""
+    """File of rows from `python -m simulations.squad`."""
     out: Path | None = None
     """Folder for the figures, as PNG; by default a new one, runs/window-figures with a number."""
     overwrite: bool = False
@@ -136,16 +136,16 @@ class Options:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     line = command_line(PROG, arguments)
     return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted="interrupted")
 
 
 def run(options: Options, line: str) -> int:
-    """Draw and write; `line` is the command.
+    """Draw and write the figures; return the exit code. `line` calls the command.
 
     Raises:
-        InputError: there are no such rows, or the folder holds results.
+        InputError: the rows do not exist or are unfit, or the folder holds results.
         StorageError: a file could not be written.
     """
     rows = _read(expanded(options.rows, "--rows"))

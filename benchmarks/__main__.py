@@ -1,4 +1,4 @@
-"""How long training takes, beside PyTorch and by size: all benchmarks, or those named.
+"""Benchmarks of training time, beside PyTorch and by size: all, or those named.
 
 python -m benchmarks paper window
 """
@@ -23,19 +23,19 @@ class Options:
     """Measure how long training takes."""
 
     benchmarks: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Any of paper, sst2, growth, replicates, window; all without one."""
+    """Names of benchmarks to run, of paper, sst2, growth, replicates, window; by default all."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return run_command(Options, run, arguments, prog="python -m benchmarks", interrupted="interrupted")
 
 
 def run(options: Options) -> int:
-    """Run the benchmarks named, or all; the exit code.
+    """Run the named benchmarks, or all; return the exit code.
 
     Raises:
-        InputError: an unknown name; nothing was run then.
+        InputError: a name is unknown; nothing was run.
     """
     some_of("benchmarks", options.benchmarks, BENCHMARKS)
     for name in options.benchmarks or BENCHMARKS:

@@ -1,4 +1,4 @@
-"""Ours beside plain PyTorch, same data and start: first the trajectories must agree, then the ratio of times counts."""
+"""This package beside plain PyTorch on the same data and start; times count only if the trajectories agree."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -15,26 +15,26 @@ from benchmarks.timing import ratio
 
 LEARNING_RATE = 0.1
 COLUMNS = ("float64, recorded", "float64, bare", "float32, recorded", "float32, bare")
-"""Plain PyTorch in two precisions, recording what ours records or nothing at all; ours is float64 and records."""
+"""Columns for plain PyTorch, which records what this package records, or nothing; this package records in float64."""
 AGREE = 1e-9
-"""Relative distance allowed between two trajectories in float64: round-off of 2⁻⁵², grown a few million times."""
+"""Largest relative distance between two trajectories in float64: round-off of 2⁻⁵², grown a few million times."""
 RECORDED = (
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
     *("score_signal", "followed_score_signal", "embedding_signal", "score_sum"),
     *("score", "embedding_norm", "attention", "score_gradient"),
 )
-"""In the order in which the plain model records them."""
+"""Recorded series, in the order of the plain model."""
 
 
 def paper() -> None:
-    """LMN21's synthetic task at its published configuration."""
+    """Time LMN21's synthetic task at its published configuration."""
     task = Synthetic().draw(0)
     topic = [str(word) for words in task.topic_words for word in words]
     _table("synthetic task, d = 10", task, topic, list(HEADS), embedding_dim=10, turns=(60, 1500), agree_over=300)
 
 
 def sst2() -> None:
-    """SST-2 with 200-dimensional embeddings."""
+    """Time SST-2 with 200-dimensional embeddings."""
     folder = sst_folder()
     if folder is None:
         print(f"\nSST-2: {ABSENT}; it names the folder of the files")

@@ -1,4 +1,4 @@
-"""How time and memory grow with the corpus: 10⁵ to 10⁷ tokens, each size in a process of its own."""
+"""Growth of time and memory with the corpus, from 10⁵ to 10⁷ tokens, each size in its own process."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ SIZES = (10**5, 10**6, 10**7)
 
 
 def growth() -> None:
-    """Print time and peak memory a token, the latter beside what a corpus of hardly any tokens takes."""
+    """Print time and peak memory per token; the memory of a tiny corpus is subtracted."""
     print("\ngrowth with the corpus: Attn-TC on the synthetic task, recorded")
     print(f"{'tokens':>12}  {'time a token and epoch':>24}  {'peak bytes a token':>20}")
     measured = [_measure(size) for size in SIZES]
@@ -31,7 +31,7 @@ def _measure(size: int) -> tuple[float, float]:
 
 
 def _run(size: int) -> tuple[float, float]:
-    """(seconds an epoch, peak bytes): the times first, since tracing memory costs some."""
+    """Return seconds per epoch and peak bytes; times come first, because tracing memory slows the run."""
     seconds = _descend(size, max(40, 3 * 10**7 // size))
     return seconds, _peak(size) - _peak(100)
 

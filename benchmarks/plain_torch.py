@@ -1,4 +1,4 @@
-"""What one would write without the theory: a padded batch, nn.Embedding, autograd and SGD, in plain PyTorch."""
+"""Plain PyTorch as one would write it without the theory: a padded batch, nn.Embedding, autograd and SGD."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,15 +17,15 @@ class Batch(NamedTuple):
     """A corpus as one padded batch."""
 
     words: Tensor
-    """(N, longest sentence), padded with word 0."""
+    """Word indices (N, longest sentence), padded with word 0."""
     padding: Tensor
-    """(N, longest sentence), true where there is no word."""
+    """Mask (N, longest sentence), true where there is no word."""
     labels: Tensor
-    """(N,)."""
+    """Class labels (N,)."""
 
 
 def padded(corpus: Corpus) -> Batch:
-    """All sentences side by side, repeated words repeated."""
+    """Return all sentences as one padded batch; repeated words stay repeated."""
     lengths = torch.as_tensor(corpus.lengths)
     padding = torch.arange(int(lengths.max())) >= lengths[:, None]
     words = torch.zeros(padding.shape, dtype=torch.int64)
@@ -35,7 +35,7 @@ def padded(corpus: Corpus) -> Batch:
 
 
 class PlainModel(nn.Module):
-    """The model with keys, embeddings and head as PyTorch modules; the query is a constant."""
+    """Model with keys, embeddings and head as PyTorch modules; the query is constant."""
 
     def __init__(self, parameters: Parameters, dtype: torch.dtype) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class PlainModel(nn.Module):
         self.head = _head(parameters.head, dtype)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits (N, n) and attention (N, longest sentence)."""
+        """Return logits (N, n) and attention (N, longest sentence)."""
         scores = (self.keys(batch.words) @ self.query).masked_fill(batch.padding, -torch.inf)
         attention = torch.softmax(scores, dim=1)
         contexts = torch.bmm(attention[:, None, :], self.embeddings(batch.words))[:, 0]
@@ -57,10 +57,10 @@ class PlainModel(nn.Module):
 def train(
     model: PlainModel, batch: Batch, test: Batch, followed: Tensor, learning_rate: float, *, record: bool
 ) -> Iterator[Tensor | None]:
-    """Epochs of gradient descent without end; each yields what was recorded of the state before its step.
+    """Run gradient descent without end; yield after each epoch the record of the state before its step.
 
-    Recorded is what the simulators record at every epoch: losses, accuracies, training signals, score sum, and of the
-    followed words score, embedding norm, attention and score gradient.
+    The record has what the simulators record at every epoch: losses, accuracies, training signals, score sum, and for
+    the followed words score, embedding norm, attention and score gradient.
     """
     optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=learning_rate)
     places = [torch.nonzero(batch.words == word, as_tuple=True) for word in followed]

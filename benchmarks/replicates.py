@@ -1,4 +1,4 @@
-"""Replicates in one pass beside single runs, and torch beside numpy: seconds an epoch as ratios, in one run."""
+"""Replicates in one pass beside single runs, and torch beside numpy: ratios of seconds per epoch, in one process."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,27 +15,27 @@ from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 
 REPLICATES = 64
 ENGINES = (1, 64, 1024)
-"""R at which the engines are compared."""
+"""Numbers R of replicates for the comparison of engines."""
 LARGEST = 2**33
-"""Bytes that the results of a comparison may take: parameters are V × d numbers, twice, a replicate."""
+"""Largest number of bytes for the results of a comparison: a replicate has V × d parameters twice."""
 ROUNDS = 3
 Meter = Callable[[int, float], None]
 
 
 class Seconds(NamedTuple):
-    """Of the quickest epoch."""
+    """Times of the fastest epoch."""
 
     wall: float
     processor: float
-    """Summed over threads: what is left of a measurement where others use the machine too."""
+    """Processor seconds summed over threads, which other programs on the machine affect less."""
 
     def over(self, other: "Seconds") -> str:
-        """Both as ratios."""
+        """Return both times as ratios to another's."""
         return f"{self.wall / other.wall:5.1f} ({self.processor / other.processor:5.1f})"
 
 
 def replicates() -> None:
-    """Both tables, on SST-2 and on the paper's task."""
+    """Print both tables, on SST-2 and on the paper's task."""
     tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, 400)]
     if folder := sst_folder():
         tasks.insert(0, ("SST-2, d = 200", text_task(folder, prefer="stsa.binary", name="sst2"), 200, 150))
@@ -88,7 +88,7 @@ def _engines(task: Task, starts: Sequence[Parameters]) -> str:
 
 
 def _least(run: Callable[[Meter], object]) -> Seconds:
-    """The quickest epoch: others use the machine too, and some epochs record all words."""
+    """Return the fastest epoch, because other programs use the machine too, and some epochs record all words."""
     least = np.full(2, np.inf)
     for _ in range(ROUNDS):
         times: list[tuple[float, float]] = []
@@ -98,7 +98,7 @@ def _least(run: Callable[[Meter], object]) -> Seconds:
 
 
 def _starts(task: Task, d: int, number: int) -> list[Parameters]:
-    # One table of embeddings for all: these are timed, not looked at.
+    # All starts share a few tables of embeddings, because they are only timed.
     shape = {"n_words": task.train.n_words, "n_classes": task.train.n_classes, "embedding_dim": d}
     drawn = [draw("paper", "attn-fc", **shape, rng=np.random.default_rng([0, k])) for k in range(min(number, 8))]
     return [drawn[k % len(drawn)] for k in range(number)]

@@ -1,4 +1,4 @@
-"""Two ways to do the same, timed in turns in one process, as the ratio of their times."""
+"""Ratio of the times of two ways to do the same, measured in turns in one process."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 REST = 0.05
-"""Seconds between two turns, in which the threads of the one fall asleep before the other begins."""
+"""Seconds between two turns, in which the threads of one fall asleep before the other starts."""
 
 
 class Ratio(NamedTuple):
-    """How many times as long the other takes."""
+    """Ratio of the other's time to ours."""
 
     median: float
     least: float
@@ -22,7 +22,7 @@ class Ratio(NamedTuple):
 
 
 def ratio(other: Callable[[], int], ours: Callable[[], int], *, rounds: int = 7) -> Ratio:
-    """Time a turn of each, `rounds` times over; each turn answers how many epochs it took."""
+    """Time one turn of each, `rounds` times; each turn returns its number of epochs."""
     each = np.array([_seconds_an_epoch(other) / _seconds_an_epoch(ours) for _ in range(rounds)])
     return Ratio(float(np.median(each)), float(each.min()), float(each.max()))
 

@@ -1,4 +1,4 @@
-"""Keys sliced to a half-width beside full attention: time and peak memory by length, each in a process of its own."""
+"""Keys sliced to a half-width beside full attention: time and peak memory by length, each in its own process."""
 
 import json
 import subprocess
@@ -20,26 +20,26 @@ from attn_dynamics.model.bell import Bell
 LENGTHS = (512, 1024, 2048, 4096, 8192, 16384)
 HALF_WIDTHS = (16, 64, 256)
 HEADS, SIZE = 12, 32
-"""MiniLM's."""
+"""Number of heads and their size in MiniLM."""
 FULL, WRITTEN = "full", "written"
 LONGEST_WRITTEN = 4096
-"""At which weights that are written down still fit: they take the square of the length."""
+"""Largest length whose attention weights, which grow with its square, fit into memory."""
 ROUNDS = 3
 
 
 class Cost(NamedTuple):
-    """Of one pass forward through one layer's attention, one sequence."""
+    """Cost of one forward pass through one layer's attention, for one sequence."""
 
     wall: float
     """Seconds, the least of some rounds."""
     processor: float
-    """Seconds, summed over threads: what is left of a measurement where others use the machine too."""
+    """Processor seconds summed over threads, which other programs on the machine affect less."""
     peak: float
-    """Bytes beside the inputs."""
+    """Bytes without the inputs."""
 
 
 def window() -> None:
-    """Print both tables: sliced attention beside PyTorch's own full one, and how each grows."""
+    """Print both tables: sliced attention beside PyTorch's own full one, and the growth of each."""
     print(
         f"\nsliced beside full attention: {HEADS} heads of {SIZE}, forward, float32, {torch.get_num_threads()} threads"
     )
@@ -107,7 +107,7 @@ def _run(kind: str, length: int) -> Cost:
 
 
 def _memory(*, reset: bool = False) -> int:
-    """The most that was resident since the reset, bytes, as Linux counts it."""
+    """Return the largest resident memory since the reset in bytes, as Linux counts it."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     line = next(each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("VmHWM"))

@@ -21,26 +21,26 @@ from fuzz.case import Case, Verdict, judged
 
 @dataclass(frozen=True)
 class Options:
-    """Try bad input of every kind, and count what comes of it."""
+    """Try bad input of every kind, and count the outcomes."""
 
     seed: int = 0
-    """Draws what is misspelt, mutated and flipped."""
+    """Random seed of misspellings, mutations and flipped bits."""
     every: int = 1
-    """Try only every so many cases of each family, for a glance."""
+    """Stride through the cases of each family; above 1 for a smoke test."""
     family: tuple[str, ...] = ()
-    """Try only families whose names begin so."""
+    """Try only families whose names start with one of these."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return run_command(Options, run, arguments, prog="python -m fuzz", interrupted="interrupted")
 
 
 def run(options: Options) -> int:
-    """Try all cases and print what came of them; the exit code.
+    """Try all cases and print their outcomes; return the exit code.
 
     Raises:
-        InputError: an option out of range.
+        InputError: an option is out of range.
     """
     integer("seed", options.seed, 0)
     chosen = [*selected(options.seed, integer("every", options.every, 1), options.family)]
@@ -58,13 +58,13 @@ def run(options: Options) -> int:
 
 
 def told(verdict: Verdict) -> str:
-    """Return in a line how a case ended, in letters that every terminal has."""
+    """Describe in one ASCII line how a case ended."""
     case = verdict.case
     return f"{verdict.ended}: {ascii(f'{case.family}: {case.name}')[1:-1]}: {ascii(verdict.said)[1:400]}"
 
 
 def selected(seed: int, every: int, families: tuple[str, ...] = ()) -> Iterator[Case]:
-    """Yield every so many cases of each family, of some families or of all."""
+    """Yield every `every`-th case of each family, for some families or for all."""
     rng, seen = random.Random(seed), Counter[str]()
     for case in (*commands.cases(rng), *api.cases(), *files.cases(rng), *environment.cases()):
         if not families or case.family.startswith(families):
@@ -74,7 +74,7 @@ def selected(seed: int, every: int, families: tuple[str, ...] = ()) -> Iterator[
 
 
 def table(verdicts: list[Verdict]) -> Table:
-    """Return how the cases of each family ended."""
+    """Return a table of how the cases of each family ended."""
     found = Table(title="Bad input, by family and by how it ended")
     for name in ("family", "cases", "how they ended", "mishandled"):
         found.add_column(name, justify="right" if name in ("cases", "mishandled") else "left")

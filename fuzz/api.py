@@ -1,4 +1,4 @@
-"""Cases of the Python API: every argument with values of the wrong kind, of which it refuses all that have no sense."""
+"""Cases of the Python API: every argument with values of the wrong kind, of which it refuses the meaningless ones."""
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -65,7 +65,7 @@ VALUES: Mapping[str, Any] = {
     "a function": len,
     "a path": Path("x"),
 }
-"""What people pass, and what their variables hold by mistake."""
+"""Values that people pass, and that their variables hold by mistake."""
 INTEGERS = frozenset({"numpy's three"})
 NUMBERS = frozenset({"numpy's three", "numpy's half", "a half", "one and a half", "a decimal", "huge"})
 WORDS = frozenset({"an empty list", "a list", "a list of texts", "a list of None", "a dict", "a dict of lists"})
@@ -73,14 +73,14 @@ NONE = frozenset({"None"})
 
 
 def cases() -> Iterator[Case]:
-    """Yield all of them."""
+    """Yield all cases of the Python API."""
     for function, arguments, fitting in _signatures():
         for argument, meant in fitting.items():
             for name, value in VALUES.items():
                 if (function, name) == (flow, "huge") and argument in ("time", "times"):
-                    continue  # no mistake, and it takes for ever
+                    continue  # no mistake, but it takes forever
                 if argument == "meter" and callable(value):
-                    continue  # what it raises is the caller's own
+                    continue  # its errors are the caller's own
                 act = trying(_with, function, arguments, argument, value)
                 allowed = frozenset({OK, REFUSED, FAILED} if name in meant else {REFUSED})
                 family = f"API: {getattr(function, '__qualname__', function)}"
@@ -92,7 +92,7 @@ def _with(function: Callable[..., object], arguments: Mapping[str, Any], argumen
 
 
 def _signatures() -> Iterator[tuple[Callable[..., object], dict[str, Any], dict[str, frozenset[str]]]]:
-    """Yield functions, arguments that they take, and of each argument the values that it may have as well."""
+    """Yield functions, valid arguments, and the further values that each argument may have."""
     task = Synthetic(dictionary=6, sentences=6, test_sentences=3, other_words=2, topics=2).draw(0)
     corpus, words = task.train, task.train.n_words
     sizes = {"n_words": words, "n_classes": 2, "embedding_dim": 2}

@@ -1,4 +1,4 @@
-"""One case: something to do, what may come of it, and how what came is judged."""
+"""One case: an action, its allowed outcomes, and the judgement of its outcome."""
 
 import contextlib
 import io
@@ -19,48 +19,51 @@ from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.results.figures import replicates as spread
 
 OK, REFUSED, FAILED, NOTED = "ok", "refused", "failed", "noted"
-"""How a case may end well: with results, in one line and exit code 2 or 1, or with results and a note."""
+"""Good outcomes: results, a one-line refusal with exit code 2 or failure with 1, or results with a note."""
 TRACEBACK, SILENT, UNCLEAR, WARNED, SLOW = "TRACEBACK", "SILENT", "UNCLEAR", "WARNED", "SLOW"
-"""How it is mishandled: an exception of Python; bad input accepted; a message that names no cause or does not say what
-was expected, or of several lines; a raw warning; no end."""
+"""Bad outcomes of a case.
+
+They are an uncaught Python exception, accepted bad input, a message without cause or expectation or of several lines,
+a raw warning, and no end.
+"""
 PROGRESS = re.compile(r"epochs/s|s/ epochs|runs/s|s/ runs|proofs/s|it/s")
-"""What tells a line of a progress bar."""
+"""Pattern of a progress bar's line."""
 SECONDS = 150.0
-"""After which a case counts as without an end."""
+"""Seconds after which a case counts as endless."""
 
 
 class _Endless(BaseException):
-    """A case takes too long. Commands tell every OSError in one line, so TimeoutError would pass for a refusal."""
+    """Error of a case that takes too long. A TimeoutError would pass for a refusal, as commands report any OSError."""
 
 
 class Seen(NamedTuple):
-    """What a case left for its user to see."""
+    """Outcome of a case as its user sees it."""
 
     code: int
     err: str = ""
     wrong: str = ""
-    """What its results were wrong about, where it has them."""
+    """Error in the results, if they are wrong."""
 
 
 Act = Callable[[Path], Seen]
-"""What a case does in an empty folder, which is the current one."""
+"""Action of a case in an empty folder, which is the current one."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Something that a user may do."""
+    """An action that a user may take."""
 
     family: str
     name: str
     act: Act
     allowed: frozenset[str] = frozenset({OK, REFUSED, FAILED, NOTED})
-    """How it may end."""
+    """Allowed outcomes."""
     names: str = ""
-    """What a refusal must name."""
+    """Text that a refusal must name."""
 
 
 class Verdict(NamedTuple):
-    """How a case ended."""
+    """Judged outcome of a case."""
 
     case: Case
     ended: str
@@ -68,12 +71,12 @@ class Verdict(NamedTuple):
 
     @property
     def mishandled(self) -> bool:
-        """Whether this is not how it should end."""
+        """Return whether the outcome is not allowed."""
         return self.ended not in self.case.allowed
 
 
 def judged(case: Case) -> Verdict:
-    """Carry a case out in a folder of its own."""
+    """Run a case in its own folder and judge it."""
     with tempfile.TemporaryDirectory() as name, _within(Path(name)), warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         try:
@@ -135,16 +138,16 @@ def _limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, usual)
 
 
-# --- what cases do
+# --- actions of cases
 
 
 def calling(main: Callable[[list[str]], int], *arguments: str) -> Act:
-    """Return the act of calling a command in this process."""
+    """Return the action of calling a command in this process."""
     return lambda _: called(main, *arguments)
 
 
 def called(main: Callable[[list[str]], int], *arguments: str) -> Seen:
-    """Call a command in this process, figures aside, which take a hundred times as long as a tiny run."""
+    """Call a command in this process without figures, which take a hundred times as long as a tiny run."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), without_figures():
         try:
@@ -155,7 +158,7 @@ def called(main: Callable[[list[str]], int], *arguments: str) -> Seen:
 
 
 def trying(function: Callable[..., object], *arguments: object, **named: object) -> Act:
-    """Return the act of calling a function, whose refusal is an InputError."""
+    """Return the action of calling a function, whose refusal is an InputError."""
 
     def act(_: Path) -> Seen:
         try:
@@ -171,7 +174,7 @@ def trying(function: Callable[..., object], *arguments: object, **named: object)
 
 @contextlib.contextmanager
 def without_figures() -> Iterator[None]:
-    """Draw nothing within the block."""
+    """Disable figures within the block."""
     places = ((simulate, "save_figures"), (spread, "save_spread"), (window_command, "save_window_figures"))
     usual = [(module, name, getattr(module, name)) for module, name in places]
     for module, name, _ in usual:

@@ -1,4 +1,4 @@
-"""Cases of the command line: every option of every command with values that it cannot take, and options misspelt."""
+"""Cases of the command line: every option of every command with invalid values, and misspelt options."""
 
 import dataclasses
 import random
@@ -28,27 +28,27 @@ from fuzz.case import FAILED, NOTED, OK, REFUSED, Case, calling
 
 Main = Callable[[list[str]], int]
 TINY = ("--epochs", "3", "--dictionary", "20", "--sentences", "40", "--test-sentences", "5", "--other-words", "3")
-"""A run of the synthetic task in milliseconds."""
+"""Options for a run of the synthetic task within milliseconds."""
 WINDOW = ("--model", "attn-window", "--epochs", "3", "--length", "21", "--window", "11", "--distance", "2")
-"""One of attn-window."""
+"""Options for a small run of attn-window."""
 NEVER: Mapping[Any, tuple[str, ...]] = {
     int: ("x", "", "1.5", "nan", "1e3", "0x10", "9" * 5000, "1+1j"),
     float: ("x", "", "nan", "inf", "-inf", "1e400", "1,5", "1+1j"),
     str: (),
     bool: (),
 }
-"""Values that no option of this kind takes."""
+"""Values that no option of a kind accepts."""
 PERHAPS: Mapping[Any, tuple[str, ...]] = {
     int: ("-1", "0", "1", str(2**31), str(2**63), str(10**20), "-" + str(10**20)),
     float: ("-1", "0", "1e-320", "1e-150", "1e150", "1e308", "-0.0"),
     str: ("", " ", "\x00", "a" * 5000, "σ", "\udcff", "..", "/", "-", "a\nb"),
     bool: (),
 }
-"""Values that some take."""
+"""Values that some options of a kind accept."""
 SKIPPED = {"resume", "overwrite", "scheduler", "folders", "benchmarks"}
-"""Options without a value, or whose values are others' addresses."""
+"""Options without a value, or whose values are addresses of others."""
 ENDLESS = {("attn-window", "epochs", str(2**31))}
-"""What is no mistake, and takes for ever."""
+"""Valid cases that take forever."""
 REFUSES: Mapping[str, tuple[Main, type, tuple[str, ...]]] = {
     "sweep": (sweep.main, sweep.Sweep, ()),
     "simulations.synthetic": (simulations.synthetic.main, simulations.synthetic.Settings, ("--quick",)),
@@ -67,11 +67,11 @@ REFUSES: Mapping[str, tuple[Main, type, tuple[str, ...]]] = {
     "proofs": (proofs.__main__.main, proofs.__main__.Options, ()),
     "benchmarks": (benchmarks.__main__.main, benchmarks.__main__.Options, ()),
 }
-"""Commands that take long: only what they must refuse is tried."""
+"""Slow commands, of which only refusals are tried."""
 
 
 def cases(rng: random.Random) -> Iterator[Case]:
-    """Yield all of them; the same for every seed, but for what is misspelt."""
+    """Yield all cases; for every random seed the same, except for the misspellings."""
     for label, main, options, base in (
         ("simulate", simulate.main, Config, TINY),
         ("attn-window", simulate.main, WindowConfig, WINDOW),
@@ -116,7 +116,7 @@ def _misspelt(label: str, main: Main, options: type, base: tuple[str, ...], rng:
 
 
 def _kinds(options: type) -> Iterator[tuple[str, Any]]:
-    """Yield every option with the kind of its values: int, float, str (paths too), bool, or None for a choice."""
+    """Yield every option with the kind of its values: int, float, str (also for paths), bool, or None for a choice."""
     hints = get_type_hints(options)
     for field in dataclasses.fields(options):
         if field.name in SKIPPED:

@@ -1,4 +1,4 @@
-"""Cases of the machine: what surrounds a process, tried in processes of their own."""
+"""Cases of the machine: the environment of a process, tried in separate processes."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ COMMANDS = (
     "benchmarks",
 )
 DELAYS = (0.3, 1.0)
-"""Seconds after which Ctrl-C comes, while libraries are imported."""
+"""Seconds until Ctrl-C, while libraries are imported."""
 ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
     "a notebook's backend": {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
     "no such backend": {"MPLBACKEND": "nothing"},
@@ -34,7 +34,7 @@ ENVIRONMENTS: Mapping[str, Mapping[str, str]] = {
     "a narrow terminal": {"COLUMNS": "1"},
     "a wide terminal": {"COLUMNS": "x"},
 }
-"""Variables that a shell may have set."""
+"""Environment variables that a shell may have set."""
 FORKS = """
 import multiprocessing, sys
 from attn_dynamics import descend_many, draw
@@ -56,11 +56,11 @@ if __name__ == "__main__":
     print(told, file=sys.stderr if told.startswith("error") else sys.stdout)
     sys.exit(2 if told.startswith("error") else 0)
 """
-"""A pool that is forked after a kernel ran."""
+"""Script with a pool that is forked after a kernel ran."""
 
 
 def cases() -> Iterator[Case]:
-    """Yield all of them."""
+    """Yield all cases of the machine."""
     for name, variables in ENVIRONMENTS.items():
         yield Case("machine: environment", name, lambda _, given=variables: _run(SIMULATE, given), frozenset({"ok"}))
     yield Case(
@@ -84,12 +84,12 @@ def _run(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Seen:
 def _interrupted(command: str, delay: float) -> Seen:
     code, _, err = interrupted(command, delay)
     ours = err.startswith("interrupted") and err.count("\n") == 1
-    # A machine so quick that the help was printed before is no fault.
+    # On a fast machine the help may be printed before Ctrl-C, which is no fault.
     return Seen(130 if ours or code == 0 else code, err if not ours else "")
 
 
 def interrupted(command: str, delay: float) -> tuple[int, str, str]:
-    """Ask a command for its help, and press Ctrl-C after so many seconds: exit code, standard output and error."""
+    """Call a command with --help and press Ctrl-C after a delay; return exit code, standard output and error."""
     arguments = [sys.executable, "-m", command, "--help"]
     process = subprocess.Popen(
         arguments, env=_environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""Cases of files: labelled text that is malformed, and results of which bits were flipped or that were cut short."""
+"""Cases of files: malformed labelled text, and results with flipped bits or cut short."""
 
 import json
 import random
@@ -19,10 +19,10 @@ from fuzz.commands import TINY, WINDOW
 
 RUN = ("--epochs", "2")
 TEXT = b"".join(b"%d %s film number %d\n" % (row % 2, [b"bad", b"good"][row % 2], row % 5) for row in range(40))
-"""Forty lines that a task can be made of."""
+"""Forty valid lines of labelled text."""
 ENDS = frozenset({OK, REFUSED, NOTED})
 TOLD = frozenset({REFUSED, NOTED})
-"""Of what must be refused, or taken with a note."""
+"""Outcomes of files that must be refused, or accepted with a note."""
 KNOWN: dict[str, tuple[bytes, frozenset[str]]] = {
     "empty": (b"", frozenset({REFUSED})),
     "blank": (b"\n\n \n", frozenset({REFUSED})),
@@ -39,9 +39,9 @@ KNOWN: dict[str, tuple[bytes, frozenset[str]]] = {
     "labels beyond 64 bits": (TEXT.replace(b"0 bad", b"9" * 30 + b" bad"), TOLD | {OK}),
     "a line of a megabyte": (TEXT + b"1 " + b"x" * 2**20 + b"\n", ENDS),
 }
-"""Files that people have, and how they may be taken."""
+"""Files that people have, with their allowed outcomes."""
 INSERTED = (b"\x00", b"\xff\xfe", b"\r", b"\x0b", b"\xe2\x80\xa8", b"-1 ", b"\t", b'"', b"1")
-"""What stands in files by accident."""
+"""Bytes that occur in files by accident."""
 CONFIGS = (
     "",
     "x",
@@ -55,11 +55,11 @@ CONFIGS = (
     "{",
     "\xff",
 )
-"""What a config.json may hold by mistake."""
+"""Contents that a config.json may have by mistake."""
 
 
 def cases(rng: random.Random) -> Iterator[Case]:
-    """Yield all of them."""
+    """Yield all cases of files."""
     for name, (content, allowed) in KNOWN.items():
         yield Case("text: known", name, _with_text(content), allowed)
     for number in range(150):
@@ -92,7 +92,7 @@ def cases(rng: random.Random) -> Iterator[Case]:
 
 
 def _mutated(content: bytes, rng: random.Random) -> bytes:
-    """Return the content after one to four small accidents."""
+    """Return the content after one to four small random changes."""
     found = bytearray(content)
     for _ in range(rng.randint(1, 4)):
         place, length = rng.randrange(len(found) or 1), rng.choice((1, 2, 40))
@@ -121,18 +121,18 @@ def _with_text(content: bytes) -> Callable[[Path], Seen]:
 def _refused_by_text(content: bytes) -> Callable[[Path], Seen]:
     def act(folder: Path) -> Seen:
         (folder / "films.txt").write_bytes(content)
-        # One seed is refused, so that nothing is trained where the options are read first.
+        # A single seed is refused, so nothing is trained if the options are read first.
         return called(simulations.text.main, "--task", "films.txt", "--seeds", "1", "--quick")
 
     return act
 
 
-# --- results that were damaged
+# --- damaged results
 
 
 @cache
 def _made(kind: str) -> dict[str, bytes]:
-    """Return the files of a run that is whole, by name."""
+    """Return the files of a complete run, by name."""
     if kind == "sweep":
         rows = pd.DataFrame({"seed": range(50), "train_loss": np.linspace(1.0, 2.0, 50), "model": ["attn-tc"] * 50})
         rows.to_parquet("results.parquet", index=False, write_page_checksum=True)
@@ -145,7 +145,7 @@ def _made(kind: str) -> dict[str, bytes]:
 
 
 def _restored(kind: str, folder: Path, damage: dict[str, bytes]) -> None:
-    """Write those files into a folder, some of them with other content."""
+    """Write the files of a complete run into a folder, some of them with damaged content."""
     for name, content in (_made(kind) | damage).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -174,7 +174,7 @@ def _flip(content: bytes, where: float, bit: int) -> bytes:
 
 
 def _flipped(name: str, where: float, bit: int, *, replicates: bool = False) -> Callable[[Path], Seen]:
-    """Go on from files of which one bit was flipped: what comes out must be refused, or as it would be otherwise."""
+    """Resume from files with one flipped bit; the command must refuse them, or give unchanged results."""
     kind, base = ("replicates", (*TINY, "--replicates", "3")) if replicates else ("run", TINY)
 
     def act(folder: Path) -> Seen:
@@ -222,6 +222,6 @@ def _cells(page: Path) -> list[str]:
 
 
 def _numbers(path: Path) -> dict[str, str]:
-    """Return what a trajectory holds, but for the time that it took."""
+    """Return the values in a trajectory as text, which ignores the time that the run took."""
     with xr.open_dataset(path, engine="h5netcdf") as found:
         return {str(name): json.dumps(np.asarray(each.values).tolist()) for name, each in found.variables.items()}

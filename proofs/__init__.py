@@ -13,16 +13,16 @@ from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict
 __all__ = ["CLAIMS", "GROUPS", "PROOFS", "Agrees", "Mutant", "Proof", "Result", "Step", "Verdict", "find", "prove"]
 
 GROUPS = (attention, heads, conservation, sen, mean_field, signs, asymptotics, early, window)
-"""The files that hold proofs."""
+"""Modules that hold proofs."""
 CLAIMS = tuple(sorted(PROOFS, key=lambda claim: (claim[0], int(claim[1:]))))
-"""The ids of what is proved: those of the theory, and G1 to G5 for the gradients."""
+"""Ids of proved claims: those of the theory, and G1 to G5 for the gradients."""
 
 
 def find(claim: str) -> Proof:
-    """The proof of a claim.
+    """Return the proof of a claim.
 
     Raises:
-        InputError: there is none.
+        InputError: the claim has no proof.
     """
     if claim not in PROOFS:
         raise InputError(
@@ -35,7 +35,7 @@ def find(claim: str) -> Proof:
 
 
 def _instead(claim: str) -> str:
-    """Return what to ask for in the place of a claim that has no proof."""
+    """Return the advice for a claim that has no proof."""
     if claim in NAMES and claim not in PROOFS:
         return f"{NAMES[claim]} ({claim}) is measured, not proved: python -m analysis.verdicts --claim {claim}."
     return meant(claim, CLAIMS)
@@ -45,6 +45,6 @@ def prove(claim: str) -> Result:
     """Run the proof of a claim and its mutants.
 
     Raises:
-        InputError: there is none.
+        InputError: the claim has no proof.
     """
     return find(claim).prove()

@@ -25,20 +25,20 @@ class Options:
     latex: Path | None = None
     """File for a LaTeX document of statements, assumptions and steps."""
     overwrite: bool = False
-    """Replace that file if it is there."""
+    """Replace the file if it exists."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     prog = "python -m proofs"
     return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
-    """Prove, print, and write; the exit code.
+    """Prove, print, and write; return the exit code.
 
     Raises:
-        InputError: an unknown claim, or a document that is there already or cannot be written; nothing was proved then.
+        InputError: a claim is unknown, or the document exists or cannot be written; nothing was proved.
         StorageError: the document could not be written.
     """
     proofs = [find(claim) for claim in options.claim or CLAIMS]

@@ -1,7 +1,7 @@
 """The long run: limits of C3, C4, C8 and C11 with their next orders (theory §4).
 
 r = (n - 1) e^{-Y} are the odds against the right class, Y = a x n/(n - 1) the margin and L = ln(1 + r) the loss.
-R = 1/r is the clock: dR/dτ tends to a constant, hence R/τ does. By B1 all but τ is a function of s, and s → ∞.
+R = 1/r is the clock: dR/dτ tends to a constant, so R/τ does too. By B1 all but τ is a function of s, and s → ∞.
 """
 
 from collections.abc import Iterator
@@ -17,51 +17,51 @@ from proofs.sums import Expr, Flow, Term, along, size
 
 ODDS, Y, TIME = sp.Symbol("r", positive=True), sp.Symbol("Y", positive=True), sp.Symbol("tau", positive=True)
 RIGHT, WRONG = 1 / (1 + ODDS), ODDS / (1 + ODDS)
-"""π and 1 - π."""
+"""Probabilities π and 1 - π."""
 LIMIT = RHO * U**2 * n / (n - 1)
-"""The limit of dR/dτ where a → 1."""
+"""Limit of dR/dτ for a → 1."""
 HOPITAL, LIMITS = "L'Hôpital's rule", "the algebra of limits"
 
 WIDTH = sp.Symbol("k", positive=True)
-"""k = 2nu²/((n - 1)‖q‖²), the unit in which B1 measures ξ = x n/(n - 1)."""
+"""Unit k = 2nu²/((n - 1)‖q‖²), in which B1 measures ξ = x n/(n - 1)."""
 SQUARE = WIDTH * (S + (sp.exp(S) - 1) / m)
 """ξ² by B1 from zero."""
 CONSTANT = -5 - 2 / m
-"""What ψ = 2 ln(mY²/k) - 5 - 2/m holds beside the logarithm."""
+"""Constant part of ψ = 2 ln(mY²/k) - 5 - 2/m."""
 UNITS = {WIDTH: 2 * n * U**2 / ((n - 1) * NORM**2)}
 GREATER = sp.Symbol("s", nonnegative=True)
 
 
 def margin(a: Expr) -> Expr:
-    """Y = a x n/(n - 1)."""
+    """Return Y = a x n/(n - 1)."""
     return a * X * n / (n - 1)
 
 
 def clock(margin: Expr, flow: Flow) -> Expr:
-    """dR/dτ of R = e^Y/(n - 1), written with r."""
+    """Return dR/dτ of R = e^Y/(n - 1), written with r."""
     return along(margin, flow) / ODDS
 
 
 def speed(a: Expr, square: Expr) -> Expr:
-    """F(s): dR/dτ over π and its limit."""
+    """Return F(s): dR/dτ over π and its limit."""
     return a**2 * (1 + 2 * (1 - a) ** 2 * square / WIDTH)
 
 
 def from_zero(expression: Expr) -> Expr:
-    """The same in letters whose signs say that s ≥ 0, Y ≥ 0 and n ≥ 2."""
+    """Rewrite an expression in symbols whose assumptions state s ≥ 0, Y ≥ 0 and n ≥ 2."""
     odds = size("k") / (1 + sp.Symbol("y", nonnegative=True))
     return expression.subs(sp.exp(S), 1 + GAIN).subs(S, GREATER).subs(ODDS, odds).subs(n, 1 + size("k"))
 
 
 def _forever(pace: Expr, least: Expr) -> Iterator[Step]:
-    """R grows for ever, at least at a constant rate: r → 0 and Y → ∞ as τ → ∞."""
+    """Prove that R grows forever, at least at a constant rate: r → 0 and Y → ∞ as τ → ∞."""
     yield Positive("π ≥ 1/n", from_zero(RIGHT - 1 / n), strict=False)
     yield Positive("what dR/dτ depends on is bounded below", from_zero(pace - least), strict=False, by=MEAN_VALUE)
     yield Tends("π", RIGHT, {ODDS: sp.S.Zero}, sp.S.One)
 
 
 def _loss(rate: Expr, stated: Expr) -> Iterator[Step]:
-    """From dR/dτ → rate to L τ = (L/r) / (R/τ)."""
+    """Derive L τ = (L/r) / (R/τ) from dR/dτ → rate."""
     ratio = sp.Symbol("R'", positive=True)
     yield Tends("L/r", sp.log(1 + ODDS) / ODDS, {ODDS: sp.S.Zero}, sp.S.One)
     yield Tends(
@@ -70,7 +70,7 @@ def _loss(rate: Expr, stated: Expr) -> Iterator[Step]:
 
 
 def _run(a: Expr, square: Expr) -> Expr:
-    """Y as a function of s."""
+    """Return Y as a function of s."""
     return a * sp.sqrt(square)
 
 
@@ -113,9 +113,9 @@ def loss(
 
 
 def _next_loss(attention: Expr, square: Expr, constant: Expr, following: Expr) -> Iterator[Step]:
-    """Show that H, with R/τ over its limit = 1 + H, is (ψ + 4(ψ - 1)/Y + o(1/Y)) k²/Y⁴.
+    """Show that H, where R/τ over its limit is 1 + H, is (ψ + 4(ψ - 1)/Y + o(1/Y)) k²/Y⁴.
 
-    τH has the derivative F π - 1, and F - 1 is (ψ + o(1/Y)) k²/Y⁴. The stated H has it too up to o(1/Y) k²/Y⁴, for
+    τH has the derivative F π - 1, and F - 1 is (ψ + o(1/Y)) k²/Y⁴. So has the stated H up to o(1/Y) k²/Y⁴, because
     τ dY/dτ → 1. By L'Hôpital's rule the two H differ by o(1/Y) k²/Y⁴.
     """
     run, wrong = _run(attention, square), (n - 1) * sp.exp(-Y)
@@ -162,7 +162,7 @@ def lengths(*, attention: Expr = ATTENTION, square: Expr = SQUARE) -> Iterator[S
     yield Equal("1/(1 - a) exactly", 1 / (1 - attention), square / WIDTH + 1 + 1 / m - S)
     ahead = lambda y: y**2 / WIDTH + 3 + 1 / m - sp.log(m * y**2 / WIDTH)
     yield Tends("1/(1 - a) to the next order", 1 / (1 - attention) - ahead(run), {S: sp.oo}, sp.S.Zero, concludes=True)
-    # Y - ℓ = ln(1 + h …) with h of C3, so Y² - ℓ² → 0 and ℓ may stand for Y.
+    # Y - ℓ = ln(1 + h …) with h of C3, so Y² - ℓ² → 0 and ℓ may replace Y.
     slow = WIDTH**2 * (2 * S + CONSTANT) / run**4
     yield Tends("Y (Y - ℓ)", run * slow, {S: sp.oo}, sp.S.Zero, by=LIMITS)
     constant = 1 / ahead(Y) * Y**2
@@ -193,15 +193,15 @@ def worth(*, attention: Expr = FIXED, embedding: Expr = sp.S.One) -> Iterator[St
 
 
 D = sp.Symbol("D", integer=True, nonnegative=True)
-"""Trained layers of the head."""
+"""Number of trained layers of the head."""
 XI, LAYER, LAYER0, KAPPA = sp.symbols("xi w w_0 kappa", positive=True)
-"""‖ν‖ up to a constant, the norm of a layer and its start, and the number in its law of balance."""
+"""‖ν‖ up to a constant, the norm of a layer and its start, and the constant κ in its law of balance."""
 POWER = 2 * D / (1 + D)
-"""dR/dτ grows like Y to this power."""
+"""Power of Y that dR/dτ grows like."""
 
 
 def homogeneous(xi: Expr, layer: Expr) -> Expr:
-    """The margin over a: ξ times D layers of equal norm."""
+    """Return the margin over a: ξ times D layers of equal norm."""
     return xi * layer**D
 
 
@@ -241,7 +241,7 @@ def capacity(*, logit: Term = homogeneous, learns: Expr = sp.S.One, square: Expr
 
 
 def _powers(square: Expr) -> Iterator[Step]:
-    """From dR/dτ, which is Y^α times what tends to a constant, to ln τ."""
+    """Derive ln τ from dR/dτ, which is Y^α times a factor that tends to a constant."""
     a, g, c = sp.symbols("a g c", positive=True)
     margin, pace = a * homogeneous(XI, XI * g), (XI * g) ** (2 * D)
     yield Equal("w^{2D}/Y^α has no ξ", sp.log(pace / margin**POWER), sp.log(g ** (POWER) / a**POWER))

@@ -1,4 +1,4 @@
-"""The attention block: its exact gradient for any head and any data (theory §1)."""
+"""Attention block: its exact gradient for any head and any data (theory §1)."""
 
 from collections.abc import Iterator
 
@@ -12,12 +12,12 @@ i, w, x, b = index("i"), index("w"), index("x"), index("b")
 
 
 def weight(i: Expr, w: Expr) -> Expr:
-    """C_iw e^{s_w}."""
+    """Return C_iw e^{s_w}."""
     return C[i, w] * sp.exp(s[w])
 
 
 def normalised(weight: Term) -> Term:
-    """A_iw, the weights of a sentence divided by their sum."""
+    """Return A_iw, the weights of a sentence divided by their sum."""
     return lambda i, w: weight(i, w) / total(lambda u: weight(i, u), V)
 
 
@@ -26,12 +26,12 @@ attention = normalised(weight)
 
 
 def contexts(attention: Term) -> Term:
-    """v_ib = Σ_w A_iw ν_wb."""
+    """Return v_ib = Σ_w A_iw ν_wb."""
     return lambda i, b: total(lambda w: attention(i, w) * E[w, b], V)
 
 
 def score_gradient(attention: Term, context: Term) -> Term:
-    """∂L/∂s_w = Σ_i A_iw g_i·(ν_w - v_i)."""
+    """Return ∂L/∂s_w = Σ_i A_iw g_i·(ν_w - v_i)."""
     return lambda w: total(lambda i, b: attention(i, w) * G[i, b] * (E[w, b] - context(i, b)), N, D_E)
 
 
@@ -47,7 +47,7 @@ def block(
     attention: Term = attention,
     score: Term = lambda w: total(lambda b: K[w, b] * Q[b], D_K),
 ) -> Iterator[Step]:
-    """The exact gradient of the attention block, and its two sparse products.
+    """Exact gradient of the attention block, and its two sparse products.
 
     The loss may be any differentiable function of the contexts: by the chain rule it has the gradient of Σ_i g_i·v_i
     with every g_i held fixed.

@@ -1,4 +1,4 @@
-"""The exact laws A1 to A6: any data, any initial values (theory §2)."""
+"""Exact laws A1 to A6 for any data and any initial values (theory §2)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -38,12 +38,12 @@ def centre_of_keys(*, attention: Term = attention, context: Term = contexts(atte
 
 
 class Law(NamedTuple):
-    """What a flow keeps and descent leaves by η² in a step, hence by O(η) over a time."""
+    """Quantity that a flow conserves, and that descent changes by η² in a step, hence by O(η) over a time."""
 
     name: str
     kept: Expr
     drift: Expr
-    """Its change in a step over η²."""
+    """Change in a step, divided by η²."""
 
 
 def _balanced(flow: Flow, *laws: Law) -> Iterator[Step]:
@@ -71,22 +71,22 @@ def query_and_keys(*, query: Term = QUERY_FLOW, keys: Term = KEY_FLOW) -> Iterat
 
 
 def embedding_flow(back: Term) -> Term:
-    """dν_wb/dτ = -Σ_i A_iw g_ib."""
+    """Return dν_wb/dτ = -Σ_i A_iw g_ib."""
     return lambda w, b: -total(lambda i: A[i, w] * back(i, b), N)
 
 
 def context(i: Expr, b: Expr) -> Expr:
-    """v_ib = Σ_w A_iw ν_wb, whatever the attention."""
+    """Return v_ib = Σ_w A_iw ν_wb for any attention."""
     return total(lambda w: A[i, w] * E[w, b], V)
 
 
 def linear_back(i: Expr, b: Expr) -> Expr:
-    """g_ib = Σ_c U_bc ζ_ic, what a linear head sends back (G4)."""
+    """Return g_ib = Σ_c U_bc ζ_ic, which a linear head sends back (G4)."""
     return total(lambda c: U[b, c] * SLOPE[i, c], n)
 
 
 def linear_flow(b: Expr, c: Expr) -> Expr:
-    """dU_bc/dτ = -Σ_i v_ib ζ_ic (G4)."""
+    """Return dU_bc/dτ = -Σ_i v_ib ζ_ic (G4)."""
     return -total(lambda i: context(i, b) * SLOPE[i, c], N)
 
 
@@ -104,12 +104,12 @@ def embeddings_and_head(*, embeddings: Term = embedding_flow(linear_back), head:
 
 
 def reached(i: Expr, h: Expr) -> Expr:
-    """∂L/∂(Σ_b U₁_bh v_ib + b₁_h) = σ_ih Σ_c U₂_hc ζ_ic (G5)."""
+    """Return ∂L/∂(Σ_b U₁_bh v_ib + b₁_h) = σ_ih Σ_c U₂_hc ζ_ic (G5)."""
     return ACTIVE[i, h] * total(lambda c: U2[h, c] * SLOPE[i, c], n)
 
 
 def before(i: Expr, h: Expr) -> Expr:
-    """Σ_b U₁_bh v_ib + b₁_h."""
+    """Return Σ_b U₁_bh v_ib + b₁_h."""
     return total(lambda b: U1[b, h] * context(i, b), D_E) + B1[h]
 
 
@@ -127,7 +127,7 @@ def layers(
 ) -> Iterator[Step]:
     """Attn-TL: EᵀE - U₁U₁ᵀ is constant along the flow, and so is ‖U₁[:,h]‖² + b₁[h]² - ‖U₂[h,:]‖² for every unit h.
 
-    The derivative of relu is the one almost everywhere (G5); the second law is Euler's x relu'(x) = relu(x), summed.
+    The derivative of relu is the one almost everywhere (G5). The second law is Euler's x relu'(x) = relu(x), summed.
     """
     back = lambda i, b: total(lambda h: U1[b, h] * reached(i, h), H)
     flow: Flow = {
@@ -144,7 +144,7 @@ def layers(
     yield from _balanced(flow, first, Law("‖U₁[:,h]‖² + b₁[h]² - ‖U₂[h,:]‖²", unit, drift))
 
 
-# --- what costs nothing, and what never moves
+# --- no loss of capacity, and closed dynamics
 
 OTHER = array("r")
 """Another query q'_b."""
@@ -165,9 +165,9 @@ def any_query_will_do(*, scale: Expr = 1 / SQUARE) -> Iterator[Step]:
 
 
 GRAM = lambda e, c: total(lambda b: U[b, e] * U[b, c], D_E)
-"""UᵀU."""
+"""Gram matrix UᵀU."""
 B, R, OFF = array("B"), array("R"), array("o")
-"""E = B U₀ᵀ, U = U₀ R, and what of E lies off span U."""
+"""B and R of E = B U₀ᵀ and U = U₀ R, and the part of E off span U."""
 
 
 @proves(
@@ -204,7 +204,7 @@ def closed_in_classes(
 
 
 def _trained_head(start: Term) -> Iterator[Step]:
-    """The rates of Attn-TC where E = B U₀ᵀ and U = U₀ R."""
+    """Prove the rates of Attn-TC for E = B U₀ᵀ and U = U₀ R."""
     embedding = lambda w, b: start(w, b) + total(lambda c: B[w, c] * U[b, c], n)
     head = lambda b, c: total(lambda e: U[b, e] * R[e, c], n)
     slope_of_b = lambda w, c: -total(lambda i, e: A[i, w] * SLOPE[i, e] * R[c, e], N, n)

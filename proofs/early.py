@@ -1,4 +1,4 @@
-"""How scores begin on any text, from embeddings that are 0 (theory E1)."""
+"""Early growth of scores on any text, from embeddings of 0 (theory E1)."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,9 +13,9 @@ from proofs.sums import Expr, Flow, Term, along, array, index, total
 
 i, w, u, b, c = (index(name) for name in "iwubc")
 G_RATE, G_NEXT, OFF = array("h"), array("k"), array("o")
-"""g_tib, its own rate, and embeddings that are not 0."""
+"""Rate of g_ib, the rate of that rate, and embeddings that are not 0."""
 A_RATE, A_NEXT = array("a"), array("e")
-"""dA/dτ and its own rate."""
+"""dA/dτ and its rate."""
 Z_RATE = array("x")
 """dz/dτ."""
 SQUARE = total(lambda b: Q[b] ** 2, D_K)
@@ -24,29 +24,29 @@ TAYLOR = "Taylor's theorem"
 
 
 def pull(attention: Term, back: Term) -> Term:
-    """b_wb = -Σ_i A_iw g_ib, the rate of an embedding."""
+    """Return b_wb = -Σ_i A_iw g_ib, the rate of an embedding."""
     return lambda w, b: -total(lambda i: attention(i, w) * back(i, b), N)
 
 
 def context_of(attention: Term, embedding: Term) -> Term:
-    """Σ_w A_iw times an embedding."""
+    """Return Σ_w A_iw times an embedding."""
     return lambda i, b: total(lambda w: attention(i, w) * embedding(w, b), V)
 
 
 def entry(base: Expr) -> Term:
-    """The entries of an array."""
+    """Return the entries of an array as a function of indices."""
     return lambda *places: base[places]
 
 
 def at(expression: Expr, base: Expr, value: Term) -> Expr:
-    """With other entries in the place of those of an array."""
+    """Replace the entries of an array by other values."""
     return expression.replace(
         lambda each: isinstance(each, sp.Indexed) and each.base == base, lambda each: value(*each.indices)
     )
 
 
 def without(expression: Expr, base: Expr) -> Expr:
-    """With an array at 0."""
+    """Set an array to 0."""
     return at(expression, base, lambda *places: sp.S.Zero)
 
 
@@ -66,12 +66,13 @@ def early_scores(
 ) -> Iterator[Step]:
     """From E = 0, s_w(τ) - s_w(0) = (‖q‖²/2)(‖b_w‖² + Σ_i A_iw g_i·c_i) τ² + (‖q‖²/6)(3 b_w·b_tw + …) τ³ + O(τ⁴).
 
-    Here b_w = -Σ_i A_iw g_i and c_i = Σ_w A_iw b_w, b_t and c_t are the same from the rate g_t, all at the start; … for
-    Σ_i A_iw (g_i·c_ti + 2 g_ti·c_i). Any text, labels and scores at the start; any head whose g_i have two derivatives.
-    For a linear one, g_i = U ζ_i with dζ_ic/dτ = (dz_ic/dτ - mean over classes)/(n N), where dU/dτ = 0.
+    Here b_w = -Σ_i A_iw g_i and c_i = Σ_w A_iw b_w at the start; b_t and c_t are the same from the rate g_t. The dots …
+    are Σ_i A_iw (g_i·c_ti + 2 g_ti·c_i). Text, labels and scores at the start are arbitrary, and so is a head whose g_i
+    have two derivatives. For a linear head g_i = U ζ_i with dζ_ic/dτ = (dz_ic/dτ - mean over classes)/(n N), because
+    dU/dτ = 0.
     """
     begun = partial(at, base=E, value=start)
-    # A may be any array whose own rate is 0 at the start, as that of attention is: see the last steps.
+    # A may be any array whose own rate is 0 at the start; the last steps show this for attention.
     flow: Flow = {
         A: lambda i, w: A_RATE[i, w],
         A_RATE: lambda i, w: A_NEXT[i, w],
@@ -101,7 +102,7 @@ def early_scores(
 
 
 def _attention_rests(keys: Expr, begun: Callable[[Expr], Expr]) -> Iterator[Step]:
-    """Where E = 0 scores rest, and so does the attention that they make."""
+    """Prove that at E = 0 scores rest, and so does the attention they make."""
     slopes = score_gradient(attention, contexts(attention))
     moved: Flow = {K: lambda w, b: keys * slopes(w) * Q[b]}
     score = total(lambda b: K[w, b] * Q[b], D_K)
@@ -110,7 +111,7 @@ def _attention_rests(keys: Expr, begun: Callable[[Expr], Expr]) -> Iterator[Step
 
 
 def _linear_head(begun: Callable[[Expr], Expr]) -> Iterator[Step]:
-    """What g_t is made of under cross-entropy, at logits that are 0 because E is."""
+    """Prove the parts of g_t under cross-entropy, at logits that are 0 because E is."""
     rate = along(softmax(i, c), {Z: lambda i, c: Z_RATE[i, c]})
     mean = total(lambda e: Z_RATE[i, e], n) / n
     yield Equal("N dζ/dτ at equal logits", without(rate, Z), (Z_RATE[i, c] - mean) / n)

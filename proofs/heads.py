@@ -1,4 +1,4 @@
-"""The classifiers: gradient of the cross-entropy, and what each head sends back and learns (theory §1)."""
+"""Classifiers: gradient of the cross-entropy, and what each head sends back and learns (theory §1)."""
 
 from collections.abc import Iterator
 
@@ -14,33 +14,33 @@ Z, LABEL = array("z"), array("y", integer=True)
 U1, B1, U2, B2 = array("U1"), array("b1"), array("U2"), array("b2")
 """Weights and biases of the two layers."""
 ACTIVE = array("sigma")
-"""σ_ih, 1 where hidden unit h is active in sentence i and 0 elsewhere."""
+"""σ_ih, 1 if hidden unit h is active in sentence i, else 0."""
 
 CHAIN = "the chain rule"
 
 
 def softmax(i: Expr, c: Expr) -> Expr:
-    """π_ic = e^{z_ic} / Σ_e e^{z_ie}."""
+    """Return π_ic = e^{z_ic} / Σ_e e^{z_ie}."""
     return sp.exp(Z[i, c]) / total(lambda e: sp.exp(Z[i, e]), n)
 
 
 def one_hot(i: Expr, c: Expr) -> Expr:
-    """1 at the class of a sentence."""
+    """Return 1 at the class of a sentence, else 0."""
     return delta(c, LABEL[i])
 
 
 def linear(i: Expr, c: Expr) -> Expr:
-    """z_ic = Σ_b U_bc v_ib."""
+    """Return z_ic = Σ_b U_bc v_ib."""
     return total(lambda b: U[b, c] * v[i, b], D_E)
 
 
 def hidden(i: Expr, h: Expr) -> Expr:
-    """Σ_b U₁_bh v_ib + b₁_h, before relu."""
+    """Return Σ_b U₁_bh v_ib + b₁_h, before relu."""
     return total(lambda b: U1[b, h] * v[i, b], D_E) + B1[h]
 
 
 def relu(i: Expr, h: Expr) -> Expr:
-    """σ_ih times what comes before relu."""
+    """Return σ_ih times the input of relu."""
     return ACTIVE[i, h] * hidden(i, h)
 
 
@@ -59,7 +59,7 @@ def cross_entropy(*, target: Term = one_hot, share: Expr = 1 / N, sense: Expr = 
 
 
 def _linearised(logit: Term) -> Expr:
-    """By the chain rule the loss has the gradient of Σ_ic ζ_ic z_ic with ζ = ∂L/∂z held fixed."""
+    """Return Σ_ic ζ_ic z_ic, which has the loss's gradient by the chain rule if ζ = ∂L/∂z is held fixed."""
     return total(lambda i, c: SLOPE[i, c] * logit(i, c), N, n)
 
 
@@ -99,8 +99,8 @@ def trained_linear(*, logit: Term = linear) -> Iterator[Step]:
 def two_layer(*, unit: Term = relu, activation: Term = lambda x: sp.Max(0, x)) -> Iterator[Step]:
     """Attn-TL learns by these gradients, where ζ = ∂L/∂z and ξ_ih = σ_ih Σ_c U₂_hc ζ_ic is what reaches unit h.
 
-    relu has no derivative at 0; elsewhere it is σ x with the indicator σ of x > 0 and slope σ, and σ stays as it is
-    around. The gradient is the one almost everywhere, as it is in the code (slope 0 at 0).
+    relu has no derivative at 0. Elsewhere it is σ x with slope σ, where the indicator σ of x > 0 is locally constant.
+    The gradient is the one almost everywhere, as in the code (slope 0 at 0).
     """
     x, above, below = sp.Symbol("x", real=True), sp.Symbol("x", positive=True), sp.Symbol("x", negative=True)
     for point, active in ((above, 1), (below, 0)):

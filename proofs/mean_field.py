@@ -1,4 +1,4 @@
-"""The mean field: with symmetric topics the whole trajectory closes in a few numbers (C1, C9, C10; theory §4)."""
+"""Mean field: with symmetric topics the whole trajectory closes in a few numbers (C1, C9, C10; theory §4)."""
 
 from collections.abc import Iterator
 
@@ -9,22 +9,22 @@ from proofs.proof import Equal, Moves, Step, Tends, assumption, factor, proves, 
 from proofs.sums import Expr, Flow, Term, array, delta, index, size, total
 
 k, c, e = index("k"), index("c"), index("e")
-"""The topic word's class and two more classes."""
+"""Class of the topic word, and two more classes."""
 i, b = index("i"), index("b")
-"""A sentence and a dimension of the embeddings."""
+"""Indices of a sentence and of an embedding dimension."""
 S, X, S_W, X_W = sp.symbols("s x s_w x_w", real=True)
-"""Score of the topic word and its logit x; those of another word of its sentences."""
+"""Score of the topic word and its logit x, and those of another word of its sentences."""
 RHO, U, NORM = sp.symbols("rho u q", positive=True)
-"""Share of the sentences that hold the topic word, norm of a column of the head, ‖q‖."""
+"""Share of the sentences that contain the topic word, norm of a column of the head, query norm ‖q‖."""
 PI = sp.Symbol("pi", positive=True)
-"""π, the probability of the right class."""
+"""Probability π of the right class."""
 A = sp.Symbol("a", positive=True)
 A_W = (1 - A) / m
 """Attention of the topic word and of each of the m others."""
 
 
 def rates(a: Expr = A, wrong: Expr = 1 - PI, x_w: Expr = sp.S.Zero) -> Flow:
-    """ds/dτ and dx/dτ of C1, of C9 with x_w, where the probability of the wrong classes is 1 - π."""
+    """Return ds/dτ and dx/dτ of C1, or of C9 with x_w, if the wrong classes have probability 1 - π."""
     return {
         S: NORM**2 * RHO * a * (1 - a) * wrong * (X - x_w) * n / (n - 1),
         X: RHO * a * U**2 * wrong,
@@ -32,32 +32,32 @@ def rates(a: Expr = A, wrong: Expr = 1 - PI, x_w: Expr = sp.S.Zero) -> Flow:
 
 
 def contrast(k: Expr, c: Expr) -> Expr:
-    """1 at class k and -1/(n - 1) elsewhere."""
+    """Return 1 at class k and -1/(n - 1) elsewhere."""
     return (n * delta(k, c) - 1) / (n - 1)
 
 
 def softmax(logit: Term) -> Term:
-    """π_c of logits z_c."""
+    """Return π_c of logits z_c."""
     return lambda c: 1 / total(lambda e: sp.exp(logit(e) - logit(c)), n)
 
 
 def right(margin: Expr) -> Expr:
-    """π where the right class leads every other by the margin."""
+    """Return π if the right class leads every other by the margin."""
     return 1 / (1 + (n - 1) * sp.exp(-margin))
 
 
 def slope(c: Expr) -> Expr:
-    """ζ_c = ∂L/∂z_c of one sentence of class k, (π_c - δ_kc)/N with equal π_c for all wrong classes."""
+    """Return ζ_c = ∂L/∂z_c of one sentence of class k, (π_c - δ_kc)/N with equal π_c for all wrong classes."""
     return -(1 - PI) / N * contrast(k, c)
 
 
 def equal_norms(e: Expr, c: Expr) -> Expr:
-    """UᵀU = u² where the head's columns are orthogonal and equally long."""
+    """Return UᵀU = u², for orthogonal head columns of equal length."""
     return U**2 * delta(e, c)
 
 
 def _attention(other_score: Term, one: Expr = S_W) -> Iterator[Step]:
-    """Attention of the topic word and of another, where all others of a sentence have one score."""
+    """Prove the attention of the topic word and of another word, if all others of a sentence have one score."""
     mass = sp.exp(S) + total(lambda j: sp.exp(other_score(j)), m)
     attention = sp.exp(S) / (sp.exp(S) + m * sp.exp(one))
     yield Equal("a", sp.exp(S) / mass, attention)
@@ -65,13 +65,13 @@ def _attention(other_score: Term, one: Expr = S_W) -> Iterator[Step]:
 
 
 def _probabilities(logit: Term, margin: Expr) -> Iterator[Step]:
-    """π and ζ of a sentence of class k."""
+    """Prove π and ζ of a sentence of class k."""
     yield Equal("π", softmax(logit)(k), right(margin), concludes=True)
     yield Equal("ζ", (softmax(logit)(c) - delta(k, c)) / N, slope(c).subs(PI, right(margin)))
 
 
 def _linear_head(kept: Expr, x_w: Expr, gram: Term, sense: Expr) -> Iterator[Step]:
-    """Logits that are multiples of the contrast stay so; by law A6 their rates are those of P = E U."""
+    """Prove that logits that are multiples of the contrast stay so; by law A6 their rates are those of P = E U."""
     stated = rates(x_w=kept)
     topic, word = (lambda c: X * contrast(k, c)), (lambda c: x_w * contrast(k, c))
     context = lambda c: A * topic(c) + m * A_W * word(c)
@@ -81,7 +81,7 @@ def _linear_head(kept: Expr, x_w: Expr, gram: Term, sense: Expr) -> Iterator[Ste
     yield Equal("dP_w/dτ", rate(A_W), U**2 * A_W * (1 - PI) / N * contrast(k, c), concludes=kept != 0)
     pull = lambda share, own: -(NORM**2) * share * total(lambda c: slope(c) * (own(c) - context(c)), n)
     yield Equal("ds/dτ", pull(RHO * N * A, topic), stated[S], concludes=True)
-    # A1: what the topic word gains its m neighbours in each of its ρN sentences lose.
+    # A1: the m neighbours in each of its ρN sentences lose what the topic word gains.
     lost = -stated[S] / (RHO * N * m)
     yield Equal("ds_w/dτ", pull(A_W, word), lost, concludes=kept != 0)
     # From a zero start ν lies in the span of U (A6), so ν = U P/u².
@@ -113,9 +113,9 @@ def attn_fc(
 ) -> Iterator[Step]:
     """Attn-FC in mean field: Uᵀν_t = x · contrast stays so, and x, s obey two equations.
 
-    The others are held at 0, or N → ∞ in a dictionary that is larger still: what one sentence teaches a word of its own
-    falls like 1/N beside what the topic word learns, and so does what a word loses of its score. A large dictionary
-    alone leaves both, which is C9. Where sentences of all topics share a word their pushes on it cancel.
+    The others are held at 0, or N → ∞ in a dictionary that is larger still. In the limit, what one sentence teaches its
+    own words falls like 1/N beside what the topic word learns. So does the score that a word loses. A large dictionary
+    alone keeps both, which is C9. If sentences of all topics share a word, their pushes on it cancel.
     """
     yield from _attention(other_score, sp.S.Zero)
     yield from _linear_head(sp.S.Zero, x_w, gram, sense)
@@ -150,27 +150,27 @@ def memorisation(
 
 
 XI, XI_W, U0 = *sp.symbols("xi xi_w", real=True), sp.Symbol("u_0", positive=True)
-"""Lengths of embeddings in Attn-TC and of the columns of U₀."""
+"""Lengths of embeddings in Attn-TC, and of the columns of U₀."""
 TP = size("tp")
-"""Topic words of a topic."""
+"""Number of topic words of a topic."""
 
 
 def centred(k: Expr, c: Expr) -> Expr:
-    """e_k - 1/n in the orthonormal basis Û = U₀/u₀, which law A6 allows to count in."""
+    """Return e_k - 1/n in the orthonormal basis Û = U₀/u₀, which law A6 permits."""
     return delta(k, c) - 1 / n
 
 
 DIMENSIONS = size("d")
 EMBEDDING, OTHER, WEIGHT, ERROR = array("nu"), array("o"), array("W"), array("delta")
-"""ν_b and ν_wb of a topic word and of the others of its sentences, U_bc, and δ_c = [c = k] - π_c."""
+"""ν_b of a topic word, ν_wb of the others of its sentences, U_bc, and δ_c = [c = k] - π_c."""
 TOPICS, CONTEXT, ERRORS, SHARE = size("T"), array("v"), array("Delta"), array("r", positive=True)
-"""All topic words, their contexts v_tb, their δ_tc, and their shares ρ_t of the sentences."""
+"""Number of topic words, their contexts v_tb, their δ_tc, and their shares ρ_t of the sentences."""
 
 
 def _in_vectors(other: Term, sense: Expr) -> Iterator[Step]:
-    """Every sentence of a topic word has its v and its δ, so the rates close in ν, ν_w, s, s_w and U.
+    """Prove that the rates close in ν, ν_w, s, s_w and U, because all sentences of a topic word share v and δ.
 
-    Nothing is assumed of U, of the start or of how frequent the topics are.
+    Nothing is assumed about U, the start, or the frequencies of the topics.
     """
     embedding = lambda b: EMBEDDING[b]
     context = lambda b: A * embedding(b) + m * A_W * other(b)
@@ -211,9 +211,9 @@ def attn_tc(
 ) -> Iterator[Step]:
     """Attn-TC in mean field closes in the vectors ν, ν_w, U; for equal ρ ν_t = ξ Û(e_k - 1/n) stays so, with ξ, ξ_w, s.
 
-    The vectors close from any start under any linear head. From an orthogonal U₀ and E(0) = 0, with tp topic words of
-    equal frequency for each topic and one in each sentence, the centred part of U scales by u/u₀, and scalars are
-    enough. The part of U that all columns share stays as it was, and nothing depends on it.
+    The vectors close from any start under any linear head. Scalars suffice from an orthogonal U₀ and E(0) = 0, with tp
+    topic words of equal frequency for each topic and one in each sentence. Then the centred part of U scales by u/u₀.
+    The part of U that all columns share stays constant, and nothing depends on it.
     """
     yield from _in_vectors(other, sense)
     load = A * XI + m * A_W * XI_W
@@ -228,7 +228,7 @@ def attn_tc(
     yield Equal("dξ_w/dτ", rate(A_W), A_W / N * gain * centred(k, c), concludes=True)
     pull = -(NORM**2) * RHO * N * A * total(lambda e: back(e) * (topic(e) - context(e) - A * offset(e)), n)
     yield Equal("ds/dτ", pull, NORM**2 * RHO * A * (1 - A) * (1 - PI) * U * (XI - XI_W), concludes=True)
-    # All topics k, each in tp ρN sentences.
+    # All topics k, each with tp ρN sentences.
     seen = lambda k: TP * RHO * N * (load * centred(k, e) + A * offset(e))
     learned = -head * total(lambda k: seen(k) * -(1 - PI) / N * contrast(k, c), n)
     speed = TP * RHO * (1 - PI) * load * n / (n - 1)

@@ -1,4 +1,4 @@
-"""Relations as one line of text, and as LaTeX that needs no package of its own."""
+"""Relations as one line of text, and as LaTeX without packages of its own."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from proofs.sums import Expr
 
 
 class _Line(StrPrinter):
-    """sympy's own line of text, in the letters of the theory."""
+    """Sympy's text printer with the symbols of the theory."""
 
     def _print_Symbol(self, expr: sp.Symbol) -> str:
         return str(pretty_symbol(expr.name))
@@ -40,12 +40,12 @@ class _Line(StrPrinter):
 
 
 def line(relation: sp.Basic) -> str:
-    """One line of text."""
+    """Return a relation as one line of text."""
     return str(_Line().doprint(legible(relation)))
 
 
 def legible(relation: sp.Basic) -> sp.Basic:
-    """The same with a prime at every bound index whose letter has another meaning there."""
+    """Return a relation with a prime at every bound index whose letter is also used otherwise."""
     taken = frozenset(each.name for each in relation.free_symbols if isinstance(each, sp.Symbol))
     if isinstance(relation, sp.Rel):
         return type(relation)(*(_primed(side, taken) for side in relation.args), evaluate=False)
@@ -78,7 +78,7 @@ SIGNS = {
     "τ": r"\tau", "ω": r"\omega", "δ": r"\delta", "³": "^3", "Δ": r"\Delta", "½": r"\tfrac{1}{2}", "ψ": r"\psi",
     "≪": r"\ll", "⁶": "^6", "⁷": "^7", "ô": r"\hat{o}",
 }  # fmt: skip
-"""How mathematics in words is set."""
+"""LaTeX of the mathematical signs in texts."""
 
 HEAD = r"""\documentclass{article}
 \usepackage[a4paper,margin=2cm]{geometry}
@@ -92,18 +92,18 @@ HEAD = r"""\documentclass{article}
 
 
 def words(text: str) -> str:
-    """A sentence with mathematics in it."""
+    """Return LaTeX of a sentence that contains mathematics."""
     mathematics = re.compile(rf"[_^](?:\{{[^}}]*\}}|[A-Za-z0-9α-ω]+)|[{''.join(SIGNS)}]")
     return mathematics.sub(lambda found: _set(found[0]), text)
 
 
 def _set(mathematics: str) -> str:
-    """A sign or a script; letters of a script stand together."""
+    """Return LaTeX of a sign or a script; letters of a script stay together."""
     script, inside = (mathematics[0], mathematics[1:].strip("{}")) if mathematics[0] in "_^" else ("", mathematics)
     inside = "".join(f"{SIGNS[each]} " if each in SIGNS else each for each in inside)
     return rf"\ensuremath{{{script}{{{inside}}}}}" if script else rf"\ensuremath{{{inside}}}"
 
 
 def formula(relation: sp.Basic) -> str:
-    """A displayed relation, made smaller where it is too long for the line."""
+    """Return LaTeX of a displayed relation, shrunk if it is too long for the line."""
     return rf"\fit{{{sp.latex(legible(relation))}}}"

@@ -1,8 +1,8 @@
-"""What a proof is: steps that follow from given equations, a verdict on each, and mutants that must fail.
+"""Structure of a proof: steps that follow from given equations, a verdict on each, and mutants that must fail.
 
-A proof is a generator of steps; its keyword arguments are the equations that it takes as given, with what the theory
-says as their defaults. A mutant is the same proof from an equation that is wrong. It counts as rejected only if a step
-of it is refuted, by a number or by a limit that differs: one that merely resists, or an exception, rejects nothing.
+A proof is a generator of steps. Its keyword arguments are the given equations, with those of the theory as defaults. A
+mutant is the same proof from a wrong equation. It counts as rejected only if a step of it is refuted, by a number or by
+a limit that differs. A step that merely resists, or an exception, rejects nothing.
 """
 
 import inspect
@@ -20,16 +20,16 @@ from proofs import sampling
 from proofs.sums import Expr, Flow, Rate, along, index, normal
 
 SAMPLES = 5
-"""Draws of random numbers at which a step is tried before it is proved."""
+"""Number of random samples on which a step is tested before it is proved."""
 TOLERANCE = 1e-15
-"""Beyond this, with `sampling.DIGITS` digits, a value is not zero."""
+"""Largest value, with `sampling.DIGITS` digits, that counts as zero."""
 INFINITE = (sp.oo, -sp.oo, sp.zoo)
 Equation = object
-"""What a proof may take as given: an expression, or a function of indices to one."""
+"""Given of a proof: an expression, or a function from indices to one."""
 
 
 class Verdict(Enum):
-    """What became of a step."""
+    """Verdict on a step."""
 
     PROVED = "proved"
     REFUTED = "refuted"
@@ -42,28 +42,28 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Step(ABC):
-    """One line of a proof; the verdict is computed from its expressions alone."""
+    """One line of a proof; its verdict depends on its expressions alone."""
 
     name: str
     by: str = field(default="", kw_only=True)
-    """The theorem of analysis that it rests on, where sympy knows none."""
+    """Theorem of analysis that the step uses, if sympy does not know it."""
     concludes: bool = field(default=False, kw_only=True)
-    """Whether it is part of the statement."""
+    """Whether the step is part of the statement."""
 
     @property
     @abstractmethod
     def statement(self) -> sp.Basic:
-        """The relation that is claimed."""
+        """Return the claimed relation."""
 
     @abstractmethod
     def verdict(self) -> Verdict:
-        """Whether it holds."""
+        """Return whether the relation holds."""
 
 
 @final
 @dataclass(frozen=True)
 class Equal(Step):
-    """left = right for all values of all symbols."""
+    """Step that proves left = right for all values of all symbols."""
 
     left: Expr
     right: Expr
@@ -79,7 +79,7 @@ class Equal(Step):
 @final
 @dataclass(frozen=True)
 class Moves(Step):
-    """Along a flow the expression changes at a rate."""
+    """Step that proves the rate of change of an expression along a flow."""
 
     expression: Expr
     flow: Flow
@@ -96,7 +96,7 @@ class Moves(Step):
 @final
 @dataclass(frozen=True)
 class Tends(Step):
-    """The expression tends to a value as its variables, one after the other, tend to theirs."""
+    """Step that proves the limit of an expression as its variables, one after the other, tend to their limits."""
 
     expression: Expr
     towards: Mapping[sp.Symbol, Expr]
@@ -123,7 +123,7 @@ class Tends(Step):
 @final
 @dataclass(frozen=True)
 class Positive(Step):
-    """The expression is above 0, or not below it, for all values of its symbols that their assumptions allow."""
+    """Step that proves an expression positive, or nonnegative, for all values that its symbols' assumptions allow."""
 
     expression: Expr
     strict: bool = field(default=True, kw_only=True)
@@ -143,7 +143,7 @@ class Positive(Step):
 @final
 @dataclass(frozen=True)
 class Agrees(Step):
-    """Numbers agree with what is expected; a check and no proof, and `reason` says why there is none."""
+    """Step that compares numbers with expected ones; it is a check, and `reason` says why there is no proof."""
 
     found: tuple[float, ...]
     expected: tuple[float, ...]
@@ -160,13 +160,13 @@ class Agrees(Step):
 
 
 def vanishes(expression: Expr) -> Verdict:
-    """Whether an expression is 0 identically."""
+    """Return whether an expression is identically 0."""
     reduced = normal(sp.sympify(expression))
     if reduced == 0:
         return Verdict.PROVED
     if any(abs(sampling.value(reduced, seed)) > TOLERANCE for seed in range(SAMPLES)):
         return Verdict.REFUTED
-    # Equal sums have equal forms now, so what is left is algebra in which each of them is one unknown.
+    # Equal sums now have equal forms, so what remains is algebra with each of them as one unknown.
     for kind in (sp.Sum, sp.Indexed):
         reduced = reduced.xreplace({each: sp.Dummy(real=True) for each in reduced.atoms(kind)})
     above = sp.powsimp(sp.expand(sp.fraction(sp.together(reduced))[0]))
@@ -180,28 +180,28 @@ def vanishes(expression: Expr) -> Verdict:
 @final
 @dataclass(frozen=True, eq=False)
 class Mutant:
-    """A proof with equations that are wrong."""
+    """A proof with wrong equations."""
 
     kind: Literal["sign", "factor", "assumption"]
-    """What is changed: a sign turned round, a factor lost, an assumption dropped."""
+    """Kind of the change: a reversed sign, a lost factor, a dropped assumption."""
     text: str
-    """What is changed, in words."""
+    """Description of the change."""
     equations: Mapping[str, Equation]
-    """What stands in the place of which equation."""
+    """Replacement of each changed equation, by name."""
 
 
 def sign(text: str, **equations: Equation) -> Mutant:
-    """A sign turned round."""
+    """Return a mutant with a reversed sign."""
     return Mutant("sign", text, equations)
 
 
 def factor(text: str, **equations: Equation) -> Mutant:
-    """A factor lost."""
+    """Return a mutant with a lost factor."""
     return Mutant("factor", text, equations)
 
 
 def assumption(text: str, **equations: Equation) -> Mutant:
-    """An assumption dropped."""
+    """Return a mutant with a dropped assumption."""
     return Mutant("assumption", text, equations)
 
 
@@ -211,80 +211,80 @@ def assumption(text: str, **equations: Equation) -> Mutant:
 @final
 @dataclass(frozen=True)
 class Result:
-    """A proof that was run."""
+    """Result of a proof that was run."""
 
     claim: str
-    """Its id in the theory."""
+    """Theory id of the claim."""
     title: str
-    """The statement in words."""
+    """Statement in words."""
     given: tuple[sp.Basic, ...]
-    """The equations that it takes as given."""
+    """Given equations of the proof."""
     steps: tuple[tuple[Step, Verdict], ...]
     mutants: Mapping[Mutant, bool]
-    """Whether each was rejected."""
+    """Whether each mutant was rejected."""
     seconds: float
     case: str = ""
-    """As of the proof."""
+    """Case of the claim that the proof covers, if not all."""
 
     @property
     def statement(self) -> tuple[sp.Basic, ...]:
-        """The relations that are proved."""
+        """Return the proved relations."""
         return tuple(step.statement for step, _ in self.steps if step.concludes)
 
     @property
     def proved(self) -> bool:
-        """Whether some step concludes and every step holds; those that are numeric by their kind must agree."""
+        """Return whether some step concludes and every step holds; numeric steps must agree."""
         held = all(verdict in (Verdict.PROVED, Verdict.AGREES) for _, verdict in self.steps)
         return held and bool(self.statement)
 
     @property
     def numeric(self) -> tuple[Agrees, ...]:
-        """The steps that are checked and not proved."""
+        """Return the steps that are checked but not proved."""
         return tuple(step for step, _ in self.steps if isinstance(step, Agrees))
 
     @property
     def holds(self) -> bool:
-        """Proved, and every mutant rejected."""
+        """Return whether the claim is proved and every mutant rejected."""
         return self.proved and all(self.mutants.values())
 
     @property
     def taken(self) -> tuple[str, ...]:
-        """The theorems of analysis that it rests on."""
+        """Return the theorems of analysis that the proof uses."""
         return tuple(dict.fromkeys(step.by for step, _ in self.steps if step.by))
 
 
 @final
 @dataclass(frozen=True)
 class Proof:
-    """One statement of the theory."""
+    """Proof of one statement of the theory."""
 
     claim: str
     derivation: Callable[..., Iterator[Step]]
     mutants: tuple[Mutant, ...]
     case: str = ""
-    """Of which case of the claim it is, where not of all."""
+    """Case of the claim that the proof covers, if not all."""
 
     @cached_property
     def title(self) -> str:
-        """The statement in words, the first paragraph of the derivation's documentation."""
+        """Return the statement in words, the first paragraph of the derivation's docstring."""
         return " ".join((inspect.getdoc(self.derivation) or "").split("\n\n")[0].split())
 
     @property
     def given(self) -> tuple[sp.Basic, ...]:
-        """The equations that it takes as given, by the names of the derivation's arguments."""
+        """Return the given equations, by the names of the derivation's arguments."""
         parameters = inspect.signature(self.derivation).parameters.values()
         return tuple(_equation(each.name, each.default) for each in parameters)
 
     def check(self, **equations: Equation) -> Iterator[tuple[Step, Verdict]]:
-        """The steps and their verdicts, one after the other, with some equations replaced."""
+        """Return the steps and their verdicts in order, with some equations replaced."""
         return ((step, step.verdict()) for step in self.derivation(**equations))
 
     def rejects(self, mutant: Mutant) -> bool:
-        """Whether a step of the mutant is refuted."""
+        """Return whether a step of the mutant is refuted."""
         return any(verdict is Verdict.REFUTED for _, verdict in self.check(**mutant.equations))
 
     def prove(self) -> Result:
-        """The verdict on every step and every mutant."""
+        """Judge every step and every mutant."""
         begun = time.perf_counter()
         steps = tuple(self.check())
         mutants = {mutant: self.rejects(mutant) for mutant in self.mutants}
@@ -298,12 +298,12 @@ PROOFS: dict[str, Proof] = {}
 def proves(
     claim: str, *mutants: Mutant, case: str = ""
 ) -> Callable[[Callable[..., Iterator[Step]]], Callable[..., Iterator[Step]]]:
-    """Enter a derivation in `PROOFS`; its arguments are equations, and their defaults what the theory says.
+    """Add a derivation to `PROOFS`; its arguments are equations, with those of the theory as defaults.
 
     Args:
-        claim: its id.
-        mutants: what must fail.
-        case: of which case of the claim it is, where not of all.
+        claim: theory id.
+        mutants: changes that must fail.
+        case: case of the claim that the proof covers, if not all.
     """
 
     def enter(derivation: Callable[..., Iterator[Step]]) -> Callable[..., Iterator[Step]]:
@@ -318,7 +318,7 @@ def proves(
 
 
 def _equation(name: str, given: Equation) -> sp.Basic:
-    """name(indices) = what is given."""
+    """Return the equation name(indices) = given."""
     if not callable(given):
         return sp.Eq(sp.Symbol(name), sp.sympify(given), evaluate=False)
     indices = [index(each) for each in inspect.signature(given).parameters]

@@ -1,4 +1,4 @@
-"""What is printed of proofs: every step with its verdict, a table of claims, and what is not proved by sympy alone."""
+"""Reports of proofs: every step with its verdict, a table of claims, and what sympy alone does not prove."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ COLOURS = {Verdict.PROVED: "green", Verdict.REFUTED: "red", Verdict.OPEN: "red",
 
 
 def steps(result: Result) -> RenderableType:
-    """One claim: its statement, each step with its verdict and its relation, and the mutants."""
+    """Show one claim: its statement, each step with its verdict and its relation, and the mutants."""
     parts: list[RenderableType] = [
         Text(f"{_name(result)} ({', '.join(filter(None, (result.claim, result.case)))})  {result.title}", "bold")
     ]
@@ -29,7 +29,7 @@ def steps(result: Result) -> RenderableType:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """One line a claim."""
+    """Show one line per claim."""
     out = Table("name", "id", "verdict", title="proofs")
     for name in ("steps", "mutants rejected", "seconds"):
         out.add_column(name, justify="right")
@@ -45,7 +45,7 @@ def _name(result: Result) -> str:
 
 
 def remarks(results: Sequence[Result]) -> Iterator[str]:
-    """What is only checked numerically, and which theorems are taken from analysis."""
+    """Yield what is only checked numerically, and the theorems taken from analysis."""
     numeric = [f"  {result.claim}: {step.name} ({step.reason})" for result in results for step in result.numeric]
     yield "Only checked numerically:" + ("" if numeric else " nothing.")
     yield from numeric
@@ -58,7 +58,7 @@ def remarks(results: Sequence[Result]) -> Iterator[str]:
 
 
 def document(results: Sequence[Result]) -> str:
-    """A LaTeX document of all statements, assumptions, steps and mutants."""
+    """Return a LaTeX document of all statements, assumptions, steps and mutants."""
     return HEAD + "\n".join(part for result in results for part in _section(result)) + "\n\\end{document}\n"
 
 

@@ -1,4 +1,4 @@
-"""Expressions at random numbers: enough to refute an identity, never to prove one."""
+"""Values of expressions at random numbers, which can refute an identity but never prove one."""
 
 import random
 from collections.abc import Mapping
@@ -12,34 +12,34 @@ import sympy as sp
 from proofs.sums import Expr
 
 DIGITS = 30
-"""Significant digits of a value, so that what is not zero is told from what cancels."""
+"""Significant digits of a value, enough to tell a nonzero value from a cancellation."""
 
 
 def value(expression: Expr, seed: int, given: Mapping[Expr, Any] | None = None) -> Any:
-    """The expression at random numbers that keep every symbol's assumptions; sizes are small, indices within them.
+    """Evaluate an expression at random numbers that satisfy every symbol's assumptions; sizes are small, indices fit.
 
     Args:
-        expression: of symbols, arrays and sums.
-        seed: of the random numbers.
-        given: numbers for symbols and entries that are not to be drawn.
+        expression: expression of symbols, arrays and sums.
+        seed: random seed.
+        given: numbers for symbols and entries that are not drawn.
     """
     with mpmath.workdps(DIGITS):
         return _Point(expression, seed, given or {}).value(expression, {})
 
 
 class _Point:
-    """Random numbers for symbols and for entries of arrays, drawn as they are asked for."""
+    """Random numbers for symbols and array entries, drawn on demand."""
 
     def __init__(self, expression: Expr, seed: int, given: Mapping[Expr, Any]) -> None:
         self._draw = random.Random(seed)
-        # Distinct, so that no two ranges are confused, and at least 2, so that any index of 1 or 2 is within its own.
+        # Distinct sizes keep ranges apart; with sizes of at least 2, any index of 1 or 2 is valid.
         self._sizes = count(2 + self._draw.randrange(2))
         self._indices = {part for each in expression.atoms(sp.Indexed) for part in each.indices}
         self._indices |= {part for each in expression.atoms(sp.KroneckerDelta) for part in each.args}
         self._known: dict[Expr, Any] = dict(given)
 
     def value(self, expression: Expr, bound: dict[Expr, int]) -> Any:
-        """An int for what is an integer, else a number of mpmath."""
+        """Return an int for an integer, else an mpmath number."""
         if expression.is_Integer:
             return int(expression)
         if expression.is_Number or expression.is_NumberSymbol:

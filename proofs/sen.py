@@ -1,4 +1,4 @@
-"""The score-embedding-norm relation: from the flow (B1), under descent (B3), inverted (B4), trained query (B5)."""
+"""SEN relation: from the flow (B1), under descent (B3), inverted (B4), with a trained query (B5)."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,25 +13,25 @@ i, b = index("i"), index("b")
 S, ETA = sp.Symbol("s", real=True), sp.Symbol("eta", positive=True)
 """Score of the topic word, learning rate."""
 NORM = sp.Symbol("q", positive=True)
-"""‖q‖."""
+"""Query norm ‖q‖."""
 NU, OTHERS, HOLDS = array("nu"), array("o"), array("c")
-"""ν_b of the topic word, embeddings o_ijb of the others, and c_i, 1 where sentence i holds the topic word."""
+"""ν_b of the topic word, embeddings o_ijb of the others, and c_i, 1 if sentence i contains the topic word."""
 ATTENTION = sp.exp(S) / (sp.exp(S) + m)
-"""a, what the topic word has of its sentences' attention."""
+"""Attention a of the topic word in its sentences."""
 
 
 def push(b: Expr) -> Expr:
-    """Σ_i c_i g_ib over the sentences of the topic word."""
+    """Return Σ_i c_i g_ib over the sentences of the topic word."""
     return total(lambda i: HOLDS[i] * G[i, b], N)
 
 
 def inward(b: Expr) -> Expr:
-    """dν_b/dτ = -Σ_i A_it g_ib (G1)."""
+    """Return dν_b/dτ = -Σ_i A_it g_ib (G1)."""
     return -ATTENTION * push(b)
 
 
 def curve(score: Expr) -> Expr:
-    """s + e^s/m, whose increase is that of ‖q‖²‖ν‖²/2."""
+    """Return s + e^s/m, which grows by as much as ‖q‖²‖ν‖²/2."""
     return score + sp.exp(score) / m
 
 
@@ -56,8 +56,8 @@ def relation(
 ) -> Iterator[Step]:
     """s + e^s/m - ‖q‖²‖ν‖²/2 never changes along the flow, whatever the classifier, the loss and the labels.
 
-    The others' embeddings need not be 0, nor average to 0 in every sentence: what is used is that their means μ_i do no
-    work, Σ_i c_i g_i·μ_i = 0.
+    The embeddings of the others need not be 0, nor average to 0 in every sentence. The proof only uses that their means
+    μ_i do no work, Σ_i c_i g_i·μ_i = 0.
     """
     mass = occurrences * sp.exp(S) + total(lambda j: sp.exp(other_score), m)
     yield Equal("attention of the topic word", occurrences * sp.exp(S) / mass, ATTENTION)
@@ -117,7 +117,7 @@ def inverse(
 ) -> Iterator[Step]:
     """s + e^s/m = c is solved by s = c - ω(c - ln m) and by nothing else, ω the Wright omega function.
 
-    ω(z) > 0 is defined by ω + ln ω = z, so that c = ω + ln ω + ln m; nothing else of ω is used.
+    ω(z) > 0 is defined by ω + ln ω = z, so that c = ω + ln ω + ln m. No other property of ω is used.
     """
     omega, z = sp.Symbol("omega", positive=True), (0.0, -30.0, 3.0, 50.0, 700.0)
     c = omega + sp.log(omega) + shift
@@ -134,7 +134,7 @@ def inverse(
 KEY, H, TRAVELLED = array("kappa"), sp.Symbol("h", real=True), sp.Symbol("x", real=True)
 """Key of the topic word, h = -∂L/∂s, and the variable of an integral."""
 START = sp.Symbol("q_0", positive=True)
-"""‖q₀‖."""
+"""Query norm ‖q₀‖ at the start."""
 
 
 @proves(

@@ -1,4 +1,4 @@
-"""What follows from signs: training the keys never hurts (C5), and a misaligned start first lowers a score (C6)."""
+"""Results from signs: trained keys never hurt (C5), and a misaligned start first lowers a score (C6)."""
 
 from collections.abc import Iterator
 
@@ -15,13 +15,13 @@ WRONG = sp.Symbol("f", positive=True)
 """f = 1 - π > 0."""
 MEAN_VALUE = "the mean value theorem"
 GAIN = sp.Symbol("p", nonnegative=True)
-"""e^s - 1 where s ≥ 0."""
+"""e^s - 1 for s ≥ 0."""
 FIXED = 1 / (1 + m)
-"""a where the keys stay at zero."""
+"""Attention a if the keys stay at zero."""
 
 
 def classes(expression: Expr) -> Expr:
-    """The same with n ≥ 2 said in a way that sympy can use."""
+    """Rewrite an expression so that sympy can use n ≥ 2."""
     return expression.subs(n, 1 + size("k"))
 
 
@@ -41,8 +41,8 @@ def keys_help(
 ) -> Iterator[Step]:
     """In mean field from zero, s and ‖ν‖ grow together and the loss is at every time at most that with keys fixed.
 
-    The loss is a falling function of the margin b = a x, so it is enough that b stays above the margin b₀ of the run
-    with keys fixed: db/dτ ≥ F(b) = ρ u² f(b)/(1 + m)² and db₀/dτ = F(b₀), from b = b₀ = 0, with F Lipschitz.
+    The loss is a falling function of the margin b = a x. So b must stay at least the margin b₀ of the run with keys
+    fixed. Both start at 0, db/dτ ≥ F(b) = ρ u² f(b)/(1 + m)² and db₀/dτ = F(b₀), with F Lipschitz.
     """
     trained, fixed = rates(ATTENTION, WRONG), rates(FIXED, WRONG)
     flow: Flow = {S: score * trained[S], X: embedding * trained[X]}
@@ -63,7 +63,7 @@ def keys_help(
 
 t, b = index("t"), index("b")
 SLOPES = score_gradient(attention, contexts(attention))
-"""∂L/∂s."""
+"""Score gradient ∂L/∂s."""
 
 
 @proves(
@@ -79,9 +79,9 @@ def misaligned_start(
     query: Term = lambda b: sp.S.Zero,
     behind: sp.Symbol = sp.Symbol("x", positive=True),
 ) -> Iterator[Step]:
-    """A score falls exactly while M = Σ_i A_it g_i·(ν_t - v_i) > 0; in mean field, from x < 0, it recovers all it lost.
+    """Any score falls exactly while M = Σ_i A_it g_i·(ν_t - v_i) > 0; in mean field from x < 0 it recovers all it lost.
 
-    In mean field the embedding lies along the contrast of its topic, and M > 0 exactly while x < 0. As long, a is at
+    In mean field the embedding lies along the contrast of its topic, and M > 0 exactly while x < 0. Meanwhile a is at
     least 1/(1 + m e^{-s_min}), with s_min by B1 at ν = 0, and 1 - π ≥ 1 - 1/n. So x grows at least at a constant rate
     and passes 0 in finite time, of the order m e^{-s_min}; by B1 the score is back at its start when ‖ν‖ is.
     """
@@ -91,7 +91,7 @@ def misaligned_start(
     within = lambda expression, x: classes(expression).subs(sp.exp(S), grown).subs(X, x)
     yield Positive("-ds/dτ where x < 0", within(-flow[S], -behind), concludes=True)
     yield Positive("dx/dτ", within(flow[X], -behind))
-    # x < 0 puts e^{-a x n/(n-1)} = 1 + p above 1.
+    # For x < 0, e^{-a x n/(n-1)} = 1 + p is above 1.
     chance = right(-sp.log(1 + GAIN))
     yield Positive("1 - π ≥ 1 - 1/n where x ≤ 0", classes((1 - chance) - (1 - 1 / n)), strict=False, by=MEAN_VALUE)
     law = curve(S) - NORM**2 * n / (2 * (n - 1) * U**2) * X**2

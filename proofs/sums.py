@@ -1,9 +1,9 @@
 """Sums with symbolic bounds: written with named indices, differentiated, and brought to one normal form.
 
-Every index runs over the whole range of its kind and a free index lies within it, so Σ_j δ_ij f_j = f_i. sympy's
-`deltasummation` carries that for one sum over one product, as a case for i within the range, which is always met here.
-What sympy does not carry by itself is f(δ) = f(0) + δ (f(1) - f(0)) for other functions of δ, nested sums under one
-normal form, and pulling out of factors. Derivatives, powers and cancelling are sympy's.
+Every index runs over the whole range of its kind and a free index lies within it, so Σ_j δ_ij f_j = f_i. Sympy's
+`deltasummation` does this for one sum over one product, as a case for i within the range, which always holds here.
+This module adds f(δ) = f(0) + δ (f(1) - f(0)) for other functions of δ, nested sums in one normal form, and the
+factoring of sums. Derivatives, powers and cancelling are sympy's.
 """
 
 import inspect
@@ -16,36 +16,36 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
 Expr: TypeAlias = Any
-"""An expression of sympy, whose own annotations refuse much of the arithmetic that it carries."""
+"""Sympy expression; Any, because sympy's annotations reject much valid arithmetic."""
 Term = Callable[..., Expr]
-"""An expression in indices, which are its arguments."""
+"""Function from indices to an expression."""
 Bounds = Mapping[sp.Symbol, Expr]
-"""The size of each index."""
+"""Size of each index."""
 
 
 def index(name: str) -> Expr:
-    """A free index."""
+    """Return a free index."""
     return sp.Symbol(name, integer=True, positive=True)
 
 
 def size(name: str) -> Expr:
-    """The upper end of an index."""
+    """Return the upper end of an index."""
     return sp.Symbol(name, integer=True, positive=True)
 
 
 def array(name: str, **assumptions: bool) -> Expr:
-    """Real numbers with indices."""
+    """Return an array of real numbers with indices."""
     return sp.IndexedBase(name, **{"real": True, **assumptions})  # pyright: ignore[reportArgumentType]
 
 
 def total(term: Term, *sizes: Expr) -> Expr:
-    """Σ over the arguments of `term`, each from 1 to its size, under indices that are used nowhere else."""
+    """Return Σ over the arguments of `term`, each from 1 to its size, with fresh indices."""
     indices = [sp.Dummy(name, integer=True, positive=True) for name in inspect.signature(term).parameters]
     return sp.Sum(term(*indices), *((each, 1, bound) for each, bound in zip(indices, sizes, strict=True)))
 
 
 def delta(one: Expr, other: Expr) -> Expr:
-    """δ, 1 where two indices agree and 0 elsewhere."""
+    """Return δ, 1 if two indices agree, else 0."""
     return sp.KroneckerDelta(one, other)
 
 
@@ -54,7 +54,7 @@ Flow = Mapping[Expr, Any]
 
 
 class Rate(sp.Function):
-    """d/dτ of its argument, to be shown."""
+    """Unevaluated d/dτ of its argument, for display."""
 
     nargs = 1
 
@@ -66,13 +66,13 @@ class Rate(sp.Function):
 
 
 def along(expression: Expr, flow: Flow) -> Expr:
-    """d/dτ of an expression along a flow."""
+    """Return d/dτ of an expression along a flow."""
     time = sp.Dummy("time", real=True)
     return stepped(expression, flow, time).diff(time).subs(time, 0)
 
 
 def stepped(expression: Expr, flow: Flow, length: Expr) -> Expr:
-    """The expression after one step of the flow, x + length · dx/dτ for each variable at once."""
+    """Return the expression after one step of the flow, x + length · dx/dτ for all variables at once."""
 
     def moves(each: Expr) -> bool:
         return (each.base if isinstance(each, sp.Indexed) else each) in flow and not isinstance(each, sp.IndexedBase)
@@ -87,7 +87,7 @@ def stepped(expression: Expr, flow: Flow, length: Expr) -> Expr:
 
 
 def normal(expression: Expr) -> Expr:
-    """Equal sums in equal form: expanded, every δ used up, factors pulled out, indices renamed."""
+    """Return equal sums in equal form: expanded, every δ used up, factors pulled out, indices renamed."""
     if not expression.has(sp.Sum, sp.KroneckerDelta):
         return expression
     if isinstance(expression, sp.Sum):
@@ -97,12 +97,12 @@ def normal(expression: Expr) -> Expr:
 
 
 def _terms(expression: Expr) -> tuple[Expr, ...]:
-    """The terms of an expression, each linear in every δ."""
+    """Return the terms of an expression, each linear in every δ."""
     return sp.Add.make_args(sp.expand(_linear(sp.expand(expression))))
 
 
 def _linear(expression: Expr) -> Expr:
-    """A function f of δ, a power too, is f(0) + δ (f(1) - f(0)); inner sums have none left."""
+    """Rewrite any function f of δ, powers too, as f(0) + δ (f(1) - f(0)); inner sums contain no δ."""
     if isinstance(expression, sp.Add | sp.Mul):
         return expression.func(*map(_linear, expression.args))
     if not isinstance(expression, sp.KroneckerDelta):
@@ -121,7 +121,7 @@ def _deltas(expression: Expr) -> set[Expr]:
 
 
 def _summed(term: Expr, bounds: Bounds) -> Expr:
-    """Σ of one product: sums in it that depend on an index join in, every δ is used up, the rest is nested anew."""
+    """Return Σ of one product: merge sums that depend on an index, use up every δ, nest the rest anew."""
     factors, bounds = _flattened(term, bounds)
     for each in factors:
         for one, other in (each.args, each.args[::-1]) if isinstance(each, sp.KroneckerDelta) else ():
@@ -134,7 +134,7 @@ def _summed(term: Expr, bounds: Bounds) -> Expr:
 
 
 def _flattened(term: Expr, bounds: Bounds) -> tuple[list[Expr], Bounds]:
-    """Factors and indices once every sum among the factors that depends on an index has been taken apart."""
+    """Return factors and indices, with every factor that is a sum depending on an index taken apart."""
     flat, rest = [], list(sp.Mul.make_args(term))
     while rest:
         base, power = (factor := rest.pop()).as_base_exp()
@@ -149,22 +149,22 @@ def _flattened(term: Expr, bounds: Bounds) -> tuple[list[Expr], Bounds]:
 
 
 def _orders(bounds: Bounds) -> list[list[tuple[sp.Symbol, Expr]]]:
-    """Nestings from the inside out: ranges in one fixed order, the indices of one range in every order."""
+    """Return nestings from the inside out: ranges in one fixed order, the indices of one range in every order."""
     ranges = sorted(set(bounds.values()), key=str, reverse=True)
     groups = [permutations((each, bound) for each, bound in bounds.items() if bound == wanted) for wanted in ranges]
     return [list(chain(*order)) for order in product(*groups)]
 
 
 def _nested(expression: Expr, order: list[tuple[sp.Symbol, Expr]]) -> Expr:
-    """The sums from the inside out, each without the factors that do not depend on its index."""
+    """Nest the sums from the inside out, each without the factors that do not depend on its index."""
     for each, bound in order:
         outside, inside = expression.as_independent(each, as_Add=False)
-        # A name that its range and height decide makes equal sums equal, so that sympy cancels them.
+        # Names from range and height make equal sums equal, so that sympy cancels them.
         named = size(f"{bound}_{_height(inside)}")
         expression = outside * (bound if inside == 1 else sp.Sum(inside.xreplace({each: named}), (named, 1, bound)))
     return expression
 
 
 def _height(expression: Expr) -> int:
-    """How deep sums are nested."""
+    """Return the nesting depth of sums."""
     return isinstance(expression, sp.Sum) + max(map(_height, expression.args), default=0)

@@ -1,7 +1,7 @@
-"""A bell over distances and how its width is trained (theory §D): D2 to D6, D8 to D10.
+"""Bell over distances, and the training of its width (theory §D): D2 to D6, D8 to D10.
 
 Queries i see L tokens j each, at distances Δ_ij. By the chain rule the loss has the gradient of Σ_i g_i·v_i with every
-g_i held, so that what counts of a token is h_ij = g_i·v_j.
+g_i held fixed. So a token matters only by h_ij = g_i·v_j.
 """
 
 from collections.abc import Iterator
@@ -14,34 +14,34 @@ from proofs.sums import Expr, Flow, Term, along, array, index, size, total
 
 i, j, t = index("i"), index("j"), index("t")
 L, SEEN = size("L"), size("w")
-"""Tokens of a window, and its half-width."""
+"""Number of tokens of a window, and its half-width."""
 APART, SCORE, WORK = array("Delta"), array("s"), array("h")
 """Δ_ij, scores s_ij, and h_ij = g_i·v_j."""
 SIGMA, DELTA, RATE = sp.symbols("sigma delta r", positive=True)
-"""σ, the useful distance δ, and a factor on the rate."""
+"""Width σ, useful distance δ, and a factor on the rate."""
 ROOT = sp.sqrt(2 * sp.pi)
 """√(2π)."""
 CHAIN = "the chain rule"
 
 
 def bell(i: Expr, j: Expr) -> Expr:
-    """exp(-Δ²/2σ²)."""
+    """Return exp(-Δ²/2σ²)."""
     return sp.exp(-(APART[i, j] ** 2) / (2 * SIGMA**2))
 
 
 def printed(i: Expr, j: Expr) -> Expr:
-    """The same with its prefactor."""
+    """Return the bell with its prefactor."""
     return bell(i, j) / (SIGMA * sp.sqrt(2 * sp.pi))
 
 
 def share(bell: Term, normalised: Expr) -> Term:
-    """α_ij of softmax(s + ln U); not normalised where that is 0."""
+    """Return α_ij of softmax(s + ln U); unnormalised if `normalised` is 0."""
     weight = lambda i, j: sp.exp(SCORE[i, j]) * bell(i, j)
     return lambda i, j: weight(i, j) / total(lambda k: weight(i, k), L) ** normalised
 
 
 def mean(attention: Term, what: Term) -> Term:
-    """E_{α_i} of something."""
+    """Return the mean E_{α_i} of a term."""
     return lambda i: total(lambda j: attention(i, j) * what(i, j), L)
 
 
@@ -50,7 +50,7 @@ USEFUL: Term = lambda i, j: WORK[i, j]
 
 
 def gaussian(power: int) -> Expr:
-    """∫ x^power exp(-x²/2σ²) dx."""
+    """Return ∫ x^power exp(-x²/2σ²) dx."""
     x = sp.Symbol("x", real=True)
     return sp.integrate(x**power * sp.exp(-(x**2) / (2 * SIGMA**2)), (x, -sp.oo, sp.oo))
 
@@ -69,7 +69,7 @@ def renormalised(*, bell: Term = bell, normalised: Expr = sp.S.One) -> Iterator[
     product = mean(alpha, lambda i, j: SQUARE(i, j) * WORK[i, j])
     covariance = lambda i: product(i) - mean(alpha, SQUARE)(i) * mean(alpha, USEFUL)(i)
     yield Equal("∂L/∂σ", loss.diff(SIGMA), SIGMA**-3 * total(covariance, N), by=CHAIN, concludes=True)
-    # The window widens, -∂L/∂σ > 0, where tokens farther than the attended mean square have the lower g·v.
+    # The window widens, -∂L/∂σ > 0, if tokens beyond the attended mean square have the lower g·v.
     centred = mean(alpha, lambda i, j: (SQUARE(i, j) - mean(alpha, SQUARE)(i)) * WORK[i, j])
     yield Equal("the same about the attended mean square", covariance(i), centred(i), concludes=True)
 
@@ -84,8 +84,8 @@ def renormalised(*, bell: Term = bell, normalised: Expr = sp.S.One) -> Iterator[
 def after_the_softmax(*, bell: Term = bell, prefactor: Expr = 1 / (SIGMA * sp.sqrt(2 * sp.pi))) -> Iterator[Step]:
     """∂L/∂σ = σ⁻³ Σ_ij A_ij b_ij Δ²_ij g_i·v_j for the peak; with the prefactor, less σ⁻¹ Σ_ij A_ij U_ij g_i·v_j.
 
-    A may be any attention that has no σ in it. The last term has the sign of the loss that attention carries and no
-    distance in it: it rewards narrow windows for their height.
+    A may be any attention without σ. The last term has the sign of the loss on the attention and contains no distance:
+    it rewards narrow windows for their height.
     """
     peak = total(lambda i, j: WORK[i, j] * A[i, j] * bell(i, j), N, L)
     widened = lambda height: (
@@ -99,7 +99,7 @@ def after_the_softmax(*, bell: Term = bell, prefactor: Expr = 1 / (SIGMA * sp.sq
 
 
 BELL = bell
-"""That of the theory, where an argument has the name."""
+"""Bell of the theory, for functions whose argument has the same name."""
 SPREAD = SEEN * (SEEN + 1) * (2 * SEEN - 1) * (2 * SEEN + 3) / 45
 """Var(Δ²) of an even window."""
 
@@ -117,9 +117,9 @@ def settles(
 ) -> Iterator[Step]:
     """Under -ln α_t with frozen scores ∂L/∂σ = σ⁻³ (E_α[Δ²] - Δ_t²): σ is drawn to where E_α[Δ²] = δ², and rests there.
 
-    E_α[Δ²] rises with σ, so there is one such place at most. Of a whole bell over even scores E_α[Δ²] = σ², hence
-    σ = δ. Of one cut at w it stays below w(w + 1)/3. Where δ² is above that σ⁴ grows at the rate 4(δ² - w(w + 1)/3);
-    where it is that, σ⁶ grows at the rate 3 Var(Δ²) of an even window.
+    E_α[Δ²] rises with σ, so there is at most one such σ. For a whole bell over even scores E_α[Δ²] = σ², hence
+    σ = δ. For one cut at w it stays below w(w + 1)/3. If δ² is above this, σ⁴ grows at the rate 4(δ² - w(w + 1)/3). If
+    δ² equals it, σ⁶ grows at the rate 3 Var(Δ²) of an even window.
     """
     alpha = share(bell, normalised)
     square = mean(alpha, SQUARE)
@@ -160,8 +160,8 @@ def escapes(
 ) -> Iterator[Step]:
     """Under -α_δ a start σ₀ ≪ δ stays for √(2π) σ₀⁷ e^{δ²/2σ₀²}/δ⁴ times 1 + 8y + 73y² + O(y³), y = σ₀²/δ².
 
-    By D2 the rate of σ is α_δ (δ² - σ²)/σ³ over even scores, α_δ = e^{-δ²/2σ²}/(σ √(2π)), for which the bell's sum has
-    to be its integral: σ₀ of some 0.7 of a token or more. The time is the integral of its inverse, from the start on.
+    By D2 the rate of σ over even scores is α_δ (δ² - σ²)/σ³ with α_δ = e^{-δ²/2σ²}/(σ √(2π)). This needs the bell's sum
+    to be its integral, so σ₀ of about 0.7 of a token or more. The time is the integral of the inverse rate.
     """
     u = sp.Symbol("u", positive=True)
     width = DELTA / sp.sqrt(2 * u)
@@ -219,7 +219,7 @@ LOW, HIGH = array("l", nonnegative=True), array("u", nonnegative=True)
 """M - x_j of a token within and M + x_j of one beyond: x_j is a value along any direction, and |x_j| ≤ M."""
 M, BEYOND = sp.Symbol("M", positive=True), size("B")
 TAIL = sp.Symbol("t", positive=True)
-"""t, the mass beyond; 1 - t is that within."""
+"""Mass t beyond the cut; 1 - t is the mass within."""
 
 
 @proves(
@@ -271,7 +271,7 @@ def low_rank(*, query: Expr = AT / SIGMA**2, key: Term = lambda j: -(PLACE[j] **
     weight = lambda exponent: lambda j: sp.exp(SCORE[i, j] + exponent(j))
     softmax = lambda exponent: weight(exponent)(j) / total(weight(exponent), L)
     bare = lambda j: -((AT - PLACE[j]) ** 2) / (2 * SIGMA**2)
-    # Both multiplied by the constant of the row, which cancels in a quotient.
+    # Both are multiplied by the constant of the row, which cancels in a quotient.
     row = sp.exp(-(AT**2) / (2 * SIGMA**2))
     lifted = lambda j: row * weight(added)(j)
     yield Equal("each weight", weight(bare)(j), lifted(j), concludes=True)
@@ -296,7 +296,7 @@ def scale(
     """Under product U is largest at Δ = 0, 1/(σ √(2π)); even attention gives Σ_j U_j/L of the renormalised output.
 
     L is 2w + 1, and the ratio holds whatever the values. By Poisson summation the sum of U over all integers is that of
-    its Fourier transform, 1 + 2 e^{-2π²σ²} + …, and Σ_j U_j over the window is 1 - tail of it.
+    its Fourier transform, 1 + 2 e^{-2π²σ²} + …. Over the window Σ_j U_j is 1 - tail of it.
     """
     x = sp.Symbol("x", real=True)
     high = lambda j: prefactor * bell(j)

@@ -42,26 +42,26 @@ ARMS = {
     "KF": ("embeddings", "head"),
     "EF": ("keys", "head"),
 }
-"""What is trained."""
+"""Trained parts of each arm."""
 HELD = 100 * TOLERANCE
-"""What a setback may come to, as claim C5 has it."""
+"""Largest allowed setback, as in claim C5."""
 Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
-"""Of each model and arm its runs, one a seed."""
+"""Runs of each model and arm, one per seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Options):
-    """Pairs of runs that share data and start, and differ in what is trained."""
+    """Pairs of runs that share data and start, and differ in their trained parts."""
 
     start: Preset = "paper"
-    """Initial values; C5 is proved for mean-field, where embeddings start at 0: EF and Attn-TL then learn nothing."""
+    """Initial values; C5 is proved for mean-field, whose embeddings start at 0: EF and Attn-TL then learn nothing."""
 
     name: ClassVar = "ablation"
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return command(Settings, study, arguments)
 
 
@@ -97,7 +97,7 @@ def study(options: Settings) -> Findings:
 
 
 def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Dataset) -> dict[str, Any]:
-    """The arms of one seed: losses, scores and norms at the end, and the setbacks that C5 excludes."""
+    """Return losses, scores and norms of one seed's arms at the end, and the setbacks that C5 excludes."""
     arms = dict(zip(ARMS, (trained, keys_fixed, embeddings_fixed), strict=True))
     score, norm = trained.score.values, trained.embedding_norm.values
     falls = np.diff(score, axis=0) < 0
@@ -116,7 +116,7 @@ def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Data
 
 
 def _misaligned(config: Config, task: Task) -> list[Hashable]:
-    """Topic words whose score must first fall, for they start misaligned (C6)."""
+    """Return the topic words whose score must first fall because they start misaligned (C6)."""
     words = [word for topic in task.topic_words for word in topic]
     along = misalignment(task.train, experiment.start(config, task))[task.train.columns(words)]
     return [word for word, each in zip(words, along, strict=True) if each > 0]
@@ -156,7 +156,7 @@ def _lines(model: str, rows: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def loss_figure(runs: Runs) -> Figure:
-    """Training loss of the three arms; beside those that mean field tells, what it tells."""
+    """Draw the training loss of the three arms, with the mean-field prediction if it applies."""
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     for axes, model in zip(figure.subplots(1, len(HEADS), sharey=True), HEADS, strict=True):
         for k, arm in enumerate(ARMS):
@@ -172,7 +172,7 @@ def loss_figure(runs: Runs) -> Figure:
 
 
 def promotion_figure(runs: Runs) -> Figure:
-    """What embeddings do for scores, and scores for embeddings: means over topic words."""
+    """Draw the effect of embeddings on scores, and of scores on embeddings: means over topic words."""
     figure = Figure(figsize=(9.6, 5.6), layout="constrained")
     others = {"score": ("EF", "embeddings fixed"), "embedding_norm": ("KF", "keys fixed")}
     for row, (name, (arm, label)) in zip(figure.subplots(2, len(HEADS), sharey="row"), others.items(), strict=True):
@@ -194,7 +194,7 @@ def _seeds_as(runs: Runs, *, log: bool = False) -> str:
 
 
 def _predicted(run: xr.Dataset, name: str) -> Array:
-    """What mean field says of it over time, the mean of topic words."""
+    """Return the mean-field prediction over time, as the mean over topic words."""
     return run[f"predicted_{name}"].values.reshape(run.sizes["predicted"], -1).mean(axis=1)
 
 

@@ -1,8 +1,8 @@
-"""What three heads leave to attention: training signals T_s and T_ν, and final scores (C7).
+"""Training signals T_s and T_ν that three heads leave to attention, and final scores (C7).
 
 python -m simulations.capacity --quick
 
-Where the order of the scores breaks is drawn by `python -m analysis.theory_figures --figure regimes`.
+`python -m analysis.theory_figures --figure regimes` draws where the order of the scores breaks.
 """
 
 import sys
@@ -46,7 +46,7 @@ MEASURES = {
     "ln_embedding_signal": "ln ∫ T_ν dτ",
     "ln_peak_score_signal": "ln max T_s",
 }
-"""What is compared in pairs."""
+"""Measures that are compared in pairs."""
 Runs = Mapping[str, Sequence[xr.Dataset]]
 
 
@@ -59,7 +59,7 @@ class Settings(Options):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return command(Settings, study, arguments)
 
 
@@ -96,7 +96,7 @@ def study(options: Settings) -> Findings:
 
 
 def _row(run: xr.Dataset) -> dict[str, object]:
-    """Of one run: its score at the end, and its signals over time."""
+    """Return the final score of a run, and its signals integrated over time."""
     signals = {name: run[f"{name}_signal"].values for name in ("score", "followed_score", "embedding")}
     return {
         "model": run.attrs["model"],
@@ -113,13 +113,13 @@ def _row(run: xr.Dataset) -> dict[str, object]:
 
 
 def _differences(rows: pd.DataFrame, name: str) -> dict[str, Array]:
-    """Of each neighbouring pair of heads, lower less higher capacity, seed by seed."""
+    """Return the difference of each neighbouring pair of heads, lower minus higher capacity, by seed."""
     wide = rows.pivot(index="seed", columns="model", values=name)
     return {f"{NAMES[low]} − {NAMES[high]}": (wide[low] - wide[high]).to_numpy() for low, high in PAIRS}
 
 
 def _is_above(differences: Array) -> bool | None:
-    """Tell whether the interval of a difference lies above 0; nothing where seeds are too few for one."""
+    """Return whether the interval of a difference lies above 0; None if there are too few seeds for one."""
     low = interval(differences)["low"]
     return None if np.isnan(low) else bool(low > 0)
 
@@ -150,7 +150,7 @@ def signals_figure(runs: Runs) -> Figure:
 
 
 def _predicted_signal(run: xr.Dataset) -> Array:
-    """‖∂L/∂s‖ of topic words in mean field, from ds/dτ = -‖q‖² ∂L/∂s halfway through a step, where descent has it."""
+    """Return ‖∂L/∂s‖ of topic words in mean field, from ds/dτ = -‖q‖² ∂L/∂s halfway through each step of descent."""
     rate = run.attrs["learning_rate"]
     path = PchipInterpolator(rate * run.predicted.values, run.predicted_score.values)
     slopes = path.derivative()(rate * (run.predicted.values[:-1] + 0.5))
@@ -159,7 +159,7 @@ def _predicted_signal(run: xr.Dataset) -> Array:
 
 
 def scores_figure(runs: Runs, differences: Mapping[str, Array]) -> Figure:
-    """Scores over time, and the final differences of every seed."""
+    """Draw scores over time, and the final differences of every seed."""
     figure = Figure(figsize=(8.6, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for k, (model, each) in enumerate(runs.items()):

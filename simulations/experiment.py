@@ -1,8 +1,8 @@
-"""What experiments share: options, runs that are kept as they end, intervals over seeds, and what is left behind.
+"""Common parts of experiments: options, runs that are kept as they end, intervals over seeds, and results.
 
-An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` takes over those that
-are there. They have the same data, start and settings, or are refused, so that they would come out the same: to the
-bit, or on a device to round-off.
+An experiment is a list of cells, one run each. A cell is written when it ends, and `--resume` reuses the cells that
+exist. Cells with other data, start or settings are refused. So reused cells equal new ones to the bit, or on a device
+to round-off.
 """
 
 import json
@@ -63,12 +63,12 @@ from attn_dynamics.training.settings import Config
 from simulations.folder import CELLS, FIGURES, ROWS, SUMMARY, TABLE, check_same, kind_of
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
-"""As LMN21 writes them."""
+"""Names of the models in LMN21."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of an experiment is run."""
+    """Number of seeds and epochs of an experiment."""
 
     seeds: int
     epochs: int
@@ -79,32 +79,32 @@ class Options:
     """Options of every experiment.
 
     Raises:
-        InputError: a value out of range.
+        InputError: a value is out of range.
     """
 
     quick: bool = False
-    """A glance, in some seconds: few seeds and epochs."""
+    """Smoke test of some seconds: few seeds, few epochs."""
     full: bool = False
-    """As many seeds and epochs as the statements ask for."""
+    """As many seeds and epochs as the statements need."""
     seeds: int | None = None
-    """Runs of a kind, at least 2; intervals are given from five on. Seed k draws data and start."""
+    """Number of runs of each kind, at least 2; intervals need at least five. Seed k draws data and start."""
     epochs: int | None = None
-    """Steps of descent, at most."""
+    """Largest number of steps of descent."""
     workers: int | None = None
-    """Processes; by default one with --quick, else one a core."""
+    """Number of processes; by default 1 with --quick, else one per core."""
     out: Path | None = None
     """Folder for the results; by default a new one, runs/NAME or runs/NAME-quick with a number."""
     resume: bool = False
-    """Go on with the experiment in the folder: its runs are taken over, more seeds may be asked for."""
+    """Resume the experiment in the folder: its runs are reused, and more seeds may be requested."""
     overwrite: bool = False
     """Replace the results in the folder."""
 
     name: ClassVar[str]
-    """Of the module."""
+    """Name of the module."""
     grows: ClassVar[tuple[str, ...]] = ("seeds",)
-    """Settings of which there may be more when an experiment is gone on with."""
+    """Settings that may grow when an experiment resumes."""
     sizes: ClassVar[Mapping[str, Size]]
-    """Its sizes: quick, usual, full."""
+    """Sizes of the experiment: quick, usual, full."""
 
     def __post_init__(self) -> None:
         at_most_one(quick=self.quick, full=self.full)
@@ -115,17 +115,17 @@ class Options:
 
     @property
     def size(self) -> Size:
-        """The size that was asked for."""
+        """Return the requested size."""
         size = self.sizes["quick" if self.quick else "full" if self.full else "usual"]
         return Size(self.seeds or size.seeds, self.epochs or size.epochs)
 
     @property
     def folder(self) -> Path:
-        """Where the results go, unless that place is taken."""
+        """Return the folder for the results, unless it is taken."""
         return self.out or Path("runs") / (f"{self.name}-quick" if self.quick else self.name)
 
     def course(self) -> dict[str, Any]:
-        """Tell all that makes two experiments the same, ready for JSON: not where they are kept nor by how many."""
+        """Return the settings that identify an experiment, ready for JSON, without folder and number of processes."""
         kept = asdict(self) | {"experiment": self.name, "seeds": self.size.seeds, "epochs": self.size.epochs}
         for name in ("out", "resume", "overwrite", "workers"):
             del kept[name]
@@ -133,12 +133,12 @@ class Options:
 
     @property
     def processes(self) -> int:
-        """How many run at once."""
+        """Return the number of simultaneous runs."""
         return self.workers or (1 if self.quick else len(os.sched_getaffinity(0)))
 
 
 def ends(run: xr.Dataset, task: Task) -> xr.Dataset:
-    """Of all words only the first and the last snapshot."""
+    """Keep only the first and the last snapshot of all words."""
     return run.isel(snapshot=[0, -1])
 
 
@@ -147,30 +147,30 @@ class Cell:
     """One run of an experiment."""
 
     config: Config
-    """Its settings, those of the command `simulate`."""
+    """Settings of the run, those of the command `simulate`."""
     task: Task
     kind: Mapping[str, Any] = field(default_factory=dict)
-    """What tells it from others beside model and seed: part of its name, and columns of its rows."""
+    """Attributes beside model and seed that identify it: part of its name, and columns of its rows."""
     start: Callable[[Config, Task], Parameters] = experiment.start
     keep: Callable[[xr.Dataset, Task], xr.Dataset] = ends
-    """What of its trajectory is kept."""
+    """Function that selects the part of its trajectory to keep."""
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What names it, in a table."""
+        """Return the attributes that identify the cell, as columns of a table."""
         return {**self.kind, "model": self.config.model, "seed": self.config.seed}
 
     @property
     def file(self) -> str:
-        """Where it is kept."""
+        """Return the name of the file of the cell."""
         return "-".join(str(value) for value in self.columns.values()) + ".nc"
 
 
 def begin(options: Options) -> Path:
-    """Remove the results that are to be overwritten, and write the settings down; the folder of cells.
+    """Remove results that are to be overwritten, and write the settings; return the folder of the cells.
 
     Raises:
-        StorageError: something cannot be removed or written.
+        StorageError: a file cannot be removed or written.
     """
     if options.overwrite:
         clear(options.folder, kind_of(options.name))
@@ -181,11 +181,11 @@ def begin(options: Options) -> Path:
 
 
 def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
-    """Trajectories of all cells, annotated as the command `simulate` does, each kept in a file when it ends.
+    """Return the trajectories of all cells, annotated as by the command `simulate`; each is written when it ends.
 
     Raises:
-        ArithmeticError: a loss is not finite any more.
-        InputError: words that no file can hold, or a run that was kept is of other data, another start or settings.
+        ArithmeticError: a loss is NaN or infinite.
+        InputError: no file can hold a word, or a kept run has other data, another start or other settings.
         StorageError: a file could not be written.
     """
     for task in {id(cell.task): cell.task for cell in cells}.values():
@@ -198,9 +198,9 @@ def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
 
 
 def _batches(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells that go in one pass: on a device those that share all but their seeds, in compiled loops each by itself.
+    """Return the cells of each pass: on a device those that share all but their seeds, in compiled loops single ones.
 
-    There replicates gain less than a process for each core does (docs/performance.md).
+    In compiled loops replicates gain less than a process for each core does (docs/performance.md).
     """
     found: dict[Any, list[Cell]] = {}
     for cell in cells:
@@ -210,7 +210,7 @@ def _batches(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options) -> Iterator[int]:
-    """The number of cells of every batch, as it ends."""
+    """Complete all batches; yield the number of cells of each batch when it ends."""
     processes = min(options.processes, len(batches))
     if processes == 1:
         yield from (_complete(cells, folder) for cells in batches)
@@ -229,7 +229,7 @@ def _begin_process() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process, which would otherwise wait for work for ever, when the one that made it was killed."""
+    """End this process when its parent was killed, because it would otherwise wait for work forever."""
     parent = parent_process()
     assert parent is not None
     parent.join()
@@ -237,7 +237,7 @@ def _end_with_parent() -> None:
 
 
 def _complete(cells: Sequence[Cell], folder: Path) -> int:
-    """Train a batch but for those that are there, in as many passes as memory asks for; how many it has."""
+    """Train a batch, without the cells that exist, in as many passes as memory needs; return its number of cells."""
     done = 0
     while done < len(cells):
         done += _pass(cells[done:], folder)
@@ -245,10 +245,10 @@ def _complete(cells: Sequence[Cell], folder: Path) -> int:
 
 
 def _pass(cells: Sequence[Cell], folder: Path) -> int:
-    """Complete the first of these cells, with it those after it that go in the same pass; how many.
+    """Complete the first of these cells, with those after it that fit into the same pass; return their number.
 
-    Each is kept with an equal share of the seconds. The checkpoint has the name of the first, says how many there are,
-    and goes when all of them are kept.
+    Each cell is kept with an equal share of the seconds. The checkpoint has the name of the first cell, stores the
+    number of cells, and is removed when all of them are kept.
     """
     begun, checkpoint = time.perf_counter(), Checkpoint(_checkpoint(cells[0], folder))
     found = checkpoint.path.exists()
@@ -265,7 +265,7 @@ def _pass(cells: Sequence[Cell], folder: Path) -> int:
             write_netcdf(folder / cell.file, kept.assign_attrs(seconds=seconds, identity=_identity(cell, start)))
     _forget(taken, folder)
     for cell, run in zip(taken, runs, strict=True):
-        if run.ended == "diverged":  # as a message, for a run finds no way out of a process
+        if run.ended == "diverged":  # raise a message only, because a run cannot be sent out of a process
             raise ArithmeticError(
                 f"{cell.file}: {divergence_message(run.trajectory.sizes['epoch'], cell.config.learning_rate)}"
             )
@@ -281,7 +281,7 @@ def _size(cells: Sequence[Cell], checkpoint: Checkpoint) -> int:
 
 
 def _train(cell: Cell, starts: Sequence[Parameters], checkpoint: Checkpoint) -> list[Run]:
-    """Runs by the settings of one cell; Ctrl-C goes without them, for a run finds no way out of a process."""
+    """Train by the settings of one cell; Ctrl-C is raised without the runs, which cannot be sent out of a process."""
     config, task = cell.config, cell.task
     try:
         if config.device == "numpy":
@@ -295,7 +295,7 @@ def _train(cell: Cell, starts: Sequence[Parameters], checkpoint: Checkpoint) -> 
 
 
 def _checkpoint(cell: Cell, folder: Path) -> Path:
-    """Of a pass that begins with this cell."""
+    """Return the checkpoint of a pass that starts with this cell."""
     return folder / f"{cell.file.removesuffix('.nc')}.npz"
 
 
@@ -314,10 +314,10 @@ def _is_kept(cell: Cell, folder: Path) -> bool:
 
 
 def kept(path: Path, identity: str) -> xr.Dataset | None:
-    """Read the run in a file; None where there is none that is whole.
+    """Read the run in a file; return None if there is no complete run.
 
     Raises:
-        InputError: it is another run.
+        InputError: the file holds another run.
     """
     try:
         run = read_netcdf(path)
@@ -335,26 +335,26 @@ def kept(path: Path, identity: str) -> xr.Dataset | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What an experiment found."""
+    """Results of an experiment."""
 
     rows: pd.DataFrame
-    """A row a run or a word: the numbers behind the summary."""
+    """One row per run or word: the numbers behind the summary."""
     summary: Mapping[str, Any]
-    """What is stated, with its intervals."""
+    """Stated results, with their intervals."""
     table: pd.DataFrame
-    """What the terminal shows."""
+    """Table for the terminal."""
     figures: Mapping[str, Callable[[], Figure]]
     caption: str = ""
-    """What the numbers of the table are; by default means over seeds, with their intervals or ranges."""
+    """Meaning of the numbers in the table; by default means over seeds, with their intervals or ranges."""
     wrong: str = ""
-    """What a statement that is exact came out as, if it came out wrong; or which runs had no end."""
+    """Message if an exact statement turned out wrong, or if runs had no end."""
 
 
 Given = TypeVar("Given", bound=Options)
 
 
 def command(options: type[Given], study: Callable[[Given], Findings], arguments: list[str] | None) -> int:
-    """Run an experiment as a command; the exit code."""
+    """Run an experiment as a command and return its exit code."""
     prog, kept = f"python -m simulations.{options.name}", "interrupted; what was trained so far is kept for --resume"
     line = command_line(prog, arguments)
     return run_command(options, lambda found: _run(found, study, line), arguments, prog=prog, interrupted=kept)
@@ -389,7 +389,7 @@ def _run(options: Given, study: Callable[[Given], Findings], line: str) -> int:
 
 
 def _leave(found: Findings, options: Options, begun: float) -> None:
-    """Write the numbers down; the settings last, for an experiment may have grown only once it has."""
+    """Write the numbers, and the settings last, because the experiment has grown only then."""
     folder = options.folder
     write_parquet(folder / ROWS, found.rows)
     write_whole(folder / TABLE, lambda file: found.table.to_csv(file, index=False))
@@ -409,27 +409,27 @@ def _table(title: str, frame: pd.DataFrame, caption: str) -> Table:
 
 
 def grouped(rows: pd.DataFrame, *names: str) -> dict[Any, pd.DataFrame]:
-    """Rows by the values of some columns, in the order of their appearance."""
+    """Group rows by the values of some columns, in the order of their appearance."""
     return dict(iter(rows.groupby(names[0] if len(names) == 1 else list(names), sort=False)))
 
 
 def told(values: ArrayLike) -> str:
-    """Write the mean of some seeds with its 95 % interval, or where they are few with their range."""
+    """Write the mean over seeds with its 95 % interval, or with the range if there are few seeds."""
     return in_words(np.asarray(values, float))
 
 
 def interval(values: ArrayLike) -> dict[str, float]:
-    """Give the mean, and the ends of its 95 % interval over seeds; NaN for these where seeds are few."""
+    """Return the mean and the ends of its 95 % interval over seeds; the ends are NaN if there are few seeds."""
     found = np.asarray(values, float)
     low, high = mean_interval(found)
     return {"mean": float(found.mean()), "low": float(low), "high": float(high)}
 
 
 def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *, log: bool = False) -> list[Line2D]:
-    """Draw the mean of values (seeds, x) with its 95 % interval, or where seeds are few a thin line each.
+    """Draw the mean of values (seeds, x) with its 95 % interval, or one thin line per seed if there are few.
 
-    The start, at x = 0, is left out, for it has no place on a log axis. `log` takes the geometric mean. The lines are
-    given back, the first of them with the label.
+    The start, at x = 0, is left out, because a log axis cannot show it. `log` takes the geometric mean. Return the
+    lines, the first of them with the label.
     """
     x, values = x[x > 0], values[:, x > 0]
     style = {"color": COLOURS[k], "linestyle": LINES[k]}
@@ -446,7 +446,7 @@ def draw_band(axes: Axes, x: Array, values: Array, k: int, label: str | None, *,
 
 
 def seeds_as(number: int, *, log: bool = False) -> str:
-    """Say how `draw_band` shows so many seeds."""
+    """Describe how `draw_band` shows a number of seeds."""
     mean = "geometric mean" if log else "mean"
     return f"{mean} and 95 % interval of {number} seeds" if number >= FEWEST else f"a line for each of {number} seeds"
 
@@ -459,9 +459,9 @@ def draw_predicted(
     *,
     log: bool = False,
 ) -> None:
-    """Draw the mean of what mean field says of each run, or where runs are few a line for each.
+    """Draw the mean of the runs' mean-field predictions, or one line per run if there are few.
 
-    Nothing is drawn where it says nothing of one of them. `log` takes the geometric mean.
+    Draw nothing if any run has no prediction. `log` takes the geometric mean.
     """
     if all("predicted" in run.dims for run in runs):
         time = runs[0].attrs["learning_rate"] * runs[0].predicted.values
@@ -472,7 +472,7 @@ def draw_predicted(
 
 
 def draw_points(axes: Axes, points: Mapping[float, Mapping[str, float]], k: int, label: str) -> None:
-    """Draw what `interval` gives at every x of a few; where it gives no interval, the mean alone."""
+    """Draw means and intervals from `interval` at some x; without an interval, draw the mean only."""
     mean, low, high = (np.array([each[name] for each in points.values()]) for name in ("mean", "low", "high"))
     style = {"color": COLOURS[k], "marker": MARKERS[k], "linestyle": LINES[k], "ms": 4, "capsize": 2.5}
     axes.errorbar(list(points), mean, np.maximum([mean - low, high - mean], 0.0), label=label, **style)

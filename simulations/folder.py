@@ -1,4 +1,4 @@
-"""The folder of an experiment: what it holds, and with which settings its runs may be gone on with."""
+"""Folder of an experiment: its files, and the check of settings before its runs are resumed."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ ROWS, TABLE, SUMMARY, CELLS, FIGURES = "rows.parquet", "table.csv", "summary.jso
 
 
 def saved(folder: Path) -> dict[str, Any]:
-    """Read the settings of the experiment in a folder; nothing where there is none."""
+    """Read the settings of the experiment in a folder; return an empty dict if there is none."""
     try:
         return read_json_object(folder / CONFIG)
     except Damaged:
@@ -20,7 +20,7 @@ def saved(folder: Path) -> dict[str, Any]:
 
 
 def kind_of(name: str) -> Kind:
-    """Describe what the experiment of this name leaves."""
+    """Describe the files of an experiment."""
     return Kind(
         name=f"the experiment {name}",
         mark=CONFIG,
@@ -41,10 +41,10 @@ def _figures(folder: Path, names: list[str]) -> list[Path]:
 
 
 def check_same(folder: Path, wanted: Mapping[str, Any], grows: Collection[str]) -> None:
-    """Refuse to go on with an experiment of other settings; those that grow may hold more than before.
+    """Refuse to resume an experiment with other settings; those in `grows` may hold more than before.
 
     Raises:
-        InputError: a setting differs, or is smaller than it was.
+        InputError: a setting differs, or is smaller than before.
     """
     before = saved(folder)
     for name, now in wanted.items():

@@ -1,7 +1,7 @@
-"""Attention learned from labelled text: accuracies under early stopping, SEN curves, and which words come to lead.
+"""Attention learned from labelled text: accuracies under early stopping, SEN curves, and the leading words.
 
-How pure the words of largest score are is taken in sentences that were not trained on, for in those that were it rises
-where labels say nothing, too: claim E2, whose control trains on shuffled labels.
+The purity of the words of largest score is measured in sentences outside the training data. In the training sentences
+it rises even for shuffled labels (control of claim E2).
 """
 
 import sys
@@ -33,20 +33,20 @@ from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, gr
 Integers = NDArray[np.integer]
 
 SHORT = 100
-"""Patience, in epochs, that LMN21's text states; its code has 2,000."""
+"""Patience in epochs that LMN21's text states; its code has 2,000."""
 PURITIES = {"purity_elsewhere": "in sentences not trained on", "purity": "in those trained on, as LMN21"}
-"""Where the purity of the words of largest score is taken; the first is left out where there is no such sentence."""
+"""Sentences in which the purity of leading words is measured; the first is left out if there are no such sentences."""
 ALL = "all sentences"
 KEY = ("task", "configuration", "model", "seed")
-"""What tells runs apart."""
+"""Attributes that identify a run."""
 CHANCE = 0.98
-"""Share of the entropy of the classes above which a dev loss says that little but their frequencies was learned."""
+"""Share of the classes' entropy above which a dev loss shows that little more than class frequencies was learned."""
 FOLLOWED = 5
-"""Words to follow where none are named."""
+"""Number of words to follow if none are named."""
 Rules = Mapping[str, int | None]
-"""Rules of early stopping by name, each with its patience; None takes the state at the end of the run."""
+"""Patience of each rule of early stopping, by name; None takes the state at the end of the run."""
 Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
-"""Of each task and model its runs, one a seed."""
+"""Runs of each task and model, one per seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,29 +54,29 @@ class TextSettings(Options):
     """Options of the experiments on labelled text.
 
     Raises:
-        InputError: a value out of range.
+        InputError: a value is out of range.
     """
 
     seeds: int | None = None
-    """Runs of a kind, at least 2; intervals are given from five on. Seed k draws the start alone: intervals say
-    nothing of what other texts would show."""
+    """Number of runs of each kind, at least 2; intervals need at least five. Seed k draws only the start, so intervals
+    say nothing about other texts."""
     models: tuple[Model, ...] = ("attn-fc", "attn-tc")
-    """What is trained."""
+    """Models to train."""
     configurations: tuple[Name, ...] = ("paper",)
-    """Start, dimensions and padding: as LMN21's code has them (published), the same with embeddings that
-    start at 0 (published-zero), or as its text states them (paper)."""
+    """Start, dimensions and padding: from LMN21's code (published), the same with embeddings that start at 0
+    (published-zero), or from its text (paper)."""
     patience: int = 2000
-    """Epochs without a lower dev loss after which a run ends. A patience of 100 is read off the same run."""
+    """Epochs without a lower dev loss after which a run ends. The same run also shows a patience of 100."""
     embedding_dim: int | None = None
-    """d; by default that of the configuration, with --quick 20."""
+    """Embedding dimension d; by default that of the configuration, with --quick 20."""
     sentences: int | None = None
-    """Training sentences, drawn at random; by default all, with --quick 600."""
+    """Number of training sentences, drawn at random; by default all, with --quick 600."""
     device: Device = "numpy"
-    """Compiled loops, each seed by itself; or by PyTorch (extra 'torch') all seeds of a model in one pass."""
+    """Device: compiled loops, each seed alone; or PyTorch (extra 'torch'), all seeds of a model in one pass."""
     precision: Precision = "float64"
-    """Of PyTorch's numbers."""
+    """Precision of PyTorch's numbers."""
     words: tuple[str, ...] = ()
-    """Words to follow; by default those that LMN21 followed, or where they do not occur, those that tell most."""
+    """Words to follow; by default those that LMN21 followed, or if they do not occur, the most telling words."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,7 +89,7 @@ class TextSettings(Options):
 
     @property
     def rules(self) -> Rules:
-        """Rules of early stopping that a run of this patience shows."""
+        """Return the rules of early stopping that a run of this patience shows."""
         return {
             **{f"patience {each}": each for each in sorted({SHORT, self.patience}) if each <= self.patience},
             "end": None,
@@ -97,7 +97,7 @@ class TextSettings(Options):
 
     @property
     def processes(self) -> int:
-        """How many run at once; one has the device."""
+        """Return the number of simultaneous runs; one run has the device."""
         return super().processes if self.device == "numpy" else self.workers or 1
 
 
@@ -107,9 +107,9 @@ def study(
     preferred: Sequence[str] = (),
     reported: Mapping[tuple[str, str], float] | None = None,
 ) -> Findings:
-    """Train every model on every task, and follow the words that lead.
+    """Train every model on every task, and follow the leading words.
 
-    `reported` are test accuracies of others, by task and model in per cent, that stand in the table beside ours.
+    `reported` has published test accuracies in per cent, by task and model, for the table.
     """
     for task in tasks.values():
         for note in task.notes:
@@ -195,7 +195,7 @@ def study(
 
 
 def _figures(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> dict[str, Callable[[], Figure]]:
-    """Figures of one configuration; that of its starts where all runs are judged on dev data."""
+    """Return the figures of one configuration; the figure of its starts needs dev data in all runs."""
     stops = all("dev_loss" in run for each in runs.values() for run in each)
     return {
         "loss": lambda: loss_figure(runs, rules),
@@ -208,10 +208,10 @@ def _figures(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]
 
 
 def subset(task: Task, sentences: int | None) -> Task:
-    """Return the task with some of its training sentences, the same at every call, and over their words alone.
+    """Return the task with a fixed random part of its training sentences, over the words of this part.
 
     Raises:
-        InputError: so few are of one class, or leave a split without a known word.
+        InputError: so few sentences have only one class, or share no word with a split.
     """
     train = task.train
     if sentences is None or sentences >= train.n_sentences:
@@ -234,17 +234,17 @@ def _too_few(sentences: int, expected: str, found: str) -> InputError:
 
 
 def _over(corpus: Corpus, used: Integers) -> Corpus:
-    """Over some of its words; sentences that hold none of them are left out."""
+    """Restrict a corpus to some words; drop sentences without any of them."""
     counts, words = corpus.counts[:, used], tuple(corpus.vocabulary[word] for word in used)
     filled = np.diff(counts.indptr) > 0
     return replace(corpus, counts=counts[filled], labels=corpus.labels[filled], vocabulary=words)
 
 
 def followed(task: Task, named: Sequence[str], preferred: Sequence[str]) -> tuple[str, ...]:
-    """The words named; else of those preferred all that occur in training, and where none does those that tell most.
+    """Return the named words; else all preferred words in the training data, or if none occurs the most telling ones.
 
     Raises:
-        InputError: a word that was named does not occur.
+        InputError: a named word does not occur.
     """
     train = task.train
     frequency = np.bincount(train.counts.indices, minlength=train.n_words)
@@ -259,7 +259,7 @@ def followed(task: Task, named: Sequence[str], preferred: Sequence[str]) -> tupl
 
 
 def telling(corpus: Corpus) -> Array:
-    """χ² (V,) of the classes of the sentences that hold a word, against those of all; 0 for a word of none."""
+    """Return χ² (V,) of the classes of the sentences with a word against all sentences; 0 for an unused word."""
     held = held_by_class(corpus)
     shares = np.bincount(corpus.labels, minlength=corpus.n_classes) / corpus.n_sentences
     expected = np.outer(shares, held.sum(axis=0))
@@ -267,17 +267,17 @@ def telling(corpus: Corpus) -> Array:
 
 
 def unseen(task: Task) -> Corpus | None:
-    """Sentences that were not trained on: those of test, else of dev."""
+    """Return the sentences outside the training data: those of test, else of dev."""
     return task.dev if task.test is None else task.test
 
 
 def with_leaders(run: xr.Dataset, task: Task) -> xr.Dataset:
-    """Of all words their last snapshot, and in the place of the others what became of those that lead.
+    """Keep the last snapshot of all words, and replace the others by the course of the leading words.
 
-    `led` (snapshot, group of sentences, part): means over all training sentences, and over those that hold each
-    followed word, of what leads in them: its purities, and its `occurrence` in training sentences. `pair` (snapshot,
-    two): the attention weights of two words of one sentence, the one that leads early and the one that leads last.
-    Before the first step all scores are equal, and nothing leads.
+    `led` (snapshot, group of sentences, part) has means over all training sentences, and over those with each followed
+    word. They average the purities of the leading word, and its `occurrence` in training sentences. `pair` (snapshot,
+    two) has the attention weights of two words of one sentence: the early leader and the last one. Before the first
+    step all scores are equal, and no word leads.
     """
     corpus, scores = task.train, run.all_score.values[1:]
     columns = corpus.columns(run.word.values.tolist())
@@ -301,7 +301,7 @@ def with_leaders(run: xr.Dataset, task: Task) -> xr.Dataset:
 
 
 def _mean(values: Array) -> float:
-    """Of those that are numbers: no purity is known of a word that the other sentences do not hold."""
+    """Return the mean without NaN: the purity of a word absent from the other sentences is unknown."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else np.nan
 
@@ -311,9 +311,9 @@ def _holds(corpus: Corpus, column: int) -> Array:
 
 
 def _contested(corpus: Corpus, scores: Array, leading: Integers, rows: Integers) -> tuple[int, tuple[int, int]]:
-    """The sentence whose lead passed to the word of most attention in the end; that word, after the one before it.
+    """Return the sentence whose lead passed to the word of most final attention; that word follows the earlier one.
 
-    Where no lead passed, that of most attention in the end, and before its leader the word of least score.
+    If no lead passed, take the sentence of most final attention, and its word of least score as the earlier one.
     """
     early = leading[len(leading) // 4]
     changed = rows[early[rows] != leading[-1, rows]]
@@ -325,7 +325,7 @@ def _contested(corpus: Corpus, scores: Array, leading: Integers, rows: Integers)
 
 
 def attention_weights(corpus: Corpus, scores: Array, row: int, words: Sequence[int] | Integers) -> Array:
-    """A_iw (words,) of words of one sentence."""
+    """Return the attention weights A_iw (words,) of words of one sentence."""
     first, last = corpus.counts.indptr[row : row + 2]
     columns, counts = corpus.counts.indices[first:last], corpus.counts.data[first:last]
     weights = counts * np.exp(scores[columns] - scores[columns].max())
@@ -334,9 +334,9 @@ def attention_weights(corpus: Corpus, scores: Array, row: int, words: Sequence[i
 
 
 def best_epoch(dev_loss: Array, patience: int) -> int:
-    """The epoch that early stopping returns to.
+    """Return the epoch to which early stopping returns.
 
-    As in LMN21's code, the start itself is not judged: the first state that is, is the one after the first step.
+    As in LMN21's code, the start itself is not judged: the first judged state is the one after the first step.
     """
     rule = Patience(patience)
     for epoch, loss in enumerate(dev_loss[1:], 1):
@@ -346,7 +346,7 @@ def best_epoch(dev_loss: Array, patience: int) -> int:
 
 
 def _rows(run: xr.Dataset, key: Mapping[str, Any], rules: Rules, dev: Corpus | None) -> list[dict[str, Any]]:
-    """A row a rule: the fits at its epoch."""
+    """Return one row per rule: the fits at its epoch."""
     last, rows = int(run.epoch[-1]), []
     for rule, patience in rules.items():
         if patience is not None and dev is None:
@@ -367,13 +367,13 @@ def _rows(run: xr.Dataset, key: Mapping[str, Any], rules: Rules, dev: Corpus | N
 
 
 def entropy(corpus: Corpus) -> float:
-    """The mean cross-entropy, in nats, of who knows the shares of the classes and nothing else."""
+    """Return the mean cross-entropy, in nats, of a prediction from the class frequencies alone."""
     shares = np.bincount(corpus.labels, minlength=corpus.n_classes) / corpus.n_sentences
     return float(-np.sum(shares[shares > 0] * np.log(shares[shares > 0])))
 
 
 def _share(flags: NDArray[np.bool_]) -> dict[str, float]:
-    """How many starts of all, and the ends of the exact 95 % interval of their share."""
+    """Return the number of flagged starts, and the ends of the exact 95 % interval of their share."""
     starts = int(flags.sum())
     ends = binomtest(starts, flags.size).proportion_ci()
     return {"starts": starts, "low": float(ends.low), "high": float(ends.high)}
@@ -390,7 +390,7 @@ def _accuracies(group: pd.DataFrame) -> dict[str, Any]:
 
 
 def _trend(runs: Sequence[xr.Dataset]) -> dict[str, Any]:
-    """Of the words that lead, over all sentences, after the first step and at the end; and the rise between."""
+    """Summarise the leading words over all sentences: after the first step, at the end, and the rise between."""
     ends = np.array([run.led.sel(group=ALL).values[[0, -1]] for run in runs])  # (seeds, 2, parts)
     return {
         name: {
@@ -407,7 +407,7 @@ def _common(runs: Sequence[xr.Dataset]) -> int:
 
 
 def _led(runs: Sequence[xr.Dataset], group: str, part: str) -> tuple[Array, Array]:
-    """Time, and values (seeds, times) at the epochs that all runs reached."""
+    """Return the times, and the values (seeds, times), at the epochs that all runs reached."""
     epochs = sorted(set.intersection(*(set(run.led_epoch.values.tolist()) for run in runs)))
     values = np.array([run.led.sel(group=group, part=part, led_epoch=epochs).values for run in runs])
     return runs[0].attrs["learning_rate"] * np.array(epochs), values
@@ -424,7 +424,7 @@ def _panels(runs: Runs, rows: int, height: float, *, alike: bool = True) -> tupl
 
 
 def loss_figure(runs: Runs, rules: Rules) -> Figure:
-    """Loss and accuracy of every split up to the epoch that all seeds reached, and where early stopping returns to."""
+    """Draw loss and accuracy of every split up to the epoch that all seeds reached, with early stopping's epochs."""
     figure, panels = _panels(runs, 2, 5.2)
     for column, each in zip(panels.T, runs.values(), strict=True):
         last, rate = _common(each), each[0].attrs["learning_rate"]
@@ -446,7 +446,7 @@ def loss_figure(runs: Runs, rules: Rules) -> Figure:
 
 
 def starts_figure(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> Figure:
-    """Accuracy of every start under each rule of early stopping, over the length of its query, which sets the pace."""
+    """Draw the accuracy of every start under each rule of early stopping over ‖q‖², which sets the pace."""
     figure, (panels,) = _panels(runs, 1, 3.4, alike=False)
     judged = "test" if all("test_accuracy" in run for each in runs.values() for run in each) else "dev"
     for axes, (key, each) in zip(panels, runs.items(), strict=True):
@@ -466,7 +466,7 @@ def starts_figure(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], f
 
 
 def leaders_figure(runs: Runs) -> Figure:
-    """Over all training sentences, the words of largest score: purity and occurrence."""
+    """Draw purity and occurrence of the words of largest score over all training sentences."""
     figure, panels = _panels(runs, 2, 5.2)
     for (above, below), each in zip(panels.T, runs.values(), strict=True):
         for k, part in enumerate(_purities(each)):
@@ -478,7 +478,7 @@ def leaders_figure(runs: Runs) -> Figure:
 
 
 def words_figure(runs: Runs) -> Figure:
-    """The same over the sentences that hold each followed word: means over seeds."""
+    """Draw purity and occurrence over the sentences with each followed word: means over seeds."""
     figure, panels = _panels(runs, 2, 5.4)
     shown = _purities([run for each in runs.values() for run in each])[0]
     figure.suptitle(f"purity {PURITIES[shown]}", fontsize=9)
@@ -493,12 +493,12 @@ def words_figure(runs: Runs) -> Figure:
 
 
 def _purities(runs: Sequence[xr.Dataset]) -> list[str]:
-    """Which of `PURITIES` all of them have."""
+    """Return the names in `PURITIES` that all runs have."""
     return [part for part in PURITIES if all(part in run.part for run in runs)]
 
 
 def _label_leaders(panels: Array) -> None:
-    """Axes of purity above, of occurrence below."""
+    """Label the axes: purity above, occurrence below."""
     for above, below in panels.T:
         above.set_ylim(-1.05, 1.05)
         above.axhline(0.0, color="black", linewidth=0.8)
@@ -510,7 +510,7 @@ def _label_leaders(panels: Array) -> None:
 
 
 def attention_figure(runs: Runs) -> Figure:
-    """Two words of one sentence, seed 0: the one that leads early, and the one that leads in the end."""
+    """Draw two words of one sentence, seed 0: the early leader, and the final one."""
     figure, (panels,) = _panels(runs, 1, 3.4)
     for axes, each in zip(panels, runs.values(), strict=True):
         run = each[0]
@@ -524,6 +524,6 @@ def attention_figure(runs: Runs) -> Figure:
 
 
 def _name(axes: Axes, words: Sequence[str]) -> None:
-    """A legend in which a word is a word, also one like $x$ or _it."""
+    """Add a legend and show each word as plain text, even one like $x$ or _it."""
     for text in axes.legend(axes.lines, [f"“{word}”" for word in words], loc="best", fontsize=7).get_texts():
         text.set_parse_math(False)

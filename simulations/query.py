@@ -1,4 +1,4 @@
-"""The query trained too: SEN in its trained-query form (B5), exactly for one word, and for the words of LMN21's task.
+"""SEN with a trained query (B5), exactly for one word, and for the words of LMN21's task.
 
 python -m simulations.query --quick
 """
@@ -40,7 +40,7 @@ from simulations.experiment import (
 )
 
 OTHERS = (1, 3, 20)
-"""m of the flows of one word."""
+"""Numbers m of other words in the flows of one word."""
 RELATIONS = {
     "several": "B5 for several words, along their scores",
     "equal": "B5 for words of equal scores",
@@ -61,12 +61,12 @@ class Settings(Options):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return command(Settings, study, arguments)
 
 
 def study(options: Settings) -> Findings:
-    """Judge B5 where it is exact; train, and see how far each relation is where several words share the query."""
+    """Judge B5 in its exact case; train, and measure each relation if several words share the query."""
     exact = find("B5").measure(quick=not options.full)
     tasks = [PUBLISHED.draw(seed) for seed in range(options.size.seeds)]
     cells = [
@@ -97,13 +97,13 @@ def study(options: Settings) -> Findings:
 
 
 def several_words(score: Array, others: float, start_query_norm: float) -> Array:
-    """‖ν‖ (times, words) of topic words that start at κ = 0 and ν = 0, from all of their scores (times, words).
+    """Return ‖ν‖ (times, words) of topic words from all scores (times, words), starting at κ = 0 and ν = 0.
 
-    Every key stays along q, κ_t = k_t q/‖q‖, so s_t = ‖q‖ k_t, ‖q‖² - Σ k_t² = ‖q₀‖² (law A2) and with S² = Σ s_t²
+    Every key stays along q, so κ_t = k_t q/‖q‖ and s_t = ‖q‖ k_t. By law A2 ‖q‖² - Σ k_t² = ‖q₀‖². With S² = Σ s_t²
 
         2 ‖q‖² = ‖q₀‖² + sqrt(‖q₀‖⁴ + 4 S²),      d‖ν_t‖² = 2 (1 + e^{s_t}/m) dk_t / ‖q‖,
 
-    which for one word is B5. Source: here. The integral runs over the times given, by the trapezoidal rule.
+    For one word this is B5. Source: here. The trapezoidal rule integrates over the given times.
     """
     root = np.sqrt(start_query_norm**4 + 4 * np.square(score).sum(axis=1, keepdims=True))
     query_norm = np.sqrt((start_query_norm**2 + root) / 2)
@@ -113,15 +113,15 @@ def several_words(score: Array, others: float, start_query_norm: float) -> Array
 
 
 def equal_words(score: Array, others: float, start_query_norm: float, words: int) -> Array:
-    """The same of T words whose scores are equal, in closed form: B5 with ‖q₀‖/T^¼ for ‖q₀‖, over T^¼."""
+    """Return ‖ν‖ of T words with equal scores in closed form: B5 with ‖q₀‖/T^¼ instead of ‖q₀‖, divided by T^¼."""
     root = words**0.25
     return sen_norm_trained_query(score, others, start_query_norm / root) / root
 
 
 def predicted(run: xr.Dataset) -> dict[str, Array]:
-    """‖ν‖ (epochs, words) by every relation, from the scores and ‖q₀‖ of a run."""
+    """Return ‖ν‖ (epochs, words) by every relation, from the scores and ‖q₀‖ of a run."""
     score, m, query_norm = run.score.values, PUBLISHED.other_words, run.attrs["start_query_norm"]
-    rising = np.maximum(score, 0.0)  # where B5 reaches
+    rising = np.maximum(score, 0.0)  # B5 needs scores of at least 0
     return {
         "several": several_words(score, m, query_norm),
         "equal": equal_words(rising, m, query_norm, score.shape[1]),
@@ -143,7 +143,7 @@ def _row(run: xr.Dataset, relations: Mapping[str, Array]) -> dict[str, object]:
 
 
 def one_word_figure() -> Figure:
-    """Flow of one topic word among others held at 0, beside B5 and beside the relation of a fixed query."""
+    """Draw the flow of one topic word among others held at 0, beside B5 and the relation of a fixed query."""
     figure = Figure(figsize=(8.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     for k, m in enumerate(OTHERS):
@@ -165,7 +165,7 @@ def one_word_figure() -> Figure:
 
 
 def _flow_of_one(others: int) -> tuple[Array, Array, float]:
-    """Score and norm along the flow of Attn-TC, and ‖q₀‖."""
+    """Return score and norm along the flow of Attn-TC, and ‖q₀‖."""
     corpus, words, rest = topic_words_among(others, topics=1)
     start = start_of_topic_words(corpus, words, "attn-tc", seed=1, key=0.0, embedding=0.0)
     times = np.linspace(0, FLOW_TIME, 25)[1:]
@@ -174,7 +174,7 @@ def _flow_of_one(others: int) -> tuple[Array, Array, float]:
 
 
 def several_words_figure(runs: Runs) -> Figure:
-    """What each relation makes of the scores, beside the norms: all words and seeds, and the largest distance."""
+    """Draw the norms of all words and seeds against each relation's, and the largest deviation."""
     figure = Figure(figsize=(9.6, 6.4), layout="constrained")
     above, below = figure.subplots(2, len(runs), sharey="row")
     for axes, (model, each) in zip(above, runs.items(), strict=True):
@@ -198,13 +198,13 @@ def several_words_figure(runs: Runs) -> Figure:
 
 
 def _beside(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Array:
-    """(2, points): norms by a relation and in the run, at some epochs."""
+    """Return the norms by a relation and in the run, at some epochs (2, points)."""
     places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 15).round().astype(int))
     return np.array([relations[name][places].ravel(), run.embedding_norm.values[places].ravel()])
 
 
 def _distance(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Array:
-    """The largest over topic words, from the first epoch on."""
+    """Return the largest deviation over topic words, from the first epoch on."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.abs(run.embedding_norm.values[1:] / relations[name][1:] - 1.0).max(axis=1)
 

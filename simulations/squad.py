@@ -1,4 +1,4 @@
-"""Windows of trained width in a pretrained encoder, on extractive questions: W22's rows, and those of theory D7.
+"""Windows of trained width in a pretrained encoder on extractive questions: W22's rows, and those of theory D7.
 
 python -m simulations.squad --quick --data-dir DIR
 """
@@ -10,13 +10,13 @@ from simulations.squad_rows import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return command(Settings, study, arguments)
 
 
 def study(options: Settings) -> Findings:
-    """Train every row, and compare them."""
-    # Here, so that a missing extra is an error of the command and no traceback.
+    """Train and compare every row."""
+    # Import here, so that a missing extra is an error of the command without a traceback.
     from simulations import squad_experiment
 
     return squad_experiment.study(options)

@@ -1,4 +1,4 @@
-"""The rows of `simulations.squad` trained and judged, each run kept as it ends; and what they tell."""
+"""Training and evaluation of the rows of `simulations.squad`, with each run kept as it ends, and their comparison."""
 
 import hashlib
 import math
@@ -44,21 +44,21 @@ from simulations.experiment import Findings, begin, interval, kept, told
 from simulations.squad_rows import COMPARED, EVEN, ROWS, Settings
 
 SHARED = 1 / 3
-"""Of a window that is cut from a long passage, the share that it has in common with the next."""
+"""Share that a window of a long passage has in common with the next."""
 SMOOTHED = 20
-"""Parts into which the steps of a training are averaged for a figure of its loss."""
+"""Number of parts into which training steps are averaged for the loss figure."""
 Runs = Mapping[str, Sequence[xr.Dataset]]
-"""Of each row its runs, one a seed."""
+"""Runs of each row, one per seed."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What all rows are given."""
+    """Data common to all rows."""
 
     train: Features
     dev: Features
     mark: str
-    """A digest of it and of the encoder's weights."""
+    """Digest of the data and of the encoder's weights."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Trial:
 
     @property
     def title(self) -> str:
-        """In a message, and of its file."""
+        """Return the name of the trial in messages and of its file."""
         return f"{self.row}-{self.plan.seed}"
 
 
 def study(options: Settings) -> Findings:
-    """Train every row over all seeds, judge each, and compare; a row of which a seed diverges is left out and told."""
+    """Train every row over all seeds, judge and compare; a row with a diverged seed is left out and reported."""
     trials, data = trials_of(options), _data(options)
     folder, found, failed = begin(options), {name: [] for name in options.chosen}, {}
     for trial in tqdm(trials, desc=options.name, unit=" runs", dynamic_ncols=True):
@@ -98,10 +98,10 @@ def study(options: Settings) -> Findings:
 
 
 def trials_of(options: Settings) -> list[Trial]:
-    """All of them, seed by seed.
+    """Return all trials, seed by seed.
 
     Raises:
-        InputError: a number out of range.
+        InputError: a number is out of range.
     """
     return [_trial(name, seed, options) for seed in range(options.size.seeds) for name in options.chosen]
 
@@ -123,7 +123,7 @@ def _trial(name: str, seed: int, options: Settings) -> Trial:
 
 
 def _data(options: Settings) -> Data:
-    """The questions, the same for every row and seed."""
+    """Return the questions, the same for every row and seed."""
     model, tokenizer = reader(Window(window=options.window), encoder=options.encoder, device=options.device)
     if options.tokens > (longest := getattr(model.config, "max_position_embeddings", math.inf)):
         expected, fix = f"at most the {longest} tokens that the encoder takes", "Make it shorter."
@@ -136,7 +136,7 @@ def _data(options: Settings) -> Data:
 
 
 def _chosen(questions: Sequence[Question], most: int | None, tokenizer: Any, options: Settings) -> tuple[Question, ...]:
-    """So many questions, of those that fit if that is asked; in a drawn order, so that fewer are the first of more."""
+    """Choose questions, of those that fit if required, in a random order: fewer questions are the first of more."""
     drawn = subset(questions, len(questions), 0)
     if options.fitting:
         return fitting(drawn, tokenizer, length=options.tokens, most=most)
@@ -148,7 +148,7 @@ def _digest(text: str) -> str:
 
 
 def _run(trial: Trial, options: Settings, data: Data, folder: Path) -> xr.Dataset:
-    """Taken over if it is there, or trained, judged and kept."""
+    """Return a run that was kept, or train, judge and keep it."""
     file, identity = folder / f"{trial.title}.nc", _digest(repr((data.mark, trial, options.device)))
     if file.exists() and (run := kept(file, identity)) is not None:
         return run
@@ -161,7 +161,7 @@ def _run(trial: Trial, options: Settings, data: Data, folder: Path) -> xr.Datase
 
 
 def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpoint: Checkpoint) -> xr.Dataset:
-    """The record of a training, with the marks of every question and the tokens that hold the attention."""
+    """Return the record of a training, with the marks of every question and the tokens that hold the attention."""
     plan = trial.plan
     model = reader(trial.window, encoder=options.encoder, seed=plan.seed, device=options.device).model
     held = [tokens_held(model, data.dev)]
@@ -180,9 +180,9 @@ def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpo
 
 
 def _reach(run: xr.Dataset, plan: Plan) -> float:
-    """How far the trained number of a bell gets by steps of the learning rate, all of them one way.
+    """Return the change of a bell's parameter if all steps have the size of the learning rate and one sign.
 
-    Adam's are about that where gradients keep their size and sign, and may be longer where they grow.
+    Adam's steps are about so long if gradients keep size and sign, and may be longer if they grow.
     """
     steps, trained = run.sizes["step"], run.attrs["stage_2"]
     warm = round(plan.warmup * steps)
@@ -192,7 +192,7 @@ def _reach(run: xr.Dataset, plan: Plan) -> float:
 
 
 def _row(name: str, run: xr.Dataset) -> dict[str, Any]:
-    """The numbers of a run."""
+    """Return the numbers of a run."""
     row, last = ROWS[name], run.isel(step=-1)
     second = (run.step >= run.attrs["stage_2"]).values
     pace = (run.seconds / run.tokens).values
@@ -220,12 +220,12 @@ def _row(name: str, run: xr.Dataset) -> dict[str, Any]:
 
 
 def _ratio(one: Array, other: Array) -> float:
-    """Of two medians; no number where one has nothing."""
+    """Return the ratio of two medians; NaN if either is empty."""
     return float(np.median(one) / np.median(other)) if one.size and other.size else np.nan
 
 
 def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
-    """A line of the table."""
+    """Return one line of the table."""
     row, numbers = ROWS[name], pd.DataFrame([_row(name, run) for run in runs])
     bell = row.start_width < EVEN
     return {
@@ -240,7 +240,7 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
 
 
 def _summary(runs: Runs, differences: Mapping[str, Array], options: Settings, data: Data) -> dict[str, Any]:
-    """What is stated."""
+    """Return the stated results."""
     return {
         "encoder": options.encoder or "all-MiniLM-L6-v2, whose training data had pairs from SQuAD",
         "device": options.device,
@@ -263,7 +263,7 @@ def _scores(runs: Sequence[xr.Dataset], of: str) -> Array:
 
 
 def _differences(runs: Runs) -> dict[str, Array]:
-    """(seeds,) differences in F1 of the rows that are there."""
+    """Return differences in F1 (seeds,) of the rows that exist."""
     return {
         title: _scores(runs[one], "f1") - _scores(runs[other], "f1")
         for title, (one, other) in COMPARED.items()
@@ -277,7 +277,7 @@ def _style(name: str) -> dict[str, Any]:
 
 
 def _figures(runs: Runs, differences: Mapping[str, Array]) -> dict[str, Callable[[], Figure]]:
-    """Those for which there is something to draw."""
+    """Return the figures that have data."""
     found = {"scores": lambda: scores_figure(runs), "loss": lambda: loss_figure(runs)}
     if differences:
         found["differences"] = lambda: differences_figure(differences)
@@ -291,7 +291,7 @@ def _with_bells(runs: Runs) -> Runs:
 
 
 def scores_figure(runs: Runs) -> Figure:
-    """Draw F1 and EM of every row, W22's beside those that it has."""
+    """Draw F1 and EM of every row, beside W22's if it has them."""
     figure = Figure(figsize=(7.6, 1.2 + 0.34 * len(runs)), layout="constrained")
     axes: Axes = figure.subplots()
     places = np.arange(len(runs), dtype=float)[::-1]
@@ -312,7 +312,7 @@ def scores_figure(runs: Runs) -> Figure:
 
 
 def differences_figure(differences: Mapping[str, Array]) -> Figure:
-    """Draw what theory D7 and D10 compare: differences in F1, seed by seed."""
+    """Draw the differences in F1 that theory D7 and D10 compare, by seed."""
     figure = Figure(figsize=(7.6, 1.0 + 0.34 * len(differences)), layout="constrained")
     axes: Axes = figure.subplots()
     places = np.arange(len(differences), dtype=float)[::-1]
@@ -324,7 +324,7 @@ def differences_figure(differences: Mapping[str, Array]) -> Figure:
 
 
 def _draw_seeds(axes: Axes, values: Sequence[Array], places: Array, k: int, label: str | None = None) -> None:
-    """Draw means with 95 % intervals, and single seeds as strokes below; where seeds are few these and the means."""
+    """Draw means with 95 % intervals, and seeds as strokes below; with few seeds, means without intervals."""
     means, half = (np.array([of(each) for each in values]) for of in (np.mean, half_width))
     style: Any = {"fmt": MARKERS[k], "color": COLOURS[k], "ms": 4, "capsize": 2.5, "label": label}
     axes.errorbar(means, places, xerr=half, **style)
@@ -333,13 +333,13 @@ def _draw_seeds(axes: Axes, values: Sequence[Array], places: Array, k: int, labe
 
 
 def _told_by(values: Sequence[Array]) -> str:
-    """Say what marks and strokes are."""
+    """Describe the marks and strokes."""
     seeds = min(len(each) for each in values)
     return f"mean and each of {seeds} seeds" if seeds < FEWEST else "mean, 95 % interval and each seed"
 
 
 def widths_figure(runs: Runs) -> Figure:
-    """σ of each row over the steps, and the tokens that it reaches; means over layers and seeds."""
+    """Draw σ of each row over the steps, and the tokens it reaches; means over layers and seeds."""
     figure = Figure(figsize=(9.0, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, each in runs.items():
@@ -355,7 +355,7 @@ def widths_figure(runs: Runs) -> Figure:
 
 
 def loss_figure(runs: Runs) -> Figure:
-    """Training loss of each row, averaged over parts of the training."""
+    """Draw the training loss of each row, averaged over parts of the training."""
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes: Axes = figure.subplots()
     for name, each in runs.items():

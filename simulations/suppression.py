@@ -1,4 +1,4 @@
-"""Large embeddings at the start: which topic words first lose score (C6, told from the start), and do they recover?
+"""Large embeddings at the start: which topic words first lose score (C6, predicted), and do they recover?
 
 python -m simulations.suppression --quick
 """
@@ -42,9 +42,9 @@ from simulations.experiment import (
 SCALES = (0.001, 0.1, 0.3, 1.0, 3.0)
 """Standard deviations of the initial embeddings; the first is that of LMN21's text."""
 SHOWN = 1.0
-"""The scale of the figures of single words."""
+"""Scale in the figures of single words."""
 Runs = Mapping[tuple[float, str, int], xr.Dataset]
-"""Of each scale, model and seed."""
+"""Run of each scale, model and seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +56,12 @@ class Settings(Options):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return command(Settings, study, arguments)
 
 
 def study(options: Settings) -> Findings:
-    """Train from every start, and hold every first move against its prediction."""
+    """Train from every start, and compare every first move with its prediction."""
     seeds = range(options.size.seeds)
     tasks = [PUBLISHED.draw(seed) for seed in seeds]
     scales = (SCALES[0], SHOWN) if options.quick else SCALES
@@ -98,17 +98,17 @@ def study(options: Settings) -> Findings:
 
 
 def start_at(config: Config, task: Task, scale: float) -> Parameters:
-    """The start of LMN21's text with embeddings N(0, scale²) of all words."""
+    """Return the start of LMN21's text with embeddings N(0, scale²) of all words."""
     return suppressed(PUBLISHED, config.model, config.seed, scale)[1]
 
 
 def accuracy(predicted: pd.Series, moved: pd.Series) -> float:
-    """Share of the signs that are right."""
+    """Return the share of correct signs."""
     return float((predicted == moved).mean())
 
 
 def words_of(cell: Cell, run: xr.Dataset) -> pd.DataFrame:
-    """A row a topic word: the sign of its first move, what was predicted, and how it went on."""
+    """Return one row per topic word: the sign of its first move, its predictions, and its later course."""
     start, corpus = cell.start(cell.config, cell.task), cell.task.train
     columns = corpus.columns(run.word.values.tolist())
     score, moved = run.score.values, np.sign(run.score.values[1] - run.score.values[0])
@@ -131,10 +131,10 @@ def words_of(cell: Cell, run: xr.Dataset) -> pd.DataFrame:
 
 
 def own_logit(task: Task, start: Parameters) -> Array:
-    """Of each topic word, the logit that its embedding alone gives its own class, less the mean of all classes.
+    """Return the logit of each topic word's embedding for its own class, minus the mean over classes.
 
-    Mean field's x (theory C1): there a score first falls exactly where x < 0. Of Attn-TL it is what the embedding adds
-    to the logits of an empty context.
+    This is mean field's x (theory C1), in which a score first falls exactly if x < 0. For Attn-TL it is what the
+    embedding adds to the logits of an empty context.
     """
     words = [(word, topic) for topic, names in enumerate(task.topic_words) for word in names]
     columns, topics = task.train.columns(word for word, _ in words), np.array([topic for _, topic in words])
@@ -145,9 +145,9 @@ def own_logit(task: Task, start: Parameters) -> Array:
 
 
 def share(held: pd.Series, seeds: int) -> dict[str, float]:
-    """Give the share of the words for which something holds, with Wilson's 95 % interval, or none where seeds are few.
+    """Return the share of words for which something holds, with Wilson's 95 % interval if there are enough seeds.
 
-    The interval counts words as independent; those of one seed share a head and their sentences' other words.
+    The interval counts words as independent, but those of one seed share a head and their sentences' other words.
     """
     if seeds < FEWEST:
         return {"mean": float(held.mean()), "low": np.nan, "high": np.nan}
@@ -174,7 +174,7 @@ def _told(each: Mapping[str, float]) -> str:
 
 
 def signs_figure(groups: Mapping[tuple[Any, Any], Mapping[str, Mapping[str, float]]]) -> Figure:
-    """Draw shares of the words over the scale of the start, with 95 % intervals where seeds are five or more."""
+    """Draw shares of the words over the scale of the start, with 95 % intervals for five or more seeds."""
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     titles = {
@@ -200,7 +200,7 @@ def _percent(each: Mapping[str, float]) -> dict[str, float]:
 
 
 def words_figure(cells: list[Cell], runs: Runs) -> Figure:
-    """Scores of the words of seed 0 that first fell, beside what mean field makes of their start."""
+    """Draw scores of the words of seed 0 that first fell, beside the mean-field prediction from their start."""
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     panels = figure.subplots(1, len(HEADS), sharey=True)
     chosen = {cell.config.model: cell for cell in cells if cell.kind["scale"] == SHOWN and cell.config.seed == 0}
@@ -226,7 +226,7 @@ def words_figure(cells: list[Cell], runs: Runs) -> Figure:
 
 
 def relation_figure(runs: Runs) -> Figure:
-    """The same words beside SEN, which is one curve if norms are counted from the start of each word."""
+    """Draw the fallen words beside SEN, which is one curve if norms are counted from the start of each word."""
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     panels = figure.subplots(1, len(HEADS), sharey=True)
     for axes, model in zip(panels, HEADS, strict=True):
@@ -247,20 +247,20 @@ def relation_figure(runs: Runs) -> Figure:
 
 
 def _draw_relation(axes: Axes, gain: Array) -> None:
-    """s from ‖q‖² = 2 and ‖ν‖² = gain - least, ‖ν₀‖² = -least: the relation sees the difference alone."""
+    """Draw s from ‖q‖² = 2, ‖ν‖² = gain - least and ‖ν₀‖² = -least: the relation depends on the difference only."""
     least = min(gain.min(), 0.0)
     score = sen_score(np.sqrt(gain - least), PUBLISHED.other_words, 2**0.5, 0.0, (-least) ** 0.5)
     axes.plot(gain, score, color="black", linewidth=1.2, label="SEN, theory B1")
 
 
 def _fallen(run: xr.Dataset) -> list[int]:
-    """Up to three words that first fell, those that fell deepest."""
+    """Return up to three words that first fell, those that fell deepest."""
     fell = np.flatnonzero(run.score.values[1] < run.score.values[0])
     return fell[np.argsort(run.score.values[:, fell].min(axis=0))][:3].tolist()
 
 
 def _mean_field(cell: Cell) -> xr.Dataset | None:
-    """The prediction from the same topic words, all other words at 0; None of a head that mean field does not know."""
+    """Predict the same topic words with all other words at 0; return None for a head without mean-field equations."""
     start, config = cell.start(cell.config, cell.task), cell.config
     columns = cell.task.train.columns(word for topic in cell.task.topic_words for word in topic)
     embeddings = np.zeros_like(start.embeddings)

@@ -41,7 +41,7 @@ from simulations.experiment import (
 TASK = Synthetic()
 MEASURES = ("train_loss", "test_loss", "test_accuracy", "sen_residual", "prediction_residual", "score", "norm")
 Runs = Mapping[str, Sequence[xr.Dataset]]
-"""Of each model its runs, one a seed."""
+"""Runs of each model, one per seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +53,12 @@ class Settings(Options):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return command(Settings, study, arguments)
 
 
 def study(options: Settings) -> Findings:
-    """Train, and set the runs beside SEN and mean field."""
+    """Train, and compare the runs with SEN and mean field."""
     tasks = [TASK.draw(seed) for seed in range(options.size.seeds)]
     cells = [
         Cell(config=Config(model=model, seed=seed, epochs=options.size.epochs), task=task)
@@ -92,7 +92,7 @@ def study(options: Settings) -> Findings:
 
 
 def _row(run: xr.Dataset) -> dict[str, object]:
-    """Numbers of one run at its end; score and norm are means over its topic words."""
+    """Return numbers of one run at its end; score and norm are means over its topic words."""
     plain = {name: value for name, value in summarise(run, 0.0).items() if not isinstance(value, list | dict)}
     ends = [(track.score[-1], track.embedding_norm[-1]) for track in tracks(run)]
     score, norm = np.mean(ends, axis=0)
@@ -100,7 +100,7 @@ def _row(run: xr.Dataset) -> dict[str, object]:
 
 
 def sen_figure(runs: Runs) -> Figure:
-    """Draw all topic words of all heads and seeds beside the one curve of SEN, and how far they are from it."""
+    """Draw all topic words of all heads and seeds beside the single curve of SEN, and their deviation from it."""
     figure = Figure(figsize=(9.6, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for k, (model, each) in enumerate(runs.items()):
@@ -121,7 +121,7 @@ def sen_figure(runs: Runs) -> Figure:
 
 
 def _draw_words(axes: Axes, runs: Sequence[xr.Dataset], k: int, label: str) -> None:
-    """Draw scores and norms; times ‖q‖ the norms of all seeds lie on one curve, but for a start of 0.003."""
+    """Draw scores and norms; multiplied by ‖q‖, norms of all seeds lie on one curve, up to a start of 0.003."""
     points = []
     for run in runs:
         places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 12).round().astype(int))
@@ -139,7 +139,7 @@ def _draw_deviation(axes: Axes, runs: Sequence[xr.Dataset], k: int, label: str) 
 
 
 def loss_figure(runs: Runs) -> Figure:
-    """Draw training and test loss over the seeds, and the prediction of mean field where there is one."""
+    """Draw training and test loss over the seeds, and the mean-field prediction if there is one."""
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     panels = figure.subplots(1, len(runs), sharey=True)
     for axes, (model, each) in zip(panels, runs.items(), strict=True):
@@ -156,7 +156,7 @@ def loss_figure(runs: Runs) -> Figure:
 
 
 def distributions_figure(runs: Runs) -> Figure:
-    """Final scores and norms of topic words and of all others, all seeds together."""
+    """Draw final scores and norms of topic words and of all other words, all seeds together."""
     figure = Figure(figsize=(9.6, 5.4), layout="constrained")
     for row, name in zip(
         figure.subplots(2, len(runs), sharex="row", sharey="row"), ("score", "embedding_norm"), strict=True
@@ -174,7 +174,7 @@ def distributions_figure(runs: Runs) -> Figure:
 
 
 def _others(run: xr.Dataset, name: str) -> np.ndarray:
-    """Of the words that stand in training sentences and are no topic words."""
+    """Return the values of words in training sentences that are not topic words."""
     chosen = (run.frequency.values > 0) & ~np.isin(run.vocabulary.values, run.word.values)
     return run[f"all_{name}"].values[-1][chosen]
 

@@ -1,4 +1,4 @@
-"""The experiment of `sst` on any labelled text: a file of lines, CSV, TSV or JSON, or a folder of train, dev and test.
+"""Experiment of `sst` on any labelled text: a file of lines, CSV, TSV or JSON, or a folder of train, dev and test.
 
 python -m simulations.text --quick --task reviews.txt
 """
@@ -23,7 +23,7 @@ class Settings(TextSettings):
     """Labelled text, split once."""
 
     task: Path
-    """A file, which is shuffled and split, or a folder with files named …train, …dev, …test."""
+    """File to shuffle and split, or folder with files named …train, …dev, …test."""
     text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class Settings(TextSettings):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     return command(Settings, study, arguments)
 
 

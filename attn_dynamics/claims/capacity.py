@@ -15,7 +15,7 @@ from attn_dynamics.tasks.synthetic import Synthetic
 
 SMALL = Synthetic(dictionary=500, sentences=200, test_sentences=0)
 CAPACITY = ("attn-fc", "attn-tc", "attn-tl")
-"""From low to high."""
+"""Models in order of the capacity of their heads, from low to high."""
 
 
 @claims(
@@ -34,7 +34,7 @@ CAPACITY = ("attn-fc", "attn-tc", "attn-tl")
 def paired_comparison(
     *, quick: bool, order: Sequence[str] = CAPACITY, scale: float = 1.0, task: Synthetic = PUBLISHED
 ) -> Measured:
-    """30 seeds, or eight on a small task in larger steps."""
+    """Measure 30 seeds, or eight on a small task in larger steps."""
     task, seeds = (SMALL, range(8)) if quick else (task, range(30))
     table = capacity_map(seeds=seeds, scales=(scale,), task=task, rate=2.0 if task == SMALL else 0.5)
     scores = table.pivot(index="seed", columns="model", values="score")
@@ -54,13 +54,13 @@ def capacity_map(
     task: Synthetic = SMALL,
     rate: float = 0.5,
 ) -> pd.DataFrame:
-    """Final scores of topic words by head, over the scale of its start and the number of other words.
+    """Measure final scores of topic words by head, over the scale of its start and the number of other words.
 
     Args:
-        seeds: data and starts, in common to all.
+        seeds: random seeds of data and starts, common to all runs.
         scales: factors on the initial values of the head.
-        others: m.
-        task: all else.
+        others: numbers m of other words.
+        task: the task, with all other sizes.
         rate: learning rate.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What training conserves, whatever the data and the start (theory A1 to A4)."""
+"""Conserved quantities of training, for any data and start (theory A1 to A4)."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -20,28 +20,30 @@ from attn_dynamics.training.flow import flow
 
 EPS = float(np.finfo(float).eps)
 RTOL = 1e-11
-"""Of a step of the solver."""
+"""Relative tolerance of a step of the solver."""
 RATES = tuple(0.02 / 2.0**halved for halved in range(4))
-"""Learning rates η of descent, each to the same time."""
+"""Learning rates η of descent; each runs to the same time."""
 AWAY = 8.0
-"""Least |b₁| of a start of Attn-TL from which no relu switches: where one does, the flow may slide along the switch,
-and no solver gets on (see `flow`)."""
+"""Least |b₁| of a start of Attn-TL from which no relu switches.
+
+If a relu switches, the flow may slide along the switch, and no solver can proceed (see `flow`).
+"""
 SMALL = 100
-"""Words up to which a stiff solver pays off; biases as large make the flow stiff."""
+"""Largest number of words for which a stiff solver pays off; biases as large as `AWAY` make the flow stiff."""
 
 Law = Callable[[Parameters], Mapping[str, Array]]
-"""What is conserved, by name."""
+"""Conserved quantities of some parameters, by name."""
 
 
 def law(*names: str) -> Law:
-    """Some of the conserved quantities."""
+    """Return a law with some of the conserved quantities."""
     return lambda parameters: {name: invariants(parameters, TRAINABLE)[name] for name in names}
 
 
-# Runs are kept: a law that is wrong on purpose is held against the same ones.
+# Runs are cached, because a law that is wrong on purpose is tested on the same ones.
 @cache
 def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...], hold: int = 0) -> Parameters:
-    """The end of a flow."""
+    """Return the end of a flow."""
     stiff = not begin.head.smooth and corpus.n_words <= SMALL
     run = flow(
         corpus,
@@ -62,7 +64,7 @@ def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...
 def descended(
     corpus: Corpus, begin: Parameters, rate: float, time: float, train: tuple[str, ...], hold: int = 0
 ) -> Parameters:
-    """The end of a descent."""
+    """Return the end of a descent."""
     epochs = round(time / rate)
     run = descend(corpus, begin, learning_rate=rate, epochs=epochs, train=train, hold=corpus.vocabulary[:hold])
     assert run.parameters is not None
@@ -87,7 +89,7 @@ def descended(
 def centre_of_keys(
     *, quick: bool, weigh: Callable[[Corpus], Array] = lambda corpus: np.ones(corpus.n_words), hold: int = 0
 ) -> Measured:
-    """Where a word is held the query is fixed."""
+    """Measure descent and flow; if a word is held, only with a fixed query."""
     time, worst = 2.0 if quick else 200.0, {"descent": 0.0, "flow": 0.0}
     for corpus, model in product(corpora(quick=quick), HEADS):
         weights, begin = weigh(corpus), start(corpus, model, bias=AWAY)
@@ -125,7 +127,7 @@ def centre_of_keys(
     observed=True,
 )
 def query_and_keys(*, quick: bool, law: Law = law("query_keys"), train: tuple[str, ...] = TRAINABLE) -> Measured:
-    """Every head."""
+    """Measure every head."""
     return balanced(tuple(HEADS), law, train, RTOL, quick)
 
 
@@ -144,7 +146,7 @@ def query_and_keys(*, quick: bool, law: Law = law("query_keys"), train: tuple[st
 def embeddings_and_head(
     *, quick: bool, law: Law = law("embeddings_head"), train: tuple[str, ...] = TRAINABLE
 ) -> Measured:
-    """A linear head."""
+    """Measure a linear head."""
     return balanced(("attn-tc",), law, train, RTOL / 20, quick)
 
 
@@ -167,12 +169,12 @@ def embeddings_and_head(
 def layers(
     *, quick: bool, law: Law = law("embeddings_head", "hidden_units"), train: tuple[str, ...] = TRAINABLE
 ) -> Measured:
-    """A head of two layers."""
+    """Measure a head of two layers."""
     return balanced(("attn-tl",), law, train, 5 * RTOL, quick)
 
 
 def balanced(models: tuple[str, ...], law: Law, train: tuple[str, ...], allowed: float, quick: bool) -> Measured:
-    """Measure rate, drift and order of what these models should conserve; `allowed` is the bound of the drift."""
+    """Measure rate, drift and order of the quantities these models should conserve; `allowed` bounds the drift."""
     rate, drift, orders = 0.0, 0.0, []
     for corpus, model in product(corpora(quick=quick), models):
         rate = largest(rate, *(_rate(law, corpus, start(corpus, model, seed=seed), train) for seed in range(10)))
@@ -192,13 +194,13 @@ def balanced(models: tuple[str, ...], law: Law, train: tuple[str, ...], allowed:
 
 
 def _moved(law: Law, before: Parameters, after: Parameters) -> float:
-    """How far what is conserved moves, in shares of its largest entry."""
+    """Return the largest change of the conserved quantities, relative to their largest entry."""
     first, last = law(before), law(after)
     return largest(float(np.abs(last[name] - first[name]).max() / np.abs(first[name]).max()) for name in first)
 
 
 def _rate(law: Law, corpus: Corpus, state: Parameters, train: Collection[str]) -> float:
-    """Its rate along the velocity, in shares of its terms: the central difference is exact, for it is quadratic."""
+    """Return the rate along the velocity, relative to its terms; the central difference of a quadratic is exact."""
     _, gradient = loss_and_gradient(corpus, state)
     ahead, behind = (law(_stepped(state, gradient, step, train)) for step in (-1.0, 1.0))
     size = sum(float((array**2).sum()) for array in (state.query, state.keys, state.embeddings))

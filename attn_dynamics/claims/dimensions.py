@@ -1,4 +1,4 @@
-"""What costs no capacity: a fixed query, and as many dimensions as classes (theory A5, A6)."""
+"""Restrictions without loss of capacity: a fixed query, and as many dimensions as classes (theory A5, A6)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from attn_dynamics.training.run import Run
 
 EPS = float(np.finfo(float).eps)
 RTOL = 1e-13
-"""Of a step of the solver."""
+"""Relative tolerance of a step of the solver."""
 
 
 @claims(
@@ -35,7 +35,7 @@ RTOL = 1e-13
 def any_query_will_do(
     *, quick: bool, keys: Callable[[Array, Array], Array] = lambda s, q: np.outer(s, q) / (q @ q)
 ) -> Measured:
-    """Another query, and the keys that say the same with it."""
+    """Measure another query, with the keys that give the same scores."""
     rng, worst, d = np.random.default_rng(0), 0.0, 5
     for corpus, model, size in product(corpora(quick=quick), HEADS, (0.01, 1.0, 100.0)):
         for seed in range(5 if quick else 50):
@@ -48,11 +48,11 @@ def any_query_will_do(
 
 
 Span = Callable[[Parameters], Array]
-"""Columns (d, ·) that span what embeddings may move in."""
+"""Function that returns columns (d, ·) spanning the moves of the embeddings."""
 
 
 def columns(begin: Parameters) -> Array:
-    """U₀ (d, n)."""
+    """Return U₀ (d, n)."""
     return begin.head.first_layer
 
 
@@ -78,7 +78,7 @@ def closed_in_classes(
     zero: bool = True,
     reduce: Callable[[Parameters], Parameters] = lambda begin: begin,
 ) -> Measured:
-    """A classifier fixed or trained, in more dimensions than classes."""
+    """Measure a fixed and a trained classifier in more dimensions than classes."""
     apart, off, ranks = 0.0, 0.0, set[int]()
     for corpus in corpora(quick=quick):
         fixed, trained = (start(corpus, model, d=8) for model in ("attn-fc", "attn-tc"))
@@ -100,14 +100,14 @@ def closed_in_classes(
 
 
 def without_gram(begin: Parameters) -> Parameters:
-    """The same P = E U, in which UᵀU = 1."""
+    """Return a start with the same P = E U but with UᵀU = 1."""
     basis = np.linalg.qr(columns(begin))[0]
     head = begin.head.replace(**{begin.head.first: basis})
     return replace(begin, embeddings=begin.embeddings @ columns(begin) @ basis.T, head=head)
 
 
 def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True) -> tuple[Run, Run]:
-    """Descent and flow to the same time."""
+    """Run descent and flow to the same time."""
     time = 2.0 if quick else 20.0
     return (
         descend(corpus, begin, epochs=round(time / 0.1), reduced=reduced),
@@ -116,7 +116,7 @@ def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True
 
 
 def _distance(first: Run, second: Run) -> float:
-    """Of the losses along two runs and of all parameters at their ends."""
+    """Return the largest distance of the losses along two runs, and of keys and embeddings at their ends."""
     one, other = first.parameters, second.parameters
     assert one is not None
     assert other is not None
@@ -126,7 +126,7 @@ def _distance(first: Run, second: Run) -> float:
 
 
 def _off(begin: Parameters, run: Run, span: Array) -> tuple[float, int]:
-    """What of E and U moved off a span, by singular values relative to the largest, and the dimensions E moved in."""
+    """Return the largest share of the moves of E and U off a span, by singular values, and E's dimensions."""
     end = run.parameters
     assert end is not None
     basis, shares, sizes = np.linalg.qr(span)[0], [0.0], np.zeros(1)

@@ -1,4 +1,4 @@
-"""Data and starts for the claims that hold on any: drawn sentences, and those of SST-2 where they are."""
+"""Data and starts for the claims that hold on any: drawn sentences, and SST-2 if it is available."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,39 +14,40 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 
 SENTENCES = 200
-"""Of SST-2, where a small part of it is enough."""
+"""Number of sentences of SST-2, if a small part of it is enough."""
 
 
 @cache
 def corpora(*, quick: bool) -> tuple[Corpus, ...]:
-    """A random ragged one, and unless quick some sentences of SST-2 where that is there."""
+    """Return a random ragged corpus, and unless quick some sentences of SST-2 if it is available."""
     treebank = None if quick else sst2()
     return (ragged(np.random.default_rng(0)), *([_some(treebank)] if treebank else []))
 
 
 def where(*, quick: bool) -> str:
-    """What `corpora` gives, in words."""
+    """Describe the data that `corpora` returns."""
     return f"random ragged sentences; {treebank_in_words(quick=quick, measured=f'{SENTENCES} sentences of SST-2')}"
 
 
 def treebank_in_words(*, quick: bool, measured: str) -> str:
-    """What of SST-2 was `measured`, or why nothing was."""
+    """Describe what of SST-2 was `measured`, or why nothing was."""
     return "SST-2 at full size only" if quick else measured if sst_folder() else ABSENT
 
 
 def ragged(rng: np.random.Generator, *, n_words: int = 12, sentences: int = 10, n_classes: int = 3) -> Corpus:
-    """Sentences of 1 to 7 words with repeats, of random classes: nothing that a theory of topics would ask for."""
+    """Draw sentences of 1 to 7 words with repeats, of random classes: nothing that a theory of topics would require."""
     drawn = [rng.integers(n_words, size=rng.integers(1, 8)).tolist() for _ in range(sentences)]
     labels = rng.integers(n_classes, size=sentences)
     return Corpus.from_sentences(drawn, labels, vocabulary=range(n_words), n_classes=n_classes)
 
 
 def zipf_text(rng: np.random.Generator, *, n_words: int = 1000, sentences: int = 400, n_classes: int = 2) -> Corpus:
-    """Like text: frequencies by Zipf's law, 4 to 30 words a sentence, repeats, and a purity of every word.
+    """Draw sentences like text: Zipf frequencies, 4 to 30 words a sentence, repeats, and a purity of each word.
 
-    The purity δ_w, Beta(1, 4), does not depend on the frequency f_w, nor does the class c_w that a word leans to:
-    p(w | y) ∝ f_w (1 - δ_w + n δ_w [y = c_w]), so that among equally frequent classes p(c_w | w) = 1/n + δ_w (1 - 1/n).
-    Classes are as frequent as 1, 1/2, 1/3, ….
+    The purity δ_w, Beta(1, 4), is independent of the frequency f_w, and so is the class c_w that a word leans to. The
+    probabilities are p(w | y) ∝ f_w (1 - δ_w + n δ_w [y = c_w]). So among equally frequent classes
+    p(c_w | w) = 1/n + δ_w (1 - 1/n).
+    Class frequencies are proportional to 1, 1/2, 1/3, ….
     """
     frequency, purity = 1.0 / np.arange(1.0, n_words + 1.0), rng.beta(1.0, 4.0, n_words)
     leans = rng.integers(n_classes, size=n_words) == np.arange(n_classes)[:, None]
@@ -63,36 +64,36 @@ def zipf_text(rng: np.random.Generator, *, n_words: int = 1000, sentences: int =
 
 @cache
 def sst2() -> Corpus | None:
-    """The training sentences of SST-2; None where its folder is not named.
+    """Return the training sentences of SST-2; None if its folder is not named.
 
     Raises:
-        InputError: the folder holds no such files.
+        InputError: the folder has no such files.
     """
     folder = sst_folder()
     return text_task(folder, prefer="stsa.binary").train if folder else None
 
 
 def rows_of(corpus: Corpus, rows: NDArray[np.int64]) -> Corpus:
-    """Some sentences over the whole vocabulary."""
+    """Return some sentences over the whole vocabulary."""
     return replace(corpus, counts=corpus.counts[rows], labels=corpus.labels[rows])
 
 
 def over_their_words(parts: Sequence[Corpus]) -> list[Corpus]:
-    """The same sentences, of corpora over one vocabulary, over the words that any of them hold."""
+    """Restrict corpora over one vocabulary to the words that any of them contains."""
     used = np.unique(np.concatenate([part.counts.indices for part in parts]))
     words = tuple(parts[0].vocabulary[column] for column in used)
     return [replace(part, counts=part.counts[:, used], vocabulary=words) for part in parts]
 
 
 def _some(treebank: Corpus) -> Corpus:
-    """Random sentences over the words that they hold."""
+    """Return random sentences over the words that they contain."""
     part = rows_of(treebank, np.random.default_rng(0).choice(treebank.n_sentences, SENTENCES, replace=False))
     return over_their_words([part])[0]
 
 
 @cache
 def start(corpus: Corpus, model: str, *, seed: int = 0, d: int = 5, hidden: int = 3, bias: float = 0.3) -> Parameters:
-    """A start with no zeros in it; `bias` is the least |b₁| of a head that has such biases, their signs by turns."""
+    """Draw a start without zeros; `bias` is the least |b₁| of a head with such biases, whose signs alternate."""
     rng = np.random.default_rng(seed)
     head = HEADS[model].draw(rng, d, corpus.n_classes, hidden)
     if not head.smooth:

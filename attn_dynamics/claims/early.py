@@ -1,4 +1,4 @@
-"""How scores begin on any text (theory E1)."""
+"""Early growth of scores on any text (theory E1)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,13 +18,13 @@ from attn_dynamics.training.flow import flow
 
 LINEAR = ("attn-fc", "attn-tc")
 ERRORS = tuple(0.005 / 2.0**halved for halved in range(4))
-"""By how much the leading coefficient should be off at the times compared, which the next order sets."""
+"""Relative errors of the leading coefficient at the compared times, caused by the next order."""
 
 Law = Callable[[Corpus, Parameters], EarlyScores]
 
 
 def altered(**alter: Callable[[EarlyScores], Array]) -> Law:
-    """The law with some of its terms altered."""
+    """Return the law with some of its terms altered."""
 
     def law(corpus: Corpus, begin: Parameters) -> EarlyScores:
         right = early_scores(corpus, begin)
@@ -34,7 +34,7 @@ def altered(**alter: Callable[[EarlyScores], Array]) -> Law:
 
 
 def of_shuffled_labels(corpus: Corpus, begin: Parameters) -> EarlyScores:
-    """That of the same sentences with their labels shuffled."""
+    """Return the law of the same sentences with shuffled labels."""
     return early_scores(replace(corpus, labels=np.random.default_rng(0).permutation(corpus.labels)), begin)
 
 
@@ -58,7 +58,7 @@ def of_shuffled_labels(corpus: Corpus, begin: Parameters) -> EarlyScores:
     observed=True,
 )
 def early_law(*, quick: bool, law: Law = early_scores, scale: float = 0.0) -> Measured:
-    """Gradient flow from E = 0, or from embeddings of a `scale`, at times that halve."""
+    """Measure gradient flow from E = 0, or from embeddings of a `scale`, at times that halve."""
     apart, first, second, seen = [], [], [], []
     for name, corpus, begin in texts(quick=quick):
         said = law(corpus, begin)
@@ -79,7 +79,7 @@ def early_law(*, quick: bool, law: Law = early_scores, scale: float = 0.0) -> Me
 
 @cache
 def texts(*, quick: bool) -> list[tuple[str, Corpus, Parameters]]:
-    """Drawn texts under scores that start at 0 and elsewhere, and unless quick SST-2 where it is."""
+    """Return drawn texts with scores that start at 0 and elsewhere, and unless quick SST-2 if it is available."""
     rng, found = np.random.default_rng(0), []
     for name, corpus in (("ragged", ragged(rng)), ("Zipf's", zipf_text(rng))):
         for model in LINEAR:
@@ -94,13 +94,13 @@ def texts(*, quick: bool) -> list[tuple[str, Corpus, Parameters]]:
 
 
 def start_on_text(corpus: Corpus, model: str) -> Parameters:
-    """The preset "mean-field": s = 0, E = 0, ‖q‖ = 1 and orthonormal columns in the head."""
+    """Draw the preset "mean-field": s = 0, E = 0, ‖q‖ = 1 and orthonormal columns in the head."""
     rng = np.random.default_rng(0)
     return draw("mean-field", model, n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=10, rng=rng)
 
 
 def distances(corpus: Corpus, begin: Parameters, law: EarlyScores, scale: float = 0.0) -> tuple[Array, Array]:
-    """Relative distance of Δs/τ² from the leading coefficient, and from that with the next order, by `ERRORS`."""
+    """Return the relative distance of Δs/τ² from the leading coefficient, and from two orders, by `ERRORS`."""
     right = early_scores(corpus, begin)
     times = np.array([right.time(error) for error in ERRORS])
     gained = grown(corpus, begin, tuple(times.tolist()), scale) / times[:, None] ** 2
@@ -112,9 +112,9 @@ def distances(corpus: Corpus, begin: Parameters, law: EarlyScores, scale: float 
 
 @cache
 def grown(corpus: Corpus, begin: Parameters, times: tuple[float, ...], scale: float = 0.0) -> Array:
-    """s(τ) - s(0) along flow (times, V), at up to six times: all words are recorded at that many, then more rarely."""
+    """Return s(τ) - s(0) along flow (times, V), at up to six times, beyond which words are recorded more rarely."""
     noise = scale * np.random.default_rng(0).standard_normal(begin.embeddings.shape)
     begin = replace(begin, embeddings=begin.embeddings + noise)
-    # An absolute tolerance far below τ⁴ of the smallest time: scores start like τ².
+    # The absolute tolerance is far below τ⁴ of the smallest time, because scores start like τ².
     run = flow(corpus, begin, times=times, rtol=1e-11, atol=1e-18).trajectory.all_score
     return run.sel(snapshot=list(times)).values - begin.scores

@@ -1,4 +1,4 @@
-"""Tasks that make the assumptions of the mean field true by construction, and gradient flow and theory on them."""
+"""Tasks that satisfy the mean-field assumptions by construction, with gradient flow and theory on them."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -15,26 +15,26 @@ from attn_dynamics.training.flow import flow
 KEYS_FIXED = ("embeddings",)
 FIXED_HEAD = ("keys", "embeddings")
 TRAINED_HEAD = ("keys", "embeddings", "head")
-"""What is trained."""
+"""Trained parts: `KEYS_FIXED`, `FIXED_HEAD` and `TRAINED_HEAD`."""
 
 
 class ExactTask(NamedTuple):
-    """One topic word for each class, a head of orthogonal columns, zero start of all else."""
+    """Task with one topic word per class, a head of orthogonal columns, and zero start of all else."""
 
     repeats: tuple[int, ...]
-    """Sentences of each topic word."""
+    """Number of sentences of each topic word."""
     others: int
-    """m."""
+    """m, number of other words in a sentence."""
     query_norm: float = 1.0
-    """‖q‖."""
+    """Query norm ‖q‖."""
     head_norm: float = 1.0
-    """u."""
+    """u, norm of the head's columns."""
     private: bool = False
-    """Whether each sentence has m words of its own; otherwise all share m that are held at zero."""
+    """Whether each sentence has m words of its own; otherwise all share m words that are held at zero."""
 
     @property
     def setting(self) -> dict[str, Any]:
-        """The same in the arguments of `MeanField`."""
+        """Return the task in the arguments of `MeanField`."""
         sentences = sum(self.repeats)
         return {
             "frequency": np.array(self.repeats) / sentences,
@@ -45,7 +45,7 @@ class ExactTask(NamedTuple):
         } | ({"sentences": sentences} if self.private else {})
 
     def sentences(self) -> Iterator[tuple[int, list[str]]]:
-        """Class and words of each."""
+        """Yield class and words of each sentence."""
         for topic, count in enumerate(self.repeats):
             for repeat in range(count):
                 mark = f"{topic}.{repeat}." if self.private else ""
@@ -53,7 +53,7 @@ class ExactTask(NamedTuple):
 
 
 def drawn_tasks(count: int, seed: int = 0) -> Iterator[ExactTask]:
-    """n from 2 to 6, m from 1 to 30, ‖q‖ and u from 0.5 to 2, topic words up to four times as frequent as others."""
+    """Draw n from 2 to 6, m from 1 to 30, ‖q‖ and u from 0.5 to 2, and topic frequencies in ratios up to 4."""
     rng = np.random.default_rng(seed)
     for _ in range(count):
         repeats = rng.integers(1, 5, rng.integers(2, 7)).tolist()
@@ -69,7 +69,7 @@ def exact_flow(
     free: bool = False,
     rtol: float = 1e-11,
 ) -> xr.Dataset:
-    """Gradient flow in log time of the exact gradient, every topic word followed; `free` holds no word."""
+    """Return gradient flow of the exact gradient in log time, with every topic word followed; `free` holds no word."""
     topics, sentences = zip(*task.sentences(), strict=True)
     corpus, n = Corpus.from_sentences(sentences, topics), len(task.repeats)
     words = [f"t{topic}" for topic in range(n)]
@@ -87,7 +87,7 @@ def exact_flow(
 
 
 def altered(theory: Callable[..., Any], **changes: Callable[[Any], Any]) -> Callable[..., Any]:
-    """The theory with some of its arguments replaced by a function of what they are: how a control breaks it."""
+    """Return the theory with some arguments replaced by functions of their values; a control breaks it so."""
 
     def broken(*given: Any, **setting: Any) -> Any:
         return theory(*given, **setting | {name: change(setting[name]) for name, change in changes.items()})

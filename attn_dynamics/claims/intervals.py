@@ -1,4 +1,4 @@
-"""95 % intervals of exponents, by Student's t."""
+"""95 % intervals of exponents by Student's t."""
 
 from typing import NamedTuple
 
@@ -10,20 +10,20 @@ from attn_dynamics.model.heads import Array
 
 
 class PowerLaw(NamedTuple):
-    """y = factor · x^exponent, by least squares of logarithms."""
+    """Power law y = factor · x^exponent, fitted by least squares of logarithms."""
 
     exponent: float
     half: float
-    """Half the width of its interval, which takes the points for independent; NaN where there are too few."""
+    """Half-width of the exponent's interval, which treats the points as independent; NaN if there are too few."""
     factor: float
 
     def at(self, x: ArrayLike) -> Array:
-        """y."""
+        """Return y at x."""
         return self.factor * np.asarray(x, float) ** self.exponent
 
 
 def power_law(x: ArrayLike, y: ArrayLike) -> PowerLaw:
-    """The power law through points x, y > 0."""
+    """Fit a power law through points x, y > 0."""
     logarithms = np.log(np.asarray(x, float)), np.log(np.asarray(y, float))
     fit = linregress(*logarithms)
     half = t.ppf(0.975, logarithms[0].size - 2) * fit.stderr  # pyright: ignore[reportAttributeAccessIssue]

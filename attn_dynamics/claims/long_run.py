@@ -1,4 +1,4 @@
-"""What training tends to, in mean field and in the exact gradient's flow (theory C3, C4, C8, C11)."""
+"""Limits of training, in mean field and in the exact gradient's flow (theory C3, C4, C8, C11)."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -15,15 +15,15 @@ from attn_dynamics.theory.mean_field import MeanField, Trajectory
 Array = NDArray[np.float64]
 
 LONG, MODEL_LONG = 1e16, 1e8
-"""Times of the mean field and of the model itself, whose 1 - π then is round-off for a share 2⁻⁵² τ."""
+"""Times of mean field and of the model itself, whose 1 - π has round-off of a share 2⁻⁵² τ at that time."""
 LONGEST = (1e128, 1e256)
-"""Times for what is approached by powers of 1/ln τ."""
+"""Times for quantities that converge like powers of 1/ln τ."""
 PRACTICAL = (250.0, 500.0)
-"""The last doubling of time in LMN21's training."""
+"""Times around the last doubling in LMN21's training."""
 RTOL = 1e-6
-"""Of a step of the solver, well above that round-off."""
+"""Relative tolerance of a step of the solver, well above that round-off."""
 LMN21 = {"frequency": 1 / 8, "classes": 4, "others": 20, "topic_words": 2}
-"""Their task."""
+"""Sizes of LMN21's task."""
 WITHIN = 1e-3
 TASKS = (ExactTask((1, 1), 1, 2.0), ExactTask((1, 2, 3), 5, 1.5, 0.8), ExactTask((2, 2, 3, 1), 20, 1.0, 0.7))
 
@@ -32,19 +32,19 @@ TASKS = (ExactTask((1, 1), 1, 2.0), ExactTask((1, 2, 3), 5, 1.5, 0.8), ExactTask
 def in_mean_field(
     times: tuple[float, ...], depth: int = 0, train: tuple[str, ...] = (), **setting: float
 ) -> Trajectory:
-    """LMN21's task under a head of D trained layers; D = 0 is a fixed one."""
+    """Return LMN21's task with a head of D trained layers; D = 0 is a fixed head."""
     train = train or (TRAINED_HEAD if depth else FIXED_HEAD)
     return MeanField(**LMN21 | setting, depth=max(depth, 1), train=train).flow(times)
 
 
 @cache
 def end_of(task: ExactTask, **start: float) -> Trajectory:
-    """Its mean field at the end of the long run (1, words), from zero or other s and r."""
+    """Return the mean field of a task at the end of the long run (1, words), from zero or from other s and r."""
     return MeanField(**task.setting).flow([LONG], **start)
 
 
 def extrapolated(values: Array, margins: Array) -> float:
-    """The limit of what is approached like 1/M, from its values at two margins M."""
+    """Return the limit of values that converge like 1/M, from two margins M."""
     return float(np.diff(values * margins)[0] / np.diff(margins)[0])
 
 
@@ -75,7 +75,7 @@ def loss_times_time(
     power: Callable[[float], float] = lambda depth: 2 * depth / (1 + depth),
     following: Callable[..., Array] = lambda **given: next_loss(**given),
 ) -> Measured:
-    """The constant in the model itself, in its reduced equations, and under a trained head."""
+    """Measure the constant in the model itself, in its reduced equations, and with a trained head."""
     offs = [_fixed_head_offs(task, limit) for task in TASKS]
     ahead = {
         time: 2 * largest(*(next_loss(time=time, **task.setting) for task in TASKS)) for time in (LONG, MODEL_LONG)
@@ -93,7 +93,7 @@ def loss_times_time(
 
 
 def farthest(offs: Iterable[Array | float], bound: float = WITHIN) -> Measured:
-    """The largest distance, to be within a bound."""
+    """Return the largest distance, with its bound."""
     return Measured(largest(float(np.abs(off).max()) for off in offs), bound)
 
 
@@ -108,23 +108,23 @@ def next_loss(
     constant: float = 5.0,
     further: float = 1.0,
 ) -> Array:
-    """(ψ + 4(ψ-1)/Λ) B²/Λ⁴ (words,), by how much 1/(L τ) is above its limit under a fixed head."""
+    """Return (ψ + 4(ψ-1)/Λ) B²/Λ⁴ (words,), the excess of 1/(L τ) over its limit with a fixed head."""
     unit, log = _units(time, frequency, classes, query_norm, head_norm)
     leading = 2 * np.log(others * log**2 / unit) - constant - 2 / others
     return (leading + further * 4 * (leading - 1) / log) * unit**2 / log**4
 
 
 def _units(time: float, rho: Array, n: int, q: float, u: float) -> tuple[float, Array]:
-    """B and Λ."""
+    """Return B and Λ."""
     return 2 * n * u**2 / ((n - 1) * q**2), np.log(rho * u**2 * n * time)
 
 
 NEXT_LONG = 1e30
-"""Time at which two orders of the loss are told apart, and the solver's error is below both."""
+"""Time at which two orders of the loss differ by more than the solver's error."""
 
 
 def _left(task: ExactTask, following: Callable[..., Array]) -> Array:
-    """What the two orders leave of the distance from the limit, in shares of the orders after them."""
+    """Return the distance from the limit minus the two orders, in shares of the orders after them."""
     rho, n, m = task.setting["frequency"], len(task.repeats), task.others
     limits = loss_limit(frequency=rho, classes=n, head_norm=task.head_norm)
     loss = MeanField(**task.setting).flow([NEXT_LONG], tolerance=1e-11).loss[0]
@@ -135,7 +135,7 @@ def _left(task: ExactTask, following: Callable[..., Array]) -> Array:
 
 
 def _fixed_head_offs(task: ExactTask, limit: Callable[..., Array]) -> tuple[Array, Array]:
-    """Of each word in mean field, and of the loss of the model."""
+    """Return the relative distances of each word in mean field, and of the model's loss."""
     rho, n = task.setting["frequency"], len(task.repeats)
     limits = limit(frequency=rho, classes=n, head_norm=task.head_norm, topic_words=1, depth=0)
     model = exact_flow(task, (MODEL_LONG,), rtol=RTOL).train_loss.values[-1] * MODEL_LONG / (rho @ limits)
@@ -143,7 +143,7 @@ def _fixed_head_offs(task: ExactTask, limit: Callable[..., Array]) -> tuple[Arra
 
 
 def leading_order(time: float, **setting: Array) -> Late:
-    """`late` with 1 - a = B/Λ² alone."""
+    """Return `late` with 1 - a = B/Λ² alone."""
     theory = late(time, **setting)
     n, u, q = (np.asarray(setting[name]) for name in ("classes", "head_norm", "query_norm"))
     return theory._replace(gap=2 * n * u**2 / ((n - 1) * q**2) / theory.margin**2)
@@ -166,7 +166,7 @@ def leading_order(time: float, **setting: Array) -> Late:
     "2 %; 0.01 % at 1e16, and 2e-6 for ‖ν‖, of which it is the share 1 - a ≤ 2 %",
 )
 def approach_of_attention(*, quick: bool, approach: Callable[..., Late] = late) -> Measured:
-    """The limit a → 1 in the model itself and in its reduced equations."""
+    """Measure the limit a → 1 in the model itself and in its reduced equations."""
     gaps, norms, model = [], [], []
     for task, (score, norm) in product(TASKS, ((0.0, 0.0), (2.0, 3.0))):
         run, start = end_of(task, score=score, norm=norm), {"start_score": score, "start_norm": norm}
@@ -202,7 +202,7 @@ def approach_of_attention(*, quick: bool, approach: Callable[..., Late] = late) 
     observed=True,
 )
 def worth_of_keys(*, quick: bool, factor: Callable[..., Array] = keys_factor) -> Measured:
-    """Runs with keys trained and with keys fixed at zero."""
+    """Measure runs with keys trained, and with keys fixed at zero."""
     model = [(_loss(task, KEYS_FIXED) / _loss(task, FIXED_HEAD), _factor_of(task, factor)) for task in PAIRS]
     offs, seen = {0: [], 1: []}, []
     for depth, times in ((0, (LONG, LONGEST[1])), (1, LONGEST)):
@@ -220,7 +220,7 @@ def worth_of_keys(*, quick: bool, factor: Callable[..., Array] = keys_factor) ->
 
 
 PAIRS = (*TASKS[:2], ExactTask((2, 2), 3, 1.5, private=True), ExactTask((2,) * 4, 20, 1.0, 0.7, private=True))
-"""Tasks without and with memorisation; with it, words are equally frequent."""
+"""Tasks without and with memorisation; with it, all words are equally frequent."""
 
 
 def _loss(task: ExactTask, train: tuple[str, ...]) -> float:
@@ -232,7 +232,7 @@ def _factor_of(task: ExactTask, factor: Callable[..., Array]) -> float:
 
 
 def _paid(times: tuple[float, ...], depth: int, sentences: float) -> tuple[Array, Array]:
-    """The ratio of losses on LMN21's task, and the margin with keys trained."""
+    """Return the ratio of losses on LMN21's task, and the margin with trained keys."""
     trained = in_mean_field(times, depth, sentences=sentences)
     fixed = in_mean_field(times, depth, train=TRAINED_HEAD[1:] if depth else KEYS_FIXED, sentences=sentences)
     return fixed.loss / trained.loss, trained.margin
@@ -240,11 +240,11 @@ def _paid(times: tuple[float, ...], depth: int, sentences: float) -> tuple[Array
 
 DEPTHS = (0, 1, 2)
 ENDLESS = (1e12, 1e60)
-"""ln τ."""
+"""Values of ln τ."""
 
 
 def growth(score: Array, log_time: Array) -> float:
-    """How s grows per doubling of ln τ, over ln 2."""
+    """Return the growth of s per doubling of ln τ, divided by ln 2."""
     return float(np.diff(score)[0] / np.diff(np.log(log_time))[0])
 
 
@@ -268,7 +268,7 @@ def capacity(
     exponent: Callable[[int], float | Array] = score_exponent,
     times: tuple[float, ...] = LONGEST,
 ) -> Measured:
-    """Growth in mean field, and how far it is from its limit at times that a computer reaches."""
+    """Measure growth in mean field, and its distance from the limit at times that a computer reaches."""
     finite, limits, seen = [], [], []
     for depth in DEPTHS:
         setting = LMN21 | {"depth": depth}

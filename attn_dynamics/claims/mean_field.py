@@ -1,4 +1,4 @@
-"""The whole trajectory of topic words, with nothing fitted (theory C1, C2, C9, C10)."""
+"""Trajectory of topic words over the whole training, with no fitted parameter (theory C1, C2, C9, C10)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,18 +15,18 @@ from attn_dynamics.theory.mean_field import MeanField, Trajectory
 from attn_dynamics.theory.unequal_topics import TopicTrajectory, UnequalTopics
 
 Theory = Callable[..., Any]
-"""Of `MeanField`'s arguments, to something whose `flow` is a trajectory."""
+"""Function of `MeanField`'s arguments that returns an object whose `flow` is a trajectory."""
 RTOL = 1e-11
-"""Of a step of the solver."""
+"""Relative tolerance of a step of the solver."""
 TIMES = tuple(np.logspace(-1, 3, 13).tolist())
 EARLY = slice(2, None)
-"""From the second epoch on; after the first, scores are 0 still."""
+"""Epochs from the second on; after the first, scores are still 0."""
 CLOSE = 0.01
 """Tolerance of C9 and C10."""
 MORE_WORDS = control("m + 1 other words", theory=altered(MeanField, others=lambda m: m + 1))
 OTHER_FREQUENCY = control("ρ of another word", theory=altered(MeanField, frequency=np.flip))
 WITHOUT_END: Callable[[float], float] = lambda _: np.inf  # noqa: E731
-"""As many sentences as leave nothing to memorise."""
+"""Number of sentences for which nothing is memorised."""
 FORGETFUL = control("nothing is memorised", theory=altered(MeanField, sentences=WITHOUT_END))
 PLAIN_FLOW = control("the flow itself from the second epoch on", learning_rate=0.0)
 FROM_BOTH_ENDS = (
@@ -53,7 +53,7 @@ TASKS = (ExactTask((1, 2), 1), ExactTask((1, 2, 3, 4), 20), *drawn_tasks(14))
     tolerance="1000 rtol, rtol = 1e-11 the tolerance of a step of the solver, some hundred steps",
 )
 def two_equations(*, quick: bool, theory: Theory = MeanField, free: bool = False) -> Measured:
-    """Gradient flow of the exact gradient on tasks made for it."""
+    """Measure gradient flow of the exact gradient on tasks made for C1."""
     tasks = TASKS[:3] if quick else TASKS
     worst = largest(distance(task, theory, free=free) for task in tasks)
     return Measured(worst, 1000 * RTOL, f"{len(tasks)} settings", within=20.0)
@@ -62,7 +62,7 @@ def two_equations(*, quick: bool, theory: Theory = MeanField, free: bool = False
 def distance(
     task: ExactTask, theory: Theory = MeanField, *, train: tuple[str, ...] = FIXED_HEAD, free: bool = False
 ) -> float:
-    """Largest relative distance of s, ‖ν‖ and a."""
+    """Return the largest relative distance of s, ‖ν‖ and a."""
     run, solution = exact_flow(task, TIMES, train=train, free=free, rtol=RTOL), _exact_theory(theory, task)
     pairs = ((solution.score, run.score), (solution.norm, run.embedding_norm), (solution.attention, run.attention))
     return largest(float(np.abs(predicted / seen.values[1:] - 1.0).max()) for predicted, seen in pairs)
@@ -92,7 +92,7 @@ def _exact_theory(theory: Theory, task: ExactTask) -> Trajectory:
 def whole_training(
     *, quick: bool, theory: Theory = MeanField, bound: Callable[[SyntheticRun], float] = lambda run: expected(run)
 ) -> Measured:
-    """Descent, beside C1 with the frequencies of its corpus."""
+    """Measure descent beside C1 with the frequencies of its corpus."""
     forgetful, shares, starts = altered(theory, sentences=WITHOUT_END), {}, []
     for others in (20, 2):
         runs = _trained("attn-fc", quick=quick, other_words=others)
@@ -106,14 +106,14 @@ def whole_training(
 
 
 def expected(run: SyntheticRun) -> float:
-    """How far C1 is from C9 along a run, and C9 from the run."""
+    """Return the distance of C1 from C9 along a run, plus the tolerance of C9."""
     whole, plain = (solved(run, theory) for theory in (MeanField, altered(MeanField, sentences=WITHOUT_END)))
     pairs = ((plain.score, whole.score), (plain.norm, whole.norm))
     return CLOSE + largest(float(np.abs(one[SETTLED] / other[SETTLED] - 1.0).max()) for one, other in pairs)
 
 
 def _begun(run: SyntheticRun, forgetful: Theory) -> float:
-    """How far (s of C1)/(s of C9) - 1 is from 1/(ρN - 1) at the start, relative to it, over topic words."""
+    """Return the largest distance of (s of C1)/(s of C9) - 1 from 1/(ρN - 1) at the start, relative to the latter."""
     plain, whole = (theory(**run.setting).flow([1e-3]).score for theory in (forgetful, MeanField))
     own = run.setting["frequency"] * run.setting["sentences"]
     return float(np.abs((plain / whole - 1.0) * (own - 1.0) - 1.0).max())
@@ -135,7 +135,7 @@ def _begun(run: SyntheticRun, forgetful: Theory) -> float:
     observed=True,
 )
 def memorised(*, quick: bool, theory: Theory = MeanField, learning_rate: float = RATE) -> Measured:
-    """Attn-FC, beside the equations in which each sentence memorises its own words."""
+    """Measure Attn-FC beside the equations in which each sentence memorises its own words."""
     measured = _from_both_ends("attn-fc", theory, learning_rate, quick=quick)
     return measured if quick else measured._replace(detail=f"{measured.detail}; {exponents_in_words('C9')}")
 
@@ -143,13 +143,13 @@ def memorised(*, quick: bool, theory: Theory = MeanField, learning_rate: float =
 def unequal_topics(
     *, frequency: NDArray[np.float64], classes: int, head_norm: float = 1.0, **setting: Any
 ) -> UnequalTopics:
-    """The vectors of C10 in the arguments of `MeanField`: words in the order of their topics, an orthogonal head."""
+    """Return the vectors of C10 for the arguments of `MeanField`: words ordered by topic, an orthogonal head."""
     topic = np.repeat(np.arange(classes), frequency.size // classes)
     return UnequalTopics(frequency=frequency, topic=topic, head=head_norm * np.eye(classes), **setting)
 
 
 def alike_topics(**setting: Any) -> MeanField:
-    """C10 for topics of equal frequency, which do not act on each other through the head."""
+    """Return C10 for topics of equal frequency, which do not affect each other through the head."""
     return MeanField(**setting, topic_words=2, train=TRAINED_HEAD)
 
 
@@ -170,12 +170,12 @@ def alike_topics(**setting: Any) -> MeanField:
     observed=True,
 )
 def memorised_trained_head(*, quick: bool, theory: Theory = unequal_topics, learning_rate: float = RATE) -> Measured:
-    """Attn-TC, beside the equations in vectors."""
+    """Measure Attn-TC beside the equations in vectors."""
     return _from_both_ends("attn-tc", theory, learning_rate, quick=quick)
 
 
 def _from_both_ends(model: str, theory: Theory, learning_rate: float, *, quick: bool) -> Measured:
-    """The flow once training has settled, and the modified flow of descent from its second epoch on."""
+    """Measure the flow once training has settled, and the modified flow of descent from its second epoch on."""
     runs = _trained(model, quick=quick)
     late = largest(deviation(run.trajectory, solved(run, theory), SETTLED) for run in runs)
     early = largest(deviation(run.trajectory, solved(run, theory, learning_rate), EARLY) for run in runs)
@@ -185,11 +185,11 @@ def _from_both_ends(model: str, theory: Theory, learning_rate: float, *, quick: 
 
 
 def _trained(model: str, *, quick: bool, **sizes: int) -> list[SyntheticRun]:
-    """Runs of LMN21's task, or of one of other sizes; `quick`: one, a fifth as long."""
+    """Return runs of LMN21's task, or of one with other sizes; `quick` returns one run, a fifth as long."""
     epochs, seeds = (EPOCHS // 5, 1) if quick else (EPOCHS, 3)
     return [synthetic_run(model, epochs, seed=seed, **sizes) for seed in range(seeds)]
 
 
 def solved(run: SyntheticRun, theory: Theory, learning_rate: float = 0.0) -> Trajectory | TopicTrajectory:
-    """What the theory predicts at the epochs of a run, from the frequencies of its corpus."""
+    """Predict the epochs of a run from the frequencies of its corpus."""
     return theory(**run.setting).flow(run.trajectory.time.values, learning_rate=learning_rate, tolerance=1e-7)

@@ -1,4 +1,4 @@
-"""Scores and embeddings help each other along (theory C5)."""
+"""Mutual promotion of scores and embeddings (theory C5)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,16 +16,16 @@ from attn_dynamics.training.descent import descend
 Array = NDArray[np.float64]
 TIMES = np.logspace(-2, 16, 91)
 TOLERANCE = 1e-10
-"""Of a step of the solver."""
+"""Relative tolerance of a step of the solver."""
 TRAINED = {"attn-fc": FIXED_HEAD, "attn-tc": TRAINED_HEAD}
-"""What is trained of each model in descent; keys come first."""
+"""Trained parts of each model in descent, keys first."""
 
 
 class ClimbingKeys(MeanField):
-    """Keys that ascend the loss."""
+    """Mean field whose keys ascend the loss."""
 
     def velocity(self, state: NDArray) -> NDArray:
-        """With the sign of both scores reversed."""
+        """Return the velocity with the sign of both scores reversed."""
         return super().velocity(state) * np.array([-1.0, 1.0, -1.0, 1.0, 1.0])
 
 
@@ -42,7 +42,7 @@ class ClimbingKeys(MeanField):
     tolerance="rtol = 1e-10, the tolerance of a step of the solver; nothing falls, so the value is 0 and has no slack",
 )
 def keys_promote(*, quick: bool, field: type[MeanField] = MeanField, turned: bool = False) -> Measured:
-    """Mean field over random settings, and descent in pairs that differ in whether keys are trained."""
+    """Measure mean field over random settings, and pairs of descent with and without trained keys."""
     predicted = setback(drawn_settings(30 if quick else 1000), field)
     epochs, seeds = (500, 1) if quick else (5000, 2)
     pairs = [descended(model, epochs, seed, turned=turned) for model in TRAINED for seed in range(seeds)]
@@ -54,7 +54,7 @@ def keys_promote(*, quick: bool, field: type[MeanField] = MeanField, turned: boo
 
 
 def drawn_settings(count: int, seed: int = 0) -> dict[str, Array]:
-    """n from 2 to 10, m from 1 to 100, ρ from 0.01 to 0.5, ‖q‖ and u from 1/2 to 2."""
+    """Draw n from 2 to 10, m from 1 to 100, ρ from 0.01 to 0.5, ‖q‖ and u from 1/2 to 2."""
     rng = np.random.default_rng(seed)
     return {
         "classes": rng.integers(2, 11, count).astype(float),
@@ -66,20 +66,20 @@ def drawn_settings(count: int, seed: int = 0) -> dict[str, Array]:
 
 
 def setback(setting: Mapping[str, Any], field: type[MeanField] = MeanField) -> float:
-    """The largest of settings in mean field."""
+    """Return the largest fall or excess in mean field over some settings."""
     run = field(**setting).flow(TIMES, tolerance=TOLERANCE)
     fixed = MeanField(**setting, train=KEYS_FIXED).flow(TIMES, tolerance=TOLERANCE)
     return largest(fall(run.score), fall(run.norm), excess(run.loss, fixed.loss))
 
 
 def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> float:
-    """Of a pair of runs that share data and start; `turned`: with the keys held at minus those of the trained run."""
+    """Return the largest fall or excess in a pair of runs; `turned` fixes keys at minus the trained ones."""
     still = TRAINED[model][1:]
     fixed = synthetic_run(model, epochs, seed=seed, train=still).trajectory.train_loss.values
     seen = synthetic_run(model, epochs, seed=seed, train=TRAINED[model]).trajectory
     if turned:
         task, start = synthetic_task(model, seed=seed)
-        # ‖q‖ = 1.
+        # ‖q‖ = 1, so the outer product gives these scores.
         start = replace(start, keys=-np.outer(seen.all_score.values[-1], start.query))
         seen = descend(task.train, start, learning_rate=RATE, epochs=epochs, train=still).trajectory
         return excess(seen.train_loss.values, fixed)
@@ -87,10 +87,10 @@ def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> fl
 
 
 def fall(values: Array) -> float:
-    """The largest fall of values (times, ...) from one time to the next, in shares of their largest."""
+    """Return the largest fall of values (times, ...) between consecutive times, relative to their largest."""
     return float(np.max(-np.diff(values, axis=0)) / np.abs(values).max())
 
 
 def excess(loss: Array, fixed: Array) -> float:
-    """The largest relative excess of a loss (times,) over another."""
+    """Return the largest relative excess of a loss (times,) over another."""
     return float(np.max(loss / fixed - 1.0))

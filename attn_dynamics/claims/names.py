@@ -1,4 +1,4 @@
-"""A short name of each claim, for tables; docs/theory.md says what each of them states."""
+"""Short name of each claim for tables; docs/theory.md has the statements."""
 
 NAMES = {
     "A1": "keys keep their mean",

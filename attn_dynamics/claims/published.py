@@ -1,4 +1,4 @@
-"""Topic words trained on LMN21's task from the start that its text states, or near it: what several claims measure."""
+"""Topic words trained on LMN21's task from the start of its text, or near it, for several claims."""
 
 from dataclasses import replace
 from functools import cache
@@ -13,24 +13,24 @@ from attn_dynamics.training.descent import descend
 
 PUBLISHED = Synthetic(test_sentences=0)
 TIME = 500.0
-"""Learning rate × epochs of the published runs: 0.1 × 5,000."""
+"""Training time of the published runs, learning rate × epochs: 0.1 × 5,000."""
 
 
 class TopicWords(NamedTuple):
-    """All topic words of a run, at its start and at its end."""
+    """All topic words of a run at its start and its end."""
 
     query_norm: float
     score: Array
-    """(2, words)."""
+    """Scores (2, words)."""
     embedding_norm: Array
-    """(2, words)."""
+    """Embedding norms ‖ν‖ (2, words)."""
 
 
 @cache
 def topic_words(
     task: Synthetic, model: str, seed: int, *, rate: float = 0.1, time: float = TIME, scale: float = 1.0
 ) -> TopicWords:
-    """Data from `seed`, initial values from [seed, 0] as in the command, those of the head `scale` times as large."""
+    """Train on data from `seed`, initial values from [seed, 0] as in the command, the head scaled by `scale`."""
     drawn = task.draw(seed)
     start = draw(
         "paper",

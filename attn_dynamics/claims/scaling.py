@@ -1,4 +1,4 @@
-"""How the distance of training from its prediction scales with the sizes of the task (theory C2, C9)."""
+"""Scaling of the distance between training and prediction with the sizes of the task (theory C2, C9)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,20 +14,20 @@ SIZES: Mapping[str, Sequence[int]] = {
     "other_words": (5, 10, 20, 40),
     "sentences": (200, 400, 800, 1600, 3200),
 }
-"""Of the synthetic task, each varied while the others stay as they are."""
+"""Sizes of the synthetic task to vary, one at a time."""
 AT = EPOCHS // 20
-"""The epoch compared, 5 % of LMN21's training."""
+"""Compared epoch, at 5 % of LMN21's training."""
 
 
 def prediction_scaling(*, sizes: Mapping[str, Sequence[int]] = SIZES, seeds: int = 3) -> pd.DataFrame:
-    """Deviation of the scores of Attn-FC from C1 and C9 at epoch 250; the modified flow leaves O(η²) of descent.
+    """Measure the deviation of Attn-FC's scores from C1 and C9 at epoch 250; the modified flow leaves O(η²) of descent.
 
     Args:
-        sizes: what to vary, fields of `Synthetic`.
-        seeds: replicates of each size.
+        sizes: values to try of each field of `Synthetic`.
+        seeds: number of replicates of each size.
 
     Returns:
-        One row for each of theory, varied, size and seed; `deviation` is the relative one, root mean square over
+        One row for each theory, varied field, size and seed; `deviation` is relative, the root mean square over
         topic words.
     """
     rows = [
@@ -41,7 +41,7 @@ def prediction_scaling(*, sizes: Mapping[str, Sequence[int]] = SIZES, seeds: int
 
 
 def fitted_exponents(scaling: pd.DataFrame) -> pd.DataFrame:
-    """Of each theory and what is varied the power law of the deviation in the size, and the ends of its interval."""
+    """Fit the deviation's power law in the size, with its interval, for each theory and each varied field."""
     rows = []
     for (theory, varied), group in scaling.groupby(["theory", "varied"]):  # pyright: ignore[reportGeneralTypeIssues]
         law = power_law(group["size"], group["deviation"])
@@ -50,7 +50,7 @@ def fitted_exponents(scaling: pd.DataFrame) -> pd.DataFrame:
 
 
 def exponents_in_words(theory: str, seeds: int = 3) -> str:
-    """The fitted exponents of one theory on a line."""
+    """Return the fitted exponents of one theory on one line."""
     fits = fitted_exponents(prediction_scaling(seeds=seeds)).query("theory == @theory")[
         ["varied", "exponent", "low", "high"]
     ]

@@ -1,4 +1,4 @@
-"""The score-embedding-norm relation in training, its other words held: an infinite dictionary (theory B1, B3 to B5)."""
+"""SEN relation in training with the other words held, as in an infinite dictionary (theory B1, B3 to B5)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -18,52 +18,52 @@ from attn_dynamics.training.descent import descend
 from attn_dynamics.training.flow import flow
 
 RTOL, ATOL = 1e-11, 1e-14
-"""Of a step of the solver."""
+"""Relative and absolute tolerance of a step of the solver."""
 ALONG_FLOW = 30 * RTOL
-"""How far a flow may leave a law that it keeps."""
+"""Largest distance of a flow from a law that it keeps."""
 OF_FLOW = 30.0
-"""How many times its value that bound may be."""
+"""Largest ratio of `ALONG_FLOW` to its value."""
 FLOW_TOLERANCE = "30 rtol, rtol = 1e-11 the tolerance of a step of the solver, whose errors over some hundred add up"
 TIME = 20.0
 SMOOTH = [model for model, head in HEADS.items() if head.smooth]
-"""The models whose flow a solver can follow; of the others, descent with ever smaller steps tells (B3)."""
+"""Models whose flow a solver can follow; the others are measured by descent with ever smaller steps (B3)."""
 
 
 class Followed(NamedTuple):
-    """Topic words along a run."""
+    """Course of topic words along a run."""
 
     others: int
-    """m."""
+    """m, number of other words."""
     query_norm: float
-    """‖q‖."""
+    """Query norm ‖q‖."""
     score: Array
-    """(times, words)."""
+    """Scores (times, words)."""
     norm: Array
-    """‖ν‖ (times, words)."""
+    """Embedding norms ‖ν‖ (times, words)."""
 
 
 Relation = Callable[..., Array]
-"""‖ν‖ of s, m, ‖q‖, s₀ and ‖ν₀‖, as `sen_norm`."""
+"""Function that returns ‖ν‖ from s, m, ‖q‖, s₀ and ‖ν₀‖, as `sen_norm` does."""
 
 
 def among_one_more(s: Array, m: float, q: float, s0: Array, norm0: Array) -> Array:
-    """The relation among m + 1 other words."""
+    """Return the relation for m + 1 other words."""
     return sen_norm(s, m + 1, q, s0, norm0)
 
 
 def without_its_half(s: Array, m: float, q: float, s0: Array, norm0: Array) -> Array:
-    """The relation with ‖q‖² in the place of ‖q‖²/2."""
+    """Return the relation with ‖q‖² instead of ‖q‖²/2."""
     return sen_norm(s, m, q * 2**0.5, s0, norm0)
 
 
 def by_omega_alone(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: Array | float = 0.0) -> Array:
-    """The inverse as it is stated."""
+    """Return the inverse exactly as stated."""
     c = s0 + np.exp(s0) / m + 0.5 * q**2 * (norm**2 - norm0**2)
     return c - wrightomega(c - np.log(m)).real
 
 
 def by_lambert(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: Array | float = 0.0) -> Array:
-    """The inverse by the function that ω avoids."""
+    """Return the inverse by Lambert's W, which ω avoids."""
     c = s0 + np.exp(s0) / m + 0.5 * q**2 * (norm**2 - norm0**2)
     with np.errstate(over="ignore", invalid="ignore"):
         return c - lambertw(np.exp(c) / m).real
@@ -82,7 +82,7 @@ def by_lambert(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: 
     tolerance=FLOW_TOLERANCE,
 )
 def relation_along_flow(*, quick: bool, relation: Relation = sen_norm, hold: bool = True) -> Measured:
-    """Gradient flow from starts that differ from zero."""
+    """Measure gradient flow from starts that differ from zero."""
     runs = [along_flow(model, m, hold=hold) for model in SMOOTH for m in ((1, 3) if quick else (1, 2, 3, 7, 20))]
     return Measured(largest(_distance(run, relation) for run in runs), ALONG_FLOW, within=OF_FLOW)
 
@@ -99,7 +99,7 @@ def relation_along_flow(*, quick: bool, relation: Relation = sen_norm, hold: boo
     tolerance="0.03: the order is a slope of logarithms; the next order bends it by some tenths of the largest η, 0.1",
 )
 def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool = True) -> Measured:
-    """The flow itself keeps the relation, so all that is left is descent's own error."""
+    """Measure the order of descent's own error: the flow itself keeps the relation."""
     rates, orders = [0.1 / 2**halvings for halvings in range(3 if quick else 6)], {}
     for model in HEADS:
         distances = [_distance(_descended(model, rate, hold), relation) for rate in rates]
@@ -121,7 +121,7 @@ def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool =
     tolerance="relative 4 ε, and 4 ε (1 + |s|) for ‖ν‖, which goes with e^{s/2}; 30 rtol (1 + |s|) along flow",
 )
 def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
-    """On a grid of s, ‖ν‖, m and ‖q‖; along flow from starts that differ from zero."""
+    """Measure a grid of s, ‖ν‖, m and ‖q‖, and flow from starts that differ from zero."""
     eps, points = 4 * np.finfo(float).eps, 50 if quick else 1000
     m, q = np.array([1.0, 3.0, 20.0, 1e3, 1e5])[:, None, None], np.array([0.3, 1.0, 3.0])[:, None]
     score, norm = np.geomspace(1e-20, 25.0, points), np.geomspace(1e-12, 1e6, points)
@@ -155,7 +155,7 @@ def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
 def trained_query_along_flow(
     *, quick: bool, relation: Callable[..., Array] = sen_norm_trained_query, key: float = 0.0
 ) -> Measured:
-    """Gradient flow of query, key, embedding and head."""
+    """Measure gradient flow of query, key, embedding and head."""
     laws, distances = [], []
     for model in SMOOTH:
         for others in (1, 3) if quick else (1, 2, 3, 7, 20):
@@ -178,7 +178,7 @@ def trained_query_along_flow(
 
 @cache
 def along_flow(model: str, others: int, *, hold: bool = True) -> Followed:
-    """Three topic words along flow, the other words held or not."""
+    """Follow three topic words along flow, with the other words held or not."""
     corpus, words, rest = topic_words_among(others, topics=3)
     start = start_of_topic_words(corpus, words, model)
     held = rest if hold else ()
@@ -193,7 +193,7 @@ def _distance(run: Followed, relation: Relation) -> float:
 
 @cache
 def _descended(model: str, rate: float, hold: bool) -> Followed:
-    """The same three words under descent, at the start and at the end."""
+    """Follow the same three words under descent, at the start and at the end."""
     corpus, words, rest = topic_words_among(3, topics=3)
     start = start_of_topic_words(corpus, words, model)
     held, epochs = rest if hold else (), round(TIME / rate)
@@ -203,7 +203,7 @@ def _descended(model: str, rate: float, hold: bool) -> Followed:
 
 
 def topic_words_among(others: int, *, topics: int) -> tuple[Corpus, list[str], list[str]]:
-    """One sentence a topic: its topic word once, and `others` words, the same in every sentence."""
+    """Build one sentence per topic: its topic word once, and `others` words that all sentences share."""
     words, rest = [f"t{topic}" for topic in range(topics)], [f"w{other}" for other in range(others)]
     sentences = [[word, *rest] for word in words]
     return Corpus.from_sentences(sentences, range(topics), n_classes=max(topics, 2)), words, rest
@@ -212,7 +212,7 @@ def topic_words_among(others: int, *, topics: int) -> tuple[Corpus, list[str], l
 def start_of_topic_words(
     corpus: Corpus, words: list[str], model: str, seed: int = 0, *, key: float = 0.3, embedding: float = 0.3
 ) -> Parameters:
-    """Topic words at random keys and embeddings of these standard deviations, all other words at zero."""
+    """Draw keys and embeddings of topic words with these standard deviations; all other words start at zero."""
     rng, d = np.random.default_rng(seed), 6
     query = rng.standard_normal(d)
     keys, embeddings = np.zeros((2, corpus.n_words, d))

@@ -1,4 +1,4 @@
-"""The score-embedding-norm relation on a finite task, whose other words learn and lose score too (theory B2)."""
+"""SEN relation on a finite task, whose other words learn and lose score too (theory B2)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,9 +20,9 @@ SIZES = {
     "dictionary": (1250, 2500, 5000, 10000),
     "sentences": (200, 400, 800, 1600, 3200),
 }
-"""What a sweep varies, one at a time."""
+"""Sizes that a sweep varies, one at a time."""
 SHARED = 300
-"""Words of a dictionary of which each stands in some 50 of 800 sentences."""
+"""Size of a dictionary whose words each occur in some 50 of 800 sentences."""
 
 
 @claims(
@@ -49,7 +49,7 @@ def residual_on_finite_task(
     others: int = 20,
     shared: Callable[[Synthetic, Array], Array | float] = lambda task, score: shared_words(task, score),
 ) -> Measured:
-    """One head and seed in larger steps, or all heads and two seeds over 5,000 epochs and how it scales."""
+    """Measure one head and seed in larger steps, or all heads and two seeds over 5,000 epochs and the scaling."""
     published = replace(PUBLISHED, other_words=others)
     few = replace(published, dictionary=SHARED)
     runs = [("attn-fc", 0)] if quick else [(model, seed) for model in HEADS for seed in range(2)]
@@ -64,22 +64,22 @@ def residual_on_finite_task(
 
 
 def memorised(task: Synthetic) -> float:
-    """1/(ρN), what sentences learn by heart."""
+    """Return 1/(ρN), the share that sentences memorise."""
     return task.topics * task.topic_words / task.sentences
 
 
 def shared_words(task: Synthetic, score: Array) -> Array:
-    """(s/2ρ) (1/V' + 1/(mN)) (words,), what it adds that the others lose score.
+    """Return (s/2ρ) (1/V' + 1/(mN)) (words,), the effect of the other words' lost score.
 
-    They lose s/ρ together (A1), each in proportion to the k sentences that it stands in. A place in a sentence meets a
-    word of k + 1 of them in the mean, with k = mN/V'.
+    They lose s/ρ together (A1), each in proportion to the number k of its sentences. A position in a sentence holds a
+    word with k + 1 sentences on average, where k = mN/V'.
     """
     lost = 1.0 / task.dictionary + 1.0 / (task.other_words * task.sentences)
     return 0.5 * task.topics * task.topic_words * lost * score
 
 
 def residuals(end: TopicWords, others: int, relation: Relation = sen_norm) -> Array:
-    """(words,) ‖ν‖ over what the relation says of the final score, less 1."""
+    """Return ‖ν‖ divided by the relation at the final score, minus 1 (words,)."""
     (s0, s), (norm0, norm) = end.score, end.embedding_norm
     return norm / relation(s, others, end.query_norm, s0, norm0) - 1.0
 
@@ -87,14 +87,14 @@ def residuals(end: TopicWords, others: int, relation: Relation = sen_norm) -> Ar
 def sen_scaling(
     name: str, *, sizes: Sequence[int] = (), task: Synthetic = PUBLISHED, seeds: int = 2, rate: float = 0.5
 ) -> pd.DataFrame:
-    """How far a finite task is from the relation: mean over its topic words, Attn-FC, at time 500.
+    """Measure the distance of a finite task from the relation: mean over its topic words, Attn-FC, at time 500.
 
     Args:
-        name: what is varied, a key of `SIZES`.
+        name: the varied size, a key of `SIZES`.
         sizes: its values, by default all of `SIZES`.
-        task: all else.
-        seeds: data and starts, the same for all sizes.
-        rate: learning rate η; with a run at 2η the O(η) of descent (B3) is extrapolated away.
+        task: the task, with all other sizes.
+        seeds: number of random seeds of data and start, the same for all sizes.
+        rate: learning rate η; a run at 2η extrapolates descent's error O(η) (B3) away.
 
     Returns:
         One row a size and seed: `size`, `seed`, `residual`.
@@ -111,7 +111,7 @@ def sen_scaling(
 
 
 def exponent(name: str) -> str:
-    """Slope of ln(residual) over ln(size) in a sweep, with its 95 % interval."""
+    """Return the slope of ln(residual) over ln(size) in a sweep, with its 95 % interval."""
     sweep = sen_scaling(name)
     law = power_law(sweep["size"], sweep["residual"])
     return f"({law.exponent:.3f} ± {law.half:.3f})"

@@ -1,4 +1,4 @@
-"""The score-embedding-norm relation on text, where no word is a perfect topic word (theory E3)."""
+"""SEN relation on text, where no word is a perfect topic word (theory E3)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,29 +16,29 @@ from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.training.descent import descend
 
 TIME = 500.0
-"""Learning rate × epochs of LMN21's training."""
+"""Training time of LMN21, learning rate × epochs."""
 LEADERS = 100
-"""Words of highest score."""
+"""Number of words of highest score."""
 
 
 class Leaders(NamedTuple):
-    """The words of highest score of a trained model."""
+    """Words of highest score of a trained model."""
 
     score: Array
     norm: Array
-    """‖ν‖."""
+    """Final embedding norms ‖ν‖."""
     begun: Array
-    """‖ν₀‖; scores start at 0."""
+    """Embedding norms ‖ν₀‖ at the start; scores start at 0."""
     others: Array
-    """m: mean number of other words in the word's sentences."""
+    """m, mean number of other words in the sentences of each word."""
     weight: Array
-    """M = e^s (1/a - 1): what the others' weights Σ e^{s_u} come to at the end, by the word's mean attention a."""
+    """M = e^s (1/a - 1), final sum Σ e^{s_u} of the other words' weights, from the word's mean attention a."""
     sentences: Array
-    """Sentences that hold the word."""
+    """Number of sentences that contain each word."""
     query_norm: float
-    """‖q‖."""
+    """Query norm ‖q‖."""
     length: float
-    """Mean length of a sentence of the corpus."""
+    """Mean length of the sentences of the corpus."""
 
 
 @claims(
@@ -59,7 +59,7 @@ class Leaders(NamedTuple):
 def relation_on_text(
     *, quick: bool, relation: Relation = sen_norm, others: Callable[[Leaders], Array] = lambda run: run.others
 ) -> Measured:
-    """A drawn text, and unless quick SST-2 where it is."""
+    """Measure a drawn text, and unless quick SST-2 if it is available."""
     shares, seen = [], []
     for name, run in runs(quick=quick).items():
         off, allowed = deviation(run, others(run), relation), scale(run)
@@ -72,18 +72,18 @@ def relation_on_text(
 
 
 def deviation(run: Leaders, others: Array, relation: Relation = sen_norm) -> float:
-    """Median relative distance of ‖ν‖ from the relation among so many others."""
+    """Return the median relative distance of ‖ν‖ from the relation with these numbers of other words."""
     return float(np.median(np.abs(run.norm / relation(run.score, others, run.query_norm, 0.0, run.begun) - 1.0)))
 
 
 def scale(run: Leaders) -> float:
-    """By how much the relation may be off: the median of what m leaves open and of what sentences memorise."""
+    """Return the allowed deviation: the median uncertainty from m plus the memorised share."""
     counted, weighed = (sen_norm(run.score, each, run.query_norm, 0.0, run.begun) for each in (run.others, run.weight))
     return float(np.median(np.abs(weighed / counted - 1.0) + 1.0 / run.sentences))
 
 
 def runs(*, quick: bool) -> dict[str, Leaders]:
-    """By data: a drawn text at a larger learning rate, and LMN21's training on SST-2."""
+    """Return trained runs by data: a drawn text at a larger learning rate, and LMN21's training on SST-2."""
     drawn = {"drawn text": trained(zipf_text(np.random.default_rng(0), sentences=1000), rate=0.5)}
     treebank = None if quick else sst2()
     return drawn | ({"SST-2": trained(treebank)} if treebank else {})
@@ -91,7 +91,7 @@ def runs(*, quick: bool) -> dict[str, Leaders]:
 
 @cache
 def trained(corpus: Corpus, *, rate: float = 0.1, time: float = TIME, seed: int = 0) -> Leaders:
-    """Descent to this time from the start of LMN21's text."""
+    """Run descent for this time from the start of LMN21's text."""
     rng = np.random.default_rng(seed)
     start = draw("paper", "attn-fc", n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=200, rng=rng)
     run = descend(corpus, start, learning_rate=rate, epochs=round(time / rate)).trajectory

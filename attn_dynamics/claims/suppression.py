@@ -1,4 +1,4 @@
-"""Mutual suppression: from large embeddings a misaligned topic word first loses score, and may win it back (C6)."""
+"""Mutual suppression: a misaligned topic word first loses score from large embeddings, and may win it back (C6)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ SMALL = Synthetic(topics=3, other_words=5, dictionary=200, sentences=100, test_s
 
 
 def misalignment(corpus: Corpus, parameters: Parameters) -> Array:
-    """M_w = Σ_i A_iw g_i·(ν_w - v_i) (V,), densely."""
+    """Return M_w = Σ_i A_iw g_i·(ν_w - v_i) (V,), computed densely."""
     attention = attention_of(corpus, parameters.scores)
     contexts = attention @ parameters.embeddings
     slopes = _slopes(corpus, parameters, contexts)
@@ -31,7 +31,7 @@ def misalignment(corpus: Corpus, parameters: Parameters) -> Array:
 
 
 def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
-    """Σ_i A_iw g_i·ν_w."""
+    """Return Σ_i A_iw g_i·ν_w (V,)."""
     attention = attention_of(corpus, parameters.scores)
     slopes = _slopes(corpus, parameters, attention @ parameters.embeddings)
     return (attention * (slopes @ parameters.embeddings.T)).sum(axis=0)
@@ -61,7 +61,7 @@ def first_moves(
     law: Callable[[Corpus, Parameters], Array] = misalignment,
     wait: Callable[[Array, Array], Array] = lambda m, lowest: 1.0 + m * np.exp(-lowest),
 ) -> Measured:
-    """Descent at rate 0.5, each start on data of its own. How many words recover there is counted, not claimed."""
+    """Measure descent at rate 0.5, each start on its own data; recovering words are counted, not claimed."""
     task, seeds, time = (SMALL, 3, 100.0) if quick else (PUBLISHED, 10, 500.0)
     starts = [(task, model, seed) for model in HEADS for seed in range(seeds)]
     topic_words = slice(task.topics * task.topic_words)
@@ -85,7 +85,7 @@ CLASSES, FREQUENCY = 4, 1 / 8
 
 @cache
 def turn() -> Array:
-    """When s is lowest in mean field, which is where x passes 0."""
+    """Return the time at which s is lowest in mean field, which is when x passes 0."""
     bounds, words = waited(lambda m, lowest: 1.0 + m * np.exp(-lowest)), range(OTHERS.size)
     field = MeanField(frequency=FREQUENCY, classes=CLASSES, others=OTHERS, query_norm=QUERY)
     times = np.geomspace(1e-2, 2.0 * bounds.max(), 2000)
@@ -94,13 +94,13 @@ def turn() -> Array:
 
 
 def waited(wait: Callable[[Array, Array], Array]) -> Array:
-    """n|x₀|/((n-1) ρ u²) times what a wait makes of m and s_min, that of B1 where ν = 0; x₀ = r u/c."""
+    """Return n|x₀|/((n-1) ρ u²) times the wait at m and s_min, which B1 gives at ν = 0; x₀ = r u/c."""
     lowest = sen_score(np.zeros_like(BEHIND), OTHERS, QUERY, 0.0, BEHIND)
     return np.sqrt(CLASSES / (CLASSES - 1)) * BEHIND / FREQUENCY * wait(OTHERS, lowest)
 
 
 def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:
-    """Data, topic words first, and the start of LMN21's text with embeddings N(0, scale²) of all words."""
+    """Draw data, topic words first, and LMN21's start with embeddings N(0, scale²) of all words."""
     corpus, rng = task.draw(seed).train, np.random.default_rng([seed, 0])
     start = draw("paper", model, n_words=corpus.n_words, n_classes=task.topics, embedding_dim=10, rng=rng)
     return corpus, replace(start, embeddings=start.embeddings * (scale / EMBEDDING_SCALE))
@@ -108,7 +108,7 @@ def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tu
 
 @cache
 def trained(task: Synthetic, model: str, seed: int, time: float) -> Array:
-    """(2, words): first step of the score of each topic word, and whether it ends no lower than it began."""
+    """Return each topic word's first step of score, and whether its score ends no lower than it started (2, words)."""
     corpus, start = suppressed(task, model, seed)
     words = corpus.vocabulary[: task.topics * task.topic_words]
     score = descend(corpus, start, learning_rate=0.5, epochs=round(time / 0.5), follow=words).trajectory.score.values
@@ -116,18 +116,18 @@ def trained(task: Synthetic, model: str, seed: int, time: float) -> Array:
 
 
 def mirrored(start: Parameters) -> Parameters:
-    """E → -E."""
+    """Return the start with E → -E."""
     return replace(start, embeddings=-start.embeddings)
 
 
 def attention_of(corpus: Corpus, scores: Array) -> Array:
-    """A (N, V)."""
+    """Return the attention weights A (N, V)."""
     weights = corpus.counts.toarray() * np.exp(scores)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _slopes(corpus: Corpus, parameters: Parameters, contexts: Array) -> Array:
-    """g (N, d)."""
+    """Return the slopes g (N, d)."""
     head = parameters.head
     logits, kept = head.forward(head.first_layer.T @ contexts.T)
     errors = (softmax(logits, axis=0) - np.eye(corpus.n_classes)[:, corpus.labels]) / corpus.n_sentences

@@ -17,23 +17,23 @@ from attn_dynamics.theory.unequal_topics import TopicTrajectory
 from attn_dynamics.training.descent import descend
 
 RATE = 0.1
-"""η."""
+"""Learning rate η."""
 EPOCHS = 5000
-"""Of LMN21's training."""
+"""Number of epochs of LMN21's training."""
 SETTLED = slice(EPOCHS // 20, None)
-"""From 5 % of it on."""
+"""Epochs after the first 5 % of that training."""
 
 
 class SyntheticRun(NamedTuple):
-    """A run and what the theory takes from its corpus."""
+    """A run, and what the theory takes from its corpus."""
 
     trajectory: xr.Dataset
     setting: dict[str, Any]
-    """ρ of every topic word, n, m and N, in the arguments of `MeanField`."""
+    """ρ of every topic word, n, m and N, as arguments of `MeanField`."""
 
 
 def synthetic_task(model: str, *, seed: int = 0, **sizes: int) -> tuple[Task, Parameters]:
-    """A task of these sizes (see `Synthetic`), and a model at the preset "mean-field"."""
+    """Draw a task of these sizes (see `Synthetic`), and a model at the preset "mean-field"."""
     task = replace(Synthetic(test_sentences=0), **sizes).draw(seed)
     words, classes = task.train.n_words, task.train.n_classes
     rng = np.random.default_rng(seed)
@@ -44,7 +44,7 @@ def synthetic_task(model: str, *, seed: int = 0, **sizes: int) -> tuple[Task, Pa
 def synthetic_run(
     model: str, epochs: int, *, seed: int = 0, train: tuple[str, ...] = TRAINED_HEAD, **sizes: int
 ) -> SyntheticRun:
-    """Descent with learning rate η on such a task, all topic words followed."""
+    """Run descent with learning rate η on such a task, with all topic words followed."""
     task, start = synthetic_task(model, seed=seed, **sizes)
     corpus, words = task.train, [word for topic in task.topic_words for word in topic]
     run = descend(corpus, start, learning_rate=RATE, epochs=epochs, train=train, follow=words)
@@ -58,6 +58,6 @@ def synthetic_run(
 
 
 def deviation(run: xr.Dataset, theory: Trajectory | TopicTrajectory, epochs: slice) -> float:
-    """Largest relative distance of score and embedding norm of any topic word at these epochs."""
+    """Return the largest relative distance of score and embedding norm over topic words and these epochs."""
     pairs = ((theory.score, run.score.values), (theory.norm, run.embedding_norm.values))
     return largest(float(np.abs(predicted[epochs] / seen[epochs] - 1.0).max()) for predicted, seen in pairs)

@@ -1,4 +1,4 @@
-"""Which words lead on text, and how the lead passes on (theory E2)."""
+"""Leading words on text, and the change of the lead in training (theory E2)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,56 +19,56 @@ from attn_dynamics.training.descent import descend
 REPLICATES = 30
 SIGNIFICANT = 0.01
 RATE = 0.5
-"""η, with which the training loss still falls at every epoch."""
+"""Learning rate η, at which the training loss still falls at every epoch."""
 BEGUN = 2
-"""First epoch at which scores differ as training makes them; before, they are 0."""
+"""First epoch at which scores show training; before it they are 0."""
 
 Leader = Callable[[Corpus, Array], NDArray[np.int64]]
-"""A word of each sentence (N,), by the scores of all (V,)."""
+"""Function that returns a word of each sentence (N,), from the scores of all words (V,)."""
 
 
 class Course(NamedTuple):
-    """A model in training on one half of some sentences."""
+    """Training of a model on one half of some sentences."""
 
     seen: Corpus
-    """What it is trained on."""
+    """Training sentences."""
     unseen: Corpus
-    """As many sentences of each class that it is not."""
+    """As many other sentences of each class."""
     epochs: Array
-    """Some ten a decade."""
+    """Recorded epochs, some ten per decade."""
     scores: Array
-    """(epochs, V)."""
+    """Scores (epochs, V)."""
 
 
 class Lead(NamedTuple):
-    """Means over the training sentences of what leads in each of them, along training (epochs,)."""
+    """Means over the training sentences of their leading words, along training (epochs,)."""
 
     occurrence: Array
-    """In how many training sentences it stands."""
+    """Number of training sentences that contain the word."""
     purity: Array
-    """δ among them, as LMN21 count it."""
+    """Purity δ among the training sentences, as LMN21 count it."""
     purity_elsewhere: Array
-    """That of the class it leans to, among the sentences that training never saw; the mean leaves out the few training
-    sentences whose leading word does not occur there."""
+    """Purity of the leaning class among the unseen sentences; the mean leaves out the few training sentences whose
+    leading word does not occur there."""
 
 
 def word_of_largest_score(corpus: Corpus, scores: Array) -> NDArray[np.int64]:
-    """(N,) the first such word of each sentence."""
+    """Return the first word of largest score in each sentence (N,)."""
     words, starts = corpus.counts.indices, corpus.counts.indptr[:-1]
     of_word = scores[words]
-    # No sentence is empty, so `reduceat` is what it seems.
+    # No sentence is empty, so `reduceat` is safe.
     largest = np.repeat(np.maximum.reduceat(of_word, starts), np.diff(corpus.counts.indptr))
     places = np.flatnonzero(of_word == largest)
     return words[places[np.searchsorted(places, starts)]].astype(np.int64)
 
 
 def word_of_smallest_score(corpus: Corpus, scores: Array) -> NDArray[np.int64]:
-    """(N,) the first such word of each sentence."""
+    """Return the first word of smallest score in each sentence (N,)."""
     return word_of_largest_score(corpus, -scores)
 
 
 def held_by_class(corpus: Corpus) -> Array:
-    """Sentences of each class that hold a word (n, V)."""
+    """Count the sentences of each class that contain a word (n, V)."""
     classes = np.repeat(corpus.labels, np.diff(corpus.counts.indptr))
     pairs = classes * corpus.n_words + corpus.counts.indices
     held = np.bincount(pairs, minlength=corpus.n_classes * corpus.n_words)
@@ -76,13 +76,12 @@ def held_by_class(corpus: Corpus) -> Array:
 
 
 def purity(corpus: Corpus, judge: Corpus | None = None) -> Array:
-    """Topic purity δ of every word (V,): 0 where its sentences are of all classes alike, 1 where they are of one.
+    """Return topic purity δ of every word (V,): 0 if its sentences are of all classes alike, 1 if they are of one.
 
-    δ_w = (n p_w - 1)/(n - 1), p_w the share of the class that w has most often in `corpus`, taken in `judge` (by
-    default in the same sentences). For two classes that is |share positive - share negative| (theory §5, LMN21). In
-    other sentences than those that chose the class it may be negative, and is 0 on average where the labels say
-    nothing; in the same ones it is above 0 even then, the more so the rarer a word is. Not a number for a word that
-    `judge` does not hold.
+    δ_w = (n p_w - 1)/(n - 1), where p_w is the share in `judge` of the class that w has most often in `corpus`. By
+    default `judge` is `corpus`. For two classes δ_w is |share positive - share negative| (theory §5, LMN21). In other
+    sentences than those that chose the class it may be negative, and is 0 on average if labels are random. In the
+    same sentences it is above 0 even then, the more so the rarer a word is. It is NaN for a word absent from `judge`.
     """
     chosen = held_by_class(corpus).argmax(axis=0)
     held = held_by_class(judge or corpus)
@@ -92,7 +91,7 @@ def purity(corpus: Corpus, judge: Corpus | None = None) -> Array:
 
 
 def lead(course: Course, leader: Leader = word_of_largest_score) -> Lead:
-    """What leads at every epoch recorded."""
+    """Measure the leading words at every recorded epoch."""
     occurrence = held_by_class(course.seen).sum(axis=0)
     within, elsewhere = purity(course.seen), purity(course.seen, course.unseen)
     words = np.array([leader(course.seen, scores) for scores in course.scores])
@@ -119,7 +118,7 @@ def lead(course: Course, leader: Leader = word_of_largest_score) -> Lead:
 def lead_passes_on(
     *, quick: bool, shuffled: bool = False, mixed: bool = False, leader: Leader = word_of_largest_score
 ) -> Measured:
-    """Drawn texts, and unless quick parts of SST-2 where it is."""
+    """Measure drawn texts, and unless quick parts of SST-2 if it is available."""
     parts, seen = {}, []
     for name in sources(quick=quick):
         leads = [followed(name, seed, shuffled=shuffled, leader=leader) for seed in range(REPLICATES)]
@@ -140,41 +139,41 @@ def lead_passes_on(
 
 @cache
 def followed(name: str, seed: int, *, shuffled: bool = False, leader: Leader = word_of_largest_score) -> Lead:
-    """What leads in one replicate."""
+    """Return the leading words of one replicate."""
     return lead(course(name, seed, shuffled=shuffled), leader)
 
 
 def trend(lead: Lead, mixed: np.random.Generator | None = None) -> list[float]:
-    """Kendall's τ of each series with the epoch, `mixed` in a random order."""
+    """Return Kendall's τ of each series with the epoch, in random order if `mixed` is given."""
     epochs = np.arange(lead.occurrence.size)
     at = epochs if mixed is None else mixed.permutation(epochs)
     return [float(np.asarray(kendalltau(at, series))[0]) for series in lead]
 
 
 def sources(*, quick: bool) -> list[str]:
-    """Names in `SOURCES`."""
+    """Return the usable names in `SOURCES`."""
     return [name for name in SOURCES if name == "drawn text" or (not quick and sst2())]
 
 
 def drawn_part(rng: np.random.Generator) -> tuple[Corpus, int]:
-    """A drawn text, and sentences of each class in each half."""
+    """Draw a text; return it with the number of sentences of each class in each half."""
     return zipf_text(rng, sentences=1200), 150
 
 
 def treebank_part(rng: np.random.Generator) -> tuple[Corpus, int]:
-    """SST-2."""
+    """Return SST-2, with the number of sentences of each class in each half."""
     treebank = sst2()
     assert treebank is not None
     return treebank, 250
 
 
 SOURCES = {"drawn text": (drawn_part, 60), "SST-2": (treebank_part, 200)}
-"""Sentences to choose from and epochs, by name."""
+"""Function that returns the sentences to choose from, and number of epochs, by name."""
 
 
 @cache
 def course(name: str, seed: int, *, shuffled: bool = False) -> Course:
-    """Train one replicate; `shuffled`: on labels that say nothing, the unseen ones staying as they are."""
+    """Train one replicate; `shuffled` randomises the labels of the training half only."""
     make, epochs = SOURCES[name]
     rng = np.random.default_rng(seed)
     seen, unseen = halves(*make(rng), rng)
@@ -186,10 +185,10 @@ def course(name: str, seed: int, *, shuffled: bool = False) -> Course:
 
 
 def halves(corpus: Corpus, each: int, rng: np.random.Generator) -> tuple[Corpus, Corpus]:
-    """Two disjoint sets of random sentences, `each` of every class, over the words that they hold.
+    """Draw two disjoint sets of random sentences, `each` of every class, over the words that they contain.
 
     Raises:
-        ValueError: a class has fewer sentences than both sets take.
+        ValueError: a class has fewer sentences than both sets need.
     """
     least = int(np.bincount(corpus.labels, minlength=corpus.n_classes).min())
     if least < 2 * each:

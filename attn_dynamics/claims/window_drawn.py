@@ -1,4 +1,4 @@
-"""Drawn windowed layers for the claims that hold on any, and a needle for those that take one (theory §D)."""
+"""Drawn windowed layers for claims that hold on any, and a needle for claims that need one (theory §D)."""
 
 from functools import cache
 
@@ -15,7 +15,7 @@ from attn_dynamics.window.windows import Windows
 def drawn_layer(
     seed: int, *, placement: str = "renormalised", scale: str = "deviation", cut: int | None = None
 ) -> tuple[Windows, Windows, Layer]:
-    """Ragged windows, the same ones cut, and a layer with a linear head and nothing at 0."""
+    """Draw ragged windows, the same windows cut, and a layer with a linear head and no zeros."""
     rng, words, d, classes = np.random.default_rng(seed), 8, 3, 4
     sequences = [rng.integers(words, size=rng.integers(3, 20)) for _ in range(6)]
     queries = [(k, int(rng.integers(each.size))) for k, each in enumerate(sequences) for _ in range(2)]
@@ -34,14 +34,14 @@ def drawn_layer(
 
 @cache
 def needle(distance: int, half_width: int) -> Windows:
-    """One query with its window whole, and one useful token, word 1, among others, word 0."""
+    """Return one query with its whole window, and one useful token, word 1, among others, word 0."""
     tokens = np.zeros(2 * half_width + 1, np.int64)
     tokens[half_width + distance] = 1
     return Windows.of([tokens], [(0, half_width)], [0], n_words=2, half_width=half_width)
 
 
 def needle_layer(bell: Bell, width: float, loss: Loss = "likelihood") -> Layer:
-    """Even scores; the context is the attention on the useful token."""
+    """Return a layer with even scores, whose context is the attention on the useful token."""
     return Layer(
         scores=np.zeros(2),
         values=np.array([[0.0], [1.0]]),

@@ -1,4 +1,4 @@
-"""What moves the width of a bell, and what of it any attention kernel can carry (theory D2, D3, D9, D10)."""
+"""Gradient of a bell's width, and its use in any attention kernel (theory D2, D3, D9, D10)."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,18 +14,18 @@ from attn_dynamics.window.support import tail_mass
 from attn_dynamics.window.windows import Windows
 
 STEP = 1e-60
-"""Of a complex step, which takes no difference and cancels nothing."""
+"""Size of a complex step, which takes no difference and cancels nothing."""
 ROUND_OFF = 16 * float(np.finfo(float).eps)
 TOLERANCE = "16 ε, ε = 2⁻⁵²: round-off of sums of some dozen terms"
 
 
 def stepped(windows: Windows, layer: Layer) -> float:
-    """∂L/∂p of the loss alone."""
+    """Return ∂L/∂p from the loss alone."""
     return float(loss_at(windows, layer, layer.parameter + STEP * 1j).imag) / STEP
 
 
 def queries(windows: Windows, layer: Layer) -> Iterator[tuple[Array, Array, Array]]:
-    """Shares A_ij, Δ²_ij and h_ij = g_i·v_j of each query."""
+    """Yield shares A_ij, Δ²_ij and h_ij = g_i·v_j of each query."""
     shares, weights = attention(windows, layer)
     sent = layer.readout.read(contexts(windows, layer, weights), windows.labels).slopes
     for row, (first, last) in enumerate(zip(windows.offsets[:-1], windows.offsets[1:], strict=True)):
@@ -35,12 +35,12 @@ def queries(windows: Windows, layer: Layer) -> Iterator[tuple[Array, Array, Arra
 
 
 def covariance(share: Array, square: Array, work: Array) -> float:
-    """Cov_α(Δ², g·v)."""
+    """Return Cov_α(Δ², g·v)."""
     return float(share @ ((square - share @ square) * (work - share @ work)))
 
 
 def distance_of_law(placement: str, law: Callable[[Windows, Layer], float], *, quick: bool) -> float:
-    """Largest of a law and of the exact gradient from the loss's own slope, relative to the largest slope seen."""
+    """Return the largest distance of law and exact gradient from the loss's slope, relative to the largest slope."""
     off, sizes = [], []
     for seed in range(10 if quick else 100):
         windows, _, layer = drawn_layer(seed, placement=placement)
@@ -66,7 +66,7 @@ Covariance = Callable[[Array, Array, Array], float]
     tolerance=TOLERANCE,
 )
 def widening(*, quick: bool, of: Covariance = covariance, power: int = -3) -> Measured:
-    """Query by query, ragged."""
+    """Measure query by query, ragged."""
 
     def law(windows: Windows, layer: Layer) -> float:
         return layer.parameter**power * sum(of(*each) for each in queries(windows, layer))
@@ -88,7 +88,7 @@ def widening(*, quick: bool, of: Covariance = covariance, power: int = -3) -> Me
     tolerance=TOLERANCE,
 )
 def after_the_softmax(*, quick: bool, centred: bool = False, narrowed: float = 1.0, widened: float = 1.0) -> Measured:
-    """Query by query, ragged."""
+    """Measure query by query, ragged."""
 
     def law(height: bool) -> Callable[[Windows, Layer], float]:
         def slope(windows: Windows, layer: Layer) -> float:
@@ -110,7 +110,7 @@ def after_the_softmax(*, quick: bool, centred: bool = False, narrowed: float = 1
 
 
 LONG, WIDTH, BLOCK = 16_384, 5.0, 128
-"""Tokens of a long sequence, σ there, and queries that are taken together."""
+"""Number of tokens of a long sequence, σ in it, and number of queries taken together."""
 
 
 @claims(
@@ -127,7 +127,7 @@ LONG, WIDTH, BLOCK = 16_384, 5.0, 128
     "2⁻²⁴ of that, and of what cancels for tokens within some σ of a query in the long sequence",
 )
 def further_dimensions(*, quick: bool, centred: bool = True, keep: tuple[float, float] = (1.0, 1.0)) -> Measured:
-    """Scores drawn; the bell's dimensions beside eight of queries and keys."""
+    """Measure drawn scores; the bell's dimensions extend eight dimensions of queries and keys."""
     short = np.arange(64.0)
     far = np.arange(float(LONG - BLOCK), LONG)
     near = np.arange(float(LONG - 8 * BLOCK) if quick else 0.0, LONG)
@@ -141,7 +141,7 @@ def further_dimensions(*, quick: bool, centred: bool = True, keep: tuple[float, 
 
 
 def _scores(i: Array, j: Array, kind: type) -> tuple[Array, Array]:
-    """Queries (i, 8) and keys (j, 8) of scores of a spread near one."""
+    """Draw queries (i, 8) and keys (j, 8) whose scores have a spread near one."""
     rng = np.random.default_rng(0)
     return tuple((rng.standard_normal((each.size, 8)) / 8**0.5).astype(kind) for each in (i, j))  # pyright: ignore
 
@@ -160,7 +160,7 @@ def _apart(i: Array, j: Array, kind: type, centre: float, keep: tuple[float, flo
 
 
 def _gradient_apart(i: Array, keep: tuple[float, float]) -> float:
-    """L = Σ_ij α_ij h_ij for drawn h, through the dimensions and by D2."""
+    """Return the relative distance of ∂L/∂σ for L = Σ_ij α_ij h_ij, drawn h, through the dimensions from D2."""
     query, key = _scores(i, i, np.float64)
     more = features(i, i, WIDTH)
     alpha = _softmax(query @ key.T + (more.queries * np.array(keep)) @ more.keys.T)
@@ -186,7 +186,7 @@ def _gradient_apart(i: Array, keep: tuple[float, float]) -> float:
 def switched_off(
     *, quick: bool, placement: str = "product", tokens: Callable[[int], int] = lambda half: 2 * half + 1
 ) -> Measured:
-    """Drawn layers, and even attention over W22's window."""
+    """Measure drawn layers, and even attention over W22's window."""
     high, ratios = [], []
     for seed in range(10 if quick else 100):
         windows, _, layer = drawn_layer(seed, placement=placement)
@@ -202,6 +202,6 @@ def switched_off(
 
 
 def _even(windows: Windows, bell: Bell, width: float) -> Array:
-    """What every token of a window receives at even scores."""
+    """Return the weight of every token of a window at even scores."""
     weights = np.exp(bell.log(bell.parameter(width), windows.distances))
     return weights / (weights.sum() if bell.renormalises else weights.size)

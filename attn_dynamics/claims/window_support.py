@@ -1,4 +1,4 @@
-"""How far a bell reaches: the tokens that W22 count, and what a cut changes (theory D1, D8)."""
+"""Reach of a bell: the tokens that W22 count, and the effect of a cut (theory D1, D8)."""
 
 from collections.abc import Callable
 from itertools import product
@@ -12,9 +12,9 @@ from attn_dynamics.window.published import BELL_FORMULAS, TABLE, Row, blank, mis
 from attn_dynamics.window.support import BellFormula, half_width, tail_mass
 
 STATED = (14.55, 15.08)
-"""σ of the blank cell, to two decimals."""
+"""Interval of σ of the blank cell, to two decimals."""
 EXACTLY = tuple(row._replace(sigmas=row.sigmas[1:2]) if len(row.sigmas) > 1 else row for row in TABLE)
-"""The table with 9.5 taken for 9.500."""
+"""The table with 9.5 read as 9.500."""
 
 
 @claims(
@@ -34,7 +34,7 @@ EXACTLY = tuple(row._replace(sigmas=row.sigmas[1:2]) if len(row.sigmas) > 1 else
     tolerance="none is missed, and none other gives them: half of one; 0.005 in σ, its last decimal",
 )
 def counted_tokens(*, quick: bool, formula: BellFormula = BellFormula(), table: tuple[Row, ...] = TABLE) -> Measured:
-    """Every bell is computed and its numbers above 0 counted."""
+    """Compute every bell and count its numbers above 0."""
     ends = blank(formula, table[2])
     fitting = [each for each in BELL_FORMULAS if misses(each, table) == 0]
     return together(
@@ -59,7 +59,7 @@ Bound = Callable[[float], float]
     tolerance="1, and 1e-9 for round-off; values of one sign within and of the other beyond meet it",
 )
 def truncation(*, quick: bool, bound: Bound = lambda tail: 2.0 * tail, spread: float = 2.0) -> Measured:
-    """Drawn values, and the two that make it worst; scores drawn, and highest where nothing is left."""
+    """Measure drawn and worst-case values, with drawn scores and scores that are highest beyond the cut."""
     tails, chosen = [], []
     for width, error in product((0.7, 3.0) if quick else (0.5, 1.0, 3.0, 10.0), (0.3, 1e-2, 1e-4)):
         places, cut = np.arange(-int(12 * width) - 8, int(12 * width) + 9), half_width(width, error, spread)
@@ -81,7 +81,7 @@ def truncation(*, quick: bool, bound: Bound = lambda tail: 2.0 * tail, spread: f
 
 
 def _of_layers(bound: Bound) -> list[float]:
-    """The same of layers drawn, whose windows are ragged."""
+    """Return the ratios for drawn layers, whose windows are ragged."""
     found = []
     for seed in range(20):
         whole, cut, layer = drawn_layer(seed, cut=2)

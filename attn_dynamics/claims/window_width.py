@@ -1,4 +1,4 @@
-"""Where the width of a bell goes, how fast, and where it stays (theory D4 to D7)."""
+"""Limits of a bell's width, its speed, and where it stays (theory D4 to D7)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,7 +14,7 @@ from attn_dynamics.theory.bell_width import Loss, escape_time, settled_width, ti
 from attn_dynamics.window.dynamics import flow
 
 RTOL = 1e-11
-"""Of a step of the solver."""
+"""Relative tolerance of a step of the solver."""
 
 
 @cache
@@ -28,24 +28,24 @@ def widths(
     bell: Bell = Bell(),
     rate: float = 1.0,
 ) -> Array:
-    """σ of a needle's bell along gradient flow, from σ₀."""
+    """Return the width σ of a needle's bell along gradient flow, from σ₀."""
     layer, log = needle_layer(bell, start, loss), max(times) > 100.0
     windows = needle(distance, half_width)
     return flow(windows, layer, times=times, log_time=log, bell_rate=rate, rtol=RTOL).widths
 
 
 CUTS = ((10, 20), (10, 18), (30, 60))
-"""Distances and half-widths that bite."""
+"""Distances and half-widths for which the cut shifts σ."""
 LOST = ((10, 15), (30, 50))
-"""Where δ² is above w(w + 1)/3."""
+"""Distances and half-widths with δ² above w(w + 1)/3."""
 EVEN = ((2, 3), (28, 48))
-"""Where δ² is w(w + 1)/3 itself: of the half-widths below 100 these two alone leave an integer δ."""
+"""Distances and half-widths with δ² = w(w + 1)/3; below a half-width of 100 only these have an integer δ."""
 WHOLE = 5
-"""Half-width of a whole window, in δ."""
+"""Half-width of a whole window, in units of δ."""
 
 
 def spread_of_squares(half_width: int) -> float:
-    """Var(Δ²) of an even window, w(w + 1)(2w - 1)(2w + 3)/45."""
+    """Return Var(Δ²) of an even window, w(w + 1)(2w - 1)(2w + 3)/45."""
     return half_width * (half_width + 1) * (2 * half_width - 1) * (2 * half_width + 3) / 45.0
 
 
@@ -76,7 +76,7 @@ def settling(
     even: Callable[[int], float] = lambda half_width: even_square(half_width),
     spread: Callable[[int], float] = spread_of_squares,
 ) -> Measured:
-    """From a third of the distance until nothing moves."""
+    """Measure from a third of the distance until nothing moves."""
     bell, whole, cut, lost, level = Bell(placement), [], [], [], []
     for distance in (3, 10, 60) if quick else (3, 5, 10, 20, 30, 45, 60):
         end = widths(distance, WHOLE * distance, (1e6,), start=distance / 3.0, bell=bell)[0]
@@ -101,12 +101,12 @@ def settling(
 
 
 def even_square(half_width: int) -> float:
-    """E[Δ²] of an even window, w(w + 1)/3."""
+    """Return E[Δ²] of an even window, w(w + 1)/3."""
     return half_width * (half_width + 1) / 3.0
 
 
 STAY, FAR = 1e12, (10, 20, 30)
-"""The time for which a narrow start is watched, and distances."""
+"""Time for which a narrow start is watched, and its distances."""
 ESCAPES = ((10, 1.0), (12, 1.5))
 """Distances and starts whose escape is awaited."""
 
@@ -139,7 +139,7 @@ def narrow_start(
     law: Callable[[int, float], float] = escape_time,
     third: float = 73.0,
 ) -> Measured:
-    """Gradient flow of the attention on the useful token itself."""
+    """Measure gradient flow of the attention on the useful token itself."""
     moved = [widths(distance, WHOLE * distance, (STAY,), loss=loss, start=start)[0] - start for distance in FAR]
     off, left = [], []
     for distance, begun in ESCAPES:
@@ -157,11 +157,11 @@ def narrow_start(
 
 
 EARLY, BEGUN = 100, 2.8
-"""δ of early growth, and a start as far below it as float64 has a bell."""
+"""Distance δ of early growth, and the narrowest start whose bell float64 resolves."""
 SPAN = (0.08, 0.16)
-"""σ/δ at the ends of what is compared."""
+"""Values of σ/δ at the ends of the compared range."""
 EXPONENTS = {"deviation": 1 / 4, "variance": 1 / 3}
-"""The power of r in what is trained."""
+"""Exponent of r for the trained parameter, by its name."""
 
 
 @claims(
@@ -187,7 +187,7 @@ def early_growth(
     span: tuple[float, float] = SPAN,
     law: Callable[..., Array] = time_to_width,
 ) -> Measured:
-    """The same time at several rates of the bell alone."""
+    """Measure the same time at several rates of the bell alone."""
     off, exact, seen = [], [], []
     for scale in SCALES:
         ends = time_to_width(EARLY * np.array(span), EARLY, BEGUN, scale)
@@ -211,7 +211,7 @@ def _at_rate(scale: str, time: float, rate: float) -> float:
 
 
 BUDGET, SHORT = 1e7, 4.0
-"""Times of the bounded loss, and of the other."""
+"""Times of the bounded and of the unbounded loss."""
 
 
 @claims(
@@ -232,7 +232,7 @@ BUDGET, SHORT = 1e7, 4.0
 def wide_start(
     *, quick: bool, wide: float = 20.0, narrow: float = 1.0, logged: str = "log", plain: str = "deviation"
 ) -> Measured:
-    """Narrow and wide starts, under both losses."""
+    """Measure narrow and wide starts under both losses."""
     found = widths(10, 50, (BUDGET,), start=wide, loss="reward")[0] / 10.0 - 1.0
     stayed = {
         scale: widths(10, 50, (BUDGET,), start=narrow, loss="reward", bell=Bell(scale=scale))[0] / narrow - 1.0

@@ -1,4 +1,4 @@
-"""What `python -m PACKAGE` says where a package holds several commands."""
+"""Listing of a package's commands, printed by `python -m PACKAGE`."""
 
 import ast
 import sys
@@ -9,18 +9,18 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.system.version import VERSION
 
 COMMAND = 'if __name__ == "__main__":'
-"""The line by which a module is a command."""
+"""Line that makes a module a command."""
 
 
 def commands(package: Path) -> dict[str, str]:
-    """Return what each command in a package does, by the name it is called by."""
+    """Return what each command of a package does, by the line that calls it."""
     files = {path.stem: path for path in package.glob("*.py") if path.stem != "__main__"}
     texts = {f"python -m {package.name}.{name}": path.read_text(encoding="utf-8") for name, path in files.items()}
     return {name: _purpose(text) for name, text in sorted(texts.items()) if COMMAND in text.splitlines()}
 
 
 def list_commands(package: Path, arguments: list[str], more: str = "") -> int:
-    """Print the commands of a package and where there are more, or the version; the exit code."""
+    """Print a package's commands and further text, or the version; return the exit code."""
     unknown = [each for each in arguments if each not in ("-h", "--help", "--version")]
     if unknown:
         fix = f"Run python -m {package.name} to see them."

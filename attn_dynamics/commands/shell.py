@@ -1,4 +1,4 @@
-"""What a command tells the shell, and what it leaves in its folder of how it was called."""
+"""Exit codes and error messages of a command, and the record of its call in its folder."""
 
 import os
 import shlex
@@ -17,7 +17,7 @@ from attn_dynamics.system.streams import steady_streams
 
 Given = TypeVar("Given")
 FAILED, BAD_INPUT = 1, 2
-"""Exit codes: it ran and what it did failed, the input cannot be used or a result not be written."""
+"""Exit codes: the command ran and failed; its input cannot be used or a result cannot be written."""
 
 
 def run_command(
@@ -31,11 +31,11 @@ def run_command(
     """Read the options of a command, run it with them, and return its exit code.
 
     Args:
-        options: the class of its options.
+        options: class of the command's options.
         run: the command itself.
         arguments: the command line; by default that of this process.
-        prog: how the command is called.
-        interrupted: what to say on Ctrl-C.
+        prog: name by which the command is called.
+        interrupted: message on Ctrl-C.
     """
 
     def named() -> int:
@@ -48,12 +48,12 @@ def run_command(
 
 
 def guarded(run: Callable[[], int], *, interrupted: str) -> int:
-    """The exit code of a command; `interrupted` is what to say on Ctrl-C."""
+    """Run a command and return its exit code; print `interrupted` on Ctrl-C."""
     steady_streams()
     try:
         with interruptible():
             code = run()
-            sys.stdout.flush()  # a disk may be full under standard output too
+            sys.stdout.flush()  # the disk under standard output may be full too
             return code
     except (InputError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -76,15 +76,15 @@ def guarded(run: Callable[[], int], *, interrupted: str) -> int:
 
 
 def command_line(prog: str, arguments: Sequence[str] | None) -> str:
-    """The line that calls a command again with these arguments, or those of this process; from its beginning."""
+    """Return the line that starts a command anew with these arguments, by default those of this process."""
     given = sys.argv[1:] if arguments is None else arguments
     return shlex.join([*prog.split(), *(each for each in given if each != "--resume")])
 
 
 def record_command(folder: Path, line: str) -> None:
-    """Write into a folder which command makes it.
+    """Write the line that calls the command into its folder.
 
     Raises:
-        StorageError: it could not be written.
+        StorageError: the file could not be written.
     """
     write_whole(folder / COMMAND, lambda file: file.write(os.fsencode(f"{line}\n")))

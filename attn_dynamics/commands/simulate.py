@@ -35,7 +35,7 @@ from attn_dynamics.training.settings import Config
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     prog = "python -m attn_dynamics.simulate"
     line = command_line(prog, arguments)
     if is_window(sys.argv[1:] if arguments is None else arguments):
@@ -44,10 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def simulate(config: Config, line: str) -> int:
-    """One configuration from data to figures; the exit code. `line` is the command.
+    """Run one configuration from data to figures; return the exit code. `line` calls the command.
 
     Raises:
-        InputError: bad settings or data; nothing was written then.
+        InputError: settings or data are bad; nothing was written.
         StorageError: a result could not be written.
     """
     task = load_task(config.task, experiment.task_options(config))
@@ -67,12 +67,12 @@ def simulate(config: Config, line: str) -> int:
 
 
 def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: str) -> int:
-    """Train into an open folder, and draw last, for numbers and table are what a run is for."""
+    """Train into an open folder; draw last, because numbers and table matter most."""
     begin(out, config)
     terminal = console()
     if config.replicates == 1:
         code, summary, draw = _run(config, task, start, out)
-        # What a diverged run ended with tells nothing.
+        # The final state of a diverged run means nothing.
         shown = results.table(summary) if summary["ended"] != "diverged" else None
     else:
         code, summary, draw = _run_replicates(config, task, start, out)
@@ -89,7 +89,7 @@ def _simulate(config: Config, task: Task, start: Parameters, out: Path, line: st
 
 
 def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int, dict[str, Any], Callable[[], object]]:
-    """Train and write down the numbers; the exit code, their summary, and what draws them."""
+    """Train and write the numbers; return the exit code, their summary, and a function that draws them."""
     begun, checkpoint = time.perf_counter(), Checkpoint(out / CHECKPOINT)
     if config.resume:
         print(f"{out}: {_resume_point(config, task, checkpoint)}", file=sys.stderr)
@@ -109,7 +109,7 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> tuple[int,
 def _run_replicates(
     config: Config, task: Task, start: Parameters, out: Path
 ) -> tuple[int, dict[str, Any], Callable[[], object]]:
-    """In as few passes as memory asks for; left out is what has no epoch to show, for its first loss is no number."""
+    """Train in as few passes as memory allows; drop replicates without an epoch, whose first loss is not finite."""
     summaries: dict[Path, dict[str, Any]] = {}
     first = code = 0
     while first < config.replicates and code != INTERRUPTED:
@@ -125,14 +125,14 @@ def _run_replicates(
 def _pass(
     config: Config, task: Task, replicates: range, checkpoint: Checkpoint
 ) -> tuple[int, dict[Path, dict[str, Any]]]:
-    """Train some replicates and write the numbers of each into its folder; only their summaries stay in memory."""
+    """Train some replicates, write each one's numbers into its folder, and keep only their summaries in memory."""
     begun, out, whole = time.perf_counter(), checkpoint.path.parent, len(replicates) == config.replicates
     folders, which = [out / f"replicate-{replicate}" for replicate in replicates], _named(replicates)
     if config.resume:
         where = f"{out}" if whole else f"{out}, {which}"
         print(f"{where}: {_resume_point(config, task, checkpoint)}", file=sys.stderr)
         found = {folder: _finished(config, task, folder) for folder in folders}
-        if all(found.values()):  # to read them from the checkpoint would take the memory of training once more
+        if all(found.values()):  # reading them from the checkpoint would need the memory of training again
             return 0, {folder: summary for folder, summary in found.items() if summary}
     starts = [experiment.start(config, task, replicate) for replicate in replicates]
     label = f"{config.model}, {config.replicates} replicates" if whole else f"{config.model}, {which}"
@@ -155,7 +155,7 @@ def _named(replicates: range) -> str:
 
 
 def _finished(config: Config, task: Task, folder: Path) -> dict[str, Any] | None:
-    """The summary of a replicate whose folder holds all that this configuration and these data make of it."""
+    """Return the summary of a replicate if its folder has the complete results of this configuration and data."""
     try:
         summary = read_json_object(folder / SUMMARY)
         same = read_netcdf(folder / TRAJECTORY).attrs.get("data") == results.data_digest(task)
@@ -179,14 +179,14 @@ def _train(
 
 
 def _leave_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> tuple[dict[str, Any], Callable[[], object]]:
-    """Write down what replicates have in common; their summary, and what draws them, which takes its time."""
+    """Write the joint results of replicates; return their summary, and a function that draws them."""
     runs = [read_netcdf(folder / TRAJECTORY) for folder in summaries]
     write_netcdf(out / TRAJECTORY, results.join(runs))
     summary = results.summarise_replicates([*summaries.values()])
     write_json(out / SUMMARY, summary)
 
     def draw() -> None:
-        # Matplotlib takes its time to load, and a run of its own need not wait for it before it starts.
+        # Import late: matplotlib loads slowly, and single runs do not need it here.
         from attn_dynamics.results.figures.replicates import save_spread
 
         save_spread(runs, out / "figures")
@@ -197,7 +197,7 @@ def _leave_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> tuple[dic
 
 
 def _leave(trajectory: xr.Dataset, seconds: float, out: Path) -> dict[str, Any]:
-    """Write down the numbers of one run; its summary."""
+    """Write the numbers of one run; return its summary."""
     summary = results.summarise(trajectory, seconds)
     write_netcdf(out / TRAJECTORY, trajectory)
     write_json(out / SUMMARY, summary)

@@ -1,4 +1,4 @@
-"""`--model attn-window` carried out: one run of the bell's width, with its results in a folder."""
+"""The command for `--model attn-window`: one run of the bell's width, with its results in a folder."""
 
 import math
 import sys
@@ -29,15 +29,15 @@ from attn_dynamics.window.layer import loss_and_gradient
 from attn_dynamics.window.tasks import TASKS, WindowTask
 
 WIDEST = 1e150
-"""σ of which neither the square nor the tokens that it reaches are finite, tokens."""
+"""Bound on σ at the start, tokens: beyond it the square of σ and the tokens it reaches are not finite."""
 TOO_FAST = "the step after time {time:g} leads to no bell, or to a loss that is no number: lower --learning-rate"
 
 
 def simulate_window(config: WindowConfig, line: str) -> int:
-    """One configuration from data to figures; the exit code. `line` is the command.
+    """Run one configuration from data to figures; return the exit code. `line` calls the command.
 
     Raises:
-        InputError: bad settings; nothing was written then.
+        InputError: settings are bad; nothing was written.
         StorageError: a result could not be written.
     """
     task = load(config)
@@ -53,7 +53,7 @@ def simulate_window(config: WindowConfig, line: str) -> int:
 
 
 def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> int:
-    """Train into an open folder, and draw last."""
+    """Train into an open folder, and draw last; return the exit code."""
     begun = time.perf_counter()
     course, rate = _course(config, task), 0.0 if config.flow else config.rate
     predicted = predict(task, course.times, learning_rate=rate, bell_rate=config.bell_rate)
@@ -81,14 +81,14 @@ def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> i
 
 
 def load(config: WindowConfig) -> WindowTask:
-    """The task of a configuration.
+    """Return the task of a configuration.
 
     Raises:
-        InputError: a bell so narrow that it reaches nothing useful.
+        InputError: the bell at the start reaches nothing useful, is too wide, or has no finite loss and gradient.
     """
     config.options.check_room(config.task)
     rng = np.random.default_rng(config.seed)
-    # What is trained of a bell that is too narrow or too wide is no number.
+    # A bell that is too narrow or too wide has a NaN loss or gradient.
     with suppress(InputError, OverflowError), np.errstate(all="ignore"):
         task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
         fit, gradient = loss_and_gradient(task.windows, task.layer)
@@ -103,7 +103,7 @@ def load(config: WindowConfig) -> WindowTask:
 
 
 def summarise(config: WindowConfig, run: xr.Dataset, course: Course, seconds: float) -> dict[str, Any]:
-    """The numbers of a run; the residual is the largest relative distance of σ from its prediction."""
+    """Summarise a run; its residual is the largest relative distance of σ from its prediction."""
     ends = run.isel(time=-1)
     found: dict[str, Any] = {
         "model": config.model,
@@ -131,7 +131,7 @@ def summarise(config: WindowConfig, run: xr.Dataset, course: Course, seconds: fl
 
 
 def table(summary: dict[str, Any]) -> Table:
-    """One run, measured beside theory."""
+    """Show one run beside the theory."""
     story = "diverged" if summary["ended"] == "diverged" else f"{summary['epochs']:,} epochs"
     out = Table(title=Text(f"attn-window, {summary['task']}, seed {summary['seed']}: {story}"))
     for name in ("quantity", "measured", "theory", "difference", "source"):
@@ -149,7 +149,7 @@ def table(summary: dict[str, Any]) -> Table:
 
 
 def off_theory(summary: dict[str, Any]) -> list[str]:
-    """Say which assumptions fail, and where the run and its prediction part although none does."""
+    """Describe the failed assumptions; if none fails, say whether the run deviates from its prediction."""
     residual = summary["prediction_residual"]
     off = "no prediction" if residual is None else f"here up to {percent(residual)} off"
     names = {law: f"the prediction of σ ({law}, {off})" for law in ("D2", "D3")} | {"D4": "where σ settles (D4)"}

@@ -1,4 +1,4 @@
-"""The settings of `--model attn-window`."""
+"""Settings of `--model attn-window`."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,44 +26,44 @@ else:
 
 
 UNREAD = {"needle": ("words", "classes"), "copying": ("classes",), "topics": ("loss",)}
-"""Settings that a task does not read."""
+"""Settings that a task ignores, by task."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WindowConfig:
-    """Train the width of a bell around the query and set what happens beside the theory.
+    """Train the width of a bell around the query, and compare it with the theory.
 
     Raises:
-        InputError: a value out of range.
+        InputError: a value is out of range.
     """
 
     model: Literal["attn-window"] = "attn-window"
     """A layer that attends within a bell around its query."""
     task: TaskName = "needle"
-    """A useful token at a known distance: a needle, copying, or LMN21's topic words."""
+    """Task with a useful token at a known distance: a needle, copying, or LMN21's topic words."""
     placement: Placement = "renormalised"
-    """softmax(s + ln U), softmax(s) U with the bell's prefactor 1/(σ √(2π)), or without it."""
+    """Placement of the bell: softmax(s + ln U), softmax(s) U with the prefactor 1/(σ √(2π)), or without it."""
     scale: ScaleName = "deviation"
-    """What of the bell is trained: its standard deviation, its variance, or ln σ."""
+    """Trained parameter of the bell: its standard deviation, its variance, or ln σ."""
     loss: Loss = "likelihood"
-    """-ln of the attention on what is useful, or less that attention itself; topics have cross-entropy."""
+    """Loss: -ln of the attention on what is useful, or minus that attention itself; topics have cross-entropy."""
     start_width: float | None = None
-    """σ at the start, as a standard deviation, tokens (default: 3; twice the distance for topics, where a narrow bell
-    rather learns by heart what stands in it)."""
+    """σ at the start, as a standard deviation, tokens (default: 3; twice the distance for topics, because a narrow
+    bell learns its few words by heart)."""
     epochs: int = 3000
-    """Steps of gradient descent."""
+    """Number of steps of gradient descent."""
     learning_rate: float | None = None
-    """η; time = η × epoch (default: 0.1; 1 for topics, where scores and embeddings have to grow first)."""
+    """Learning rate η; time = η × epoch (default: 0.1; 1 for topics, because scores and embeddings must grow first)."""
     bell_rate: float = 1.0
     """Factor on the learning rate of the bell."""
     flow: bool = False
-    """Gradient flow, integrated in ln(1 + time), over the same time in the place of descent."""
+    """Integrate gradient flow in ln(1 + time), over the same time, instead of descent."""
     seed: int = 0
-    """Of the data and the head."""
+    """Random seed of the data and the head."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False
-    """Run again into the folder of this very configuration; such a run takes seconds, and starts anew."""
+    """Run again into the folder of this same configuration; such a run takes seconds and starts anew."""
     overwrite: bool = False
     """Replace the results in the folder."""
     options: Annotated[WindowOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=WindowOptions)
@@ -78,39 +78,39 @@ class WindowConfig:
 
     @property
     def bell(self) -> Bell:
-        """Placement and scale."""
+        """Placement and scale of the bell."""
         return Bell(self.placement, self.scale)
 
     @property
     def width(self) -> float:
-        """σ at the start."""
+        """Standard deviation σ of the bell at the start, tokens."""
         usual = 2.0 * self.options.distance if self.task == "topics" else 3.0
         return usual if self.start_width is None else self.start_width
 
     @property
     def rate(self) -> float:
-        """η."""
+        """Learning rate η."""
         usual = 1.0 if self.task == "topics" else 0.1
         return usual if self.learning_rate is None else self.learning_rate
 
     @property
     def max_epochs(self) -> int:
-        """The epochs to run."""
+        """Number of epochs to run."""
         return self.epochs
 
     @property
     def default_out(self) -> Path:
-        """Folder below runs/ that is named after what is run."""
+        """Folder below runs/, named after the run."""
         return Path("runs") / f"{self.model}-{self.task}-seed{self.seed}"
 
     @property
     def notes(self) -> list[str]:
-        """What there is to say of settings that were given in vain."""
+        """Notes on settings without effect."""
         given = [*changed(self, WindowConfig()), *changed(self.options, WindowOptions())]
         return without_effect(f"the task {self.task}", [name for name in given if name in UNREAD.get(self.task, ())])
 
     def course(self) -> dict[str, Any]:
-        """All that decides the course of the run, ready for JSON: not how long it is nor where it is kept."""
+        """Return all settings that decide the course of the run, ready for JSON, without its length and folder."""
         kept = dataclasses.asdict(self)
         for name in ("epochs", "out", "resume", "overwrite"):
             del kept[name]
@@ -118,6 +118,6 @@ class WindowConfig:
 
 
 def is_window(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks for this model."""
+    """Return whether a command line asks for the model attn-window."""
     told = [each.partition("=")[::2] if "=" in each else (each, next_) for each, next_ in pairwise([*arguments, ""])]
     return ("--model", WINDOW) in told

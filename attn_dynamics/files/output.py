@@ -1,7 +1,7 @@
-"""Where a command writes: never over results unasked, and never where another command is at work.
+"""Folders and files of results: no command overwrites results unasked, or writes where another command works.
 
-Every command follows one rule. Without a name its results go to a new place. A place that holds results is refused,
-unless the same run is to go on there or the user asks to overwrite it.
+Every command follows one rule. Without a name its results go to a new folder. A folder with results is refused,
+unless the command resumes the same run there or the user asks to overwrite it.
 """
 
 import errno
@@ -18,29 +18,29 @@ from attn_dynamics.files.storage import discard_leftovers, is_partial, make_fold
 
 CONFIG = "config.json"
 COMMAND = "command.txt"
-"""The file that says which command left a folder."""
+"""File that records which command made a folder."""
 NOTES = (CONFIG, COMMAND)
-"""Files that say what was run; alone they are no results."""
+"""Files that record what was run; alone they do not count as results."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What one kind of command leaves in its folder."""
+    """Files of one kind of command in its folder."""
 
     name: str
-    """As in "the results of NAME"."""
+    """Name of the kind, as in "the results of NAME"."""
     mark: str
-    """The file by which its folders are known."""
+    """File that identifies folders of this kind."""
     is_ours: Callable[[Path], bool]
-    """Whether that file in this folder is of such a command."""
+    """Test whether that file in a folder belongs to such a command."""
     files: Callable[[Path], Iterable[Path]]
-    """All that it may leave in a folder."""
+    """List of all files that the command may write into a folder."""
     resumes: bool = True
-    """Whether it can go on with what it left."""
+    """Whether the command can resume from its files."""
 
 
 def of_command(prog: str, name: str, *patterns: str) -> Kind:
-    """Describe a command whose folders are known by the line that called it, and which cannot go on."""
+    """Describe a command that cannot resume, whose folders are identified by the line that called it."""
 
     def is_ours(folder: Path) -> bool:
         with suppress(OSError):
@@ -63,24 +63,23 @@ def results_folder(
     overwrite: bool = False,
     fits: Callable[[Path], object] = lambda folder: None,
 ) -> Iterator[Path]:
-    """Give the folder for the results of a command, and keep others from it meanwhile.
+    """Open the folder for the results of a command, and lock it against other commands.
 
-    Without a name it is the first of default, default-2, … that is free. To overwrite it is the last that is there, to
-    resume the last whose results are of the run that is to go on, or else the last. Nothing is removed yet: see
-    `clear`. A folder in which nothing was put is removed.
+    Without a name it is the first free one of default, default-2, …. With `overwrite` it is the last that exists. With
+    `resume` it is the last whose results belong to the resumed run, or else the last. Nothing is removed yet (see
+    `clear`). A new folder that stays empty is removed.
 
     Args:
-        kind: what such commands leave.
-        out: the folder that was named.
-        default: the folder where none was named.
-        resume: whether to go on with results that are there.
-        overwrite: whether to replace them.
-        fits: refuses a folder whose results are not of the run that is to go on.
+        kind: files of such commands.
+        out: the folder that the user named.
+        default: the folder without a name.
+        resume: whether to resume from existing results.
+        overwrite: whether to replace existing results.
+        fits: raises InputError if the results in a folder do not belong to the resumed run.
 
     Raises:
-        InputError: the folder holds something else, or results and neither flag was given, or another command is at
-            work in it.
-        StorageError: it cannot be made.
+        InputError: the folder holds other files, or results without either flag, or another command works in it.
+        StorageError: the folder cannot be made.
     """
     with ExitStack() as held:
         try:
@@ -99,10 +98,10 @@ def results_folder(
 
 
 def clear(folder: Path, kind: Kind) -> None:
-    """Remove what such commands leave, and nothing else; folders within only once they are empty.
+    """Remove the files of such commands and nothing else; remove subfolders only once they are empty.
 
     Raises:
-        StorageError: something cannot be removed.
+        StorageError: a file or folder cannot be removed.
     """
     within = set()
     try:
@@ -118,22 +117,22 @@ def clear(folder: Path, kind: Kind) -> None:
 
 
 def results_file(option: str, path: Path, *, overwrite: bool, make: bool = False) -> Path:
-    """Give the file for the results of a command, once it is known that it can be written and nothing is lost by it.
+    """Return the file for the results of a command, after a check that it can be written without loss.
 
     Args:
-        option: what the file was named by.
+        option: name of the option that gave the file.
         path: the file.
         overwrite: whether it may be replaced.
-        make: whether its folder is made if it is not there.
+        make: whether to make the folder if it does not exist.
 
     Raises:
-        InputError: something stands there that may not be replaced, or there is no such folder.
-        StorageError: its folder cannot be made.
+        InputError: the path exists and must not be replaced, or its folder does not exist.
+        StorageError: the folder cannot be made.
     """
     path = expanded(path, option)
     if make:
         make_folder(path.parent)
-    folder = path.resolve().parent  # of a link, the folder of what it points to
+    folder = path.resolve().parent  # for a link, the folder of its target
     if not folder.is_dir():
         raise InputError(option, expected="a file in a folder that exists", given=path, fix="Make the folder first.")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -152,12 +151,12 @@ def results_file(option: str, path: Path, *, overwrite: bool, make: bool = False
 
 @contextmanager
 def default_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give the first of NAME, NAME-2, … that is not there yet, or the last that is if it is to be overwritten.
+    """Yield the first of NAME, NAME-2, … that does not exist yet, or the last that exists if it may be overwritten.
 
-    A new one is made at once, empty, so that no other command takes it; one that stays empty is removed.
+    A new file is made at once, empty, so that no other command takes it. It is removed if it stays empty.
 
     Raises:
-        StorageError: it or its folder cannot be made.
+        StorageError: the file or its folder cannot be made.
     """
     make_folder(path.parent)
     try:
@@ -173,10 +172,10 @@ def default_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def expanded(path: Path, option: str) -> Path:
-    """Put the home folder in the place of a leading ~, which the shell leaves in --option=~/name.
+    """Expand a leading ~ to the home folder, because the shell does not expand it in --option=~/name.
 
     Raises:
-        InputError: there is no such user.
+        InputError: the user does not exist.
     """
     try:
         return path.expanduser()
@@ -186,7 +185,7 @@ def expanded(path: Path, option: str) -> Path:
 
 
 def folder_of(error: OSError) -> str:
-    """Name the place that an error of the system is about."""
+    """Return the path in an error of the system."""
     return str(error.filename or "folder")
 
 
@@ -195,12 +194,12 @@ def _numbered(first: Path) -> Iterator[Path]:
 
 
 def _there(first: Path) -> list[Path]:
-    """Return those of NAME, NAME-2, … that are there, up to the first that is not."""
+    """List NAME, NAME-2, … up to the first that does not exist."""
     return [*takewhile(os.path.lexists, _numbered(first))]
 
 
 def _present(kind: Kind, first: Path, fits: Callable[[Path], object] | None) -> Path:
-    """Return the last of NAME, NAME-2, … whose results fit, or else the last with results, the last, or NAME."""
+    """Return the last of NAME, NAME-2, … whose results fit; else the last with results, the last, or NAME."""
     there = _there(first)
     filled = [folder for folder in there if folder.is_dir() and _results(folder, kind)]
     for folder in reversed(filled if fits is not None else []):
@@ -211,7 +210,7 @@ def _present(kind: Kind, first: Path, fits: Callable[[Path], object] | None) -> 
 
 
 def _first_free(kind: Kind, default: Path, held: ExitStack) -> Path:
-    """Make the first folder that is not there yet, or take one that is free before it."""
+    """Make the first folder that does not exist yet, or take a free one before it."""
     for folder in _numbered(default):
         with ExitStack() as tried:
             made = _made(folder)
@@ -226,7 +225,7 @@ def _first_free(kind: Kind, default: Path, held: ExitStack) -> Path:
 
 
 def _made(folder: Path) -> bool:
-    """Whether this call made the folder, and no other command did."""
+    """Make the folder; return whether this call, and no other command, made it."""
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -255,9 +254,9 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _lock(folder: Path, held: ExitStack) -> bool | None:
-    """Lock a folder until the end of `held`, or of this process: whether it is ours; None where nothing can be locked.
+    """Lock a folder until the end of `held` or of this process; return whether it succeeded, None if locks do not work.
 
-    Some network file systems cannot lock folders; there only the names of files keep two commands apart.
+    Some network file systems cannot lock folders. There only the names of files keep two commands apart.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     held.callback(os.close, descriptor)
@@ -269,7 +268,7 @@ def _lock(folder: Path, held: ExitStack) -> bool | None:
 
 
 def _made_file(path: Path) -> bool:
-    """Whether this call made the file, and no other command did."""
+    """Make the file; return whether this call, and no other command, made it."""
     try:
         path.open("x").close()
     except FileExistsError:
@@ -278,7 +277,7 @@ def _made_file(path: Path) -> bool:
 
 
 def _admit(folder: Path, kind: Kind, fits: Callable[[Path], object] | None, overwrite: bool) -> None:
-    """Refuse a folder that holds something else, or results that may not be gone on with nor be replaced."""
+    """Refuse a folder with other files, or with results that may neither be resumed nor replaced."""
     if _is_free(folder, kind):
         return
     if not kind.is_ours(folder):
@@ -301,7 +300,7 @@ def _admit(folder: Path, kind: Kind, fits: Callable[[Path], object] | None, over
 
 
 def _is_free(folder: Path, kind: Kind) -> bool:
-    """Whether a folder is empty, or holds only what a command left that ended before it had results."""
+    """Return whether a folder is empty, or holds only files of a command that ended before it had results."""
     empty = all(is_partial(path) or (path.is_dir() and not any(path.iterdir())) for path in folder.iterdir())
     return empty or (kind.is_ours(folder) and not _results(folder, kind))
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and that are read only as they were written."""
+"""Files that are either complete or absent, and that are read only as they were written."""
 
 import contextlib
 import glob
@@ -21,17 +21,17 @@ import xarray as xr
 from attn_dynamics.errors import InputError, StorageError
 
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-"""A mark of this machine, by the name that it gives itself, for others may write into the same folder."""
+"""Mark of this machine, from its own name, because several machines may write into the same folder."""
 PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.partial", re.DOTALL)
-"""Names of files that are being written, with the mark of the machine and the number of the process that write."""
+"""Pattern of the names of partial files, with the mark of the machine and the id of the writing process."""
 LETTERS = 40
-"""Letters of a file's name that stand in the name under which it is written, which may not grow too long."""
+"""Number of characters of the file name in the partial file's name, which must not grow too long."""
 MARK = b"attn-dynamics SHA-256 "
-"""What stands before the digest at the end of a NetCDF file, where HDF5 does not look."""
+"""Bytes before the digest at the end of a NetCDF file, which HDF5 ignores."""
 
 
 class Damaged(InputError):
-    """A file is not as it was written."""
+    """Error for a file that is not as it was written."""
 
     def __init__(self, path: Path, reason: object) -> None:
         super().__init__(
@@ -47,13 +47,12 @@ class Damaged(InputError):
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file that replaces `path` only once it is complete and on the disk.
+    """Let `write` fill a partial file that replaces `path` only when it is complete and on disk.
 
-    A link stays, and what it points to is written; permissions stay as they were.
+    A link stays and its target is written. Permissions stay unchanged.
 
     Raises:
-        StorageError: the disk is full, the place cannot be written, or something stands there that is no regular
-            file; `path` is as it was.
+        StorageError: the disk is full, the path cannot be written, or it is no regular file; `path` is unchanged.
     """
     target = Path(os.path.realpath(path))
     partial = target.with_name(f".{target.name[:LETTERS]}.{HOST}-{os.getpid()}-{token_hex(4)}.partial")
@@ -75,7 +74,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def _mode(target: Path) -> int | None:
-    """The permissions of a regular file; None where there is no file yet."""
+    """Return the permissions of a regular file; None if there is no file yet."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -86,19 +85,19 @@ def _mode(target: Path) -> int | None:
 
 
 def _discard(partial: Path) -> None:
-    with contextlib.suppress(OSError):  # where there is no such folder, there is no such file
+    with contextlib.suppress(OSError):  # a missing folder has no such file
         partial.unlink()
 
 
 def is_partial(path: Path) -> bool:
-    """Whether this is a file that is being written, or was when its command was killed."""
+    """Return whether this is a partial file, whether its command still runs or was killed."""
     return PARTIAL.fullmatch(path.name) is not None and path.is_file()
 
 
 def discard_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove from a folder and those below what killed commands left half written, of one file or of all.
+    """Remove partial files of killed commands from a folder and its subfolders; with a name, only those of that file.
 
-    Files stay whose process still runs, or that another machine writes: whether it still does cannot be told.
+    A file stays if its process still runs, or if another machine wrote it, because its process cannot be checked.
     """
     of_one = f".{glob.escape(name[:LETTERS])}.*partial" if name else None
     for path in folder.glob(of_one) if of_one else folder.rglob(".*partial"):
@@ -112,16 +111,16 @@ def _runs(process: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # the process belongs to another user
         return True
     return True
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder, if it is not there yet.
+    """Make a folder if it does not exist yet; return it.
 
     Raises:
-        StorageError: it cannot be made, or a file stands in its place.
+        StorageError: the folder cannot be made, or a file has its name.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -131,21 +130,21 @@ def make_folder(path: Path) -> Path:
 
 
 def printable(text: str) -> str:
-    r"""Write bytes of a name that are no UTF-8 as \udc80 to \udcff, so that files of text can hold it."""
+    r"""Write the bytes of a name that are not UTF-8 as \udc80 to \udcff, so that text files can hold it."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write indented JSON; numbers that are not finite become null."""
+    """Write indented JSON; NaN and infinite numbers become null."""
     text = json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_whole(path, lambda file: file.write(printable(text).encode()))
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+    """Read a JSON file that contains an object.
 
     Raises:
-        Damaged: there is no such file, or it holds something else.
+        Damaged: the file does not exist, or it contains something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -157,12 +156,12 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write named arrays, uncompressed."""
+    """Write named arrays without compression."""
     write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))  # pyright: ignore[reportArgumentType]
 
 
 def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
-    """Read what `write_arrays` wrote: all, or of these names those that are there."""
+    """Read arrays written by `write_arrays`: all of them, or those of the given names that exist."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive if not names or name in names}
 
@@ -181,10 +180,10 @@ def write_netcdf(path: Path, dataset: xr.Dataset) -> None:
 
 
 def read_netcdf(path: Path) -> xr.Dataset:
-    """Read a dataset into memory; what `write_netcdf` wrote is held against its digest.
+    """Read a dataset into memory, and verify the digest that `write_netcdf` wrote.
 
     Raises:
-        Damaged: there is no such file, or it is not as it was written.
+        Damaged: the file does not exist, or it is not as it was written.
     """
     try:
         content = memoryview(path.read_bytes())
@@ -192,7 +191,7 @@ def read_netcdf(path: Path) -> xr.Dataset:
         if mark[: len(MARK)] == MARK and mark != _mark(body):
             raise ValueError("its digest is of another content")
         return xr.load_dataset(path, engine="h5netcdf")
-    # A damaged file raises what it likes.
+    # A damaged file raises any kind of exception.
     except Exception as error:
         raise Damaged(path, error) from None
 
@@ -202,20 +201,20 @@ def _mark(content: memoryview | bytes) -> bytes:
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table as Parquet with a checksum of every page."""
+    """Write a table as Parquet with a checksum for every page."""
     write_whole(path, lambda file: frame.to_parquet(file, engine="pyarrow", index=False, write_page_checksum=True))
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a table, its checksums verified.
+    """Read a table and verify its checksums.
 
     Raises:
-        Damaged: there is no such file, or it is not as it was written.
+        Damaged: the file does not exist, or it is not as it was written.
     """
     try:
         with path.open("rb") as file:
             return pd.read_parquet(file, engine="pyarrow", page_checksum_verification=True)
-    # A damaged file raises what it likes.
+    # A damaged file raises any kind of exception.
     except Exception as error:
         raise Damaged(path, error) from None
 

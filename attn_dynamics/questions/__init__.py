@@ -1,6 +1,6 @@
 """Extractive questions: SQuAD read, cut into windows of tokens, answered, marked by the official rules.
 
-It needs the extra `window`; nothing else of the library imports it.
+The package needs the extra `window`; nothing else of the library imports it.
 """
 
 from attn_dynamics.system.extras import require

@@ -1,4 +1,4 @@
-"""From logits to answers: of all spans of tokens the one whose two logits have the largest sum."""
+"""Answers from logits: the span of tokens whose start and end logits have the largest sum."""
 
 from typing import NamedTuple
 
@@ -9,33 +9,33 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.questions.features import Features
 
 LONGEST = 30
-"""Tokens of an answer at most."""
+"""Largest number of tokens of an answer."""
 
 
 class Spans(NamedTuple):
-    """The best span of each of F windows."""
+    """Best span of each of F windows."""
 
     first: NDArray[np.int64]
-    """(F,) its first token, a number within the window."""
+    """(F,) first token of the span, an index within the window."""
     last: NDArray[np.int64]
-    """(F,) its last token, not before the first."""
+    """(F,) last token of the span, not before the first."""
     score: NDArray[np.float64]
-    """(F,) the sum of both logits; -∞ where the window has no token of the passage."""
+    """(F,) sum of both logits; -∞ if the window has no token of the passage."""
 
 
 def best_spans(starts: ArrayLike, ends: ArrayLike, passage: ArrayLike, *, longest: int = LONGEST) -> Spans:
-    """The span of largest start + end logit in each window: within the passage, and of `longest` tokens at most.
+    """Return the span of largest start + end logit in each window, within the passage and up to `longest` tokens.
 
-    Of equals the first, and of these the shortest.
+    Among equal sums the first span wins, and then the shortest.
 
     Args:
-        starts: (F, L) a logit for each token to be the first; what stands in padding does not matter.
-        ends: (F, L) a logit for each token to be the last.
-        passage: (F, 2) tokens from and to which the passage goes, as `Features.passage`.
-        longest: tokens.
+        starts: (F, L) logit of each token to be the first; values in the padding do not matter.
+        ends: (F, L) logit of each token to be the last.
+        passage: (F, 2) first token of the passage and the token after its last, as in `Features.passage`.
+        longest: largest number of tokens of a span.
 
     Raises:
-        InputError: shapes that do not fit, a logit of the passage that is no finite number, or no token allowed.
+        InputError: shapes do not fit, a logit of the passage is NaN or infinite, or `longest` is below 1.
     """
     start, end = (np.asarray(each, np.float64) for each in (starts, ends))
     bounds = np.asarray(passage, np.int64)
@@ -61,21 +61,21 @@ def best_spans(starts: ArrayLike, ends: ArrayLike, passage: ArrayLike, *, longes
 
 
 def answers(features: Features, spans: Spans) -> dict[str, str]:
-    """The text of each question's best span over all its windows, by the question's id; empty where there is none.
+    """Return the text of each question's best span over all its windows, by question id; "" if there is none.
 
     Raises:
-        InputError: not one span for each window.
+        InputError: the number of spans is not the number of windows.
     """
     if len(spans.score) != len(features):
         given, fix = f"{len(spans.score):,}", "Give those of all batches, in the order of the windows."
         raise InputError("spans", expected=f"one for each of {len(features):,} windows", given=given, fix=fix)
-    # The first of equals, and windows are in the order of their questions.
+    # A stable sort keeps the first of equal scores; windows are in the order of their questions.
     order = np.lexsort((-spans.score, features.owner))
     best = order[np.searchsorted(features.owner, np.arange(len(features.questions)))]
     begins = features.offsets[features.begins[best] + spans.first[best], 0]
     ends = features.offsets[features.begins[best] + spans.last[best], 1]
     found = {}
     for question, begin, end, score in zip(features.questions, begins, ends, spans.score[best], strict=True):
-        # Some tokenizers count the white space before a word to it.
+        # Some tokenizers include the white space before a word.
         found[question.id] = question.context[begin:end].strip() if np.isfinite(score) else ""
     return found

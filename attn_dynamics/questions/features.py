@@ -1,7 +1,7 @@
-"""Questions with their passages as windows of tokens that fit an encoder, and where in them the answers are.
+"""Questions with their passages as windows of tokens that fit an encoder, with the position of the answers.
 
-A passage that is too long for one window is cut into several, each with the whole question before it. Arrays hold all
-windows end to end, so that none is padded before its batch is known.
+A passage that is too long for one window is cut into several, each with the whole question before it. Arrays store
+all windows end to end, so that padding is added only per batch.
 """
 
 from collections.abc import Sequence
@@ -16,46 +16,46 @@ from attn_dynamics.questions.squad import Question
 
 Ints = NDArray[np.int64]
 AT_ONCE = 256
-"""Questions whose tokens are held as lists at once; lists take thirty times the memory of arrays."""
+"""Number of questions whose tokens are lists at the same time; lists take thirty times the memory of arrays."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Features:
-    """F windows of Q questions, those of one question side by side; T tokens in all."""
+    """F windows of Q questions with T tokens in all; the windows of a question are adjacent."""
 
     questions: tuple[Question, ...]
-    """(Q,)."""
+    """(Q,) the questions."""
     tokens: NDArray[np.int32]
-    """(T,) what an encoder reads."""
+    """(T,) token ids for the encoder."""
     kinds: NDArray[np.int8] | None
-    """(T,) 0 for the question and 1 for the passage, where the encoder is told."""
+    """(T,) 0 for the question and 1 for the passage; None if the encoder does not use them."""
     offsets: NDArray[np.int32]
-    """(T, 2) characters from and to, of the question or of the passage."""
+    """(T, 2) first character and the one after the last, in the question or the passage."""
     begins: Ints
-    """(F + 1,) where each window begins in T."""
+    """(F + 1,) index in T of each window's first token."""
     owner: Ints
-    """(F,) whose question it is, a number below Q."""
+    """(F,) index of the question of each window, below Q."""
     passage: Ints
-    """(F, 2) tokens of the window from and to which the passage goes."""
+    """(F, 2) first token of the passage in the window, and the token after its last."""
     labels: Ints
-    """(F, 2) first and last token of the first answer, both 0 where the window does not hold all of it."""
+    """(F, 2) first and last token of the first answer, both 0 if the window does not contain all of it."""
     padding: int
-    """The token that fills a batch."""
+    """Token id that pads a batch."""
 
     @property
     def lengths(self) -> Ints:
-        """(F,) tokens."""
+        """(F,) number of tokens of each window."""
         return np.diff(self.begins)
 
     def __len__(self) -> int:
         return len(self.owner)
 
     def batch(self, windows: Sequence[int] | Ints) -> dict[str, Ints]:
-        """Some windows padded on the right to the longest of them, by the names that models give their arguments.
+        """Return windows padded on the right to the longest of them, by the argument names of the models.
 
-        `input_ids`, `attention_mask` and, where the encoder is told, `token_type_ids` (B, L); `start_positions` and
-        `end_positions` (B,).
+        They are `input_ids`, `attention_mask` and, if the encoder uses it, `token_type_ids` (B, L), and
+        `start_positions` and `end_positions` (B,).
         """
         rows = np.asarray(windows, np.int64)
         places = self.begins[rows][:, None] + np.arange(self.lengths[rows].max())
@@ -74,13 +74,13 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
 
     Args:
         questions: one or more.
-        tokenizer: a fast one of `transformers`.
-        length: of a window at most, tokens.
-        stride: tokens of the passage that a window shares with the next.
+        tokenizer: a fast tokenizer of `transformers`.
+        length: largest number of tokens of a window.
+        stride: number of passage tokens that a window shares with the next.
 
     Raises:
-        InputError: a slow tokenizer, no questions, numbers out of range, or a question that leaves no room for its
-            passage.
+        InputError: the tokenizer is slow, there are no questions, a number is out of range, or a question is too long
+            for any of its passage to fit.
     """
     _check(questions, tokenizer, length, stride)
     parts = [
@@ -98,7 +98,7 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
         owner=owner,
         passage=passage,
         labels=_labels(questions, offsets, begins, owner, passage),
-        # Masked in any case; but some encoders count their positions by it.
+        # Padding is masked, but some encoders count their positions by this id.
         padding=0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
     )
 
@@ -106,10 +106,10 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
 def fitting(
     questions: Sequence[Question], tokenizer: Any, *, length: int, most: int | None = None
 ) -> tuple[Question, ...]:
-    """Those questions that fit into one window with their passage, the first `most` of them, or all.
+    """Return the questions that fit into one window with their passage: the first `most` of them, or all.
 
     Raises:
-        InputError: fewer than `most`, or none; or what `cut` refuses.
+        InputError: fewer than `most` fit, or none; or `cut` refuses the input.
     """
     found: list[Question] = []
     for k in range(0, len(questions), AT_ONCE):
@@ -127,7 +127,7 @@ def fitting(
 
 
 class _Part(NamedTuple):
-    """Windows of some questions, by the names of `Features`."""
+    """Windows of some questions, with the field names of `Features`."""
 
     tokens: NDArray[np.int32]
     kinds: NDArray[np.int8] | None
@@ -138,7 +138,7 @@ class _Part(NamedTuple):
 
 
 def _encode(questions: Sequence[Question], number: int, tokenizer: Any, length: int, stride: int) -> _Part:
-    """Windows of questions of which the first has that number."""
+    """Return the windows of questions, of which the first has the index `number`."""
     _check_room(questions, tokenizer, length, stride)
     found = tokenizer(
         [each.question for each in questions],
@@ -170,17 +170,17 @@ def _joined(parts: Sequence[_Part], name: str) -> NDArray:
 
 
 def _passage(sequences: Sequence[int | None]) -> tuple[int, int]:
-    """From and to where in one window the second text goes; 0, 0 where it has no token."""
+    """Return the bounds of the second text in one window; 0, 0 if it has no token there."""
     if 1 not in sequences:
         return 0, 0
     return sequences.index(1), len(sequences) - sequences[::-1].index(1)
 
 
 def _labels(questions: Sequence[Question], offsets: NDArray, begins: Ints, owner: Ints, passage: Ints) -> Ints:
-    """(F, 2) first and last token that shares a character with the answer, where the window has all of them.
+    """Return the first and last token that shares a character with the answer, or zeros (F, 2).
 
-    All of them: as much of the answer as the windows of that question have together, for white space and what a
-    tokenizer drops belong to no token.
+    A window counts if it has as much of the answer as all windows of the question together. The full text is no
+    measure, because white space and characters that the tokenizer drops belong to no token.
     """
     texts, starts = zip(*((each.answers.texts[0], each.answers.starts[0]) for each in questions), strict=True)
     wanted = np.array([[start, start + len(text)] for text, start in zip(texts, starts, strict=True)])[owner]
@@ -216,7 +216,7 @@ def _check(questions: Sequence[Question], tokenizer: Any, length: int, stride: i
 
 
 def _check_room(questions: Sequence[Question], tokenizer: Any, length: int, stride: int) -> None:
-    """Every window has room for one token more than it shares; the library's own error ends the process."""
+    """Check that each window fits one token more than it shares: the library's own error ends the process."""
     longest = _longest(tokenizer, length, stride)
     for question, own in zip(questions, _lengths(questions, tokenizer), strict=True):
         if own > longest:
@@ -227,11 +227,11 @@ def _check_room(questions: Sequence[Question], tokenizer: Any, length: int, stri
 
 
 def _lengths(questions: Sequence[Question], tokenizer: Any) -> list[int]:
-    """Tokens of each question by itself."""
+    """Return the number of tokens of each question alone."""
     found = tokenizer([each.question for each in questions], add_special_tokens=False)["input_ids"]
     return [len(each) for each in found]
 
 
 def _longest(tokenizer: Any, length: int, stride: int) -> int:
-    """Tokens that a question may have."""
+    """Return the largest number of tokens of a question."""
     return length - 1 - stride - tokenizer.num_special_tokens_to_add(pair=True)

@@ -1,4 +1,4 @@
-"""JSON read key by key: whatever is missing, or is not what it should be, is told with its place."""
+"""JSON read key by key: each error about a missing or wrong value names its position."""
 
 import json
 from collections.abc import Iterator
@@ -13,49 +13,49 @@ _FIX = "Write the file in the layout of SQuAD v1.1."
 
 
 class Place(NamedTuple):
-    """A place in a file."""
+    """A position in a file."""
 
     file: str
     path: str = ""
-    """The keys and numbers that lead there."""
+    """Keys and indices that lead to the position."""
     id: str = ""
-    """Of the question there, where it has one."""
+    """Id of the question at the position, if it has one."""
 
     def at(self, step: str) -> "Place":
-        """One step further."""
+        """Return the position one step deeper."""
         return self._replace(path=f"{self.path}.{step}" if self.path else step)
 
     def of(self, id: str) -> "Place":
-        """At the question of that id."""
+        """Return the position with a question id."""
         return self._replace(id=id)
 
     def asked(self, question: Any) -> "Place":
-        """The same with the id of the question there."""
+        """Return the position with the id of the question there."""
         return self.of(text(self, question, "id"))
 
     def error(self, *, expected: str, given: object, fix: str = _FIX) -> InputError:
-        """What to raise."""
+        """Return an error about this position."""
         where = f"question {self.id}" if self.id else self.path
         return InputError(f"{self.file}, {where}" if where else self.file, expected=expected, given=given, fix=fix)
 
     def value(self, holder: Any, key: str, kind: type[Kind]) -> Kind:
-        """What an object has under a key.
+        """Return the value of an object under a key.
 
         Raises:
-            InputError: no object, no such key, or something of another kind.
+            InputError: the holder is no object, or its value is missing or of another kind.
         """
         if not isinstance(holder, dict):
             raise self.error(expected="an object", given=type(holder).__name__)
         if key not in holder:
             raise self.error(expected=f"{key}, {_NAMES[kind]}", given="none")
-        # True is an int to Python.
+        # In Python True is an int.
         if not isinstance(holder[key], kind) or isinstance(holder[key], bool):
             raise self.error(expected=f"{key}, {_NAMES[kind]}", given=type(holder[key]).__name__)
         return holder[key]
 
 
 def members(place: Place, holder: Any, key: str) -> Iterator[tuple[Any, Place]]:
-    """Each member of the list under a key, with its place.
+    """Yield each member of the list under a key, with its position.
 
     Raises:
         InputError: there is no list.
@@ -65,10 +65,10 @@ def members(place: Place, holder: Any, key: str) -> Iterator[tuple[Any, Place]]:
 
 
 def text(place: Place, holder: Any, key: str) -> str:
-    """The text under a key, fit for a tokenizer.
+    """Return the text under a key, fit for a tokenizer.
 
     Raises:
-        InputError: there is none, or it has halves of surrogate pairs.
+        InputError: there is no text, or it contains halves of surrogate pairs.
     """
     found = place.value(holder, key, str)
     try:
@@ -79,13 +79,13 @@ def text(place: Place, holder: Any, key: str) -> str:
 
 
 def parsed(path: Path) -> Any:
-    """What a file of JSON holds.
+    """Return the content of a JSON file.
 
     Raises:
-        InputError: it cannot be read, is empty, or is not JSON in UTF-8.
+        InputError: the file cannot be read, is empty, or is not JSON in UTF-8.
     """
     try:
-        # A byte order mark is no part of the text.
+        # A byte order mark is not part of the text.
         content = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         given, fix = error.strerror or error, "Check its permissions, or name another path."
@@ -96,6 +96,6 @@ def parsed(path: Path) -> Any:
         raise InputError(str(path), expected="JSON", given="an empty file", fix="Fill it, or name another.")
     try:
         return json.loads(content)
-    # Lists too deep, and numbers too long, are JSON that Python does not read.
+    # Python cannot read JSON with too deep lists or too long numbers.
     except (ValueError, RecursionError) as error:
         raise InputError(str(path), expected="JSON", given=error, fix="Fetch it again, or name another.") from error

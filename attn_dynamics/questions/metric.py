@@ -1,7 +1,7 @@
-"""Exact match and F1 of answers, by the official rules of SQuAD v1.1 as torchmetrics has them.
+"""Exact match and F1 of answers by the official rules of SQuAD v1.1, computed with torchmetrics.
 
-Both compare words in lower case, without punctuation and the articles a, an and the; the best of a question's answers
-counts.
+Both compare words in lower case, without punctuation and the articles a, an and the. The best match among a question's
+answers counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,18 +19,18 @@ class Marks(NamedTuple):
     """Marks of Q questions."""
 
     exact: NDArray[np.float64]
-    """(Q,) 1 where an answer is met in every word, otherwise 0."""
+    """(Q,) 1 if every word of an answer matches, otherwise 0."""
     overlap: NDArray[np.float64]
     """(Q,) F1 of the words, from 0 to 1."""
 
     @property
     def exact_match(self) -> float:
-        """EM, the mean in per cent."""
+        """Return EM, the mean in per cent."""
         return 100.0 * float(self.exact.mean())
 
     @property
     def f1(self) -> float:
-        """F1, the mean in per cent."""
+        """Return F1, the mean in per cent."""
         return 100.0 * float(self.overlap.mean())
 
 
@@ -38,11 +38,11 @@ def mark(questions: Sequence[Question], predictions: Mapping[str, str]) -> Marks
     """Mark the answers to questions.
 
     Args:
-        questions: one or more.
-        predictions: texts by the question's id; others are ignored, as the official script does.
+        questions: one or more questions.
+        predictions: texts by question id; unknown ids are ignored, as in the official script.
 
     Raises:
-        InputError: no questions, or one without a prediction.
+        InputError: there are no questions, or one has no prediction.
     """
     if not questions:
         raise InputError("questions", expected="at least one to mark", given="none", fix="Give some.")
@@ -50,15 +50,15 @@ def mark(questions: Sequence[Question], predictions: Mapping[str, str]) -> Marks
     if missing:
         given, fix = f"none, and {len(missing):,} such questions in all", "An empty text is an answer too."
         raise InputError(f"question {missing[0]}", expected="a prediction", given=given, fix=fix)
-    # One at a time: the library would add them up in float32. Most questions have the same answer several times.
+    # One at a time, because the library would sum in float32. Most questions have the same answer several times.
     found = np.array([_marks(predictions[each.id], list(dict.fromkeys(each.answers.texts))) for each in questions])
     return Marks(*found.T)
 
 
 def _marks(prediction: str, texts: list[str]) -> tuple[float, float]:
-    """Exact match and F1 of one answer, from 0 to 1."""
+    """Return exact match and F1 of one answer, from 0 to 1."""
     exact, overlap = _asked(prediction, texts)
-    # The library grants nothing for nothing, as v2.0 does; under v1.1 an answer without words has none in common.
+    # The library scores F1 by v2.0 if there are no words; under v1.1 an answer without words has no word in common.
     if overlap == 1.0 and _asked(prediction, [""])[0] == 1.0:
         overlap = 0.0
     return exact, overlap

@@ -1,4 +1,4 @@
-"""An encoder with windows that answers questions, and what it answers."""
+"""Encoder with windows that answers questions."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -22,20 +22,20 @@ from attn_dynamics.window.support import mass_width
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
 AT_ONCE = 32
-"""Windows that are read at once."""
+"""Number of windows per batch when reading."""
 
 
 def reader(window: Window, *, encoder: str | Path | None = None, seed: int = 0, device: Device = "cpu") -> Backbone:
-    """An encoder with windows, and a head for first and last token that the seed draws.
+    """Build an encoder with windows, and a head for first and last token drawn by the random seed.
 
     Raises:
-        InputError: no such device here, or what `load_encoder` and `windowed` refuse.
+        InputError: the device is missing, or `load_encoder` or `windowed` refuses the input.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device", expected="a GPU for cuda", given="none", fix="Leave it out, or choose cpu.")
     with _quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        # Whatever the weights were kept in: steps of less than float32 round away.
+        # Float32 whatever the stored precision, because smaller types round small steps away.
         found = load_encoder(encoder, kind=AutoModelForQuestionAnswering, dtype=torch.float32)
     model = windowed(found.model, window)
     model.to(torch.device(device))  # pyright: ignore[reportArgumentType]  a decorator hides what it takes
@@ -48,15 +48,15 @@ def read(
     *,
     show: Callable[[int], object] = lambda windows: None,
 ) -> dict[str, str]:
-    """The answers of a reader, by the question's id, computed in its own precision, so that few logits are equal.
+    """Return a reader's answers by question id, computed in the model's precision, so that few logits are equal.
 
     Args:
-        model: as `reader` gives it, trained.
-        features: what it is asked.
-        show: is told how many windows were read.
+        model: a trained model from `reader`.
+        features: the questions as windows.
+        show: called with the number of windows just read.
 
     Raises:
-        InputError: a logit that is no finite number.
+        InputError: a logit is NaN or infinite.
     """
     order, found = np.argsort(features.lengths, kind="stable"), []
     model.eval()
@@ -71,15 +71,15 @@ def read(
 
 
 def tokens_held(model: PreTrainedModel, features: Features, share: float = 0.95) -> NDArray[np.int64]:
-    """(layers,) tokens of the least half-width that holds a share of the attention, 2w + 1, over some windows.
+    """Return the tokens 2w + 1 of the least half-width w that holds a share of the attention, per layer (layers,).
 
     Args:
-        model: with kernels that give weights, which `dense` alone does.
-        features: the windows; `AT_ONCE` of them at most are taken.
-        share: of all that heads and queries that are no padding give.
+        model: a model whose kernels return weights, which only `dense` does.
+        features: the windows; the first `AT_ONCE` of them are used.
+        share: share of the attention from all heads and from all queries except padding.
 
     Raises:
-        InputError: a kernel without weights.
+        InputError: a kernel returns no weights.
     """
     batch = on_device(model, features.batch(range(min(AT_ONCE, len(features)))))
     model.eval()
@@ -95,7 +95,7 @@ def tokens_held(model: PreTrainedModel, features: Features, share: float = 0.95)
 
 
 def fingerprint(model: PreTrainedModel) -> str:
-    """A digest of the weights that were loaded: all but those of the head, and of the bells."""
+    """Return a digest of the loaded weights, without those of the head and of the bells."""
     found = hashlib.sha256()
     for name, each in model.base_model.state_dict().items():
         if not name.endswith("bell.parameter"):
@@ -104,18 +104,18 @@ def fingerprint(model: PreTrainedModel) -> str:
 
 
 def on_device(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> dict[str, Tensor]:
-    """A batch where the model is."""
+    """Return a batch as tensors on the model's device."""
     return {name: torch.from_numpy(each).to(model.device) for name, each in batch.items()}
 
 
 def narrow(model: PreTrainedModel, precision: Precision) -> torch.autocast:
-    """Products in bfloat16, if that is what is asked for; parameters and σ stay as they are."""
+    """Return a context with products in bfloat16 if the precision says so; parameters and σ keep their type."""
     return torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the report that the head is new, which it is to be."""
+    """Silence the report that the head is new, because a new head is intended."""
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

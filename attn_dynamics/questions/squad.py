@@ -1,4 +1,4 @@
-"""Questions of SQuAD v1.1, each with the passage that holds its answers: from the official files, or from the hub."""
+"""Questions of SQuAD v1.1, each with the passage that has its answers, from the official files or the hub."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -14,34 +14,34 @@ from attn_dynamics.tasks.hub import hub_rows
 
 HUB_NAME = "rajpurkar/squad"
 VARIABLE = "SQUAD_DIR"
-"""Of the environment: the folder of train*.json and dev*.json."""
+"""Environment variable with the folder of train*.json and dev*.json."""
 ABSENT = f"not SQuAD, for {VARIABLE} is not set"
-"""Why it is left out where there is none, in words."""
+"""Reason why SQuAD is left out, if there is no such folder."""
 
 _FILES = {"train": "train*.json", "dev": "dev*.json"}
 _HUB_SPLITS = {"train": "train", "dev": "validation"}
 
 
 class Answers(NamedTuple):
-    """The answers that people marked to one question, at least one."""
+    """Answers that people marked for one question, at least one."""
 
     texts: tuple[str, ...]
     starts: tuple[int, ...]
-    """Where each begins in the passage, characters."""
+    """Index of each answer's first character in the passage."""
 
 
 class Question(NamedTuple):
-    """One question."""
+    """One question with its passage and answers."""
 
     id: str
     question: str
     context: str
-    """The passage."""
+    """Passage of the question."""
     answers: Answers
 
 
 class Splits(NamedTuple):
-    """Questions to train on and questions to judge by, in the order of their files."""
+    """Training and evaluation questions, in the order of their files."""
 
     train: tuple[Question, ...]
     dev: tuple[Question, ...]
@@ -51,7 +51,7 @@ def load_squad(data_dir: str | Path | None = None) -> Splits:
     """Load SQuAD v1.1 from a folder with one train*.json and one dev*.json; without a folder, from the hub.
 
     Raises:
-        InputError: a file is missing or malformed, the hub cannot be had, or train and dev share questions.
+        InputError: a file is missing or malformed, the hub is not available, or train and dev share questions.
     """
     found = _from_hub() if data_dir is None else _from_folder(Path(data_dir))
     shared = {each.id for each in found.train} & {each.id for each in found.dev}
@@ -62,20 +62,19 @@ def load_squad(data_dir: str | Path | None = None) -> Splits:
 
 
 def read_questions(path: str | Path) -> tuple[Question, ...]:
-    """The questions of one file in the official layout, in its order.
+    """Return the questions of one file in the official layout, in its order.
 
     Raises:
-        InputError: it cannot be read, or something in it is malformed; the message names the question where there is
-            one.
+        InputError: the file cannot be read or is malformed; the message names the question if there is one.
     """
     return _distinct(Place(str(path)), _of_file(Path(path)))
 
 
 def subset(questions: Sequence[Question], number: int, seed: int) -> tuple[Question, ...]:
-    """So many of all questions in an order shuffled by the seed; a larger subset begins with a smaller one.
+    """Return the first `number` questions in an order shuffled by the random seed; larger subsets extend smaller ones.
 
     Raises:
-        InputError: more than there are, or fewer than one.
+        InputError: the number exceeds the questions, or is below 1.
     """
     if not 1 <= number <= len(questions):
         expected, fix = f"1 to {len(questions):,}, which is all", "Ask for fewer."
@@ -85,10 +84,10 @@ def subset(questions: Sequence[Question], number: int, seed: int) -> tuple[Quest
 
 
 def squad_folder() -> Path | None:
-    """The folder that `SQUAD_DIR` names; None where it is not set.
+    """Return the folder that `SQUAD_DIR` names; None if it is not set.
 
     Raises:
-        InputError: it names no folder.
+        InputError: the variable does not name a folder.
     """
     return named_folder(VARIABLE, files="train*.json and dev*.json", data="SQuAD")
 
@@ -120,7 +119,7 @@ def _of_rows(place: Place, rows: Any) -> Iterator[Question]:
         here = place.at(f"row {number}").asked(row)
         answers = here.value(row, "answers", dict)
         columns = [here.value(answers, key, list) for key in ("text", "answer_start")]
-        # Whichever is shorter is filled with None, which is told as what it is.
+        # The shorter list is filled with None, which the check of its value reports.
         marked = [{"text": answer, "answer_start": start} for answer, start in zip_longest(*columns)]
         yield _question(here, row, text(here, row, "context"), marked)
 
@@ -140,7 +139,7 @@ def _question(place: Place, asked: Any, context: str, marked: list[Any]) -> Ques
         raise place.error(expected="at least one answer", given="none", fix=fix)
     found = [(place.value(each, "text", str), place.value(each, "answer_start", int)) for each in marked]
     for answer, start in found:
-        # A negative start would count from the end, and nothing stands everywhere.
+        # A negative start would count from the end, and an empty answer would match everywhere.
         if not answer or start < 0 or not context.startswith(answer, start):
             given, fix = f"{answer[:40]!r} at {start}", "Correct answer_start, which counts characters from 0."
             raise place.error(expected="answers at their place in the context", given=given, fix=fix)
@@ -149,7 +148,7 @@ def _question(place: Place, asked: Any, context: str, marked: list[Any]) -> Ques
 
 
 def _distinct(place: Place, questions: Iterator[Question]) -> tuple[Question, ...]:
-    """All of them, each id once."""
+    """Return all questions, after a check that their ids are distinct."""
     found: dict[str, Question] = {}
     for each in questions:
         if each.id in found:

@@ -1,4 +1,4 @@
-"""Training of a reader in two stages: the backbone with its σ, then σ frozen and keys sliced before the product."""
+"""Training of a reader in two stages: backbone and σ, then σ frozen and keys sliced before the product."""
 
 import io
 import math
@@ -24,9 +24,9 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.support import reached
 
 NARROWEST, WIDEST = 0.25, 1e6
-"""Tokens of σ beyond which steps lead no further: e⁻⁸ is left for the neighbour, or no two tokens are told apart."""
+"""Bounds of σ in tokens: below, a neighbour's bell is under e⁻⁸; above, no two tokens differ."""
 CLIPPED = 1.0
-"""Norm of the backbone's gradient at most. Bells are not clipped, for their steps would depend on the backbone's."""
+"""Largest norm of the backbone's gradient. Bells are not clipped, or their steps would depend on the backbone's."""
 SERIES = {
     "loss": {"long_name": "training loss", "units": "nats"},
     "width": {"long_name": "σ, standard deviation of the bell, before the step", "units": "tokens"},
@@ -36,37 +36,37 @@ SERIES = {
     "half_width": {"long_name": "farthest token that a query may see", "units": "tokens"},
     "seconds": {"units": "s"},
 }
-"""What is recorded at every step; slope is no number once σ is frozen."""
+"""Quantities recorded at every step; slope is NaN once σ is frozen."""
 AXES = {"width": ("layer", "bell"), "slope": ("layer", "bell"), "half_width": ("layer",)}
-"""Of a series, beside the step."""
+"""Dimensions of a series beside the step."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a reader is trained: by AdamW, its rate rising, then falling to 0, both linearly.
+    """Training plan of a reader: AdamW with a learning rate that rises, then falls to 0, both linearly.
 
     Raises:
-        InputError: a number out of range.
+        InputError: a number is out of range.
     """
 
     epochs: int = 2
-    """Passes over the windows."""
+    """Number of passes over the windows."""
     batch: int = 16
-    """Windows of a step."""
+    """Number of windows per step."""
     learning_rate: float = 3e-5
     bell_rate: float = 1.0
-    """Factor on it for the bells; 0 holds σ where it is."""
+    """Factor on the learning rate for the bells; 0 keeps σ fixed."""
     warmup: float = 0.1
-    """Share of the steps in which the rate rises."""
+    """Share of the steps in which the learning rate rises."""
     decay: float = 0.01
     """Weight decay of the backbone."""
     sliced_from: float | None = None
-    """Share of the steps after which stage 2 begins; without it σ is trained to the end."""
+    """Share of the steps after which stage 2 starts; None trains σ to the end."""
     error: float = 0.01
-    """ε of the w(σ, ε) to which stage 2 slices, theory D8."""
+    """Error ε of the half-width w(σ, ε) to which stage 2 slices (theory D8)."""
     seed: int = 0
-    """Draws the order of the windows and what is dropped."""
+    """Random seed of the order of the windows and of dropout."""
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -81,11 +81,11 @@ class Plan:
             number(name, getattr(self, name), least=0, fix="Give 0 to do without.")
 
     def steps(self, windows: int) -> int:
-        """Steps for so many windows."""
+        """Return the number of steps for a number of windows."""
         return self.epochs * -(-windows // self.batch)
 
     def stage_2(self, windows: int) -> int:
-        """The first step of stage 2; beyond the last if there is none."""
+        """Return the first step of stage 2; the number of steps if there is no stage 2."""
         steps = self.steps(windows)
         return steps if self.sliced_from is None else round(self.sliced_from * steps)
 
@@ -99,23 +99,23 @@ def train(
     checkpoint: Checkpoint | None = None,
     show: Callable[[int, float], object] = lambda step, loss: None,
 ) -> xr.Dataset:
-    """Train a reader in place; what was seen at every step.
+    """Train a reader in place; return the quantities of every step.
 
-    `SERIES` over step; width and slope over layer and bell too, (steps, layers, 1 or heads), half_width over layer.
+    The Dataset has `SERIES` over step; width and slope also over layer and bell (1 or heads), half_width over layer.
 
     Args:
-        model: as `reader` gives it, not trained.
-        features: what is learned.
-        plan: how.
-        identity: what tells the checkpoint of this training from others'.
-        checkpoint: where it saves itself, and goes on from if there is something.
-        show: is told the step and the loss.
+        model: an untrained model from `reader`.
+        features: the training questions as windows.
+        plan: the training plan.
+        identity: text that distinguishes this training's checkpoint from others.
+        checkpoint: file to save to, and to resume from if it exists.
+        show: called with the step and the loss.
 
     Raises:
-        ArithmeticError: the loss is no finite number any more.
-        InputError: the model has no bells, or a step is more than memory holds.
-        KeyboardInterrupt: Ctrl-C, at the end of a step that is saved.
-        CheckpointMismatch: the checkpoint is another training's.
+        ArithmeticError: the loss is NaN or infinite.
+        InputError: the model has no bells, or a step does not fit into memory.
+        KeyboardInterrupt: on Ctrl-C, at the end of a step that is saved.
+        CheckpointMismatch: the checkpoint belongs to another training.
     """
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
@@ -144,7 +144,7 @@ def _fitting_step(course: "_Course") -> float:
 
 @final
 class _Course:
-    """A training between two steps."""
+    """State of a training between two steps."""
 
     def __init__(self, model: PreTrainedModel, features: Features, plan: Plan) -> None:
         self.model, self.features, self.plan = model, features, plan
@@ -157,11 +157,11 @@ class _Course:
         sizes = {"layer": len(self.bells), "bell": self.bells[0].numel()}
         shapes = {name: (self.steps, *(sizes[axis] for axis in AXES.get(name, ()))) for name in SERIES}
         self.series = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
-        # On a GPU products are summed in an order that is its own; there a resumed training agrees to round-off.
+        # A GPU sums products in varying order; a resumed training there agrees to round-off only.
         self.generators = torch.cuda if model.device.type == "cuda" else torch
 
     def advance(self) -> float:
-        """One step; the loss before it."""
+        """Make one step; return the loss before it."""
         begun = time.perf_counter()
         if self.step == self.stage_2:
             self._slice()
@@ -188,7 +188,7 @@ class _Course:
         return loss.item()
 
     def state(self) -> dict[str, NDArray]:
-        """All that a later process needs to go on."""
+        """Return all that a later process needs to resume."""
         parts = {
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -200,8 +200,8 @@ class _Course:
         return {"epoch": np.array(self.step), "parts": np.frombuffer(file.getbuffer(), np.uint8), **self.series}
 
     def restore(self, saved: dict[str, NDArray]) -> None:
-        """Be what was saved."""
-        # Adam counts its steps on the processor; what belongs elsewhere is copied there.
+        """Restore a saved state."""
+        # Adam counts its steps on the processor; load_state_dict copies the rest to its device.
         parts = torch.load(io.BytesIO(saved["parts"].tobytes()), map_location="cpu", weights_only=True)
         self.step = int(saved["epoch"])
         self.model.load_state_dict(parts["model"])
@@ -213,12 +213,12 @@ class _Course:
             self._slice()
 
     def record(self) -> xr.Dataset:
-        """All steps."""
+        """Return the series of all steps."""
         found = {name: (("step", *AXES.get(name, ())), self.series[name], told) for name, told in SERIES.items()}
         return xr.Dataset(found, {"step": np.arange(self.steps)}, {"stage_2": self.stage_2})
 
     def _windows(self) -> NDArray[np.int64]:
-        """Those of this step: every epoch has an order of its own."""
+        """Return the windows of this step: every epoch has its own order."""
         epoch, number = divmod(self.step, -(-len(self.features) // self.plan.batch))
         order = np.random.default_rng((self.plan.seed, epoch)).permutation(len(self.features))
         return order[number * self.plan.batch : (number + 1) * self.plan.batch]
@@ -239,11 +239,11 @@ class _Course:
 
 
 def tokens_reached(record: xr.Dataset, length: int) -> xr.DataArray:
-    """Tokens that bells attend to as W22 counts them, 2w + 1, at every step (theory D1).
+    """Count the tokens that bells attend to, as W22 counts them, 2w + 1, at every step (theory D1).
 
     Args:
-        record: of `train`.
-        length: of the longest sequence; none reaches beyond it or its half-width.
+        record: the Dataset from `train`.
+        length: tokens of the longest sequence; a count stops at it or at the layer's half-width.
     """
     limits = np.minimum(record.half_width, length - 1).astype(int)
     count = np.vectorize(reached, otypes=[np.int64])

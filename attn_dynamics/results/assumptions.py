@@ -1,11 +1,11 @@
-"""Which assumptions of a law a run meets: read off its corpus, its start and its settings (theory A1, B1, C9, C10).
+"""Checks of the assumptions behind each law, from a run's corpus, start and settings (theory A1, B1, C9, C10).
 
-B1 is checked for the words that are shown beside it, C9 or C10 for the topic words. The equations of C10 are those in
-vectors, which the prediction solves: they take any linear head and any frequencies, so neither orthogonal columns nor
-equal frequencies are asked for.
+B1 is checked for the words that are shown beside it, C9 or C10 for the topic words. The prediction solves C10 in its
+vector form, which takes any linear head and any frequencies. So neither orthogonal columns nor equal frequencies are
+required.
 
-Thresholds. An assumption that the theory needs to the letter has none. Where breaking it a little moves the relation a
-little, the shift that it causes in ‖ν‖ at a given score is computed, and 1 % of it is allowed (`ALLOWED`).
+Thresholds: an assumption that the theory needs exactly has none. Otherwise a small violation moves the relation a
+little. The check computes the shift of ‖ν‖ at a given score, and allows 1 % (`ALLOWED`).
 """
 
 import json
@@ -28,10 +28,12 @@ from attn_dynamics.tasks.corpus import Corpus
 ALLOWED = 0.01
 """Share of ‖ν‖ by which a broken assumption may move the relation: as much as B2 allows LMN21's published task."""
 CHANCE = 1e-3
-"""Probability, over all words together, of taking a word that says nothing of the labels for one that does."""
+"""Probability of a false alarm, over all words together: a word unrelated to the labels counts as related."""
 SMALL = 0.01
-"""‖ν_w‖ up to which another word counts as starting at zero in mean field. The published start has 0.003, and topic
-words grow to a norm of order 1, of which this is 1 %."""
+"""Largest embedding norm ‖ν_w‖ at the start of another word that counts as zero in mean field.
+
+The published start has 0.003. Topic words grow to a norm of order 1, of which this bound is 1 %.
+"""
 
 FIXED = "a fixed query"
 TRAINED = "trained keys and embeddings"
@@ -45,18 +47,18 @@ SILENT = "other words blind to the label"
 MANY = "many sentences a topic word"
 SHORT = "short steps"
 HARD = (FIXED, ONE_WORD, LABELS, BESIDE, ONE_LENGTH, FROM_ZERO)
-"""Without these the equations of mean field cannot be written down for a task."""
+"""Assumptions without which the mean-field equations cannot be written down for a task."""
 
 
 class Assumption(NamedTuple):
-    """What a law takes for granted, and whether it is so here."""
+    """One assumption of a law, and whether a run meets it."""
 
     law: str
-    """Its id: A1, B1, C9 or C10, of windows D2, D3 or D4."""
+    """Theory id of the law: A1, B1, C9 or C10; for windows D2, D3 or D4."""
     assumption: str
     holds: bool
     detail: str
-    """What was found, with the numbers, as a clause."""
+    """Clause that reports the finding with its numbers."""
 
 
 class _Verdict(NamedTuple):
@@ -70,19 +72,19 @@ _Check = Callable[[], _Verdict]
 def check_assumptions(
     task: Task, start: Parameters, *, train: Collection[str], words: Sequence[Hashable] | None = None
 ) -> list[Assumption]:
-    """Check what the laws shown beside a run take for granted, before it is made.
+    """Check the assumptions of the laws shown beside a run, before the run.
 
-    A1 and B1 are checked always, C9 or C10 where `mean_field_law` names one. Whether steps are short is seen of a run
-    alone (`results.summary.annotate`).
+    A1 and B1 are always checked, C9 or C10 if `mean_field_law` names one. Only the finished run shows whether its steps
+    are short (`results.summary.annotate`).
 
     Args:
-        task: its training sentences count, and its topic words.
+        task: the task; its training sentences and topic words are read.
         start: initial values.
-        train: any of query, keys, embeddings, head.
-        words: those that B1 is to hold for; the topic words if not given.
+        train: names of the trained parts, any of query, keys, embeddings, head.
+        words: the words to check B1 for; the topic words by default.
 
     Raises:
-        InputError: a word that the vocabulary does not hold, an unknown name in `train`.
+        InputError: a word is not in the vocabulary, or a name in `train` is unknown.
     """
     some_of("train", train, TRAINABLE)
     topic = [word for words in task.topic_words for word in words]
@@ -94,14 +96,14 @@ def check_assumptions(
 
 
 def mean_field_law(task: Task, start: Parameters, *, train: Collection[str]) -> str | None:
-    """C9 under a fixed linear head, C10 under a trained one; None of other heads and where no topic word is named."""
+    """Return C9 for a fixed linear head, C10 for a trained one; None for other heads or without named topic words."""
     if not any(task.topic_words) or not isinstance(start.head, FixedLinear | TrainedLinear):
         return None
     return "C10" if start.head.trained and "head" in train else "C9"
 
 
 def mean_field_assumptions(task: Task, start: Parameters, *, train: Collection[str]) -> list[Assumption]:
-    """Check what mean field takes for granted; nothing where it is not known (`mean_field_law`)."""
+    """Check the assumptions of mean field; return an empty list if no law applies (`mean_field_law`)."""
     law = mean_field_law(task, start, train=train)
     if law is None:
         return []
@@ -121,37 +123,37 @@ def mean_field_assumptions(task: Task, start: Parameters, *, train: Collection[s
 
 
 def short_steps(laws: Collection[str], trouble: str | None, largest: float) -> list[Assumption]:
-    """Say of each law of the flow whether descent stayed near it.
+    """Report for each law of the flow whether descent stayed near the flow.
 
     Args:
-        laws: those that were checked.
+        laws: ids of the checked laws.
         trouble: why the steps are too long; None if they are not.
-        largest: change of the training loss in one step, as a share.
+        largest: largest change of the training loss in one step, as a share.
     """
     fine = f"the training loss never rose, and changed by at most {percent(largest)} in an epoch"
     return [Assumption(law, SHORT, trouble is None, trouble or fine) for law in dict.fromkeys(laws) if law != "A1"]
 
 
-# --- what was found, told
+# --- findings as text
 
 
 def as_text(found: Sequence[Assumption]) -> str:
-    """Assumptions as JSON, which an attribute of a trajectory can hold."""
+    """Return assumptions as JSON text, which fits into an attribute of a trajectory."""
     return json.dumps([each._asdict() for each in found], ensure_ascii=False)
 
 
 def from_text(text: str) -> list[Assumption]:
-    """Assumptions out of `as_text`."""
+    """Return the assumptions written by `as_text`."""
     return [Assumption(**each) for each in json.loads(text)]
 
 
 def curve_name(curve: str, laws: Collection[str], *attributes: Mapping[Any, Any]) -> str:
-    """Name a theory's curve in a legend, which says so if an assumption of its laws fails.
+    """Name a theory curve for a legend; the name says if an assumption of its laws fails.
 
     Args:
-        curve: its name.
-        laws: those that it draws.
-        attributes: of the trajectories beside it.
+        curve: name of the curve.
+        laws: ids of the laws that the curve draws.
+        attributes: attributes of the trajectories beside the curve.
     """
     found = [each for one in attributes for each in from_text(one.get("assumptions", "[]"))]
     broken = list(dict.fromkeys(each.assumption for each in found if each.law in laws and not each.holds))
@@ -162,11 +164,11 @@ def curve_name(curve: str, laws: Collection[str], *attributes: Mapping[Any, Any]
 
 
 def sentences(found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[str]:
-    """A plain sentence for each assumption that fails; laws for which it fails alike share one.
+    """Write one sentence for each failed assumption; laws that fail it with the same finding share a sentence.
 
     Args:
-        found: assumptions as `summary.json` has them.
-        names: how to call each law.
+        found: assumptions in the form of `summary.json`.
+        names: name of each law in the text.
     """
     laws: dict[tuple[str, str], list[str]] = {}
     for each in found:
@@ -178,7 +180,7 @@ def sentences(found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> I
 
 
 def broken_in_words(found: Sequence[Mapping[str, Any]]) -> str:
-    """Name each assumption that fails and the laws that assume it, as "rare other words (B1, C10)"; empty for none."""
+    """Name each failed assumption and its laws, as in "rare other words (B1, C10)"; return "" if none fails."""
     laws: dict[str, list[str]] = {}
     for each in found:
         if not each["holds"]:
@@ -187,7 +189,7 @@ def broken_in_words(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 def joined(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """The assumptions of replicates: one holds if it holds in each of them."""
+    """Merge the assumptions of replicates: one holds if it holds in every replicate."""
     out: dict[tuple[str, str], dict[str, Any]] = {}
     failed: dict[tuple[str, str], int] = {}
     for found in runs:
@@ -207,17 +209,17 @@ def joined(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, eq=False)
 class _Beside:
-    """Some words, the training sentences that hold them, and the other words of those."""
+    """Chosen words, the training sentences that contain them, and the other words of those sentences."""
 
     corpus: Corpus
     words: list[Hashable]
-    """Those that stand in a training sentence."""
+    """Chosen words that occur in a training sentence."""
     columns: NDArray[np.int64]
-    """Of these words."""
+    """Column of each of these words."""
     places: NDArray[np.int64]
-    """Of these words among all that were given."""
+    """Index of each of these words among all that were given."""
     kind: str
-    """topic or followed."""
+    """Kind of the words: topic or followed."""
 
     @classmethod
     def of(cls, corpus: Corpus, words: Sequence[Hashable], kind: str) -> Self:
@@ -232,18 +234,18 @@ class _Beside:
 
     @cached_property
     def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Sentence and word of every entry of `held`."""
+        """Sentence and word index of every entry of `held`."""
         held = self.held.tocoo()
         return held.row, held.col
 
     @cached_property
     def present(self) -> csr_array:
-        """1 where a sentence holds a word (N, words)."""
+        """1 if a sentence contains a word, else 0 (N, words)."""
         return csr_array(self.held.astype(bool).astype(float))
 
     @cached_property
     def others(self) -> csr_array:
-        """Tokens of each other word in the sentences of each of these words (words, V)."""
+        """Tokens of each other word in the sentences of each chosen word (words, V)."""
         beside = csr_array(self.present.T @ self.corpus.counts)
         beside.data[np.isin(beside.indices, self.columns)] = 0.0
         beside.eliminate_zeros()
@@ -251,7 +253,7 @@ class _Beside:
 
     @cached_property
     def m(self) -> NDArray[np.int64]:
-        """Other words in each entry's sentence."""
+        """Number of other words in the sentence of each entry."""
         return self.corpus.lengths[self.entries[0]] - 1
 
 
@@ -272,7 +274,7 @@ def _relation(beside: _Beside, start: Parameters, train: Collection[str]) -> lis
 
 
 def _checked(law: str, checks: Mapping[str, _Check], beside: _Beside, unseen: Collection[str]) -> list[Assumption]:
-    """Carry checks out; only those of `unseen` have a meaning where no training sentence holds one of the words."""
+    """Run the checks; without any of the words in a training sentence, run only those in `unseen`."""
     asked = [name for name in checks if beside.words or name in unseen]
     return [Assumption(law, name, *checks[name]()) for name in asked]
 
@@ -291,9 +293,9 @@ def _both_trained(train: Collection[str]) -> _Verdict:
 
 
 def _one_word(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
-    """Count sentences with several of these words: the others gain score, where the theory has them stay at 0.
+    """Count sentences with several of these words: the other words gain score, but the theory keeps them at 0.
 
-    Mean field knows no sentence without one either (`all_sentences`).
+    Mean field allows no sentence without such a word either (`all_sentences`).
     """
     each = beside.held.sum(axis=1)
     several, none = np.count_nonzero(each > 1), np.count_nonzero(each == 0) if all_sentences else 0
@@ -304,14 +306,14 @@ def _one_word(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
 
 
 def _labels(beside: _Beside, classes: NDArray[np.integer] | None = None) -> _Verdict:
-    """Count sentences whose label their word contradicts. Other words alone can learn it, so they do work (B1).
+    """Count sentences whose label contradicts their word: only other words can learn it, so they do work (B1).
 
-    None is allowed: a sentence that is still wrong keeps its slope while those of all others vanish, and six in
-    800 take the published task from 0.5 to 1.8 % off the relation.
+    None is allowed. A sentence that is still wrong keeps its slope while all other slopes vanish. Six such sentences in
+    800 move the published task from 0.5 to 1.8 % off the relation.
 
     Args:
-        beside: the words.
-        classes: of all words that were given; otherwise the label that most sentences of a word have.
+        beside: the words to check.
+        classes: class of each word that was given; by default the commonest label among the word's sentences.
     """
     rows, words = beside.entries
     labels = beside.corpus.labels
@@ -328,7 +330,7 @@ def _labels(beside: _Beside, classes: NDArray[np.integer] | None = None) -> _Ver
 
 
 def _accompanied(beside: _Beside) -> _Verdict:
-    """Count sentences of one of these words alone, which has all attention whatever its score: no norm moves that."""
+    """Count sentences that hold only a chosen word: it has all attention at any score, so no norm moves that score."""
     alone, count = np.count_nonzero(beside.m == 0), f"of {beside.m.size:,} training sentences"
     if not alone:
         return _Verdict(True, f"no {beside.kind} word stands alone in a training sentence")
@@ -338,11 +340,11 @@ def _accompanied(beside: _Beside) -> _Verdict:
 
 
 def _one_length(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
-    """Compare the lengths of a word's sentences, or of all: the relation and mean field take one m.
+    """Compare the sentence lengths of each word, or of all words: the relation and mean field assume one m.
 
-    The ‖ν‖ of mixed lengths lies between those of the shortest and of the longest sentence. By B1 ‖ν‖² is
-    2 (s + (e^s - 1)/m) over ‖q‖², so that a share of m off changes ‖ν‖ by less than half that share. Mean field in one
-    m cannot be written down for two.
+    The embedding norm ‖ν‖ of mixed lengths lies between those of the shortest and the longest sentence. By B1 ‖ν‖² is
+    2 (s + (e^s - 1)/m) over ‖q‖², so an error of a share in m changes ‖ν‖ by less than half that share. The
+    mean-field equations have one m and cannot be written down for two.
     """
     m, (_, words) = beside.m, beside.entries
     least, most = np.full(len(beside.words), np.inf), np.zeros(len(beside.words))
@@ -361,9 +363,9 @@ def _one_length(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
 
 
 def _near_zero(beside: _Beside, start: Parameters) -> _Verdict:
-    """Compare e^s of the others with their number, and their mean embedding with ‖ν‖ (B1).
+    """Compare e^s of the other words with their number, and their mean embedding with ‖ν‖ (B1).
 
-    A share of m off is worth half of it in ‖ν‖. A mean embedding μ takes μ·ν off ‖ν‖²/2, which is the share
+    A share of m shifts ‖ν‖ by half that share. A mean embedding μ takes μ·ν off ‖ν‖²/2. This is the share
     ‖q‖‖μ‖ of ‖ν‖ when ‖q‖‖ν‖ = 1, at a score of about a half.
     """
     tokens = np.maximum(beside.others.sum(axis=1), 1.0)
@@ -376,7 +378,7 @@ def _near_zero(beside: _Beside, start: Parameters) -> _Verdict:
 
 
 def _exactly_from_zero(beside: _Beside, start: Parameters) -> _Verdict:
-    """Find the largest s_w and ν_w at the start, where the equations of mean field have 0."""
+    """Find the largest score s_w and embedding norm ‖ν_w‖ at the start, which the mean-field equations set to 0."""
     others = np.delete(np.arange(beside.corpus.n_words), beside.columns)
     score = float(np.abs(start.scores[others]).max(initial=0.0))
     norm = float(np.linalg.norm(start.embeddings[others], axis=1).max(initial=0.0))
@@ -385,11 +387,11 @@ def _exactly_from_zero(beside: _Beside, start: Parameters) -> _Verdict:
 
 
 def _rare(beside: _Beside, *, standing_once: bool = False) -> _Verdict:
-    """Compare the number T of these words with the number D of others beside them.
+    """Compare the number T of these words with the number D of other words beside them.
 
-    By law A1 the others lose together what these words gain, which is the share κ = T/D for each. Their scores then
+    By law A1 the other words together lose what these words gain, the share κ = T/D for each. Their scores then
     fall by κ s, and e^s/m in B1 becomes e^{(1+κ)s}/(1+κ)m. This changes ‖ν‖ by less than κ up to a score of 3, or of
-    4.6 for LMN21's m = 20. C9 and C10 take in what words lose that stand once.
+    4.6 for LMN21's m = 20. C9 and C10 account for the loss of words that occur once.
     """
     tokens = beside.others.sum(axis=0)
     different = int(np.count_nonzero(tokens))
@@ -412,10 +414,10 @@ def _rare(beside: _Beside, *, standing_once: bool = False) -> _Verdict:
 
 
 def _silent(beside: _Beside) -> _Verdict:
-    """Look for other words that tell the label: only those drawn without regard to it average out.
+    """Look for other words that reveal the label: only words drawn independently of it average out.
 
-    The f labels of a word drawn so have the shares p̂ with a probability of at most (f + 1)^(n-1) e^{-f KL(p̂‖p)}
-    (Sanov), p the shares of the classes.
+    The f labels of an independent word have the shares p̂ with probability at most (f + 1)^(n-1) e^{-f KL(p̂‖p)}
+    (Sanov), where p are the shares of the classes.
     """
     corpus, n = beside.corpus, beside.corpus.n_classes
     kinds = np.eye(n)[corpus.labels]
@@ -437,7 +439,7 @@ def _silent(beside: _Beside) -> _Verdict:
 def _many(beside: _Beside) -> _Verdict:
     """Count the sentences N_w of the rarest word.
 
-    By C9 a sentence's own words learn at most 1/N_w of what its topic word does, and half of it shows in ‖ν‖ (B2).
+    By C9 the other words of a sentence learn at most 1/N_w of what its topic word does; half of it shows in ‖ν‖ (B2).
     """
     sentences = np.bincount(beside.entries[1])
     rarest = int(sentences.argmin())
@@ -451,13 +453,13 @@ def _many(beside: _Beside) -> _Verdict:
 
 
 def percent(share: float, allowed: float = ALLOWED) -> str:
-    """Write a share as a percentage, to two digits, or to as many as tell it from what is allowed."""
+    """Write a share as a percentage with two digits, or with as many as separate it from the allowed share."""
     value, bound = 100 * share, 100 * allowed
     return f"{value:.0f} %" if value >= 10 and f"{value:.0f}" != f"{bound:.0f}" else f"{unlike(value, bound)} %"
 
 
 def unlike(value: float, bound: float) -> str:
-    """Write a number to two digits, or to as many as tell it from a bound."""
+    """Write a number with two digits, or with as many as separate it from a bound."""
     differing = (digits for digits in range(2, 17) if f"{value:.{digits}g}" != f"{bound:.{digits}g}")
     return f"{value:.{2 if value == bound else next(differing, 17)}g}"
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what it holds, and which run may go on in it."""
+"""The folder of a run: its files, and the check that a run may resume in it."""
 
 import re
 from collections.abc import Iterator
@@ -22,56 +22,56 @@ OURS = (
     CHECKPOINT,
     *(f"figures/{name}.png" for name in (*FIGURES, *WINDOW_FIGURES, "replicates")),
 )
-"""What a run leaves, beside the checkpoints of later passes."""
+"""Files that a run writes, without the checkpoints of later passes."""
 KNOWN_BY = {"model", "task"}
-"""What the configuration of a run has, of whatever version."""
+"""Keys in the configuration of every run, whatever its version."""
 
 
 class Config(Protocol):
-    """What of the settings of a command decides where its results go."""
+    """Settings of a command that decide where its results go."""
 
     @property
     def out(self) -> Path | None:
-        """Folder that was named."""
+        """Folder given by the user, if any."""
         ...
 
     @property
     def resume(self) -> bool:
-        """Whether to go on."""
+        """Whether to resume the run in the folder."""
         ...
 
     @property
     def overwrite(self) -> bool:
-        """Whether to replace."""
+        """Whether to replace the results in the folder."""
         ...
 
     @property
     def max_epochs(self) -> int:
-        """The epochs to run."""
+        """Number of epochs to run."""
         ...
 
     @property
     def default_out(self) -> Path:
-        """Folder where none was named."""
+        """Folder used if the user gives none."""
         ...
 
     def course(self) -> dict[str, Any]:
-        """All else that makes two runs the same."""
+        """Return all other settings, which must agree for two runs to be the same."""
         ...
 
 
 def pass_checkpoint(first: int) -> str:
-    """The file of the pass that begins with this replicate."""
+    """Return the checkpoint file of the pass whose first replicate is given."""
     return f"checkpoint-{first}.npz" if first else CHECKPOINT
 
 
 def open_folder(config: Config) -> AbstractContextManager[Path]:
-    """Give the folder for this configuration, as `results_folder` does.
+    """Open the folder for this configuration with `results_folder`.
 
     Raises:
-        InputError: it holds something else, or another run and neither --resume (of the same run) nor --overwrite
-            was given.
-        StorageError: it cannot be made.
+        InputError: the folder holds other files, or another run without --overwrite, or the same run without
+            --resume or --overwrite.
+        StorageError: the folder cannot be made.
     """
     return results_folder(
         RUN,
@@ -84,10 +84,10 @@ def open_folder(config: Config) -> AbstractContextManager[Path]:
 
 
 def begin(folder: Path, config: Config) -> None:
-    """Remove the results that are to be overwritten, and write the configuration of a new run down.
+    """Remove results that are to be overwritten, and write the configuration of a new run.
 
     Raises:
-        StorageError: something cannot be removed or written.
+        StorageError: a file cannot be removed or written.
     """
     if config.overwrite:
         clear(folder, RUN)
@@ -96,10 +96,10 @@ def begin(folder: Path, config: Config) -> None:
 
 
 def write_config(folder: Path, config: Config) -> None:
-    """Write the configuration down; once more at the end of a run that was made longer.
+    """Write the configuration; a run that was made longer writes it again at its end.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the file cannot be written.
     """
     write_json(folder / CONFIG, _content(config))
 
@@ -109,7 +109,7 @@ def _content(config: Config) -> dict[str, Any]:
 
 
 def _saved(folder: Path) -> dict[str, Any] | None:
-    """The configuration of the run in a folder; None where there is none."""
+    """Return the configuration of the run in a folder; None if there is none."""
     try:
         saved = read_json_object(folder / CONFIG)
     except Damaged:
@@ -152,15 +152,15 @@ def _flat(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All that runs may leave in a folder, whether it is there or not."""
+    """List all files that runs may write into a folder, whether they exist or not."""
     places = [folder, *_numbered(folder, "replicate-*")]
     return [place / name for place in places for name in OURS] + _numbered(folder, "checkpoint-*.npz")
 
 
 def _numbered(folder: Path, pattern: str) -> list[Path]:
-    """What has a number in the place of the star."""
+    """List the paths that have a number for the star of the pattern."""
     return [path for path in folder.glob(pattern) if re.fullmatch(pattern.replace("*", r"\d+"), path.name)]
 
 
 RUN = Kind(name="a run", mark=CONFIG, is_ours=lambda folder: _saved(folder) is not None, files=_files)
-"""Runs of `simulate`, of windows too."""
+"""Results of `simulate`, runs of windows included."""

@@ -1,4 +1,4 @@
-"""What mean field says of a run before it is made, wherever its assumptions are met (theory C9, C10)."""
+"""Mean-field prediction of a run before it starts, if its assumptions hold (theory C9, C10)."""
 
 from collections.abc import Collection
 from typing import Any
@@ -14,26 +14,26 @@ from attn_dynamics.theory.flow import TooManyEvaluations
 from attn_dynamics.theory.unequal_topics import UnequalTopics
 
 POINTS = 200
-"""Epochs, evenly and by decades each, at which the prediction is kept."""
+"""Number of epochs spaced evenly, and of those spaced by decades, at which the prediction is kept."""
 TOLERANCE = 1e-5
-"""Of a step of the solver; the scores are then good to 10⁻⁶, and a run deviates by 10⁻³ at best."""
+"""Error tolerance of the solver's steps: scores are then accurate to 10⁻⁶, and a run deviates by 10⁻³ at best."""
 MOST = 3_000
-"""Evaluations that a prediction may take, a second or two; the published configuration takes some four hundred."""
+"""Largest number of evaluations of a prediction, 1 to 2 seconds; the published configuration takes about 400."""
 SETTLED = 0.05
-"""Share of the training after which the deviation is told; before it, a run and its start are of one size."""
+"""Share of the training after which the deviation counts; before it, scores are of the size of the start."""
 
 
 def predict(
     task: Task, start: Parameters, *, train: Collection[str], learning_rate: float, epochs: int
 ) -> xr.Dataset | str:
-    """Predict scores and norms of the topic words, and the training loss, with nothing fitted.
+    """Predict scores and norms of the topic words, and the training loss, with no fitted parameter.
 
-    It takes a linear head and named topic words, and of the assumptions those in `HARD`. Memorisation is taken in as if
-    each other word stood in one sentence only, and descent to first order in its learning rate.
+    The prediction needs a linear head, named topic words, and the assumptions in `HARD`. It includes memorisation as if
+    each other word occurred in one sentence only, and descent to first order in the learning rate.
 
     Returns:
-        predicted_score, predicted_embedding_norm and predicted_attention (predicted, word), predicted_loss
-        (predicted,), at some epochs `predicted`; or the reason why nothing can be predicted.
+        Dataset with predicted_score, predicted_embedding_norm and predicted_attention (predicted, word) and
+        predicted_loss (predicted,) at the epochs `predicted`; or the reason why there is no prediction.
     """
     if reason := _refusal(task, start, train):
         return reason
@@ -81,11 +81,9 @@ def predict(
 
 
 def deviation(run: xr.Dataset) -> float | None:
-    """Largest distance of a topic word's score from its prediction, in shares of the largest score at that time.
+    """Return the largest distance of a topic word's score from its prediction, relative to the largest score then.
 
-    From 5 % of the training on.
-
-    None where nothing was predicted, or no score moves.
+    Only times after the first 5 % of the training count. Return None without a prediction, or if no score moves.
     """
     if "predicted_score" not in run:
         return None
@@ -101,7 +99,7 @@ def deviation(run: xr.Dataset) -> float | None:
 
 
 def _refusal(task: Task, start: Parameters, train: Collection[str]) -> str | None:
-    """Why the equations of mean field cannot be written down for a task."""
+    """Return why the mean-field equations cannot be written down for a task; None if they can."""
     if not any(task.topic_words):
         return "mean field (C9, C10) needs topic words, and the task names none"
     law = mean_field_law(task, start, train=train)

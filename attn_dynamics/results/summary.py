@@ -1,4 +1,4 @@
-"""What a run leaves behind: the annotated trajectory, a summary, and a table of what was measured beside the theory."""
+"""Results of a run: the annotated trajectory, a summary, and a table of measurements beside the theory."""
 
 import platform
 from collections.abc import Iterator, Mapping
@@ -36,21 +36,24 @@ from attn_dynamics.training.settings import Config
 
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
 LARGEST = ("score_sum_drift", "loss_rises", "largest_loss_step")
-"""What of replicates is told by the largest."""
+"""Quantities for which replicates report the largest value."""
 LARGEST_INTEGER = np.iinfo(np.int64).max
-"""Of those that NetCDF can hold; a larger seed is written as text."""
+"""Largest integer that NetCDF can hold; a larger seed is written as text."""
 ROUND_OFF = 1e-10
-"""Nats by which the loss may rise for no other reason."""
+"""Rise of the loss, in nats, that round-off explains."""
 COARSE = 0.1
-"""Share of the loss that one step may take. On the synthetic task the SEN residual, 0.5 % in the flow, is no more than
-1 % there, and grows with the learning rate beyond."""
+"""Largest share of the loss that one step may take.
+
+On the synthetic task the SEN residual is 0.5 % in the flow and at most 1 % at this bound. It grows with the
+learning rate beyond.
+"""
 
 
 def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Dataset:
-    """The trajectory with all that its figures need: m and frequency of every word, ‖q‖, names and versions.
+    """Return the trajectory with all that its figures need: m and frequency of each word, ‖q‖, names, versions.
 
-    ‖q‖ is not a number where the SEN relation does not apply, which takes a fixed query, trained keys and embeddings
-    (theory §3).
+    The query norm ‖q‖ is NaN if the SEN relation does not apply. It requires a fixed query, trained keys and trained
+    embeddings (theory §3).
     """
     sen_applies = {"keys", "embeddings"} <= set(config.train) and "query" not in config.train
     query_norm = float(np.linalg.norm(start.query)) if sen_applies else np.nan
@@ -84,7 +87,7 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
 
 
 def _assumptions(run: xr.Dataset, config: Config, task: Task, start: Parameters) -> list[Assumption]:
-    """Check what the laws shown beside a run take for granted, for the words that its figures show."""
+    """Check the assumptions of the laws shown beside a run, for the words in its figures."""
     names = {str(word): word for word in task.train.vocabulary}
     shown = [names[track.word] for track in tracks(run)]
     found = check_assumptions(task, start, train=config.train, words=shown)
@@ -94,22 +97,22 @@ def _assumptions(run: xr.Dataset, config: Config, task: Task, start: Parameters)
 
 
 def data_digest(task: Task) -> str:
-    """A digest that two tasks share exactly if their sentences, labels and splits are the same."""
+    """Return a digest that two tasks share exactly if their sentences, labels and splits are equal."""
     return digest(task.splits.values(), (), *task.splits, task.train.n_classes)
 
 
 def versions(device: str = "numpy") -> list[str]:
-    """What computes here, as "numpy 2.0.0": two runs of the same settings and versions give the same numbers.
+    """Return the versions of the software, as in "numpy 2.0.0": equal settings and versions give equal numbers.
 
-    On a device of torch these are the same to round-off. Its version tells the CUDA it was built for, by name as in
-    "torch 2.9.0+cu130", or where the index of packages has one build of each, by itself.
+    On a torch device the numbers agree to round-off. The version of torch names its CUDA, as in "torch 2.9.0+cu130";
+    if the package index has one build of each version, the version alone identifies it.
     """
     packages = PACKAGES if device == "numpy" else (*PACKAGES, "torch")
     return [f"{name} {version(name)}" for name in packages] + [f"python {platform.python_version()}"]
 
 
 def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
-    """The numbers of one run: losses and accuracies at the best epoch, the rest at the last."""
+    """Summarise one run: losses and accuracies at the best epoch, all else at the last."""
     best = trajectory.sel(epoch=trajectory.attrs["best_epoch"])
     fits = {
         f"{split}_{part}": float(best[f"{split}_{part}"]) if f"{split}_{part}" in best else None
@@ -139,7 +142,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
 
 
 def is_summary(content: Mapping[str, Any]) -> bool:
-    """Whether an object of JSON has what `summarise_replicates` and the table of replicates take from a summary."""
+    """Return whether a JSON object has the fields that `summarise_replicates` and the replicates' table read."""
     numbers = ("epochs", "best_epoch", "seconds", "train_loss", *LARGEST)
     texts = ("model", "task", "ended")
     return (
@@ -161,9 +164,9 @@ def is_summary(content: Mapping[str, Any]) -> bool:
 
 
 def sen_residual(trajectory: xr.Dataset) -> float | None:
-    """Largest relative distance from the SEN curve over the topic words at the end (theory B2).
+    """Return the largest relative distance from the SEN curve over the topic words at the end (theory B2).
 
-    Words without a curve, which stand in no sentence or alone, do not count; None if no others are left.
+    Words without a curve, which occur in no sentence or only alone, do not count. Return None if no others remain.
     """
     topic = set(trajectory.attrs["topic_words"])
     query_norm = trajectory.attrs["query_norm"]
@@ -173,10 +176,10 @@ def sen_residual(trajectory: xr.Dataset) -> float | None:
 
 
 def loss_steps(loss: np.ndarray) -> dict[str, Any]:
-    """How far descent is from the flow, read off the training loss at every epoch.
+    """Measure the distance of descent from the flow, from the training loss at every epoch.
 
-    `loss_rises` counts the steps at which it rose, which the flow never does, nor descent with a step below 2 over the
-    curvature; `largest_loss_step` is its largest change in one step as a share of the larger of the two losses.
+    `loss_rises` counts the steps at which the loss rose. The flow never rises, nor does descent with a step below 2
+    over the curvature. `largest_loss_step` is the largest change in one step, relative to the larger of both losses.
     """
     before, after = loss[:-1], loss[1:]
     moved = abs(after - before) > ROUND_OFF
@@ -194,8 +197,8 @@ def _too_long(steps: dict[str, Any]) -> str | None:
 
 
 def broken(summary: dict[str, Any]) -> list[str]:
-    """Say which assumptions fail, and how far the run is from their laws."""
-    # Of replicates the longest steps are told.
+    """Describe the failed assumptions, and the distance of the run from their laws."""
+    # Replicates report the longest steps among them.
     longest = {SHORT: steps} if (steps := _too_long(summary)) else {}
     found = [each | {"detail": longest.get(each["assumption"], each["detail"])} for each in summary["assumptions"]]
     runs = summary.get("runs", [summary])
@@ -217,16 +220,16 @@ def broken(summary: dict[str, Any]) -> list[str]:
 
 
 def _distances(run: dict[str, Any]) -> Iterator[tuple[float, str]]:
-    """Give the relative distance from SEN at the end of each word that is shown and has a curve."""
+    """Yield the relative distance from SEN at the end, and the word, for each shown word with a curve."""
     for word, final in run["words"].items():
         norm, theory = final["embedding_norm"], final["sen_norm"]
-        # No number is null in a file; 0 is theory's where a word that starts there stays.
+        # NaN is null in a file; the theory gives 0 for a word that starts and stays at 0.
         if theory and norm is not None and np.isfinite([norm, theory]).all():
             yield abs(norm / theory - 1), word
 
 
 def table(summary: dict[str, Any]) -> Group:
-    """Show one run, measured beside theory: its numbers, then its words."""
+    """Show one run beside the theory: its numbers, then its words."""
     place = Path(summary["task"]).name
     out = _entitled(f"{summary['model']} on {place}, seed {summary['seed']}: {_story(summary)}")
     out.caption = Text("\n".join(_remarks(summary)))
@@ -243,12 +246,12 @@ def table(summary: dict[str, Any]) -> Group:
 
 
 def word_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """Give a row a word: its score and norm at the end, and where SEN applies its norm by B1 and the difference."""
+    """Return one row per word: final score and norm, and if SEN applies the norm by B1 and the difference."""
     return [_word_row(word, final) for word, final in summary["words"].items()]
 
 
 def largest_difference(summary: dict[str, Any]) -> str:
-    """Tell the largest difference from SEN of any word that is told; nothing where it applies to none."""
+    """Return the largest difference from SEN over all listed words; "" if SEN applies to none."""
     return max((row["difference"] for row in word_rows(summary)), key=_size, default="")
 
 
@@ -257,7 +260,7 @@ def _word_row(word: str, final: dict[str, Any]) -> dict[str, str]:
     row = {"word": word, "s": f"{final['score']:.4g}", "‖ν‖": f"{norm:.4g}", "SEN, B1": "", "difference": ""}
     if theory is None or not np.isfinite(theory):  # null in a file
         return row
-    off = f"{100 * (norm / theory - 1):+z.2f} %" if theory else ""  # 0 where a word that starts there stays
+    off = f"{100 * (norm / theory - 1):+z.2f} %" if theory else ""  # 0 if a word starts and stays at 0
     return row | {"SEN, B1": f"{theory:.4g}", "difference": off}
 
 
@@ -266,7 +269,7 @@ def _size(difference: str) -> float:
 
 
 def _words_table(summary: dict[str, Any]) -> Table:
-    """Show the words beside SEN, and the largest difference below."""
+    """Show the words beside SEN, with the largest difference in the footer."""
     rows, feet = word_rows(summary), {"word": "largest", "difference": largest_difference(summary)}
     applies = any(row["SEN, B1"] for row in rows)
     names = [*rows[0]] if applies else ["word", "s", "‖ν‖"]
@@ -279,7 +282,7 @@ def _words_table(summary: dict[str, Any]) -> Table:
 
 
 def _entitled(title: str) -> Table:
-    """Make a table at least as wide as its title, which may hold what the printer takes for its own marks."""
+    """Make a table at least as wide as its title; the title may contain rich's markup characters."""
     return Table(title=Text(title), min_width=len(title))
 
 
@@ -292,18 +295,18 @@ def _remarks(summary: dict[str, Any]) -> list[str]:
 
 
 def join(trajectories: list[xr.Dataset]) -> xr.Dataset:
-    """Replicates side by side; where one ended earlier than another it has no numbers."""
+    """Join replicates along a new dimension; NaN fills the epochs after a replicate ended."""
     runs = [each.drop_vars("time") for each in trajectories]
-    if not all("predicted" in each.dims for each in runs):  # where a prediction gave up, as it may on some of them
+    if not all("predicted" in each.dims for each in runs):  # a prediction may give up on some replicates
         runs = [each.drop_dims("predicted", errors="ignore") for each in runs]
     joined = xr.concat(runs, "replicate", join="outer", combine_attrs="drop_conflicts", data_vars="all")
     return joined.assign_coords(time=max((each.time for each in trajectories), key=len))
 
 
 def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give means over replicates with the half-widths of their 95 % confidence intervals (Student's t), from five on.
+    """Return means over replicates with half-widths of 95 % confidence intervals (Student's t) for five or more.
 
-    Round-off, steps and time are no samples of anything: of these stand the largest, of the seconds the sum.
+    Round-off and step sizes are no samples of a distribution: the largest is reported. Seconds are summed.
     """
     names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
     told = [name for name in names if all(each[name] is not None for each in summaries)]
@@ -324,7 +327,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def replicates_table(summary: dict[str, Any]) -> Table:
-    """Show means over replicates with their intervals, or where these are few with their ranges."""
+    """Show means over replicates with their intervals, or ranges if there are few replicates."""
     runs = summary["runs"]
     story = f"{summary['replicates']} replicates, {shown_as(len(runs))}"
     out = _entitled(f"{summary['model']} on {Path(summary['task']).name}: {story}")

@@ -1,4 +1,4 @@
-"""A run of a window and what theory says of it, as an xarray Dataset: width, tokens attended, and the bell itself."""
+"""xarray Dataset of a window run and its prediction: width, attended tokens, and the bell itself."""
 
 from collections.abc import Sequence
 
@@ -15,25 +15,25 @@ from attn_dynamics.window.tasks import WindowTask
 from attn_dynamics.window.windows import Windows
 
 MOMENTS = ("start", "end")
-"""At which the whole bell is kept."""
+"""Times at which the whole bell is kept."""
 RECORDED = 120
-"""Times kept, at most."""
+"""Largest number of recorded times."""
 MOST = 10_000
-"""Evaluations of a predicted rate; where steps are far too long for their modified flow it would go on without end."""
+"""Largest number of evaluations of a predicted rate; with far too long steps the modified flow would never finish."""
 
 
 def recorded_epochs(epochs: int) -> list[int]:
-    """The start, the end, and between them epochs that thin out."""
+    """Return the epochs to record: the start, the end, and geometrically spaced ones between."""
     return sorted({0, *np.unique(np.geomspace(1, epochs, RECORDED - 1).round().astype(int)).tolist()})
 
 
 def dataset(task: WindowTask, course: Course, predicted: Array | None) -> xr.Dataset:
-    """What figures and summary need of a run.
+    """Return the Dataset that figures and summary of a run read.
 
     Args:
-        task: what was learned.
+        task: the learned task.
         course: the run.
-        predicted: states of `predict` at its times; without them only the run.
+        predicted: states of `predict` at the run's times; None leaves the prediction out.
     """
     found = _seen(task, course.layers)
     found["loss"] = (
@@ -52,12 +52,12 @@ def dataset(task: WindowTask, course: Course, predicted: Array | None) -> xr.Dat
 
 
 def predict(task: WindowTask, times: Array, *, learning_rate: float, bell_rate: float) -> Array | None:
-    """The states that theory predicts (times, coordinates); None where its equations cannot be followed.
+    """Return the predicted states (times, coordinates); None if the equations cannot be followed.
 
     Args:
-        task: with its equations.
-        times: τ from 0 on.
-        learning_rate: η of the descent to be followed; 0 for the flow.
+        task: the task, which has the equations.
+        times: times τ, starting at 0.
+        learning_rate: learning rate η of the descent to follow; 0 for the flow.
         bell_rate: factor on the rate of the bell.
     """
     factors = np.ones(task.begin.size)
@@ -70,7 +70,7 @@ def predict(task: WindowTask, times: Array, *, learning_rate: float, bell_rate: 
 
 
 def _seen(task: WindowTask, layers: Sequence[Layer]) -> dict[str, tuple]:
-    """What is read off a layer, at every time or at both ends."""
+    """Return the variables measured on layers, at every time, or for profiles at both ends."""
     windows = task.windows
     half, weights = int(np.abs(windows.distances).max()), [attention(windows, each).weights for each in layers]
     tokens = {"units": "tokens"}
@@ -89,5 +89,5 @@ def _seen(task: WindowTask, layers: Sequence[Layer]) -> dict[str, tuple]:
 
 
 def _profile(windows: Windows, weights: Array, half: int) -> Array:
-    """The mean weight at each distance."""
+    """Return the mean weight at each distance."""
     return np.bincount(windows.distances + half, weights, 2 * half + 1) / windows.n_queries

@@ -1,6 +1,6 @@
-"""Which assumptions a run of a window meets, of those that the theory beside it makes (theory D2 to D6, C1).
+"""Checks of the theory's assumptions for a window run (theory D2 to D6, C1).
 
-Even scores, whole windows and equal frequencies hold by how the tasks are drawn, and are not listed.
+The tasks guarantee even scores, whole windows and equal frequencies, so these are not listed.
 """
 
 import numpy as np
@@ -11,22 +11,22 @@ from attn_dynamics.window.tasks import WindowTask
 
 ONE_TOKEN = "one useful token a window"
 OFF = 0.05
-"""Share of σ by which a run may be off its prediction."""
+"""Largest relative distance of σ from its prediction for a run near the theory."""
 STEP = 0.3
-"""Share of σ that one step may take. From 3 tokens to a needle at 10, steps of 0.29 were 4 % off, of 0.75 30 %."""
+"""Largest share of σ in one step. From 3 tokens to a needle at 10, steps of 0.29 were 4 % off, of 0.75 30 %."""
 FALL = 0.5
-"""Share of the loss that one step may take where values are trained. On topics 0.47 was 1.7 % off, 0.84 13 %."""
+"""Largest share of the loss in one step if values are trained. On topics 0.47 was 1.7 % off, 0.84 13 %."""
 COPIES = 0.03
-"""Further useful tokens to a window. On copying 0.02 were 1.8 % off, 0.05 6.8 %, and 0.2 19 %."""
+"""Largest number of further useful tokens per window. On copying 0.02 were 1.8 % off, 0.05 6.8 %, and 0.2 19 %."""
 
 
 def window_assumptions(task: WindowTask, run: xr.Dataset, *, learning_rate: float) -> list[Assumption]:
-    """Check what the prediction of σ, and the σ to which it goes, take for granted.
+    """Check the assumptions of the predicted σ, and of the σ at which it settles.
 
     Args:
-        task: what was learned.
-        run: of it, as `dataset` gives it.
-        learning_rate: η of the descent; 0 for the flow.
+        task: the learned task.
+        run: its run, in the form of `dataset`.
+        learning_rate: learning rate η of the descent; 0 for the flow.
     """
     law = "D2" if task.layer.bell.renormalises else "D3"
     one = _one_token(task)
@@ -39,7 +39,7 @@ def window_assumptions(task: WindowTask, run: xr.Dataset, *, learning_rate: floa
 
 
 def _short(task: WindowTask, run: xr.Dataset, learning_rate: float) -> tuple[bool, str]:
-    """Find the largest share of σ, or of the loss, that a step takes; between records in the mean over the steps."""
+    """Find the largest share of σ, or of the loss, in one step; between records the steps are averaged."""
     if not learning_rate:
         return True, "the flow itself was integrated"
     epochs = np.diff(run.time.values) / learning_rate
@@ -56,14 +56,14 @@ def _share(values: np.ndarray, epochs: np.ndarray) -> float:
 
 
 def _one_token(task: WindowTask) -> tuple[bool, str]:
-    """Count useful tokens beyond the one: the equations take copies in the mean alone."""
+    """Count useful tokens beyond the first: the equations include such copies only on average."""
     further = float(np.isin(task.windows.words, task.followed).sum() / task.windows.n_queries - 1.0)
     found = f"a window has {unlike(further, COPIES)} further useful tokens in the mean, and {COPIES:g} are allowed"
     return further <= COPIES, found
 
 
 def _many(task: WindowTask) -> tuple[bool, str]:
-    """Count the windows N_w of the rarest topic word, of which others learn 1/N_w, half of it in ‖ν‖ (C9, B2)."""
+    """Count the windows N_w of the rarest topic word: others learn 1/N_w of it, half of it shows in ‖ν‖ (C9, B2)."""
     windows = np.bincount(task.windows.words, minlength=task.windows.n_words)[task.followed]
     rarest = int(windows[windows > 0].min())
     off = 1.0 / (2 * rarest)

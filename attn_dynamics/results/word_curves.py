@@ -1,4 +1,4 @@
-"""Single words along a run, read from its trajectory, and their distance from the SEN curve."""
+"""Course of single words in a run, read from its trajectory, and their distance from the SEN curve."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,11 +9,11 @@ import xarray as xr
 from attn_dynamics.theory.sen import sen_norm
 
 SHOWN = 8
-"""Words to follow where the user named none."""
+"""Number of words to follow if the user named none."""
 
 
 class Track(NamedTuple):
-    """One word at the epochs at which it was recorded."""
+    """Recorded course of one word."""
 
     word: str
     time: np.ndarray
@@ -21,28 +21,28 @@ class Track(NamedTuple):
     score: np.ndarray
     embedding_norm: np.ndarray
     attention: np.ndarray
-    """Mean attention in the training sentences that hold the word."""
+    """Mean attention on the word in the training sentences that contain it."""
     others: float
-    """m, the mean number of other words in those sentences; not a number where there are no sentences."""
+    """m, the mean number of other words in those sentences; NaN if there are none."""
 
     def sen_norm(self, query_norm: float, score: np.ndarray | None = None) -> np.ndarray:
-        """Return ‖ν‖ at its scores, or at others, on the SEN curve through its start (theory B1).
+        """Return ‖ν‖ on the SEN curve through the word's start, at its scores or at given ones (theory B1).
 
-        Not a number without other words: then no norm moves a score, and there is no curve.
+        Return NaN without other words: then no norm moves a score, and there is no curve.
         """
         at = self.score if score is None else score
         return sen_norm(at, self.others or np.nan, query_norm, self.score[0], self.embedding_norm[0])
 
 
 def tracks(run: xr.Dataset) -> list[Track]:
-    """The followed words; where none were followed, those of largest final score, at the epochs of the snapshots."""
+    """Return the followed words; if none, those of largest final score, at the epochs of the snapshots."""
     return common_tracks([run])[0]
 
 
 def common_tracks(runs: Sequence[xr.Dataset]) -> list[list[Track]]:
-    """Of each of several runs on the same data the same words, at the epochs that all of them reached.
+    """Return, for each of several runs on the same data, tracks of the same words at the epochs all runs reached.
 
-    Where none were followed these are the words of largest median score at the last snapshot in common.
+    If no words were followed, the words have the largest median score at the last common snapshot.
     """
     runs = xr.align(*runs, join="inner", copy=False)
     names = runs[0].vocabulary.values.tolist()
@@ -55,7 +55,7 @@ def common_tracks(runs: Sequence[xr.Dataset]) -> list[list[Track]]:
 
 
 def sen_deviation(track: Track, query_norm: float) -> np.ndarray:
-    """Relative distance of ‖ν‖ from the SEN curve through the word's start (theory B1)."""
+    """Return the relative distance of ‖ν‖ from the SEN curve through the word's start (theory B1)."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return track.embedding_norm / track.sen_norm(query_norm) - 1.0
 

@@ -1,6 +1,6 @@
-"""Matplotlib, imported whatever backend the environment names: every figure here is drawn by Agg.
+"""Import of Matplotlib whatever backend the environment names, because Agg draws every figure.
 
-A notebook's `!python -m …` inherits a backend that the Python it calls may lack, and importing Matplotlib fails then.
+A notebook's `!python -m …` inherits a backend that the called Python may lack. The import of Matplotlib then fails.
 """
 
 import os

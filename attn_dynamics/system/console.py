@@ -1,13 +1,13 @@
-"""Where commands print their tables."""
+"""Terminal for the tables of commands."""
 
 from rich.console import Console
 
 NARROWEST = 40
-"""Columns below which a table cannot be laid out."""
+"""Least number of columns in which a table can be laid out."""
 
 
 def console() -> Console:
-    """Return the terminal, which prints text as it is; one of fewer columns is written to as if it had `NARROWEST`."""
+    """Return the terminal, which prints text without markup; a narrower one counts as `NARROWEST` columns wide."""
     found = Console(markup=False, highlight=False)
     found.width = max(found.width, NARROWEST)
     return found

@@ -1,4 +1,4 @@
-"""Ctrl-C: before a command has begun, and within an epoch, so that no state is left half stepped."""
+"""Ctrl-C before a command starts, and within an epoch, so that no state is left half updated."""
 
 import os
 import signal
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
 INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ended."""
+"""Exit code of a command that Ctrl-C ended."""
 
 
 def command_starts() -> bool:
-    """Return whether Python is about to run a module of this package as a command, by `python -m`.
+    """Return whether Python is about to run a module of this package with `python -m`.
 
     `sys.argv[0]` is "-m" only while the packages of that module are imported.
     """
@@ -21,22 +21,22 @@ def command_starts() -> bool:
 
 
 def end_at_once() -> None:
-    """Let Ctrl-C end this process in one line until the command begins: its imports take seconds."""
+    """Let Ctrl-C end this process with one line until the command starts, because its imports take seconds."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _end)
 
 
 def _end(number: int, frame: object) -> None:
-    # No exception, for a library may catch one that is raised in the middle of its import.
+    # Exit without an exception, because a library may catch one during its import.
     os.write(2, b"interrupted before anything was computed\n")
     os._exit(INTERRUPTED)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within the block Ctrl-C raises KeyboardInterrupt again; after it, with all work done, it does nothing.
+    """Let Ctrl-C raise KeyboardInterrupt again within the block; after the block, with all work done, ignore it.
 
-    A plain kill (SIGTERM) is taken for Ctrl-C within the block, so that it keeps and tells as much.
+    A plain kill (SIGTERM) acts like Ctrl-C within the block, so that it saves and reports as much.
     """
     starting = signal.getsignal(signal.SIGINT) is _end
     if starting:
@@ -52,9 +52,9 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Within the block Ctrl-C only makes the function that it gives answer True; a second one interrupts at once.
+    """Let Ctrl-C within the block only make the yielded function return True; a second one interrupts at once.
 
-    Outside the main thread, or where the program handles the signal itself, nothing changes and the answer stays False.
+    Outside the main thread, or if the program handles the signal itself, nothing changes and it returns False.
     """
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or usual is not signal.default_int_handler:
@@ -76,8 +76,8 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def out_of_earshot() -> Iterator[None]:
-    """Threads and processes begun within never see Ctrl-C, which a terminal sends to all; this one does."""
-    resource_tracker.ensure_running()  # else one of these threads would, and hear again
+    """Hide Ctrl-C, which a terminal sends to all, from threads and processes started within, not from this process."""
+    resource_tracker.ensure_running()  # otherwise a thread within starts it and unblocks the signal
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

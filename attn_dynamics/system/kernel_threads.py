@@ -1,4 +1,4 @@
-"""The threads of compiled kernels: after a fork they are gone, and some serve one thread of Python only."""
+"""Threads of compiled kernels: a fork loses them, and some layers serve only one Python thread."""
 
 import os
 import threading
@@ -10,22 +10,22 @@ import numba
 from attn_dynamics.errors import InputError
 
 _TRAINING = threading.RLock()
-"""Held by the thread whose kernels run, where only one may."""
+"""Lock of the thread whose kernels run, if only one may."""
 SAFE = "tbb"
-"""The threading layer of numba that survives a fork."""
+"""Threading layer of numba that survives a fork."""
 
 
 class _Process:
-    """What is known of this process."""
+    """State of this process."""
 
     ran = False
-    """Whether kernels ran in it, or in the one that it was forked from."""
+    """Whether kernels ran in this process, or in the one it was forked from."""
     forked = False
-    """Whether it was forked after they had."""
+    """Whether this process was forked after kernels had run."""
 
 
 def before_kernels() -> None:
-    """Refuse to call parallel kernels where their threads were lost.
+    """Refuse to call parallel kernels if a fork lost their threads.
 
     Raises:
         InputError: this process was forked from one in which kernels had run.
@@ -42,10 +42,10 @@ def before_kernels() -> None:
 
 @contextmanager
 def one_under_workqueue() -> Iterator[None]:
-    """Refuse a second thread of Python where numba's own threads serve one only: it would abort the process.
+    """Refuse a second Python thread if numba's layer serves only one, because it would abort the process.
 
     Raises:
-        InputError: another thread trains already, under the layer "workqueue".
+        InputError: another thread already trains under the layer "workqueue".
     """
     if threading_layer() != "workqueue":
         yield
@@ -68,10 +68,10 @@ def _after_fork() -> None:
 
 
 def threading_layer() -> str:
-    """Return the layer that parallel kernels use, or are asked to use once they run."""
+    """Return the layer that parallel kernels use, or the configured one if none has run."""
     try:
         return numba.threading_layer()  # pyright: ignore[reportPrivateImportUsage]
-    except ValueError:  # none has run yet
+    except ValueError:  # no kernel has run yet
         return str(numba.config.THREADING_LAYER)  # pyright: ignore
 
 

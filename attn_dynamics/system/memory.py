@@ -1,4 +1,4 @@
-"""How much memory this machine, or the container, can still give, and what is refused because it needs more."""
+"""Free memory of this machine or container, and refusal of sizes that need more."""
 
 import os
 from collections.abc import Mapping
@@ -7,26 +7,26 @@ from pathlib import Path
 from attn_dynamics.errors import InputError
 
 MEMINFO = Path("/proc/meminfo")
-"""What Linux says of the machine's memory."""
+"""Linux file on the machine's memory."""
 CGROUP = Path("/sys/fs/cgroup")
-"""What it says of a container's."""
+"""Folder of Linux files on a container's memory."""
 
 
 def available_memory() -> int | None:
-    """Bytes that can be had without swapping, where the system says so: caches that it would drop count."""
+    """Return the bytes available without swapping, droppable caches included; None if the system does not tell."""
     found = [each for each in (_machine(), _container()) if each is not None]
     return min(found, default=None)
 
 
 def check_room(needed: int, sizes: Mapping[str, int]) -> None:
-    """Refuse sizes that need more memory than can be had, before it is asked for.
+    """Refuse sizes that need more memory than is free, before it is allocated.
 
     Args:
-        needed: bytes, at least.
-        sizes: the arguments that they come from; the largest of them is named.
+        needed: bytes, a lower bound.
+        sizes: arguments that the need comes from; the error names the largest.
 
     Raises:
-        InputError: with the memory that is needed and free.
+        InputError: the memory does not suffice; the message gives both amounts.
     """
     free = available_memory()
     if free is None or needed <= free:
@@ -51,7 +51,7 @@ def _machine() -> int | None:
     try:
         fields = (line.split() for line in MEMINFO.read_text().splitlines())
         return next(1024 * int(field[1]) for field in fields if field[0] == "MemAvailable:")
-    except (OSError, StopIteration):  # no Linux, or one before 3.14
+    except (OSError, StopIteration):  # not Linux, or one before 3.14
         return _free_pages()
 
 
@@ -63,7 +63,7 @@ def _free_pages() -> int | None:
 
 
 def _container() -> int | None:
-    """The limit less what is in use, but for what is cached of files that were not used lately (cgroup v2)."""
+    """Return the limit minus the memory in use, without caches of files not used lately (cgroup v2)."""
     try:
         limit = (CGROUP / "memory.max").read_text().strip()
         if limit == "max":

@@ -1,4 +1,4 @@
-"""The options of a command: described once each, read from a command line, and refused by the name that was typed."""
+"""Options of a command: each described once, read from a command line, and refused by its typed name."""
 
 import ast
 import inspect
@@ -24,17 +24,17 @@ from attn_dynamics.system.version import VERSION
 
 Given = TypeVar("Given")
 KINDS = {"INT": "an integer", "FLOAT": "a number", "PATH": "a path", "STR": "a text"}
-"""What tyro calls a kind of value, and what it is called here."""
+"""Name here of each of tyro's kinds of value."""
 NAMES: dict[Any, str] = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
-"""Kinds of value that an option may have beside None, and what tyro calls them."""
+"""Tyro's name of each kind of value that an option may have beside None."""
 
 
 def read_options(options: type[Given], arguments: Sequence[str] | None, prog: str) -> Given:
-    """Return the options that a command line gives, those of this process without one.
+    """Return the options of a command line, by default that of this process.
 
     Raises:
-        InputError: an option that is unknown, cannot be read, or is out of range.
-        SystemExit: after printing the help or the version, where they are asked for.
+        InputError: an option is unknown, cannot be read, or is out of range.
+        SystemExit: help or version was requested and printed.
     """
     given = sys.argv[1:] if arguments is None else [*arguments]
     if "--version" in given:
@@ -51,7 +51,7 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
         if not stop.code:
             raise
     box = io.StringIO()
-    # Once more without line breaks, which may fall within what was typed.
+    # Parse again without line breaks, which may fall within the typed text.
     with redirect_stdout(_plain()), redirect_stderr(box), _wide_terminal():
         try:
             return tyro.cli(options, args=given, prog=prog)
@@ -60,18 +60,18 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
 
 
 def without_effect(what: str, given: Iterable[str]) -> list[str]:
-    """Return a note if options were given that a run does not read; `what` is what does not."""
+    """Return a note if options were given that a run does not read; `what` names the run."""
     told = ", ".join("--" + each.replace("_", "-") for each in given)
     return [f"Without effect on {what}: {told}."] if told else []
 
 
 def changed(now: object, usual: object) -> list[str]:
-    """Return the names of the settings that are not as they usually are, of two objects of one class."""
+    """Return the names of the settings that differ between two objects of one class."""
     return [name for name, value in vars(now).items() if value != vars(usual)[name]]
 
 
 def _check_text(given: Sequence[str]) -> None:
-    """Refuse what no path can hold and no file of text: it would fail after the work was done."""
+    """Refuse text that no path and no text file can hold, because it would fail after the work was done."""
     option = "arguments"
     for each in given:
         option = each.partition("=")[0] if each.startswith("--") else option
@@ -81,7 +81,7 @@ def _check_text(given: Sequence[str]) -> None:
 
 
 def _check_values(given: Sequence[str], options: type) -> None:
-    """Refuse an option of several values without any, which would stand for its default: often for all there are."""
+    """Refuse an option of several values without any, because its default, often all there are, would apply."""
     for option, value in pairwise([*given, "--"]):
         name = option.removeprefix("--").replace("-", "_")
         if option.startswith("--") and value.startswith("--") and name in _names(options, several=True):
@@ -89,7 +89,7 @@ def _check_values(given: Sequence[str], options: type) -> None:
 
 
 def by_option(error: InputError, options: type) -> InputError:
-    """Return an error about an argument, or the same about the option of that name where the command has one."""
+    """Return the error in terms of the option if the command has one of that name, else unchanged."""
     return error.as_option() if error.subject in _names(options) else error
 
 
@@ -98,7 +98,7 @@ def _by_options(error: InputError | None, options: type) -> InputError | None:
 
 
 def _cause(error: BaseException) -> InputError | None:
-    """Return what the options themselves refused, of which tyro prints the message only."""
+    """Return the error of the options themselves, of which tyro prints only the message."""
     while error.__context__ is not None:
         error = error.__context__
         if isinstance(error, InputError):
@@ -107,7 +107,7 @@ def _cause(error: BaseException) -> InputError | None:
 
 
 def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
-    """Return in our words what tyro says in a box of lines."""
+    """Return tyro's message, printed in a box of lines, as an error in our words."""
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
     text, see = lines[0] if lines else "no message", f"See {prog} --help."
     if found := re.match(r"Unrecognized options: (.+?)(?:, |$)", text):
@@ -130,14 +130,14 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
 
 
 def _kind(usage: str) -> str | None:
-    """Return in words what an option takes, by how its help writes it."""
+    """Return in words what an option takes, from its line in the help."""
     wanted = [KINDS[kind] for kind in re.findall("|".join(KINDS), usage)]
     many = "..." in usage or len(wanted) > 1
     return (f"{wanted[0]} each" if many else wanted[0]) if wanted else None
 
 
 def _typed(option: str, given: Sequence[str]) -> str:
-    """Return what was typed after an option, in quotes."""
+    """Return the text typed after an option, in quotes."""
     typed: list[str] = []
     reading = False
     for each in given:
@@ -151,7 +151,7 @@ def _typed(option: str, given: Sequence[str]) -> str:
 
 
 def _plain() -> io.TextIOWrapper:
-    """Return a standard output by which tyro decides to draw with lines and without colours."""
+    """Return a standard output for which tyro draws with lines and without colours."""
     return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
 
 
@@ -172,9 +172,9 @@ def _wide_terminal() -> Iterator[None]:
 
 @cache
 def _describe(options: type) -> None:
-    """Give tyro the description of each option as running text, and a default only where there is one.
+    """Give tyro each option's description as running text, and a default only if there is one.
 
-    The text otherwise keeps the line breaks of the source, and an option without a default says "(default: None)".
+    Otherwise the text keeps the line breaks of the source, and an option without a default says "(default: None)".
     """
     hints, told = get_type_hints(options, include_extras=True), _documentation(options)
     for field in fields(options):
@@ -192,7 +192,7 @@ def _describe(options: type) -> None:
 
 @cache
 def _names(options: type, *, several: bool = False) -> frozenset[str]:
-    """Return the names of all options, or of those that take several values; those of nested classes included."""
+    """Return the names of all options, or of those with several values, nested classes included."""
     hints, found = get_type_hints(options), set[str]()
     for field in fields(options):
         inner = _nested(hints[field.name])
@@ -205,13 +205,13 @@ def _names(options: type, *, several: bool = False) -> frozenset[str]:
 
 
 def _nested(hint: Any) -> type | None:
-    """Return the class of options that a field holds, if it does."""
+    """Return the class of a field that holds options; None for other fields."""
     kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     return kind if isinstance(kind, type) and is_dataclass(kind) else None
 
 
 def _metavar(hint: Any) -> str | None:
-    """Return how help writes what an option takes, without the None that tyro would add; None of other kinds."""
+    """Return the placeholder of an option in the help, without tyro's None; None for other kinds."""
     kind = _beside_none(hint) or hint
     if get_origin(kind) is Literal:
         return f"{{{','.join(map(str, get_args(kind)))}}}"
@@ -229,7 +229,7 @@ def _beside_none(hint: Any) -> Any:
 
 
 def _documentation(options: type) -> dict[str, str]:
-    """Return the texts that stand below the fields of a class and of those that it comes from, by name."""
+    """Return the texts below the fields of a class and its bases, by field name."""
     found: dict[str, str] = {}
     for kind in reversed(options.__mro__):
         if not is_dataclass(kind):

@@ -1,4 +1,4 @@
-"""A progress bar that shows the loss and the speed, and costs a clock reading an epoch."""
+"""Progress bar that shows loss and speed, at the cost of one clock reading per epoch."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ REFRESH = 0.1
 def meter(
     epochs: int, label: str, *, unit: str = "epochs", first: str = "kernels load, or compile if they are new"
 ) -> Iterator[Callable[[int, float], None]]:
-    """A bar of so many epochs, or of another unit; within the block, call what it gives with epoch and loss."""
+    """Show a bar of epochs, or of another unit; yield a function to call with epoch and loss."""
     with tqdm(total=epochs, desc=label, unit=f" {unit}", mininterval=REFRESH, dynamic_ncols=True) as bar:
         bar.set_postfix_str(first)
         due, last = 0.0, (0, float("nan"))

@@ -1,4 +1,4 @@
-"""Standard streams that never cost results: closed ones, readers that leave, and letters that they cannot show."""
+"""Standard streams that never cost results: closed ones, departed readers, and characters they cannot show."""
 
 import io
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class _Pipe(io.FileIO):
-    """A stream of bytes that goes nowhere once its reader has left, or once it has said that it cannot be written."""
+    """Stream of bytes that discards output once its reader has left, or after its first error."""
 
     _lost = False
 
@@ -26,8 +26,8 @@ class _Pipe(io.FileIO):
 def steady_streams() -> None:
     """Make the streams of this process safe to print to.
 
-    A closed stream becomes one that goes nowhere, as does one whose reader leaves, and letters that an encoding does
-    not have are written by their numbers. Streams that something else put in the place of the process's own stay.
+    A closed stream becomes one that discards output, as does one whose reader leaves. Characters outside the encoding
+    are written as escapes. Streams that replaced the process's own stay.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

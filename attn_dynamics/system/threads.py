@@ -1,4 +1,4 @@
-"""One thread or all of them, whichever is faster at the moment; the results are the same to the bit."""
+"""One thread or all of them, whichever is currently faster; results are equal to the bit."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -7,15 +7,15 @@ from contextlib import contextmanager
 import numba
 
 TRIAL, TERM = 0.03, 1.0
-"""Seconds that a number of threads is tried for, and that the faster one is then kept."""
+"""Seconds to try each number of threads, and seconds to keep the faster one."""
 
 
 @contextmanager
 def fastest_threads() -> Iterator[Callable[[], None]]:
-    """Within the block, call what it gives once an epoch.
+    """Yield a function to call once an epoch; it chooses the faster number of threads.
 
-    Threads save a fifth on a small corpus in a quiet machine, and cost a factor where another program wants the same
-    cores: each epoch then waits for a thread that is not running. So both are tried, again and again.
+    Threads save a fifth on a small corpus on an idle machine. They cost a factor if another program uses the same
+    cores, because each epoch then waits for a thread that does not run. So both are tried repeatedly.
     """
     most = numba.get_num_threads()
     trials = _trials(most)
@@ -37,7 +37,7 @@ def _trials(most: int) -> Generator[None, None, None]:
 
 
 def _epochs(seconds: float) -> Generator[None, None, float]:
-    """Epochs a second over so many seconds; the first epoch, in which threads wake up, does not count."""
+    """Measure epochs per second over a time; the first epoch, in which threads wake up, does not count."""
     yield
     begun, epochs = time.perf_counter(), 0
     while True:

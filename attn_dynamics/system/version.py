@@ -1,3 +1,3 @@
-"""The version of this distribution, as pyproject.toml has it."""
+"""Version of this distribution, as in pyproject.toml."""
 
 VERSION = "0.1.0"

@@ -1,4 +1,4 @@
-"""Every combination of the settings given, from a grid to one table."""
+"""Sweep over every combination of the given settings, from a grid to one table."""
 
 import os
 import sys
@@ -24,10 +24,10 @@ DEFAULT = Path("runs/sweep")
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """Run every combination of the settings given, and gather what was measured in one table, a row a run.
+    """Run every combination of the given settings, and write the results to one table, a row per run.
 
     Raises:
-        InputError: options that cannot be used.
+        InputError: the options cannot be used.
     """
 
     grid: Annotated[Grid, tyro.conf.arg(name="")] = field(default_factory=Grid)
@@ -50,27 +50,27 @@ class Sweep:
 
     @property
     def here(self) -> bool:
-        """Whether it is this machine that runs it all."""
+        """Return whether this machine does all runs."""
         return self.scheduler is None
 
     @property
     def processes(self) -> int:
-        """How many run at once on this machine."""
+        """Return the number of simultaneous runs on this machine."""
         return self.workers or (1 if self.grid.device == "cuda" else len(os.sched_getaffinity(0)))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; the exit code."""
+    """Run the command and return its exit code."""
     prog = "python -m attn_dynamics.sweep"
     line = command_line(prog, arguments)
     return run_command(Sweep, lambda options: sweep(options, line), arguments, prog=prog)
 
 
 def sweep(options: Sweep, line: str) -> int:
-    """One sweep from grid to table; the exit code. `line` is the command.
+    """Run one sweep from grid to table; return the exit code. `line` calls the command.
 
     Raises:
-        InputError: bad settings or data, or no cluster; nothing was written then.
+        InputError: settings or data are bad, or there is no cluster; nothing was written.
         StorageError: the table could not be written.
     """
     for library in NEEDED:
@@ -89,7 +89,7 @@ def sweep(options: Sweep, line: str) -> int:
 
 
 def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> int:
-    """Carry out what is missing in an open folder."""
+    """Run what is missing in an open folder; return the exit code."""
     if options.resume:
         table.take_up()
     for note in check(configs, here=options.here):
@@ -112,7 +112,7 @@ def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> in
 
 
 def _run(options: Sweep, table: Table, line: str) -> list[str]:
-    """Run what is missing; what was raised by runs that failed."""
+    """Run what is missing; return the errors of failed runs."""
     failures: list[str] = []
     missing = table.missing
     if not missing:

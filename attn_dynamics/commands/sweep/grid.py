@@ -1,4 +1,4 @@
-"""The grid of a sweep: several values for any setting, and the product of all of them."""
+"""Grid of a sweep: several values for any setting, and the product of all of them."""
 
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
@@ -20,7 +20,7 @@ SYNTHETIC = tuple(each.name for each in fields(Synthetic))
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """The settings of all runs: the product of the values given for each.
+    """Settings of all runs: the product of the values given for each.
 
     Values given twice count once, and so do two orders of one trained subset.
     """
@@ -28,17 +28,17 @@ class Grid:
     task: tuple[str, ...] = (Config.task,)
     """synthetic, sst2, sst5, or paths of files or folders of labelled texts: `LABEL text` lines, CSV, TSV or JSON."""
     topics: tuple[int, ...] = (Synthetic.topics,)
-    """n: classes of the synthetic task."""
+    """n: number of classes of the synthetic task."""
     topic_words: tuple[int, ...] = (Synthetic.topic_words,)
-    """Topic words of each class."""
+    """Number of topic words of each class."""
     other_words: tuple[int, ...] = (Synthetic.other_words,)
-    """m: non-topic words in each sentence."""
+    """m: number of non-topic words in each sentence."""
     dictionary: tuple[int, ...] = (Synthetic.dictionary,)
-    """Non-topic words to draw from."""
+    """Number of non-topic words to draw from."""
     sentences: tuple[int, ...] = (Synthetic.sentences,)
-    """Training sentences of the synthetic task."""
+    """Number of training sentences of the synthetic task."""
     test_sentences: tuple[int, ...] = (Synthetic.test_sentences,)
-    """Test sentences of the synthetic task; 0 for none."""
+    """Number of test sentences of the synthetic task; 0 for none."""
     model: tuple[Model, ...] = (Config.model,)
     """Classifiers on top of the attention block; attn-window runs by attn_dynamics.simulate alone."""
     embedding_dim: tuple[int, ...] = (Config.embedding_dim,)
@@ -46,15 +46,15 @@ class Grid:
     key_dim: tuple[int | None, ...] = (Config.key_dim,)
     """d_k, dimension of keys and query (default: d; 10 for the start published)."""
     hidden_dim: tuple[int, ...] = (Config.hidden_dim,)
-    """h, hidden units of attn-tl."""
+    """h, number of hidden units of attn-tl."""
     start: tuple[Preset, ...] = (Config.start,)
     """Initial values by name."""
     start_scale: tuple[float, ...] = (Config.start_scale,)
     """Factor on the initial embeddings."""
     train: tyro.conf.UseAppendAction[tuple[tuple[Trainable, ...], ...]] = ()
-    """What moves; give it once a subset, as in --train keys --train keys embeddings (default: keys embeddings head)."""
+    """Trained parts; one option a subset: --train keys --train keys embeddings (default: keys embeddings head)."""
     learning_rate: tuple[float, ...] = (Config.learning_rate,)
-    """η; time = η × epoch."""
+    """Learning rate η; time = η × epoch."""
     epochs: tuple[int | None, ...] = (Config.epochs,)
     """Steps of gradient descent, at most (default: 5,000 on the synthetic task, 50,000 on text)."""
     patience: tuple[int | None, ...] = (Config.patience,)
@@ -66,7 +66,7 @@ class Grid:
     device: Device = Config.device
     """Compiled loops, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
     precision: Precision = Config.precision
-    """Of PyTorch's numbers."""
+    """Precision of PyTorch's numbers."""
     full: bool = False
     """Do not use law A6."""
     topic_distribution: tuple[float, ...] | None = None
@@ -74,10 +74,10 @@ class Grid:
     text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
 
     def configs(self) -> list[Config]:
-        """The configuration of every run, seeds moving fastest.
+        """Return the configuration of every run; seeds vary fastest.
 
         Raises:
-            InputError: a setting without a value, or a value out of range.
+            InputError: a setting has no value, or a value is out of range.
         """
         axes = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in SHARED}
         axes["train"] = [
@@ -95,12 +95,12 @@ class Grid:
 
 
 def check(configs: list[Config], *, here: bool) -> list[str]:
-    """Refuse what only the data can tell to be wrong, before anything is run; what there is to say of the data.
+    """Check the configurations against their data before anything runs; return the notes on the data.
 
-    Each task is loaded once, with its first seed. Of this machine's devices nothing is asked unless they run `here`.
+    Each task is loaded once, with its first seed. The devices of this machine are checked only if the runs are `here`.
 
     Raises:
-        InputError: data that cannot be used, settings that do not fit them, or a device that is not there.
+        InputError: data cannot be used, settings do not fit them, or a device is missing.
     """
     if not here:
         configs = [replace(config, device=Config.device, precision=Config.precision) for config in configs]

@@ -1,4 +1,4 @@
-"""What sweeps need beyond the core, the extra `distributed`; imported only where it is used."""
+"""Optional libraries of sweeps, the extra `distributed`; imported only on use."""
 
 from importlib import import_module
 from types import ModuleType
@@ -7,14 +7,14 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.system.extras import how_to_get
 
 NEEDED = ("distributed", "pyarrow")
-"""The libraries of that extra."""
+"""Libraries of the extra `distributed`."""
 
 
 def needed(name: str) -> ModuleType:
-    """A module of that extra.
+    """Import a module of the extra `distributed`.
 
     Raises:
-        InputError: it is not installed.
+        InputError: the module is not installed.
     """
     try:
         return import_module(name)

@@ -1,4 +1,4 @@
-"""Runs as pure functions of their configurations, spread by Dask over processes of one thread each."""
+"""Runs as pure functions of their configurations; Dask spreads them over processes of one thread each."""
 
 import logging
 import time
@@ -22,20 +22,20 @@ from attn_dynamics.training.run import Diverged
 from attn_dynamics.training.settings import Config
 
 PATIENCE = 10.0
-"""Seconds in which a scheduler, and a worker of it, must answer."""
+"""Longest time in seconds for a scheduler, and for its first worker, to answer."""
 ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OPENBLAS", "MKL")}
-"""Of a local worker, from before it imports anything."""
+"""Environment of a local worker, set before it imports anything."""
 
 
 def outcome(config: Config) -> Row:
-    """The row of one run, from data to summary; the same wherever it is run, but for `seconds`.
+    """Return the row of one run, from data to summary; only `seconds` depends on the machine.
 
-    A run that diverges has a row that says so, as has one that the synthetic task refuses: both follow from the
-    settings alone. What can be mended from outside is raised, and so tried again: data from files or the hub, and
-    what the machine lacks, a device or its memory.
+    A run that diverges has a row that says so. So has a run that the synthetic task refuses. Both follow from the
+    settings alone. Causes outside the settings are raised, so that the run is tried again: data from files or the
+    hub, a device or its memory.
 
     Raises:
-        InputError: data that cannot be loaded or used here, or a device that cannot train.
+        InputError: data cannot be loaded or used here, or a device cannot train.
     """
     begun, threads = time.perf_counter(), numba.get_num_threads()
     numba.set_num_threads(1)
@@ -70,10 +70,10 @@ def _measured(config: Config, begun: float) -> Row:
 
 @contextmanager
 def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
-    """A Dask client of the scheduler at an address, or of that many processes of this machine.
+    """Connect to the Dask scheduler at an address, or start that many processes on this machine; yield the client.
 
     Raises:
-        InputError: Dask is not installed; no scheduler answers, or it has no workers, or workers of several threads.
+        InputError: Dask is missing, no scheduler answers, or it has no workers, or workers with several threads.
     """
     distributed = needed("distributed")
     if scheduler is not None:
@@ -84,9 +84,9 @@ def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
         local = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",  # any free port: the usual one may be taken
+            dashboard_address="127.0.0.1:0",  # any free port, because the usual one may be taken
             scheduler_kwargs={"dashboard": False},
-            memory_limit=None,  # the system's to watch
+            memory_limit=None,  # the system limits memory
             silence_logs=logging.CRITICAL,
             env=ENVIRONMENT,
         )
@@ -116,16 +116,16 @@ def _check_workers(client: Any, address: str) -> None:
         raise InputError("--scheduler", expected="a scheduler with workers", given="none", fix=fix) from None
     threads = max(client.nthreads().values())
     if threads > 1:
-        # The threads of numba serve one caller in a process.
+        # Numba's threads serve one caller per process.
         given = f"a worker of {threads} threads"
         raise InputError("--scheduler", expected="workers of one thread each", given=given, fix=fix)
 
 
 def workers_versions(client: Any, device: str, precision: str) -> list[list[str]]:
-    """The versions of each worker, what it needs for the device among them.
+    """Return the versions of each worker, after a check that it has the device.
 
     Raises:
-        InputError: one of them cannot compute so.
+        InputError: a worker cannot compute on the device.
     """
     found = client.run(_equipment, device, precision, on_error="return")
     for worker, each in found.items():
@@ -141,9 +141,9 @@ def _equipment(device: str, precision: str) -> list[str]:
 
 
 def stream(client: Any, configs: Sequence[Config]) -> Iterator[tuple[list[Row], list[str]]]:
-    """Rows as they come, all that are ready at once, and what was raised by runs that failed.
+    """Yield batches of finished rows as they arrive, and the errors of failed runs.
 
-    A run whose worker dies is given to another, as often as Dask's `allowed-failures` says (by default three times).
+    If a worker dies, Dask gives its run to another, up to `allowed-failures` times (three by default).
     """
     futures = client.map(outcome, configs, pure=False)
     as_completed = needed("distributed").as_completed

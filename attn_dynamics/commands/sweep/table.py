@@ -1,4 +1,4 @@
-"""The table of a sweep: one Parquet file, a row a run, whole on the disk after every result."""
+"""Table of a sweep: one Parquet file, a row per run, complete on disk after every result."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -50,7 +50,7 @@ SETTINGS: dict[str, type] = {
     "full": bool,
     "seed": int,
 }
-"""Columns that say what was run; several values of one setting, as in `train`, are joined by spaces."""
+"""Columns of the settings; several values of one setting, as in `train`, are joined by spaces."""
 RESULTS: dict[str, type] = {
     "ended": str,
     "message": str,
@@ -73,21 +73,23 @@ RESULTS: dict[str, type] = {
     "data": str,
     "seconds": float,
 }
-"""Columns that say what came of it, named as in summary.json; `last_epoch` is `epochs` there. `ended` is epochs,
-patience, diverged or, where the synthetic task cannot be drawn or started so, refused; `message` tells of the last
-two. `broken_assumptions` names those of `assumptions` there that fail, with their laws; it is empty where all hold.
-`data` is the digest of what was loaded, null where it is drawn."""
+"""Columns of the results, named as in summary.json, but `last_epoch` is `epochs` there.
+
+`ended` is epochs, patience, diverged, or refused if the synthetic task cannot be drawn or started. `message` explains
+the last two. `broken_assumptions` names the failed `assumptions` and their laws; it is empty if all hold. `data` is
+the digest of loaded data, null if the data are drawn.
+"""
 
 
 def settings(config: Config) -> Row:
-    """The columns of `SETTINGS` of one run."""
+    """Return the columns `SETTINGS` of one run."""
     course = config.course()
     flat = course | course["text"] | course["synthetic"] | {"epochs": config.max_epochs}
     return {name: _flat(flat[name]) for name in SETTINGS}
 
 
 def row(config: Config, results: Row) -> Row:
-    """The row of one run; results that it does not have are null."""
+    """Return the row of one run; missing results are null."""
     return settings(config) | {name: _flat(results.get(name)) for name in RESULTS}
 
 
@@ -97,10 +99,10 @@ def _flat(value: Any) -> Any:
 
 
 def check_columns(configs: Iterable[Config]) -> None:
-    """Refuse numbers that the columns of the table cannot hold.
+    """Refuse numbers that the table's columns cannot hold.
 
     Raises:
-        InputError: an integer of more than 64 bits.
+        InputError: an integer exceeds the bounds of 64 bits.
     """
     for config in configs:
         for name, value in settings(config).items():
@@ -111,18 +113,18 @@ def check_columns(configs: Iterable[Config]) -> None:
 
 
 def is_loaded(config: Config) -> bool:
-    """Whether the data come from outside; the synthetic task is drawn, and depends on nothing but the settings."""
+    """Return whether the data come from outside; the drawn synthetic task depends on the settings alone."""
     return config.task != "synthetic"
 
 
 def _data_setting(config: Config) -> tuple[str, Options]:
-    """What the data of a run depend on: the seed counts only where it splits a single file."""
+    """Return the settings that determine a run's data: the seed counts only if it splits a single file."""
     options = experiment.task_options(config)
     return config.task, options if Path(config.task).is_file() else replace(options, seed=0)
 
 
 class Table:
-    """The rows of a sweep that are there, and the runs that are missing."""
+    """Finished rows of a sweep, and its missing runs."""
 
     def __init__(self, folder: Path, configs: Sequence[Config]) -> None:
         self.path = folder / FILE
@@ -131,38 +133,38 @@ class Table:
 
     @property
     def rows(self) -> list[Row]:
-        """In the order of the grid, whatever the order in which they came."""
+        """Return the finished rows in the order of the grid."""
         return [self._rows[key] for key in self._configs if key in self._rows]
 
     @property
     def missing(self) -> list[Config]:
-        """Runs without a row."""
+        """Return the runs without a row."""
         return [config for key, config in self._configs.items() if key not in self._rows]
 
     def read(self) -> None:
-        """Read the rows that are there, if there are any.
+        """Read the rows from the file, if it exists.
 
         Raises:
-            InputError: they are of other runs than these.
+            InputError: the rows belong to other runs.
         """
         if self.path.exists():
             self._rows = {_key(each): each for each in _read(self.path)}
             self._check_same()
 
     def take_up(self) -> None:
-        """Take up the rows that are there, if there are any.
+        """Read the rows from the file, if it exists, and check their data.
 
         Raises:
-            InputError: they are of other runs than these, or made from other data; data cannot be loaded.
+            InputError: the rows belong to other runs or other data, or data cannot be loaded.
         """
         self.read()
         self._check_data()
 
     def write(self, rows: Iterable[Row] = ()) -> None:
-        """Add these rows and write all.
+        """Add these rows and write the whole table.
 
         Raises:
-            StorageError: it cannot be written; the rows that were there before still are.
+            StorageError: the table cannot be written; the file keeps its earlier rows.
         """
         self._rows |= {_key(each): each for each in rows}
         make_folder(self.path.parent)
@@ -171,10 +173,10 @@ class Table:
         write_whole(self.path, lambda file: parquet.write_table(table, file, write_page_checksum=True))
 
     def check_versions(self, versions: Sequence[str]) -> None:
-        """Refuse to go on where other versions left off.
+        """Refuse to continue a table that other versions made.
 
         Raises:
-            InputError: rows that were taken up are of other versions than these.
+            InputError: rows that were read have other versions.
         """
         now = " ".join(versions)
         then = next((row["versions"] for row in self._rows.values() if row["versions"] != now), now)
@@ -200,7 +202,7 @@ class Table:
             )
 
     def _check_data(self) -> None:
-        """Each distinct data is loaded once."""
+        """Check the data of the rows, and load each distinct data once."""
         known: dict[tuple[str, Options], str] = {}
         for key, each in self._rows.items():
             config = self._configs[key]
@@ -223,7 +225,7 @@ def _read(path: Path) -> list[Row]:
         with path.open("rb") as file:
             table = needed("pyarrow.parquet").read_table(file, page_checksum_verification=True)
             table.validate(full=True)
-    # A damaged file raises what it likes.
+    # Pyarrow raises any kind of exception for a damaged file.
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(str(path), expected="the table of a sweep", given=reason, fix="Name another folder.") from None
@@ -244,7 +246,7 @@ def _key(row: Row) -> Key:
 
 
 def _kind() -> Kind:
-    """Describe what a sweep leaves; its folders are also known by their table, for older ones have nothing else."""
+    """Describe the folder of a sweep; the table also identifies it, because older folders have nothing else."""
     called = of_command("python -m attn_dynamics.sweep", "a sweep", FILE)
     return replace(
         called, mark=FILE, resumes=True, is_ours=lambda folder: (folder / FILE).exists() or called.is_ours(folder)
@@ -252,4 +254,4 @@ def _kind() -> Kind:
 
 
 SWEEP = _kind()
-"""What a sweep leaves."""
+"""Files of a sweep."""

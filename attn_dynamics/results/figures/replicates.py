@@ -1,4 +1,4 @@
-"""The figure of replicates: what they have in common, and how far they differ."""
+"""Figure of replicates: their common course, and their spread."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,23 +28,23 @@ from attn_dynamics.results.word_curves import SHOWN, Track, common_tracks, sen_d
 from attn_dynamics.statistics import FEWEST
 
 BAND = (0.0, 50.0, 100.0)
-"""Percentiles over the replicates: of the band, and of the line within it."""
+"""Percentiles over the replicates: the band's edges and its middle line."""
 SHADE = 0.3
 """Opacity of a band."""
 ACROSS = 4
 """Panels of words in a row."""
 POINTS = 12
-"""Epochs at which every replicate is a point beside the SEN curve."""
+"""Number of epochs at which each replicate is a point beside the SEN curve."""
 
 _Words = list[tuple[Track, ...]]
-"""Of each word its tracks, one a replicate."""
+"""Tracks of each word, one a replicate."""
 
 
 def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     """Draw losses, scores and the SEN relation over replicates, at the epochs that all of them reached.
 
-    A band goes from the least to the largest, the line in it is the median. Fewer than five are a thin line each.
-    Every word has a panel of its own, for bands over each other hide what they show.
+    A band reaches from the smallest to the largest value; its line is the median. With fewer than five replicates, each
+    is a thin line. Every word has its own panel, because overlapping bands hide each other.
     """
     words = list(zip(*common_tracks(runs), strict=True))[:SHOWN]
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
@@ -68,8 +68,8 @@ def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
     """Draw the figure of replicates as PNG into a folder.
 
     Raises:
-        StorageError: it could not be written.
-        DrawingError: it could not be drawn.
+        StorageError: the file could not be written.
+        DrawingError: the figure could not be drawn.
     """
     path = make_folder(folder) / "replicates.png"
     write_figure(lambda: spread_figure(runs), path)
@@ -87,7 +87,7 @@ def _draw_losses(axes: Axes, runs: Sequence[xr.Dataset]) -> None:
 
 
 def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
-    """Draw a word a panel, over log time where scores are known at the snapshots alone."""
+    """Draw one word per panel, over log time if scores are known only at snapshots."""
     for k, (axes, tracks) in enumerate(zip(panels, words, strict=False)):
         _draw_all(axes, tracks[0].time, np.array([track.score for track in tracks]), k, tracks[0].word)
         axes.set_title(f"“{tracks[0].word}”", fontsize=9, parse_math=False)
@@ -101,7 +101,7 @@ def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
 
 
 def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str) -> None:
-    """Set measured norms beside those that SEN predicts: each replicate has a curve of its own, by its ‖q‖."""
+    """Plot measured norms against those that SEN predicts from the score and each replicate's query norm ‖q‖."""
     beside = []
     for tracks in words:
         places = np.unique(np.linspace(0, tracks[0].time.size - 1, POINTS).round().astype(int))
@@ -117,7 +117,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
 
 
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
-    """Draw, of each replicate, the largest deviation of any of its words that the curve reaches."""
+    """Draw for each replicate the largest deviation among its words that have a SEN curve."""
     off = [
         [sen_deviation(track, norm)[1:] for track, norm in zip(tracks, query_norms, strict=True)] for tracks in words
     ]
@@ -129,7 +129,7 @@ def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
 
 
 def _draw_all(axes: Axes, time: np.ndarray, values: np.ndarray, k: int, label: str) -> None:
-    """Draw values (replicates, times): their range and median, or where they are few a thin line each."""
+    """Draw values (replicates, times): range and median, or one thin line each if there are few replicates."""
     places = _thinned(time.size)
     style = {"color": COLOURS[k], "linestyle": LINES[k] if k < len(LINES) - 1 else "-"}
     if len(values) < FEWEST:
@@ -137,12 +137,12 @@ def _draw_all(axes: Axes, time: np.ndarray, values: np.ndarray, k: int, label: s
             axes.plot(time[places], each[places], linewidth=0.8, label=None if replicate else label, **style)
         return
     low, middle, high = np.percentile(values[:, places], BAND, axis=0)
-    if time.size:  # a band of nothing spoils the limits of the axes
+    if time.size:  # an empty band spoils the limits of the axes
         axes.fill_between(time[places], low, high, color=COLOURS[k], alpha=SHADE, linewidth=0.0)
     axes.plot(time[places], middle, label=label, **style)
 
 
 def _thinned(size: int) -> np.ndarray:
-    """Some hundred places, dense enough for an axis of either scale."""
+    """Return some hundred indices, dense enough for a linear or a logarithmic axis."""
     evenly, by_decades = np.linspace(0, size - 1, 300), np.geomspace(1, max(size - 1, 1), 300)
     return np.unique(np.concatenate([evenly, by_decades]).clip(0).astype(int))[:size]

@@ -29,7 +29,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (6, 1, 2, 1)), (0, (8, 2, 2, 2)))
 MARKERS = "osD^vP*X"
 STYLE: Any = {
-    # Whatever a matplotlibrc says, from another font to the LaTeX of `text.usetex`, figures are drawn alike.
+    # Override any matplotlibrc, whether its font or its `text.usetex`, so that figures always look alike.
     **{name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")},
     "axes.formatter.limits": (-3, 4),
     "axes.grid": True,
@@ -43,21 +43,21 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 TITLE_LETTERS = 12
-"""Letters of a title to an inch."""
+"""Characters of a title per inch."""
 TIME = "time, learning rate × epoch"
 PREDICTION = "mean field, theory C9, C10"
 QUANTITIES = {"score": "score $s$", "embedding_norm": r"embedding norm $\|\nu\|$", "attention": "mean attention weight"}
 
 
 def sen_figure(run: xr.Dataset) -> Figure:
-    """Score against embedding norm, the SEN curve beside the run, and their distance."""
+    """Draw score against embedding norm beside the SEN curve, and the deviation from it."""
     followed = tracks(run)[:SHOWN]
     alike = len({round(track.others, 9) for track in followed}) == 1
     return _sen_together(run, followed) if alike else _sen_apart(run, followed)
 
 
 def loss_figure(run: xr.Dataset) -> Figure:
-    """Draw loss and accuracy of every split; of accuracy over log time, for it may be 1 after the first few epochs."""
+    """Draw loss and accuracy of each split; accuracy over log time, because it may be 1 after a few epochs."""
     figure = Figure(figsize=(8.0, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     splits = [name for name in ("train", "dev", "test") if f"{name}_loss" in run]
@@ -84,8 +84,8 @@ def loss_figure(run: xr.Dataset) -> Figure:
 def words_figure(run: xr.Dataset) -> Figure:
     """Draw score, embedding norm and attention of the followed words over time.
 
-    The run is points. Each word's prediction is a thin line of its colour. Without a prediction the points are joined.
-    Words that were followed at the snapshots alone, which stand ever farther apart, are drawn over log time.
+    Points are the run, thin lines of the same colour the prediction. Without a prediction the points are joined.
+    Words recorded only at snapshots, which lie ever farther apart, are drawn over log time.
     """
     figure = Figure(figsize=(10.0, 3.2), layout="constrained")
     panels = figure.subplots(1, 3)
@@ -109,7 +109,7 @@ def words_figure(run: xr.Dataset) -> Figure:
 
 
 def distributions_figure(run: xr.Dataset) -> Figure:
-    """Draw how final scores and embedding norms are distributed over topic words and over all others."""
+    """Draw the distributions of final scores and embedding norms over topic words and over all other words."""
     figure = Figure(figsize=(8.0, 3.2), layout="constrained")
     named = np.atleast_1d(run.attrs["topic_words"])
     kind = "topic words" if named.size else "followed words" if run.sizes["word"] else "words of largest score"
@@ -130,7 +130,7 @@ def distributions_figure(run: xr.Dataset) -> Figure:
 
 
 def signals_figure(run: xr.Dataset) -> Figure:
-    """Draw the training signals that reach the attention block, and the followed words' share of that of scores."""
+    """Draw the training signals that reach the attention block, and the followed words' share of the score signal."""
     squares = 100 * (run.followed_score_signal / run.score_signal).values ** 2
     share = run.sizes["word"] > 0 and bool(np.isfinite(squares[1:]).any())
     figure = Figure(figsize=(8.0 if share else 5.2, 3.2), layout="constrained")
@@ -163,36 +163,36 @@ FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
 
 
 def draw_figure(run: xr.Dataset, name: str) -> Figure:
-    """Draw one figure of `FIGURES` in the style of all, under the name of the run."""
+    """Draw one figure of `FIGURES` in the common style, with the run's title."""
     with mpl.rc_context(style_of(run)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return entitled(FIGURES[name](run), run.attrs["title"])
 
 
 def style_of(*runs: xr.Dataset) -> Any:
-    """Return the style of all figures; where a run has nothing but its start, a line is a point."""
+    """Return the common style of figures; if a run has only its start, a line becomes a point."""
     return STYLE | ({"lines.marker": "o", "lines.markersize": 4.0} if only_start(*runs) else {})
 
 
 def only_start(*runs: xr.Dataset) -> bool:
-    """Return whether one of the runs has no epoch beyond its start."""
+    """Return whether any of the runs has no epoch after its start."""
     return min(run.sizes["epoch"] for run in runs) == 1
 
 
 def entitled(figure: Figure, title: str) -> Figure:
-    """Put a title above a figure, in as many lines as it needs; a dollar sign in it is no formula."""
+    """Put a title above a figure, wrapped to its width; a dollar sign starts no formula."""
     figure.suptitle(fill(title, int(TITLE_LETTERS * figure.get_figwidth())), parse_math=False, fontsize=10)
     return figure
 
 
 def log_time(axes: Axes, time: np.ndarray) -> None:
-    """Label the axis of time and make it logarithmic; the start, at time 0, is left out."""
+    """Label the time axis and make it logarithmic, which drops the start at time 0."""
     axes.set_xlabel(TIME)
     if time.size > 1:
         axes.set_xscale("log", nonpositive="mask")
 
 
 def scale(values: np.ndarray) -> str:
-    """Choose a logarithmic axis where values span more than a decade, for its ticks within one are hard to read."""
+    """Return "log" if values span more than a decade, else "linear": log ticks within a decade are hard to read."""
     known = values[np.isfinite(values)]
     return "log" if known.size and known.max() > 10 * known.min() else "linear"
 
@@ -202,7 +202,7 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
     Raises:
         StorageError: a file could not be written.
-        DrawingError: a figure could not be drawn; the others are.
+        DrawingError: a figure could not be drawn; the others are written.
     """
     if unknown := [track.word for track in tracks(run) if not _has_letters(track.word)]:
         print(f"figures show boxes for letters that their font lacks, as in {unknown[0]!r}", file=sys.stderr)
@@ -210,17 +210,17 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
 
 def _has_letters(word: str) -> bool:
-    """Return whether the font of figures has every letter of a word."""
+    """Return whether the font of the figures has every letter of a word."""
     font = get_font(findfont(mpl.rcParamsDefault["font.sans-serif"][0]))
     return all(font.get_char_index(ord(letter)) for letter in word)
 
 
 def draw_all(figures: Mapping[Path, Callable[[], Figure]]) -> list[Path]:
-    """Draw figures in the style of all and write each as PNG, into folders that are made; their places.
+    """Draw figures in the common style, write each as PNG, make missing folders, and return the paths.
 
     Raises:
         StorageError: a file could not be written.
-        DrawingError: a figure could not be drawn; the others are.
+        DrawingError: a figure could not be drawn; the others are written.
     """
     failed = []
     for path, draw in figures.items():
@@ -235,7 +235,7 @@ def draw_all(figures: Mapping[Path, Callable[[], Figure]]) -> list[Path]:
 
 
 def write_figure(draw: Callable[[], Figure], path: Path) -> None:
-    """Draw a figure in the style of all and write it as PNG.
+    """Draw a figure in the common style and write it as PNG.
 
     Raises:
         StorageError: the file could not be written.
@@ -244,9 +244,9 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
     buffer = BytesIO()
     try:
         with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"), catch_warnings():
-            filterwarnings("ignore", "Data has no positive values")  # then the panel is empty, which tells as much
-            filterwarnings("ignore", "Glyph")  # of a script that the font lacks; `save_figures` says so once
-            # `savefig` would draw everything once more to lay it out.
+            filterwarnings("ignore", "Data has no positive values")  # an empty panel says this already
+            filterwarnings("ignore", "Glyph")  # letters that the font lacks; `save_figures` reports them once
+            # `savefig` would draw everything a second time for its layout.
             FigureCanvasAgg(_plainly_labelled(draw())).print_png(buffer)
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -255,7 +255,7 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
 
 
 def _plainly_labelled(figure: Figure) -> Figure:
-    """Write 27.5 and not 2.75 × 10¹ on the logarithmic axes that show less than a decade."""
+    """Label logarithmic axes that span less than a decade with 27.5 instead of 2.75 × 10¹."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
@@ -302,13 +302,13 @@ def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
         where = "in no training sentence" if np.isnan(track.others) else f"m = {track.others:.1f}"
         axes.set_title(f"“{track.word}”, {where}", fontsize=9, parse_math=False)
         axes.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
-    # Below the panels, for the theory's name may be wider than one of them.
+    # The legend is below the panels because the theory's name may be wider than one of them.
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def _name_words(figure: Figure, lines: Iterable[Artist], names: list[str]) -> None:
-    """A legend below the panels, in which a word is a word, also one like $x$ or _it."""
+    """Add a legend below the panels and show each word as plain text, even one like $x$ or _it."""
     legend = figure.legend(list(lines), names, loc="outside lower center", ncols=5)
     for text in legend.get_texts():
         text.set_parse_math(False)

@@ -1,4 +1,4 @@
-"""Figures of a run of a window, drawn from its dataset alone, theory beside the run."""
+"""Figures of one run with a window, theory beside the run, drawn from its dataset alone."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,12 +12,12 @@ from attn_dynamics.results.assumptions import curve_name
 from attn_dynamics.results.figures.run import COLOURS, draw_all, entitled, log_time
 
 STILL = 0.02
-"""Share of σ that its axis shows at least, to both sides."""
+"""Smallest half-height of the σ axis, as a share of the mean σ."""
 THEORY = {"color": "black", "linewidth": 1.2, "linestyle": (0, (1, 2))}
 
 
 def width_figure(run: xr.Dataset) -> Figure:
-    """σ over time, and where it settles."""
+    """Draw the width σ over time, and the value at which it settles."""
     figure = Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.plot(run.time, run.width, color=COLOURS[0], label=f"run, from σ = {float(run.width[0]):.3g}")
@@ -32,7 +32,7 @@ def width_figure(run: xr.Dataset) -> Figure:
             label=_named("settles at, D4", run, "D4"),
         )
     axes.set_ylabel("σ, standard deviation of the bell (tokens)")
-    # Where σ all but rests, that is what is to be seen.
+    # An almost constant σ gets a minimal axis range, so that the figure does not magnify it.
     middle, span = float(run.width.mean()), float(np.ptp(run.width.values))
     if span < STILL * middle:
         axes.set_ylim((1.0 - STILL) * middle, (1.0 + STILL) * middle)
@@ -42,7 +42,7 @@ def width_figure(run: xr.Dataset) -> Figure:
 
 
 def tokens_figure(run: xr.Dataset) -> Figure:
-    """Tokens really attended: by the bell's float32 support, and by the mass of attention."""
+    """Draw the attended tokens: by the bell's float32 support, and by the mass of attention."""
     figure = Figure(figsize=(5.6, 3.6), layout="constrained")
     axes = figure.subplots()
     labels = {"reached": "bell above 0 in float32, as W22", "held": "95 % of the attention"}
@@ -61,7 +61,7 @@ def tokens_figure(run: xr.Dataset) -> Figure:
 
 
 def bell_figure(run: xr.Dataset) -> Figure:
-    """What tokens receive by their distance, at the start and at the end."""
+    """Draw the mean attention weight by distance, at the start and at the end."""
     figure = Figure(figsize=(8.0, 3.4), layout="constrained")
     for axes, moment, colour, mark in zip(figure.subplots(1, 2), run.moment.values, COLOURS, "os", strict=False):
         axes.plot(run.distance, run.profile.sel(moment=moment), mark, color=colour, ms=2.5, label="run")
@@ -81,11 +81,11 @@ FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
 
 
 def save_window_figures(run: xr.Dataset, folder: Path) -> list[Path]:
-    """Draw every figure as PNG into a folder.
+    """Draw every figure of a window run as PNG into a folder.
 
     Raises:
         StorageError: a file could not be written.
-        DrawingError: a figure could not be drawn; the others are.
+        DrawingError: a figure could not be drawn; the others are written.
     """
     return draw_all({folder / f"{name}.png": partial(_titled, run, name) for name in FIGURES})
 
