@@ -71,11 +71,11 @@ def _judge(options: Options, folder: Path, line: str) -> int:
                 if not rows:
                     clear(folder, LEFT)
                     record_command(folder, line)
-                write(in_order([*rows, row]), folder)
                 rows.append(row)
+                write(in_order(rows), folder)
     except KeyboardInterrupt:
-        kept = f"{len(rows)} of {len(ids)} verdicts are in {folder}" if rows else "no verdict was ready"
-        print(f"interrupted; {kept}", file=sys.stderr)
+        kept = f"{len(rows)} of {len(ids)} verdicts were ready; {folder} keeps what was written of them"
+        print(f"interrupted; {kept if rows else 'no verdict was ready'}", file=sys.stderr)
         return INTERRUPTED
     terminal = console()
     terminal.print(render.table(in_order(rows)))

@@ -11,9 +11,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -53,6 +53,7 @@ from attn_dynamics.results.summary import annotate
 from attn_dynamics.statistics import FEWEST, in_words, mean_interval, shown_as
 from attn_dynamics.system.console import console
 from attn_dynamics.system.extras import require
+from attn_dynamics.system.interrupt import killing, out_of_earshot
 from attn_dynamics.system.progress import meter
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
@@ -64,6 +65,8 @@ from simulations.folder import CELLS, FIGURES, ROWS, SUMMARY, TABLE, check_same,
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
 """Names of the models in LMN21."""
+STOP = signal.SIGUSR1
+"""Signal that tells a process to keep what it has trained and to stop; a terminal and `timeout` do not send it."""
 
 
 @dataclass(frozen=True)
@@ -210,21 +213,41 @@ def _batches(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options) -> Iterator[int]:
-    """Complete all batches; yield the number of cells of each batch when it ends."""
+    """Complete all batches; yield the number of cells of each. Ctrl-C and errors end the others, which keep theirs."""
     processes = min(options.processes, len(batches))
     if processes == 1:
         yield from (_complete(cells, folder) for cells in batches)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin_process) as pool:
+    left, running = iter(batches), set[Future[int]]()
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin_process) as pool, killing() as send:
         try:
-            for done in as_completed([pool.submit(_complete, cells, folder) for cells in batches]):
-                yield done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+            while True:
+                with out_of_earshot(signal.SIGTERM, STOP):
+                    # No more than are run at once, for those that a pool has taken cannot be cancelled.
+                    taken = islice(left, processes - len(running))
+                    running |= {pool.submit(_complete_there, cells, folder) for cells in taken}
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from [each.result() for each in done]
+        except BaseException:
+            send(STOP)
+            wait(running)
+            raise
+
+
+def _complete_there(cells: Sequence[Cell], folder: Path) -> int:
+    """Complete a batch in a process that was begun for it, and hear `STOP` meanwhile."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP})
+    try:
+        return _complete(cells, folder)
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {STOP})
 
 
 def _begin_process() -> None:
     numba.set_num_threads(1)
+    signal.signal(STOP, signal.default_int_handler)
     Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -233,7 +256,7 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _complete(cells: Sequence[Cell], folder: Path) -> int:

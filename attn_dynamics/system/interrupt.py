@@ -1,15 +1,18 @@
-"""Ctrl-C before a command starts, and within an epoch, so that no state is left half updated."""
+"""Ctrl-C and a plain kill, before a command starts and within an epoch, so that no state is left half updated."""
 
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from contextlib import contextmanager, suppress
+from multiprocessing import active_children, resource_tracker
+from types import FrameType
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended."""
+AFTERWARDS = {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_DFL}
+"""Signals that a command takes for Ctrl-C, with the handler of each once all work is done."""
 
 
 def command_starts() -> bool:
@@ -21,9 +24,13 @@ def command_starts() -> bool:
 
 
 def end_at_once() -> None:
-    """Let Ctrl-C end this process with one line until the command starts, because its imports take seconds."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end)
+    """Let Ctrl-C end this process with one line until the command starts, because its imports take seconds.
+
+    A signal that is ignored stays ignored, as Ctrl-C is in a job that a script runs in the background.
+    """
+    for number in AFTERWARDS:
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+            signal.signal(number, _end)
 
 
 def _end(number: int, frame: object) -> None:
@@ -38,48 +45,67 @@ def interruptible() -> Iterator[None]:
 
     A plain kill (SIGTERM) acts like Ctrl-C within the block, so that it saves and reports as much.
     """
-    starting = signal.getsignal(signal.SIGINT) is _end
-    if starting:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    heard = [number for number in AFTERWARDS if signal.getsignal(number) is _end]
+    for number in heard:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        if starting:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in heard:
+            signal.signal(number, AFTERWARDS[number])
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Let Ctrl-C within the block only make the yielded function return True; a second one interrupts at once.
 
-    Outside the main thread, or if the program handles the signal itself, nothing changes and it returns False.
+    So does every signal that would raise KeyboardInterrupt. Outside the main thread, or if the program handles the
+    signal itself, nothing changes and the function returns False.
     """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or usual is not signal.default_int_handler:
-        yield lambda: False
-        return
+    heard = [each for each in signal.valid_signals() if signal.getsignal(each) is signal.default_int_handler]
+    if threading.current_thread() is not threading.main_thread():
+        heard = []
     asked = False
 
     def take_note(number: int, frame: object) -> None:
         nonlocal asked
         asked = True
-        signal.signal(number, signal.default_int_handler)
+        handle(signal.default_int_handler)
 
-    signal.signal(signal.SIGINT, take_note)
+    def handle(handler: Callable[[int, FrameType | None], None]) -> None:
+        for number in heard:
+            signal.signal(number, handler)
+
+    handle(take_note)
     try:
         yield lambda: asked
     finally:
-        signal.signal(signal.SIGINT, usual)
+        handle(signal.default_int_handler)
 
 
 @contextmanager
-def out_of_earshot() -> Iterator[None]:
-    """Hide Ctrl-C, which a terminal sends to all, from threads and processes started within, not from this process."""
+def out_of_earshot(*more: int) -> Iterator[None]:
+    """Hide Ctrl-C, which a terminal sends to all, and `more` from threads and processes started within the block."""
     resource_tracker.ensure_running()  # otherwise a thread within starts it and unblocks the signal
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    found = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_SETMASK, found)
+
+
+@contextmanager
+def killing() -> Iterator[Callable[[int], None]]:
+    """Kill the processes that start within the block when it ends; yield a function that sends them a signal."""
+    others = active_children()
+
+    def send(number: int) -> None:
+        for child in {*active_children()} - {*others}:
+            assert child.pid is not None
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, number)
+
+    try:
+        yield send
+    finally:
+        send(signal.SIGKILL)

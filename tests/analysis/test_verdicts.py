@@ -197,8 +197,35 @@ def test_ctrl_c_keeps_the_verdicts_that_are_ready(
 
     monkeypatch.setattr(verdicts, "judge_all", cut_off)
     assert verdicts.main(["--claim", "G4", "A5", "--out", str(tmp_path)]) == INTERRUPTED
-    assert capsys.readouterr().err.endswith(f"interrupted; 1 of 2 verdicts are in {tmp_path}\n")
+    assert capsys.readouterr().err.endswith(
+        f"interrupted; 1 of 2 verdicts were ready; {tmp_path} keeps what was written of them\n"
+    )
     assert pd.read_parquet(tmp_path / "verdicts.parquet").id.tolist() == ["G4"]
+
+
+def test_ctrl_c_while_the_first_verdict_is_written_tells_that_one_was_ready(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
+    monkeypatch.setattr(verdicts, "write_parquet", cut_off)
+    assert verdicts.main(["--claim", "G4", "A5", "--out", str(tmp_path)]) == INTERRUPTED
+    assert "interrupted; 1 of 2 verdicts were ready" in capsys.readouterr().err
+    assert (tmp_path / "verdicts.md").exists()
+
+
+@pytest.mark.slow
+def test_a_plain_kill_does_not_reach_the_processes_that_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "judge", _terminated)
+    assert [*judge.judge_all(["B1"], quick=True, workers=1)] == ["B1"]
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGTERM}
+
+
+def _terminated(id: str, *, quick: bool) -> str:
+    os.kill(os.getpid(), signal.SIGTERM)
+    return id
 
 
 def _killed(id: str, *, quick: bool) -> None:

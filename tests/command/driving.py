@@ -60,8 +60,8 @@ def eager(path: Path) -> Checkpoint:
 # --- as its users do
 
 
-def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """The command as a program of its own."""
+def started(*arguments: object, cwd: Path, background: bool = False) -> subprocess.Popen[str]:
+    """The command as a program of its own; in the background it is deaf to Ctrl-C, as a script's `&` makes it."""
     return subprocess.Popen(
         [sys.executable, "-m", "attn_dynamics.simulate", *map(str, arguments)],
         cwd=cwd,
@@ -70,6 +70,7 @@ def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
         text=True,
         encoding="utf-8",
         env=os.environ | {"PYTHONUTF8": "1"},
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_IGN) if background else None,
     )
 
 

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -302,9 +303,12 @@ def test_ctrl_c_while_figures_are_drawn_keeps_the_numbers(
     assert differences(place / "here", place / "whole") == []
 
 
-def test_a_plain_kill_is_taken_for_ctrl_c_until_the_work_is_done() -> None:
-    before = signal.signal(signal.SIGINT, interrupt._end)
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
+def test_a_plain_kill_is_taken_for_ctrl_c_until_the_work_is_done(ctrl_c: Any) -> None:
+    before = signal.signal(signal.SIGINT, ctrl_c)
     try:
+        interrupt.end_at_once()
+        assert (signal.getsignal(signal.SIGINT) == signal.SIG_IGN) == (ctrl_c == signal.SIG_IGN)
         with interrupt.interruptible():
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGTERM)
@@ -317,9 +321,16 @@ def test_a_plain_kill_is_taken_for_ctrl_c_until_the_work_is_done() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_ctrl_c_ends_the_program_with_its_exit_code_and_figures(number: int, place: Path) -> None:
-    process = started("--epochs", "500000", *TASK, "--out", "here", cwd=place)
+@pytest.mark.parametrize(
+    ("number", "background"),
+    [
+        (signal.SIGINT, False),
+        pytest.param(signal.SIGTERM, False, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, True, marks=pytest.mark.slow),
+    ],
+)
+def test_ctrl_c_ends_the_program_with_its_exit_code_and_figures(number: int, background: bool, place: Path) -> None:
+    process = started("--epochs", "500000", *TASK, "--out", "here", cwd=place, background=background)
     assert process.stderr is not None
     shown = ""
     while "loss" not in shown:
@@ -327,6 +338,8 @@ def test_ctrl_c_ends_the_program_with_its_exit_code_and_figures(number: int, pla
         assert letter, f"it ended by itself: {shown}"
         shown += letter
     time.sleep(0.3)
+    if background:
+        process.send_signal(signal.SIGINT)  # which it does not hear
     process.send_signal(number)
     done = ended(process)
     assert done.code == 130

@@ -449,6 +449,31 @@ time.sleep(600)
     assert left == (initializer == "None")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to one", "to all"])
+def test_a_plain_kill_ends_the_processes_and_keeps_what_they_trained(
+    send: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    arguments = ["--workers", "2", "--seeds", "2", "--epochs", "400000", "--out", "."]
+    line = [sys.executable, "-m", "simulations.query", *arguments]
+    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while len([*tmp_path.glob("cells/*.npz")]) < 2:
+            assert process.poll() is None
+            time.sleep(0.1)
+        before = cells(tmp_path)
+        time.sleep(1.0)
+        begun = time.monotonic()
+        send(process.pid, signal.SIGTERM)
+        _, error = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 10.0
+    assert process.returncode == INTERRUPTED
+    assert error.endswith("interrupted; what was trained so far is kept for --resume\n")
+    assert "Traceback" not in error
+    after = cells(tmp_path)
+    assert after.keys() == before.keys() == {"attn-fc-0.npz", "attn-fc-1.npz"}
+    assert all(after[name] > before[name] for name in before)
+
+
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     assert run_text(labelled_file(tmp_path), tmp_path / "out", "--precision", "float32") == 2
     assert not (tmp_path / "out").exists()
