@@ -19,7 +19,7 @@ class AttentionInputs(NamedTuple):
     value: Tensor
     """Values (B, H, L, d)."""
     padding: Tensor | None
-    """Padding mask (B, L), true where there is a token."""
+    """Padding mask (B, L), true at tokens."""
     mask: Tensor | None
     """Mask (B, 1 or H, L, L) if padding does not suffice: true at visible tokens, or terms added to the scores."""
     scaling: float

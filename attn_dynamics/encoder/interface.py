@@ -50,13 +50,13 @@ def gaussian_window(
         query: queries (B, H, L, d).
         key: keys of the same shape, or with fewer heads, each for several heads of the query.
         value: values, of the shape of the keys.
-        attention_mask: (B, L), true where there is a token, or a mask of pairs (B, 1 or H, L, L).
+        attention_mask: (B, L), true at tokens, or a mask of pairs (B, 1 or H, L, L).
         scaling: factor on the scores; by default 1/√d.
         dropout: share of the weights that is dropped.
         others: arguments that a model passes to every attention function.
 
     Raises:
-        InputError: the module has no bell, the attention is cross-attention, or the model adds to the scores.
+        InputError: the module has no bell, the attention is cross-attention, or the model changes the scores.
     """
     bell = getattr(module, "bell", None)
     if not isinstance(bell, TrainedBell):

@@ -33,7 +33,7 @@ class Blocks(NamedTuple):
     values: Tensor
     """Values (B, H, n, K, d), a view."""
     real: Tensor
-    """Mask (B or 1, n, 1, K), true where there is a token."""
+    """Mask (B or 1, n, 1, K), true at tokens."""
     distances: Tensor
     """Distances Δ (b, K), the same in all blocks."""
 

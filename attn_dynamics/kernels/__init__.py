@@ -11,7 +11,7 @@ numba.config.SLP_VECTORIZE = 1  # pyright: ignore
 
 
 def _probe() -> None:
-    """Do nothing: numba can cache its compiled loops wherever it can cache this."""
+    """Do nothing: if numba can cache this, it can cache the compiled loops."""
 
 
 def _own_folder() -> str:

@@ -1,7 +1,7 @@
 """Softmax cross-entropy and its gradient in one pass.
 
 If the label leads, the loss and the label's slope are tiny beside 1. Both are computed from the sum of the other
-classes alone, so that their relative error is small at any margin; 1 - p would leave nothing beyond 37 nats.
+classes alone, so that their relative error is small at any margin. 1 - p would be 0 beyond 37 nats.
 """
 
 import numpy as np

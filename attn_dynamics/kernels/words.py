@@ -1,6 +1,6 @@
 """Passes over the vocabulary.
 
-Arrays of words are stored axis by axis, (k, V), so that words lie side by side; only the operands of the sparse
+Arrays of words are stored axis by axis, (k, V), so that words lie side by side. Only the operands of the sparse
 products are stored word by word, (V, k + 1). Sums over the vocabulary have a fixed number of parts, so that they do not
 depend on the number of threads. Indices of words are unsigned, which avoids numba's test for negative ones.
 """

@@ -153,7 +153,7 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
         parameters: query (d_k,), keys (V, d_k), embeddings (V, d), head.
 
     Returns:
-        The loss in nats, and the gradient in the shape of `parameters`: zero where nothing can be trained.
+        The loss in nats, and the gradient in the shape of `parameters`: zero for arrays that cannot be trained.
 
     Raises:
         InputError: `parameters` are for another vocabulary or number of classes.

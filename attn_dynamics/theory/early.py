@@ -21,7 +21,7 @@ class EarlyScores(NamedTuple):
     own: Array
     """Coefficient (‖q‖²/2)‖b_w‖² ≥ 0, the word's own gain: the square of its frequency × signed purity."""
     beside: Array
-    """Coefficient (‖q‖²/2) Σ_i A_iw g_i·c_i, the loss to the sentences' other words, which already pull their way."""
+    """Coefficient (‖q‖²/2) Σ_i A_iw g_i·c_i, the loss to other words, which already pull the sentences their way."""
     cubic: Array
     """Coefficient of the next order."""
 

@@ -1,4 +1,4 @@
-"""Training in mean field where topics differ in frequency, for any linear head and start (theory C9, C10).
+"""Training in mean field with topics of unequal frequency, for any linear head and start (theory C9, C10).
 
 All sentences of a topic word are alike. With its embedding ν, the embedding ν_w of each of the m other words of such a
 sentence, the context v = a ν + (1-a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z) the gradient flow is

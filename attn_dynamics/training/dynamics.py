@@ -2,7 +2,7 @@
 
 Only coordinates that can move are kept. If the query is fixed, these are the scores, because
 K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². If the head's first layer is fixed, they are F = E Q, with Q (d, k) an orthonormal
-basis of all that the head reads: the part of E orthogonal to it never moves (law A6, sharpened by the head's
+basis of all that the head reads. The part of E orthogonal to it never moves (law A6, sharpened by the head's
 contrasts). From E(0) = 0 the same holds with a trained first layer W: the rows of E stay in the span of what is read
 of W(0), and so does the change of W.
 """

@@ -1,4 +1,4 @@
-"""What is kept of a run and how often, as an xarray Dataset.
+"""The record of a run, as an xarray Dataset.
 
 At every epoch: losses, accuracies, training signals, the sum of scores, and four quantities of each followed word. At
 epochs that thin out (ten per decade) and at the end: three quantities of all words.

@@ -111,7 +111,7 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
     read = layer.readout.read(contexts(windows, layer, weights), windows.labels)
     products = windows.products(read.slopes, layer.values)
     if layer.bell.renormalises:
-        # Shares sum to 1, so a constant may be subtracted: without the leading token's product nothing cancels.
+        # Shares sum to 1, so a constant may be subtracted; if it is the leading token's product, nothing cancels.
         products -= windows.spread(products[windows.leads(shares)])
     work = weights * products
     centred = work - shares * windows.spread(windows.sums(work))

@@ -1,4 +1,4 @@
-"""How far a bell reaches: where floating point ends it, and its share beyond a half-width (theory D1, D8)."""
+"""The reach of a bell: its end in floating point, and its share beyond a half-width (theory D1, D8)."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What an array library provides for the equations of replicates: arrays, sparse products, loss, and free memory."""
+"""The interface of an array library for the equations of replicates: arrays, sparse products, loss, and free memory."""
 
 from typing import Any, Protocol
 

@@ -1,7 +1,7 @@
 """The equations of theory §1 for R replicates at once, written once for every array library.
 
 Replicates are the first axis: scores (R, V), embeddings (R, d, V), logits (R, n, N). Only what can move is kept, as in
-`Dynamics`; if the head reads fewer dimensions than are kept, the products run on P = E W H, as in `Objective`.
+`Dynamics`. If the head reads fewer dimensions than are kept, the products run on P = E W H, as in `Objective`.
 """
 
 import math

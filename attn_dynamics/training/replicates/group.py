@@ -64,7 +64,7 @@ class Group:
             return ended
 
     def states(self) -> dict[str, np.ndarray]:
-        """Return, for a checkpoint, the unrecorded state of every replicate that was ever here, by number and name."""
+        """Return the unrecorded state of every replicate that was ever here, by number and name, for a checkpoint."""
         found = {member: named("state.", state) for member, state in self._left.items()}
         if len(self):
             stopping = [{}] * len(self) if self._stopping is None else self._stopping.states()

@@ -1,4 +1,4 @@
-"""How much memory replicates need, and the error if there is less."""
+"""The memory that replicates need, and the error if there is less."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What is kept of replicates: for each replicate, what `attn_dynamics.training.recording` keeps of one run."""
+"""The record of replicates: each is recorded as `attn_dynamics.training.recording` records one run."""
 
 from collections.abc import Mapping
 
