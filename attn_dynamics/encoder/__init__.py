@@ -1,11 +1,11 @@
 """The window in pretrained encoders: attention functions for `transformers`, σ a parameter (theory §D).
 
-It needs the extra `window`; nothing else of the library imports it.
+It needs the extra `window`; no other part of the library imports it.
 """
 
 from attn_dynamics.system.extras import require
 
-# The package with MiniLM's weights is asked for where it is loaded.
+# `load_encoder` asks for the package with MiniLM's weights when it needs it.
 require("window", "torch", "transformers")
 
 from attn_dynamics.encoder.backbone import Backbone, load_encoder  # noqa: E402

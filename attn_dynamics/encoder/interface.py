@@ -1,6 +1,6 @@
 """The attention function and its mask, registered with `transformers` as "gaussian-window".
 
-Without the mask's registration `transformers` would leave padding out of what it passes on, and say nothing.
+Without the registered mask `transformers` would silently omit padding from what it passes on.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,17 +19,17 @@ from attn_dynamics.encoder.sliced import sliced
 from attn_dynamics.errors import InputError
 
 NAME = "gaussian-window"
-"""What `attn_implementation` is called."""
+"""Name of the attention implementation."""
 PROBE = "gaussian-window-probe"
-"""The implementation that notes which modules ask for attention."""
+"""Name of the implementation that records which modules ask for attention."""
 KERNELS: Mapping[str, Callable[[AttentionInputs, TrainedBell], tuple[Tensor, Tensor | None]]] = {
     "dense": dense,
     "low-rank": low_rank,
     "sliced": sliced,
 }
-"""Ways to attend: every pair of tokens; two further dimensions, renormalised placement only; keys sliced to w."""
+"""Kernels by name: every pair of tokens; two further dimensions, renormalised placement only; keys sliced to w."""
 UNKNOWN = ("position_bias", "softcap")
-"""What some models pass on and no kernel here takes into account."""
+"""Arguments that some models pass on and that no kernel here supports."""
 
 
 def gaussian_window(
@@ -43,20 +43,20 @@ def gaussian_window(
     dropout: float = 0.0,
     **others: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """The contexts (B, L, H, d) of an attention module within its bell, and the weights where the kernel has them.
+    """Return the contexts (B, L, H, d) of an attention module within its bell, and the weights if the kernel has them.
 
     Args:
-        module: with a `TrainedBell` as its `bell`.
-        query: (B, H, L, d).
-        key: the same, or with fewer heads, each for several of the query's.
-        value: as the key.
-        attention_mask: (B, L), true where there is a token, or a mask of pairs (B, 1 or H, L, L).
-        scaling: of scores; 1/√d without it.
-        dropout: share of weights dropped.
-        others: what a model passes to every attention function.
+        module: module with a `TrainedBell` as its `bell`.
+        query: queries (B, H, L, d).
+        key: keys of the same shape, or with fewer heads, each for several heads of the query.
+        value: values, of the shape of the keys.
+        attention_mask: (B, L), true at tokens, or a mask of pairs (B, 1 or H, L, L).
+        scaling: factor on the scores; by default 1/√d.
+        dropout: share of the weights that is dropped.
+        others: arguments that a model passes to every attention function.
 
     Raises:
-        InputError: a module without a bell, cross-attention, or scores with more in them.
+        InputError: the module has no bell, the attention is cross-attention, or the model changes the scores.
     """
     bell = getattr(module, "bell", None)
     if not isinstance(bell, TrainedBell):
@@ -88,22 +88,22 @@ def gaussian_window(
 def gaussian_window_mask(
     *args: Any, mask_function: Callable, attention_mask: Tensor | None = None, **others: Any
 ) -> Tensor | None:
-    """Padding as it came (B, L), since pairs would take the square of the length; pairs where more is asked."""
+    """Return a padding mask as given (B, L), because pairs need quadratic memory, and any other mask as pairs."""
     if mask_function is bidirectional_mask_function:
         return attention_mask
     return sdpa_mask(*args, mask_function=mask_function, attention_mask=attention_mask, **others)
 
 
 def attention_modules(model: PreTrainedModel) -> dict[nn.Module, int]:
-    """The modules that ask the interface for attention, with their heads: seen in a pass over the model's dummy inputs.
+    """Return the modules that ask the interface for attention, with their heads, seen in a pass over dummy inputs.
 
     Raises:
-        InputError: the model does not go through the interface, or looks one way only.
+        InputError: the model does not use the interface, or is causal.
     """
     kind = type(model).__name__
     fix = "Take a bidirectional encoder such as BERT, RoBERTa or DistilBERT."
     expected = "an encoder whose attention goes through the interface of transformers"
-    # The second is how transformers itself decides; it would warn and keep the old attention.
+    # The second test is that of transformers itself, which would only warn and keep the old attention.
     if not (model._supports_attention_backend and model._can_set_attn_implementation()):
         raise InputError("encoder", expected=expected, given=kind, fix=fix)
     before, modes = model.config._attn_implementation or "eager", [(each, each.training) for each in model.modules()]

@@ -1,6 +1,6 @@
 """Renormalised bells by any attention kernel: ln U as two further dimensions of queries and keys (theory D9).
 
-A third one carries padding, so that kernels need no mask, whose gradient some of them cannot give.
+A third dimension carries padding, so that kernels need no mask, whose gradient some of them cannot compute.
 """
 
 import torch
@@ -12,19 +12,19 @@ from attn_dynamics.encoder.bell import TrainedBell
 from attn_dynamics.encoder.dense import AttentionInputs, both, dense
 
 REACH = 16.0
-"""Queries that share a centre, in units of the least σ: terms that cancel stay below some hundred (theory D9)."""
+"""Number of queries with one centre, in units of the smallest σ: terms that cancel stay below some hundred (D9)."""
 LEAST = 16
-"""Queries that share a centre at least."""
+"""Smallest number of queries with one centre."""
 NARROW = 0.25
-"""σ, tokens, below which terms of the size j²/σ² leave round-off alone of a slope of e^(-1/2σ²): each pair is taken."""
+"""Width σ, in tokens, below which each pair is computed: in terms like j²/σ², round-off hides a slope of e^(-1/2σ²)."""
 HIDDEN = 1e30
-"""What is taken off the scores of padding."""
+"""Amount subtracted from the scores of padding."""
 ALIGNED = 8
-"""Kernels want dimensions in multiples of it."""
+"""Multiple that kernels want dimensions to be."""
 
 
 def low_rank(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
-    """Contexts (B, H, L, d) by `scaled_dot_product_attention`, in float32 at least, since less could not cancel."""
+    """Return contexts (B, H, L, d) by `scaled_dot_product_attention`, in float32 or wider for the cancellation."""
     if bell.widths.min() < NARROW:
         return dense(asked, bell)[0], None
     length, wide = asked.query.shape[2], torch.promote_types(asked.query.dtype, torch.float32)
@@ -43,11 +43,11 @@ def low_rank(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
 def _part(asked: AttentionInputs, precision: Tensor, half_width: int | None, first: int, block: int) -> Tensor:
     length = asked.query.shape[2]
     last = min(first + block, length)
-    # Keys that no query of the block sees are left out before the product.
+    # Keys that no query of the block sees are dropped before the product.
     low, high = (0, length) if half_width is None else (max(first - half_width, 0), min(last + half_width, length))
     if low == 0 and high == length and last - first == length:
         return _attend(asked, precision, half_width, slice(first, last), slice(low, high))
-    # Every block has keys of its own, which are built again going back: memory stays linear in the length.
+    # Each block has its own keys, which the backward pass builds again, so that memory stays linear in the length.
     return checkpoint(_attend, asked, precision, half_width, slice(first, last), slice(low, high), use_reentrant=False)
 
 
@@ -56,7 +56,7 @@ def _attend(asked: AttentionInputs, precision: Tensor, half_width: int | None, q
     places = torch.arange(asked.query.shape[2], device=query.device, dtype=query.dtype)
     centre = 0.5 * (queries.start + queries.stop - 1)
     i, j = places[queries] - centre, places[keys] - centre
-    # -Δ²/2σ² = i j/σ² - j²/2σ² less a constant of the row; the kernel multiplies by the scaling.
+    # -Δ²/2σ² = i j/σ² - j²/2σ² minus a constant of the row; the kernel multiplies by the scaling.
     slope = (precision / asked.scaling)[:, None]
     more = [slope * i, (-0.5 * slope).expand(-1, len(i)), torch.ones_like(i).expand(len(slope), -1)]
     padding = asked.padding
@@ -80,13 +80,13 @@ def _attend(asked: AttentionInputs, precision: Tensor, half_width: int | None, q
 
 
 def _beside(columns: Tensor, more: Tensor, size: int) -> Tensor:
-    """(B, H, tokens, size): further dimensions, then zeros."""
+    """Return columns with further dimensions, then zeros: (B, H, tokens, size)."""
     more = pad(more, (0, size - columns.shape[-1] - more.shape[-1]))
     return torch.cat([columns, more.expand(*columns.shape[:-1], -1)], dim=-1)
 
 
 def _mask(mask: Tensor | None, half_width: int | None, queries: slice, keys: slice, distances: Tensor) -> Tensor | None:
-    """What the kernel is given beside scores: nothing, unless a half-width or more than padding is asked for."""
+    """Return the kernel's mask: None, unless there is a half-width or a mask beyond padding."""
     if mask is not None:
         mask = mask[:, :, queries, keys]
     if half_width is None:

@@ -1,6 +1,7 @@
 """Keys sliced to a half-width before the product: time and memory linear in the length, any placement and scale.
 
-Queries go in blocks, each with its own keys and those within w of them; so a block of b queries meets b + 2w keys.
+Queries are processed in blocks, each with its own keys and those within w of them. A block of b queries meets b + 2w
+keys.
 """
 
 from typing import NamedTuple
@@ -15,35 +16,35 @@ from attn_dynamics.encoder.dense import AttentionInputs, dense, masked_weights
 from attn_dynamics.errors import InputError
 
 LEAST = 64
-"""Queries of a block at least."""
+"""Smallest number of queries in a block."""
 HIDDEN = 1e30
-"""What is taken off the scores of padding."""
+"""Amount subtracted from the scores of padding."""
 AT_ONCE = 1 << 23
-"""Scores that are held at once on a processor where they are written down."""
+"""Number of scores that a processor holds at once if they are computed explicitly."""
 
 
 class Blocks(NamedTuple):
     """Queries in n blocks of b, each with the K = b + 2w keys around it."""
 
     queries: Tensor
-    """(B, H, n, b, d)."""
+    """Queries (B, H, n, b, d)."""
     keys: Tensor
-    """(B, H, n, K, d), a view: neighbours overlap."""
+    """Keys (B, H, n, K, d), a view: neighbours overlap."""
     values: Tensor
-    """(B, H, n, K, d), a view."""
+    """Values (B, H, n, K, d), a view."""
     real: Tensor
-    """(B or 1, n, 1, K), true where there is a token."""
+    """Mask (B or 1, n, 1, K), true at tokens."""
     distances: Tensor
-    """Δ (b, K), the same for all."""
+    """Distances Δ (b, K), the same in all blocks."""
 
 
 def sliced(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
-    """Contexts (B, H, L, d), those of `dense` with the same half-width.
+    """Return contexts (B, H, L, d), equal to those of `dense` with the same half-width.
 
-    A renormalised bell that is frozen goes through `scaled_dot_product_attention`, as a summand of the scores.
+    A frozen renormalised bell goes through `scaled_dot_product_attention`, as a term added to the scores.
 
     Raises:
-        InputError: no half-width, or a mask of pairs.
+        InputError: there is no half-width, or the mask is one of pairs.
     """
     if bell.half_width is None:
         fix = "Give a window, or call slice_windows."
@@ -56,16 +57,16 @@ def sliced(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
         return dense(asked, bell)[0], None
     blocks = _blocks(asked, half)
     trained = torch.is_grad_enabled() and bell.parameter.requires_grad
-    # Not in less than float32, to which the summand would be rounded; and no kernel need give a gradient of it.
+    # Not in types narrower than float32, which would round the added term; kernels need no gradient of it.
     fused = bell.bell.renormalises and not trained and asked.query.dtype in (torch.float32, torch.float64)
     contexts = (_fused if fused else _written)(asked, blocks, bell, half)
     return contexts.flatten(2, 3)[:, :, :length], None
 
 
 def computed(length: int, half: int) -> float:
-    """Share of all pairs of so many tokens whose scores are computed; 1 where a block would meet all keys.
+    """Return the share of all pairs of so many tokens whose scores are computed; 1 if a block would meet all keys.
 
-    Slightly longer than that, it may be above 1: the last block is padded.
+    For slightly longer sequences it may be above 1, because the last block is padded.
     """
     block = max(half, LEAST)
     if block + 2 * half >= length:
@@ -93,10 +94,10 @@ def _blocks(asked: AttentionInputs, half: int) -> Blocks:
 
 
 def _fused(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor:
-    """(B, H, n, b, d), every block a sequence of its own."""
+    """Return contexts (B, H, n, b, d) by torch's fused kernel, with every block as a separate sequence."""
     sequences, _, number, _, _ = blocks.queries.shape
     near = blocks.distances.abs() <= half
-    # What is padding is low, not -∞: every query's own token stays, so no row is without a softmax.
+    # Padding is low, not -∞: every query's own token stays, so that each row has a softmax.
     added = bell.log(blocks.distances).to(asked.query.dtype).masked_fill(~near, -torch.inf)
     added = added - HIDDEN * (~blocks.real)[:, :, None].to(added.dtype)
     contexts = scaled_dot_product_attention(
@@ -112,7 +113,7 @@ def _fused(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell, half: int)
 
 
 def _written(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell, half: int) -> Tensor:
-    """(B, H, n, b, d), by the reference: any placement, and with a gradient to σ."""
+    """Return contexts (B, H, n, b, d) by explicit scores: for any placement, and with a gradient of σ."""
     sequences, heads, number, _, _ = blocks.queries.shape
     near, log_bell = blocks.distances.abs() <= half, bell.log(blocks.distances[None])
     step = number

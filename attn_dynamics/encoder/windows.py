@@ -1,4 +1,4 @@
-"""A trained bell in every attention module of an encoder: put in, read, trained at its own rate, sliced (theory §D)."""
+"""A trained bell in every attention module of an encoder: inserted, read, trained at its own rate, sliced (§D)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,30 +21,30 @@ from attn_dynamics.window.windows import check_window
 Encoder = TypeVar("Encoder", bound=PreTrainedModel)
 EACH = ("layer", "head")
 NOTE = "gaussian_window"
-"""Under which name a model's configuration says what its bells are."""
+"""Name under which a model's configuration describes its bells."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """Which bell is put into an encoder.
+    """The bell to put into an encoder.
 
     Raises:
         InputError: an unknown name, a width that is not above 0, an even window, or a kernel that cannot do it.
     """
 
     placement: str = "renormalised"
-    """One of `attn_dynamics.model.bell.PLACEMENTS`."""
+    """Placement, one of `attn_dynamics.model.bell.PLACEMENTS`."""
     scale: str = "deviation"
-    """Which function of σ is trained, one of `attn_dynamics.model.bell.SCALES`."""
+    """Trained function of σ, one of `attn_dynamics.model.bell.SCALES`."""
     start_width: float = 1.0
-    """σ at the start, tokens."""
+    """Initial width σ, in tokens."""
     each: Literal["layer", "head"] = "layer"
-    """What has a σ of its own."""
+    """Part of the encoder with its own σ: each layer or each head."""
     window: int | None = None
-    """Tokens that a query may see, 2w + 1; all of them without it."""
+    """Number of tokens that a query may see, 2w + 1; None for all of them."""
     kernel: Literal["dense", "low-rank", "sliced"] = "dense"
-    """One of `KERNELS`."""
+    """Kernel, one of `KERNELS`."""
 
     def __post_init__(self) -> None:
         self.bell.parameter(self.start_width)
@@ -55,17 +55,17 @@ class Window:
 
     @property
     def bell(self) -> Bell:
-        """Placement and scale."""
+        """Return the bell with this placement and scale."""
         return Bell(self.placement, self.scale)
 
     @property
     def half_width(self) -> int | None:
-        """w."""
+        """Return the half-width w; None without a window."""
         return None if self.window is None else self.window // 2
 
 
 def windowed(model: Encoder, settings: Window) -> Encoder:
-    """Put a bell into every attention module of an encoder, in place, and let them attend within it.
+    """Put a bell into every attention module of an encoder, in place, and switch its attention to the bells.
 
     The parameters are `….bell.parameter` of the model's state dict, (1,) or (heads,).
 
@@ -85,7 +85,7 @@ def windowed(model: Encoder, settings: Window) -> Encoder:
             heads if settings.each == "head" else 1,
             half_width=settings.half_width,
             kernel=settings.kernel,
-            # Not the model's own where that is narrower: a step of a wide bell would round to none.
+            # At least float32, because a narrower type would round a small step of a wide bell to 0.
             dtype=torch.promote_types(model.dtype, torch.float32),
             device=model.device,
         )
@@ -95,20 +95,20 @@ def windowed(model: Encoder, settings: Window) -> Encoder:
 
 
 def restored(model: Encoder, saved: Mapping[str, torch.Tensor]) -> Encoder:
-    """Put bells into an encoder, in place, as its configuration notes them, with their saved parameters.
+    """Put the bells that a configuration describes into its encoder, in place, with their saved parameters.
 
     Args:
-        model: loaded from a folder that `save_pretrained` wrote of an encoder with bells.
+        model: encoder with bells, loaded from a folder that `save_pretrained` wrote.
         saved: all tensors of that folder that belong to bells, by name.
 
     Raises:
-        InputError: no saved parameter for a bell, or one of another shape.
+        InputError: a bell has no saved parameter, or one of another shape.
     """
     note = dict(getattr(model.config, NOTE))
     reach = note.pop("half_widths"), note.pop("kernels")
     windowed(model, Window(**note))
     for (name, each), half, kernel in zip(bells(model).items(), *reach, strict=True):
-        # A head for a task puts a prefix before the names of its backbone, or takes it off.
+        # A task head adds a prefix to the names of its backbone, or removes it.
         found = [own for full, own in saved.items() if f".{full}".endswith(f".{name}.parameter")]
         found += [own for full, own in saved.items() if f".{name}.parameter".endswith(f".{full}") and not found]
         if len(found) != 1 or found[0].shape != each.parameter.shape:
@@ -122,10 +122,10 @@ def restored(model: Encoder, saved: Mapping[str, torch.Tensor]) -> Encoder:
 
 
 def _note(model: PreTrainedModel) -> None:
-    """Write into the configuration, which `save_pretrained` keeps, what the bells are beside their parameters.
+    """Describe the bells, except their parameters, in the configuration, which `save_pretrained` keeps.
 
-    It also names the attention. So `from_pretrained` alone gives an encoder that refuses to run without its bells, in
-    the place of plain attention.
+    The configuration also names the attention, so that `from_pretrained` alone gives an encoder that refuses to run
+    without its bells instead of one with plain attention.
     """
     present = list(bells(model).values())
     heads = max(each.parameter.numel() for each in present)
@@ -140,31 +140,31 @@ def _note(model: PreTrainedModel) -> None:
 
 
 def bells(model: nn.Module) -> dict[str, TrainedBell]:
-    """Every bell by the name of its module, in the order of the layers."""
+    """Return every bell by the name of its module, in the order of the layers."""
     return {name: each for name, each in model.named_modules() if isinstance(each, TrainedBell)}
 
 
 def widths(model: nn.Module) -> np.ndarray:
-    """σ of every layer (layers, 1), or of every head (layers, heads), tokens.
+    """Return σ of every layer (layers, 1), or of every head (layers, heads), in tokens.
 
     Raises:
-        InputError: no bells, or one whose parameter training has led astray.
+        InputError: there are no bells, or training has led a parameter to no bell.
     """
     return np.stack([each.widths for each in _present(model).values()])
 
 
 def half_widths(model: nn.Module) -> list[int | None]:
-    """w of every layer."""
+    """Return the half-width w of every layer; None for no limit."""
     return [each.half_width for each in _present(model).values()]
 
 
 def parameter_groups(model: nn.Module, *, learning_rate: float, bell_rate: float = 1.0) -> list[dict[str, Any]]:
-    """What an optimiser takes: the backbone at its rate, then the bells at a multiple of it; frozen ones are left out.
+    """Return the optimiser's groups: the backbone at its rate, the bells at a multiple of it, frozen ones omitted.
 
-    Bells have no weight decay, which would pull σ to 0 whatever the data say.
+    Bells have no weight decay, because it would pull σ to 0 whatever the data.
 
     Raises:
-        InputError: a rate that is not a finite number, the learning rate above 0, the multiple not below.
+        InputError: a rate is not finite, the learning rate is not above 0, or the multiple is below 0.
     """
     number("learning_rate", learning_rate, above=0)
     number("bell_rate", bell_rate, least=0)
@@ -179,16 +179,16 @@ def parameter_groups(model: nn.Module, *, learning_rate: float, bell_rate: float
 
 
 def freeze_bells(model: nn.Module, *, frozen: bool = True) -> None:
-    """Train σ no more, or again."""
+    """Stop the training of σ, or resume it."""
     for each in _present(model).values():
         each.parameter.requires_grad_(not frozen)
 
 
 def use_kernel(model: PreTrainedModel, kernel: Literal["dense", "low-rank", "sliced"]) -> None:
-    """Attend in another way from now on.
+    """Switch all bells to another kernel.
 
     Raises:
-        InputError: no such kernel, or one that cannot do what the bells ask.
+        InputError: there is no such kernel, or it does not support the bells.
     """
     present = _present(model)
     for each in present.values():
@@ -199,10 +199,10 @@ def use_kernel(model: PreTrainedModel, kernel: Literal["dense", "low-rank", "sli
 
 
 def computed_pairs(model: nn.Module, length: int) -> float:
-    """Share of all pairs of so many tokens whose scores are computed, mean over layers; below 1 where keys are sliced.
+    """Return the share of all pairs of tokens whose scores are computed, as mean over layers; below 1 if sliced.
 
     Raises:
-        InputError: no bells.
+        InputError: there are no bells.
     """
     shares = [
         computed(length, each.half_width) if each.kernel == "sliced" and each.half_width is not None else 1.0
@@ -212,17 +212,17 @@ def computed_pairs(model: nn.Module, length: int) -> float:
 
 
 def slice_windows(model: PreTrainedModel, error: float, *, spread: float = 0.0) -> list[int]:
-    """Freeze the bells and slice keys to w(σ, ε) of the widest of each layer; the half-widths (theory D8).
+    """Freeze the bells and slice keys to w(σ, ε) of each layer's widest bell; return the half-widths (theory D8).
 
-    State dicts hold σ and no half-width: after loading one, call it again. `save_pretrained` keeps both.
+    A state dict holds σ but no half-width: call this again after loading one. `save_pretrained` keeps both.
 
     Args:
-        model: with bells in it.
-        error: ε, by which a context may change in units of max‖v_j‖.
-        spread: how far apart scores may be; 0 for even attention.
+        model: encoder with bells.
+        error: largest change ε of a context, in units of max‖v_j‖.
+        spread: largest difference of scores; 0 for even attention.
 
     Raises:
-        InputError: no bells, or numbers out of range.
+        InputError: there are no bells, or a number is out of range.
     """
     present, found = _present(model), []
     for each in present.values():

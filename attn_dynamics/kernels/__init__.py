@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numba
 
-# Off by numba's default. It turns the four columns of the sparse products into one vector.
+# Off by numba's default; it turns the four columns of the sparse products into one vector.
 numba.config.SLP_VECTORIZE = 1  # pyright: ignore
 
 
 def _probe() -> None:
-    """Do nothing: compiled loops can be kept wherever this can."""
+    """Do nothing: if numba can cache this, it can cache the compiled loops."""
 
 
 def _own_folder() -> str:
-    """Return a folder for temporary files that nobody else can write to, the same in every process."""
+    """Return a folder for temporary files that no other user can write to, the same in every process."""
     folder = Path(tempfile.gettempdir()) / f"attn-dynamics-{os.getuid() if hasattr(os, 'getuid') else 'numba'}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -29,5 +29,5 @@ def _own_folder() -> str:
 
 try:
     numba.njit(cache=True)(_probe)
-except RuntimeError:  # neither the package nor a home can be written to
+except RuntimeError:  # neither the package nor the home folder is writable
     numba.config.CACHE_DIR = _own_folder()  # pyright: ignore

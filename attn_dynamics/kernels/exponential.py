@@ -1,4 +1,4 @@
-"""e^x of a short array, which the compiler turns into vector instructions; calls of the usual function it cannot."""
+"""The exponential e^x of a short array in vector instructions, which calls of the usual function do not become."""
 
 import numpy as np
 from numba import njit
@@ -7,9 +7,9 @@ from numba import njit
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 LOG2_E = 1.4426950408889634
 ROUNDER = 1.5 * 2.0**52
-"""Added to a number of moderate size, it leaves the nearest integer in the last bits."""
+"""Number that, added to one of moderate size, leaves the nearest integer in the last bits."""
 LEAST = -700.0
-"""Below this the usual function is called: e^x comes near to the numbers that float64 holds with fewer digits."""
+"""Smallest x of the fast path; below it e^x nears the subnormal numbers and the usual function is called."""
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -30,7 +30,7 @@ def exponentials(x, scratch, bits):
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def _within_range(x, scratch, bits):
-    """Replace x by e^x in place, where x below `LEAST` counts as `LEAST`."""
+    """Replace x by e^x in place; x below `LEAST` counts as `LEAST`."""
     for place in range(x.size):
         scratch[place] = max(x[place], LEAST) * LOG2_E + ROUNDER
     for place in range(x.size):

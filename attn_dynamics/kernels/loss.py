@@ -1,7 +1,7 @@
 """Softmax cross-entropy and its gradient in one pass.
 
-Where the label leads, the loss and the label's slope are tiny beside 1. Both are taken from the sum of the other
-classes alone, so they are right relative to themselves at any margin; 1 - p would leave nothing beyond 37 nats.
+If the label leads, the loss and the label's slope are tiny beside 1. Both are computed from the sum of the other
+classes alone, so that their relative error is small at any margin. 1 - p would be 0 beyond 37 nats.
 """
 
 import numpy as np
@@ -10,18 +10,18 @@ from numba import njit, prange
 from attn_dynamics.kernels.exponential import exponentials
 
 BLOCK = 256
-"""Sentences whose logits stay in the cache nearest to the processor."""
+"""Number of sentences whose logits stay in the innermost cache."""
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def softmax(logits, labels, start, stop, total_sentences, losses, excess, scratch):
-    """Return the number of correct sentences from start to stop; fill in `excess` (B,) and the losses (B,) less a log.
+    """Return the number of correct sentences from start to stop; fill `excess` (B,), and the losses (B,) without a log.
 
-    With x = Σ_l e^(z_l - max z) - 1, which is `excess`, a loss is what `losses` holds plus ln(1 + x). Logits (n, N)
-    become the gradient of the mean over all sentences; scratch has size (B,).
+    With `excess` x = Σ_l e^(z_l - max z) - 1, a loss is the entry of `losses` plus ln(1 + x). Logits (n, N) become the
+    gradient of the mean over all sentences; scratch has size (B,).
     """
     correct = 0
-    # Rows are cut from an array known to be contiguous: those of a slice would be gone through one by one.
+    # Rows of a contiguous array, because rows of a slice would be read one by one.
     largest, best = logits[0, start:stop].copy(), np.zeros(stop - start, np.int64)
     for label in range(1, logits.shape[0]):
         row = logits[label, start:stop]
@@ -54,14 +54,14 @@ def softmax(logits, labels, start, stop, total_sentences, losses, excess, scratc
             row[place] *= scratch[place]
     for place in range(stop - start):
         logits[labels[start + place], start + place] = -others[place] * scratch[place]
-        # Either own is 1, or others is at least 1: neither is lost.
+        # Either own is 1, or others is at least 1, so that no digits are lost.
         excess[place] = others[place] + (own[place] - 1.0)
     return correct
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def cross_entropy(logits, labels, total_sentences, losses):
-    """Return the number of correct sentences; fill in losses (N,); logits (n, N) become the gradient of the mean."""
+    """Return the number of correct sentences; fill the losses (N,); logits (n, N) become the gradient of the mean."""
     size = labels.size
     correct = 0
     for block in prange((size + BLOCK - 1) // BLOCK):

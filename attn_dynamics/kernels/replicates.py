@@ -1,9 +1,9 @@
 """The sparse products and the loss of R replicates at once: a sentence's words are looked up once for all.
 
-Replicates go in blocks of eight, `LANES`, so that what an entry fetches is whole vectors. Of a word their scores lie
-side by side, (V, R), as do their values, (V, k, R); operands of the products are (blocks, V, k + 1, LANES), the weights
-last, those of sentences (N, k + 1, LANES). Threads take different replicates, so a kernel here runs in one and lets the
-others go on.
+Replicates are processed in blocks of eight, `LANES`, so that an entry loads whole vectors. A word's scores lie side by
+side, (V, R), and so do its values, (V, k, R). Operands of the products are (blocks, V, k + 1, LANES), with the weights
+last; those of sentences are (N, k + 1, LANES). Threads take different replicates, so a kernel here runs in one thread
+and releases the others.
 """
 
 import numpy as np
@@ -14,41 +14,41 @@ from attn_dynamics.kernels.loss import BLOCK, softmax
 from attn_dynamics.kernels.sentences import LEADING, relative_weights_of
 
 LANES = 8
-"""Replicates to a block: two vectors, so that neither waits for the other."""
+"""Number of replicates in a block: two vectors, so that neither waits for the other."""
 WORDS = 64
-"""Words whose weights are taken at a time."""
+"""Number of words whose weights are computed at a time."""
 SENTENCES = 64
-"""Sentences whose rows are filled replicate by replicate, so that they are still in the nearest cache."""
+"""Number of sentences whose rows are filled replicate by replicate, so that they stay in the innermost cache."""
 NO_WORD = -1
-"""What stands for the leading word of a sentence that none leads."""
+"""Leading word of a sentence that no word leads."""
 TOTALS = 16
-"""Softmax denominators, each from 1 to n, that are multiplied before one logarithm is taken of them all."""
+"""Number of softmax denominators, each from 1 to n, that are multiplied before one common logarithm."""
 
 
 def blocks_of(replicates: int) -> int:
-    """Blocks of so many replicates."""
+    """Return the number of blocks for so many replicates."""
     return -(-replicates // LANES)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def extent(scores, low, high):
-    """Least and largest score (R,) of every replicate from scores (V, R)."""
+    """Fill low and high (R,) with the least and largest score of every replicate, from scores (V, R)."""
     for replicate in range(scores.shape[1]):
         low[replicate] = high[replicate] = scores[0, replicate]
     for word in range(scores.shape[0]):
         for replicate in range(scores.shape[1]):
             score = scores[np.uint64(word), np.uint64(replicate)]
-            # What is no number fails both and is left out; an infinite one is not.
+            # NaN fails both comparisons and is ignored; infinity is not.
             low[replicate] = score if score < low[replicate] else low[replicate]
             high[replicate] = score if score > high[replicate] else high[replicate]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def operand(scores, shift, values, out):
-    """Fill out with [e^(s - shift) ⊙ P | e^(s - shift)] of s (V, R), shift (R,), P (V, k, R); other lanes are left."""
+    """Fill out with [e^(s - shift) ⊙ P | e^(s - shift)] of s (V, R), shift (R,), P (V, k, R); keep unused lanes."""
     for first in range(0, shift.size, LANES):
         lanes = min(LANES, shift.size - first)
-        if lanes == LANES:  # a number that the compiler knows: then lanes are vectors
+        if lanes == LANES:  # a constant for the compiler, which then makes vectors of lanes
             _weigh(scores, shift, values, first, LANES, out[first // LANES])
         else:
             _weigh(scores, shift, values, first, lanes, out[first // LANES])
@@ -56,7 +56,7 @@ def operand(scores, shift, values, out):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _weigh(scores, shift, values, first, lanes, out):
-    """The operand of a block of replicates."""
+    """Fill the operand of one block of replicates."""
     size, width = values.shape[:2]
     weights, scratch = np.zeros(WORDS * LANES), np.empty(WORDS * LANES)
     first = np.uint64(first)
@@ -80,7 +80,7 @@ def _weigh(scores, shift, values, first, lanes, out):
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
 def _gather(start, stop, places, data, rows, column, out):
-    """out[column] (LANES,) = Σ data · rows[places, column] over the entries from start to stop."""
+    """Set out[column] (LANES,) = Σ data · rows[places, column] over the entries from start to stop."""
     a = b = c = d = e = f = g = h = 0.0
     column = np.uint64(column)
     for entry in range(start, stop):
@@ -100,7 +100,7 @@ def _gather(start, stop, places, data, rows, column, out):
 
 @njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
 def _gather_two(start, stop, places, data, rows, column, out):
-    """The same of this column and the next: entries are read once for both."""
+    """Apply `_gather` to this column and the next, reading entries once for both."""
     a = b = c = d = e = f = g = h = 0.0
     i = j = k = l = m = n = o = p = 0.0  # noqa: E741
     column, beside = np.uint64(column), np.uint64(column + 1)
@@ -131,7 +131,7 @@ def _gather_two(start, stop, places, data, rows, column, out):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _gather_all(start, stop, places, data, rows, out):
-    """out (k + 1, LANES) = Σ data · rows[places] over the entries from start to stop."""
+    """Set out (k + 1, LANES) = Σ data · rows[places] over the entries from start to stop."""
     columns = out.shape[0]
     for column in range(0, columns - 1, 2):
         _gather_two(start, stop, places, data, rows, column, out)
@@ -141,7 +141,7 @@ def _gather_all(start, stop, places, data, rows, out):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _gather_squares(start, stop, places, data, rows, column, out):
-    """out (LANES,) = Σ (data · rows[places, column])² over the entries from start to stop."""
+    """Set out (LANES,) = Σ (data · rows[places, column])² over the entries from start to stop."""
     out[:] = 0.0
     for entry in range(start, stop):
         weight, place = float(data[entry]), places[entry]
@@ -152,9 +152,9 @@ def _gather_squares(start, stop, places, data, rows, column, out):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _leave_out_lead(start, stop, places, data, rows, lane, row, deviation):
-    """Take the leading word of one replicate's sentence out of the sums row (k + 1, LANES) and add it again.
+    """Take one replicate's leading word out of its sentence's sums row (k + 1, LANES) and add it again.
 
-    Fill in deviation (k,), Σ_{u≠l} c e^{s_u} (P_u - P_l) for the leading word l; return l.
+    Fill deviation (k,) with Σ_{u≠l} c e^{s_u} (P_u - P_l) for the leading word l; return l.
     """
     width, lane = row.shape[0] - 1, np.uint64(lane)
     lead, largest, others = start, 0.0, 0.0
@@ -178,9 +178,9 @@ def _leave_out_lead(start, stop, places, data, rows, lane, row, deviation):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def attend(offsets, words, data, operand, contexts, inverses, deviations, leads):
-    """Contexts v = Σ c e^s P / D (R, k, N) and 1/D (R, N), D = Σ c e^s, from an operand; pattern by sentences.
+    """Fill v = Σ c e^s P / D (R, k, N) and 1/D (R, N), D = Σ c e^s, from an operand; the pattern is by sentences.
 
-    Where a word l takes nearly all attention, it goes into leads (R, N) and v - P_l into deviations (R, k, N).
+    If a word l takes nearly all attention, leads (R, N) gets l and deviations (R, k, N) gets v - P_l.
     """
     replicates, width, size = contexts.shape
     row, squares, deviation = np.empty((width + 1, LANES)), np.empty(LANES), np.empty(width)
@@ -219,10 +219,10 @@ def attend_back(
     value_gradient,
     score_gradient,
 ):
-    """∂L/∂P (V, k, R) and ∂L/∂s (V, R) from slopes g = ∂L/∂v (R, k, N) and what `attend` gave; pattern by words.
+    """Fill ∂L/∂P (V, k, R) and ∂L/∂s (V, R) from slopes g = ∂L/∂v (R, k, N) and results of `attend`; pattern by words.
 
-    With S = Cᵀ [g/D | g·v/D] they are e^s S_k and Σ_k e^s P_k S_k - e^s S_last. A word's share of the sentences that it
-    leads is -e^s g·(v - P)/D; rows (N, k + 3, LANES) is scratch.
+    With S = Cᵀ [g/D | g·v/D] they are e^s S_k and Σ_k e^s P_k S_k - e^s S_last. The sentences that a word leads
+    contribute -e^s g·(v - P)/D to its score. rows (N, k + 3, LANES) is scratch.
     """
     replicates, led = slopes.shape[0], np.zeros(LANES, np.bool_)
     for first in range(0, replicates, LANES):
@@ -236,7 +236,7 @@ def attend_back(
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, lanes, rows, led):
-    """rows (N, k + 3, LANES) = [g/D | g·v/D | g·(v - P_lead)/D | lead] of a block; led (LANES,): has it any lead?"""
+    """Set rows (N, k + 3, LANES) = [g/D | g·v/D | g·(v - P_lead)/D | lead] of a block, and led (LANES,): any lead?"""
     width, size = slopes.shape[1:]
     led[:] = False
     for start in range(0, size, SENTENCES):
@@ -258,7 +258,7 @@ def _slopes_by_sentences(slopes, contexts, inverses, deviations, leads, first, l
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _pull_slopes(start, stop, places, data, rows, own, word, out):
-    """out (LANES,) = the slope of a word's scores, own (k + 1, LANES) its operand, sentence by sentence."""
+    """Set out (LANES,) to the slopes of a word's scores, sentence by sentence; own (k + 1, LANES) is its operand."""
     width = own.shape[0] - 1
     out[:] = 0.0
     for entry in range(start, stop):
@@ -275,7 +275,7 @@ def _pull_slopes(start, stop, places, data, rows, own, word, out):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _pull(offsets, sentences, data, rows, operand, first, lanes, led, value_gradient, score_gradient):
-    """The gradients of a block of replicates, word by word."""
+    """Fill the gradients of a block of replicates, word by word."""
     width = value_gradient.shape[1]
     sums, slopes, first, any_led = np.empty((width + 1, LANES)), np.empty(LANES), np.uint64(first), led.any()
     for index in range(offsets.size - 1):
@@ -284,7 +284,7 @@ def _pull(offsets, sentences, data, rows, operand, first, lanes, led, value_grad
         if any_led:
             _pull_slopes(start, stop, sentences, data, rows, operand[word], index, slopes)
         for lane in range(lanes):
-            # Which way a replicate's slopes are taken is its own affair, whoever stands beside it.
+            # The formula of a replicate's slopes must not depend on the other replicates of its block.
             slope = slopes[lane]
             if not led[lane]:
                 slope = -operand[word, np.uint64(width), lane] * sums[width, lane]
@@ -299,7 +299,7 @@ def _pull(offsets, sentences, data, rows, operand, first, lanes, led, value_grad
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def subtract(array, rate, step):
-    """array -= rate · step in place, both (places, R), rate (R,)."""
+    """Compute array -= rate · step in place, both (rows, R), rate (R,)."""
     for place in range(array.shape[0]):
         for replicate in range(rate.size):
             array[place, replicate] -= rate[replicate] * step[place, replicate]
@@ -307,7 +307,7 @@ def subtract(array, rate, step):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def squares(array, out):
-    """out (R,) = Σ array² over the places of array (places, R)."""
+    """Set out (R,) = Σ array² over the rows of array (rows, R)."""
     out[:] = 0.0
     for place in range(array.shape[0]):
         for replicate in range(out.size):
@@ -316,14 +316,14 @@ def squares(array, out):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def relative_weights(offsets, words, counts, scores, out):
-    """As that of `sentences`, of one replicate and in one thread."""
+    """Fill the relative weights as `sentences.relative_weights` does, for one replicate in one thread."""
     for row in range(offsets.size - 1):
         relative_weights_of(offsets[row], offsets[row + 1], words, counts, scores, out)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def cross_entropy(logits, labels, losses, correct):
-    """Mean loss and correct sentences (R,); logits (R, n, N) become the gradient of the mean."""
+    """Fill mean loss and number of correct sentences (R,); logits (R, n, N) become the gradient of the mean."""
     size = labels.size
     beyond, excess, scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     for replicate in range(logits.shape[0]):
@@ -332,7 +332,7 @@ def cross_entropy(logits, labels, losses, correct):
             m = min(BLOCK, size - start)
             hits += softmax(rows, labels, start, start + m, size, beyond[:m], excess[:m], scratch[:m])
             for first in range(0, m, TOTALS):
-                # Π (1 + x) - 1 by positive terms alone, so that a tiny x is not lost beside 1.
+                # Π (1 + x) - 1 as a sum of positive terms, so that a tiny x is not lost beside 1.
                 product = 0.0
                 for place in range(first, min(m, first + TOTALS)):
                     product += excess[place] * (1.0 + product)

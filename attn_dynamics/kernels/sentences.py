@@ -1,7 +1,7 @@
-"""The two sparse-dense products that one epoch costs, C X forward and Cᵀ Y backward, sentence by sentence (theory §1).
+"""The two sparse-dense products of one epoch, C X forward and Cᵀ Y backward, sentence by sentence (theory §1).
 
-Columns go in fours, which fill a vector register; the rest go singly. Offsets and indices are unsigned, which spares
-numba's test for negative ones and a third of the time. Every sum is taken in an order fixed by the pattern alone, so
+Columns are processed in fours, which fill a vector register, and the rest singly. Offsets and indices are unsigned,
+which avoids numba's test for negative ones and a third of the time. The pattern alone fixes the order of every sum, so
 the results do not depend on the number of threads.
 """
 
@@ -9,9 +9,9 @@ import numpy as np
 from numba import njit, prange
 
 NO_LEAD = 2**32 - 1
-"""What stands for the leading entry of a sentence that none leads."""
+"""Leading entry of a sentence that no word leads."""
 LEADING = 15 / 16
-"""Share of the attention beyond which a word leads its sentence: with less, round-off grows 16-fold at most."""
+"""Share of attention above which a word leads its sentence; up to it round-off grows 16-fold at most."""
 
 
 @njit(cache=True, error_model="numpy")
@@ -29,7 +29,7 @@ def _total(start, stop, indices, data, operand, last, column):
 
 @njit(cache=True, error_model="numpy")
 def _lead(start, stop, indices, data, operand, column):
-    """Find the entry of the largest weight from start to stop; return it, that weight, and the sum of the others."""
+    """Return the entry of the largest weight from start to stop, that weight, and the sum of the others."""
     lead, largest, others = start, 0.0, 0.0
     for entry in range(start, stop):
         weight = float(data[entry]) * operand[indices[entry], column]
@@ -41,8 +41,8 @@ def _lead(start, stop, indices, data, operand, column):
 
 @njit(cache=True, error_model="numpy")
 def _gather(start, stop, indices, data, operand, width, out, place):
-    """out[place] (k,) += Σ data · operand[indices] over the entries from start to stop."""
-    # No row is cut out as an array of its own: its reference count would be fought over by the threads.
+    """Compute out[place] (k,) += Σ data · operand[indices] over the entries from start to stop."""
+    # No row becomes a separate array, because threads would contend for its reference count.
     column = 0
     while column + 4 <= width:
         a, b, c, d = out[place, column], out[place, column + 1], out[place, column + 2], out[place, column + 3]
@@ -68,13 +68,13 @@ def _gather(start, stop, indices, data, operand, width, out, place):
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def attend(offsets, words, data, operand, width, sentences, deviations, normalisers, leads):
-    """Contexts v = Σ c e^s P / D into sentences[:, :k], their divisors D = Σ c e^s into normalisers (N,).
+    """Fill sentences[:, :k] with contexts v = Σ c e^s P / D, and normalisers (N,) with the divisors D = Σ c e^s.
 
-    `operand` is [e^s ⊙ P | e^s | 0] (V, k + 1 and padding), width k; the pattern C goes by sentences: offsets (N + 1,),
-    words and data (nnz,). Where a word l takes nearly all attention, its entry goes into leads (N,), and
-    v - P_l = Σ_{u≠l} c e^{s_u} (P_u - P_l) / D goes into deviations (N, k). Taken afterwards, the difference is noise.
+    `operand` is [e^s ⊙ P | e^s | 0] (V, k + 1 and padding), width is k, and the pattern C goes by sentences: offsets
+    (N + 1,), words and data (nnz,). If a word l takes nearly all attention, leads (N,) gets its entry, and deviations
+    (N, k) gets v - P_l = Σ_{u≠l} c e^{s_u} (P_u - P_l) / D. Computed afterwards, this difference would be noise.
     """
-    # Two or three columns are gathered as four, for they fill a vector; what comes beyond the k-th is not used. A
+    # Two or three columns are gathered as four, because four fill a vector; those beyond the k-th are not used. A
     # single one is gathered beside the weights.
     gathered, last = width + (4 - width % 4 if width % 4 >= 2 else 0), np.uint64(width)
     single = gathered - gathered % 4
@@ -104,7 +104,7 @@ def attend(offsets, words, data, operand, width, sentences, deviations, normalis
 
 @njit(cache=True, error_model="numpy")
 def _scatter(start, stop, indices, data, operand, place, out):
-    """out[indices] (k,) += data · operand[place] over the entries from start to stop."""
+    """Compute out[indices] (k,) += data · operand[place] over the entries from start to stop."""
     width = operand.shape[1]
     column = 0
     while column + 4 <= width:
@@ -117,7 +117,7 @@ def _scatter(start, stop, indices, data, operand, place, out):
         for entry in range(start, stop):
             weight = float(data[entry])
             row = indices[entry]
-            # Four loads before four stores: only then are they one vector each.
+            # Four loads before four stores, because only then is each group one vector operation.
             p = out[row, np.uint64(column)] + weight * a
             q = out[row, np.uint64(column + 1)] + weight * b
             r = out[row, np.uint64(column + 2)] + weight * c
@@ -136,13 +136,13 @@ def _scatter(start, stop, indices, data, operand, place, out):
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, bounds, splits, first, sums, leading):
-    """Add to the sums of each word what the sentences send back, from slopes g = ∂L/∂v (k, N) and what `attend` left.
+    """Add the sentences' contributions to the sums of each word, from slopes g = ∂L/∂v (k, N) and results of `attend`.
 
     sums (V, k + 1) += Cᵀ [g | g·v]/D over the entries that lead no sentence, leading (V, k + 1) += Cᵀ [g | g·(v - P)]/D
-    over those that lead one; sums begin at 0 where `first`, the place of the block, is 0. The contexts v
-    in `sentences` are replaced by [g | g·v]/D.
+    over those that lead one. Sums start at 0 if `first`, the first sentence of the block, is 0. The contexts v in
+    `sentences` are replaced by [g | g·v]/D.
 
-    Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i of the block stand from
+    Part p owns the words from bounds[p] to bounds[p + 1]; its entries in sentence i of the block are those from
     splits[p, first + i] to splits[p + 1, first + i].
     """
     width = slopes.shape[0]
@@ -173,10 +173,10 @@ def attend_back(words, data, slopes, normalisers, sentences, deviations, leads, 
 
 
 def split_words(counts, parts):
-    """Cut the vocabulary into parts of about equal entries: bounds (parts + 1,) and splits (parts + 1, N).
+    """Cut the vocabulary into parts of about equal entries: return bounds (parts + 1,) and splits (parts + 1, N).
 
-    Indices of the pattern are sorted. The sum of each word stays in the order of the sentences, so the parts change no
-    bit of it.
+    Indices of the pattern must be sorted. The sum of each word keeps the order of the sentences, so the parts do not
+    change a bit of it.
     """
     filled = np.cumsum(np.bincount(counts.indices, minlength=counts.shape[1]))
     inner = np.searchsorted(filled, np.arange(1, parts) * counts.nnz // parts)
@@ -191,7 +191,7 @@ def split_words(counts, parts):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def relative_weights_of(start, stop, words, counts, scores, out):
-    """c e^(s - the largest s) for the entries of one sentence, from start to stop of those of all (nnz,)."""
+    """Fill out with c e^(s - the largest s) for one sentence, its entries from start to stop of all (nnz,)."""
     largest = -np.inf
     for entry in range(start, stop):
         largest = max(largest, scores[words[entry]])
@@ -201,16 +201,16 @@ def relative_weights_of(start, stop, words, counts, scores, out):
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def relative_weights(offsets, words, counts, scores, out):
-    """The same for all sentences: nothing overflows, and no sentence sums to 0."""
+    """Fill out with c e^(s - the largest s) for all sentences: nothing overflows, and no sentence sums to 0."""
     for row in prange(offsets.size - 1):
         relative_weights_of(offsets[row], offsets[row + 1], words, counts, scores, out)
 
 
 @njit(cache=True, error_model="numpy")
 def mean_attention(bounds, entries, rows, data, columns, weights, normalisers, out):
-    """Mean of A (words,) over the sentences that hold each of a few words, columns (words,) of the pattern.
+    """Fill out (words,) with the mean of A over the sentences that hold each word of columns (words,).
 
-    The entries of word j stand at entries[bounds[j]:bounds[j + 1]], in the sentences rows of the same places.
+    The entries of word j are entries[bounds[j]:bounds[j + 1]]; the same range of rows holds their sentences.
     """
     for word in range(out.size):
         total = 0.0
@@ -221,7 +221,7 @@ def mean_attention(bounds, entries, rows, data, columns, weights, normalisers, o
 
 @njit(cache=True, error_model="numpy")
 def received(offsets, words, data, normalisers, out):
-    """out (V,) = Σ_i c_iw / D_i over all sentences."""
+    """Set out (V,) = Σ_i c_iw / D_i over all sentences."""
     out[:] = 0.0
     for row in range(normalisers.size):
         for entry in range(offsets[row], offsets[row + 1]):

@@ -1,8 +1,8 @@
-"""Passes over the vocabulary. What belongs to words is held axis by axis, (k, V), so that words lie side by side; only
-the operands of the sparse products are held word by word, (V, k + 1).
+"""Passes over the vocabulary.
 
-Sums over the vocabulary are taken in a fixed number of parts, so that they do not depend on the number of threads.
-Places of words are unsigned, which spares numba's test for negative ones.
+Arrays of words are stored axis by axis, (k, V), so that words lie side by side. Only the operands of the sparse
+products are stored word by word, (V, k + 1). Sums over the vocabulary have a fixed number of parts, so that they do not
+depend on the number of threads. Indices of words are unsigned, which avoids numba's test for negative ones.
 """
 
 import numpy as np
@@ -11,24 +11,24 @@ from numba import njit, prange
 from attn_dynamics.kernels.exponential import exponentials
 
 PARTS = 8
-"""Parts of a sum over the vocabulary."""
+"""Number of parts of a sum over the vocabulary."""
 BLOCK = 256
-"""Words whose numbers stay in the cache nearest to the processor."""
+"""Number of words whose values stay in the innermost cache."""
 SMALLEST_SQUARE = 1e-276
-"""Below this, tiny / ε², a sum of squares loses terms that float64 cannot hold."""
+"""Sum of squares, tiny / ε², below which it loses terms that float64 cannot hold."""
 WIDE = 512
-"""Words to a block of a pass over E (d, V), long enough that the processor fetches ahead."""
+"""Number of words in a block of a pass over E (d, V), long enough for the processor's prefetch."""
 
 
 @njit(cache=True, error_model="numpy")
 def _span(index, size, parts):
-    """Words (first, last) of one of so many parts."""
+    """Return the words (first, last) of one part of several."""
     return np.uint64(index * size // parts), np.uint64((index + 1) * size // parts)
 
 
 @njit(cache=True, error_model="numpy")
 def _block(index, size):
-    """Words (first, last) of a block."""
+    """Return the words (first, last) of a block."""
     return np.uint64(index * BLOCK), np.uint64(min(size, (index + 1) * BLOCK))
 
 
@@ -36,8 +36,8 @@ def _block(index, size):
 def operand(scores, values, spread, out):
     """Fill out (V, k + 1) with [e^(s - shift) ⊙ P | e^(s - shift)] from scores s (V,) and values Pᵀ (k, V).
 
-    The shift is the largest score: by a smaller one, tiny slopes over large divisors would be lost below 1e-308. Where
-    scores are spread wider than allowed, fills in [P | 1] and answers False.
+    The shift is the largest score, because a smaller one would lose tiny slopes over large divisors below 1e-308. If
+    scores spread wider than allowed, fill in [P | 1] and return False.
     """
     width, size = values.shape
     low, high = np.inf, -np.inf
@@ -62,7 +62,7 @@ def operand(scores, values, spread, out):
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _dot(left, right):
-    """Σ left · right, in as many sums at a time as the processor takes."""
+    """Return Σ left · right, in as many partial sums as the processor takes at a time."""
     total = 0.0
     for place in range(left.size):
         total += left[place] * right[place]
@@ -71,16 +71,16 @@ def _dot(left, right):
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def gradients(sums, leading, operand, metric, value_gradient, score_gradient, partial):
-    """Fill in (∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the sums of the backward product and the operand of the forward one.
+    """Fill (∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the sums of the backward product and the operand of the forward one.
 
-    Return ‖∂L/∂s‖² and ‖∂L/∂E‖_F² = Σ_w b_wᵀ G b_w, columns b_w of (∂L/∂P)ᵀ and metric G = RᵀR (k, k) where P = E R.
+    Return ‖∂L/∂s‖² and ‖∂L/∂E‖_F² = Σ_w b_wᵀ G b_w, with b_w the columns of (∂L/∂P)ᵀ and G = RᵀR (k, k) if P = E R.
     """
     width, size = value_gradient.shape
     for part in prange(PARTS):
         start, stop = _span(part, size, PARTS)
         for word in range(start, stop):
             weight = operand[word, width]
-            # Sentences that the word leads stand apart: their A g·(v - P) may be tiny beside A g·P.
+            # Sentences that the word leads are kept apart, because their A g·(v - P) may be tiny beside A g·P.
             slope = -weight * (sums[word, width] + leading[word, width])
             for column in range(width):
                 value_gradient[column, word] = weight * (sums[word, column] + leading[word, column])
@@ -94,7 +94,7 @@ def gradients(sums, leading, operand, metric, value_gradient, score_gradient, pa
                     share = _dot(value_gradient[row, start:stop], value_gradient[column, start:stop])
                     square += (1 if row == column else 2) * metric[row, column] * share
         partial[part, 1] = square
-    # Not by .sum(): within a parallel kernel it is taken in as many parts as there are threads.
+    # Not by .sum(), which a parallel kernel splits into as many parts as there are threads.
     scores, values = 0.0, 0.0
     for part in range(PARTS):
         scores += partial[part, 0]
@@ -104,7 +104,7 @@ def gradients(sums, leading, operand, metric, value_gradient, score_gradient, pa
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def project(axes, weight, out):
-    """Pᵀ = (E W)ᵀ (k, V) from axes Eᵀ (d, V) and weight W (d, k)."""
+    """Fill Pᵀ = (E W)ᵀ (k, V) from axes Eᵀ (d, V) and weight W (d, k)."""
     size = axes.shape[1]
     for block in prange((size + BLOCK - 1) // BLOCK):
         start, stop = _block(block, size)
@@ -119,9 +119,9 @@ def project(axes, weight, out):
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def descend(axes, value_gradient, weight, rate, weight_after, out):
-    """E -= rate (∂L/∂P) Wᵀ in place, and Pᵀ = (E W′)ᵀ (k, V) of the new E, in one pass: ∂L/∂E (V, d) is never formed.
+    """Compute E -= rate (∂L/∂P) Wᵀ in place, and Pᵀ = (E W′)ᵀ (k, V) of the new E, in one pass without ∂L/∂E (V, d).
 
-    From axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), W (d, k) before and W′ after the step.
+    The arguments are axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), W (d, k) before and W′ after the step.
     """
     size, width = axes.shape[1], weight.shape[1]
     for block in prange((size + WIDE - 1) // WIDE):
@@ -141,7 +141,7 @@ def descend(axes, value_gradient, weight, rate, weight_after, out):
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def subtract(array, rate, step):
-    """array -= rate · step, both (k, V), in place."""
+    """Compute array -= rate · step, both (k, V), in place."""
     size = array.shape[1]
     for block in prange((size + BLOCK - 1) // BLOCK):
         start, stop = _block(block, size)
@@ -152,7 +152,7 @@ def subtract(array, rate, step):
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def pull_back(axes, value_gradient, partial, out):
-    """∂L/∂R (d, k) = Eᵀ (∂L/∂P) from axes Eᵀ (d, V) and (∂L/∂P)ᵀ (k, V), with scratch partial (PARTS, d, k)."""
+    """Fill ∂L/∂R (d, k) = Eᵀ (∂L/∂P) from axes Eᵀ (d, V) and (∂L/∂P)ᵀ (k, V), with scratch partial (PARTS, d, k)."""
     size = axes.shape[1]
     for part in prange(PARTS):
         first, last = _span(part, size, PARTS)
@@ -171,7 +171,7 @@ def pull_back(axes, value_gradient, partial, out):
 
 @njit(cache=True, error_model="numpy")
 def norms(axes, still, columns, out):
-    """out = ‖ν‖ of a few words, columns (words,), from axes Eᵀ (d, V) and what these leave out, still = ‖·‖ (V,)."""
+    """Set out = ‖ν‖ of the words in columns (words,), from axes Eᵀ (d, V) and the norms still (V,) outside of them."""
     for place in range(columns.size):
         word = columns[place]
         square = still[word] ** 2

@@ -15,75 +15,76 @@ from attn_dynamics.tasks.corpus import Corpus
 SHARED_SPREAD = 64.0
 """Spread of scores up to which one shift serves all sentences.
 
-e^(s - shift) then loses spread · 2⁻⁵³ of relative accuracy at most; beyond it each sentence takes off its own largest
-score, so that nothing overflows and no sentence of low scores becomes 0/0."""
+Up to it, e^(s - shift) loses at most spread · 2⁻⁵³ of relative accuracy. Beyond it each sentence subtracts its own
+largest score, so that nothing overflows and no sentence of low scores becomes 0/0."""
 
 
 ENTRIES_A_PART = 4
-"""Entries of a mean sentence that one thread of the backward product should find in its part of the vocabulary."""
+"""Entries of a mean sentence that each thread of the backward product should find in its part of the vocabulary."""
 
 
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore
 BLOCK = 1 << 13
-"""Sentences to a block."""
+"""Number of sentences in a block."""
 
 
 class Operand:
-    """[e^s ⊙ P | e^s] (V, k + 1) for scores s and values Pᵀ (k, V): shared by all corpora over one vocabulary."""
+    """Columns [e^s ⊙ P | e^s] (V, k + 1) of scores s and values Pᵀ (k, V), shared by all corpora of one vocabulary."""
 
     def __init__(self, width: int, n_words: int) -> None:
         self.width = width
         self.columns = np.zeros((n_words, _columns(width)))
         self.apart: Array | None = None
-        """The scores (V,), where they are spread too wide for one shift; the operand is [P | 1] then."""
+        """Scores (V,) if they are spread too wide for one shift; the columns are then [P | 1]. None otherwise."""
 
     def update(self, scores: Array, values: Array) -> None:
-        """Take up new scores (V,) and values Pᵀ (k, V)."""
+        """Set new scores (V,) and values Pᵀ (k, V)."""
         shared = words.operand(scores, values, SHARED_SPREAD, self.columns)
         self.apart = None if shared else scores
 
     @property
     def weights(self) -> Array:
-        """(V,) what a word's entries in the pattern are multiplied with: e^s up to a shift, or 1."""
+        """Return the factor (V,) of a word's entries in the pattern: e^s up to a shift, or 1."""
         return self.columns[:, self.width]
 
 
 class Places(NamedTuple):
-    """Where a few words stand in a corpus."""
+    """Positions of a few words in a corpus."""
 
     columns: NDArray[np.int64]
-    """(words,) their columns in the pattern."""
+    """Columns (words,) of the words in the pattern."""
     bounds: NDArray[np.int64]
-    """(words + 1,) bounds of each word in the two arrays below."""
+    """Bounds (words + 1,) of each word in the two arrays below."""
     entries: NDArray[np.int64]
-    """Entries of the pattern by sentences."""
+    """Entries of the pattern, counted by sentences."""
     rows: NDArray[np.int64]
-    """Sentences of those entries."""
+    """Sentences of these entries."""
 
 
 class Block(NamedTuple):
-    """A run of sentences, few enough that what belongs to them stays in the cache; views of the arrays of the whole."""
+    """A range of sentences whose arrays stay in the cache; the arrays are views of those of the whole corpus."""
 
     rows: slice
-    """Its B sentences in the corpus."""
+    """Range of its B sentences in the corpus."""
     offsets: NDArray[np.uint32]
-    """(B + 1,) bounds of their entries."""
+    """Bounds (B + 1,) of the entries of its sentences."""
     sentences: Array
-    """(B, k + 1 and padding): contexts, later the operands of the backward product."""
+    """Columns (B, k + 1 and padding): contexts, later the operands of the backward product."""
     contexts: Array
-    """(B, k), the first columns of `sentences`."""
+    """Contexts (B, k), the first columns of `sentences`."""
     deviations: Array
-    """(B, k): contexts less the value of the word that leads the sentence, where one leads."""
+    """Deviations (B, k): contexts minus the value of the leading word, if a word leads the sentence."""
     normalisers: Array
-    """(B,), Σ_w C_iw e^{s_w} up to the shift."""
+    """Normalisers (B,): Σ_w C_iw e^{s_w} up to the shift."""
     leads: NDArray[np.uint32]
-    """(B,) the entry of the word that takes nearly all attention, or `sentences.NO_LEAD`."""
+    """Entries (B,) of the word that takes nearly all attention, or `sentences.NO_LEAD`."""
 
 
 class Attention:
-    """Contexts v = A P of one corpus and the gradient through them; results live in its buffers until the next call.
+    """Contexts v = A P of one corpus and the gradient through them; results stay in its buffers until the next call.
 
-    Sentences go block by block: memory beside the pattern, and time a token, do not grow with the corpus.
+    Sentences are processed in blocks, so that the memory beside the pattern, and the time per token, do not grow with
+    the corpus.
     """
 
     def __init__(self, corpus: Corpus, width: int) -> None:
@@ -101,14 +102,14 @@ class Attention:
         self.blocks = [self._block(slice(start, start + BLOCK), *buffers) for start in starts]
 
     def prepare(self, operand: Operand) -> None:
-        """Take up an operand, before the contexts of the first block."""
+        """Set an operand, before the contexts of the first block are computed."""
         self._data = self._counts
         if operand.apart is not None:
             self._data = np.empty(self._counts.size)
             sentences.relative_weights(*self._pattern, self._counts, operand.apart, self._data)
 
     def contexts(self, operand: Operand, block: Block) -> Array:
-        """v (B, k) of the sentences of a block: the attended mean of the values of their words."""
+        """Return the contexts v (B, k) of a block's sentences: attention-weighted means of their words' values."""
         sentences.attend(
             block.offsets,
             self._pattern[1],
@@ -123,7 +124,7 @@ class Attention:
         return block.contexts
 
     def add_gradient(self, slopes: Array, block: Block) -> None:
-        """Take in slopes ∂L/∂v (k, B) of a block, right after its `contexts`, which are lost."""
+        """Add slopes ∂L/∂v (k, B) of a block, right after its `contexts`, which are overwritten."""
         bounds, splits, sums, leading, *_ = self._backward
         sentences.attend_back(
             self._pattern[1],
@@ -141,19 +142,19 @@ class Attention:
         )
 
     def gradient(self, operand: Operand, metric: Array) -> tuple[Array, Array, tuple[float, float]]:
-        """Once all blocks are in: ∂L/∂s (V,), (∂L/∂P)ᵀ (k, V), and their squared norms, the latter by a metric."""
+        """Return ∂L/∂s (V,), (∂L/∂P)ᵀ (k, V) and their squared norms, the second by a metric, after the last block."""
         _, _, sums, leading, value_gradient, score_gradient, partial = self._backward
         squares = words.gradients(sums, leading, operand.columns, metric, value_gradient, score_gradient, partial)
         return score_gradient, value_gradient, squares
 
     def received(self, operand: Operand) -> Array:
-        """Σ_i A_iw (V,): the attention that each word receives over all sentences, at the last `contexts`."""
+        """Return Σ_i A_iw (V,): the attention that each word receives over all sentences, at the last `contexts`."""
         out = np.empty(self._corpus.n_words)
         sentences.received(*self._pattern, self._data, self._normalisers, out)
         return out * operand.weights
 
     def places(self, columns: NDArray[np.int64]) -> Places:
-        """Find a few words, for `mean_weights`."""
+        """Find the positions of a few words, for `mean_weights`."""
         offsets, indices = self._pattern
         found = [np.flatnonzero(indices == column) for column in columns]
         entries = np.concatenate([np.empty(0, np.int64), *found])
@@ -161,9 +162,9 @@ class Attention:
         return Places(columns, np.cumsum([0, *(place.size for place in found)]), entries, rows)
 
     def mean_weights(self, operand: Operand, places: Places) -> Array:
-        """Mean attention (words,) that a few words receive in the sentences that hold them, at the last `contexts`.
+        """Return the mean attention (words,) of words in the sentences that hold them, at the last `contexts`.
 
-        Not a number for a word that stands in no sentence.
+        The mean is NaN for a word that occurs in no sentence.
         """
         out = np.empty(places.columns.size)
         where = places.bounds, places.entries, places.rows
@@ -172,7 +173,7 @@ class Attention:
 
     @cached_property
     def _backward(self) -> tuple[NDArray, ...]:
-        # Made on first use: a corpus that is only judged needs none.
+        # Computed on first use, because a corpus that is only evaluated needs none of these.
         counts, size, width = self._corpus.counts, self._corpus.n_words, self._width
         parts = max(min(MOST_THREADS, counts.nnz // (ENTRIES_A_PART * self._corpus.n_sentences)), 1)
         gradients = (
@@ -193,5 +194,5 @@ class Attention:
 
 
 def _columns(width: int) -> int:
-    """k + 1, or one more where that fills another vector of four: three single columns cost more than one vector."""
+    """Return k + 1, or one more if that fills a vector of four: three single columns cost more than one vector."""
     return width + 1 + ((width + 1) % 4 == 3)

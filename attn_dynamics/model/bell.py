@@ -1,6 +1,6 @@
-"""The bell over distances: where it enters attention, and what of it is trained (theory §D).
+"""The bell over distances: where it enters attention, and which function of its width is trained (theory §D).
 
-U(Δ) = h exp(-Δ²/2σ²). Everything is analytic in the parameter, so that a derivative can be taken by a complex step.
+The bell is U(Δ) = h exp(-Δ²/2σ²). All is analytic in the parameter, so that a complex step gives derivatives.
 """
 
 import math
@@ -15,31 +15,31 @@ from attn_dynamics.check import number, one_of
 from attn_dynamics.errors import InputError
 
 ROOT = 0.5 * math.log(2.0 * math.pi)
-"""ln √(2π)."""
+"""Value of ln √(2π)."""
 NARROWEST = 1e-75
-"""σ, tokens, below which powers of it leave the range of float64."""
+"""Smallest width σ, in tokens; powers of a smaller one leave the range of float64."""
 Numbers = Any
-"""A number or an array, real or complex."""
+"""Type of a number or an array, real or complex."""
 
 
 @final
 @dataclass(frozen=True)
 class Scale:
-    """Which function p of the width is trained; each member is a function of p, but for `parameter`."""
+    """The function p of the width that is trained; its members are functions of p, except `parameter`."""
 
     symbol: str
     width: Callable[[Numbers], Numbers]
-    """σ, the bell's standard deviation, tokens."""
+    """Standard deviation σ of the bell, in tokens."""
     precision: Callable[[Numbers], Numbers]
-    """1/σ²: the exponent is -Δ²/2 times it."""
+    """Precision 1/σ²; the exponent is -Δ²/2 times it."""
     precision_slope: Callable[[Numbers], Numbers]
-    """Its derivative by p."""
+    """Derivative of the precision with respect to p."""
     log_height: Callable[[Numbers], Numbers]
-    """-ln of what the printed prefactor 1/(σ √(2π)) has for σ, which is p itself where a variance is trained."""
+    """Value of -ln σ in the printed prefactor 1/(σ √(2π)), whose σ is p itself if a variance is trained."""
     log_height_slope: Callable[[Numbers], Numbers]
-    """Its derivative by p."""
+    """Derivative of the log height with respect to p."""
     parameter: Callable[[Numbers], Numbers]
-    """p of a width."""
+    """Parameter p as a function of the width."""
     positive: bool = True
     """Whether p must be above 0."""
 
@@ -74,22 +74,22 @@ SCALES: Mapping[str, Scale] = {
         positive=False,
     ),
 }
-"""Standard deviation, variance (W22's σ as its token counts have it, theory D1), and ln σ."""
+"""Scales by name: standard deviation, variance (W22's σ according to its token counts, theory D1), and ln σ."""
 PLACEMENTS: Mapping[str, str] = {
     "renormalised": "softmax(s + ln U)",
     "product": "softmax(s) U, U with its prefactor 1/(σ √(2π))",
     "peak": "softmax(s) exp(-Δ²/2σ²)",
 }
-"""Where the bell enters attention."""
+"""Placements by name, with the formula of attention under the bell."""
 
 
 @final
 @dataclass(frozen=True)
 class Bell:
-    """A placement and a scale.
+    """A bell, given by its placement and its scale.
 
     Raises:
-        InputError: an unknown name.
+        InputError: a name is unknown.
     """
 
     placement: str = "renormalised"
@@ -101,31 +101,31 @@ class Bell:
 
     @property
     def renormalises(self) -> bool:
-        """Whether attention sums to one with the bell in it."""
+        """Return whether attention sums to one with the bell in it."""
         return self.placement == "renormalised"
 
     @property
     def of(self) -> Scale:
-        """What is trained."""
+        """Return the scale, which is the function of the width that is trained."""
         return SCALES[self.scale]
 
     def log(self, parameter: Numbers, distances: ArrayLike) -> Numbers:
-        """ln U (theory §D) at Δ = j - i, tokens, any shape; the prefactor is in it where the placement has one."""
+        """Return ln U (theory §D) at Δ = j - i in tokens, any shape; it includes the placement's prefactor if any."""
         square = np.asarray(distances, float) ** 2
         exponent = -0.5 * square * self.of.precision(parameter)
         return exponent + self.of.log_height(parameter) - ROOT if self.placement == "product" else exponent
 
     def log_slope(self, parameter: Numbers, distances: ArrayLike) -> Numbers:
-        """∂ ln U/∂p (theory D2, D3): Δ²/σ³ for a standard deviation, less 1/σ where there is a prefactor."""
+        """Return ∂ ln U/∂p (theory D2, D3): Δ²/σ³ for a standard deviation, minus 1/σ if there is a prefactor."""
         square = np.asarray(distances, float) ** 2
         slope = -0.5 * square * self.of.precision_slope(parameter)
         return slope + self.of.log_height_slope(parameter) if self.placement == "product" else slope
 
     def parameter(self, width: float) -> float:
-        """p of a width σ, tokens.
+        """Return the parameter p of a width σ in tokens.
 
         Raises:
-            InputError: a width that is not above 0.
+            InputError: the width is not above 0, or is below `NARROWEST`.
         """
         width = number("width", width, above=0, fix="It is counted in tokens.")
         if width < NARROWEST:
@@ -134,5 +134,5 @@ class Bell:
         return float(self.of.parameter(width))
 
     def admits(self, parameter: float) -> bool:
-        """Whether there is a bell at this parameter."""
+        """Return whether a bell with this parameter exists."""
         return math.isfinite(parameter) and parameter >= self.of.parameter(NARROWEST)

@@ -18,42 +18,42 @@ from attn_dynamics.tasks.corpus import Corpus
 
 
 class Fit(NamedTuple):
-    """How well a corpus is classified."""
+    """Loss and accuracy of a model on a corpus."""
 
     loss: float
-    """Mean cross-entropy, nats."""
+    """Mean cross-entropy, in nats."""
     accuracy: float
-    """Share of sentences whose largest logit is their class."""
+    """Share of sentences whose largest logit is that of their class."""
 
 
 class Gradient(NamedTuple):
-    """Gradient of the mean loss, with that of the embeddings kept in its smallest form until it is asked for."""
+    """The gradient of the mean loss; that of the embeddings is kept in its smallest form until it is requested."""
 
     scores: Array
-    """∂L/∂s (V,)."""
+    """Gradient ∂L/∂s (V,)."""
     values: Array
-    """(∂L/∂P)ᵀ (k, V) by the values P that were attended: E R, or E itself."""
+    """Gradient (∂L/∂P)ᵀ (k, V) with respect to the attended values P: E R, or E itself."""
     head: dict[str, Array]
-    """∂L/∂ the arrays of the head: all that may be trained, perhaps more."""
+    """Gradients with respect to arrays of the head: all that may be trained, perhaps more."""
     readout_matrix: Array | None
-    """R (d, k) if P = E R, so that ∂L/∂E = (∂L/∂P) Rᵀ; None if P = E."""
+    """Readout matrix R (d, k) if P = E R, so that ∂L/∂E = (∂L/∂P) Rᵀ; None if P = E."""
     score_signal: float
-    """T_s = ‖∂L/∂s‖₂ (theory §4)."""
+    """Training signal T_s = ‖∂L/∂s‖₂ (theory §4)."""
     embedding_signal: float
-    """T_ν = ‖∂L/∂E‖_F (theory §4)."""
+    """Training signal T_ν = ‖∂L/∂E‖_F (theory §4)."""
 
     @property
     def embeddings(self) -> Array:
-        """∂L/∂E (V, d) = Σ_i A_iw g_i."""
+        """Return ∂L/∂E (V, d) = Σ_i A_iw g_i."""
         return self.values.T.copy() if self.readout_matrix is None else self.values.T @ self.readout_matrix.T
 
 
 class Objective:
-    """Mean cross-entropy of one corpus under one shape of model; owns its buffers, so results live until the next call.
+    """Mean cross-entropy of one corpus under one shape of model; its results stay in its buffers until the next call.
 
-    The loss sees a context v through (W H)ᵀ v alone, W (d, r) the first layer and H (r, k) the head's contrasts. Where
-    k < d the products run on P = E W H (V, k), which is exact because (A E) W H = A (E W H); otherwise on E itself.
-    Embeddings come as their axes Eᵀ (d, V).
+    The loss depends on a context v through (W H)ᵀ v alone, W (d, r) the first layer and H (r, k) the head's contrasts.
+    If k < d the products run on P = E W H (V, k), which is exact because (A E) W H = A (E W H). Otherwise they run
+    on E. Embeddings are given as their axes Eᵀ (d, V).
     """
 
     def __init__(self, corpus: Corpus, head: Head) -> None:
@@ -69,14 +69,14 @@ class Objective:
         self._pulled = np.empty((words.PARTS, d, k)), np.empty((d, k))
 
     def values(self, axes: Array, head: Head) -> Array:
-        """Pᵀ (k, V), what is attended."""
+        """Return the attended values Pᵀ (k, V)."""
         if not self._narrows:
             return axes
         words.project(axes, head.readout_matrix, self._values)
         return self._values
 
     def step(self, axes: Array, gradient: "Gradient", learning_rate: float, head: Head) -> Array:
-        """One step of the embeddings, in place, under a head that has stepped already; answers the `values` there."""
+        """Step the embeddings in place, after the head has been stepped; return the `values` at the new state."""
         if gradient.readout_matrix is None:
             words.subtract(axes, learning_rate, gradient.values)
             return axes
@@ -84,7 +84,7 @@ class Objective:
         return self._values
 
     def fit(self, operand: Operand, head: Head) -> Fit:
-        """Loss and accuracy at an operand made of `values`."""
+        """Return loss and accuracy at an operand made of `values`."""
         self.attention.prepare(operand)
         entry = self._entry(head)
         correct = 0
@@ -94,7 +94,7 @@ class Objective:
         return self._fit(correct)
 
     def fit_and_gradient(self, operand: Operand, axes: Array, head: Head) -> tuple[Fit, Gradient]:
-        """The same, with the gradient of everything."""
+        """Return loss and accuracy at an operand made of `values`, and the gradient of everything."""
         self.attention.prepare(operand)
         entry = self._entry(head)
         correct, head_gradient = 0, {}
@@ -112,14 +112,14 @@ class Objective:
         metric = self._identity if readout_matrix is None else readout_matrix.T @ readout_matrix
         score_gradient, value_gradient, squares = self.attention.gradient(operand, metric)
         if self._trains_first and self._narrows:
-            # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u): no context in d dimensions is ever formed.
+            # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u), so that no context in d dimensions is formed.
             words.pull_back(axes, value_gradient, *self._pulled)
             head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
         signals = _root(squares[0], score_gradient[None]), _root(squares[1], value_gradient, readout_matrix)
         return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, readout_matrix, *signals)
 
     def _entry(self, head: Head) -> Array:
-        """From what is attended to u = Wᵀ v, up to what the loss does not see: H, or Wᵀ."""
+        """Return the matrix that maps attended values to u = Wᵀ v, up to what the loss does not see: H, or Wᵀ."""
         return head.contrasts if self._narrows else head.first_layer.T
 
     def _fit(self, correct: int) -> Fit:
@@ -127,7 +127,7 @@ class Objective:
 
 
 def norm(columns: Array, readout_matrix: Array | None = None) -> float:
-    """Return ‖R B‖_F of columns B (k, V) and R (d, k), or ‖B‖_F, from numbers of any size: no square underflows."""
+    """Return ‖R B‖_F of columns B (k, V) and R (d, k), or ‖B‖_F without R; scaling keeps squares from underflow."""
     columns, size = _in_shares(columns)
     readout_matrix, factor = _in_shares(np.eye(len(columns)) if readout_matrix is None else readout_matrix)
     square = float((readout_matrix.T @ readout_matrix @ columns * columns).sum())
@@ -135,27 +135,27 @@ def norm(columns: Array, readout_matrix: Array | None = None) -> float:
 
 
 def _in_shares(array: Array) -> tuple[Array, float]:
-    """Return an array in shares of its largest number, and that number; where there is none, the array and 1."""
+    """Return an array divided by its largest magnitude, and that magnitude; if it is 0 or infinite, the array and 1."""
     largest = float(np.abs(array).max(initial=0.0))
     return (array / largest, largest) if 0.0 < largest < np.inf else (array, 1.0)
 
 
 def _root(square: float, columns: Array, readout_matrix: Array | None = None) -> float:
-    """Return the root of a square, or once more the norm that it is the square of, where that underflows."""
+    """Return the root of a square, or the norm computed anew if the square underflows."""
     return math.sqrt(square) if not square <= words.SMALLEST_SQUARE else norm(columns, readout_matrix)
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
-    """Compute the mean cross-entropy and its exact gradient by every parameter, in float64 (theory §1).
+    """Return the mean cross-entropy and its exact gradient in every parameter, in float64 (theory §1).
 
-    `model/reference.py` has the same in ten lines of numpy, to be read.
+    `model/reference.py` computes the same in ten lines of numpy.
 
     Args:
         corpus: N sentences over V words.
         parameters: query (d_k,), keys (V, d_k), embeddings (V, d), head.
 
     Returns:
-        The loss in nats, and the gradient in the shape of `parameters`, zero where nothing can be trained.
+        The loss in nats, and the gradient in the shape of `parameters`: zero for arrays that cannot be trained.
 
     Raises:
         InputError: `parameters` are for another vocabulary or number of classes.
@@ -179,10 +179,10 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
 
 
 def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus] | None = None) -> None:
-    """Refuse parameters, and corpora to judge by, that are not for this corpus.
+    """Refuse parameters, and further corpora, that do not fit this corpus.
 
     Args:
-        corpus: what is trained on.
+        corpus: training corpus.
         parameters: query, keys, embeddings, head.
         judge: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
 
@@ -207,10 +207,10 @@ def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus
 
 
 def corpora(judge: Mapping[str, Corpus] | None) -> dict[str, Corpus]:
-    """Return the further corpora to judge on, by name.
+    """Return the further corpora to evaluate, by name.
 
     Raises:
-        InputError: no mapping of names to corpora, or one named "train", which is judged anyway.
+        InputError: `judge` does not map names to corpora, or names one "train", which is always evaluated.
     """
     fix = 'Pass judge={"dev": corpus}.'
     found = mapping("judge", judge, fix=fix)

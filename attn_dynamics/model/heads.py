@@ -2,10 +2,10 @@
 
 Every head reads a context v through its first layer W (d, r), u = Wᵀ v, so that the sparse products may run in fewer
 columns than d. As in the formulas, a sentence is a column: u is (r, N), logits are (n, N). A new head is one class and
-one line in `HEADS`: simulators and tests take it up; the test against autograd asks for its formula.
+one line in `HEADS`, which simulators and tests read; the test against autograd also needs its formula.
 
-`forward` and `backward` serve one model and many at once: axes are counted from the last (`mT`, `[..., None]`), so all
-arrays may have a leading one of replicates, and be numpy's or torch's.
+`forward` and `backward` serve one model and many at once. They count axes from the last (`mT`, `[..., None]`), so that
+arrays may have a leading axis of replicates, and be numpy's or torch's.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ from attn_dynamics.errors import InputError
 
 Array = NDArray[np.float64]
 DrawLayer = Callable[[np.random.Generator, int, int], tuple[Array, Array]]
-"""Draws a trained layer: its weight (inputs, outputs) and its bias (outputs,)."""
+"""Function that draws a trained layer: its weight (inputs, outputs) and its bias (outputs,)."""
 
 
 def glorot(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[Array, Array]:
@@ -32,7 +32,7 @@ def glorot(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[Array, 
 
 
 def torch_linear(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[Array, Array]:
-    """Draw a layer as torch's `Linear` starts: weights and biases U(±1/√inputs)."""
+    """Draw a layer as torch initialises `Linear`: weights and biases U(±1/√inputs)."""
     bound = inputs**-0.5
     return rng.uniform(-bound, bound, (inputs, outputs)), rng.uniform(-bound, bound, outputs)
 
@@ -41,15 +41,15 @@ class Head(ABC):
     """A classifier whose fields are its parameter arrays.
 
     Raises:
-        InputError: an array of the wrong rank or shape, or with entries that are not finite.
+        InputError: an array has the wrong rank or shape, or entries that are not finite.
     """
 
     first: ClassVar[str]
     """Name of the first layer W (d, r)."""
     trained: ClassVar[tuple[str, ...]]
-    """Names of the arrays that "head" in `train` sets free."""
+    """Names of the arrays that are trained if `train` contains "head"."""
     smooth: ClassVar[bool] = True
-    """Whether the gradient is continuous; where it jumps, gradient flow may slide along the jump (see `flow`)."""
+    """Whether the gradient is continuous; if it jumps, gradient flow may slide along the jump (see `flow`)."""
 
     def __post_init__(self) -> None:
         for name, value in self.arrays().items():
@@ -65,16 +65,16 @@ class Head(ABC):
                 )
 
     def arrays(self) -> dict[str, Array]:
-        """All parameter arrays by name."""
+        """Return all parameter arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # pyright: ignore[reportArgumentType]
 
     def replace(self, **arrays: Array) -> Self:
-        """The same head with some arrays replaced."""
+        """Return a copy of the head with some arrays replaced."""
         return replace(self, **arrays)  # pyright: ignore[reportArgumentType]
 
     @classmethod
     def stacked(cls, arrays: Mapping[str, Any]) -> Self:
-        """Many heads as one whose arrays, numpy's or torch's, lead with an axis of replicates: for equations alone."""
+        """Return many heads as one, for equations alone: its arrays (numpy or torch) have a leading replicate axis."""
         head = object.__new__(cls)
         for name, array in arrays.items():
             object.__setattr__(head, name, array)
@@ -82,51 +82,51 @@ class Head(ABC):
 
     @property
     def first_layer(self) -> Array:
-        """W (d, r)."""
+        """Return the first layer W (d, r)."""
         return getattr(self, self.first)
 
     @property
     @abstractmethod
     def n_classes(self) -> int:
-        """n."""
+        """Return the number n of classes."""
 
     @abstractmethod
     def shapes(self, d: int, r: int) -> dict[str, tuple[int, ...]]:
-        """The shape of every array, given that of the first layer."""
+        """Return the shape of every array, given that of the first layer."""
 
     @abstractmethod
     def forward(self, projected: Array) -> tuple[Array, Array]:
-        """(z (n, N), what `backward` needs) from u = Wᵀ v (r, N), which may be overwritten, as z will be."""
+        """Return (z (n, N), what `backward` needs) from u = Wᵀ v (r, N); u may be overwritten, and z later."""
 
     @abstractmethod
     def backward(self, kept: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
-        """(∂L/∂u (r, N), gradients of all arrays but the first) from what was kept and ∂L/∂z (n, N)."""
+        """Return (∂L/∂u (r, N), gradients of all arrays but the first) from what was kept and ∂L/∂z (n, N)."""
 
     @property
     def contrasts(self) -> Array:
-        """H (r, k), orthonormal columns that span every ∂L/∂u whatever is trained: the loss sees Hᵀ u alone.
+        """Return H (r, k), orthonormal columns that span every ∂L/∂u in any training: the loss depends on Hᵀ u alone.
 
-        It depends on shapes only, so that replicates share it.
+        H depends on shapes only, so that replicates share it.
         """
         return np.eye(self.first_layer.shape[-1])
 
     @property
     def readout_matrix(self) -> Array:
-        """W H (d, k), all that the loss sees of a context."""
+        """Return the readout matrix W H (d, k), through which the loss sees a context."""
         return self.first_layer @ self.contrasts
 
     def balances(self) -> dict[str, Array]:
-        """What gradient flow conserves within the head once all of its arrays are trained (theory A4)."""
+        """Return what gradient flow conserves within the head if all of its arrays are trained (theory A4)."""
         return {}
 
     @classmethod
     @abstractmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
-        """Draw initial values; `layer` draws the trained layers. LMN21 states those of the fixed head alone."""
+        """Draw initial values; `layer` draws the trained layers. LMN21 states values for the fixed head only."""
 
 
 class _Linear(Head):
-    """z = Uᵀ v. The loss sees logits up to a constant for each sentence, so n - 1 contrasts of them say all."""
+    """The linear head z = Uᵀ v: the loss sees logits up to a constant per sentence, so n - 1 contrasts suffice."""
 
     first = "weight"
 
@@ -154,7 +154,7 @@ class FixedLinear(_Linear):
     """Attn-FC: z = Uᵀ v with U fixed."""
 
     weight: Array
-    """U (d, n)."""
+    """Weight U (d, n)."""
     trained = ()
 
     @classmethod
@@ -171,7 +171,7 @@ class TrainedLinear(_Linear):
     """Attn-TC: z = Uᵀ v with U trained."""
 
     weight: Array
-    """U (d, n)."""
+    """Weight U (d, n)."""
     trained = ("weight",)
 
     @classmethod
@@ -186,13 +186,13 @@ class TwoLayer(Head):
     """Attn-TL: z = U₂ᵀ relu(U₁ᵀ v + b₁) + b₂, all trained."""
 
     weight_in: Array
-    """U₁ (d, h)."""
+    """First weight U₁ (d, h)."""
     bias_in: Array
-    """b₁ (h,)."""
+    """First bias b₁ (h,)."""
     weight_out: Array
-    """U₂ (h, n)."""
+    """Second weight U₂ (h, n)."""
     bias_out: Array
-    """b₂ (n,)."""
+    """Second bias b₂ (n,)."""
     first = "weight_in"
     trained = ("weight_in", "bias_in", "weight_out", "bias_out")
     smooth = False
@@ -219,7 +219,7 @@ class TwoLayer(Head):
         return slopes_in, gradients
 
     def balances(self) -> dict[str, Array]:
-        """‖U₁[:, h]‖² + b₁[h]² - ‖U₂[h, :]‖² of every hidden unit (h,)."""
+        """Return ‖U₁[:, h]‖² + b₁[h]² - ‖U₂[h, :]‖² of every hidden unit (h,)."""
         inward = (self.weight_in**2).sum(axis=0) + self.bias_in**2
         return {"hidden_units": inward - (self.weight_out**2).sum(axis=1)}
 
@@ -232,10 +232,10 @@ class TwoLayer(Head):
 
 
 HEADS: dict[str, type[Head]] = {"attn-fc": FixedLinear, "attn-tc": TrainedLinear, "attn-tl": TwoLayer}
-"""The models of the command by name."""
+"""Heads of the command's models, by model name."""
 
 
 @cache
 def _contrasts(n: int) -> Array:
-    """H (n, n - 1): orthonormal columns, each of which sums to 0."""
+    """Return H (n, n - 1): orthonormal columns, each of which sums to 0."""
     return np.linalg.qr(np.eye(n, n - 1) - 1.0 / n)[0]

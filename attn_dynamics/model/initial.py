@@ -1,4 +1,4 @@
-"""Initial values by name: LMN21's published code, its text, and the start under which its theory is exact."""
+"""Initial values by name: LMN21's published code, its text, its analysis, and the start that makes its theory exact."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,10 +18,10 @@ PUBLISHED_EMBEDDING_SCALE = 1e-6
 QUERY_SCALE = 0.3
 """Standard deviation of the entries of the query, N(0, 0.3²)."""
 PUBLISHED_KEY_DIM = 10
-"""Dimension of keys and query in LMN21's code, whatever that of the embeddings is."""
+"""Dimension of keys and query in LMN21's code, independent of the embedding dimension."""
 
 COPIES = 4
-"""Arrays of the size of the embeddings that a draw holds at once, the keys among them."""
+"""Number of arrays of the size of the embeddings that a draw holds at once, including the keys."""
 
 Draw = Callable[[np.random.Generator, type[Head], int, int, int, int, int], Parameters]
 
@@ -29,7 +29,7 @@ Draw = Callable[[np.random.Generator, type[Head], int, int, int, int, int], Para
 def published(
     rng: np.random.Generator, head: type[Head], n_words: int, n_classes: int, d: int, d_k: int, hidden: int
 ) -> Parameters:
-    """Draw as LMN21's code does: E with the standard deviation 10⁻⁶, trained layers as torch's `Linear` starts."""
+    """Draw as LMN21's code does: E with standard deviation 10⁻⁶, trained layers as torch initialises `Linear`."""
     return Parameters(
         query=QUERY_SCALE * rng.standard_normal(d_k),
         keys=np.zeros((n_words, d_k)),
@@ -62,7 +62,7 @@ def lmn21(
 def mean_field(
     rng: np.random.Generator, head: type[Head], n_words: int, n_classes: int, d: int, d_k: int, hidden: int
 ) -> Parameters:
-    """Draw for the mean-field theory (theory §4): as `lmn21` with E = 0."""
+    """Draw for the mean-field theory (theory §4): as `lmn21`, with E = 0."""
     start = lmn21(rng, head, n_words, n_classes, d, d_k, hidden)
     return replace(start, embeddings=np.zeros_like(start.embeddings))
 
@@ -82,15 +82,15 @@ def draw(
     scale: float = 1.0,
     rng: np.random.Generator,
 ) -> Parameters:
-    """Initial parameters of a model by the name of their preset.
+    """Draw the initial parameters of a model by the name of a preset.
 
-    `embedding_dim` is d, `key_dim` the dimension d_k of keys and query; by default it is 10 for `published`, else d.
-    `scale` multiplies the embeddings of the preset, whose standard deviation is 10⁻⁶ for `published`, 10⁻³ for `paper`
-    and `lmn21`, and 0 for `mean-field`; the other draws are the same for every scale.
+    `embedding_dim` is d, and `key_dim` is the dimension d_k of keys and query: by default 10 for `published`, else d.
+    `scale` multiplies the embeddings of the preset. Their standard deviation is 10⁻⁶ for `published`, 10⁻³ for `paper`
+    and `lmn21`, and 0 for `mean-field`. The other draws are the same for every scale.
 
     Raises:
         InputError: an unknown preset or model, a dimension below one, a scale that is negative or not finite, or more
-            classes than dimensions where the preset wants orthonormal columns.
+            columns in the head's first layer than dimensions if the preset needs them orthonormal.
     """
     head, preset = HEADS[one_of("model", model, HEADS)], one_of("preset", preset, PRESETS)
     n_words, n_classes = integer("n_words", n_words, 1), integer("n_classes", n_classes, 2)

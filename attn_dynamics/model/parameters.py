@@ -1,4 +1,4 @@
-"""Everything that a model may learn: query, keys, embeddings, head (theory §1)."""
+"""The parameters that a model may learn: query, keys, embeddings, head (theory §1)."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array, Head
 
 TRAINABLE = ("query", "keys", "embeddings", "head")
-"""What `train` may name."""
+"""Names that `train` may contain."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -15,17 +15,17 @@ class Parameters:
     """The parameters of one model, float64; also the shape of its gradient.
 
     Raises:
-        InputError: shapes that do not fit together, or entries that are not finite.
+        InputError: shapes do not fit together, or entries are not finite.
     """
 
     query: Array
-    """q (d_k,)."""
+    """Query q (d_k,)."""
     keys: Array
-    """K (V, d_k)."""
+    """Keys K (V, d_k)."""
     embeddings: Array
-    """E (V, d)."""
+    """Embeddings E (V, d)."""
     head: Head
-    """The classifier; its first layer is (d, r)."""
+    """Classifier with first layer (d, r)."""
 
     def __post_init__(self) -> None:
         for name in ("query", "keys", "embeddings"):
@@ -38,7 +38,7 @@ class Parameters:
 
     @property
     def scores(self) -> Array:
-        """s = K q (V,)."""
+        """Return the scores s = K q (V,)."""
         return self.keys @ self.query
 
     @staticmethod

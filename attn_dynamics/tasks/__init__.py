@@ -40,10 +40,10 @@ def _treebank(name: str, prefix: str, options: Options) -> Task:
 def load_text(
     path: Path, options: TextOptions, *, seed: int = 0, name: str | None = None, prefer: str | None = None
 ) -> Task:
-    """Read labelled text as a command was told to.
+    """Read labelled text with the options of a command.
 
     Raises:
-        InputError: as `text_task`.
+        InputError: as `text_task` raises it.
     """
     told = {option.name: getattr(options, option.name) for option in fields(options) if option.name != "padding"}
     task = text_task(path, **told, seed=seed, name=name, prefer=prefer)
@@ -57,24 +57,24 @@ TASKS: dict[str, Callable[[Options], Task]] = {
     "sst2": partial(_treebank, "sst2", "stsa.binary"),
     "sst5": partial(_treebank, "sst5", "stsa.fine"),
 }
-"""The tasks of the command by name; anything else is a path."""
+"""Tasks of the command by name; any other name is a path."""
 READS = {"synthetic": ("synthetic",), "sst2": ("data_dir", "text"), "sst5": ("data_dir", "text")}
-"""The parts of the options that a task reads; one that is not named may read all, a path reads those of text."""
+"""Parts of the options that each task reads; a task not listed may read all of them, and a path reads only text."""
 _PARTS = ("data_dir", "text", "synthetic")
 
 
 def load_task(name: str, options: Options) -> Task:
-    """The task of a name in `TASKS`, or of the file or folder at a path.
+    """Load the task with a name in `TASKS`, or the file or folder at a path.
 
     Raises:
-        InputError: no such task or path, or data that cannot be used.
+        InputError: no such task or path, or unusable data.
     """
     task = TASKS[name](options) if name in TASKS else _at_path(name, options)
     return replace(task, notes=(*task.notes, *_unread(name, options), *_unheard(task)))
 
 
 def _unread(name: str, options: Options) -> list[str]:
-    """Return a note if options were given that a task does not read."""
+    """Return a note if options were given that the task does not read."""
     reads = READS.get(name, _PARTS if name in TASKS else ("text",))
     given: list[str] = []
     for part in changed(options, Options()):
@@ -85,7 +85,7 @@ def _unread(name: str, options: Options) -> list[str]:
 
 
 def _unheard(task: Task) -> list[str]:
-    """Return a note if topic words stand in no training sentence: they keep their start and have no theory."""
+    """Return a note if topic words occur in no training sentence: they keep their start and have no theory."""
     words = [word for topic in task.topic_words for word in topic]
     heard = np.bincount(task.train.counts.indices, minlength=task.train.n_words)[task.train.columns(words)]
     told = [str(word) for word, tokens in zip(words, heard, strict=True) if not tokens]

@@ -1,4 +1,4 @@
-"""From labels as they were written to classes 0 … n - 1: their order, and which labels cannot be meant as classes."""
+"""From labels as written to classes 0 … n - 1: their order, and which labels cannot be classes."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,25 +11,25 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.tables import Label
 
 Codes = NDArray[np.int64]
-"""Indices (N,) into a sequence of labels."""
+"""Type of indices (N,) into a sequence of labels."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FEW = 10
-"""Classes up to which each may stand for one sentence alone, as in an example by hand."""
+"""Number of classes up to which each may have a single sentence, as in an example by hand."""
 _TOLD = 12
-"""Classes that are listed in a note."""
+"""Number of classes listed in a note."""
 
 
 def can_be_written(text: str) -> bool:
-    """Return whether files of results can hold a text: one without NUL and without half a surrogate pair."""
+    """Return whether results files can hold a text: one without NUL and without unpaired surrogates."""
     return "\0" not in text and (text.isascii() or _SURROGATE.search(text) is None)
 
 
 def check_label(label: object) -> Label:
-    """Return a label that is an integer, a name or None.
+    """Return the label if it is an integer, a name or None.
 
     Raises:
-        InputError: it is anything else.
+        InputError: the label is anything else.
     """
     if label is None or (isinstance(label, str) and label and can_be_written(label)):
         return label
@@ -41,14 +41,14 @@ def check_label(label: object) -> Label:
 
 
 def left_out(labels: Sequence[Label], codes: Mapping[str, Codes]) -> dict[str, str]:
-    """Return the splits without any label that training has, each with a note; a test set may come without labels.
+    """Return the splits that share no label with training, each with a note; a test set may come without labels.
 
     Args:
-        labels: the labels that occur.
-        codes: the label of each sentence by split, "train" among them.
+        labels: labels that occur.
+        codes: label index of each sentence by split, including "train".
 
     Raises:
-        InputError: a split lacks labels in part, or has several labels of which training has none.
+        InputError: a split lacks some of its labels, or has several labels none of which occurs in training.
     """
     found = {part: {labels[code] for code in np.unique(each)} for part, each in codes.items()}
     notes = {}
@@ -70,9 +70,9 @@ def left_out(labels: Sequence[Label], codes: Mapping[str, Codes]) -> dict[str, s
 
 
 def in_order(labels: Sequence[Label], codes: Mapping[str, Codes]) -> tuple[tuple[str, ...], Codes]:
-    """Return the names of the classes that occur, and for each label its class, -1 where it does not occur.
+    """Return the names of the classes that occur, and the class of each label, or -1 if the label does not occur.
 
-    Integers are in their own order; if any label is a name, all are sorted as names.
+    Integers are sorted as integers; if any label is a name, all labels are sorted as names.
     """
     used = np.unique(np.concatenate(list(codes.values())))
     plain = all(not isinstance(labels[code], str) for code in used)
@@ -86,12 +86,12 @@ def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes])
     """Refuse labels that cannot be classes.
 
     Args:
-        name: of the task.
-        names: of the n classes.
-        classes: the class of each sentence by split, "train" among them.
+        name: name of the task.
+        names: names of the n classes.
+        classes: class of each sentence by split, including "train".
 
     Raises:
-        InputError: training has one class, or most of many classes have a single sentence.
+        InputError: training has one class, or there are many classes and most have a single sentence.
     """
     trained = np.unique(classes["train"])
     if trained.size < 2:
@@ -110,13 +110,13 @@ def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes])
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first classes with their numbers, and how many more there are."""
+    """Return the first classes with their numbers, and the count of the others."""
     told = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_TOLD]))
     return told + (f" and {len(names) - _TOLD:,} more, all of which summary.json holds" if len(names) > _TOLD else "")
 
 
 def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]:
-    """Return what the user should know of the classes, in sentences."""
+    """Return what the user should know about the classes, as sentences."""
     notes, trained = [], np.unique(classes["train"])
     if not all(name.lstrip("+-").isdigit() for name in names):
         notes.append(f"Classes: {listed(names)}.")

@@ -1,4 +1,4 @@
-"""What a model learns from: sparse word counts per sentence, and the class of each sentence."""
+"""The data a model learns from: sparse word counts per sentence, and the class of each sentence."""
 
 from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -13,36 +13,36 @@ from attn_dynamics.check import integer, shown
 from attn_dynamics.errors import InputError
 
 LARGEST = 2**31 - 1
-"""What the 32-bit integers of the kernels hold."""
+"""Largest value of the kernels' 32-bit integers."""
 _VECTORS = {
     "labels": ("a sequence of integers or of names, one a sentence", "Number the classes 0, 1, 2, …"),
     "tokens": ("a vector of integers, one a token", "Number words by their place in the vocabulary."),
     "offsets": ("a vector of integers, one a sentence and one more", "Give numpy.cumsum([0, *lengths])."),
 }
-"""What each vector of integers should be, and how to mend it."""
+"""Expected form of each integer vector, and advice if the input differs."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Corpus:
     """N labelled bags of words over a vocabulary of V words (theory §1).
 
-    Sentences are ragged and may repeat words. `n_classes` may exceed the classes that occur.
+    Sentences are ragged and may repeat words. `n_classes` may exceed the number of classes that occur.
 
     Raises:
         InputError: a sentence without words, a label outside 0 … n_classes - 1, fewer than two classes, counts beyond
-            32 bits, a word or a class name that stands twice, or shapes that do not fit together.
+            32 bits, a repeated word or class name, or shapes that do not fit together.
     """
 
     counts: csr_array
-    """C (N, V): how often word w stands in sentence i; int32, one entry a word and sentence, sorted."""
+    """Counts C (N, V) of word w in sentence i; int32, sorted, one entry for each word of a sentence."""
     labels: NDArray[np.int64]
-    """y (N,): the class of each sentence."""
+    """Labels y (N,): the class of each sentence."""
     vocabulary: tuple[Hashable, ...]
-    """The V words in the order of the columns of `counts`."""
+    """Vocabulary of V words in the order of the columns of `counts`."""
     n_classes: int
-    """n: the number of classes."""
+    """Number n of classes."""
     class_names: tuple[str, ...] = ()
-    """The name of each class; empty where classes are only numbered."""
+    """Name of each class; empty if classes are only numbered."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", _canonical(self.counts))
@@ -80,17 +80,17 @@ class Corpus:
         n_classes: int | None = None,
         class_names: Sequence[str] = (),
     ) -> Self:
-        """Count the words of each sentence; O(tokens) time, 4 bytes a token beside the result.
+        """Count the words of each sentence; O(tokens) time, 4 bytes per token beside the result.
 
         Args:
             sentences: N sequences of hashable words.
             labels: (N,) integers from 0, or names of classes, which `class_names` keeps.
-            vocabulary: the V words in the order wanted; otherwise the order of first appearance.
-            n_classes: n; otherwise the number of names, or the largest label + 1.
-            class_names: the n names in the order wanted; otherwise those among the labels, sorted.
+            vocabulary: the V words in the desired order; by default the order of first appearance.
+            n_classes: number n of classes; by default the number of names, or the largest label + 1.
+            class_names: the n names in the desired order; by default the names among the labels, sorted.
 
         Raises:
-            InputError: as the class, and where a word or a name is not among those that were given.
+            InputError: as the class raises it, or a word or a name is not among the given ones.
         """
         for name, value in (("sentences", sentences), ("vocabulary", () if vocabulary is None else vocabulary)):
             if isinstance(value, str | bytes) or not isinstance(value, Iterable):
@@ -132,15 +132,15 @@ class Corpus:
         """Make a corpus from numbered words: sentence i is tokens[offsets[i]:offsets[i + 1]].
 
         Args:
-            tokens: the sentences one after the other, each word by its place in the vocabulary.
-            offsets: (N + 1,) where each sentence begins, and the number of all tokens.
+            tokens: the sentences one after the other, each word as its index in the vocabulary.
+            offsets: (N + 1,) start of each sentence, then the number of all tokens.
             labels: (N,) integers from 0, or names of classes.
             vocabulary: the V words.
-            n_classes: n; otherwise the number of names, or the largest label + 1.
-            class_names: the n names in the order wanted; otherwise those among the labels, sorted.
+            n_classes: number n of classes; by default the number of names, or the largest label + 1.
+            class_names: the n names in the desired order; by default the names among the labels, sorted.
 
         Raises:
-            InputError: as the class, for tokens outside 0 … V - 1, and for offsets that leave tokens out.
+            InputError: as the class raises it, or tokens are outside 0 … V - 1, or offsets omit tokens.
         """
         labels, class_names = _classes(labels, tuple(class_names))
         numbers, offsets = _vector("tokens", tokens), _integers("offsets", offsets)
@@ -160,7 +160,7 @@ class Corpus:
             (np.ones(numbers.size, np.int32), numbers.astype(np.int32), offsets.astype(np.int32)),
             shape=(len(offsets) - 1, len(vocabulary)),
         )
-        # In place, for these arrays are ours: a copy would be the most memory that is ever held.
+        # In place, because these arrays belong to this function: a copy would double the peak of memory.
         counts.sum_duplicates()
         if n_classes is None:
             n_classes = len(class_names) or int(labels.max(initial=-1)) + 1
@@ -170,33 +170,33 @@ class Corpus:
 
     @property
     def n_sentences(self) -> int:
-        """N."""
+        """Return the number N of sentences."""
         return len(self.labels)
 
     @property
     def n_words(self) -> int:
-        """V, the size of the vocabulary, words of no sentence included."""
+        """Return the size V of the vocabulary, including words that occur in no sentence."""
         return len(self.vocabulary)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(N,) tokens in each sentence, repeats counted."""
+        """Return the number of tokens in each sentence (N,), repeats included."""
         return self.counts.sum(axis=1)
 
     @property
     def n_tokens(self) -> int:
-        """Tokens over all sentences, repeats counted."""
+        """Return the number of tokens over all sentences, repeats included."""
         return int(self.counts.data.sum(dtype=np.int64))
 
     def check_alike(self, other: "Corpus", name: str) -> None:
-        """Refuse a corpus whose words or classes are not those of another, in the same order.
+        """Refuse this corpus if its words or classes, in order, differ from those of another corpus.
 
         Args:
-            other: the training data.
-            name: what to call this corpus in the message.
+            other: training corpus.
+            name: name of this corpus in the error message.
 
         Raises:
-            InputError: they differ.
+            InputError: words or classes differ.
         """
         named = self.class_names and other.class_names
         for what, ours, theirs in (
@@ -222,17 +222,17 @@ class Corpus:
             )
 
     def columns(self, words: Iterable[Hashable], name: str = "words") -> NDArray[np.int64]:
-        """Return the columns of the words given; `name` is that of the argument which they came by.
+        """Return the columns of the given words; `name` is the argument that the error message names.
 
         Raises:
-            InputError: for a word that the vocabulary does not hold.
+            InputError: a word is not in the vocabulary.
         """
         index = {word: column for column, word in enumerate(self.vocabulary)}
         return np.array(list(_look_up(index, words, name)), dtype=np.int64)
 
 
 def _tally(index: dict[Hashable, int], words: Iterable[Hashable], row: int) -> Iterable[int]:
-    """Yield the number of each word, a new one for a new word."""
+    """Yield the index of each word; a new word gets the next index."""
     for word in words:
         try:
             yield index.setdefault(word, len(index))
@@ -245,7 +245,7 @@ def _look_up(index: Mapping[Hashable, int], words: Iterable[Hashable], name: str
     for word in words:
         try:
             yield index[word]
-        except (KeyError, TypeError):  # the latter of what cannot be hashed
+        except (KeyError, TypeError):  # TypeError if the word cannot be hashed
             raise InputError(
                 name,
                 expected=f"words of the vocabulary ({len(index)} words)",
@@ -255,7 +255,7 @@ def _look_up(index: Mapping[Hashable, int], words: Iterable[Hashable], name: str
 
 
 def _numbered(name: str, names: Sequence[Hashable]) -> dict[Hashable, int]:
-    """Return the place of each name, and refuse one that stands twice."""
+    """Return the index of each name, and refuse repeated names."""
     places = {each: place for place, each in enumerate(names)}
     if len(places) < len(names):
         repeated = next(each for place, each in enumerate(names) if places[each] != place)
@@ -274,7 +274,7 @@ def _classes(labels: ArrayLike, names: tuple[str, ...]) -> tuple[NDArray[np.int6
     given = list(labels) if array.ndim == 1 and array.dtype.kind in "UO" else []  # pyright: ignore[reportArgumentType]
     if not (given and all(isinstance(label, str) for label in given)):
         return _integers("labels", labels), names
-    given = list(map(str, given))  # numpy's texts too
+    given = list(map(str, given))  # converts numpy's strings too
     names = names or tuple(sorted(set(given)))
     index = _numbered("class_names", names)
     unknown = next((label for label in given if label not in index), None)
@@ -293,7 +293,7 @@ def _array(name: str, values: ArrayLike) -> NDArray[Any]:
 
 
 def _vector(name: str, values: ArrayLike) -> NDArray[np.integer]:
-    """Return a vector of integers as it was given, and refuse all else."""
+    """Return a vector of integers unchanged, and refuse anything else."""
     given, masked = _array(name, values), isinstance(values, np.ma.MaskedArray)
     if masked or given.ndim != 1 or not (given.dtype.kind in "iu" or given.size == 0):
         kind = f"masked {given.dtype}" if masked else f"{given.dtype}"
@@ -312,10 +312,10 @@ def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
 
 
 def _canonical(counts: csr_array) -> csr_array:
-    """Sorted, one entry a word and sentence, all in 32 bits; a copy only where it was not so."""
+    """Return counts sorted, one entry for each word of a sentence, in 32 bits; copied only if they were not so."""
     _check_structure(counts)
     if issparse(counts) and counts.format != "csr" and counts.dtype.kind in "iu":
-        counts = csr_array(counts.astype(np.int64))  # to convert them is to add entries of one place
+        counts = csr_array(counts.astype(np.int64))  # conversion sums entries at the same index
     counts = csr_array(counts)
     if counts.ndim != 2:
         fix = "Give one row for each sentence."

@@ -1,4 +1,4 @@
-"""Where data lie on this machine: a folder that a variable of the environment names."""
+"""Folders of data on this machine, named by environment variables."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ from attn_dynamics.errors import InputError
 
 
 def named_folder(variable: str, *, files: str, data: str) -> Path | None:
-    """The folder that `variable` names; None where it is not set.
+    """Return the folder that the environment variable names; None if it is not set.
 
     Raises:
-        InputError: it names no folder: a slip of the pen must not pass for data that are not there.
+        InputError: the variable names no folder, so that a typing error does not pass for absent data.
     """
     named = os.environ.get(variable)
     if not named:

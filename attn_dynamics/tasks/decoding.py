@@ -21,32 +21,32 @@ _COMPRESSED: dict[bytes, Callable[[IO[bytes]], object]] = {
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lzma.LZMAFile,
 }
-"""How to open a file that begins with these bytes."""
+"""Functions that open a compressed file, by the bytes at its start."""
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is a prefix of this one
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""The encoding that a byte order mark tells."""
+"""Encodings by byte order mark."""
 
 
 class TextFile(NamedTuple):
-    """A file that is open to be read once."""
+    """A file open for reading once."""
 
     stream: TextIO
-    """All of it; the ends of lines are as they stand in the file."""
+    """Stream of the whole text, with line ends as in the file."""
     head: str
-    """Some thousand characters of its beginning."""
+    """First part of the text, up to 65,536 bytes of it."""
 
 
 def check_encoding(encoding: str) -> None:
-    """Refuse an encoding that Python does not know, or that is not one of text.
+    """Refuse an encoding that Python does not know, or that is not a text encoding.
 
     Raises:
-        InputError: it is unknown.
+        InputError: the encoding is unknown or not a text encoding.
     """
     fix = "Python's names are utf-8, utf-16, latin-1, cp1252 and so on."
     instance("encoding", encoding, str, fix=fix)
@@ -58,10 +58,10 @@ def check_encoding(encoding: str) -> None:
 
 @contextmanager
 def open_text(path: Path, encoding: str = UTF_8) -> Iterator[TextFile]:
-    """Open a file as text, compressed or not; a byte order mark counts for more than the encoding that was named.
+    """Open a file as text, compressed or not; a byte order mark overrides the named encoding.
 
     Raises:
-        InputError: within the block, where the bytes are not those of the encoding or the compression is damaged.
+        InputError: within the block, if the bytes do not match the encoding or the compression is damaged.
         OSError: the file cannot be read.
     """
     encoding, marked = codecs.lookup(encoding).name, None  # one name for utf8, UTF-8 and U8
@@ -108,7 +108,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeError, *, marked: bool
 
 
 def _line_of_error(path: Path, encoding: str) -> int:
-    """Return the number of the first line that cannot be decoded, for decoding goes by blocks of bytes."""
+    """Return the number of the first line that cannot be decoded; the stream decodes blocks of bytes, not lines."""
     decoder, number = codecs.getincrementaldecoder(encoding)(), 1
     with path.open("rb", _PEEK) as file:
         for line in _decompressed(cast(io.BufferedReader, file)):

@@ -1,4 +1,4 @@
-"""SST-2 and SST-5 from the Hugging Face hub, whole sentences in the standard splits."""
+"""SST-2 and SST-5 from the Hugging Face hub, as whole sentences in the standard splits."""
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -10,7 +10,7 @@ from attn_dynamics.tasks.task import Task
 from attn_dynamics.tasks.text import task_from_splits
 
 HUB_NAMES = {"sst2": "SetFit/sst2", "sst5": "SetFit/sst5"}
-"""By task, a data set of columns text and label whose splits are the sentences of the treebank, without phrases."""
+"""Data sets by task, with columns text and label; their splits hold the treebank's sentences without phrases."""
 
 _HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
@@ -24,7 +24,7 @@ def hub_task(name: str, *, preparation: str = "lmn21", vocabulary: str = "all") 
         vocabulary: as in `text_task`.
 
     Raises:
-        InputError: another name, `datasets` is not installed, the data cannot be had, or as `task_from_splits`.
+        InputError: the name is unknown, `datasets` is not installed, loading fails, or as `task_from_splits` raises it.
     """
     if name not in HUB_NAMES:
         subject, expected = "task", f"one of {', '.join(HUB_NAMES)}"
@@ -37,14 +37,14 @@ def hub_task(name: str, *, preparation: str = "lmn21", vocabulary: str = "all") 
 
 
 def hub_rows(hub_name: str, splits: Mapping[str, str]) -> dict[str, Iterable[dict[str, Any]]]:
-    """The rows of a data set of the hub, by our names of its splits.
+    """Return the rows of a hub data set by this project's names of the splits.
 
     Args:
-        hub_name: owner/name.
-        splits: of each split of ours what the hub calls it.
+        hub_name: name of the data set, owner/name.
+        splits: the hub's name of each split, by this project's name.
 
     Raises:
-        InputError: `datasets` is not installed, or the data cannot be had.
+        InputError: `datasets` is not installed, or loading fails.
     """
     try:
         datasets = import_module("datasets")

@@ -1,4 +1,4 @@
-"""What a task may be told."""
+"""The options of the tasks."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,32 +20,32 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions:
-    """How labelled text becomes a task."""
+    """Options that turn labelled text into a task."""
 
     preparation: Preparation = "lmn21"
     """How a text becomes words: lmn21 (drop punctuation, split at white space), unicode (the same for any script:
-    combining marks stay, letters are brought to NFC) or whitespace (split alone)."""
+    combining marks stay, letters are normalised to NFC) or whitespace (only split)."""
     vocabulary: Vocabulary = "all"
     """Words of all splits, or of train alone; words unseen in training keep their initial values."""
     padding: bool = False
-    """Fill every sentence up to the longest with the word $PAD$, attended to and trained, as LMN21's code does."""
+    """Pad every sentence to the longest with the word $PAD$, attended to and trained, as LMN21's code does."""
     split: tuple[float, float, float] = (0.8, 0.1, 0.1)
-    """Shares of train, dev and test when one file is given."""
+    """Shares of train, dev and test if one file is given."""
     encoding: str = "utf-8"
-    """Encoding of the files; a byte order mark in them counts for more."""
+    """Encoding of the files; a byte order mark overrides it."""
     text_column: str | None = None
-    """Column of the texts in a table (CSV, TSV, JSON); otherwise one with a usual name, such as text."""
+    """Column of the texts in a table (CSV, TSV, JSON); by default one with a usual name, such as text."""
     label_column: str | None = None
-    """Column of the labels in a table; otherwise one with a usual name, such as label."""
+    """Column of the labels in a table; by default one with a usual name, such as label."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """All that the tasks of the command may depend on."""
+    """Everything that the tasks of the command may depend on."""
 
     seed: int = 0
-    """Of whatever is drawn: the synthetic data, the split of a single file."""
+    """Random seed of the synthetic data and of the split of a single file."""
     data_dir: Path | None = None
-    """Where the files of a named task lie."""
+    """Folder with the files of a named task."""
     text: TextOptions = field(default_factory=TextOptions)
     synthetic: Synthetic = field(default_factory=Synthetic)

@@ -1,6 +1,6 @@
-"""Sentences padded to one length with a word of its own, which is attended to and trained like any other.
+"""Sentences padded to one length with a special word, which is attended to and trained like any other.
 
-LMN21's code pads so; its text leaves padding out of attention, as sentences of their own lengths do.
+LMN21's code pads in this way. Its text excludes padding from attention, as sentences of unequal lengths do.
 """
 
 from dataclasses import replace
@@ -13,14 +13,14 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.task import Task
 
 PAD = "$PAD$"
-"""The word that fills a sentence up, as LMN21's code names it."""
+"""Padding word, named as in LMN21's code."""
 
 
 def padded(task: Task) -> Task:
-    """Fill every sentence up to the length of the longest one of all splits.
+    """Pad every sentence to the length of the longest one of all splits.
 
     Raises:
-        InputError: the vocabulary holds the word that fills up.
+        InputError: the vocabulary holds the padding word.
     """
     if PAD in task.train.vocabulary:
         fix = "Replace it in the text, or leave out the padding."

@@ -1,4 +1,4 @@
-"""From a text to its words, and what that does to words of other scripts."""
+"""From a text to its words, and what this does to words of other scripts."""
 
 import re
 import unicodedata
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import cache
 
 _JOINERS = "\u200c\u200d"
-"""The zero-width non-joiner and joiner, which are part of the spelling of Persian or Hindi words."""
+"""Zero-width non-joiner and joiner, which are part of the spelling of Persian or Hindi words."""
 
 
 def _is_mark(letter: str) -> bool:
-    """Return whether a character is a combining mark of a word; the variation selectors of emojis are none."""
+    """Return whether a character is a combining mark of a word; the variation selectors of emojis are not."""
     return unicodedata.category(letter) in ("Mn", "Mc") and not "\ufe00" <= letter <= "\ufe0f"
 
 
@@ -37,15 +37,15 @@ def _unicode(text: str) -> list[str]:
 
 
 PREPARATIONS: dict[str, Callable[[str], list[str]]] = {"lmn21": _lmn21, "unicode": _unicode, "whitespace": str.split}
-"""Functions from a text to its words, all of which keep upper case.
+"""Functions from a text to its words by name; all keep upper case.
 
-lmn21 deletes what is no letter, digit or "_" and splits at white space, as LMN21 do; unicode does so too, but first
-brings letters to the normal form NFC and keeps combining marks; whitespace only splits.
+lmn21 deletes everything but letters, digits, "_" and white space, and splits at white space, as LMN21 do. unicode does
+the same, but first normalises letters to NFC, and keeps combining marks. whitespace only splits.
 """
 
 
 class SpellingWatch:
-    """Count the texts in which a preparation merges different words, or parts equal ones."""
+    """Counter of texts in which a preparation merges different words or separates equal ones."""
 
     def __init__(self, preparation: str) -> None:
         self._preparation = preparation
@@ -54,17 +54,17 @@ class SpellingWatch:
         self._example = ""
 
     def see(self, text: str) -> None:
-        """Take note of one text."""
+        """Check one text and count it if it is harmed."""
         if text.isascii() or not self._harms(text):
             return
-        # White space has a normal form too, which no word depends on.
+        # White space has a normal form too, but no word depends on it.
         harmed = next((word for word in text.split() if self._harms(word)), "")
         self._count += bool(harmed)
         self._example = self._example or harmed
 
     @property
     def notes(self) -> list[str]:
-        """A sentence for the user; none if nothing was lost."""
+        """Return a sentence for the user if a text was harmed, or else an empty list."""
         if not self._count:
             return []
         what = {

@@ -12,14 +12,14 @@ from attn_dynamics.tasks.decoding import UTF_8, open_text
 from attn_dynamics.tasks.tables import Columns, Label, Labels, Row, TableFormat, json_rows, separator, table_rows
 
 _SPARSE = re.compile(r"\s*(?:\d+:[\d.eE+-]+\s*)+")
-"""Numbers of words and their counts, as in `0:9 1:1`, the format of LIBSVM."""
+"""Pattern of word numbers with their counts, as in `0:9 1:1`, the format of LIBSVM."""
 _SAMPLE = 5
-"""Lines of sparse counts, from the first on, after which a file is taken for one of them."""
+"""Number of lines of sparse counts, from the first on, after which a file counts as LIBSVM."""
 
 
 @dataclass(frozen=True)
 class RowReader:
-    """Reads files of one task, and keeps what the user should be told of them."""
+    """Reader of the files of one task; it collects notes for the user."""
 
     encoding: str = UTF_8
     columns: Columns = field(default_factory=Columns)
@@ -27,14 +27,14 @@ class RowReader:
 
     @cached_property
     def labels(self) -> Labels:
-        """Of all files that it reads."""
+        """Return the labels of all files that this reader reads."""
         return Labels(self.notes)
 
     def rows(self, path: Path, *, needs_labels: bool = True) -> Iterator[Row]:
         """Yield the label and the text of each line or row; without `needs_labels` a table may lack its labels.
 
         Raises:
-            InputError: something that is no labelled text, with the line or the row.
+            InputError: a line or row, which the message names, is no labelled text.
             OSError: the file cannot be read.
         """
         none = True
@@ -55,8 +55,8 @@ class RowReader:
             return json_rows(path, stream, *told, needs_labels=needs_labels, in_list=in_list)
         mark = separator(path, first, self.columns)
         if mark is not None:
-            quoted = mark != "\t" or first.startswith('"')  # TSV has no quotes unless it begins with one
-            # Where lines end in \n alone, a carriage return is white space within a text.
+            quoted = mark != "\t" or first.startswith('"')  # a TSV file has quotes only if it begins with one
+            # If lines end in \n alone, a carriage return is white space within a text.
             form = TableFormat(mark, quoted=quoted, line_end="\n" if "\n" in head and "\r\n" not in head else None)
             told = (self.columns, self.labels, self.notes)
             return table_rows(path, stream, form, *told, needs_labels=needs_labels)
@@ -67,12 +67,12 @@ def labelled_lines(name: str, stream: TextIO, known: Labels) -> Iterator[Row]:
     """Yield label and text of lines "LABEL text"; either all labels are integers or none is.
 
     Args:
-        name: of the file, for messages.
-        stream: lines with their ends as they stand in the file.
-        known: the labels of the task.
+        name: name of the file in error messages.
+        stream: lines with their ends as in the file.
+        known: labels of the task.
 
     Raises:
-        InputError: with the line that is none.
+        InputError: a line, which the message names, is no labelled text.
     """
     labels: dict[str, Label] = {}
     rows, sparse, first_end, text = 0, 0, "", ""

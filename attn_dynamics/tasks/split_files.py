@@ -1,4 +1,4 @@
-"""Which files of a folder hold the training, development and test data of one task."""
+"""Choice of the files in a folder that hold the training, development and test data of one task."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ _FILE_NAME = re.compile(
     re.IGNORECASE,
 )
 _SPLITS = {"train": "train", "dev": "dev", "validation": "dev", "valid": "dev", "val": "dev", "test": "test"}
-"""The split that a part of a file's name stands for."""
+"""Splits by the part of a file name that stands for them."""
 
 
 class SplitFiles(NamedTuple):
@@ -28,8 +28,8 @@ def choose_files(path: Path, prefer: str | None = None) -> SplitFiles:
     """Find the files of a folder, or of one of several sets in it.
 
     Args:
-        path: the folder; or folder/prefix, where a folder holds several sets.
-        prefer: prefix of the set to take where a folder holds several.
+        path: the folder; or folder/prefix, if the folder holds several sets.
+        prefer: prefix of the set to take if the folder holds several.
 
     Raises:
         InputError: there is no set, or several, or one without training or test data, or with two files of one split.
@@ -63,7 +63,7 @@ def choose_files(path: Path, prefer: str | None = None) -> SplitFiles:
 
 
 def _sets(folder: Path) -> dict[tuple[str, str], dict[str, list[Path]]]:
-    """By prefix and suffix, the files of each set by split; hidden files are none of them."""
+    """Return the files of each set by split, by prefix and suffix of the set; hidden files are ignored."""
     sets: dict[tuple[str, str], dict[str, list[Path]]] = {}
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         match = _FILE_NAME.fullmatch(file.name)
@@ -84,7 +84,7 @@ def _only(path: Path, split: str, candidates: list[Path]) -> Path:
 def _how_to_choose(folder: Path, sets: list[tuple[str, str]]) -> str:
     prefixes = [_bare(prefix) for prefix, _ in sets]
     unique = sorted(prefix for prefix in prefixes if prefix and prefixes.count(prefix) == 1)
-    if not unique:  # they differ in their endings, which no prefix tells apart
+    if not unique:  # the sets differ only in their suffixes, so no prefix identifies one
         return "Move one to a folder of its own."
     return f"Name one by its prefix, as in {folder / unique[-1]}, or move it to a folder of its own."
 
@@ -92,7 +92,7 @@ def _how_to_choose(folder: Path, sets: list[tuple[str, str]]) -> str:
 def _unread(
     folder: Path, suffix: str, sets: dict[tuple[str, str], dict[str, list[Path]]], files: dict[str, Path]
 ) -> tuple[str, ...]:
-    """Name the files with the ending of those chosen that belong to no set with training data."""
+    """Return the names of files with the suffix of the chosen set that belong to no set with training data."""
     known = {file for splits in sets.values() if "train" in splits for each in splits.values() for file in each}
     others = {file for file in folder.iterdir() if suffix and file.suffix.lower() == suffix} - known - {*files.values()}
     return tuple(sorted(file.name for file in others if not file.name.startswith(".")))

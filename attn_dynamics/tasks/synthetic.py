@@ -1,4 +1,4 @@
-"""LMN21's topic task: one topic word of the sentence's class among words that say nothing (theory §1)."""
+"""LMN21's topic task: one topic word of the sentence's class among uninformative words (theory §1)."""
 
 import textwrap
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.task import Task
 
 WORD, TOKEN = 100, 20
-"""Bytes that a word of the vocabulary and a token of a sentence take while the task is drawn."""
+"""Bytes used for a word of the vocabulary and for a token of a sentence while the task is drawn."""
 LARGEST_CORPUS = 2**31
-"""Tokens that 32-bit offsets cannot number."""
+"""Smallest number of tokens that 32-bit offsets cannot index."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synthetic:
-    """The synthetic topic task; defaults are LMN21's.
+    """The synthetic topic task; the defaults are LMN21's.
 
     Each sentence holds one topic word of its class, drawn uniformly, and `other_words` words drawn uniformly and
     independently from a dictionary (so a word may repeat).
 
     Raises:
-        InputError: a count below its least value, or a distribution that is none.
+        InputError: a count is below its least value, or the topic distribution is invalid.
     """
 
     topics: int = 4
-    """n: classes."""
+    """Number n of classes."""
     topic_words: int = 2
-    """Topic words of each class."""
+    """Number of topic words of each class."""
     topic_distribution: tuple[float, ...] | None = None
-    """Probability of each class; uniform if not given."""
+    """Probability of each class; by default uniform."""
     other_words: int = 20
-    """m: non-topic words in each sentence."""
+    """Number m of non-topic words in each sentence."""
     dictionary: int = 5000
-    """Non-topic words to draw from."""
+    """Number of non-topic words to draw from."""
     sentences: int = 800
-    """Training sentences."""
+    """Number of training sentences."""
     test_sentences: int = 200
-    """Test sentences; 0 for none."""
+    """Number of test sentences; 0 for no test data."""
 
     def __post_init__(self) -> None:
         least = {"topics": 2, "topic_words": 1, "other_words": 0, "dictionary": 1, "sentences": 1, "test_sentences": 0}
@@ -59,7 +59,7 @@ class Synthetic:
             )
 
     def draw(self, seed: int) -> Task:
-        """The task of one seed, the same to the bit wherever it is drawn."""
+        """Draw the task of one random seed, the same to the bit on every machine."""
         self._check_size()
         rng = np.random.default_rng(seed)
         names = [[f"t{topic + 1}.{word + 1}" for word in range(self.topic_words)] for topic in range(self.topics)]
@@ -72,7 +72,7 @@ class Synthetic:
         return Task(name="synthetic", train=train, test=test, topic_words=tuple(map(tuple, names)))
 
     def _check_size(self) -> None:
-        """Refuse what memory cannot hold: the vocabulary, then the sentences.
+        """Refuse sizes that do not fit into memory: first of the vocabulary, then of the sentences.
 
         Raises:
             InputError: one of the sizes is too large.

@@ -1,4 +1,4 @@
-"""Tables of labelled texts: CSV, TSV and JSON, whose columns are found by their names."""
+"""Tables of labelled texts: CSV, TSV and JSON, with columns found by their names."""
 
 import csv
 import json
@@ -14,23 +14,23 @@ import pandas as pd
 from attn_dynamics.errors import InputError
 
 Label = int | str | None
-"""An integer or a name; None where there is no label."""
+"""Type of a label: an integer or a name, or None if there is no label."""
 Row = tuple[Label, str]
-"""A label and a text."""
+"""Type of a row: a label and a text."""
 
 USUAL = {
     "text": ("text", "sentence", "review", "content", "document", "question", "tweet", "comment", "message", "body"),
     "label": ("label", "labels", "class", "category", "target", "sentiment", "polarity", "intent", "topic", "stars"),
 }
-"""Names under which texts and labels are looked for, in this order, where no column is named."""
+"""Column names to look for, in this order, if no column is named."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
 _CHUNK = 20_000
-"""Rows of a table that are held as strings at once."""
+"""Number of rows of a table held as strings at once."""
 
 
 class Columns(NamedTuple):
-    """The columns of texts and labels that were named; None is to look for usual names."""
+    """The named columns of texts and labels; None for a column to be found by its usual names."""
 
     text: str | None = None
     label: str | None = None
@@ -49,7 +49,7 @@ class Columns(NamedTuple):
         """Return the columns of a table's texts and labels, and note those that were guessed.
 
         Raises:
-            InputError: the text cannot be found, or with `needs_labels` the label.
+            InputError: there is no text column, or with `needs_labels` no label column.
         """
         text, label = self.find("text", names), self.find("label", names)
         missing = [part for part, lacks in (("text", text is None), ("label", needs_labels and label is None)) if lacks]
@@ -74,16 +74,16 @@ class Columns(NamedTuple):
 
 
 def as_label(text: str) -> Label:
-    """Return the integer that a text is, or else the text as a name; None for an empty one."""
+    """Return the integer that a text spells, or else the text as a name; None if it is empty."""
     stripped = text.strip()
     return int(stripped) if _INTEGER.fullmatch(stripped) else stripped or None
 
 
 class Labels:
-    """The labels of a task by how its files write them.
+    """The labels of a task by their spelling in its files.
 
     Args:
-        notes: where to add that one integer is written in several ways.
+        notes: list that receives a note if one integer has several spellings.
     """
 
     def __init__(self, notes: list[str]) -> None:
@@ -92,7 +92,7 @@ class Labels:
         self._first: dict[Label, str] = {}
 
     def read(self, text: str) -> Label:
-        """Return the label that a text is, as `as_label` does."""
+        """Return the label that a text spells, as `as_label` does."""
         if text not in self._read:
             label, written = as_label(text), text.strip()
             if (first := self._first.setdefault(label, written)) != written:
@@ -102,9 +102,9 @@ class Labels:
 
 
 def separator(path: Path, first_line: str, columns: Columns) -> str | None:
-    """Return what separates the columns of a table; None for a file of "LABEL text" lines.
+    """Return the separator of the columns of a table; None for a file of "LABEL text" lines.
 
-    A table is known by the columns that its first line names, or by the ending of the file's name.
+    A table is recognised by the columns that its first line names, or by the suffix of the file.
     """
     usual = next((_SEPARATORS[end] for end in map(str.lower, path.suffixes[-2:]) if end in _SEPARATORS), None)
     for mark in (",", "\t", ";"):
@@ -119,14 +119,14 @@ def separator(path: Path, first_line: str, columns: Columns) -> str | None:
 
 
 class TableFormat(NamedTuple):
-    """How a table of separated columns is written."""
+    """Format of a table of separated columns."""
 
     separator: str
-    """What stands between two columns."""
+    """Separator between two columns."""
     quoted: bool = True
-    """Whether fields may stand in double quotes."""
+    """Whether fields may be in double quotes."""
     line_end: str | None = None
-    """What ends a line; None for any of the usual ends."""
+    """Line end; None for any of the usual ones."""
 
 
 def table_rows(
@@ -142,16 +142,16 @@ def table_rows(
     """Yield label and text of each row of a table whose first line names its columns.
 
     Args:
-        path: of the file, for messages.
+        path: path of the file in error messages.
         stream: the whole table.
-        form: how it is written.
-        columns: those of texts and labels.
-        labels: those of the task.
-        notes: where to add what the user should be told.
+        form: format of the table.
+        columns: columns of texts and labels.
+        labels: labels of the task.
+        notes: list that receives notes for the user.
         needs_labels: whether the table must have labels.
 
     Raises:
-        InputError: columns that cannot be found, or a row of another length.
+        InputError: a column is missing, or a row differs in length.
     """
     chosen: tuple[str, str | None] | None = None
     number = 0
@@ -167,12 +167,12 @@ def table_rows(
 
 
 def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
-    """Yield some rows of a table at a time, all as strings."""
+    """Yield a table in chunks of rows, all as strings."""
     chunks = None
     while True:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", pd.errors.ParserWarning)  # fields beyond the columns would be cut off
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would cut off surplus fields
                 chunks = chunks or _opened(stream, form)
                 chunk = next(chunks, None)
         except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
@@ -199,24 +199,24 @@ def json_rows(
     needs_labels: bool,
     in_list: bool,
 ) -> Iterator[Row]:
-    """Yield label and text of JSON objects, one a line or all in one list.
+    """Yield label and text of JSON objects, one per line or all in one list.
 
     Args:
-        path: of the file, for messages.
+        path: path of the file in error messages.
         stream: the whole file.
-        columns: the names of texts and labels.
-        labels: those of the task.
-        notes: where to add what the user should be told.
+        columns: names of texts and labels.
+        labels: labels of the task.
+        notes: list that receives notes for the user.
         needs_labels: whether every object must have a label.
         in_list: whether the file is one list.
 
     Raises:
-        InputError: what is no JSON, or an object without a text.
+        InputError: the file is not JSON, or an object has no text.
     """
     chosen: tuple[str, str | None] | None = None
     for where, row in _objects(path, stream, in_list=in_list):
         text_column, label_column = chosen = chosen or columns.choose(path, [*row], notes, needs_labels=needs_labels)
-        # A split without labels may lack their column in its first object, and in all.
+        # In a split without labels, the first object or all objects may lack the label's key.
         label_column = label_column or columns.find("label", [*row])
         text, label = row.get(text_column), _json_label(where, row.get(label_column or ""), labels)
         if not isinstance(text, str):
@@ -228,7 +228,7 @@ def json_rows(
 
 
 def _objects(path: Path, stream: TextIO, *, in_list: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a JSON list, or of lines of JSON, each with its place."""
+    """Yield the objects of a JSON list, or of lines of JSON, each with its line or row for error messages."""
     rows = enumerate(_parsed(str(path), stream.read()) if in_list else stream, 1)
     for number, row in rows:
         where = f"{path}, {'row' if in_list else 'line'} {number}"

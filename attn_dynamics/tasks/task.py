@@ -1,4 +1,4 @@
-"""What a model is trained and judged on: up to three corpora over one vocabulary."""
+"""The data a model is trained and evaluated on: up to three corpora over one vocabulary."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
@@ -8,26 +8,26 @@ from attn_dynamics.tasks.corpus import Corpus
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
-    """Training data, and where they exist development and test data, over one vocabulary.
+    """Training data, and development and test data if they exist, over one vocabulary.
 
     Raises:
-        InputError: the corpora differ in vocabulary or number of classes.
+        InputError: the corpora differ in vocabulary or classes.
     """
 
     name: str
-    """What the user asked for: "synthetic", "sst2", a path."""
+    """Name that the user gave: "synthetic", "sst2", or a path."""
     train: Corpus
-    """What the gradient sees."""
+    """Training data, from which the gradient is computed."""
     dev: Corpus | None = None
-    """What early stopping watches."""
+    """Development data, which early stopping watches."""
     test: Corpus | None = None
-    """What is only reported."""
+    """Test data, which are only reported."""
     topic_words: tuple[tuple[Hashable, ...], ...] = ()
-    """The topic words of each class, where the task names them."""
+    """Topic words of each class, if the task names them."""
     notes: tuple[str, ...] = ()
-    """What was done to the data on the way in, in sentences for the user."""
+    """Sentences for the user about how the data were read."""
     dropped: Mapping[str, int] = field(default_factory=dict)
-    """Sentences of each split that were left out because they hold no word."""
+    """Number of sentences of each split that were dropped because they hold no word."""
 
     def __post_init__(self) -> None:
         for name, corpus in self.splits.items():
@@ -35,6 +35,6 @@ class Task:
 
     @property
     def splits(self) -> dict[str, Corpus]:
-        """The corpora that exist by name, "train" first."""
+        """Return the corpora that exist by name, "train" first."""
         named = {"train": self.train, "dev": self.dev, "test": self.test}
         return {name: corpus for name, corpus in named.items() if corpus is not None}

@@ -22,11 +22,11 @@ from attn_dynamics.tasks.tables import Columns, Label
 from attn_dynamics.tasks.task import Task
 
 VOCABULARIES = ("all", "train")
-"""The words of all splits, or those of the training data alone."""
+"""Vocabularies by name: the words of all splits, or of the training data alone."""
 
 _SPLITS = ("train", "dev", "test")
 _ENOUGH = 10
-"""Training sentences from which on most of them should not be single words."""
+"""Number of training sentences from which most of them should not be single words."""
 
 _Rows = Iterable[tuple[Label, str]]
 
@@ -46,25 +46,25 @@ def text_task(
 ) -> Task:
     """Read labelled texts: lines of "LABEL text", tables (CSV, TSV) or JSON (lines or a list), compressed or not.
 
-    Labels are integers or names; in their order they become the classes 0 … n - 1, and `Corpus.class_names` keeps
-    them. Sentences without words are dropped. `Task.notes` says what was dropped, guessed or left out.
+    Labels are integers or names. In order they become the classes 0 … n - 1, and `Corpus.class_names` keeps them.
+    Sentences without words are dropped. `Task.notes` says what was dropped, guessed or excluded.
 
     Args:
         path: a file, which is shuffled and split; a folder with files `…train…`, `…test…` and perhaps `…dev…` (or
-            `…val…`, `…valid…`, `…validation…`); or, where a folder holds several such sets, folder/prefix of one:
+            `…val…`, `…valid…`, `…validation…`); or, if a folder holds several such sets, folder/prefix of one:
             `sst/stsa.binary`.
         preparation: a name in PREPARATIONS.
-        vocabulary: a name in VOCABULARIES; with "train", other words of dev and test are left out.
-        split: (3,) fractions of a single file for train, dev and test; a split of fraction 0 is left out.
-        seed: of the shuffle of a single file.
-        encoding: of the files; a byte order mark counts for more.
-        text_column: name of a table's column of texts; otherwise one with a usual name, such as "text".
-        label_column: name of a table's column of labels; otherwise one with a usual name, such as "label".
-        name: of the task; otherwise the path.
-        prefer: prefix of the set to take where a folder holds several.
+        vocabulary: a name in VOCABULARIES; "train" drops other words from dev and test.
+        split: (3,) shares of a single file for train, dev and test; a split of share 0 is omitted.
+        seed: random seed of the shuffle of a single file.
+        encoding: encoding of the files; a byte order mark overrides it.
+        text_column: name of a table's column of texts; by default one with a usual name, such as "text".
+        label_column: name of a table's column of labels; by default one with a usual name, such as "label".
+        name: name of the task; by default the path.
+        prefer: prefix of the set to take if a folder holds several.
 
     Raises:
-        InputError: a path, a line, an encoding or an option cannot be used, or the labels are none.
+        InputError: a path, a line, an encoding, an option or the labels cannot be used.
     """
     if not isinstance(path, str | Path):
         raise InputError("path", expected="a path", given=shown(path), fix="Give a text or a pathlib.Path.")
@@ -99,7 +99,7 @@ def task_from_splits(
     """Make a task from streams of (label, text), by split: "train" and perhaps "dev" and "test".
 
     Raises:
-        InputError: an unknown option, a split in which no sentence is left, or a single class.
+        InputError: an option is unknown, a split keeps no sentence, or there is a single class.
     """
     _check_options(preparation, vocabulary)
     return _from_splits(name, splits, preparation, vocabulary, [])
@@ -113,22 +113,22 @@ def _from_splits(name: str, splits: Mapping[str, _Rows], preparation: str, vocab
 
 
 class _Sentences(NamedTuple):
-    """N sentences as they were read, those without words included."""
+    """The N sentences as read, including those without words."""
 
     tokens: csr_array
-    """(N, V): an entry a token, repeats apart."""
+    """Tokens (N, V): one entry for each token, repeats not summed."""
     codes: NDArray[np.int64]
-    """(N,) indices into `labels`."""
+    """Indices (N,) into `labels`."""
     labels: tuple[Label, ...]
-    """The labels that occur, in order of first appearance."""
+    """Labels that occur, in order of first appearance."""
     words: tuple[str, ...]
     ends: list[int]
-    """Sentences up to the end of each stream."""
+    """Number of sentences up to the end of each stream."""
     notes: list[str]
 
 
 def _number(streams: Iterable[_Rows], preparation: str) -> _Sentences:
-    # Of the text only numbers are kept: strings would take ten times the memory.
+    # Only word numbers are kept of the text, because strings would take ten times the memory.
     tokens, offsets, codes, words, ends = array("i"), array("i", [0]), array("q"), dict[str, int](), list[int]()
     labels, prepare, watch = dict[Label, int](), PREPARATIONS[preparation], SpellingWatch(preparation)
     for rows in streams:
@@ -159,7 +159,7 @@ def _assemble(
     parts = {part: rows for part, rows in parts.items() if part not in without}
     counted = parts if vocabulary == "all" else ["train"]
     spoken = (memoryview(sentences.tokens[parts[part]].indices) for part in counted)
-    order = list(dict.fromkeys(chain.from_iterable(spoken)))  # of first appearance
+    order = list(dict.fromkeys(chain.from_iterable(spoken)))  # in order of first appearance
     tokens, codes, dropped, told = {}, {}, {}, []
     for part, rows in parts.items():
         prepared = sentences.tokens[rows]
@@ -200,7 +200,7 @@ def _unwritable(text: str) -> InputError:
 
 
 def _one_word_notes(train: csr_array) -> list[str]:
-    """Return a note if most training sentences are single words, as they are in a script without spaces."""
+    """Return a note if most training sentences are single words, as in a script without spaces."""
     words = np.diff(train.indptr)
     n_sentences, single = words.size, np.count_nonzero(words == 1)
     if n_sentences < _ENOUGH or 2 * single <= n_sentences:

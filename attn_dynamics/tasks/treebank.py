@@ -1,4 +1,4 @@
-"""The Stanford Sentiment Treebank: where its files lie on this machine, and how large its published splits are."""
+"""The Stanford Sentiment Treebank: the folder of its files on this machine, and the sizes of its published splits."""
 
 from pathlib import Path
 
@@ -9,25 +9,25 @@ SIZES = {
     "sst2": {"classes": 2, "train": 6920, "dev": 872, "test": 1821},
     "sst5": {"classes": 5, "train": 8544, "dev": 1101, "test": 2210},
 }
-"""Classes, and sentences of each split, of whole sentences without their phrases."""
+"""Numbers of classes, and of sentences in each split, of whole sentences without their phrases."""
 
 VARIABLE = "SST_DIR"
-"""Of the environment: the folder of stsa.binary.train, .dev and .test."""
+"""Environment variable with the folder of stsa.binary.train, .dev and .test."""
 ABSENT = f"not SST-2, for {VARIABLE} is not set"
-"""Why it is left out where there is none, in words."""
+"""Reason, in words, why the data are skipped if the variable is not set."""
 
 
 def sst_folder() -> Path | None:
-    """The folder that `SST_DIR` names; None where it is not set.
+    """Return the folder that `SST_DIR` names; None if it is not set.
 
     Raises:
-        InputError: it names no folder.
+        InputError: the variable names no folder.
     """
     return named_folder(VARIABLE, files="stsa.binary.train, .dev and .test", data="SST-2")
 
 
 def other_sizes(name: str, task: Task) -> list[str]:
-    """Return a note if the data are not those of "sst2" or "sst5" as published; dropped sentences count too."""
+    """Return a note if the data differ from "sst2" or "sst5" as published; dropped sentences count too."""
     found = {"classes": task.train.n_classes, "train": 0, "dev": 0, "test": 0}
     found |= {part: corpus.n_sentences + task.dropped.get(part, 0) for part, corpus in task.splits.items()}
     differing = [f"{found[part]:,} {part} for {size:,}" for part, size in SIZES[name].items() if found[part] != size]

@@ -1,4 +1,4 @@
-"""What training tends to in mean field (theory C3, C4, C8, C11): array in, array out.
+"""The limits of training in mean field (theory C3, C4, C8, C11): array in, array out.
 
 With c² = n/(n-1), the margin M of a topic word of frequency ρ ends as dM/dτ = κ M^e (n-1) e^-M, e = 2D/(1+D), where D
 counts the trained linear layers of the head. Hence L τ M^e → 1/κ. Under a fixed head (D = 0) of orthogonal columns of
@@ -6,8 +6,8 @@ norm u
 
     κ = ρ u² c² A,    A = a² + (1-a)²/(ρ m N),
 
-and A → 1 if attention is learned; its second term is what sentences memorise if it is not. For D ≥ 1 balanced layers
-end as u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{1+D} and
+and A → 1 if attention is learned; if it is not, its second term is what sentences memorise. D ≥ 1 balanced layers end
+as u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{1+D} and
 
     κ = (1+D) ρ (c sqrt(A) (c sqrt(p))^D)^{2/(1+D)}.
 """
@@ -24,16 +24,16 @@ Array = NDArray[np.float64]
 
 
 class Late(NamedTuple):
-    """A topic word late in training."""
+    """State of a topic word late in training."""
 
     margin: Array
-    """M, the logit of its topic less any other."""
+    """Margin M, the logit of its topic minus any other."""
     norm: Array
-    """‖ν‖; C4's x is ‖ν‖ u / c."""
+    """Embedding norm ‖ν‖; x of theory C4 is ‖ν‖ u / c."""
     score: Array
-    """s."""
+    """Score s."""
     gap: Array
-    """1 - a."""
+    """Gap 1 - a of attention."""
 
 
 def late(
@@ -47,27 +47,28 @@ def late(
     start_score: ArrayLike = 0.0,
     start_norm: ArrayLike = 0.0,
 ) -> Late:
-    """A topic word under a fixed head, keys and embeddings trained, nothing memorised (theory C4, one order further).
+    """Return a topic word late in training under a fixed head, with nothing memorised (theory C4).
 
-    With Λ = ln(ρ u² n τ) and B = 2 n u² / ((n-1) ‖q‖²): M = Λ up to O(ln Λ/Λ⁴), for with b = 2/‖q‖² attention enters
-    dM/dτ as a (a + r da/dr) = (1 - b/r²)(1 + b/r²), whose first order cancels. Put into M = c u a r and into the
-    score-embedding-norm relation this gives, up to O(ln Λ/Λ²),
+    Keys and embeddings are trained. The result is one order beyond C4. With Λ = ln(ρ u² n τ) and
+    B = 2 n u² / ((n-1) ‖q‖²), M = Λ up to O(ln Λ/Λ⁴): with b = 2/‖q‖² attention enters dM/dτ as
+    a (a + r da/dr) = (1 - b/r²)(1 + b/r²), whose first order cancels. Inserted into M = c u a r and into the SEN
+    relation (B1) this gives, up to O(ln Λ/Λ²),
 
         1/(1 - a) = Λ²/B + 2 + k - ln(m Λ²/B),    k = 1 + s₀ + e^{s₀}/m - ‖q‖² r₀²/2.
 
     Args:
-        time: τ, so large that Λ² is well above B ln(m Λ²/B). What is not late, where Λ² is below B or these formulas
-            give no attention between 0 and 1, is NaN.
-        frequency: ρ.
-        classes: n.
-        others: m.
-        query_norm: ‖q‖.
-        head_norm: u.
-        start_score: s₀.
-        start_norm: ‖ν₀‖.
+        time: time τ, so large that Λ² is well above B ln(m Λ²/B). The result is NaN if Λ² is below B, or if these
+            formulas give no attention between 0 and 1.
+        frequency: frequency ρ.
+        classes: number n of classes.
+        others: number m of other words.
+        query_norm: query norm ‖q‖.
+        head_norm: norm u of the head's columns.
+        start_score: initial score s₀.
+        start_norm: initial embedding norm ‖ν₀‖.
 
     Raises:
-        InputError: an argument out of its range.
+        InputError: an argument is out of its range.
     """
     (rho,), (n,) = within("above 0 and at most 1", frequency=frequency), within("2 or above", classes=classes)
     m, q, u, tau = within("above 0", others=others, query_norm=query_norm, head_norm=head_norm, time=time)
@@ -93,23 +94,23 @@ def late_score(
     head_norm: ArrayLike = 1.0,
     topic_words: ArrayLike = 1,
 ) -> Array:
-    """s under any depth where nothing is memorised, from zero; τ may lie beyond the range of floats (theory C11).
+    """Return s for any depth from zero, nothing memorised; τ may exceed the range of floats (theory C11).
 
     The margin M of time τ is that at which `loss_limit` is reached, ln τ = M - e ln M + ln(lim L τ M^e / (n-1)), up to
-    O(1/M). It is met at M = c a u^D r, where u² = u₀² + c² p r² by law A3 and a belongs to r by B4.
+    O(1/M). It is reached at M = c a u^D r, where u² = u₀² + c² p r² by law A3 and B4 gives a from r.
 
     Args:
         log_time: ln τ, well above 1.
-        depth: D, trained layers of the head; 0: one fixed layer.
-        frequency: ρ.
-        classes: n.
-        others: m.
-        query_norm: ‖q‖.
-        head_norm: u₀ of each layer.
-        topic_words: p.
+        depth: number D of trained layers of the head; 0 for one fixed layer.
+        frequency: frequency ρ.
+        classes: number n of classes.
+        others: number m of other words.
+        query_norm: query norm ‖q‖.
+        head_norm: initial norm u₀ of each layer.
+        topic_words: number p of words of a topic.
 
     Raises:
-        InputError: an argument out of its range.
+        InputError: an argument is out of its range.
     """
     (d,), (n,), time = within("0 or above", depth=depth), within("2 or above", classes=classes), np.asarray(log_time)
     u0, m, _ = within("above 0", head_norm=head_norm, others=others, query_norm=query_norm)
@@ -117,12 +118,12 @@ def late_score(
     limit = loss_limit(frequency=frequency, classes=n, head_norm=u0, topic_words=topic_words, depth=d)
 
     def reached(log_norm: Array) -> Array:
-        """ln τ at ‖ν‖; by logarithms, for u^D r may overflow."""
+        """Return ln τ at ln ‖ν‖; it uses logarithms, because u^D r may overflow."""
         attention = -np.logaddexp(0.0, np.log(m) - sen_score(np.exp(log_norm), m, query_norm))
         grown = np.log(c2 * np.asarray(topic_words)) + 2 * log_norm
         gain = np.where(d > 0, d * np.logaddexp(2 * np.log(u0), grown) / 2, np.log(u0))
         log_margin = np.log(c2) / 2 + attention + gain + log_norm
-        # M - e ln M grows with M from M = e on; what lies below is not late.
+        # M - e ln M grows with M only above M = e; what lies below is not late.
         grows = np.exp(log_margin) > power
         with np.errstate(over="ignore"):
             late = np.exp(log_margin) - power * log_margin + np.log(limit / (n - 1))
@@ -148,20 +149,20 @@ def loss_limit(
     attention: ArrayLike = 1.0,
     own_words: ArrayLike = np.inf,
 ) -> Array:
-    """lim L τ M^{2D/(1+D)}, with D = 0 lim L τ (theory C3; with keys fixed C8). M ~ ln τ.
+    """Return lim L τ M^{2D/(1+D)}, with D = 0 lim L τ (theory C3; C8 with keys fixed); M ~ ln τ.
 
     Args:
-        frequency: ρ.
-        classes: n.
-        head_norm: u of a fixed head; does not matter where D > 0.
-        topic_words: p, words of a topic; counts where D > 0.
-        depth: D, trained layers of the head.
-        attention: a at the end: 1 if keys are trained, e^{s₀}/(e^{s₀} + m) if they are not.
-        own_words: ρ m N, the other words of all sentences with the topic word, each in one sentence only; infinite:
-            nothing is memorised. Does not matter where a = 1.
+        frequency: frequency ρ.
+        classes: number n of classes.
+        head_norm: norm u of a fixed head; without effect if D > 0.
+        topic_words: number p of words of a topic; it matters if D > 0.
+        depth: number D of trained layers of the head.
+        attention: attention a at the end: 1 if keys are trained, e^{s₀}/(e^{s₀} + m) if they are not.
+        own_words: ρ m N, the other words of all sentences with the topic word, each in one sentence only; infinite if
+            nothing is memorised. Without effect if a = 1.
 
     Raises:
-        InputError: an argument out of its range.
+        InputError: an argument is out of its range.
     """
     (n,), (a,), (d,) = (
         within("2 or above", classes=classes),
@@ -177,28 +178,28 @@ def loss_limit(
 
 
 def keys_factor(others: ArrayLike, *, depth: ArrayLike = 0, own_words: ArrayLike = np.inf) -> Array:
-    """What training the keys is worth, in training time or in loss, against keys at zero (theory C8).
+    """Return the gain from trained keys over keys at zero, as a factor in training time or in loss (theory C8).
 
-    ((1 + m)²/(1 + m²/(ρ m N)))^{1/(1+D)}: (1 + m)² for a fixed head where nothing is memorised. A trained head makes up
-    for the keys in part, and so does what sentences learn by heart.
+    The factor is ((1 + m)²/(1 + m²/(ρ m N)))^{1/(1+D)}: (1 + m)² for a fixed head if nothing is memorised. A trained
+    head makes up for the keys in part, and so does what sentences memorise.
 
     Args:
-        others: m.
-        depth: D.
-        own_words: ρ m N, or infinite: nothing is memorised.
+        others: number m of other words.
+        depth: number D of trained layers of the head.
+        own_words: ρ m N, or infinite if nothing is memorised.
 
     Raises:
-        InputError: an argument out of its range.
+        InputError: an argument is out of its range.
     """
     (m, d), (own,) = within("0 or above", others=others, depth=depth), within("above 0", own_words=own_words)
     return ((1 + m) ** 2 / (1 + m**2 / own)) ** (1 / (1 + d))
 
 
 def norm_exponent(depth: ArrayLike) -> Array:
-    """1/(1+D): ‖ν‖ ~ (ln τ)^{1/(1+D)} under D trained homogeneous layers (theory C11)."""
+    """Return 1/(1+D): ‖ν‖ ~ (ln τ)^{1/(1+D)} under D trained homogeneous layers (theory C11)."""
     return 1.0 / (1.0 + within("0 or above", depth=depth)[0])
 
 
 def score_exponent(depth: ArrayLike) -> Array:
-    """2/(1+D): s ~ (2/(1+D)) ln ln τ, from the norm by the score-embedding-norm relation (theory C11)."""
+    """Return 2/(1+D): s ~ (2/(1+D)) ln ln τ, from the norm by the SEN relation (theory B1, C11)."""
     return 2.0 * norm_exponent(depth)

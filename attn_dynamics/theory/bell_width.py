@@ -1,4 +1,4 @@
-"""How wide a bell becomes, as pure functions (theory D4 to D6): array in, array out."""
+"""The width that a bell reaches, as pure functions (theory D4 to D6): array in, array out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from attn_dynamics.theory.flow import logistic
 Array = NDArray[np.float64]
 Loss = Literal["likelihood", "reward"]
 FAR = 1e6
-"""In shares of the window, a width at which the bell is flat."""
+"""Width at which the bell is flat, in units of the window's half-width."""
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 
 
 def mean_square(width: Any, half_width: int) -> Any:
-    """E_α[Δ²] of even scores under a renormalised bell that is cut (theory D4); σ real or complex."""
+    """Return E_α[Δ²] for even scores under a cut renormalised bell (theory D4); σ may be real or complex."""
     square = np.arange(1.0, half_width + 1.0) ** 2
     bell = 2.0 * np.exp(-0.5 * square / width**2)
     return (square * bell).sum() / (1.0 + bell.sum())
 
 
 def settled_width(distance: float, half_width: int) -> float:
-    """σ where E_α[Δ²] = δ² (theory D4): δ itself while the cut is several δ, infinite from √(w(w+1)/3) on.
+    """Return σ at which E_α[Δ²] = δ² (theory D4): δ itself if the cut is several δ, infinite from √(w(w+1)/3) on.
 
     Args:
-        distance: δ, above 0; where it is drawn, the root of its mean square.
-        half_width: w, tokens.
+        distance: distance δ, above 0; if it is drawn, the root of its mean square.
+        half_width: half-width w, in tokens.
     """
     within("above 0", distance=distance)
     within("0 or above", half_width=half_width)
@@ -43,30 +43,30 @@ def settled_width(distance: float, half_width: int) -> float:
 
 
 def time_to_width(width: ArrayLike, distance: float, start: float, scale: str = "deviation") -> Array:
-    """Return τ at which a width is reached from another (theory D6); infinite for δ itself and what lies beyond it.
+    """Return the time τ from one width to another (theory D6); infinite at δ itself and beyond it.
 
-    Of the loss -ln α_δ where E_α[Δ²] = σ²: even scores, a renormalised bell of some tokens, a window of several δ.
+    The loss is -ln α_δ with E_α[Δ²] = σ²: even scores, a renormalised bell of some tokens, a window of several δ.
 
     Args:
-        width: σ > 0, any shape; one that the flow comes from has a time below 0.
-        distance: δ > 0.
-        start: σ₀ > 0, not δ, where the flow rests.
-        scale: what is trained, one of `SCALES`.
+        width: width σ > 0, any shape; a width that the flow comes from has a negative time.
+        distance: distance δ > 0.
+        start: initial width σ₀ > 0, other than δ, where the flow rests.
+        scale: trained function of the width, one of `SCALES`.
 
     Raises:
-        InputError: an argument out of its range.
+        InputError: an argument is out of its range.
     """
     (sigma, _, _) = within("above 0", width=width, distance=distance, start=start)
     if start == distance:
         raise InputError("start", expected="a width other than δ", given=start, fix="At δ the flow rests.")
     # τ = ∫ dσ over its rate, which is a power of y = σ²/δ² over 1 - y.
     terms, factor = {"log": (0, 0.5), "deviation": (1, distance**2 / 2.0), "variance": (2, 2.0 * distance**4)}[scale]
-    # 1 - y by one product: near δ a difference would lose the digits that its logarithm needs.
+    # 1 - y as one product: near δ a difference would lose the digits that its logarithm needs.
     below, below_start = ((distance - each) * (distance + each) / distance**2 for each in (sigma, np.asarray(start)))
     with np.errstate(all="ignore"):
         now, before = ((sigma / distance) ** 2, below), (np.square(start / distance), below_start)
         apart = _logarithm_less(*now, terms) - _logarithm_less(*before, terms)
-        # Ends that are close cancel there. Gauss's rule is exact where the pole at y = 1 is as far as they are apart.
+        # Ends that are close cancel. Gauss's rule is exact if the pole at y = 1 is as far away as the ends are apart.
         travelled = (sigma - start) * (sigma + start) / distance**2
         places = below_start - travelled[..., None] * (0.5 + 0.5 * NODES)
         near = travelled * (0.5 * WEIGHTS * (1.0 - places) ** terms / places).sum(axis=-1)
@@ -76,7 +76,7 @@ def time_to_width(width: ArrayLike, distance: float, start: float, scale: str = 
 
 
 def _logarithm_less(y: Array, below: Array, terms: int) -> Array:
-    """-ln|1 - y| less its first terms Σ y^k/k, below = 1 - y; by the rest of the series where they would cancel."""
+    """Return -ln|1 - y| minus its first terms Σ y^k/k, below = 1 - y; for y < 0.5 by the rest of the series."""
     powers = np.arange(terms + 1, 80)
     series = (np.where(y < 0.5, y, 0.0)[..., None] ** powers / powers).sum(axis=-1)
     first = sum((y**k / k for k in range(1, terms + 1)), 0.0 * y)
@@ -84,10 +84,10 @@ def _logarithm_less(y: Array, below: Array, terms: int) -> Array:
 
 
 def early_width(time: ArrayLike, distance: float, start: float, scale: str = "deviation") -> Array:
-    """σ at time τ while it is far below δ (theory D6): σ⁴ = σ₀⁴ + 4δ²τ, or σ⁶ = σ₀⁶ + 3δ²τ/2, or σ² = σ₀² + 2δ²τ.
+    """Return σ at time τ, far below δ (theory D6): σ⁴ = σ₀⁴ + 4δ²τ, or σ⁶ = σ₀⁶ + 3δ²τ/2, or σ² = σ₀² + 2δ²τ.
 
     Raises:
-        InputError: a time below 0, or a width or distance that is not above it.
+        InputError: a time is below 0, or a width or distance is not above 0.
     """
     within("above 0", distance=distance, start=start)
     power, pace = GROWTH[scale]
@@ -95,17 +95,17 @@ def early_width(time: ArrayLike, distance: float, start: float, scale: str = "de
 
 
 GROWTH = {"deviation": (4, 4.0), "variance": (6, 1.5), "log": (2, 2.0)}
-"""The power of σ that grows at a constant rate, and that rate over δ²."""
+"""Power of σ that grows at a constant rate, and this rate divided by δ², by scale."""
 
 
 def escape_time(distance: float, start: float, scale: str = "deviation") -> float:
-    """τ that a narrow start σ₀ ≪ δ stays for under the loss -α_δ (theory D5); infinite beyond the range of float64.
+    """Return the time τ that a narrow start σ₀ ≪ δ stays under the loss -α_δ (theory D5); infinite beyond float64.
 
-    √(2π) σ₀⁷ e^{δ²/2σ₀²} (1 + 8 σ₀²/δ²)/δ⁴ where σ is trained: two orders of ∫ σ³/((δ² - σ²) α_δ) dσ by Laplace's
+    If σ is trained it is √(2π) σ₀⁷ e^{δ²/2σ₀²} (1 + 8 σ₀²/δ²)/δ⁴: two orders of ∫ σ³/((δ² - σ²) α_δ) dσ by Laplace's
     method, most of which is spent at the start. Another scale divides the rate by (dσ/dp)².
 
     Raises:
-        InputError: a width that is not above 0, or not below the distance.
+        InputError: a width is not above 0, or not below the distance.
     """
     within("above 0", distance=distance, start=start)
     if start >= distance:
@@ -114,7 +114,7 @@ def escape_time(distance: float, start: float, scale: str = "deviation") -> floa
     narrow = (start / distance) ** 2
     following = np.log1p((power + 1.0) * narrow)
     with np.errstate(over="ignore", divide="ignore"):
-        # By logarithms, so that a factor that overflows meets one that is small.
+        # Sum of logarithms, so that a factor that overflows can meet a small one.
         sizes = np.log(factor * np.sqrt(2.0 * np.pi)) + power * np.log(start) - 4.0 * np.log(distance)
         return float(np.exp(np.divide(0.5, narrow) + sizes + following))
 
@@ -125,17 +125,17 @@ class Needles:
     """One useful token in each window, even scores: the flow of the bell's parameter is closed (theory D2 to D5)."""
 
     distances: tuple[float, ...]
-    """δ of each query, equally often."""
+    """Distance δ of each query, all equally frequent."""
     half_width: int
     bell: Bell
     loss: Loss = "likelihood"
     chance: float = 0.0
-    """With which any other token is useful as well, as a copy of it may stand elsewhere; in the mean over them."""
+    """Probability that any other token is useful too, as a copy of the useful one; the flow takes the mean."""
     rate: float = 1.0
-    """Factor on the parameter's own rate."""
+    """Factor on the rate of the parameter."""
 
     def velocity(self, parameter: NDArray) -> NDArray:
-        """dp/dτ (1,) of p (1,), analytic."""
+        """Return dp/dτ (1,) at p (1,), analytic in p."""
         p, useful = parameter[0], np.asarray(self.distances)
         places = np.arange(-self.half_width, self.half_width + 1)
         own, every = self.bell.log(p, useful), self.bell.log(p, places)
@@ -148,7 +148,7 @@ class Needles:
             own, every = own - np.log(places.size), every - np.log(places.size)
             reach, reach_slope = np.exp(every).sum(), (np.exp(every) * every_slope).sum()
         if self.loss == "likelihood" and self.chance == 0.0:
-            return self.rate * np.atleast_1d(slope.mean())  # α_δ cancels, also where it is too small for a number
+            return self.rate * np.atleast_1d(slope.mean())  # α_δ cancels, even if it underflows
         gained = (1.0 - self.chance) * np.exp(own) * slope + self.chance * reach_slope
         if self.loss == "likelihood":
             gained = gained / ((1.0 - self.chance) * np.exp(own) + self.chance * reach)
@@ -160,23 +160,24 @@ class Needles:
 class Topics:
     """LMN21's task under a fixed head with the topic word at a distance: C1 with a bell (theory D2, C1).
 
-    Orthogonal columns of norm u, all other words at score 0 and embedding 0, nothing memorised. State (s, x, p): the
-    topic word's score, the logit x = u² times its embedding along its class, and the bell's parameter.
+    The head has orthogonal columns of norm u. All other words are at score 0 and embedding 0, and nothing is memorised.
+    The state is (s, x, p): the topic word's score, the logit x = u² times its embedding along its class, and the bell's
+    parameter.
     """
 
     distances: tuple[float, ...]
-    """δ of the topic word in each sentence, equally often."""
+    """Distance δ of the topic word in each sentence, all equally frequent."""
     half_width: int
     bell: Bell
     classes: int
     frequency: float
-    """ρ, the share of sentences that hold a given topic word."""
+    """Share ρ of sentences that hold a given topic word."""
     head_norm: float = 1.0
     rate: float = 1.0
-    """Factor on the parameter's own rate."""
+    """Factor on the rate of the parameter."""
 
     def velocity(self, state: NDArray) -> NDArray:
-        """d(s, x, p)/dτ (3,), analytic."""
+        """Return d(s, x, p)/dτ (3,), analytic in the state."""
         score, logit, p = state
         contrast, apart = self.classes / (self.classes - 1.0), np.asarray(self.distances)
         share, weight, slope = self._attention(score, p, apart)
@@ -191,7 +192,7 @@ class Topics:
         )
 
     def _attention(self, score: Any, p: Any, apart: Array) -> tuple[Any, Any, Any]:
-        """Share A and weight of the topic word, and the derivative of ln(weight) by p, for each distance."""
+        """Return share A and weight of the topic word, and the derivative of ln(weight) by p, for each distance."""
         places = np.arange(-self.half_width, self.half_width + 1)
         every, own = self.bell.log(p, places), self.bell.log(p, apart)
         slope = self.bell.log_slope(p, apart)

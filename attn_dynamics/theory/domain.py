@@ -1,4 +1,4 @@
-"""Where the formulas of this package hold: an argument outside of its range is refused, and NaN stays NaN."""
+"""The ranges in which the formulas of this package hold: arguments outside are refused, and NaN stays NaN."""
 
 from collections.abc import Callable, Mapping
 
@@ -21,14 +21,14 @@ RANGES: Mapping[str, Callable[[Array], NDArray[np.bool_]]] = {
 
 
 def within(wanted: str, **arguments: ArrayLike) -> tuple[Array, ...]:
-    """Return arguments as arrays of float64.
+    """Return arguments as arrays of float64, and refuse entries outside of a range.
 
     Args:
         wanted: one of `RANGES`.
-        arguments: by name; entries that are NaN pass.
+        arguments: arguments by name; NaN entries pass.
 
     Raises:
-        InputError: an argument that has an entry outside of the range.
+        InputError: an argument has an entry outside of the range.
     """
     arrays = tuple(reals(name, value).reshape(np.shape(value)) for name, value in arguments.items())
     for name, array in zip(arguments, arrays, strict=True):
@@ -41,14 +41,14 @@ def within(wanted: str, **arguments: ArrayLike) -> tuple[Array, ...]:
 
 
 def settings_within(wanted: str, **arguments: ArrayLike) -> None:
-    """Refuse settings of a theory that are out of range, and, other than in its variables, NaN or no number at all.
+    """Refuse settings of a theory that are outside of a range, empty or NaN; its variables may be NaN.
 
     Args:
         wanted: one of `RANGES`.
-        arguments: by name.
+        arguments: settings by name.
 
     Raises:
-        InputError: an argument that has no entry, or one that is outside of the range or NaN.
+        InputError: a setting has no entry, or an entry that is outside of the range or NaN.
     """
     for name, array in zip(arguments, within(wanted, **arguments), strict=True):
         if not array.size or np.isnan(array).any():

@@ -1,4 +1,4 @@
-"""How scores begin on any text (theory E1): array in, array out."""
+"""The scores early in training, on any text (theory E1): array in, array out."""
 
 from typing import NamedTuple
 
@@ -16,42 +16,43 @@ Array = NDArray[np.float64]
 
 
 class EarlyScores(NamedTuple):
-    """s_w(τ) - s_w(0) = (own + beside) τ² + cubic τ³ + O(τ⁴) for every word w; all (V,)."""
+    """Coefficients (V,) of s_w(τ) - s_w(0) = (own + beside) τ² + cubic τ³ + O(τ⁴) for every word w."""
 
     own: Array
-    """(‖q‖²/2)‖b_w‖² ≥ 0, what a word gains by itself: the square of its frequency × signed purity."""
+    """Coefficient (‖q‖²/2)‖b_w‖² ≥ 0, the word's own gain: the square of its frequency × signed purity."""
     beside: Array
-    """(‖q‖²/2) Σ_i A_iw g_i·c_i, what it loses to those beside it, which pull its sentences their way already."""
+    """Coefficient (‖q‖²/2) Σ_i A_iw g_i·c_i, the loss to other words, which already pull the sentences their way."""
     cubic: Array
-    """Of the next order."""
+    """Coefficient of the next order."""
 
     @property
     def quadratic(self) -> Array:
-        """The leading coefficient."""
+        """Return the leading coefficient."""
         return self.own + self.beside
 
     def time(self, error: float) -> float:
-        """When the leading coefficient alone is off by this share, over all words (2-norms) and up to O(τ²)."""
+        """Return the time at which the leading term alone has this relative error, in 2-norms and up to O(τ²)."""
         return error * float(np.linalg.norm(self.quadratic) / np.linalg.norm(self.cubic))
 
 
 def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
-    """Scores at small times of gradient flow from E = 0, the query fixed and keys and embeddings trained (theory E1).
+    """Return the scores at small times of gradient flow from E = 0 (theory E1).
 
-    With b_w = -Σ_i A_iw g_i, c_i = Σ_w A_iw b_w and the same from ġ, all at the start:
+    The query is fixed; keys and embeddings are trained.
+    With b_w = -Σ_i A_iw g_i, c_i = Σ_w A_iw b_w and the same quantities from ġ, all at the start:
 
         own + beside  (‖q‖²/2) (‖b_w‖² + Σ_i A_iw g_i·c_i)
         cubic         (‖q‖²/6) (3 b_w·ḃ_w + Σ_i A_iw (g_i·ċ_i + 2 ġ_i·c_i))
 
-    b, c and g lie in the span of the head's columns, so all is counted in its n coordinates. Scores may start anywhere;
-    the head may be fixed or trained, for its own rate is 0 where E is.
+    b, c and g lie in the span of the head's columns, so they are computed in its n coordinates. Scores may start
+    anywhere. The head may be fixed or trained, because its own rate is 0 where E is 0.
 
     Args:
-        corpus: N sentences over V words, any.
-        start: a linear head, E = 0.
+        corpus: N sentences over V words.
+        start: initial values with a linear head and E = 0.
 
     Raises:
-        InputError: a start that is not 0 in E, or a head that is not linear.
+        InputError: E of the start is not 0, or its head is not linear.
     """
     instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
     _check(instance("start", start, Parameters, fix="draw(…) makes them."))
@@ -65,7 +66,7 @@ def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
     pull_rate, context_rate = _pulled(attention, slopes_rate)
 
     def product(one: Array, other: Array) -> Array:
-        """Of rows in the coordinates of the head's columns."""
+        """Return the products of rows, which are in the coordinates of the head's columns."""
         return np.einsum("ic,cd,id->i", one, metric, other)
 
     received = product(slopes, context_rate) + 2.0 * product(slopes_rate, context)
@@ -77,16 +78,16 @@ def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
 
 
 def _pulled(attention: csr_array, slopes: Array) -> tuple[Array, Array]:
-    """b (V, n) and c (N, n) in the coordinates of the head's columns."""
+    """Return b (V, n) and c (N, n) in the coordinates of the head's columns."""
     pull = -(attention.T @ slopes)
     return pull, attention @ pull
 
 
 def _attention(corpus: Corpus, scores: Array) -> csr_array:
-    """A (N, V)."""
+    """Return the attention A (N, V)."""
     counts, starts = corpus.counts, corpus.counts.indptr[:-1]
     lengths, relative = np.diff(counts.indptr), scores[counts.indices]
-    # No sentence is empty, so `reduceat` is what it seems; its largest score is taken off, so nothing overflows.
+    # `reduceat` needs non-empty sentences, which a corpus has; the largest score is subtracted against overflow.
     weights = counts.data * np.exp(relative - np.repeat(np.maximum.reduceat(relative, starts), lengths))
     data = weights / np.repeat(np.add.reduceat(weights, starts), lengths)
     return csr_array((data, counts.indices, counts.indptr), shape=counts.shape)

@@ -10,14 +10,14 @@ from scipy.integrate import solve_ivp
 
 Array = NDArray[np.float64]
 Velocity = Callable[[NDArray], NDArray]
-"""ẏ as a function of y alone, of the same shape; analytic, for it is also called with complex y."""
+"""Velocity ẏ as a function of y alone, of the same shape; analytic, because it is also called with complex y."""
 
 TINY = 1e-60
-"""Step of the complex-step derivative: no difference is taken, so nothing cancels, however small it is."""
+"""Step of the complex-step derivative; without a difference nothing cancels, however small the step."""
 
 
 class TooManyEvaluations(ArithmeticError):
-    """The solver took more evaluations than it may."""
+    """The solver needs more evaluations than allowed."""
 
 
 def flow(
@@ -30,28 +30,29 @@ def flow(
     bandwidth: int | None = None,
     most: int = 1_000_000,
 ) -> Array:
-    """Solution of ẏ = f(y) at the given times.
+    """Return the solution of ẏ = f(y) at the given times.
 
-    The solver (LSODA) runs in θ = ln(1 + τ), dy/dθ = (1 + τ) f, so that τ = 0 and τ = 1e300 are both within reach: f
-    falls like 1/τ once a classifier has learned.
+    The solver (LSODA) runs in θ = ln(1 + τ), dy/dθ = (1 + τ) f, so that it reaches both τ = 0 and τ = 1e300: f falls
+    like 1/τ once a classifier has learned.
 
     Args:
-        velocity: f.
-        start: y at time 0, any shape.
-        times: τ ≥ 0 (times,), ascending.
-        learning_rate: η of the descent to be followed: ẏ = f - (η/2) f′f, which by backward error analysis is O(η²)
-            away from descent where the flow is O(η) away; 0 for the flow itself.
+        velocity: velocity f.
+        start: value of y at time 0, any shape.
+        times: times τ ≥ 0 (times,), ascending.
+        learning_rate: learning rate η of the descent to follow, by ẏ = f - (η/2) f′f; 0 for the flow itself. By
+            backward error analysis this is O(η²) away from descent; the flow is O(η) away.
         tolerance: relative error per step; values below a millionth of it count as zero.
-        most: evaluations of f after which to give up, as where a learning rate is too large for its modified flow.
-        bandwidth: f of one coordinate depends on no coordinate (in C order) further away.
+        most: number of evaluations of f after which to give up, as when a learning rate is too large for its modified
+            flow.
+        bandwidth: largest distance, in C order, between coordinates of which f of one depends on the other.
 
     Returns:
-        y, shape (times, ...).
+        Solution y of shape (times, ...).
 
     Raises:
-        ValueError: times that do not ascend from 0 or later.
-        TooManyEvaluations: more than `most`.
-        ArithmeticError: a velocity that is not finite, or a solver that gave up.
+        ValueError: times do not ascend from 0 or later.
+        TooManyEvaluations: the solver needs more than `most` evaluations.
+        ArithmeticError: a velocity is not finite, or the solver failed.
     """
     y0 = np.asarray(start, float)
     theta = np.log1p(np.atleast_1d(np.asarray(times, float)))
@@ -65,7 +66,7 @@ def flow(
             raise TooManyEvaluations(f"flow: expected at most {most} evaluations, got more, at time {np.expm1(at)}")
         with np.errstate(over="ignore", invalid="ignore"):
             rate = np.exp(at) * followed(y.reshape(y0.shape)).ravel()
-        # The solver would try ever smaller steps without end.
+        # Otherwise the solver would try ever smaller steps without end.
         if not np.isfinite(rate).all():
             raise ArithmeticError(
                 f"flow: expected a velocity that is finite, got one that is not at time {np.expm1(at)}"
@@ -73,7 +74,7 @@ def flow(
         return rate
 
     with warnings.catch_warnings():
-        # What the solver warns of, it fails by.
+        # The solver fails by what it warns of, so that warnings say nothing new.
         warnings.simplefilter("ignore", UserWarning)
         solution = solve_ivp(
             slope,
@@ -83,7 +84,7 @@ def flow(
             t_eval=theta,
             rtol=tolerance,
             atol=1e-6 * tolerance,
-            # A solution may rest for hundreds of e-folds; no step may pass over its waking.
+            # A solution may rest for hundreds of e-folds; a longer step could miss the end of the rest.
             max_step=1.0,
             lband=bandwidth,
             uband=bandwidth,
@@ -94,7 +95,7 @@ def flow(
 
 
 def modified(velocity: Velocity, learning_rate: float) -> Velocity:
-    """f - (η/2) f′f, the directional derivative f′f exact by a complex step."""
+    """Return f - (η/2) f′f, with the directional derivative f′f exact by a complex step."""
 
     def followed(y: NDArray) -> NDArray:
         slope = velocity(y)
@@ -104,7 +105,7 @@ def modified(velocity: Velocity, learning_rate: float) -> Velocity:
 
 
 def logistic(x: NDArray) -> NDArray:
-    """1/(1 + e^-x) of real or complex x, whatever its size."""
-    # e^-|x|: the exponential that is at most one.
+    """Return 1/(1 + e^-x) of real or complex x of any size."""
+    # e^-|x|, so that the exponential is at most one.
     falling = np.exp(np.where(np.real(x) < 0.0, x, -x))
     return np.where(np.real(x) < 0.0, falling, 1.0) / (1.0 + falling)

@@ -1,4 +1,4 @@
-"""What gradient flow conserves, of any model, whatever the data and the start (theory A1 to A4, A6)."""
+"""The quantities that gradient flow conserves, for any model, data and start (theory A1 to A4, A6)."""
 
 from collections.abc import Collection
 
@@ -11,18 +11,18 @@ from attn_dynamics.model.parameters import Parameters
 def invariants(
     parameters: Parameters, train: Collection[str] = ("keys", "embeddings", "head")
 ) -> dict[str, NDArray[np.float64]]:
-    """All conserved quantities by name, at one state.
+    """Return all conserved quantities by name, at one state.
 
     Args:
         parameters: the state.
-        train: what moves, any of query, keys, embeddings, head.
+        train: trained parts, any of query, keys, embeddings, head.
 
     Returns:
         "key_sum": Σ_w κ_w (d_k,), which descent conserves too (theory A1);
         "query_keys": q qᵀ - KᵀK (d_k, d_k) (A2);
         "embeddings_head": EᵀE - W Wᵀ (d, d), W the head's first layer (A3, A4);
         "embeddings_outside": the part of E (V, d) orthogonal to what a head with a fixed first layer reads, which
-        descent conserves too (A6); and what the head names itself (A4). Each only where its parameters are trained.
+        descent conserves too (A6); and the balances of the head (A4). Each is there only if its parameters are trained.
     """
     head, embeddings, first = parameters.head, parameters.embeddings, parameters.head.first_layer
     trained = head.trained if "head" in train else ()

@@ -1,19 +1,19 @@
-"""Training in mean field: topic word, the other words of its sentences and head in five coordinates (theory C1, C9-11).
+"""Training in mean field: topic word, its sentences' other words and head in five coordinates (theory C1, C9 to C11).
 
-A sentence of topic k holds one topic word, which stands in a share ρ of the N sentences, and m other words of its own.
-The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC), topics
-and the p words of a topic are alike, and every embedding starts along ê_k: column k less the mean column, normalised.
-There it stays, ν = r ê_k for the topic word and ν_w = r_w ê_k for the others. With c = sqrt(n/(n-1)), the context
+A sentence of topic k holds one topic word, which occurs in a share ρ of the N sentences, and m other words of its own.
+The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC). Topics
+and the p words of a topic are alike. Every embedding starts along ê_k, the normalised column k minus the mean column,
+and stays there: ν = r ê_k for the topic word and ν_w = r_w ê_k for the others. With c = sqrt(n/(n-1)), the context
 v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the pull h = (1-π) c u^D the gradient flow is
 
     ds/dτ   =  ‖q‖² ρ a (1-a) h (r - r_w)             dr/dτ   = ρ a h
     ds_w/dτ = -‖q‖² a (1-a) h (r - r_w) / (m N)       dr_w/dτ = (1-a) h / (m N)
     du/dτ   =  p ρ (1-π) c³ u^{D-1} v                 a = e^s / (e^s + m e^{s_w})
 
-This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (where x
-is u r / c). Under a fixed head words do not interact, and each may have a ρ of its own; for a trained head and topics
-that differ see `unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step
-of Euler's method. Conserved along the flow are u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
+This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (whose x
+is u r / c). Under a fixed head words do not interact, and each may have its own ρ; for a trained head and topics that
+differ see `unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step of
+Euler's method. The flow conserves u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
 """
 
 from collections.abc import Collection
@@ -28,56 +28,56 @@ from attn_dynamics.theory.domain import settings_within
 from attn_dynamics.theory.flow import Array, flow, logistic
 
 TRAINED = ("keys", "embeddings", "head")
-"""What may be trained in mean field; the query is fixed."""
+"""Names of the parts that may be trained in mean field; the query is fixed."""
 
 
 class Trajectory(NamedTuple):
-    """Topic words along time, every array (times, ...)."""
+    """Topic words along time; every array is (times, ...)."""
 
     score: Array
-    """s."""
+    """Score s."""
     norm: Array
-    """r = ‖ν‖, negative where ν points away from its topic."""
+    """Signed embedding norm r = ‖ν‖, negative if ν points away from its topic."""
     other_score: Array
-    """s_w."""
+    """Score s_w of the other words."""
     other_norm: Array
-    """r_w."""
+    """Signed embedding norm r_w of the other words."""
     head_norm: Array
-    """u of each layer; it may change its sign."""
+    """Norm u of each layer; it may change its sign."""
     attention: Array
-    """a."""
+    """Attention a."""
     margin: Array
-    """M, the logit of the topic less any other."""
+    """Margin M, the logit of the topic minus any other."""
     loss: Array
-    """-ln π of the word's sentences, nats; the loss of a task of several words is their mean, weighted by ρ."""
+    """Loss -ln π of the word's sentences, in nats; the loss of several words is their mean, weighted by ρ."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MeanField:
-    """Words in as many settings as the arguments broadcast to.
+    """Mean-field words in as many settings as the arguments broadcast to.
 
     Raises:
-        InputError: an argument out of its range.
+        InputError: an argument is out of its range.
     """
 
     frequency: ArrayLike
-    """ρ: share of the sentences that hold the topic word."""
+    """Frequency ρ: share of the sentences that hold the topic word."""
     classes: ArrayLike
-    """n ≥ 2."""
+    """Number n ≥ 2 of classes."""
     others: ArrayLike
-    """m > 0."""
+    """Number m > 0 of other words."""
     query_norm: ArrayLike = 1.0
-    """‖q‖."""
+    """Query norm ‖q‖."""
     head_norm: ArrayLike = 1.0
-    """u > 0 at the start, of each layer."""
+    """Initial norm u > 0 of each layer."""
     sentences: ArrayLike = np.inf
-    """N; infinite: nothing is memorised."""
+    """Number N of sentences; infinite if nothing is memorised."""
     topic_words: ArrayLike = 1
-    """p: words of a topic; counts only where the head is trained."""
+    """Number p of words of a topic; it matters only if the head is trained."""
     depth: ArrayLike = 1
-    """D ≥ 1: linear layers of the head, which start alike and so stay balanced; from r < 0 several may die, u → 0."""
+    """Number D ≥ 1 of the head's linear layers, alike at first and so balanced; from r < 0 several may die, u → 0."""
     train: Collection[str] = ("keys", "embeddings")
-    """Any of keys, embeddings, head."""
+    """Trained parts, any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
         some_of("train", self.train, TRAINED)
@@ -88,13 +88,13 @@ class MeanField:
         settings_within("above 0", others=self.others, sentences=self.sentences, topic_words=self.topic_words)
 
     def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
-        """The state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""
+        """Return the state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""
         settings = [value for name, value in vars(self).items() if name != "train"]
         s, r, u, *_ = np.broadcast_arrays(score, norm, self.head_norm, *settings)
         return np.stack([s, r, 0 * s, 0 * r, u], axis=-1).astype(float)
 
     def velocity(self, state: NDArray) -> NDArray:
-        """The derivative of a state (..., 5) by time; real or complex."""
+        """Return the time derivative of a state (..., 5), real or complex."""
         _, r, _, r_other, u = np.moveaxis(state, -1, 0)
         a, rest, context, gain, margin = self._sentence(state)
         rho, n, m, depth = (np.asarray(each, float) for each in (self.frequency, self.classes, self.others, self.depth))
@@ -122,18 +122,19 @@ class MeanField:
         learning_rate: float = 0.0,
         tolerance: float = 1e-10,
     ) -> Trajectory:
-        """The trajectory from s and r at time 0.
+        """Return the trajectory from s and r at time 0.
 
         Args:
             times: learning rate × epoch (times,), ascending from 0 or later, up to 1e300.
-            score: s at the start.
-            norm: r at the start (with C1's x it is c x / u).
-            learning_rate: η of the descent to be followed up to O(η²); 0 for the flow.
+            score: initial s.
+            norm: initial r (with C1's x it is c x / u).
+            learning_rate: learning rate η of the descent to follow up to O(η²); 0 for the flow.
+            tolerance: relative error of the solver, per step.
             tolerance: relative error of the solver, per step.
 
         Raises:
-            ValueError: times that do not ascend from 0 or later.
-            ArithmeticError: the solver gave up.
+            ValueError: times do not ascend from 0 or later.
+            ArithmeticError: the solver failed.
         """
         start = self.start(score, norm)
         return self.trajectory(
@@ -141,13 +142,13 @@ class MeanField:
         )
 
     def trajectory(self, states: Array) -> Trajectory:
-        """What is read off states (times, ..., 5)."""
+        """Return the trajectory of states (times, ..., 5)."""
         attention, _, _, _, margin = self._sentence(states)
         loss = np.logaddexp(0.0, np.log(np.asarray(self.classes, float) - 1) - margin)
         return Trajectory._make([*np.moveaxis(states, -1, 0), attention, margin, loss])
 
     def _sentence(self, state: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
-        """a, 1 - a, the context v, the gain c u^D of the head, and the margin."""
+        """Return a, 1 - a, the context v, the gain c u^D of the head, and the margin."""
         s, r, s_other, r_other, u = np.moveaxis(state, -1, 0)
         n, odds = np.asarray(self.classes, float), s - s_other - np.log(self.others)
         a, rest = logistic(odds), logistic(-odds)

@@ -1,4 +1,4 @@
-"""The score-embedding-norm relation (theory B1) and its inverse (B4): array in, array out."""
+"""The score–embedding-norm (SEN) relation (theory B1) and its inverse (B4): array in, array out."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,21 +14,21 @@ def sen_norm(
     start_score: ArrayLike = 0.0,
     start_norm: ArrayLike = 0.0,
 ) -> NDArray[np.float64]:
-    """Return ‖ν‖ of a topic word at score s among m other words (theory B1).
+    """Return the embedding norm ‖ν‖ of a topic word at score s among m other words (SEN relation, theory B1).
 
     Args:
-        score: s, any shape; no lower than the relation reaches (where ‖ν‖² would turn negative the result is NaN).
-        others: m ≥ 0, the other words of its sentences; without any, no norm moves the score.
-        query_norm: ‖q‖ ≥ 0; at 0, no norm moves the score either.
-        start_score: s₀.
-        start_norm: ‖ν₀‖, of either sign.
+        score: score s, any shape; the result is NaN below the relation's reach, at which ‖ν‖² turns negative.
+        others: number m ≥ 0 of other words in its sentences; with none, no norm moves the score.
+        query_norm: query norm ‖q‖ ≥ 0; at 0, no norm moves the score either.
+        start_score: initial score s₀.
+        start_norm: initial embedding norm ‖ν₀‖, of either sign.
 
     Raises:
-        InputError: an argument out of its range.
+        InputError: an argument is out of its range.
     """
     m, q = within("0 or above", others=others, query_norm=query_norm)
     s, s0, r0 = np.asarray(score, float), np.asarray(start_score, float), np.abs(np.asarray(start_norm, float))
-    # All in shares of e^k, so that a norm is found as far as float64 reaches, where e^s and ‖ν‖² do not.
+    # All in units of e^k, so that norms reach as far as float64 does, although e^s and ‖ν‖² do not.
     high = np.maximum(s, s0)
     k = np.maximum(high, 0.0)
     with np.errstate(all="ignore"):
@@ -46,14 +46,14 @@ def sen_score(
     """Return s of a topic word at embedding norm ‖ν‖: the inverse of `sen_norm`, by the Wright omega function (B4).
 
     Args:
-        norm: ‖ν‖, any shape.
-        others: m ≥ 0, the other words of its sentences; without any, the score stays at s₀.
-        query_norm: ‖q‖ ≥ 0.
-        start_score: s₀.
-        start_norm: ‖ν₀‖, of either sign.
+        norm: embedding norm ‖ν‖, any shape.
+        others: number m ≥ 0 of other words in its sentences; with none, the score stays at s₀.
+        query_norm: query norm ‖q‖ ≥ 0.
+        start_score: initial score s₀.
+        start_norm: initial embedding norm ‖ν₀‖, of either sign.
 
     Raises:
-        InputError: an argument out of its range.
+        InputError: an argument is out of its range.
     """
     m, q = within("0 or above", others=others, query_norm=query_norm)
     r, s0, r0 = np.abs(np.asarray(norm, float)), np.asarray(start_score, float), np.abs(np.asarray(start_norm, float))
@@ -63,13 +63,13 @@ def sen_score(
         omega = wrightomega(c - np.log(m)).real
         # ω = e^s / m, so s = c - ω = ln m + ln ω: each form is exact where the other cancels.
         moved = np.where(omega > 1.0, np.log(m) + np.log(omega), c - omega) - s0
-        # Near the start, where s - s₀ is far below s₀ and e^{s₀}/m, both cancel. Newton's method there does not, begun
-        # at the relation's first order where that is the closer of the two.
+        # If s - s₀ is far below s₀ and e^{s₀}/m, both forms cancel. Newton's method does not, from the relation's first
+        # order if that is closer.
         near = np.where(np.abs(moved) < 1e-3, gained / (1.0 + own), moved)
         for _ in range(2):
             near = near + (gained - near - own * np.expm1(near)) / (1.0 + own * np.exp(near))
         moved = np.where(np.abs(moved) < 1.0, near, moved)
-        # Beyond 1e300 the relation is (e^s - e^{s₀})/m = gained to the last digit, and logarithms alone can hold it.
+        # Beyond 1e300 the relation is (e^s - e^{s₀})/m = gained to the last digit, and only logarithms can hold it.
         log_gained = np.log(0.5) + 2.0 * np.log(q) + np.log(np.abs(r - r0)) + np.log(r + r0)
         log_own = s0 - np.log(m)
         risen = np.logaddexp(log_own, log_gained) - log_own

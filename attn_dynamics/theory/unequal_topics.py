@@ -1,15 +1,15 @@
-"""Training in mean field where topics differ in frequency, for any linear head and start (theory C9, C10).
+"""Training in mean field with topics of unequal frequency, for any linear head and start (theory C9, C10).
 
-All sentences of a topic word see the same. With its embedding ν, the embedding ν_w of each of the m other words of such
-a sentence, the context v = a ν + (1-a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z) the gradient flow is
+All sentences of a topic word are alike. With its embedding ν, the embedding ν_w of each of the m other words of such a
+sentence, the context v = a ν + (1-a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z) the gradient flow is
 
     ds/dτ   =  ‖q‖² ρ a (1-a) (ν - ν_w)·U δ            dν/dτ   = ρ a U δ
     ds_w/dτ = -‖q‖² a (1-a) (ν - ν_w)·U δ / (m N)      dν_w/dτ = (1-a) U δ / (m N)
     dU/dτ   =  Σ_t ρ v δᵀ, over all topic words        a = e^s / (e^s + m e^{s_w})
 
 exactly, if no two sentences share one of the other words. Words interact through U alone. From ν = 0 on only the n
-dimensions that U spans at the start move (law A6): U = u·1 (n, n) serves for every head of orthogonal columns. Where
-all frequencies are equal it comes down to the five coordinates of `mean_field`.
+dimensions that U spans at the start move (law A6): U = u·1 (n, n) represents every head of orthogonal columns. If all
+frequencies are equal, the equations reduce to the five coordinates of `mean_field`.
 """
 
 from collections.abc import Collection
@@ -29,48 +29,48 @@ class TopicTrajectory(NamedTuple):
     """The words of a task along time."""
 
     score: Array
-    """s (times, words)."""
+    """Scores s (times, words)."""
     embedding: Array
-    """ν (times, words, d)."""
+    """Embeddings ν (times, words, d)."""
     other_score: Array
-    """s_w (times, words)."""
+    """Scores s_w (times, words) of the other words."""
     other_embedding: Array
-    """ν_w (times, words, d)."""
+    """Embeddings ν_w (times, words, d) of the other words."""
     head: Array
-    """U (times, d, n)."""
+    """Head U (times, d, n)."""
     attention: Array
-    """a (times, words)."""
+    """Attention a (times, words)."""
     loss: Array
-    """-ln π of the word's sentences (times, words), nats; the loss of the task is their mean, weighted by ρ."""
+    """Loss -ln π of the word's sentences (times, words), in nats; the task's loss is their mean, weighted by ρ."""
 
     @property
     def norm(self) -> Array:
-        """‖ν‖ (times, words)."""
+        """Return the embedding norms ‖ν‖ (times, words)."""
         return np.linalg.norm(self.embedding, axis=-1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnequalTopics:
-    """All topic words of one task.
+    """All topic words of one task, in mean field.
 
     Raises:
-        InputError: an argument out of its range, or an unknown name in `train`.
+        InputError: an argument is out of its range, or a name in `train` is unknown.
     """
 
     frequency: Array
-    """ρ (words,): share of the sentences that hold each topic word; a word of none stays where it starts."""
+    """Frequency ρ (words,): share of the sentences that hold each topic word; a word of share 0 keeps its start."""
     topic: NDArray[np.integer]
-    """k (words,): the class that each word stands for."""
+    """Topic k (words,): the class of each word."""
     head: Array
-    """U (d, n) at the start."""
+    """Initial head U (d, n)."""
     others: float
-    """m > 0."""
+    """Number m > 0 of other words."""
     query_norm: float = 1.0
-    """‖q‖."""
+    """Query norm ‖q‖."""
     sentences: float = np.inf
-    """N; infinite: nothing is memorised."""
+    """Number N of sentences; infinite if nothing is memorised."""
     train: Collection[str] = ("keys", "embeddings", "head")
-    """Any of keys, embeddings, head."""
+    """Trained parts, any of keys, embeddings, head."""
 
     def __post_init__(self) -> None:
         some_of("train", self.train, TRAINED)
@@ -79,15 +79,15 @@ class UnequalTopics:
         settings_within("above 0", others=self.others, sentences=self.sentences)
 
     def start(self, score: ArrayLike = 0.0, embedding: ArrayLike = 0.0) -> Array:
-        """The state (size,) of given s (words,) and ν (words, d), with s_w = 0 and ν_w = 0; see `TopicTrajectory`."""
+        """Return the state (size,) of s (words,) and ν (words, d), with s_w = 0 and ν_w = 0; see `TopicTrajectory`."""
         given = (score, embedding, 0.0, 0.0, self.head)
         return _packed([np.broadcast_to(part, shape) for part, shape in zip(given, self._shapes, strict=True)])
 
     def velocity(self, state: NDArray) -> NDArray:
-        """The derivative of a state (size,) by time; real or complex."""
+        """Return the time derivative of a state (size,), real or complex."""
         _, embedding, _, other_embedding, head = self._unpacked(state)
         a, rest, context, odds, others = self._sentence(state)
-        # δ = e_k - softmax(z), from 1 - π rather than π, which rounds to 1.
+        # δ = e_k - softmax(z), computed from 1 - π, because π rounds to 1.
         slope = logistic(odds)[:, None] * (self._own - others)
         pull = slope @ head.T
         lift = self.query_norm**2 * a * rest * ((embedding - other_embedding) * pull).sum(axis=-1)
@@ -113,19 +113,19 @@ class UnequalTopics:
         tolerance: float = 1e-10,
         most: int = 1_000_000,
     ) -> TopicTrajectory:
-        """The trajectory from s (words,) and ν (words, d) at time 0; the arguments are those of `flow`."""
+        """Return the trajectory from s (words,) and ν (words, d) at time 0; other arguments as for `flow`."""
         start = self.start(score, embedding)
         options = {"learning_rate": learning_rate, "tolerance": tolerance, "most": most}
         return self.trajectory(flow(self.velocity, start, times, **options))
 
     def trajectory(self, states: Array) -> TopicTrajectory:
-        """What is read off states (times, size)."""
+        """Return the trajectory of states (times, size)."""
         attention, _, _, odds, _ = self._sentence(states)
         return TopicTrajectory._make([*self._unpacked(states), attention, np.logaddexp(0.0, odds)])
 
     @property
     def _own(self) -> Array:
-        """1 at the topic of each word (words, n)."""
+        """Return the one-hot topic of each word (words, n)."""
         return np.eye(self.head.shape[1])[self.topic]
 
     @property
@@ -139,7 +139,7 @@ class UnequalTopics:
         return [part.reshape(*states.shape[:-1], *shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def _sentence(self, states: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
-        """a, 1 - a, v, ln of the odds (1 - π)/π against the topic, and the shares of the other topics in 1 - π."""
+        """Return a, 1 - a, v, the log odds ln((1 - π)/π) against the topic, and the other topics' shares of 1 - π."""
         score, embedding, other_score, other_embedding, head = self._unpacked(states)
         above = score - other_score - np.log(self.others)
         a, rest = logistic(above), logistic(-above)

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: one file, replaced whole every few seconds, that fits one run only."""
+"""Checkpoints of a run: one file, replaced as a whole every few seconds, that belongs to one run only."""
 
 import hashlib
 import time
@@ -14,19 +14,19 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 
 SHARE = 20
-"""A checkpoint waits at least this many times as long as the last one took to write."""
+"""Smallest pause between two writes, in multiples of the time the last write took."""
 
 
 class CheckpointMismatch(InputError):
-    """A checkpoint of another run, of a longer one, or none at all."""
+    """The checkpoint belongs to another run or to a longer one, or the file is no checkpoint."""
 
 
 class Checkpoint:
-    """The file that a run saves itself to and goes on from.
+    """The file that a run saves its state to and resumes from.
 
     Args:
-        path: the file; its folder exists.
-        every: seconds between two writes, more if writing is slow.
+        path: the file; its folder must exist.
+        every: seconds between two writes, or more if writing is slow.
     """
 
     def __init__(self, path: Path, every: float = 5.0) -> None:
@@ -35,14 +35,14 @@ class Checkpoint:
         self._due = time.monotonic() + every
 
     def due(self) -> bool:
-        """Whether it is time to write again."""
+        """Return whether it is time to write again."""
         return time.monotonic() >= self._due
 
     def save(self, identity: str, arrays: dict[str, np.ndarray]) -> None:
-        """Replace the file.
+        """Replace the file with a checkpoint of these arrays.
 
         Raises:
-            StorageError: it could not be written; the last checkpoint still stands.
+            StorageError: the file could not be written; the last checkpoint remains.
         """
         begun = time.monotonic()
         write_arrays(self.path, {"identity": np.array(identity)} | arrays)
@@ -50,10 +50,10 @@ class Checkpoint:
         self._due = ended + max(self._every, SHARE * (ended - begun))
 
     def load(self, identity: str) -> dict[str, np.ndarray] | None:
-        """What was saved last, or None if nothing was.
+        """Return the arrays that were saved last, or None if there is no file.
 
         Raises:
-            CheckpointMismatch: the file is of a run with another corpus, start or setting, or is no checkpoint.
+            CheckpointMismatch: the file belongs to a run with another corpus, start or setting, or is no checkpoint.
         """
         if not self.path.exists():
             return None
@@ -68,10 +68,10 @@ class Checkpoint:
         return arrays
 
     def resume(self, identity: str, epochs: int) -> dict[str, np.ndarray] | None:
-        """What `load` gives, to go on to so many epochs.
+        """Return the arrays that were saved last, to continue up to `epochs`, or None if there is no file.
 
         Raises:
-            CheckpointMismatch: as `load`, or what was saved is longer already.
+            CheckpointMismatch: as `load` raises it, or the saved run already has more epochs.
         """
         saved = self.load(identity)
         if saved is not None and int(saved["epoch"]) > epochs:
@@ -84,7 +84,7 @@ class Checkpoint:
         return saved
 
     def peek(self, *names: str) -> dict[str, np.ndarray]:
-        """Some of what was saved last, of whatever run; nothing if nothing was.
+        """Return the arrays of these names from the checkpoint, whichever run saved it; empty if there is no file.
 
         Raises:
             CheckpointMismatch: the file is no checkpoint.
@@ -95,7 +95,7 @@ class Checkpoint:
         try:
             arrays = read_arrays(self.path, *names)
             return str(arrays.pop("identity")), arrays
-        # A damaged archive raises what it likes: OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error.
+        # A damaged archive raises any of OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error.
         except Exception as error:
             raise CheckpointMismatch(
                 f"checkpoint {self.path}",
@@ -106,7 +106,7 @@ class Checkpoint:
 
 
 def identity(corpora: Collection[Corpus], starts: Sequence[Parameters], *settings: object) -> str:
-    """A digest that two runs, or two batches of runs, share exactly if they take the same course."""
+    """Return a digest that two runs, or two batches of runs, share exactly if they take the same course."""
     arrays = (
         array for each in starts for array in (each.query, each.keys, each.embeddings, *each.head.arrays().values())
     )
@@ -114,7 +114,7 @@ def identity(corpora: Collection[Corpus], starts: Sequence[Parameters], *setting
 
 
 def digest(corpora: Collection[Corpus], arrays: Iterable[np.ndarray] = (), *settings: object) -> str:
-    """SHA-256 of corpora over one vocabulary, of arrays and of whatever else."""
+    """Return the SHA-256 digest of corpora over one vocabulary, of arrays, and of the `repr` of any settings."""
     vocabulary = next(iter(corpora)).vocabulary
     found = hashlib.sha256(repr((*settings, vocabulary)).encode())
     content = (
@@ -127,10 +127,10 @@ def digest(corpora: Collection[Corpus], arrays: Iterable[np.ndarray] = (), *sett
 
 
 def named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a part, as they are called in the whole."""
+    """Return the arrays of a part under the names they have in the whole: the prefix is added."""
     return {prefix + name: array for name, array in arrays.items()}
 
 
 def part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays that `named` called so, as the part calls them."""
+    """Return the arrays whose name begins with the prefix, without it: the inverse of `named`."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Gradient descent: a loop that knows a gradient, a recorder and a stopping rule, and no model."""
+"""Gradient descent: a loop that uses a gradient, a recorder and a stopping rule, and needs no details of the model."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
@@ -35,33 +35,33 @@ def descend(
     checkpoint: Checkpoint | None = None,
     meter: Callable[[int, float], None] | None = None,
 ) -> Run:
-    """Full-batch gradient descent with the exact gradient, recorded (theory §1).
+    """Train by full-batch gradient descent with the exact gradient, and record the run (theory §1).
 
     Args:
         corpus: N sentences over V words to train on.
-        parameters: the start; not changed.
-        learning_rate: η > 0; time = η × epoch.
-        epochs: steps, at least 0; epochs 0 … epochs are recorded.
-        train: any of query, keys, embeddings, head.
-        judge: further corpora by name, judged at every epoch; "dev" is what `patience` watches.
-        follow: words that are recorded at every epoch.
-        hold: words whose scores and embeddings stay at their start; beside a trained query only words of key 0.
-        patience: stop after so many epochs without a lower dev loss, and return to the best state.
-        reduced: use law A6 where it holds; the results are the same to round-off.
-        checkpoint: save to, and go on from, this file.
-        meter: called with epoch and training loss.
+        parameters: the initial values; not changed.
+        learning_rate: learning rate η > 0; time = η × epoch.
+        epochs: number of steps, at least 0; epochs 0 … epochs are recorded.
+        train: parts to train, any of query, keys, embeddings, head.
+        judge: further corpora by name, evaluated at every epoch; `patience` watches "dev".
+        follow: words recorded at every epoch.
+        hold: words whose scores and embeddings keep their initial values; their keys must be 0 if the query is trained.
+        patience: number of epochs without a lower dev loss after which to stop and return to the best state.
+        reduced: whether to use law A6 if it holds; the results agree to round-off.
+        checkpoint: file to save to, and to resume from.
+        meter: function called with epoch and training loss.
 
     Raises:
-        InputError: a bad argument.
-        Interrupted: on Ctrl-C, with the run so far.
-        Diverged: the loss is not finite, with the run so far.
+        InputError: an argument is invalid.
+        Interrupted: Ctrl-C was pressed; carries the run so far.
+        Diverged: the loss is not finite; carries the run so far.
     """
     train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
     function("meter", meter)
     learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
     checkpoint = checked_checkpoint(checkpoint)
     check_fit(corpus, parameters, judge)
-    # The kernels have the cores: threads of BLAS would only wait for them, and change the bits of small products.
+    # The kernels use all cores: BLAS threads would only wait for them, and change the last bits of small products.
     with threadpool_limits(1, user_api="blas"), one_under_workqueue():
         dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold)
         recorder = Recorder(dynamics, corpus, judge, follow)
@@ -85,13 +85,13 @@ def course(
     *,
     reduced: bool,
 ) -> tuple[object, ...]:
-    """The settings that decide what is recorded and where it goes, in one writing, for an identity."""
+    """Return the settings that decide the course and the record of a run, in one canonical form, for `identity`."""
     words = [*map(str, follow)], [*map(str, hold)]
     return float(learning_rate), sorted(train), patience and int(patience), bool(reduced), [*judge], *words
 
 
 def resume_point(checkpoint: Checkpoint, epochs: int, patience: int | None) -> tuple[int, bool] | None:
-    """The epoch that `descend` would go on from, and whether nothing is left to do there; None without a checkpoint.
+    """Return the epoch that `descend` would resume at, and whether nothing is left to do; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
@@ -113,7 +113,7 @@ class _Loop:
         self._checkpoint: tuple[Checkpoint, str] | None = None
 
     def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
-        """Save to this checkpoint from now on, and go on from what it holds."""
+        """Save to this checkpoint from now on, and resume from it if it holds this run."""
         self._checkpoint = checkpoint, identity
         saved = checkpoint.resume(identity, epochs)
         if saved is None:
@@ -125,7 +125,7 @@ class _Loop:
             self._stopping.restore(part(saved, "stopping."))
 
     def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> Run:
-        """Go on to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends it."""
+        """Continue to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends the run."""
         with (
             deferred_interrupt() as interrupted,
             fastest_threads() as tune,
@@ -159,7 +159,7 @@ class _Loop:
     def _finish(self, ended: Ended) -> Run:
         epoch = self._epoch
         if ended == "diverged":
-            # The best that is left is the last recorded epoch, if there is one.
+            # The state is not finite; the best epoch is the last recorded one, if there is one.
             epoch = max(epoch - 1, 0)
         else:
             self._recorder.snapshot(epoch)
@@ -190,7 +190,7 @@ class _Loop:
 
 
 def divergence_message(epoch: int, learning_rate: float) -> str:
-    """What to say of a run that diverged at an epoch."""
+    """Return the error message of a run that diverged at an epoch."""
     if epoch == 0:
         return (
             "loss at epoch 0: expected a finite number, got one that is not. "
@@ -205,10 +205,10 @@ def divergence_message(epoch: int, learning_rate: float) -> str:
 def checked_settings(
     learning_rate: float, epochs: int, patience: int | None, judge: Mapping[str, Corpus]
 ) -> tuple[float, int, int | None]:
-    """Return the settings of a run as numbers of Python.
+    """Return the settings of a run as Python numbers.
 
     Raises:
-        InputError: a learning rate, a number of epochs or a patience out of range, or no corpus that patience watches.
+        InputError: a learning rate, a number of epochs or a patience out of range, or patience without a dev corpus.
     """
     learning_rate = number("learning_rate", learning_rate, above=0, fix="LMN21 takes 0.1.")
     epochs = integer("epochs", epochs, 0, fix="Give the number of steps.")
@@ -226,10 +226,10 @@ def checked_settings(
 
 
 def checked_checkpoint(checkpoint: Checkpoint | None) -> Checkpoint | None:
-    """Return the checkpoint that was given, if there is one.
+    """Return the given checkpoint, or None if there is none.
 
     Raises:
-        InputError: it is something else, such as a path.
+        InputError: the argument is something else, such as a path.
     """
     fix = "Make it of a path: Checkpoint(path)."
     return None if checkpoint is None else instance("checkpoint", checkpoint, Checkpoint, fix=fix)

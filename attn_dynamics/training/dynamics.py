@@ -1,9 +1,10 @@
-"""What moves when a model is trained: coordinates, their velocity under the gradient, and the way back to parameters.
+"""The coordinates that move when a model is trained: their velocity under the gradient, and the way back to parameters.
 
-Only what can move is kept. With the query fixed that is the scores, since K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With the
-head's first layer fixed it is F = E Q, Q (d, k) an orthonormal basis of all that the head reads: the part of E
-orthogonal to it never moves (law A6, sharpened by the head's contrasts). From E(0) = 0 the same holds of a trained
-first layer W: the rows of E stay in the span of what is read of W(0), and so does all that W gains.
+Only coordinates that can move are kept. If the query is fixed, these are the scores, because
+K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². If the head's first layer is fixed, they are F = E Q, with Q (d, k) an orthonormal
+basis of all that the head reads. The part of E orthogonal to it never moves (law A6, sharpened by the head's
+contrasts). From E(0) = 0 the same holds with a trained first layer W: the rows of E stay in the span of what is read
+of W(0), and so does the change of W.
 """
 
 import math
@@ -22,7 +23,7 @@ from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks.corpus import Corpus
 
 Choices = tuple[frozenset[str], dict[str, Corpus], tuple[Hashable, ...], tuple[Hashable, ...], bool]
-"""What to train, the corpora to judge on, the words to follow and to hold, and whether to use law A6."""
+"""Parts to train, corpora to evaluate, words to follow, words to hold, and whether to use law A6."""
 
 
 def checked_choices(
@@ -33,10 +34,10 @@ def checked_choices(
     *,
     reduced: bool,
 ) -> Choices:
-    """Return the choices that every kind of training is given, in collections that can be read more than once.
+    """Return the checked choices that every kind of training takes, as collections that can be read more than once.
 
     Raises:
-        InputError: one of them is of the wrong kind, or unknown.
+        InputError: a choice is of the wrong type, or names something unknown.
     """
     return (
         check.some_of("train", train, TRAINABLE),
@@ -48,13 +49,13 @@ def checked_choices(
 
 
 class Coordinates:
-    """One start in the coordinates that can move, and the way back.
+    """The initial values of one run in the coordinates that can move, and the way back to parameters.
 
     Args:
         start: the initial values.
-        train: any of query, keys, embeddings, head.
+        train: parts to train, any of query, keys, embeddings, head.
         reduced: whether to use law A6.
-        from_zero: whether to use it for a trained first layer too, where E(0) = 0.
+        from_zero: whether to use law A6 for a trained first layer too, if E(0) = 0.
 
     Raises:
         InputError: an unknown name in `train`.
@@ -74,15 +75,15 @@ class Coordinates:
             embeddings = start.embeddings @ self._basis
             still = start.embeddings - embeddings @ self._basis.T
         self.head = _copied(head)
-        """The head on the reduced embeddings, in arrays of its own."""
+        """Head on the reduced embeddings, as copies."""
         self.axes = np.array(embeddings.T, order="C")
-        """Fᵀ (k, V), or Eᵀ (d, V)."""
+        """Transposed coordinates Fᵀ (k, V), or Eᵀ (d, V) if law A6 is not used."""
         self.still_norm = np.empty(len(still))
-        """(V,) ‖·‖ of what each embedding keeps outside of these axes."""
+        """Norm (V,) of the part of each embedding outside of these axes."""
         words.norms(np.ascontiguousarray(still.T), np.zeros(len(still)), np.arange(len(still)), self.still_norm)
 
     def parameters(self, *, scores: Array, axes: Array, head: Head, keys: Array, query: Array) -> Parameters:
-        """A later state in the shape of the start, in arrays of its own."""
+        """Return a later state as parameters of the same shapes as the start, as copies."""
         start, head, embeddings = self.start, _copied(head), axes.T.copy()
         if self._basis is not None:
             first = start.head.first_layer.copy()
@@ -97,17 +98,17 @@ class Coordinates:
 
 
 class Dynamics:
-    """A model in training on one corpus: the present state, its gradient, and one step along it.
+    """A model in training on one corpus: its present state, its gradient, and one step along the gradient.
 
     Args:
-        corpus: what the gradient is taken on.
-        parameters: the start; copied.
-        train: any of query, keys, embeddings, head.
-        reduced: move F = E Q (V, k) for E (V, d) where law A6 allows it (the default), or never.
-        hold: words whose keys and embeddings stay at their start, as those of an infinite dictionary do (theory §3).
+        corpus: sentences on which the gradient is computed.
+        parameters: the initial values; copied.
+        train: parts to train, any of query, keys, embeddings, head.
+        reduced: whether to move F = E Q (V, k) instead of E (V, d) if law A6 allows it.
+        hold: words whose keys and embeddings keep their initial values, as in an infinite dictionary (theory §3).
 
     Raises:
-        InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or one held
+        InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or a held word
             whose score a trained query would move.
     """
 
@@ -132,8 +133,8 @@ class Dynamics:
         self.operand = Operand(*self._values.shape)
 
     def evaluate(self) -> tuple[Fit, Gradient]:
-        """Loss, accuracy and gradient of the present state."""
-        # A step leaves the values behind; whoever was given the state since may have changed it.
+        """Return loss, accuracy and gradient of the present state."""
+        # `step` leaves the values for reuse; `state` drops them, because its caller may change the arrays.
         values, self._values = self._values, None
         self.operand.update(self.scores, self.objective.values(self._axes, self.head) if values is None else values)
         fit, gradient = self.objective.fit_and_gradient(self.operand, self._axes, self.head)
@@ -145,13 +146,13 @@ class Dynamics:
         return fit, gradient
 
     def is_finite(self, fit: Fit, gradient: Gradient) -> bool:
-        """Whether what `evaluate` answered, and the scores it started from, are finite numbers."""
-        # An infinite score is spread wider than one shift allows, so most epochs need no look at them all.
+        """Return whether the results of `evaluate`, and the scores they come from, are finite."""
+        # An infinite score makes `operand.apart` not None, so most epochs need no scan of the scores.
         scores = self.operand.apart is None or bool(np.isfinite(self.scores).all())
         return scores and all(map(math.isfinite, (fit.loss, gradient.score_signal, gradient.embedding_signal)))
 
     def step(self, gradient: Gradient, learning_rate: float) -> None:
-        """One step of gradient descent, all trained parameters at once."""
+        """Take one step of gradient descent in all trained parameters at once."""
         for name in self._trained_head:
             getattr(self.head, name)[...] -= learning_rate * gradient.head[name]
         if "embeddings" in self._train:
@@ -159,7 +160,7 @@ class Dynamics:
         self._step_scores(gradient.scores, learning_rate)
 
     def state(self) -> dict[str, Array]:
-        """Everything that moves, by name; the arrays themselves, not copies."""
+        """Return everything that moves, by name: the arrays themselves, not copies."""
         self._values = None
         moving = {}
         if "query" in self._train:
@@ -171,14 +172,14 @@ class Dynamics:
         return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Return to a state that `state` gave."""
+        """Return to a state that `state` returned."""
         for name, array in self.state().items():
             array[...] = state[name]
         if "query" in self._train:
             self.scores[...] = self._keys @ self._query
 
     def velocity(self, gradient: Gradient) -> dict[str, Array]:
-        """d/dτ of everything in `state` along gradient flow."""
+        """Return d/dτ of everything in `state` along gradient flow."""
         moving = {}
         if "query" in self._train:
             moving["query"] = -self._keys.T @ gradient.scores
@@ -190,13 +191,13 @@ class Dynamics:
         return moving | {f"head.{name}": -gradient.head[name] for name in self._trained_head}
 
     def parameters(self) -> Parameters:
-        """The present state in the shape of the start, in arrays of its own."""
+        """Return the present state as parameters of the same shapes as the start, as copies."""
         return self._coordinates.parameters(
             scores=self.scores, axes=self._axes, head=self.head, keys=self._keys, query=self._query
         )
 
     def embedding_norms(self, columns: NDArray[np.int64] | None = None) -> Array:
-        """‖ν_w‖ of some words, or of all (V,)."""
+        """Return the embedding norms ‖ν_w‖ of the words in these columns, or of all words (V,)."""
         columns = np.arange(self.scores.size) if columns is None else columns
         out = np.empty(columns.size)
         words.norms(self._axes, self._coordinates.still_norm, columns, out)
@@ -204,7 +205,7 @@ class Dynamics:
 
     @property
     def query_norm(self) -> float:
-        """‖q‖."""
+        """Return the query norm ‖q‖."""
         return float(np.linalg.norm(self._query))
 
     def _step_scores(self, slopes: Array, learning_rate: float) -> None:
@@ -222,10 +223,10 @@ class Dynamics:
 def held_columns(
     corpus: Corpus, parameters: Parameters, train: Collection[str], hold: Sequence[Hashable]
 ) -> NDArray[np.int64]:
-    """Columns of the words that stay at their start.
+    """Return the columns of the words that keep their initial values.
 
     Raises:
-        InputError: an unknown word, or one whose score a trained query would move.
+        InputError: a word is unknown, or a trained query would move its score.
     """
     held = corpus.columns(hold, "hold")
     if "query" in train:
@@ -238,7 +239,7 @@ def _copied(head: Head) -> Head:
 
 
 def _basis(head: Head) -> Array | None:
-    """Orthonormal basis (d, k) of what a head reads, if that is less than all of the d dimensions."""
+    """Return an orthonormal basis (d, k) of what a head reads, or None if the head reads all d dimensions."""
     readout_matrix = head.readout_matrix
     return np.linalg.qr(readout_matrix)[0] if readout_matrix.shape[1] < readout_matrix.shape[0] else None
 

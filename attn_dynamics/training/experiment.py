@@ -1,4 +1,4 @@
-"""A configuration carried out: what its task is told, where it starts, what it follows and when it stops."""
+"""A configuration carried out: the options of its task, its start, the words it follows and when it stops."""
 
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -20,24 +20,24 @@ from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupt
 from attn_dynamics.training.settings import Config
 
 Meter = Callable[[int, float], None]
-"""Told of every epoch and its training loss."""
+"""Function called with every epoch and its training loss."""
 SHARE = 0.75
-"""Of the memory that is free, what replicates may be said to need: it is an estimate, and others take some too."""
+"""Share of the free memory that replicates may need: the need is an estimate, and other programs use memory too."""
 PATIENCE = 2000
-"""Epochs without a lower dev loss after which a run stops, as LMN21's published configuration has it."""
+"""Epochs without a lower dev loss after which a run stops, as in LMN21's published configuration."""
 
 
 def task_options(config: Config) -> Options:
-    """What the task of a configuration may depend on."""
+    """Return the options that the task of a configuration may depend on."""
     return Options(seed=config.seed, data_dir=config.data_dir, text=config.text, synthetic=config.synthetic)
 
 
 def check(config: Config, task: Task) -> None:
-    """Refuse, before anything is written, what only the data and the machine can tell to be wrong.
+    """Refuse, before anything is written, settings that do not fit the data or the machine.
 
     Raises:
-        InputError: words that cannot be written, words to follow that the data do not hold, patience without dev data,
-            a device that is not there.
+        InputError: words that cannot be written to a file, followed words that the data do not hold, patience without
+            dev data, or a device that is not available.
     """
     engine_for(config.device, config.precision)
     check_words(task)
@@ -54,10 +54,10 @@ def check(config: Config, task: Task) -> None:
 
 
 def check_words(task: Task) -> None:
-    """Refuse words that no file of results could hold.
+    """Refuse words that no results file can hold.
 
     Raises:
-        InputError: a word with a zero byte, or with half a letter.
+        InputError: a word has a zero byte or an unpaired surrogate.
     """
     for word in task.train.vocabulary:
         if isinstance(word, str) and not can_be_written(word):
@@ -70,10 +70,10 @@ def check_words(task: Task) -> None:
 
 
 def start(config: Config, task: Task, replicate: int = 0) -> Parameters:
-    """Initial values, drawn by the seed and the number of the replicate.
+    """Draw the initial values; the random seed and the number of the replicate determine them.
 
     Raises:
-        InputError: as `draw`.
+        InputError: as `draw` raises it.
     """
     return draw(
         config.start,
@@ -96,10 +96,10 @@ def train(
     checkpoint: Checkpoint | None = None,
     meter: Meter | None = None,
 ) -> Run:
-    """Gradient descent as configured.
+    """Train by gradient descent as configured.
 
     Raises:
-        InputError, Interrupted, Diverged: as `descend`.
+        InputError, Interrupted, Diverged: as `descend` raises them.
     """
     if config.device == "numpy":
         return descend(task.train, begin, **_settings(config, task), checkpoint=checkpoint, meter=meter)
@@ -120,19 +120,19 @@ def train_many(
     checkpoint: Checkpoint | None = None,
     meter: Meter | None = None,
 ) -> list[Run]:
-    """The same from several starts in one pass, on the device that is configured.
+    """Train from several starts in one pass, on the configured device.
 
     Raises:
-        InputError, RunsInterrupted: as `descend_many`.
+        InputError, RunsInterrupted: as `descend_many` raises them.
     """
     settings = {**_settings(config, task), "device": config.device, "precision": config.precision}
     return descend_many(task.train, starts, **settings, checkpoint=checkpoint, meter=meter)
 
 
 def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkpoint: Checkpoint) -> int:
-    """How many starts like this one `train_many` should take at once of those wanted.
+    """Return how many of the wanted starts, each shaped like `start`, `train_many` should take at once.
 
-    As many as the checkpoint has, or else as memory has room for, which is said to be one at least.
+    The number is that of the checkpoint if there is one, or else what fits into memory, but at least one.
 
     Raises:
         InputError: the file is no checkpoint.
@@ -157,7 +157,7 @@ def _settings(config: Config, task: Task) -> dict[str, Any]:
 
 
 def resume_point(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[int, bool] | None:
-    """The epoch that a configuration would go on from, and whether nothing is left to do; None without a checkpoint.
+    """Return the epoch that a run would resume at, and whether nothing is left to do; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
@@ -168,7 +168,7 @@ def resume_point(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[in
 
 
 def patience(config: Config, task: Task) -> int | None:
-    """Epochs without a lower dev loss after which to stop; None for never."""
+    """Return the epochs without a lower dev loss after which to stop; None for never."""
     if config.patience is None:
         return PATIENCE if task.dev is not None else None
     return config.patience or None

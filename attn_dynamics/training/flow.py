@@ -26,14 +26,14 @@ from attn_dynamics.training.recording import Recorder
 from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
 
 SOLVERS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "RK45": RK45, "LSODA": LSODA, "Radau": Radau, "BDF": BDF}
-"""Explicit ones for most, the last three where the flow is stiff and the model small."""
+"""Solvers by name: the explicit ones for most models, the last three for small models whose flow is stiff."""
 STIFF = ("LSODA", "Radau", "BDF")
 MOST_STIFF = 4096
-"""Coordinates up to which a stiff solver's dense Jacobian, 8 bytes a square, stays below 128 MiB."""
+"""Largest number of coordinates at which a stiff solver's dense Jacobian, of float64, stays within 128 MiB."""
 RECORDED = 101
-"""Times recorded unless they are given."""
+"""Number of recorded times if none are given."""
 EXACT = 4 * np.finfo(float).eps
-"""Relative accuracy to which the time of an event is found."""
+"""Relative accuracy of the time of an event."""
 
 
 def flow(
@@ -56,38 +56,38 @@ def flow(
     max_steps: int | None = None,
     meter: Callable[[float, float], None] | None = None,
 ) -> Run:
-    """Gradient flow dθ/dτ = -∂L/∂θ of the exact gradient (theory §1), recorded.
+    """Follow the gradient flow dθ/dτ = -∂L/∂θ of the exact gradient (theory §1), and record it.
 
-    It is what descent follows as its learning rate goes to 0, at time τ = learning rate × epoch.
+    Gradient descent approaches this flow as its learning rate goes to 0, at time τ = learning rate × epoch.
 
     Args:
         corpus: N sentences over V words to train on.
-        parameters: the start; not changed.
-        time: how long, above 0.
-        times: when to record, the last of them in the place of `time`; by default evenly over the clock. 0 is always
-            recorded, and so is the end of a run that an event stopped.
-        log_time: let the solver's clock be ln(1 + τ), for runs to very large times.
-        train: any of query, keys, embeddings, head.
-        judge: further corpora by name, judged at every recorded time.
-        follow: words that are recorded at every recorded time.
-        hold: words whose scores and embeddings stay at their start; beside a trained query only words of key 0.
-        reduced: use law A6 where it holds.
+        parameters: the initial values; not changed.
+        time: duration, above 0.
+        times: times to record; the last one replaces `time`. By default they are evenly spaced on the solver's clock.
+            Time 0 is always recorded, and so is the end of a run that an event stopped.
+        log_time: whether the solver's clock is ln(1 + τ), for runs to very large times.
+        train: parts to train, any of query, keys, embeddings, head.
+        judge: further corpora by name, evaluated at every recorded time.
+        follow: words recorded at every recorded time.
+        hold: words whose scores and embeddings keep their initial values; their keys must be 0 if the query is trained.
+        reduced: whether to use law A6 if it holds.
         solver: one of `SOLVERS`.
-        rtol: relative tolerance of a step of the solver.
-        atol: absolute tolerance of a step.
-        stop_loss: stop where the training loss has fallen to this, nats.
-        stop_attention: stop where every followed word receives this mean attention weight.
-        max_steps: give up after so many steps of the solver. Where the gradient jumps, as by Attn-TL's relu, the flow
-            may slide along the jump, and a solver then creeps on in ever smaller steps.
-        meter: called with the time reached and the training loss there.
+        rtol: relative tolerance of one solver step.
+        atol: absolute tolerance of one solver step.
+        stop_loss: training loss, in nats, at which to stop.
+        stop_attention: mean attention weight at which to stop, once every followed word receives it.
+        max_steps: number of solver steps after which to give up. If the gradient jumps, as at Attn-TL's relu, the flow
+            may slide along the jump, and a solver then takes ever smaller steps.
+        meter: function called with the time reached and its training loss.
 
     Returns:
-        A run whose trajectory has the dimension `time` in the place of `epoch`.
+        A run whose trajectory has the dimension `time` instead of `epoch`.
 
     Raises:
-        InputError: a bad argument.
-        Interrupted: on Ctrl-C, with the run so far.
-        Diverged: the solver cannot go on, with the run so far.
+        InputError: an argument is invalid.
+        Interrupted: Ctrl-C was pressed; carries the run so far.
+        Diverged: the solver cannot continue; carries the run so far.
     """
     train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
     function("meter", meter)
@@ -113,7 +113,7 @@ def flow(
 
 
 class Clock(NamedTuple):
-    """The clock of the solver: its time as a function of τ, τ as a function of it, and dτ/d(clock time) at τ."""
+    """The solver's clock: clock time as a function of τ, τ as a function of clock time, and dτ/d(clock time) at τ."""
 
     from_time: Callable[[Array], Array]
     time: Callable[[float], float]
@@ -123,13 +123,13 @@ class Clock(NamedTuple):
 
 
 LINEAR_TIME = Clock(np.asarray, float, lambda _: 1.0, np.inf)
-# Late in training the flow in log time decays at a rate of order 1. Longer steps are at the edge of what is stable,
-# where an error of the tolerance's size is amplified ten thousandfold between two records.
+# Late in training the flow in log time decays at a rate of order 1. Longer steps are at the limit of stability, where
+# an error of the size of the tolerance is amplified ten thousandfold between two records.
 LOG_TIME = Clock(np.log1p, math.expm1, lambda time: 1.0 + time, 1.0)
 
 
 class _System:
-    """What moves, as one vector for the solver."""
+    """Everything that moves, as one vector for the solver."""
 
     def __init__(self, dynamics: Dynamics, clock: Clock, tune: Callable[[], None]) -> None:
         self.dynamics = dynamics
@@ -141,13 +141,13 @@ class _System:
         self.start = self._join(state)
 
     def evaluate(self, state: Array) -> tuple[Fit, Gradient]:
-        """Loss, accuracy and gradient at a vector."""
+        """Return loss, accuracy and gradient at a state vector."""
         named = zip(self._names, np.split(state, self._ends)[:-1], self._shapes, strict=True)
         self.dynamics.restore({name: part.reshape(shape) for name, part, shape in named})
         return self.dynamics.evaluate()
 
     def velocity(self, clock_time: float, state: Array) -> Array:
-        """Its derivative by the time of the clock."""
+        """Return the derivative of a state vector with respect to clock time."""
         self._tune()
         moving = self.dynamics.velocity(self.evaluate(state)[1])
         return self.clock.speed(self.clock.time(clock_time)) * self._join(moving)
@@ -157,7 +157,7 @@ class _System:
 
 
 class _Record:
-    """What was recorded, and at which times."""
+    """Recorded states and their times."""
 
     def __init__(self, system: _System, recorder: Recorder) -> None:
         self._system = system
@@ -166,7 +166,7 @@ class _Record:
         self.times: list[float] = []
 
     def add(self, clock_time: float, state: Array, time: float | None = None) -> None:
-        """Record a state, unless this time of the clock was recorded last."""
+        """Record a state, unless it was recorded last at this clock time."""
         if clock_time == self._last[0]:
             return
         fit, gradient = self._system.evaluate(state)
@@ -175,7 +175,7 @@ class _Record:
         self.times.append(self._system.clock.time(clock_time) if time is None else time)
 
     def run(self, ended: Ended) -> Run:
-        """All that was recorded, and the state that was recorded last."""
+        """Return the run: all that was recorded, and the state recorded last."""
         last = len(self.times) - 1
         self._system.evaluate(self._last[1])  # the solver has been elsewhere since
         self._recorder.snapshot(last)
@@ -195,7 +195,7 @@ def _over_time(recorder: Recorder, times: list[float]) -> xr.Dataset:
 
 
 Stops = dict[Ended, Callable[[Array], float]]
-"""Events by name: each is reached where its function of the state falls to 0."""
+"""Events by name: an event occurs when its function of the state falls to 0."""
 
 
 def _stops(system: _System, loss: float | None, attention: float | None, columns: NDArray[np.int64]) -> Stops:
@@ -231,7 +231,7 @@ def _integrate(
     interrupted: Callable[[], bool],
     meter: Callable[[float, float], None] | None,
 ) -> Run:
-    """Go on to the last time that is due, or until an event, Ctrl-C or the solver's failure ends it."""
+    """Integrate to the last recorded time, or until an event, Ctrl-C or a failure of the solver ends the run."""
     record.add(0.0, system.start)
     for name, missing in stops.items():
         if missing(system.start) <= 0.0:
@@ -261,7 +261,7 @@ def _integrate(
 
 
 def _within(solver: OdeSolver) -> Callable[[float], Array]:
-    """The state at a clock time within the last step; at its end that of the solver itself."""
+    """Return the state as a function of clock time within the last step; at its end, the solver's own state."""
     end, between, reached = solver.t, solver.dense_output(), solver.y
     return lambda clock_time: reached if clock_time == end else between(clock_time)
 
@@ -274,12 +274,12 @@ def _stuck(time: float, message: str) -> str:
 
 
 def _first_event(stops: Stops, state: Callable[[float], Array], solver: OdeSolver) -> tuple[float, Ended | None]:
-    """Where the step of the solver ends: at the first event within it, or as the solver has it."""
+    """Return the clock time and the name of the first event within the step, or the end of the step and None."""
     crossings: list[tuple[float, Ended]] = []
     for name, missing in stops.items():
         gap = lambda clock_time, missing=missing: missing(state(clock_time))  # noqa: E731
         if gap(solver.t) <= 0.0:
-            # Not every solver interpolates to the very state that its step began with.
+            # Not every solver's interpolant reproduces the state at the start of its step.
             begun = gap(solver.t_old) <= 0.0
             at = solver.t_old if begun else brentq(gap, solver.t_old, solver.t, xtol=EXACT, rtol=EXACT)
             crossings.append((float(at), name))  # pyright: ignore[reportArgumentType]
@@ -287,7 +287,7 @@ def _first_event(stops: Stops, state: Callable[[float], Array], solver: OdeSolve
 
 
 def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
-    """Times to record at: 0, then those asked for."""
+    """Return the times to record: 0, then the requested times."""
     if times is None:
         time = number("time", time, above=0, fix="LMN21 trains for 500.")
         clock_times = np.linspace(0.0, float(clock.from_time(np.asarray(time))), RECORDED)

@@ -1,7 +1,7 @@
-"""What is kept of a run and how often, as an xarray Dataset.
+"""The record of a run, as an xarray Dataset.
 
-Every epoch: losses, accuracies, training signals, the score sum, and four quantities of a few followed words. At epochs
-that thin out (ten a decade) and at the end: three quantities of all words.
+At every epoch: losses, accuracies, training signals, the sum of scores, and four quantities of each followed word. At
+epochs that thin out (ten per decade) and at the end: three quantities of all words.
 """
 
 import math
@@ -33,51 +33,51 @@ ALL_WORDS = {name: f"{WORDS[name]}, all words" for name in ("score", "embedding_
 
 
 def snapshot_due(epoch: int) -> bool:
-    """Whether all words are recorded at this epoch: 0 and ten a decade, whatever the length of the run."""
+    """Return whether all words are recorded at this epoch: at 0 and ten times per decade, for a run of any length."""
     return epoch == 0 or epoch == round(10 ** (round(10 * math.log10(epoch)) / 10))
 
 
 def snapshots_due(epochs: int) -> list[int]:
-    """Return the epochs up to this one at which all words are recorded, without a look at each epoch."""
+    """Return the epochs up to this one at which all words are recorded, without testing every epoch."""
     decades = range(round(10 * math.log10(max(epochs, 1))) + 2)
     rounded = {0, *(round(10 ** (tenth / 10)) for tenth in decades)}
     return sorted(epoch for epoch in rounded if epoch <= epochs and snapshot_due(epoch))
 
 
 class Layout:
-    """What a row of a record holds, epoch by epoch, and the dataset that rows become.
+    """The contents of one recorded row per epoch, and the dataset that rows become.
 
     Args:
-        corpus: the one that is trained on.
-        others: names of the further corpora to judge on.
-        words: the words to follow.
+        corpus: the training corpus.
+        others: names of the further corpora to evaluate.
+        words: words to follow.
     """
 
     def __init__(self, corpus: Corpus, others: Iterable[str], words: Sequence[Hashable]) -> None:
         self.columns = corpus.columns(words, "follow")
-        """(words,) of the followed words."""
+        """Columns (words,) of the followed words."""
         self.frequency = np.bincount(corpus.counts.indices, minlength=corpus.n_words)
-        """(V,) sentences that hold each word."""
+        """Number of sentences (V,) that hold each word."""
         self._words = [str(word) for word in words]
         self._vocabulary = [str(word) for word in corpus.vocabulary]
         self._fits = [f"{name}_{part}" for name in ("train", *others) for part in Fit._fields]
         self.scalars = len(self._fits) + len(SIGNALS)
-        """Numbers of a row before those of the followed words."""
+        """Number of values in a row before those of the followed words."""
         self.width = self.scalars + len(WORDS) * self.columns.size
-        """Numbers of a row: fits, SIGNALS, then WORDS, each of all followed words."""
+        """Number of values in a row: fits, SIGNALS, then each of WORDS for all followed words."""
 
     def check_room(self, epochs: int, replicates: int = 1) -> None:
-        """Refuse more than memory has room for: rows and snapshots of every replicate, and a copy in its trajectory.
+        """Refuse a record larger than memory: rows and snapshots of every replicate, and a copy in its trajectory.
 
         Raises:
-            InputError: with the memory that is needed and free.
+            InputError: the memory is too small; the message gives the bytes needed and free.
         """
         snapshots = len(snapshots_due(epochs)) * len(ALL_WORDS) * len(self._vocabulary)
         each = 2 * np.float64().itemsize * (self.width * (epochs + 1) + snapshots)
         check_room(replicates * each, {"epochs": epochs, "replicates": replicates})
 
     def dataset(self, rows: Array, snapshots: Mapping[int, Array], learning_rate: float) -> xr.Dataset:
-        """The trajectory: dimensions epoch, word, snapshot (epochs), vocabulary; time = learning rate × epoch."""
+        """Return the trajectory over epoch, word, snapshot (epochs) and vocabulary; time = learning rate × epoch."""
         epochs, scalars = np.arange(len(rows)), [*self._fits, *SIGNALS]
         followed = rows[:, len(scalars) :].reshape(len(rows), len(WORDS), self.columns.size)
         kept = np.array(list(snapshots.values())).reshape(-1, len(ALL_WORDS), len(self._vocabulary))
@@ -99,13 +99,13 @@ class Layout:
 
 
 class Recorder:
-    """Keeps a run of `dynamics`, judged on further corpora, with some words followed at every epoch.
+    """Record of a run of `dynamics`, evaluated on further corpora, with some words followed at every epoch.
 
     Args:
-        dynamics: what is observed.
-        train: the corpus that it is trained on.
-        others: further corpora to judge it on, by name ("dev", "test").
-        words: the words to follow.
+        dynamics: the model in training.
+        train: the training corpus.
+        others: further corpora to evaluate, by name ("dev", "test").
+        words: words to follow.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Recorder:
         self._snapshots: dict[int, Array] = {}
 
     def record(self, epoch: int, fit: Fit, gradient: Gradient) -> dict[str, Fit]:
-        """Keep the state before step `epoch`; how well each corpus is classified there."""
+        """Record the state before step `epoch`; return loss and accuracy on each corpus."""
         dynamics, columns = self._dynamics, self.layout.columns
         operand = dynamics.operand
         fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
@@ -139,14 +139,14 @@ class Recorder:
         return fits
 
     def snapshot(self, epoch: int) -> None:
-        """Keep all words at the state that was last evaluated."""
+        """Record all words at the state that was last evaluated."""
         dynamics = self._dynamics
         with np.errstate(invalid="ignore", divide="ignore"):
             attention = dynamics.objective.attention.received(dynamics.operand) / self.layout.frequency
         self._snapshots[epoch] = np.stack([dynamics.scores, dynamics.embedding_norms(), attention])
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that was kept, for a checkpoint."""
+        """Return everything recorded, for a checkpoint."""
         return {
             "rows": self._rows[: self._count],
             "snapshot_epochs": np.array(list(self._snapshots), dtype=np.int64),
@@ -154,13 +154,13 @@ class Recorder:
         }
 
     def restore(self, state: Mapping[str, np.ndarray], epoch: int) -> None:
-        """Go on, at this epoch, from what `state` gave; what was kept at it or later is recorded again."""
+        """Resume at this epoch from what `state` returned; rows and snapshots from this epoch on are recorded again."""
         self._rows, self._count = state["rows"], epoch
         kept = zip(state["snapshot_epochs"].tolist(), state["snapshots"], strict=True)
         self._snapshots = {at: words for at, words in kept if at < epoch}
 
     def dataset(self, learning_rate: float) -> xr.Dataset:
-        """The trajectory, as `Layout` has it."""
+        """Return the trajectory in the form of `Layout.dataset`."""
         return self.layout.dataset(self._rows[: self._count], self._snapshots, learning_rate)
 
     def _next_row(self) -> Array:

@@ -1,4 +1,4 @@
-"""What a run leaves, however it ended."""
+"""The result of a run, however it ended."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,23 +12,23 @@ Ended = Literal["epochs", "patience", "time", "loss", "attention", "interrupted"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """What a run leaves."""
+    """The result of a run."""
 
     parameters: Parameters | None
-    """At the end, or where the development loss was lowest if early stopping was on; None if the run diverged."""
+    """Final parameters, or under early stopping those of the lowest development loss; None if the run diverged."""
     trajectory: xr.Dataset
-    """Dimensions epoch (under flow: time), word, snapshot, vocabulary.
+    """Recorded trajectory with dimensions epoch (under flow: time), word, snapshot, vocabulary.
 
-    Epoch e is the state before step e, and its time is learning rate × epoch.
+    Epoch e is the state before step e; its time is learning rate × epoch.
     """
     ended: Ended
-    """Why it ended."""
+    """Reason why the run ended."""
     best_epoch: int
-    """The epoch of `parameters`; under flow, the place of their time among those recorded."""
+    """Epoch of `parameters`; under flow, the index of their time among the recorded times."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, taken at the end of a step; `run` holds all that came before."""
+    """Ctrl-C, handled at the end of a step; `run` holds everything recorded so far."""
 
     def __init__(self, run: Run, after: str) -> None:
         super().__init__(f"interrupted after {after}")
@@ -36,7 +36,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class RunsInterrupted(KeyboardInterrupt):
-    """Ctrl-C under replicates that go in step; `runs` holds them all, those that ended before included."""
+    """Ctrl-C during replicates in step; `runs` holds all of them, including those that ended before."""
 
     def __init__(self, runs: list[Run], after: str) -> None:
         super().__init__(f"interrupted after {after}")
@@ -44,7 +44,7 @@ class RunsInterrupted(KeyboardInterrupt):
 
 
 class Diverged(ArithmeticError):
-    """The run cannot go on; `run` holds all that came before."""
+    """The run cannot continue; `run` holds everything recorded so far."""
 
     def __init__(self, run: Run, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The settings of one run of the command, and what makes two runs the same."""
+"""The settings of one run of the command, and which of them identify the run."""
 
 import dataclasses
 from pathlib import Path
@@ -16,7 +16,7 @@ from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training.replicates.engine import DEVICES, PRECISIONS
 
 WINDOW = "attn-window"
-"""The model whose settings are those of `commands.window_settings`."""
+"""Name of the model whose settings are those of `commands.window_settings`."""
 if TYPE_CHECKING:
     Device: TypeAlias = str
     Model: TypeAlias = str
@@ -27,13 +27,13 @@ else:
     Device = tyro.extras.literal_type_from_choices(DEVICES)
     Precision = tyro.extras.literal_type_from_choices(PRECISIONS)
     Preset = tyro.extras.literal_type_from_choices(PRESETS)
-    # The window is a layer with settings of its own; its name is told here, and `Config` says where it runs.
+    # The window has its own settings; its name is listed here, and `Config` refuses it with a pointer to its command.
     Model = tyro.extras.literal_type_from_choices([*HEADS, WINDOW])
     Trainable = tyro.extras.literal_type_from_choices(TRAINABLE)
 
 
 UNREAD = {"attn-fc": ("hidden_dim",), "attn-tc": ("hidden_dim",), "mean-field": ("start_scale",)}
-"""Settings that a model or a start does not read."""
+"""Settings that a model or a start does not read, by its name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,48 +46,48 @@ class Config:
 
     model: Model = "attn-tc"
     """Classifier on top of the attention block: fixed linear, trained linear or two-layer. attn-window is another
-    layer with settings of its own: --model attn-window --help."""
+    layer with its own settings: --model attn-window --help."""
     task: str = "synthetic"
-    """What to learn: synthetic, sst2, sst5, or the path of a file or folder of labelled texts: `LABEL text` lines, CSV,
+    """Task to learn: synthetic, sst2, sst5, or the path of a file or folder of labelled texts: `LABEL text` lines, CSV,
     TSV or JSON."""
     data_dir: Path | None = None
-    """Folder that holds the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
+    """Folder with the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
     epochs: int | None = None
-    """Steps of gradient descent, at most (default: 5,000 on the synthetic task, 50,000 on text)."""
+    """Largest number of steps of gradient descent (default: 5,000 on the synthetic task, 50,000 on text)."""
     learning_rate: float = 0.1
-    """η; time = η × epoch."""
+    """Learning rate η; time = η × epoch."""
     embedding_dim: int = 10
-    """d, dimension of the embeddings."""
+    """Dimension d of the embeddings."""
     key_dim: int | None = None
-    """d_k, dimension of keys and query (default: d; 10 for --start published)."""
+    """Dimension d_k of keys and query (default: d; 10 for --start published)."""
     hidden_dim: int = 10
-    """h, hidden units of attn-tl."""
+    """Number h of hidden units of attn-tl."""
     start: Preset = "paper"
     """Initial values: published, as LMN21's code draws them; paper, as its text states them; lmn21, those of its
-    analysis; or those of the mean-field theory."""
+    analysis; or mean-field, those of the mean-field theory."""
     start_scale: float = 1.0
     """Factor on the initial embeddings, whose standard deviation is 0.001 (published: 10⁻⁶; mean-field: 0)."""
     train: tuple[Trainable, ...] = ("keys", "embeddings", "head")
-    """What moves: any of query, keys, embeddings, head."""
+    """Parts to train: any of query, keys, embeddings, head."""
     patience: int | None = None
-    """Stop after so many epochs without a lower dev loss, 0 for never (default where there is dev data: 2,000, as
-    LMN21's published configuration has it; its text says 100)."""
+    """Number of epochs without a lower dev loss after which to stop; 0 for never (default with dev data: 2,000, as in
+    LMN21's published configuration; its text says 100)."""
     seed: int = 0
-    """Seed of the data (synthetic task, splits) and of the initial values."""
+    """Random seed of the data (synthetic task, splits) and of the initial values."""
     replicates: int = 1
-    """Runs from different initial values on the same data."""
+    """Number of runs from different initial values on the same data."""
     follow: tuple[str, ...] = ()
-    """Words to record at every epoch, beside the topic words where the task names them."""
+    """Words to record at every epoch, in addition to the topic words if the task names them."""
     device: Device = "numpy"
     """Compiled loops on numpy's arrays, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
     precision: Precision = "float64"
-    """Of PyTorch's numbers; compiled loops take float64."""
+    """Precision of PyTorch's numbers; compiled loops need float64."""
     full: bool = False
-    """Do not use law A6: move all d dimensions of the embeddings even where fewer can move."""
+    """Do not use law A6: move all d dimensions of the embeddings even if fewer can move."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False
-    """Go on from the checkpoint in the folder, or start if there is none."""
+    """Resume from the checkpoint in the folder, or start if there is none."""
     overwrite: bool = False
     """Replace the results in the folder."""
     text: Annotated[TextOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=TextOptions)
@@ -113,23 +113,23 @@ class Config:
 
     @property
     def max_epochs(self) -> int:
-        """The epochs to run at most."""
+        """Return the largest number of epochs."""
         return self.epochs if self.epochs is not None else 5000 if self.task == "synthetic" else 50_000
 
     @property
     def default_out(self) -> Path:
-        """Folder below runs/ that is named after what is run."""
+        """Return the folder below runs/ that is named after model, task and random seed."""
         return Path("runs") / f"{self.model}-{Path(self.task).name or 'task'}-seed{self.seed}"
 
     @property
     def notes(self) -> list[str]:
-        """What there is to say of settings that were given in vain."""
+        """Return a note about settings that were given but have no effect."""
         unread = (*UNREAD.get(self.model, ()), *UNREAD.get(self.start, ()))
         given = [name for name in changed(self, Config()) if name in unread]
         return without_effect(f"{self.model} from the start {self.start}", given)
 
     def course(self) -> dict[str, Any]:
-        """All that decides the course of the run, ready for JSON: not how long it is nor where it is kept."""
+        """Return all settings that decide the course of the run, ready for JSON, without its length and its folder."""
         kept = dataclasses.asdict(self)
         for name in ("epochs", "out", "resume", "overwrite"):
             del kept[name]

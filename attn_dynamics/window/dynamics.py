@@ -1,4 +1,4 @@
-"""A windowed layer under descent, with a rate of its own for the bell, and under gradient flow (theory D4 to D7)."""
+"""A windowed layer under descent, with a separate rate for the bell, and under gradient flow (theory D4 to D7)."""
 
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -18,25 +18,25 @@ from attn_dynamics.window.readout import CrossEntropy
 from attn_dynamics.window.windows import Windows
 
 TRAINABLE = ("scores", "values", "head", "bell")
-"""What may be trained."""
+"""Names of the parts that may be trained."""
 FEW = 64
-"""Coordinates up to which a solver may ask for a dense Jacobian at every turn."""
+"""Largest number of coordinates for which the solver may use a dense Jacobian."""
 
 
 class Course(NamedTuple):
-    """What was recorded of a run."""
+    """Recorded course of a run."""
 
     times: Array
-    """(times,), learning rate × epoch."""
+    """Times (times,), learning rate × epoch."""
     layers: list[Layer]
-    """The state at each."""
+    """State at each time."""
     fits: list[Fit]
     diverged: bool = False
-    """Whether the last step led to no bell, or to a loss that is no number; it is not among the states."""
+    """Whether the last step led to no bell or to a loss that is not finite; that state is not recorded."""
 
     @property
     def widths(self) -> Array:
-        """σ (times,), tokens."""
+        """Return the widths σ (times,), in tokens."""
         return np.array([each.width for each in self.layers])
 
 
@@ -51,20 +51,20 @@ def descend(
     record: Collection[int] | None = None,
     meter: Callable[[int, float], None] | None = None,
 ) -> Course:
-    """Full-batch gradient descent.
+    """Train a layer by full-batch gradient descent.
 
     Args:
-        windows: what is learned from.
-        layer: the start; not changed.
-        learning_rate: η.
-        epochs: steps.
-        train: any of scores, values, head, bell.
+        windows: training data.
+        layer: the initial state; not changed.
+        learning_rate: learning rate η.
+        epochs: number of steps.
+        train: parts to train, any of scores, values, head, bell.
         bell_rate: factor on η for the bell's parameter, r of theory D6.
-        record: epochs at which to keep the state; all without it.
-        meter: called with epoch and loss.
+        record: epochs at which to keep the state; by default all.
+        meter: function called with epoch and loss.
 
     Raises:
-        InputError: an unknown name in `train`, or a rate that is not above 0.
+        InputError: a name in `train` is unknown, or a rate is not above 0.
     """
     rates = _rates(layer, train, bell_rate)
     learning_rate, epochs = number("learning_rate", learning_rate, above=0), integer("epochs", epochs, 0)
@@ -98,20 +98,20 @@ def flow(
     bell_rate: float = 1.0,
     rtol: float = 1e-10,
 ) -> Course:
-    """Gradient flow, what descent follows as its learning rate goes to 0.
+    """Follow the gradient flow, which descent approaches as its learning rate goes to 0.
 
     Args:
-        windows: what is learned from.
-        layer: the start; not changed.
-        times: τ ≥ 0 to record at, ascending.
-        log_time: let the solver's clock be ln(1 + τ), for runs to very large times.
-        train: any of scores, values, head, bell.
+        windows: training data.
+        layer: the initial state; not changed.
+        times: times τ ≥ 0 to record, ascending.
+        log_time: whether the solver's clock is ln(1 + τ), for runs to very large times.
+        train: parts to train, any of scores, values, head, bell.
         bell_rate: factor on the rate of the bell's parameter.
-        rtol: relative tolerance of a step of the solver: LSODA, or DOP853 where many coordinates move.
+        rtol: relative tolerance of a step of the solver: LSODA, or DOP853 for more than `FEW` coordinates.
 
     Raises:
-        InputError: as `descend`, or times that do not ascend from 0 or later.
-        ArithmeticError: the solver gave up.
+        InputError: as `descend` raises it, or times do not ascend from 0 or later.
+        ArithmeticError: the solver cannot continue, or the state has no bell.
     """
     rates, clock = _rates(layer, train, bell_rate), LOG_TIME if log_time else LINEAR_TIME
     due = np.atleast_1d(as_floats("times", times))
@@ -129,7 +129,7 @@ def flow(
 
     clock_times = np.asarray(clock.from_time(due))
     begin = _state(layer, rates)
-    # A bell may rest for hundreds of e-folds of time; no step of that clock may pass over its waking.
+    # A bell may rest for hundreds of e-folds of time; a longer step in log time could miss the end of the rest.
     largest = 0.5 if log_time else np.inf
     solved = solve_ivp(
         velocity,
@@ -147,10 +147,10 @@ def flow(
     return Course(due, layers, [loss_and_gradient(windows, each)[0] for each in layers])
 
 
-# --- a layer as a vector of what moves
+# --- a layer as a vector of its moving parts
 
 Rates = Mapping[str, float]
-"""What is trained, each with the factor on its rate."""
+"""Type of the trained parts, each with the factor on its rate."""
 
 
 def _rates(layer: Layer, train: Collection[str], bell_rate: float) -> Rates:
@@ -166,7 +166,7 @@ def _head_names(layer: Layer) -> tuple[str, ...]:
 
 
 def _moved(layer: Layer, gradient: LayerGradient, rates: Rates, learning_rate: float) -> Layer | None:
-    """One step of descent; None if it leads to no layer."""
+    """Return the layer after one step of descent; None if the step leads to no layer."""
     state = _state(layer, rates) - learning_rate * _packed(gradient, rates, layer)
     if not np.isfinite(state).all() or ("bell" in rates and not layer.bell.admits(float(state[-1]))):
         return None
@@ -174,7 +174,7 @@ def _moved(layer: Layer, gradient: LayerGradient, rates: Rates, learning_rate: f
 
 
 def _parts(layer: Layer, rates: Rates) -> dict[str, Array]:
-    """The arrays that move, by name; the bell's last."""
+    """Return the arrays that move, by name, with the bell's parameter last."""
     parts = {name: getattr(layer, name) for name in ("scores", "values") if name in rates}
     if "head" in rates and isinstance(layer.readout, CrossEntropy):
         arrays = layer.readout.head.arrays()
@@ -187,7 +187,7 @@ def _state(layer: Layer, rates: Rates) -> Array:
 
 
 def _packed(gradient: LayerGradient, rates: Rates, layer: Layer) -> Array:
-    """The gradient, each part times its rate, in the order of the state."""
+    """Return the gradient, each part times its rate, in the order of the state."""
     by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
     by_name["bell"] = np.array([rates.get("bell", 1.0) * gradient.parameter])
     return np.concatenate([by_name[name].ravel() for name in _parts(layer, rates)])

@@ -17,18 +17,18 @@ from attn_dynamics.window.windows import Windows
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Layer:
-    """Scores and values of V words, a bell, and what reads the contexts.
+    """Scores and values of V words, a bell, and a readout of the contexts.
 
     Raises:
-        InputError: arrays that do not fit each other or are not finite, or no bell at this parameter.
+        InputError: the arrays do not fit each other or are not finite, or no bell has this parameter.
     """
 
     scores: Array
-    """s (V,), nats."""
+    """Scores s (V,), in nats."""
     values: Array
-    """(V, d)."""
+    """Values (V, d)."""
     parameter: float
-    """p, of which the bell's width is a function (`Bell.scale`)."""
+    """Parameter p, of which the bell's width is a function (`Bell.scale`)."""
     bell: Bell
     readout: Readout
 
@@ -47,40 +47,40 @@ class Layer:
 
     @property
     def width(self) -> float:
-        """σ, tokens."""
+        """Return the width σ, in tokens."""
         return float(self.bell.of.width(self.parameter))
 
 
 class LayerGradient(NamedTuple):
-    """∂L/∂ each part of a layer."""
+    """Gradient ∂L/∂ of each part of a layer."""
 
     scores: Array
-    """(V,)."""
+    """Gradient (V,) of the scores."""
     values: Array
-    """(V, d)."""
+    """Gradient (V, d) of the values."""
     parameter: float
     head: dict[str, Array]
-    """Of the trained arrays of a head; empty without one."""
+    """Gradients of the trained arrays of a head; empty if there is none."""
 
 
 class Fit(NamedTuple):
-    """How well a layer answers."""
+    """Loss and accuracy of a layer."""
 
     loss: float
     accuracy: float | None
 
 
 class Attention(NamedTuple):
-    """What a query gives to each token of its window (P,)."""
+    """Attention of queries to the tokens of their windows, by pair (P,)."""
 
     shares: NDArray
-    """A, which sum to one in each window."""
+    """Shares A, which sum to one in each window."""
     weights: NDArray
-    """What the context sums: A, or A U where the bell is put on after the softmax."""
+    """Weights of the context's sum: A, or A U if the bell multiplies after the softmax."""
 
 
 def attention(windows: Windows, layer: Layer, parameter: complex | None = None) -> Attention:
-    """Attention within the windows, at the layer's parameter or another one."""
+    """Return the attention within the windows, at the layer's parameter or another one."""
     log_bell = layer.bell.log(layer.parameter if parameter is None else parameter, windows.distances)
     scores = layer.scores[windows.words]
     exponents = scores + log_bell if layer.bell.renormalises else scores
@@ -90,28 +90,28 @@ def attention(windows: Windows, layer: Layer, parameter: complex | None = None) 
 
 
 def contexts(windows: Windows, layer: Layer, weights: NDArray) -> NDArray:
-    """v_i = Σ_j of weights and values (d, R)."""
+    """Return the contexts v_i (d, R): sums over j of weights times values."""
     return (windows.matrix(weights) @ layer.values).T
 
 
 def loss_at(windows: Windows, layer: Layer, parameter: complex) -> Any:
-    """The loss at another parameter of the bell, analytic in it: for derivatives by a complex step."""
+    """Return the loss at another parameter of the bell; it is analytic, for derivatives by a complex step."""
     seen = contexts(windows, layer, attention(windows, layer, parameter).weights)
     return layer.readout.loss(seen, windows.labels)
 
 
 def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradient]:
-    """The loss and its exact gradient in every part of the layer.
+    """Return the loss and its exact gradient in every part of the layer.
 
-    With h_ij = g_i·ν_j, B the weights and A the shares, ∂L/∂ν_w = Σ B_ij g_i over the pairs of w, ∂L/∂s_w = Σ (B_ij
-    h_ij - A_ij Σ_k B_ik h_ik), and ∂L/∂p is Σ B_ij h_ij ∂ln U_ij/∂p, under renormalised placement less its mean
-    over α_i, which makes it a covariance (theory G1, D2, D3).
+    With h_ij = g_i·ν_j, B the weights and A the shares, ∂L/∂ν_w = Σ B_ij g_i over the pairs of w, and
+    ∂L/∂s_w = Σ (B_ij h_ij - A_ij Σ_k B_ik h_ik). ∂L/∂p is Σ B_ij h_ij ∂ln U_ij/∂p; under renormalised placement minus
+    its mean over α_i, which makes it a covariance (theory G1, D2, D3).
     """
     shares, weights = attention(windows, layer)
     read = layer.readout.read(contexts(windows, layer, weights), windows.labels)
     products = windows.products(read.slopes, layer.values)
     if layer.bell.renormalises:
-        # Shares sum to 1, so any constant may be taken off; less the product of the token that leads nothing cancels.
+        # Shares sum to 1, so a constant may be subtracted; if it is the leading token's product, nothing cancels.
         products -= windows.spread(products[windows.leads(shares)])
     work = weights * products
     centred = work - shares * windows.spread(windows.sums(work))

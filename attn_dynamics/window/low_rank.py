@@ -7,25 +7,25 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
 class Features(NamedTuple):
-    """What is put beside queries and keys, so that their product gains i j/σ² - j²/2σ²."""
+    """Dimensions appended to queries and keys, so that their product gains i j/σ² - j²/2σ²."""
 
     queries: NDArray
-    """(queries, 2)."""
+    """Dimensions of the queries (queries, 2)."""
     keys: NDArray
-    """(keys, 2)."""
+    """Dimensions of the keys (keys, 2)."""
 
 
 def features(
     queries: ArrayLike, keys: ArrayLike, width: float, *, centre: float = 0.0, kind: DTypeLike = np.float64
 ) -> Features:
-    """The two dimensions; a kernel that divides scores by √d wants the queries' times √d.
+    """Return the two dimensions; for a kernel that divides scores by √d, multiply those of the queries by √d.
 
     Args:
-        queries: positions i (queries,), tokens.
+        queries: positions i (queries,), in tokens.
         keys: positions j (keys,).
-        width: σ.
-        centre: what positions count from. Products of the size i j/σ² cancel to Δ²/2σ², so in float32 long sequences
-            want it near the queries.
+        width: width σ, in tokens.
+        centre: origin of positions. Products of the size i j/σ² cancel to Δ²/2σ², so in float32 long sequences need a
+            centre near the queries.
         kind: type of the numbers.
     """
     i, j = (np.asarray(each, float) - centre for each in (queries, keys))
@@ -34,6 +34,6 @@ def features(
 
 
 def width_gradient(queries: ArrayLike, keys: ArrayLike, width: float, slopes: NDArray) -> float:
-    """∂L/∂σ from ∂L/∂(score of each pair), slopes (queries, keys), through both dimensions."""
+    """Return ∂L/∂σ from the slopes ∂L/∂(score of each pair) (queries, keys), through both dimensions."""
     i, j = np.asarray(queries, float)[:, None], np.asarray(keys, float)
     return float((slopes * (j**2 - 2.0 * i * j)).sum() / width**3)

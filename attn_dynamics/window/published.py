@@ -1,4 +1,4 @@
-"""The tokens that W22 say are really attended, and which way to compute a bell gives these numbers (theory D1)."""
+"""The attended tokens that W22 reports, and the formulas of a bell that give these numbers (theory D1)."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -9,13 +9,13 @@ import numpy as np
 from attn_dynamics.window.support import EXPONENTS, FLOATS, PREFACTORS, BellFormula
 
 HALF_WIDTH = 128
-"""w of the windows of W22, 257 tokens."""
+"""Half-width w of W22's windows of 257 tokens."""
 BELL_FORMULAS = tuple(
     BellFormula(*kind) for kind in product(EXPONENTS, PREFACTORS, FLOATS) if kind[:2] != ("deviation", "normalised")
 )
-"""All ways to compute the bell that are considered; the printed prefactor is what normalises a deviation."""
+"""All formulas considered; the printed prefactor is the one that normalises a deviation."""
 DECIMAL = (9.45, 9.5, 9.55 * (1.0 - 1e-9))
-"""What 9.5 to one decimal may stand for."""
+"""Values that 9.5 may stand for when rounded to one decimal."""
 
 
 class Row(NamedTuple):
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
     setting: str
     sigmas: tuple[float, ...]
-    """What its σ may be; none where the cell is blank."""
+    """Possible values of its σ; empty if the cell is blank."""
     tokens: int
 
 
@@ -35,27 +35,27 @@ TABLE = (
 
 
 class Score(NamedTuple):
-    """Of answers to questions, per cent."""
+    """Scores of answers to questions, in per cent."""
 
     f1: float
     em: float
 
 
 SCORES = {"fixed": Score(73.25, 68.08), "product": Score(57.29, 49.13), "product-100": Score(58.01, 50.02)}
-"""W22's, with a window that stays, and with σ learned at the usual rate and at 100 times that."""
+"""W22's scores: with a fixed window, and with σ learned at the usual rate and at 100 times that rate."""
 
 
 def tokens(formula: BellFormula, sigma: float) -> int:
-    """2w + 1 within their window."""
+    """Return the tokens attended in W22's window by a formula at σ: 2w + 1."""
     return 2 * formula.half_width(sigma, HALF_WIDTH) + 1
 
 
 def misses(formula: BellFormula, table: Sequence[Row] = TABLE) -> int:
-    """By how many tokens a formula is off, at most over the rows whose σ is given."""
+    """Return the largest error of a formula, in tokens, over the rows whose σ is given."""
     return max(abs(tokens(formula, sigma) - row.tokens) for row in table for sigma in row.sigmas)
 
 
 def blank(formula: BellFormula, row: Row = TABLE[2]) -> tuple[float, float]:
-    """The σ [from, below) that gives the tokens of a row, whatever its σ says."""
+    """Return the interval [from, below) of σ that gives the tokens of a row, whatever its σ."""
     low, high = formula.sigmas(row.tokens // 2)
     return (low, high) if row.tokens < 2 * HALF_WIDTH + 1 else (low, np.inf)

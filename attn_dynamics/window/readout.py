@@ -1,4 +1,4 @@
-"""What is made of a context: a classifier's cross-entropy, or the context itself as a chance, logged or not (§D)."""
+"""The loss of a context: a classifier's cross-entropy, or the context as a probability, with or without log (§D)."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, final
@@ -12,27 +12,27 @@ from attn_dynamics.system.kernel_threads import before_kernels, one_under_workqu
 
 
 class Read(NamedTuple):
-    """The loss, what it sends back, and the gradient of what the readout itself has."""
+    """Loss of the contexts, its slopes, and the gradient of the readout's own arrays."""
 
     loss: float
-    """Mean over queries, nats (a `Reward`: less the mean chance)."""
+    """Mean loss over queries, in nats; for `Reward`, minus the mean probability."""
     slopes: Array
-    """g_i = ∂L/∂v_i (d, R)."""
+    """Slopes g_i = ∂L/∂v_i (d, R)."""
     gradient: dict[str, Array]
-    """Of the trained arrays of a head."""
+    """Gradients of the trained arrays of a head."""
     accuracy: float | None
-    """Share of queries answered rightly, where there are answers."""
+    """Share of queries answered correctly; None if there are no answers."""
 
 
 class Readout(Protocol):
     """A loss of contexts."""
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
-        """Loss and slopes of contexts (d, R) and labels (R,)."""
+        """Return loss and slopes of contexts (d, R) and labels (R,)."""
         ...
 
     def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
-        """The loss alone, analytic in the contexts, which may be complex; a number."""
+        """Return the loss alone, a number; it is analytic in the contexts, which may be complex."""
         ...
 
 
@@ -44,7 +44,7 @@ class CrossEntropy:
     head: Head
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
-        """As in `Readout`."""
+        """Return loss and slopes, as in `Readout`."""
         first, losses = self.head.first_layer, np.empty(labels.size)
         logits, kept = self.head.forward(first.T @ contexts)
         slopes = np.array(logits, order="C")
@@ -57,7 +57,7 @@ class CrossEntropy:
         return Read(float(losses.mean()), first @ inward, gradient, right)
 
     def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
-        """As in `Readout`; of a smooth head."""
+        """Return the loss, as in `Readout`; it is analytic if the head is smooth."""
         logits = self.head.forward(self.head.first_layer.T @ contexts)[0]
         logits = logits - logits.real.max(axis=0)
         return (np.log(np.exp(logits).sum(axis=0)) - logits[labels, np.arange(labels.size)]).mean()
@@ -66,33 +66,33 @@ class CrossEntropy:
 @final
 @dataclass(frozen=True)
 class Likelihood:
-    """L = -mean ln v_{i, y_i}: the context is the chance of each answer (theory D4)."""
+    """The loss L = -mean ln v_{i, y_i}: the context is the probability of each answer (theory D4)."""
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
-        """As in `Readout`."""
+        """Return loss and slopes, as in `Readout`."""
         chances, slopes = _chances(contexts, labels), np.zeros_like(contexts)
         with np.errstate(divide="ignore"):
             slopes[labels, np.arange(labels.size)] = -1.0 / (labels.size * chances)
             return Read(float(-np.log(chances).mean()), slopes, {}, None)
 
     def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
-        """As in `Readout`."""
+        """Return the loss, as in `Readout`."""
         return -np.log(_chances(contexts, labels)).mean()
 
 
 @final
 @dataclass(frozen=True)
 class Reward:
-    """L = -mean v_{i, y_i}: the chance itself, which is bounded (theory D5)."""
+    """The loss L = -mean v_{i, y_i}: minus the probability itself, which is bounded (theory D5)."""
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
-        """As in `Readout`."""
+        """Return loss and slopes, as in `Readout`."""
         slopes = np.zeros_like(contexts)
         slopes[labels, np.arange(labels.size)] = -1.0 / labels.size
         return Read(float(-_chances(contexts, labels).mean()), slopes, {}, None)
 
     def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
-        """As in `Readout`."""
+        """Return the loss, as in `Readout`."""
         return -_chances(contexts, labels).mean()
 
 

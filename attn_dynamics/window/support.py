@@ -1,4 +1,4 @@
-"""How far a bell reaches: where floating point has it end, and how much of it lies beyond a half-width (D1, D8)."""
+"""The reach of a bell: its end in floating point, and its share beyond a half-width (theory D1, D8)."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,51 +17,51 @@ EXPONENTS: Mapping[str, str] = {"deviation": "Δ²/2σ²", "variance": "Δ²/2σ
 PREFACTORS: Mapping[str, str] = {"none": "1", "printed": "1/(σ √(2π))", "normalised": "1/√(2πσ)"}
 FLOATS: Mapping[str, DTypeLike] = {"float32": np.float32, "float64": np.float64}
 FARTHEST = 39.0
-"""In units of σ, where float64 has no bell any more: √(2 · 745.2)."""
+"""Distance, in units of σ, at which a bell in float64 is 0: above √(2 · 745.2)."""
 WIDE = 1e4
-"""σ, tokens, from which a sum over tokens is taken as an integral and its first correction, of order 1/σ²."""
+"""Width σ, in tokens, from which a sum over tokens is an integral with its first correction, of order 1/σ²."""
 MOST_SPREAD = 600.0
-"""Scores further apart than this outweigh any tail that float64 can hold."""
+"""Largest spread of scores; a wider one outweighs any tail that float64 can hold."""
 
 
 @final
 @dataclass(frozen=True)
 class BellFormula:
-    """One way to compute h exp(-Δ²/…) from the number σ that a table gives."""
+    """One formula h exp(-Δ²/…) of the bell, as a function of the number σ in a table."""
 
     scale: str = "variance"
-    """One of `EXPONENTS`."""
+    """Name of the exponent, one of `EXPONENTS`."""
     prefactor: str = "none"
-    """One of `PREFACTORS`."""
+    """Name of the prefactor, one of `PREFACTORS`."""
     precision: str = "float32"
-    """One of `FLOATS`."""
+    """Name of the float type, one of `FLOATS`."""
 
     def half_width(self, sigma: float, limit: int | None = None) -> int:
-        """The largest Δ at which the bell is not 0, found by computing it (theory D1).
+        """Return the largest Δ at which the bell is not 0, found by computing the bell (theory D1).
 
         Args:
-            sigma: above 0.
-            limit: the half-width that a window is given, where it is; 0 or more.
+            sigma: number σ, above 0.
+            limit: half-width of the window, 0 or more; None for no limit.
 
         Raises:
-            InputError: a σ or a limit out of range.
+            InputError: σ or the limit is out of range.
         """
         number("sigma", sigma, above=0)
         _check_limit(limit)
-        # Nothing beyond the limit need be computed, for a bell only falls.
+        # Distances beyond the limit are not computed, because the bell only falls.
         most = int(self._end(sigma)) + 3
         distances = np.arange(most if limit is None else min(most, limit + 1))
         kind = FLOATS[self.precision]
-        # Rounded once from a wider type, because vendors' own float32 exponentials differ among the subnormals.
+        # Rounded once from a wider type, because float32 exponentials of different vendors differ for subnormals.
         bell = np.exp(-(distances**2) / (2.0 * self._variance(sigma))).astype(kind)
         height = np.asarray(math.exp(self._log_height(sigma)), kind)
         return int(np.flatnonzero(bell * height)[-1])
 
     def half_width_in_closed_form(self, sigma: float, limit: int | None = None) -> int:
-        """The same from the smallest number of the type, half of which rounds to 0 (theory D1).
+        """Return the largest Δ at which the bell is not 0: half of the type's smallest number rounds to 0 (theory D1).
 
         Raises:
-            InputError: a σ or a limit out of range.
+            InputError: σ or the limit is out of range.
         """
         number("sigma", sigma, above=0)
         _check_limit(limit)
@@ -69,7 +69,7 @@ class BellFormula:
         return found if limit is None else min(found, limit)
 
     def sigmas(self, half_width: int) -> tuple[float, float]:
-        """The interval [from, below) of σ at which the bell reaches this far, by bisection of the closed form."""
+        """Return the interval [from, below) of σ at which the bell has this reach, by bisection of the closed form."""
         return self._first(half_width), self._first(half_width + 1)
 
     def _first(self, half_width: int) -> float:
@@ -80,7 +80,7 @@ class BellFormula:
         return high
 
     def _end(self, sigma: float) -> float:
-        """Δ at which h exp(-Δ²/…) is half of the smallest number."""
+        """Return the Δ at which h exp(-Δ²/…) is half of the smallest number."""
         info = np.finfo(FLOATS[self.precision])
         half = (info.minexp - info.nmant - 1) * math.log(2.0)
         return math.sqrt(max(2.0 * self._variance(sigma) * (self._log_height(sigma) - half), 0.0))
@@ -98,41 +98,41 @@ def _check_limit(limit: int | None) -> None:
 
 
 def reached(width: float, limit: int, precision: str = "float32") -> int:
-    """Tokens that a window of half-width `limit` attends to, as W22 counts them: 2w + 1 (theory D1).
+    """Return the tokens that a window of half-width `limit` attends to, as W22 counts them: 2w + 1 (theory D1).
 
     Raises:
-        InputError: a width that is not above 0, or a limit that is no integer from 0 on.
+        InputError: the width is not above 0, or the limit is not an integer from 0 on.
     """
     number("width", width, above=0)
     return 2 * BellFormula("variance", "none", precision).half_width(width**2, limit) + 1
 
 
 def tail_mass(width: float, half_width: int) -> float:
-    """Share of the bell's sum over all integers that lies beyond a half-width (theory D8).
+    """Return the share of the bell's sum over all integers that lies beyond a half-width (theory D8).
 
     Args:
-        width: σ > 0, tokens.
-        half_width: w; below 0 nothing is left out, and all lies beyond.
+        width: width σ > 0, in tokens.
+        half_width: half-width w; below 0 the whole bell lies beyond.
 
     Raises:
-        InputError: a width that is not above 0.
+        InputError: the width is not above 0.
     """
     number("width", width, above=0)
     return 1.0 if half_width < 0 else _tail(width)(half_width)
 
 
 def half_width(width: float, error: float, spread: float = 0.0) -> int:
-    """w(σ, ε): the least half-width beyond which a renormalised bell may be cut (theory D8).
+    """Return w(σ, ε), the least half-width beyond which a renormalised bell may be cut (theory D8).
 
-    A context then changes by at most ε max‖v_j‖, whatever the values and whatever scores within `spread` of each other.
+    A cut changes a context by at most ε max‖v_j‖, for any values and any scores within `spread` of each other.
 
     Args:
-        width: σ > 0, tokens.
-        error: ε, above 0.
-        spread: how far apart scores may be, up to `MOST_SPREAD`; 0 for even attention.
+        width: width σ > 0, in tokens.
+        error: largest change ε of a context in units of max‖v_j‖, above 0.
+        spread: largest difference of scores, up to `MOST_SPREAD`; 0 for even attention.
 
     Raises:
-        InputError: a number out of range.
+        InputError: a number is out of range.
     """
     number("width", width, above=0)
     number("error", error, above=0)
@@ -140,7 +140,7 @@ def half_width(width: float, error: float, spread: float = 0.0) -> int:
     tail = _tail(width)
 
     def is_enough(cut: int) -> bool:
-        # The farther tokens may have the higher scores: their odds grow by e^spread at most.
+        # The farther tokens may have the higher scores, which multiply their odds by e^spread at most.
         odds = tail(cut) / (1.0 - tail(cut)) * math.exp(spread)
         return 2.0 * odds / (1.0 + odds) <= error
 
@@ -152,34 +152,34 @@ def half_width(width: float, error: float, spread: float = 0.0) -> int:
 
 
 def mass_width(weights: Array, distances: NDArray[np.int64], share: float = 0.95) -> int:
-    """Tokens of the least half-width that holds a share of the attention, 2w + 1.
+    """Return the tokens 2w + 1 of the least half-width that holds a share of the attention.
 
     Args:
-        weights: (pairs,) of attention, of one query or of several together.
-        distances: (pairs,) Δ.
-        share: of their sum.
+        weights: attention (pairs,) of one query, or of several together.
+        distances: distances Δ (pairs,).
+        share: share of the sum of weights.
     """
     held = np.cumsum(np.bincount(np.abs(distances), weights))
     return 2 * int(np.argmax(held >= share * held[-1] * (1.0 - 1e-12))) + 1
 
 
 def _tail(width: float) -> Callable[[int], float]:
-    """The share of the bell that lies beyond w ≥ 0, as a function of w."""
+    """Return the share of the bell beyond w ≥ 0, as a function of w."""
     if width > WIDE:
         return lambda cut: _wide_tail(width, cut + 0.5)
     with np.errstate(over="ignore"):
         bell = np.exp(-0.5 * (np.arange(int(FARTHEST * width) + 2) / width) ** 2)
     bell[1:] *= 2.0
-    # From the far end, so that nothing cancels.
+    # Summed from the far end, so that nothing cancels.
     beyond = np.cumsum(bell[::-1])[::-1]
     shares = np.append(beyond[1:], 0.0) / beyond[0]
     return lambda cut: float(shares[cut]) if cut < shares.size else 0.0
 
 
 def _wide_tail(width: float, end: float) -> float:
-    """The integral of the bell beyond `end`, halfway between two tokens, and Euler and Maclaurin's first correction.
+    """Return the integral of the bell beyond `end`, halfway between tokens, with the first Euler–Maclaurin correction.
 
-    The next is smaller by (end/σ²)². The sum over all integers is σ √(2π) up to e^{-2π²σ²}.
+    The next correction is smaller by (end/σ²)². The sum over all integers is σ √(2π) up to e^{-2π²σ²}.
     """
     slope = -end / width**2 * math.exp(-0.5 * (end / width) ** 2)
     return float(erfc(end / width / math.sqrt(2.0)) + slope / (12.0 * width * math.sqrt(2.0 * math.pi)))

@@ -18,40 +18,40 @@ from attn_dynamics.window.readout import CrossEntropy, Likelihood, Reward
 from attn_dynamics.window.windows import Integers, Windows, half_width_of
 
 DIMENSION = 10
-"""d of the embeddings of the topic task, as LMN21's."""
+"""Dimension d of the embeddings of the topic task, as in LMN21's task."""
 TOPIC_WORDS = 2
-"""Of each class, as LMN21's."""
+"""Number of topic words of each class, as in LMN21's task."""
 STATES = 120
-"""Of a run, that are recorded with all attention and all that is trained."""
+"""Number of states of a run that are recorded with all attention and everything trained."""
 SIZES = {"needle": (50, 1), "copying": (4, 10_000), "topics": (400, 1000)}
-"""Sequences and words, unless other numbers are given."""
+"""Default numbers of sequences and words, by task."""
 Distances = Literal["fixed", "uniform", "geometric"]
-"""The names in `DISTANCES`."""
+"""Type of the names in `DISTANCES`."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class WindowOptions:
-    """What a task may be told.
+    """Options of a window task.
 
     Raises:
-        InputError: a number out of range, or a useful token beyond the window.
+        InputError: a number is out of range, or a useful token lies beyond the window.
     """
 
     distance: int = 10
-    """δ, tokens from the query to the useful one; their mean where they are drawn."""
+    """Distance δ from the query to the useful token, in tokens; its mean if distances are drawn."""
     distances: Distances = "fixed"
-    """How δ is drawn: fixed, uniform from 1 to 2δ - 1, or geometric from 1 to the half-width."""
+    """Distribution of δ: fixed, uniform from 1 to 2δ - 1, or geometric from 1 to the half-width."""
     window: int = 101
-    """Tokens that a query may see, 2w + 1: an odd number."""
+    """Number of tokens that a query may see, 2w + 1: an odd number."""
     length: int = 151
-    """Tokens of a sequence."""
+    """Number of tokens of a sequence."""
     sequences: int | None = None
-    """Sequences, each with one query, but many for copying (default: needle 50, copying 4, topics 400)."""
+    """Number of sequences, each with one query, but many for copying (default: needle 50, copying 4, topics 400)."""
     words: int | None = None
-    """Words of the dictionary (default: copying 10,000, so that few copies are accidents; topics 1,000)."""
+    """Number of words of the dictionary (default: copying 10,000, so that few copies are accidents; topics 1,000)."""
     classes: int = 4
-    """Classes of the topic task."""
+    """Number of classes of the topic task."""
 
     def __post_init__(self) -> None:
         least = {"distance": 1, "length": 1, "sequences": 1, "words": 1, "classes": 2}
@@ -71,16 +71,16 @@ class WindowOptions:
 
     @property
     def half_width(self) -> int:
-        """w."""
+        """Return the half-width w."""
         return half_width_of(self.window, self.length)
 
     def sizes(self, task: str) -> tuple[int, int]:
-        """Sequences and words."""
+        """Return the numbers of sequences and words."""
         sequences, words = SIZES[task]
         return self.sequences or sequences, self.words or words
 
     def check_room(self, task: str) -> None:
-        """Refuse what memory cannot hold: sequences, attention within windows, and states that are recorded.
+        """Refuse sizes that do not fit into memory: sequences, attention within windows, and recorded states.
 
         Raises:
             InputError: one of the sizes is too large.
@@ -98,39 +98,39 @@ class WindowOptions:
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WindowTask:
-    """What is learned, where it starts, and what theory says of it."""
+    """A task: its data, its initial layer, and the theory's prediction."""
 
     name: str
     windows: Windows
     layer: Layer
     train: tuple[str, ...]
     velocity: Velocity
-    """Of the state that theory predicts, its last coordinate the bell's parameter."""
+    """Velocity of the state that theory predicts, whose last coordinate is the bell's parameter."""
     begin: Array
-    """That state at the start."""
+    """Predicted state at the start."""
     layer_at: Callable[[Array], Layer]
-    """The layer of such a state, as far as attention goes."""
+    """Function that returns the layer of a predicted state, as far as attention needs it."""
     followed: Integers
     """Words whose mean score is recorded."""
     settles: float | None = None
-    """σ to which it goes, where that is known (theory D4)."""
+    """Width σ that the bell approaches, if it is known (theory D4)."""
 
 
 class _Drawn(NamedTuple):
-    """Sequences and where in them the queries and the useful tokens stand."""
+    """Drawn sequences with the positions of queries and useful tokens."""
 
     tokens: Integers
-    """(sequences, length)."""
+    """Words (sequences, length)."""
     position: Integers
-    """(sequences,)."""
+    """Position of the query (sequences,)."""
     distance: Integers
-    """δ ≥ 1 (sequences,)."""
+    """Distance δ ≥ 1 of the useful token (sequences,)."""
     useful: Integers
     """Position of the useful token (sequences,)."""
 
 
 def needle(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
-    """One useful token at a distance among others that are not, scores and values frozen."""
+    """Return a task with one useful token at a distance among useless ones; scores and values are frozen."""
     drawn = _draw(options, rng, *options.sizes("needle"))
     rows = np.arange(len(drawn.tokens))
     tokens = np.zeros_like(drawn.tokens)
@@ -142,7 +142,7 @@ def needle(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np
 
 
 def copying(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
-    """Say the word that stands δ before: at every position whose window is whole, by the attention on that word."""
+    """Return the copying task: at each position with a whole window, name the word δ before by attention on it."""
     half = options.half_width
     size, n_words = options.sizes("copying")
     tokens = rng.integers(n_words, size=(size, options.length))
@@ -151,14 +151,14 @@ def copying(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: n
     distance = _distances(options, rng, rows.size)
     answers = tokens[rows, positions - distance]
     windows = Windows.of(list(tokens), np.stack([rows, positions], axis=1), answers, n_words=n_words, half_width=half)
-    # With values that tell words apart, v_y is the attention on all copies of y: word 1, all others 0.
+    # With values that distinguish words, v_y is the attention on all copies of y: word 1, all others 0.
     copies = (windows.words == windows.spread(answers)).astype(np.int64)
     windows = replace(windows, words=copies, labels=np.zeros_like(answers), n_words=2)
     return _frozen("copying", windows, distance, options, bell, width, loss, chance=1.0 / n_words)
 
 
 def topics(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
-    """LMN21's task with its topic word δ from the query: scores, embeddings and bell trained under a fixed head."""
+    """Return LMN21's task, its topic word δ from the query; scores, embeddings and bell train under a fixed head."""
     size, others = options.sizes("topics")
     drawn, named = _draw(options, rng, size, others), options.classes * TOPIC_WORDS
     tokens, rows = drawn.tokens + named, np.arange(len(drawn.tokens))
@@ -203,7 +203,7 @@ TASKS: Mapping[str, Callable[[WindowOptions, Bell, float, Loss, np.random.Genera
     "copying": copying,
     "topics": topics,
 }
-"""The tasks by name; each draws from options, bell, start width, loss and a generator."""
+"""Tasks by name; each is drawn from options, bell, initial width, loss and a random generator."""
 
 
 def _uniform(options: WindowOptions, rng: np.random.Generator, size: int) -> Integers:
@@ -221,7 +221,7 @@ DISTANCES: Mapping[Distances, Callable[[WindowOptions, np.random.Generator, int]
     "uniform": _uniform,
     "geometric": _geometric,
 }
-"""How useful distances are drawn."""
+"""Functions that draw useful distances, by name."""
 
 
 def _distances(options: WindowOptions, rng: np.random.Generator, size: int) -> Integers:
@@ -229,7 +229,7 @@ def _distances(options: WindowOptions, rng: np.random.Generator, size: int) -> I
 
 
 def _draw(options: WindowOptions, rng: np.random.Generator, size: int, words: int) -> _Drawn:
-    """Sequences of words, a query in each whose window is whole, and a useful token on either side of it."""
+    """Draw sequences of words, in each a query with a whole window, and a useful token on either side of it."""
     half = options.half_width
     tokens = rng.integers(words, size=(size, options.length))
     position = rng.integers(half, options.length - half, size)
@@ -248,7 +248,7 @@ def _frozen(
     *,
     chance: float,
 ) -> WindowTask:
-    """Even scores, of which only the bell moves."""
+    """Return a task with even scores in which only the bell moves."""
     layer = Layer(
         scores=np.zeros(2),
         values=np.array([[0.0], [1.0]]),

@@ -1,4 +1,4 @@
-"""What queries see: the tokens within a half-width of each, ragged, one after the other (theory §D)."""
+"""The tokens that queries see: those within a half-width of each query, ragged, one query after the other (§D)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ class Windows:
     words: Integers
     """Word of each pair's token (P,)."""
     distances: Integers
-    """Δ = j - i (P,), tokens."""
+    """Distance Δ = j - i of each pair (P,), in tokens."""
     offsets: Integers
-    """Where each query's pairs begin, and their number (R + 1,)."""
+    """First pair of each query, then the number of pairs (R + 1,)."""
     labels: Integers
-    """What each query should answer (R,)."""
+    """Correct answer to each query (R,)."""
     n_words: int
-    """V."""
+    """Size V of the vocabulary."""
 
     @classmethod
     def of(
@@ -41,17 +41,17 @@ class Windows:
         n_words: int,
         half_width: int | None = None,
     ) -> Self:
-        """The windows of some queries.
+        """Return the windows of queries.
 
         Args:
             sequences: words from 0 to V - 1, of any lengths.
             queries: sequence and position of each query (R, 2).
-            labels: (R,).
-            n_words: V.
-            half_width: w, the farthest token that is seen; all of the sequence without it.
+            labels: correct answer to each query (R,).
+            n_words: size V of the vocabulary.
+            half_width: distance w of the farthest visible token; None for the whole sequence.
 
         Raises:
-            InputError: no query, one outside of its sequence, a word that is not of the V, or a w below 0.
+            InputError: there is no query, a query is outside its sequence, a word is not among the V, or w is below 0.
         """
         if isinstance(sequences, str) or not isinstance(sequences, Iterable):
             fix = "Give a list of arrays."
@@ -68,7 +68,7 @@ class Windows:
         sequence, position = at.T
         first, last = np.maximum(position - reach, 0), np.minimum(position + reach + 1, lengths[sequence])
         offsets = np.concatenate([[0], np.cumsum(last - first)])
-        # Where a pair stands in its window, and that window in its sequence.
+        # Position of a pair's token in its sequence, then start of that sequence among all tokens.
         places = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, last - first)
         begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         words = np.concatenate(tokens)[places + np.repeat(begins[sequence], last - first)]
@@ -77,48 +77,48 @@ class Windows:
 
     @property
     def n_queries(self) -> int:
-        """R."""
+        """Return the number R of queries."""
         return self.labels.size
 
     def sums(self, pairs: NDArray) -> NDArray:
-        """Over the pairs (..., P) of each query, (..., R)."""
+        """Return the sums (..., R) over the pairs (..., P) of each query."""
         return np.add.reduceat(pairs, self.offsets[:-1], axis=-1)
 
     def largest(self, pairs: NDArray) -> NDArray:
-        """Of the pairs (P,) of each query, (R,)."""
+        """Return the largest value (R,) among the pairs (P,) of each query."""
         return np.maximum.reduceat(pairs, self.offsets[:-1])
 
     def leads(self, pairs: NDArray) -> Integers:
-        """The place of the first largest among the pairs (P,) of each query, (R,)."""
+        """Return the index (R,) of the first largest value among the pairs (P,) of each query."""
         places = np.where(pairs == self.spread(self.largest(pairs)), np.arange(pairs.size), pairs.size - 1)
         return np.minimum.reduceat(places, self.offsets[:-1])
 
     def spread(self, queries: NDArray) -> NDArray:
-        """To every pair (..., P) what its query (..., R) has."""
+        """Return for every pair the value of its query: (..., P) from (..., R)."""
         return np.repeat(queries, np.diff(self.offsets), axis=-1)
 
     def matrix(self, pairs: NDArray) -> csr_array:
-        """Pairs (P,) as queries × words (R, V), words that a window repeats left apart."""
+        """Return pairs (P,) as a matrix of queries × words (R, V); words repeated in a window stay separate entries."""
         return csr_array((pairs, self.words, self.offsets), shape=(self.n_queries, self.n_words))
 
     def products(self, queries: Array, words: Array) -> Array:
-        """q_i·x_w of each pair (P,), of (d, R) and (V, d)."""
+        """Return q_i·x_w of each pair (P,), from queries (d, R) and words (V, d)."""
         found = np.zeros(self.words.size)
-        # One dimension at a time stays in cache.
+        # One dimension at a time stays in the cache.
         for query, word in zip(queries, words.T, strict=True):
             found += self.spread(query) * word[self.words]
         return found
 
     def by_word(self, pairs: Array) -> Array:
-        """Sums over all pairs (P,) of each word (V,)."""
+        """Return the sums (V,) of pairs (P,) by word."""
         return np.bincount(self.words, pairs, self.n_words).astype(float, copy=False)
 
 
 def check_window(window: int) -> None:
-    """Refuse what is no number of tokens with the query in their middle.
+    """Refuse a window that is not an odd number of tokens, with the query in the middle.
 
     Raises:
-        InputError: an even number, none, or no integer.
+        InputError: the window is even, below 1, or not an integer.
     """
     fix = "A window has its query in the middle."
     if integer("window", window, -LARGEST) < 1 or window % 2 == 0:
@@ -126,10 +126,10 @@ def check_window(window: int) -> None:
 
 
 def half_width_of(window: int, length: int) -> int:
-    """w of a window of 2w + 1 tokens.
+    """Return the half-width w of a window of 2w + 1 tokens.
 
     Raises:
-        InputError: an even number of tokens, none, or more than a sequence has.
+        InputError: the window is even, below 1, or longer than a sequence.
     """
     check_window(window)
     if window > length:

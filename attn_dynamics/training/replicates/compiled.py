@@ -1,4 +1,4 @@
-"""The products of replicates by compiled loops on numpy's arrays, word by word with the replicates side by side."""
+"""The products of replicates by compiled loops on numpy's arrays, word by word, with the replicates side by side."""
 
 from functools import cached_property
 from typing import Any
@@ -17,65 +17,65 @@ from attn_dynamics.tasks.corpus import Corpus
 
 
 class Compiled:
-    """numpy and numba, float64. Logical (R, k, V) lies in memory as (V, k, R): numpy's order "F"."""
+    """The engine of numpy and numba in float64. Logical (R, k, V) lies in memory as (V, k, R): numpy's order "F"."""
 
     xp = xp
     itemsize = 8
     on_host = True
     words_at_once = 2048
     abreast: int | None = kernels.LANES
-    """One block: what more replicates need at a time leaves the cache before it is needed again."""
+    """One block of lanes: with more replicates, data would leave the cache before they are needed again."""
     out_of_memory = (MemoryError,)
 
     def __init__(self) -> None:
         self.threads = numba.get_num_threads()
 
     def array(self, values: Any) -> Array:
-        """Float64 of its own."""
+        """Return a float64 copy."""
         return np.array(values, np.float64, order="C")
 
     def numbers(self, array: Array) -> Array:
-        """The array itself."""
+        """Return the array itself."""
         return array
 
     def by_words(self, array: Array) -> Array:
-        """(V, k, R) in memory."""
+        """Return the array in memory order (V, k, R)."""
         return np.asfortranarray(array)
 
     def rows(self, array: Array) -> Array:
-        """(R, k, V) in memory."""
+        """Return the array in memory order (R, k, V)."""
         return np.ascontiguousarray(array)
 
     def squares(self, array: Array) -> Array:
-        """By replicates (R,), of an array that lies by words."""
+        """Return the sums of squares (R,) by replicate; the array must lie by words."""
         out = np.empty(len(array))
         kernels.squares(_by_places(array), out)
         return out
 
     def subtract(self, array: Array, rate: float | Array, step: Array) -> None:
-        """Of arrays that lie by words."""
+        """Subtract rate × step in place; both arrays must lie by words."""
         kernels.subtract(_by_places(array), np.full(len(array), rate), _by_places(step))
 
     def operand(self, replicates: int, width: int, n_words: int) -> "CompiledOperand":
-        """Room for an operand."""
+        """Return an operand with its buffers."""
         return CompiledOperand(replicates, width, n_words)
 
     def products(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> "CompiledProducts":
-        """Room for the products."""
+        """Return the products of a corpus with their buffers."""
         return CompiledProducts(corpus, replicates, width, columns)
 
     def free_memory(self) -> int | None:
-        """What the system calls available."""
+        """Return the memory that the system reports as available."""
         return available_memory()
 
 
 def _by_places(array: Array) -> Array:
-    """(places, R) from (R, …) that lies by words: the same memory."""
+    """Return (R, …), which lies by words, as (rows, R) in the same memory."""
     return array.T.reshape(-1, len(array))
 
 
 class CompiledOperand:
-    """The operand of all replicates, and those of each whose scores are spread too wide for one shift."""
+    """The operand of all replicates, and a mask of those whose scores are spread too wide for one shift."""
 
     def __init__(self, replicates: int, width: int, n_words: int) -> None:
         self.columns = _columns(replicates, width, n_words)
@@ -84,19 +84,19 @@ class CompiledOperand:
         self._low, self._high = np.empty(replicates), np.empty(replicates)
 
     def update(self, scores: Array, values: Array) -> None:
-        """Take up scores (R, V) and values (R, k, V), both by words."""
+        """Set the scores (R, V) and the values (R, k, V), both by words."""
         self.scores, self.values = scores, values
         kernels.extent(scores.T, self._low, self._high)
-        # So written, what is no number counts as apart.
+        # Negated comparison, so that NaN counts as wide.
         self.apart = ~(self._high - self._low <= SHARED_SPREAD)
         kernels.operand(scores.T, self._high, values.T, self.columns)
 
     def weights(self, words: NDArray[np.int64] | slice) -> Array:
-        """(R, words) e^(s - shift)."""
+        """Return the weights e^(s - shift) (R, words)."""
         return np.concatenate(self.columns[:, words, -1].swapaxes(1, 2))[: self.apart.size]
 
     def alone(self, replicate: int) -> Array:
-        """[P | 1] of one replicate."""
+        """Return the columns [P | 1] of one replicate."""
         values = np.ascontiguousarray(self.values[replicate].T)[:, :, None]
         out = _columns(1, values.shape[1], len(values))
         kernels.operand(np.zeros((len(values), 1)), np.zeros(1), values, out)
@@ -104,7 +104,7 @@ class CompiledOperand:
 
 
 def _columns(replicates: int, width: int, n_words: int) -> Array:
-    """Room for an operand, whose lanes of no replicate divide by 1."""
+    """Return a buffer for an operand; its lanes without a replicate hold weight 1, so that they divide by no 0."""
     out = np.zeros((kernels.blocks_of(replicates), n_words, width + 1, kernels.LANES))
     out[:, :, width] = 1.0
     return out
@@ -125,7 +125,7 @@ class CompiledProducts:
         self._apart: dict[int, tuple[Array, Array]] = {}
 
     def attend(self, operand: CompiledOperand) -> Array:
-        """v (R, k, N)."""
+        """Return the contexts v (R, k, N)."""
         kernels.attend(*self._pattern, operand.columns, *self._told)
         self._apart = {}
         for r in np.flatnonzero(operand.apart).tolist():
@@ -136,7 +136,7 @@ class CompiledProducts:
         return self._contexts
 
     def attend_back(self, operand: CompiledOperand, slopes: Array) -> tuple[Array, Array]:
-        """∂L/∂s (R, V) and ∂L/∂P (R, k, V), both by words."""
+        """Return ∂L/∂s (R, V) and ∂L/∂P (R, k, V), both by words."""
         by_score, by_value = self._gradients
         pattern = (*_places(self._by_word), self._by_word.data)
         kernels.attend_back(*pattern, slopes, *self._told, operand.columns, self._rows, by_value, by_score)
@@ -150,13 +150,13 @@ class CompiledProducts:
         return by_score.T, by_value.T
 
     def cross_entropy(self, logits: Array) -> tuple[Array, Array]:
-        """Mean loss and accuracy (R,)."""
+        """Return mean loss and accuracy (R,); the logits become the gradient of the mean."""
         losses, correct = np.empty(len(logits)), np.empty(len(logits))
         kernels.cross_entropy(logits, self._labels, losses, correct)
         return losses, correct / self._labels.size
 
     def received(self, operand: CompiledOperand, columns: NDArray[np.int64] | None = None) -> Array:
-        """Σ_i A_iw (R, words)."""
+        """Return the attention received, Σ_i A_iw (R, words)."""
         pattern, words = (self._by_word, slice(None)) if columns is None else (self._followed, columns)
         out = operand.weights(words) * (pattern @ self._inverses.T).T
         for r, (weights, _) in self._apart.items():
@@ -165,10 +165,10 @@ class CompiledProducts:
 
     @property
     def _told(self) -> tuple[Array, Array, Array, NDArray[np.int64]]:
-        """What the forward product leaves to the backward one."""
+        """Return the results of the forward product that the backward product needs."""
         return self._contexts, self._inverses, self._deviations, self._leads
 
-    # Made on first use: a corpus that is only judged needs none of these.
+    # Computed on first use, because a corpus that is only evaluated needs none of these.
     @cached_property
     def _by_word(self) -> csr_array:
         return csr_array(self._counts.T)
@@ -187,10 +187,10 @@ class CompiledProducts:
         return np.zeros((self._size[0], self._contexts.shape[1] + 3, kernels.LANES))
 
     def _weighed(self, weights: Array) -> csr_array:
-        """Weights (nnz,) of the entries by sentences as a pattern by words."""
+        """Return the weights (nnz,), given in the order of the sentences, as a sparse matrix by words."""
         return csr_array(csr_array((weights, self._counts.indices, self._counts.indptr), shape=self._size).T)
 
 
 def _places(pattern: csr_array) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Offsets and indices without sign."""
+    """Return offsets and indices as unsigned integers."""
     return pattern.indptr.view(np.uint32), pattern.indices.view(np.uint32)

@@ -44,33 +44,34 @@ def descend_many(
     checkpoint: Checkpoint | None = None,
     meter: Callable[[int, float], None] | None = None,
 ) -> list[Run]:
-    """What `descend` gives for each of R starts, to round-off, in one pass over the data for all of them (theory §1).
+    """Train each of R starts as `descend` would, to round-off, in one pass over the data for all (theory §1).
 
-    Replicates are columns of the sparse products. Each stops at its own patience, or where its loss is no longer
-    finite (its run says "diverged"), and leaves the others to go on.
+    Replicates are columns of the sparse products. Each stops at its own patience, or when its loss is no longer finite
+    (its run then says "diverged"), and the others continue.
 
     Args:
         corpus: N sentences over V words to train on.
-        parameters: the R starts, of one head and one shape; not changed.
-        learning_rate: η > 0; time = η × epoch.
-        epochs: steps, at least 0.
-        train: any of query, keys, embeddings, head.
-        judge: further corpora by name, judged at every epoch; "dev" is what `patience` watches.
-        follow: words that are recorded at every epoch.
-        hold: words whose scores and embeddings stay at their start.
-        patience: stop after so many epochs without a lower dev loss, and return to the best state.
-        reduced: use law A6 where it holds.
-        device: "numpy" (compiled loops, all cores), or torch's "cpu" or "cuda".
-        precision: "float64", or with torch "float32".
-        checkpoint: save all replicates to, and go on from, this file: to the bit, but on a GPU, whose sums are not.
-        meter: called with epoch and the mean training loss of those that still run.
+        parameters: the R starts, with one kind of head and the same shapes; not changed.
+        learning_rate: learning rate η > 0; time = η × epoch.
+        epochs: number of steps, at least 0.
+        train: parts to train, any of query, keys, embeddings, head.
+        judge: further corpora by name, evaluated at every epoch; `patience` watches "dev".
+        follow: words recorded at every epoch.
+        hold: words whose scores and embeddings keep their initial values.
+        patience: number of epochs without a lower dev loss after which to stop and return to the best state.
+        reduced: whether to use law A6 if it holds.
+        device: "numpy" (compiled loops on all cores), or "cpu" or "cuda" of torch.
+        precision: "float64", or "float32" with torch.
+        checkpoint: file to save all replicates to, and to resume from. A resumed run is the same to the bit, except on
+            a GPU, whose sums vary.
+        meter: function called with epoch and the mean training loss of the replicates still running.
 
     Returns:
         R runs, in the order of the starts.
 
     Raises:
-        InputError: a bad argument, starts of different shapes, more replicates than memory holds, or no torch.
-        RunsInterrupted: on Ctrl-C, with the runs so far.
+        InputError: an argument is invalid, the starts differ in shape, memory is too small, or torch is not installed.
+        RunsInterrupted: Ctrl-C was pressed; carries the runs so far.
     """
     train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
     function("meter", meter)
@@ -125,12 +126,12 @@ def max_replicates(
     device: str = "numpy",
     precision: str = "float64",
 ) -> int | None:
-    """How many starts like this one, yet to be drawn, `descend_many` takes in a share of the memory that is free.
+    """Return how many starts like this one, not drawn yet, `descend_many` can take in a share of the free memory.
 
-    None where nobody knows what is free.
+    The result is None if the free memory is unknown.
 
     Raises:
-        InputError: words to follow that the corpus does not hold, no such device.
+        InputError: the corpus does not hold a followed word, or the device is not available.
     """
     engine, judge = engine_for(device, precision), dict(judge or {})
     judged, layout = [corpus, *judge.values()], Layout(corpus, judge, follow)
@@ -139,7 +140,7 @@ def max_replicates(
 
 
 def resume_points(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
-    """The epoch that `descend_many` would go on from, and whether it has nothing left to do; None without a checkpoint.
+    """Return the epoch `descend_many` would resume at, and whether nothing is left to do; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
@@ -149,7 +150,7 @@ def resume_points(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | Non
 
 
 def replicates_in(checkpoint: Checkpoint) -> int | None:
-    """How many replicates `descend_many` saved; None without a checkpoint.
+    """Return how many replicates `descend_many` saved; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
@@ -159,7 +160,7 @@ def replicates_in(checkpoint: Checkpoint) -> int | None:
 
 
 class _Batch:
-    """All replicates, in groups, and where they are saved."""
+    """All replicates in groups, and the checkpoint they are saved to."""
 
     def __init__(self, groups: Sequence[Group], records: Records, replicates: int, threads: int) -> None:
         self._groups, self._records, self._replicates, self._threads = groups, records, replicates, threads
@@ -168,7 +169,7 @@ class _Batch:
         self._checkpoint: tuple[Checkpoint, str] | None = None
 
     def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
-        """Save to this checkpoint from now on, and go on from what it holds."""
+        """Save to this checkpoint from now on, and resume from it if it holds these runs."""
         self._checkpoint = checkpoint, identity
         saved = checkpoint.resume(identity, epochs)
         if saved is None:
@@ -181,11 +182,11 @@ class _Batch:
             self._runs |= group.restore(saved, ended)
 
     def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> list[Run]:
-        """Go on to `epochs`, or until Ctrl-C, or until all have ended by themselves."""
+        """Continue to `epochs`, or until Ctrl-C, or until every replicate has ended by itself."""
         with deferred_interrupt() as interrupted, ThreadPoolExecutor(self._threads) as pool:
             while len(self._runs) < self._replicates:
                 ending: Ended | None = "epochs" if self._epoch == epochs else "interrupted" if interrupted() else None
-                # Before it is evaluated, so that those that end here for want of epochs can go on from here.
+                # Saved before the evaluation, so that a longer run can resume replicates that end at the last epoch.
                 self._save(only_if_due=ending is None)
                 self._advance(pool, ending, meter)
                 if len(self._runs) < self._replicates:
@@ -193,17 +194,17 @@ class _Batch:
                 elif ending is None:
                     self._save()
         result = [self._runs[member] for member in range(self._replicates)]
-        if any(run.ended == "interrupted" for run in result):  # not where all ended by themselves in that epoch
+        if any(run.ended == "interrupted" for run in result):  # false if all ended by themselves in that epoch
             raise RunsInterrupted(result, f"epoch {self._epoch}")
         return result
 
     def _advance(
         self, pool: ThreadPoolExecutor, ending: Ended | None, meter: Callable[[int, float], None] | None
     ) -> None:
-        """One epoch of all that run."""
+        """Advance all running replicates by one epoch."""
         self._records.make_room(self._epoch)
         running = [group for group in self._groups if len(group)]
-        # One group needs no other thread, in which numpy and torch would be somebody else's.
+        # A single group runs in this thread, because numpy and torch would have other settings in another one.
         across = pool.map if len(running) > 1 else map
         for ended in across(partial(Group.advance, epoch=self._epoch, ending=ending), running):
             self._runs |= ended
@@ -212,7 +213,7 @@ class _Batch:
             meter(self._epoch, float(np.mean(losses[np.isfinite(losses)])) if np.isfinite(losses).any() else np.nan)
 
     def _save(self, *, only_if_due: bool = False) -> None:
-        """Those that ended by themselves with their ends, all others at the beginning of this epoch."""
+        """Save the replicates that ended by themselves at their end, and all others at the start of this epoch."""
         if self._checkpoint is None:
             return
         checkpoint, identity = self._checkpoint
@@ -230,7 +231,7 @@ class _Batch:
 
 
 def _starts(parameters: Iterable[Parameters]) -> Sequence[Parameters]:
-    """Return the starts as a list, also those of a generator."""
+    """Return the starts as a list; a generator is accepted too."""
     if isinstance(parameters, Parameters | str) or not isinstance(parameters, Iterable):
         fix = "Put them into a list, or call descend for a single start."
         raise InputError("parameters", expected="a list of Parameters", given=shown(parameters), fix=fix)
@@ -257,7 +258,7 @@ def _shapes(parameters: Parameters) -> str:
 
 
 def _divided(engine: Engine, replicates: int) -> list[Members]:
-    """Replicates by number, in groups of about equal size, as many for each thread."""
+    """Return the numbers of the replicates in groups of about equal size, the same number of groups for each thread."""
     if engine.abreast is None:
         return [np.arange(replicates)]
     threads = max(1, min(engine.threads, replicates))
@@ -268,14 +269,14 @@ def _divided(engine: Engine, replicates: int) -> list[Members]:
 
 @contextmanager
 def _one_blas_thread(engine: Engine) -> Iterator[None]:
-    """Groups have the cores; threads of BLAS would only wait for them, and change the bits of small products."""
+    """Limit BLAS to one thread: groups use all cores, and BLAS threads would change the last bits of small products."""
     with threadpool_limits(1 if engine.abreast is not None else None, user_api="blas"):
         yield
 
 
 @contextmanager
 def _memory_told(engine: Engine, needed: Sequence[MemoryNeed], replicates: int) -> Iterator[None]:
-    """Say how many replicates would fit where memory runs out all the same."""
+    """Raise an error that says how many replicates would fit, if memory runs out during the run."""
     first, room = next(iter(rooms(engine, needed, replicates)), (needed[0], 0))
     try:
         yield

@@ -1,4 +1,4 @@
-"""What an array library owes the equations of replicates: its arrays, the sparse products, the loss, and memory."""
+"""The interface of an array library for the equations of replicates: arrays, sparse products, loss, and free memory."""
 
 from typing import Any, Protocol
 
@@ -11,38 +11,38 @@ from attn_dynamics.system.extras import how_to_get
 from attn_dynamics.tasks.corpus import Corpus
 
 DEVICES = ("numpy", "cpu", "cuda")
-"""Compiled loops on numpy's arrays, or torch on either of its devices."""
+"""Devices: compiled loops on numpy's arrays, or torch on a processor or a GPU."""
 PRECISIONS = ("float64", "float32")
 
 
 class Operand(Protocol):
-    """[e^s ⊙ P | e^s] of all replicates, side by side: shared by all corpora over one vocabulary."""
+    """The columns [e^s ⊙ P | e^s] of all replicates, side by side, shared by all corpora over one vocabulary."""
 
     apart: NDArray[np.bool_]
-    """(R,) whose scores are spread too wide for one shift (or are no numbers): each sentence has its own."""
+    """Mask (R,) of replicates whose scores are NaN or spread too wide for one shift; each sentence then has its own."""
 
     def update(self, scores: Any, values: Any) -> None:
-        """Take up scores (R, V) and values (R, k, V)."""
+        """Set the scores (R, V) and the values (R, k, V)."""
         ...
 
 
 class Products(Protocol):
-    """The sparse products of one corpus and R replicates; results live until the next call."""
+    """The sparse products of one corpus and R replicates; results are valid until the next call."""
 
     def attend(self, operand: Any) -> Any:
-        """Contexts v = A P (R, k, N)."""
+        """Return the contexts v = A P (R, k, N)."""
         ...
 
     def attend_back(self, operand: Any, slopes: Any) -> tuple[Any, Any]:
-        """∂L/∂s (R, V) and ∂L/∂P (R, k, V) from slopes ∂L/∂v (R, k, N), right after `attend`."""
+        """Return ∂L/∂s (R, V) and ∂L/∂P (R, k, V) from slopes ∂L/∂v (R, k, N); call it right after `attend`."""
         ...
 
     def cross_entropy(self, logits: Any) -> tuple[Any, Any]:
-        """Mean loss and accuracy, both (R,); logits (R, n, N) become the gradient of the mean."""
+        """Return mean loss and accuracy, both (R,); logits (R, n, N) become the gradient of the mean."""
         ...
 
     def received(self, operand: Any, columns: NDArray[np.int64] | None = None) -> Any:
-        """Σ_i A_iw (R, words) of all words, or of those whose columns the products were made with."""
+        """Return the attention Σ_i A_iw (R, words) received by all words, or by the followed words in these columns."""
         ...
 
 
@@ -50,57 +50,57 @@ class Engine(Protocol):
     """One array library on one device in one precision."""
 
     xp: Any
-    """Its namespace."""
+    """Array namespace of the library."""
     itemsize: int
-    """Bytes of a number."""
+    """Bytes per number."""
     on_host: bool
-    """Whether its arrays take the memory that results take."""
+    """Whether the library's arrays and the results share the host's memory."""
     threads: int
-    """Groups of replicates that go side by side."""
+    """Number of groups of replicates that run in parallel."""
     abreast: int | None
-    """Replicates that a group holds at most; None for all."""
+    """Largest number of replicates in a group; None for no limit."""
     words_at_once: int
-    """Words to a block of a pass over E (d, V), so that what is added to it fits the cache, or the memory."""
+    """Words per block of a pass over E (d, V), so that the increments of a block fit into the cache, or into memory."""
 
     @property
     def out_of_memory(self) -> tuple[type[BaseException], ...]:
-        """What it raises where memory is short."""
+        """Return the exceptions that the library raises if memory runs out."""
         ...
 
     def array(self, values: Any) -> Any:
-        """Numbers of its own, replicates first."""
+        """Return the values as an array of this library, a copy, replicates first."""
         ...
 
     def numbers(self, array: Any) -> NDArray[np.float64]:
-        """An array as numpy's float64."""
+        """Return an array as numpy's float64."""
         ...
 
     def by_words(self, array: Any) -> Any:
-        """The same array in the layout that the products want."""
+        """Return an array in the layout for the sparse products."""
         ...
 
     def rows(self, array: Any) -> Any:
-        """The same array in the layout that dense products want."""
+        """Return an array in the layout for dense products."""
         ...
 
     def squares(self, array: Any) -> Any:
-        """Sum of squares of each replicate (R,), of an array that `by_words` gave."""
+        """Return the sum of squares (R,) of each replicate; the array comes from `by_words`."""
         ...
 
     def subtract(self, array: Any, rate: Any, step: Any) -> None:
-        """array -= rate · step, in place, both as `by_words` gave them, rate a number or (R,); may use up the step."""
+        """Compute array -= rate · step in place, both from `by_words`, rate a number or (R,); may overwrite step."""
         ...
 
     def operand(self, replicates: int, width: int, n_words: int) -> Operand:
-        """Room for an operand."""
+        """Return an operand with its buffers."""
         ...
 
     def products(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> Products:
-        """Room for the products of a corpus, some of whose words, by their columns, are followed."""
+        """Return the products of a corpus with their buffers; `columns` are the columns of the followed words."""
         ...
 
     def free_memory(self) -> int | None:
-        """Bytes that can still be had, or None where nobody knows."""
+        """Return the bytes of free memory, or None if unknown."""
         ...
 
 
@@ -131,10 +131,10 @@ def _torch(device: str, precision: str) -> Engine:
 
 
 def engine_for(device: str, precision: str) -> Engine:
-    """The engine of a device.
+    """Return the engine of a device.
 
     Raises:
-        InputError: an unknown device or precision, torch or its device is not there.
+        InputError: the device or the precision is unknown, or torch or its device is not available.
     """
     for name, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         one_of(name, value, known)

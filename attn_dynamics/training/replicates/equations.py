@@ -1,7 +1,7 @@
 """The equations of theory §1 for R replicates at once, written once for every array library.
 
 Replicates are the first axis: scores (R, V), embeddings (R, d, V), logits (R, n, N). Only what can move is kept, as in
-`Dynamics`; where the head reads less than what is kept, the products run on P = E W H, as in `Objective`.
+`Dynamics`. If the head reads fewer dimensions than are kept, the products run on P = E W H, as in `Objective`.
 """
 
 import math
@@ -18,16 +18,16 @@ from attn_dynamics.training.replicates.engine import Engine
 
 
 class Gradient(NamedTuple):
-    """Gradients of the mean losses of R replicates; they live until the next evaluation, and a step uses them up."""
+    """Gradients of the mean losses of R replicates, valid until the next evaluation; a step overwrites them."""
 
     scores: Any
-    """∂L/∂s (R, V)."""
+    """Gradient ∂L/∂s (R, V)."""
     values: Any
-    """∂L/∂P (R, k, V)."""
+    """Gradient ∂L/∂P (R, k, V)."""
     head: dict[str, Any]
-    """∂L/∂ the arrays of the head."""
+    """Gradients with respect to the arrays of the head, by name."""
     readout_matrix: Any
-    """W H (R, d, k) if P = E W H, so that ∂L/∂E = (∂L/∂P)(W H)ᵀ; None if P = E."""
+    """Readout matrix W H (R, d, k) if P = E W H, so that ∂L/∂E = (∂L/∂P)(W H)ᵀ; None if P = E."""
 
 
 class Replicates:
@@ -35,10 +35,10 @@ class Replicates:
 
     Args:
         engine: the array library.
-        corpora: the one to train on, named "train", first; then those to judge on.
-        starts: of each replicate its start, all with the same shapes and the same parts trained.
-        held: columns of the words that stay at their start.
-        followed: columns of the words that are recorded at every epoch.
+        corpora: the training corpus, named "train", first; then the corpora to evaluate.
+        starts: start of each replicate, all with the same shapes and the same trained parts.
+        held: columns of the words that keep their initial values.
+        followed: columns of the words recorded at every epoch.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Replicates:
         return len(self._starts)
 
     def evaluate(self) -> tuple[dict[str, Any], Gradient, Any]:
-        """Losses and accuracies (R, 2) on every corpus, the gradient, and the signals (R, 2): ‖∂L/∂s‖, ‖∂L/∂E‖_F."""
+        """Return losses and accuracies (R, 2) by corpus, the gradient, and the signals ‖∂L/∂s‖, ‖∂L/∂E‖_F (R, 2)."""
         head, axes = self._head, self._arrays["axes"]
         readout_matrix = head.first_layer @ self._contrasts if self._narrows else None
         values = axes if readout_matrix is None else self._engine.by_words(readout_matrix.mT @ axes)
@@ -84,7 +84,7 @@ class Replicates:
         return fits, Gradient(by_score, rows, gradients, readout_matrix), self._signals(by_score, rows, readout_matrix)
 
     def has_nonfinite_scores(self) -> NDArray[np.bool_]:
-        """(R,) whether a replicate's scores, evaluated last, hold what is no finite number."""
+        """Return a mask (R,) of replicates whose last evaluated scores hold NaN or infinity."""
         wide = self._operand.apart
         if not wide.any():
             return wide
@@ -92,7 +92,7 @@ class Replicates:
         return wide & ~self._engine.numbers(finite).astype(bool)
 
     def row(self, fits: Mapping[str, Any], gradient: Gradient, signals: Any, frequency: Any) -> NDArray[np.float64]:
-        """What is recorded of every replicate (R, numbers), in the order of `record.Layout`."""
+        """Return the recorded row of every replicate (R, numbers), in the order of `recording.Layout`."""
         xp, scores, words = self._engine.xp, self._arrays["scores"], self._followed
         slopes = gradient.scores[:, words]
         numbers = [signals[:, 0], self._lengths(slopes), signals[:, 1], xp.sum(scores, axis=1)]
@@ -101,13 +101,13 @@ class Replicates:
         return self._engine.numbers(xp.concat(parts, axis=1))
 
     def snapshot(self, frequency: Any) -> NDArray[np.float64]:
-        """Scores, ‖ν‖ and mean attention of all words (R, 3, V)."""
+        """Return scores, embedding norms ‖ν‖ and mean attention of all words (R, 3, V)."""
         attention = self._products["train"].received(self._operand) / frequency
         parts = [self._arrays["scores"], self._norms(slice(None)), attention]
         return self._engine.numbers(self._engine.xp.stack(parts, axis=1))
 
     def step(self, gradient: Gradient, learning_rate: float) -> None:
-        """One step of gradient descent, all trained parameters at once; uses up the gradient."""
+        """Take one step of gradient descent in all trained parameters at once; overwrites the gradient."""
         slopes = gradient.scores
         if "embeddings" in self._train:
             self._step_embeddings(gradient, learning_rate)
@@ -120,7 +120,7 @@ class Replicates:
             self._engine.subtract(self._arrays["scores"], learning_rate * self._arrays["speed"], slopes)
 
     def moving(self) -> dict[str, Any]:
-        """Everything that moves, by name, replicates first; the arrays themselves."""
+        """Return everything that moves, by name, replicates first: the arrays themselves, not copies."""
         names = ["query"] if "query" in self._train else []
         if "keys" in self._train:
             names.append("keys" if "query" in self._train else "scores")
@@ -129,25 +129,25 @@ class Replicates:
         return {name: self._arrays[name] for name in [*names, *(f"head.{name}" for name in self._trained_head)]}
 
     def keep(self, places: NDArray[np.int64]) -> None:
-        """Go on with some of the replicates only."""
+        """Continue with the replicates at these indices only."""
         self._starts = [self._starts[place] for place in places]
         self._arrays = {name: self._laid_out(name, array[places]) for name, array in self._arrays.items()}
         self._make_room()
 
     def states(self) -> list[dict[str, NDArray[np.float64]]]:
-        """Of each replicate all that moves, and its scores, by name; on the host."""
+        """Return for each replicate everything that moves, and its scores, by name, on the host."""
         arrays = {name: self._engine.numbers(array) for name, array in self._all_that_moves().items()}
         return [{name: array[place] for name, array in arrays.items()} for place in range(len(self))]
 
     def restore(self, states: Sequence[Mapping[str, NDArray[np.float64]]]) -> None:
-        """Return, replicate by replicate, to what `states` gave; one of which nothing is given stays."""
+        """Return each replicate to what `states` returned for it; a replicate with an empty state is not changed."""
         arrays = self._all_that_moves()
         for place, state in enumerate(states):
             for name, values in state.items():
                 arrays[name][place] = self._engine.array(values)
 
     def parameters(self, place: int, state: Mapping[str, Any]) -> Parameters:
-        """One replicate at a state that `moving` gave, in the shape of its start."""
+        """Return the parameters of one replicate at a state that `moving` returned, in the shapes of its start."""
         start = self._starts[place]
         moved = {name: self._engine.numbers(array[place]).astype(np.float64) for name, array in state.items()}
         head = {name.removeprefix("head."): array for name, array in moved.items() if name.startswith("head.")}
@@ -160,7 +160,7 @@ class Replicates:
         )
 
     def _all_that_moves(self) -> dict[str, Any]:
-        """Scores among it where they follow from a trained query: taken down, they need not be summed again."""
+        """Return what moves, and the scores even if they follow from a trained query: saved, they need no new sum."""
         return self.moving() | {"scores": self._arrays["scores"]}
 
     def _fit(self, products: Any, entry: Any) -> tuple[Any, Any, Any, Any]:
@@ -177,15 +177,15 @@ class Replicates:
         return self._engine.xp.stack([scores, embeddings], axis=1)
 
     def _joint_squares(self, by_value: Any, readout_matrix: Any) -> Any:
-        """‖∂L/∂E‖_F² = Σ_w b_wᵀ (W H)ᵀ(W H) b_w, b_w the columns of (∂L/∂P)ᵀ."""
+        """Return ‖∂L/∂E‖_F² = Σ_w b_wᵀ (W H)ᵀ(W H) b_w, b_w the columns of (∂L/∂P)ᵀ."""
         return self._engine.xp.sum((by_value @ by_value.mT) * (readout_matrix.mT @ readout_matrix), axis=(1, 2))
 
     def _lengths(self, vectors: Any) -> Any:
-        """‖·‖ along the second axis."""
+        """Return the norms ‖·‖ along the second axis."""
         return self._root(lambda each: self._engine.xp.sum(each * each, axis=1), vectors, axis=(1,))
 
     def _root(self, squares: Callable[..., Any], *factors: Any, axis: tuple[int, ...]) -> Any:
-        """Roots of squares; of those too small for a float by factors in shares of their largest along the axis."""
+        """Return roots of squares; squares that underflow are computed again from factors divided by their largest."""
         xp, found = self._engine.xp, squares(*factors)
         limits = xp.finfo(found.dtype)
         small = found <= limits.smallest_normal / limits.eps**2

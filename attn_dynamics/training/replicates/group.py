@@ -1,4 +1,4 @@
-"""Replicates that go through an epoch together: each recorded, stopped, and put back from a checkpoint as if alone."""
+"""Replicates that go through an epoch together, each recorded, stopped and restored as if it ran alone."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ from attn_dynamics.training.run import Ended, Run
 
 
 class Group:
-    """One group: its members by number, in the order in which the models hold them; one may be there twice."""
+    """One group of replicates: the numbers of its members in the order of the models; a member may occur twice."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Group:
         learning_rate: float,
     ) -> None:
         self.losses = np.empty(0)
-        """Training losses at the last epoch of those that were running."""
+        """Training losses of the running members at the last epoch."""
         self._engine, self._models, self._members, self._records = engine, models, members, records
         self._stopping, self._learning_rate = stopping, learning_rate
         self._frequency = engine.array(records.layout.frequency)
@@ -41,8 +41,8 @@ class Group:
         return len(self._members)
 
     def advance(self, epoch: int, ending: Ended | None) -> dict[int, Run]:
-        """One epoch of all; the runs of those that end in it."""
-        # A thread of a pool has numpy's own settings.
+        """Advance all members by one epoch; return the runs of those that end in it."""
+        # A thread of the pool has numpy's default error settings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             rows, gradient, finite = self._evaluate()
             whole = np.flatnonzero(finite)
@@ -64,7 +64,7 @@ class Group:
             return ended
 
     def states(self) -> dict[str, np.ndarray]:
-        """Of every replicate that was ever here all that is not recorded, for a checkpoint, by number and name."""
+        """Return the unrecorded state of every replicate that was ever here, by number and name, for a checkpoint."""
         found = {member: named("state.", state) for member, state in self._left.items()}
         if len(self):
             stopping = [{}] * len(self) if self._stopping is None else self._stopping.states()
@@ -73,7 +73,7 @@ class Group:
         return {name: array for member, arrays in found.items() for name, array in named(f"{member}.", arrays).items()}
 
     def restore(self, saved: Mapping[str, np.ndarray], ended: Mapping[int, tuple[Ended, int]]) -> dict[int, Run]:
-        """Go on from what `states` gave; the runs of those that `ended`, of each how, and its best epoch."""
+        """Resume from what `states` returned; return the runs of the `ended` members (reason, best epoch)."""
         mine = [part(saved, f"{member}.") for member in self._members.tolist()]
         self._models.restore([part(each, "state.") for each in mine])
         if self._stopping is not None:
@@ -93,7 +93,7 @@ class Group:
         rows = self._models.row(fits, gradient, signals, self._followed_frequency)
         self.losses = rows[self._once(np.arange(len(rows))), 0]
         scalars = self._records.layout.scalars
-        # The training loss and the two signals, as `Dynamics.is_finite` has it.
+        # The training loss and the two signals, as in `Dynamics.is_finite`.
         told = rows[:, [0, scalars - 4, scalars - 2]]
         return rows, gradient, np.isfinite(told).all(axis=1) & ~self._models.has_nonfinite_scores()
 
@@ -108,7 +108,7 @@ class Group:
             best = max(epoch - 1, 0)
         elif self._stopping is not None and self._stopping.best_epoch[place] >= 0:
             state, best = self._stopping.best, int(self._stopping.best_epoch[place])
-        if ended == "patience":  # of one that diverged nothing is left, and all others go on where there is more to do
+        if ended == "patience":  # a diverged run has no state to keep, and all others can be resumed
             self._left[int(self._members[place])] = {
                 name: self._engine.numbers(array[place]).copy() for name, array in state.items()
             }
@@ -123,7 +123,7 @@ class Group:
         )
 
     def _once(self, places: NDArray[np.int64]) -> list[int]:
-        """Of these places one for each member."""
+        """Return the first of these indices for each member."""
         return places[np.unique(self._members[places], return_index=True)[1]].tolist()
 
     def _keep(self, places: NDArray[np.int64]) -> None:
@@ -137,9 +137,9 @@ class Group:
 
 
 def in_company(engine: Engine, replicates: Members) -> Members:
-    """A group of these; one that is alone is there twice, where its sums would not be those it has in company.
+    """Return the members of a group; a single replicate is doubled if its sums alone would take another order.
 
-    numpy adds up an array of one column in another order than one of several, so that round-off would tell who was
-    trained beside whom, or on how many threads.
+    numpy sums an array of one column in another order than an array of several. Without the copy, round-off would
+    depend on the other replicates of the group, or on the number of threads.
     """
     return np.repeat(replicates, 2) if len(replicates) == 1 and engine.abreast is not None else replicates

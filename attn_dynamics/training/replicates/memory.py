@@ -1,4 +1,4 @@
-"""How much memory replicates take, and what to say where there is less."""
+"""The memory that replicates need, and the error if there is less."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -15,25 +15,25 @@ from attn_dynamics.training.replicates.engine import Engine
 from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
 
 INDEX = 16
-"""Bytes an entry of the pattern takes on a device: both directions, each an index and a count."""
+"""Bytes of an entry of the pattern on a device: both directions, each an index and a count."""
 
 
 class MemoryNeed(NamedTuple):
-    """Bytes of one memory at the largest moment of a run."""
+    """Bytes needed of one memory at the peak of a run."""
 
     fixed: int
-    """Whatever R is."""
+    """Bytes that do not depend on R."""
     each: int
-    """A replicate, its start included."""
+    """Bytes per replicate, its start included."""
     start: int
-    """Of these the start's, which is there before the run."""
+    """Bytes of its start within `each`, allocated before the run."""
 
     def of(self, replicates: int) -> int:
-        """Of all."""
+        """Return the bytes for this number of replicates."""
         return self.fixed + self.each * replicates
 
     def fitting(self, room: int) -> int:
-        """Replicates for which so many bytes are enough."""
+        """Return how many replicates fit into this many bytes."""
         return max(0, (room - self.fixed) // self.each)
 
 
@@ -48,12 +48,12 @@ def bytes_needed(
     epochs: int,
     patience: int | None,
 ) -> list[MemoryNeed]:
-    """What a run of so many epochs takes of the engine's memory, and of the host's where that is another one.
+    """Return the bytes a run of so many epochs needs of the engine's memory, and of the host's if that is separate.
 
-    A replicate holds its state, twice under early stopping; an operand, its sums and the gradients by words; by
-    sentences contexts, how far each is from its leading word, logits, what the head keeps, and the slopes of all three.
-    The host holds its start, as it was given and in coordinates, its record (`bytes_kept`), in the end its parameters,
-    and the snapshots of one more replicate while its trajectory is made.
+    A replicate holds its state, twice under early stopping. By words it holds an operand, sums and gradients. By
+    sentences it holds contexts, their deviations from the leading word, logits, what the head keeps, and the slopes of
+    contexts, logits and what is kept. The host holds its start, as given and in coordinates, its record (`bytes_kept`),
+    and at the end its parameters. While a trajectory is made, it also holds the snapshots of one more replicate.
     """
     place = Coordinates(start, train, reduced=reduced)
     head, (d, size) = place.head, place.axes.shape
@@ -79,15 +79,15 @@ def bytes_needed(
 
 
 def fitting(engine: Engine, needed: Sequence[MemoryNeed], share: float) -> int | None:
-    """Replicates, their starts yet to be drawn, for which a share of what is free is enough; None if nobody knows."""
+    """Return how many replicates, not drawn yet, fit into a share of the free memory; None if that is unknown."""
     return min((each.fitting(int(share * room)) for each, room in rooms(engine, needed, 0)), default=None)
 
 
 def check_memory(engine: Engine, needed: Sequence[MemoryNeed], replicates: int) -> None:
-    """Refuse more replicates, whose starts are there, than memory holds, before anything is computed.
+    """Refuse more replicates than memory can hold, before anything is computed; their starts are already in memory.
 
     Raises:
-        InputError: with the bytes needed and the largest R that fits.
+        InputError: memory is too small; the message gives the bytes needed and the largest R that fits.
     """
     for each, room in rooms(engine, needed, replicates):
         if each.of(replicates) > room:
@@ -95,14 +95,14 @@ def check_memory(engine: Engine, needed: Sequence[MemoryNeed], replicates: int) 
 
 
 def rooms(engine: Engine, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
-    """What is needed of every memory, and the bytes of it that are free or hold the starts that are there."""
+    """Return the need of each memory and the bytes available: free ones and those of the starts already there."""
     found = [engine.free_memory()] if engine.on_host else [engine.free_memory(), available_memory()]
     known = ((each, free) for each, free in zip(needed, found, strict=True) if free is not None)
     return [(each, max(0, free) + there * each.start) for each, free in known]
 
 
 def too_large(needed: MemoryNeed, replicates: int, room: int) -> InputError:
-    """The error that says how many replicates would fit."""
+    """Return the error that says how many replicates would fit."""
     most = min(needed.fitting(room), replicates - 1)
     fix = f"At most {most:,} fit at a time: train them in several calls." if most else "Not even one fits."
     return InputError(

@@ -1,4 +1,4 @@
-"""What is kept of replicates: of each what `attn_dynamics.training.recording` keeps of one run."""
+"""The record of replicates: each is recorded as `attn_dynamics.training.recording` records one run."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,9 @@ from attn_dynamics.training.checkpoint import part
 from attn_dynamics.training.recording import ALL_WORDS, Layout, snapshots_due
 
 Members = NDArray[np.int64]
-"""Numbers of replicates, as they were given."""
+"""Numbers of replicates, in the order given."""
 ROOM = 64
-"""Rows of a replicate that there is room for at first; it is doubled as often as need be."""
+"""Rows allocated at first for each replicate; doubled as needed."""
 
 
 class Records:
@@ -21,13 +21,13 @@ class Records:
 
     def __init__(self, replicates: int, layout: Layout) -> None:
         self.layout = layout
-        # A replicate that has ended leaves its later rows as they are: no number, so that two checkpoints are alike.
+        # Rows after a replicate's end stay NaN instead of undefined, so that two checkpoints are alike.
         self._rows = np.full((ROOM, replicates, layout.width), np.nan)
         self._counts = np.zeros(replicates, np.int64)
         self._snapshots: list[dict[int, Array]] = [{} for _ in range(replicates)]
 
     def make_room(self, epoch: int) -> None:
-        """Have a place for the rows of an epoch."""
+        """Allocate rows up to and including an epoch."""
         if epoch >= len(self._rows):
             grown = np.full((max(ROOM, 2 * len(self._rows)), *self._rows.shape[1:]), np.nan)
             grown[: len(self._rows)] = self._rows
@@ -39,12 +39,12 @@ class Records:
         self._counts[members] = epoch + 1
 
     def snapshot(self, epoch: int, members: Members, snapshots: Array) -> None:
-        """Keep all words of some replicates (R, 3, V) at an epoch."""
+        """Keep the snapshots (R, 3, V) of all words, for some replicates at an epoch."""
         for member, words in zip(members.tolist(), snapshots, strict=True):
             self._snapshots[member][epoch] = words.copy()
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that was kept, for a checkpoint; views, not copies."""
+        """Return everything recorded, for a checkpoint: views, not copies."""
         snapshots = {
             f"snapshot.{member}.{epoch}": words
             for member, kept in enumerate(self._snapshots)
@@ -53,28 +53,28 @@ class Records:
         return {"rows": self._rows[: self._counts.max(initial=0)], "counts": self._counts} | snapshots
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from what `state` gave."""
+        """Resume from what `state` returned."""
         self._rows, self._counts = state["rows"], state["counts"]
         for name, words in part(state, "snapshot.").items():
             member, epoch = map(int, name.split("."))
             self._snapshots[member][epoch] = words
 
     def dataset(self, member: int, learning_rate: float) -> xr.Dataset:
-        """The trajectory of one replicate, as `Layout` has it."""
+        """Return the trajectory of one replicate in the form of `Layout.dataset`."""
         rows = self._rows[: self._counts[member], member]
         return self.layout.dataset(rows, self._snapshots[member], learning_rate)
 
 
 def bytes_kept(layout: Layout, epochs: int) -> int:
-    """Bytes a replicate's rows and snapshots take at the end, its trajectory (a copy of both) included.
+    """Return the bytes of a replicate's rows and snapshots at the end, with its trajectory (a copy of both).
 
-    While room is doubled there is half as much of it besides, which is no more than the copy to come.
+    While rows are doubled, half as much again is allocated; this is no more than the later copy.
     """
     rows = max(ROOM, 1 << epochs.bit_length()) + epochs + 1
     return layout.width * rows * np.float64().itemsize + 2 * bytes_of_snapshots(layout, epochs)
 
 
 def bytes_of_snapshots(layout: Layout, epochs: int) -> int:
-    """Bytes of one replicate's snapshots: those that are due, and the one at its end."""
+    """Return the bytes of one replicate's snapshots: the scheduled ones, and the one at its end."""
     count = len(snapshots_due(epochs)) + 1
     return count * len(ALL_WORDS) * layout.frequency.size * np.float64().itemsize

@@ -12,21 +12,21 @@ from attn_dynamics.training.replicates.engine import Engine
 
 
 class Patiences:
-    """What `Patience` is to one run, to R of them: best losses, epochs and states."""
+    """Early stopping of R replicates, as `Patience` is for one run: best losses, epochs and states."""
 
     def __init__(self, engine: Engine, patience: int, replicates: int) -> None:
         self._engine, self._patience = engine, patience
         self._best_loss = np.full(replicates, np.inf)
         self.best_epoch = np.full(replicates, -1)
-        """(R,); -1 where no loss was a number."""
+        """Best epoch (R,) of each replicate; -1 if every loss was NaN or infinite."""
         self.best: dict[str, Any] = {}
 
     def update(self, epoch: int, losses: Array, state: Mapping[str, Any]) -> NDArray[np.bool_]:
-        """Take note of the losses (R,) at an epoch; who is to stop (R,)."""
+        """Update with the dev losses (R,) of an epoch; return a mask (R,) of replicates to stop."""
         better = losses < self._best_loss
         self._best_loss[better], self.best_epoch[better] = losses[better], epoch
         if better.all() or not self.best:
-            # Into the same arrays each time, for the losses may fall at every epoch.
+            # Copied into the same arrays each time, because the losses may fall at every epoch.
             for name, array in state.items():
                 self.best.setdefault(name, self._engine.xp.empty_like(array))[...] = array
         elif better.any():
@@ -36,18 +36,18 @@ class Patiences:
         return epoch - self.best_epoch >= self._patience
 
     def keep(self, places: NDArray[np.int64]) -> None:
-        """Go on with some of the replicates only."""
+        """Continue with the replicates at these indices only."""
         self._best_loss, self.best_epoch = self._best_loss[places], self.best_epoch[places]
         self.best = {name: array[places] for name, array in self.best.items()}
 
     def states(self) -> list[dict[str, Array]]:
-        """Of each replicate all that was kept, for a checkpoint."""
+        """Return for each replicate everything kept, for a checkpoint."""
         best = {f"best.{name}": self._engine.numbers(array) for name, array in self.best.items()}
         told = {"best_loss": self._best_loss, "best_epoch": self.best_epoch} | best
         return [{name: array[place] for name, array in told.items()} for place in range(len(self.best_epoch))]
 
     def restore(self, states: Sequence[Mapping[str, Array]], like: Mapping[str, Any]) -> None:
-        """Go on from what `states` gave, its arrays `like` those of `update`; a replicate without any starts anew."""
+        """Resume from what `states` returned, with arrays `like` those of `update`; an empty state starts anew."""
         if any(part(state, "best.") for state in states):
             self.best = {name: self._engine.xp.empty_like(array) for name, array in like.items()}
         for place, state in enumerate(states):

@@ -1,4 +1,4 @@
-"""The products of replicates by torch, on a processor or a GPU; imported only where a device of torch is asked for."""
+"""The products of replicates by torch, on a processor or a GPU; imported only if a device of torch is requested."""
 
 import warnings
 from collections.abc import Sequence
@@ -19,25 +19,25 @@ from attn_dynamics.tasks.corpus import Corpus
 NEAR_SPREAD = 4.0
 """Spread of scores up to which one sparse product serves all replicates.
 
-A word that stands once then leaves e^-4 to each other word, so that their share is not lost in round-off; one that
-stands c times costs them a factor c of accuracy. Beyond it a sentence's leading word is kept apart from the others,
-entry by entry (see `kernels.sentences.attend`)."""
+A word that occurs once then leaves a weight of e^-4 to each other word, so that round-off does not destroy their share.
+A word that occurs c times costs them a factor c of accuracy. Beyond this spread, a sentence's leading word is kept
+apart from the others, entry by entry (see `kernels.sentences.attend`)."""
 ENTRIES_AT_ONCE = 1 << 20
-"""Numbers in an array of entries by replicates: how many of those replicates are taken at a time."""
+"""Largest size of an array of entries by replicates; it limits how many of these replicates are taken at once."""
 
 
 class Torch:
-    """torch on one device, all replicates in one group.
+    """The engine of torch on one device, with all replicates in one group.
 
     Raises:
-        InputError: the device is not there.
+        InputError: the device is not available.
     """
 
     xp = xp
     threads = 1
     words_at_once = 1 << 14
     abreast: int | None = None
-    """All of them: a large product is what torch is good at."""
+    """No limit, because torch is fastest at large products."""
     out_of_memory = (torch.OutOfMemoryError, MemoryError)
 
     def __init__(self, device: str, precision: str) -> None:
@@ -47,38 +47,38 @@ class Torch:
         self.itemsize, self.on_host = self._dtype.itemsize, device == "cpu"
 
     def array(self, values: Any) -> Tensor:
-        """A tensor of its own."""
+        """Return the values as a new tensor."""
         return torch.tensor(np.asarray(values), dtype=self._dtype, device=self._device)
 
     def numbers(self, array: Tensor) -> Array:
-        """On the host, as float64."""
+        """Return a tensor on the host, as float64."""
         return array.detach().cpu().numpy().astype(np.float64)
 
     def by_words(self, array: Tensor) -> Tensor:
-        """As it is: torch's products bring their operands into shape themselves."""
+        """Return the tensor contiguous; torch's products rearrange their operands themselves."""
         return array.contiguous()
 
     rows = by_words
 
     def squares(self, array: Tensor) -> Tensor:
-        """By replicates (R,)."""
+        """Return the sums of squares (R,) by replicate."""
         return (array * array).flatten(1).sum(dim=1)
 
     def subtract(self, array: Tensor, rate: float | Tensor, step: Tensor) -> None:
-        """In place; uses up the step."""
+        """Subtract rate × step in place; overwrites the step."""
         step *= rate.reshape(-1, *[1] * (step.ndim - 1)) if isinstance(rate, Tensor) else rate
         array -= step
 
     def operand(self, replicates: int, width: int, n_words: int) -> "TorchOperand":
-        """An operand."""
+        """Return an operand, still without arrays."""
         return TorchOperand()
 
     def products(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> "TorchProducts":
-        """The products of a corpus."""
+        """Return the products of a corpus."""
         return TorchProducts(corpus, columns, self._device, self._dtype)
 
     def free_memory(self) -> int | None:
-        """Of the device; what torch keeps for later use counts as free."""
+        """Return the free bytes of the device; memory that torch keeps for later use counts as free."""
         if self._device.type == "cpu":
             return available_memory()
         kept = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
@@ -92,18 +92,18 @@ class TorchOperand:
     scores: Tensor
     values: Tensor
     near: Tensor
-    """Replicates whose scores are close together; the rest is `far`."""
+    """Indices of replicates whose scores are close together; `far` has the others."""
     far: Tensor
     weights: Tensor
-    """(near, V) e^(s - shift)."""
+    """Weights e^(s - shift) (near, V)."""
     columns: Tensor
-    """(V, near (k + 1)), a replicate's values and weight side by side."""
+    """Columns (V, near (k + 1)) with each replicate's weighted values and weight side by side."""
 
     def update(self, scores: Tensor, values: Tensor) -> None:
-        """Take up scores (R, V) and values (R, k, V)."""
+        """Set the scores (R, V) and the values (R, k, V)."""
         self.scores, self.values = scores, values
         low, high = scores.amin(dim=1), scores.amax(dim=1)
-        # Negated, so that NaN counts as apart.
+        # Negated comparison, so that NaN counts as wide.
         apart = ~(high - low <= NEAR_SPREAD)
         self.apart = apart.cpu().numpy()
         self.near, self.far = (torch.nonzero(each)[:, 0] for each in (~apart, apart))
@@ -112,18 +112,18 @@ class TorchOperand:
 
 
 class Leading(NamedTuple):
-    """What `attend` keeps of some replicates whose scores are far apart."""
+    """Results that `attend` keeps for some replicates whose scores are far apart."""
 
     replicates: Tensor
-    """(c,)."""
+    """Indices (c,) of the replicates."""
     leads: Tensor
-    """(c, N) the entry of the largest weight of each sentence."""
+    """Entry (c, N) of the largest weight of each sentence."""
     deviations: Tensor
-    """(c, k, N) contexts less the value of that word."""
+    """Deviations (c, k, N): contexts minus the value of the leading word."""
 
 
 class TorchProducts:
-    """The products of one corpus: torch's sparse CSR with dense columns."""
+    """The products of one corpus: torch's sparse CSR matrices with dense columns."""
 
     def __init__(self, corpus: Corpus, columns: NDArray[np.int64], device: torch.device, dtype: torch.dtype) -> None:
         counts = csr_array(corpus.counts, dtype=np.float64)
@@ -148,7 +148,7 @@ class TorchProducts:
         self._leading: list[Leading] = []
 
     def attend(self, operand: TorchOperand) -> Tensor:
-        """v (R, k, N)."""
+        """Return the contexts v (R, k, N)."""
         replicates, k = operand.values.shape[:2]
         self._contexts = operand.values.new_empty((replicates, k, len(self._labels)))
         self._inverses = self._contexts.new_empty((replicates, len(self._labels)))
@@ -160,7 +160,7 @@ class TorchProducts:
         return self._contexts
 
     def attend_back(self, operand: TorchOperand, slopes: Tensor) -> tuple[Tensor, Tensor]:
-        """∂L/∂s (R, V) and ∂L/∂P (R, k, V)."""
+        """Return ∂L/∂s (R, V) and ∂L/∂P (R, k, V)."""
         by_score, by_value = torch.empty_like(operand.scores), torch.empty_like(operand.values)
         shares = slopes * self._inverses[:, None]
         along = (shares * self._contexts).sum(dim=1)
@@ -174,7 +174,7 @@ class TorchProducts:
             weights, words = self._weights(operand.scores[far]), self._entries[1][leads]
             largest, rows = weights.gather(1, leads), torch.cat([shares[far], along[far, None]], dim=1)
             others = self._by_words(rows, weights.scatter(1, leads, 0.0), operand.scores.shape[1])
-            # The slope of the word that leads is -A g·(v - P_lead): as A g·P_lead - A g·v it would be noise.
+            # The leading word's slope is -A g·(v - P_lead): the difference A g·P_lead - A g·v would cancel to noise.
             aside = (shares[far] * deviations).sum(dim=1)
             by_score[far] = (operand.values[far] * others[:, :-1]).sum(dim=1) - others[:, -1]
             by_score[far] = by_score[far].scatter_add(1, words, -largest * aside)
@@ -183,13 +183,13 @@ class TorchProducts:
         return by_score, by_value
 
     def cross_entropy(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss and accuracy (R,); logits (R, n, N) become the gradient of the mean."""
+        """Return mean loss and accuracy (R,); logits (R, n, N) become the gradient of the mean."""
         correct = (logits.argmax(dim=1) == self._labels).to(logits.dtype).mean(dim=1)
         losses = logits.amax(dim=1) - logits[:, self._labels, self._places]
         logits -= logits.amax(dim=1, keepdim=True)
         logits.exp_()
         own = logits[:, self._labels, self._places]
-        # Where the label leads, the loss and the label's slope come of the others alone: beside 1 they would be lost.
+        # If the label leads, loss and slope come from the other logits alone: added to 1 they would be lost.
         logits[:, self._labels, self._places] = 0.0
         others = logits.sum(dim=1)
         losses = (losses + torch.log1p(others + (own - 1.0))).mean(dim=1)
@@ -199,7 +199,7 @@ class TorchProducts:
         return losses, correct
 
     def received(self, operand: TorchOperand, columns: NDArray[np.int64] | None = None) -> Tensor:
-        """Σ_i A_iw (R, words)."""
+        """Return the attention received, Σ_i A_iw (R, words)."""
         pattern, words = (self._by_word, slice(None)) if columns is None else (self._followed, columns)
         out = torch.empty_like(operand.scores[:, words])
         near = operand.near
@@ -210,12 +210,12 @@ class TorchProducts:
         return out
 
     def _some(self, operand: TorchOperand) -> Sequence[Tensor]:
-        """Replicates whose scores are far apart, few enough at a time."""
+        """Return the replicates whose scores are far apart, in parts small enough for `ENTRIES_AT_ONCE`."""
         size = len(self._counts) * (operand.values.shape[1] + 1)
         return operand.far.split(max(1, ENTRIES_AT_ONCE // size)) if len(operand.far) else ()
 
     def _attend_far(self, operand: TorchOperand, far: Tensor) -> Leading:
-        """Contexts of some replicates, by sums over all words of a sentence but the one that leads it."""
+        """Compute the contexts of some replicates by sums over all words of a sentence except its leading word."""
         rows, words = self._entries
         values, weights = operand.values[far], self._weights(operand.scores[far])
         largest = self._by_sentences(weights, "amax")
@@ -232,30 +232,30 @@ class TorchProducts:
         return Leading(far, leads, (sums - others[:, None] * leading) / normalisers)
 
     def _weights(self, scores: Tensor) -> Tensor:
-        """c e^(s - the largest s of the sentence) of every entry (c, nnz)."""
+        """Return the weight c e^(s - the largest s of the sentence) of every entry (c, nnz)."""
         rows, words = self._entries
         entries = scores[:, words]
         return self._counts * torch.exp(entries - self._by_sentences(entries, "amax")[:, rows])
 
     def _by_sentences(self, entries: Tensor, reduce: str) -> Tensor:
-        """Entries (..., nnz) reduced to sentences (..., N)."""
+        """Return entries (..., nnz) reduced to sentences (..., N)."""
         out = entries.new_zeros((*entries.shape[:-1], len(self._labels)))
         index = self._entries[0].expand_as(entries)
         return out.scatter_reduce_(-1, index, entries, reduce, include_self=False)
 
     def _by_words(self, columns: Tensor, weights: Tensor, n_words: int) -> Tensor:
-        """Columns (c, k, N) of sentences, by weights (c, nnz), summed to words (c, k, V)."""
+        """Return columns (c, k, N) of sentences, weighted by (c, nnz), summed to words (c, k, V)."""
         rows, words = self._entries
         entries = columns[:, :, rows] * weights[:, None]
         return columns.new_zeros((*columns.shape[:-1], n_words)).index_add_(2, words, entries)
 
 
 def _side_by_side(values: Tensor, weights: Tensor) -> Tensor:
-    """(places, R (k + 1)) from (R, k, places) and (R, places)."""
+    """Return (rows, R (k + 1)) from (R, k, rows) and (R, rows)."""
     columns = torch.cat([values, weights[:, None]], dim=1)
     return columns.flatten(0, 1).T.contiguous()
 
 
 def _apart_again(columns: Tensor, replicates: int) -> Tensor:
-    """(R, k + 1, places) from (places, R (k + 1))."""
+    """Return (R, k + 1, rows) from (rows, R (k + 1))."""
     return columns.T.reshape(replicates, -1, len(columns))
