@@ -28,7 +28,7 @@ class InputError(ValueError):
         return partial(type(self), **self._told | {"given": str(self._told["given"])}), (self.subject,)
 
     def as_option(self) -> "InputError":
-        """The same of an argument that a command takes as an option of that name."""
+        """Return this error with the name of the option by which a command takes the argument."""
         return InputError("--" + self.subject.replace("_", "-"), **self._told)
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice, takewhile
 from multiprocessing import get_context, parent_process
@@ -230,6 +231,9 @@ def _completed(batches: Sequence[Sequence[Cell]], folder: Path, options: Options
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from [each.result() for each in done]
+        except BrokenProcessPool:
+            fix = "Give it more memory, or --workers 1; --resume goes on with what is kept."
+            raise InputError("--workers", expected="processes that live", given="a killed one", fix=fix) from None
         except BaseException:
             send(STOP)
             wait(running)

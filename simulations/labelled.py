@@ -459,6 +459,7 @@ def starts_figure(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], f
             axes.plot(length, found, ms=5 - k, label=f"{rule}, mean {np.mean(found):.1f} %", **style)
         if key in reported:
             axes.axhline(reported[key], color="black", linestyle="--", linewidth=0.9, label=f"LMN21, {reported[key]} %")
+        axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 100])
         axes.set_xlabel("squared length of the query $‖q‖^2$")
         axes.legend(loc="best", fontsize=7)
     panels[0].set_ylabel(f"{judged} accuracy (%)")

@@ -239,6 +239,9 @@ def _objects(path: Path, stream: TextIO, *, in_list: bool) -> Iterator[tuple[str
         if not isinstance(row, dict):
             fix = 'Write each row as {"text": …, "label": …}.'
             raise InputError(where, expected="a JSON object", given=json.dumps(row)[:40], fix=fix)
+        if row and all(isinstance(value, list) for value in row.values()):
+            fix = "Write a list of rows, or one row on each line."
+            raise InputError(where, expected="one text and its label", given="an object of whole columns", fix=fix)
         yield where, row
 
 

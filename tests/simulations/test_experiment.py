@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
@@ -449,17 +451,36 @@ time.sleep(600)
     assert left == (initializer == "None")
 
 
+@contextmanager
+def two_at_work(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Train two runs in two processes, each with a checkpoint."""
+    arguments = ["--workers", "2", "--seeds", "2", "--epochs", "400000", "--out", "."]
+    line = [sys.executable, "-m", "simulations.query", *arguments]
+    told = {"cwd": folder, "env": os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}}
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, start_new_session=True, **told) as process:
+        while len([*folder.glob("cells/*.npz")]) < 2:
+            assert process.poll() is None
+            time.sleep(0.1)
+        yield process
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_told_in_one_line(tmp_path: Path) -> None:
+    with two_at_work(tmp_path) as process:
+        workers = [each for each in psutil.Process(process.pid).children() if "spawn_main" in " ".join(each.cmdline())]
+        workers[0].kill()
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == BAD_INPUT
+    assert "error: --workers: expected processes that live, got a killed one. Give it more memory" in error
+    assert "Traceback" not in error
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to one", "to all"])
 def test_a_plain_kill_ends_the_processes_and_keeps_what_they_trained(
     send: Callable[[int, int], None], tmp_path: Path
 ) -> None:
-    arguments = ["--workers", "2", "--seeds", "2", "--epochs", "400000", "--out", "."]
-    line = [sys.executable, "-m", "simulations.query", *arguments]
-    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while len([*tmp_path.glob("cells/*.npz")]) < 2:
-            assert process.poll() is None
-            time.sleep(0.1)
+    with two_at_work(tmp_path) as process:
         before = cells(tmp_path)
         time.sleep(1.0)
         begun = time.monotonic()

@@ -135,6 +135,7 @@ def test_quotes_in_tsv_are_letters_unless_its_first_line_has_them(tmp_path: Path
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n', "line 2: expected a label under 'label', got none"),
         ("a.jsonl", '{"text": "a", "label": 1.5}\n', "line 1: expected a label, an integer or a name, got 1.5"),
         ("a.jsonl", '{"text": "a", "label": [1]}\n', "line 1: expected a label, an integer or a name, got [1]"),
+        ("a.jsonl", '{"text": ["a"], "label": [1]}\n', "one text and its label, got an object of whole columns"),
         ("a.jsonl", '{"text": "a", "label": 1}\n3\n', "line 2: expected a JSON object, got 3"),
         ("a.json", '[{"text": "a", "label": 1}, 3]', "row 2: expected a JSON object, got 3"),
         ("a.txt", "good,film\n", "a.txt, line 1: expected a label, white space and text, got 'good,film'"),
