@@ -216,9 +216,9 @@ def _verdicts(path: Path) -> list[Row]:
 def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of a sweep that differ between runs, in settings and results."""
     texts = results.astype(str)
-    named = {BROKEN} if BROKEN in results and results[BROKEN].fillna("").any() else set()
-    told = [name for name in texts if name in named or len(texts) == 1 or texts[name].nunique() > 1]
-    return results[told]
+    named = {BROKEN} if BROKEN in results and any(results[BROKEN].fillna("")) else set()
+    told = [name for name in texts if name in named or len(texts) == 1 or len({*texts[name]}) > 1]
+    return results.loc[:, told]
 
 
 def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

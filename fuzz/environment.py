@@ -1,17 +1,13 @@
 """Cases of the machine: the environment of a process, tried in separate processes."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from fuzz.case import Case, Seen
 from fuzz.commands import TINY
+from fuzz.processes import environment, interrupted
 
-ROOT = Path(__file__).resolve().parents[1]
 SIMULATE = ("-m", "attn_dynamics.simulate", *TINY, "--out", "out")
 COMMANDS = (
     "attn_dynamics.simulate",
@@ -76,7 +72,7 @@ def cases() -> Iterator[Case]:
 
 def _run(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Seen:
     done = subprocess.run(
-        [sys.executable, *arguments], env=_environment(variables), capture_output=True, timeout=120, check=False
+        [sys.executable, *arguments], env=environment(variables), capture_output=True, timeout=120, check=False
     )
     return Seen(done.returncode, done.stderr.decode(errors="replace"))
 
@@ -86,19 +82,3 @@ def _interrupted(command: str, delay: float) -> Seen:
     ours = err.startswith("interrupted") and err.count("\n") == 1
     # On a fast machine the help may be printed before Ctrl-C, which is no fault.
     return Seen(130 if ours or code == 0 else code, err if not ours else "")
-
-
-def interrupted(command: str, delay: float) -> tuple[int, str, str]:
-    """Call a command with --help and press Ctrl-C after a delay; return exit code, standard output and error."""
-    arguments = [sys.executable, "-m", command, "--help"]
-    process = subprocess.Popen(
-        arguments, env=_environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    time.sleep(delay)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
-
-
-def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT)} | dict(variables)

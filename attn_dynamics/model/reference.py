@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 
@@ -32,7 +33,7 @@ def reference_loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple
     slopes[corpus.labels, sentences] -= 1.0  # ∂L/∂z times N
     slopes_in, head_gradient = head.backward(kept, slopes / corpus.n_sentences)
     sent_back = (head.first_layer @ slopes_in).T  # g = ∂L/∂v (N, d)
-    by_score = (attention * (sent_back @ embeddings.T - (sent_back * contexts).sum(axis=1)[:, None])).sum(axis=0)
+    by_score: Array = (attention * (sent_back @ embeddings.T - (sent_back * contexts).sum(axis=1)[:, None])).sum(axis=0)
     head_gradient[head.first] = contexts.T @ slopes_in.T
     trained = {name: head_gradient.get(name, 0.0) if name in head.trained else 0.0 for name in head.arrays()}
     return float(loss), Parameters(

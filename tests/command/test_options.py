@@ -12,7 +12,7 @@ from attn_dynamics.commands.sweep.command import Sweep
 from attn_dynamics.commands.window_settings import WindowConfig
 from attn_dynamics.system.options import read_options
 from attn_dynamics.training.settings import Config
-from fuzz.environment import interrupted
+from fuzz.processes import interrupted
 from tests.command.driving import TINY, Call, contents
 
 ROOT = Path(__file__).resolve().parents[2]
