@@ -112,4 +112,4 @@ def test_where_attn_tc_ends_on_sst5(seed: int) -> None:
     run = flow(task.train, experiment.start(config, task), times=times, judge=judge, rtol=1e-6, atol=1e-9).trajectory
     end = int(run.dev_loss.argmin())
     assert 0 < end < run.sizes["time"] - 1, "the dev loss still falls"
-    assert 41.1 <= 100 * float(run.test_accuracy[end]) <= 42.2
+    assert 40.8 <= 100 * float(run.test_accuracy[end]) <= 42.3
