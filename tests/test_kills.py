@@ -75,8 +75,10 @@ def _forked(run: Callable[..., int], more: tuple[str, ...], place: Path, lifetim
 
 def torn(run: Callable[..., int], kills: int, place: Path) -> None:
     """Run a command whole as `whole`, and as `torn` until it was killed that often; a rerun then ends it."""
-    rng, met, begun = random.Random(kills), 0, time.monotonic()
-    assert _forked(run, ("--out", "whole"), place) == 0
+    rng, met = random.Random(kills), 0
+    assert _forked(run, ("--out", "whole"), place) == 0  # which also compiles what no other command has
+    begun = time.monotonic()
+    assert _forked(run, ("--out", "whole", "--overwrite"), place) == 0
     length = time.monotonic() - begun
     while met < kills:
         code = _forked(run, ("--out", "torn", "--resume"), place, lifetime=rng.uniform(0.0, 1.1 * length))
