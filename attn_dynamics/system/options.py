@@ -120,7 +120,7 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
     if found := re.match(r"invalid choice (.+) for argument '(\S+)'\. Expected one of \((.+)\)", text):
         known = ", ".join(each for each in re.split(r"[', ]+", found[3]) if each not in ("", "None"))
         return InputError(found[2], expected=f"one of {known}", given=found[1], fix="Choose one of these.")
-    if found := re.match(r"Missing value for argument '(\S+)'\. Expected (\d+) values", text):
+    if found := re.match(r"Missing value for argument \W*(--[\w-]+)\W+Expected (\d+) values", text):
         number, typed = ("a value", "") if found[2] == "1" else (f"{found[2]} values", _typed(found[1], given))
         return InputError(found[1], expected=number, given=typed or "none", fix=see)
     if found := re.match(r"Error parsing (--\S+?):? ", text):
