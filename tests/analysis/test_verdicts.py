@@ -159,6 +159,7 @@ def test_the_command_judges_and_says_so_by_its_exit_code(
     assert "FAILS" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_told_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

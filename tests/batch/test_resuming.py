@@ -28,7 +28,8 @@ try:
     import torch
 except ImportError:
     torch = None
-DEVICES = ["numpy", pytest.param("cpu", marks=pytest.mark.skipif(torch is None, reason="needs PyTorch"))]
+TORCH = [pytest.mark.skipif(torch is None, reason="needs PyTorch"), pytest.mark.slow]
+DEVICES = ["numpy", pytest.param("cpu", marks=TORCH)]
 
 
 def starts(model: str, number: int = 4, *, corpus: Corpus | None = None) -> list[Parameters]:

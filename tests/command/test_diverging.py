@@ -88,6 +88,7 @@ def test_a_run_that_diverges_draws_its_figures(call_drawing: Call) -> None:
     assert len(list(Path("here/figures").glob("*.png"))) == 5
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_at_once_draws_its_figures(call_drawing: Call) -> None:
     done = call_drawing(*TINY, "--learning-rate", "1e300", "--out", "here")
     assert done.code == 1

@@ -470,7 +470,7 @@ def test_replicates_to_which_the_relation_does_not_apply_are_not_set_beside_it(t
     assert len(panels(together["no relation"])) == 1 + 8
 
 
-@pytest.mark.parametrize("rate", ["0.1", pytest.param("1e6", marks=pytest.mark.slow), "1e300"])
+@pytest.mark.parametrize("rate", ["0.1", *(pytest.param(rate, marks=pytest.mark.slow) for rate in ("1e6", "1e300"))])
 def test_replicates_leave_their_figure_and_the_place_of_all_others(rate: str, call_drawing: driving.Call) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulate, "save_figures", driving.without_figures)
@@ -484,6 +484,7 @@ def test_replicates_leave_their_figure_and_the_place_of_all_others(rate: str, ca
     assert not Path("here/figures").exists()
 
 
+@pytest.mark.slow
 def test_replicates_that_were_cut_off_are_drawn_as_far_as_they_came(
     call: driving.Call, ctrl_c: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,8 @@ def test_replicates_in_several_passes_are_those_of_one(call: Call, room: Callabl
     assert but_for_checkpoints(Path("one"), Path("three")) == ["files {'replicate-2/summary.json'}"], "negative control"
 
 
-@pytest.mark.parametrize("later", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 5])
+@pytest.mark.slow
+@pytest.mark.parametrize("later", [1, 2, 5])
 def test_the_passes_chosen_at_first_are_gone_on_with_whatever_room_there_is_later(
     later: int, call: Call, room: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

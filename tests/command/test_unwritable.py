@@ -87,7 +87,11 @@ def test_a_figure_that_cannot_be_drawn_costs_nothing_else(
     assert (place / "here/figures/loss.png").exists()
 
 
-@pytest.mark.parametrize("more", [("--model", "attn-fc"), ("--model", "attn-tl"), ("--replicates", "2")], ids=str)
+@pytest.mark.parametrize(
+    "more",
+    [("--model", "attn-fc"), ("--model", "attn-tl"), pytest.param(("--replicates", "2"), marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_infinite_values_are_drawn_or_told_in_one_line(more: tuple[str, ...], call_drawing: Call, place: Path) -> None:
     done = call_drawing(*TINY, *more, "--learning-rate", "1e160", "--start-scale", "1e3", "--out", "here")
     assert done.code in (0, 1, 2)

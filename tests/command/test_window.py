@@ -44,6 +44,7 @@ def test_the_needle_is_found_as_predicted(call: Call) -> None:
     assert "D4" in done.out
 
 
+@pytest.mark.slow
 def test_flow_is_what_small_steps_tend_to(call: Call) -> None:
     call(*BRIEF, "--flow")
     limit = read_json(Path("here/summary.json"))

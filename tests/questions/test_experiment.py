@@ -95,6 +95,7 @@ def test_what_it_leaves(tmp_path: Path, asked_of: Path, tiny: Path) -> None:
     pd.testing.assert_frame_equal(again.drop(columns="stage_2_time"), rows.drop(columns="stage_2_time"))
 
 
+@pytest.mark.slow
 def test_other_weights_are_another_experiment(tmp_path: Path, asked_of: Path, tiny: Path) -> None:
     encoder, few = tmp_path / "encoder", ("--rows", "fixed")
     shutil.copytree(tiny, encoder)
@@ -111,6 +112,7 @@ def test_other_weights_are_another_experiment(tmp_path: Path, asked_of: Path, ti
     assert all(file.read_bytes() != each for file, each in zip(files, before, strict=True))
 
 
+@pytest.mark.slow
 def test_a_row_that_diverges_is_told_and_the_others_are_there(
     tmp_path: Path,
     asked_of: Path,

@@ -316,7 +316,8 @@ def rows(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "rows.parquet").drop(columns="seconds")
 
 
-DEVICES = ("numpy", pytest.param("cpu", marks=pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch")))
+TORCH = [pytest.mark.skipif(find_spec("torch") is None, reason="needs PyTorch"), pytest.mark.slow]
+DEVICES = ("numpy", pytest.param("cpu", marks=TORCH))
 
 
 @pytest.mark.slow
@@ -347,6 +348,7 @@ def test_what_was_cut_off_goes_on_from_its_checkpoint(device: str, tmp_path: Pat
         pd.testing.assert_frame_equal(rows(tmp_path / more[0]), rows(tmp_path / "whole"), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_pass_that_was_cut_off_while_it_was_kept_is_not_trained_again(tmp_path: Path, saved: list[int]) -> None:
     pytest.importorskip("torch", reason="needs PyTorch")
     run = partial(run_text, labelled_file(tmp_path), tmp_path / "cut", "--device", "cpu")
@@ -363,6 +365,7 @@ def test_a_pass_that_was_cut_off_while_it_was_kept_is_not_trained_again(tmp_path
     assert saved[0] == 0, "negative control: without its checkpoint"
 
 
+@pytest.mark.slow
 def test_more_seeds_than_were_cut_off_leave_no_checkpoint_behind(
     tmp_path: Path, saved: list[int], passes: list[int]
 ) -> None:

@@ -241,6 +241,7 @@ def test_what_frequencies_tell_is_the_entropy_of_the_classes() -> None:
     assert labelled.entropy(corpus) == pytest.approx(1.5 * np.log(2), rel=1e-15)
 
 
+@pytest.mark.slow
 def test_padding_is_an_option_of_the_text_or_part_of_the_configuration(tmp_path: Path) -> None:
     file = films(tmp_path / "films.txt", sentences=60)
     base = ("--task", str(file), "--quick", "--epochs", "5", "--seeds", "2", "--models", "attn-fc")
@@ -254,6 +255,7 @@ def test_padding_is_an_option_of_the_text_or_part_of_the_configuration(tmp_path:
         text.Settings(task=file, text=TextOptions(padding=True), configurations=("published",))
 
 
+@pytest.mark.slow
 @needs_sst
 def test_sst(tmp_path: Path) -> None:
     """Both configurations; only the published one has the word that pads."""

@@ -189,6 +189,7 @@ def test_a_worker_without_the_data_fills_no_rows_and_is_tried_again(
     assert [each["ended"] for each in rows(Path("here"))] == ["epochs", "epochs"]
 
 
+@pytest.mark.slow
 def test_a_run_that_raises_or_kills_its_worker_stops_no_other(
     call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
@@ -299,6 +300,7 @@ def test_the_device_is_looked_for_where_the_runs_are(
     assert [(each["device"], each["ended"]) for each in rows(place / "here")] == [("cpu", "epochs")]
 
 
+@pytest.mark.slow
 def test_workers_that_lack_the_device_or_have_other_versions_are_refused(
     address: Callable[[int, int], str], call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
