@@ -7,10 +7,13 @@ Ctrl-C counts, also where the shell that started the tests has it ignored, as fo
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # before numba is first imported
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -22,7 +25,17 @@ settings.register_profile("ci", derandomize=True, deadline=None, max_examples=10
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=SLOW_TO_DRAW)
 settings.load_profile("ci")
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared/data"
+ROOT = Path(__file__).resolve().parents[1]
+BESIDE = ROOT.parent / "shared/data"
 for variable, folder in {"SST_DIR": BESIDE / "sst", "SQUAD_DIR": BESIDE / "squad"}.items():
     if folder.is_dir():
         os.environ.setdefault(variable, str(folder))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the kernels before the workers start; where that fails, the tests compile what they need."""
+    if session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput"):
+        halves = ("single", "replicates")
+        started = [subprocess.Popen([sys.executable, "-m", "tests.compiling", half], cwd=ROOT) for half in halves]
+        for process in started:
+            process.wait()
