@@ -1,4 +1,4 @@
-"""What a run refuses or fails by: errors that say what was expected, what came, and how to mend it."""
+"""Errors whose messages say what was expected, what was given, and how to mend it."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 FULL = {os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)}
-"""What the system says where there is no space left."""
+"""Messages of the operating system if no space is left."""
 
 
 def _on_a_terminal(text: str) -> str:

@@ -16,7 +16,7 @@ PACKAGES = (
     *("attn_dynamics/files", "attn_dynamics/system", "attn_dynamics/commands", "attn_dynamics/commands/sweep"),
     *("proofs", "simulations", "analysis", "benchmarks", "fuzz"),
 )
-"""What is learned and how, then what comes of it, then what knows no attention, then what stands beside the library."""
+"""Packages in the order of the map: domain, results, plumbing, and those beside the library."""
 WIDTH = 120
 
 

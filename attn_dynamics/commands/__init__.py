@@ -1,1 +1,1 @@
-"""What the commands do: settings to results, exit codes, lists of commands."""
+"""Commands: they turn settings into a folder of results, and set exit codes."""

@@ -1,1 +1,1 @@
-"""What is read off a run: measured beside theory, in numbers and figures."""
+"""Results of a run: numbers and figures that set what was measured beside the theory."""

@@ -1,4 +1,4 @@
-"""Where a corpus comes from: the synthetic topic task or text.
+"""Tasks: corpora from the synthetic topic task or from text.
 
 A new task is one file and one line in `TASKS`.
 """

@@ -62,6 +62,8 @@ def test_flow_is_what_small_steps_tend_to(call: Call) -> None:
         (("--task", "copying", "--words", "100", "--placement", "peak"), [("D3", ONE_TOKEN)]),
         (("--task", "copying", "--words", "100000"), []),
         (("--task", "topics", "--sequences", "40"), [("D2", MANY)]),
+        (("--task", "topics", "--learning-rate", "10"), []),
+        (("--task", "topics", "--learning-rate", "300"), [("D2", SHORT)]),
     ],
 )
 def test_assumptions_that_fail_are_listed_and_told(arguments: tuple[str, ...], named: list, call: Call) -> None:
