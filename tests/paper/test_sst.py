@@ -110,6 +110,6 @@ def test_where_attn_tc_ends_on_sst5(seed: int) -> None:
     config = Config(model="attn-tc", task="sst5", seed=seed, embedding_dim=100, start="published", start_scale=0.0)
     judge, times = {"dev": task.dev, "test": task.test}, np.geomspace(1.0, 30_000.0, 400)
     run = flow(task.train, experiment.start(config, task), times=times, judge=judge, rtol=1e-6, atol=1e-9).trajectory
-    end = int(run.dev_loss.argmin())
+    end = int(run.dev_loss.values.argmin())
     assert 0 < end < run.sizes["time"] - 1, "the dev loss still falls"
     assert 40.8 <= 100 * float(run.test_accuracy[end]) <= 42.3
