@@ -2,12 +2,23 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numba
 
 # Off by numba's default; it turns the four columns of the sparse products into one vector.
 numba.config.SLP_VECTORIZE = 1  # pyright: ignore
+
+
+def _forget_stale() -> None:
+    """Remove compiled code older than a source here: numba compares a function with its own file, not with others."""
+    folder = Path(__file__).parent
+    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    for index in folder.glob("__pycache__/*.nbi"):
+        with suppress(OSError):
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 def _probe() -> None:
@@ -27,6 +38,7 @@ def _own_folder() -> str:
     return tempfile.mkdtemp()
 
 
+_forget_stale()
 try:
     numba.njit(cache=True)(_probe)
 except RuntimeError:  # neither the package nor the home folder is writable

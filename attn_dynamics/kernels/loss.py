@@ -5,7 +5,7 @@ classes alone, so that their relative error is small at any margin. 1 - p would 
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from attn_dynamics.kernels.exponential import exponentials
 
@@ -13,61 +13,62 @@ BLOCK = 256
 """Number of sentences whose logits stay in the innermost cache."""
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
-def softmax(logits, labels, start, stop, total_sentences, losses, excess, scratch):
-    """Return the number of correct sentences from start to stop; fill `excess` (B,), and the losses (B,) without a log.
+@njit(cache=True, error_model="numpy")
+def softmax(logits, labels, start, size, total_sentences, losses, excess, scratch):
+    """Return the number of correct sentences of a block; fill `excess` (B,), and the losses (B,) without a log.
 
-    With `excess` x = Σ_l e^(z_l - max z) - 1, a loss is the entry of `losses` plus ln(1 + x). Logits (n, N) become the
-    gradient of the mean over all sentences; scratch has size (B,).
+    With `excess` x = Σ_l e^(z_l - max z) - 1, a loss is the entry of `losses` plus ln(1 + x). The first `size` columns
+    of the logits (n, B) become the gradient of the mean over all sentences; their labels begin at `start`.
     """
     correct = 0
-    # Rows of a contiguous array, because rows of a slice would be read one by one.
-    largest, best = logits[0, start:stop].copy(), np.zeros(stop - start, np.int64)
+    largest, best = logits[0, :size].copy(), np.zeros(size, np.int64)
     for label in range(1, logits.shape[0]):
-        row = logits[label, start:stop]
-        for place in range(row.size):
+        row = logits[label, :size]
+        for place in range(size):
             best[place] = label if row[place] > largest[place] else best[place]
             largest[place] = max(row[place], largest[place])
-    for place in range(stop - start):
+    for place in range(size):
         correct += best[place] == labels[start + place]
-        losses[place] = largest[place] - logits[labels[start + place], start + place]
+        losses[place] = largest[place] - logits[labels[start + place], place]
     for label in range(logits.shape[0]):
-        row = logits[label, start:stop]
-        for place in range(row.size):
+        row = logits[label, :size]
+        for place in range(size):
             row[place] -= largest[place]
         exponentials(row, scratch, scratch.view(np.int64))
     own = largest
-    for place in range(stop - start):
-        own[place] = logits[labels[start + place], start + place]
-        logits[labels[start + place], start + place] = 0.0
-    others = excess
+    for place in range(size):
+        own[place] = logits[labels[start + place], place]
+        logits[labels[start + place], place] = 0.0
+    others = excess[:size]
     others[:] = 0.0
     for label in range(logits.shape[0]):
-        row = logits[label, start:stop]
-        for place in range(row.size):
+        row = logits[label, :size]
+        for place in range(size):
             others[place] += row[place]
-    for place in range(stop - start):
+    for place in range(size):
         scratch[place] = 1.0 / ((others[place] + own[place]) * total_sentences)
     for label in range(logits.shape[0]):
-        row = logits[label, start:stop]
-        for place in range(row.size):
+        row = logits[label, :size]
+        for place in range(size):
             row[place] *= scratch[place]
-    for place in range(stop - start):
-        logits[labels[start + place], start + place] = -others[place] * scratch[place]
+    for place in range(size):
+        logits[labels[start + place], place] = -others[place] * scratch[place]
         # Either own is 1, or others is at least 1, so that no digits are lost.
         excess[place] = others[place] + (own[place] - 1.0)
     return correct
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
+@njit(cache=True, error_model="numpy", nogil=True)
 def cross_entropy(logits, labels, total_sentences, losses):
     """Return the number of correct sentences; fill the losses (N,); logits (n, N) become the gradient of the mean."""
-    size = labels.size
-    correct = 0
-    for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = block * BLOCK, min(size, (block + 1) * BLOCK)
-        excess, scratch = np.empty(stop - start), np.empty(stop - start)
-        correct += softmax(logits, labels, start, stop, total_sentences, losses[start:stop], excess, scratch)
-        for place in range(stop - start):
+    correct, excess, scratch = 0, np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, labels.size, BLOCK):
+        size = min(labels.size - start, BLOCK)
+        some = logits[:, start : start + size].copy()
+        correct += softmax(some, labels, start, size, total_sentences, losses[start : start + size], excess, scratch)
+        for label in range(logits.shape[0]):
+            for place in range(size):
+                logits[label, start + place] = some[label, place]
+        for place in range(size):
             losses[start + place] += np.log1p(excess[place])
     return correct

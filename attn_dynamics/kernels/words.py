@@ -1,172 +1,238 @@
-"""Passes over the vocabulary.
+"""Passes over the vocabulary: the backward product, steps, and the operand of the forward product (theory §1).
 
 Arrays of words are stored axis by axis, (k, V), so that words lie side by side. Only the operands of the sparse
-products are stored word by word, (V, k + 1). Sums over the vocabulary have a fixed number of parts, so that they do not
-depend on the number of threads. Indices of words are unsigned, which avoids numba's test for negative ones.
+products are stored word by word, (V, k + 1). Each function treats the words from start to stop.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from attn_dynamics.kernels.exponential import exponentials
+from attn_dynamics.kernels.heads import dot
+from attn_dynamics.kernels.sentences import gather, gather_two
 
-PARTS = 8
-"""Number of parts of a sum over the vocabulary."""
 BLOCK = 256
 """Number of words whose values stay in the innermost cache."""
-SMALLEST_SQUARE = 1e-276
-"""Sum of squares, tiny / ε², below which it loses terms that float64 cannot hold."""
 WIDE = 512
 """Number of words in a block of a pass over E (d, V), long enough for the processor's prefetch."""
+MANTISSA = 2**63 - 1
+"""All bits of an integer but its sign."""
+SMALLEST_SQUARE = 1e-276
+"""Sum of squares, tiny / ε², below which it loses terms that float64 cannot hold."""
 
 
 @njit(cache=True, error_model="numpy")
-def _span(index, size, parts):
-    """Return the words (first, last) of one part of several."""
-    return np.uint64(index * size // parts), np.uint64((index + 1) * size // parts)
+def extent(scores):
+    """Return the smallest and the largest score; a NaN counts as larger than any number."""
+    # Comparing floats keeps their order in case of NaN and is not vectorised; integers of the same order are.
+    bits, keys = scores.view(np.int64), np.array([2**63 - 1, -(2**63)])
+    low, high = keys[0], keys[1]
+    for word in range(bits.size):
+        key = bits[word] ^ ((bits[word] >> 63) & MANTISSA)
+        low, high = min(low, key), max(high, key)
+    keys[0], keys[1] = low ^ ((low >> 63) & MANTISSA), high ^ ((high >> 63) & MANTISSA)
+    found = keys.view(np.float64)
+    return found[0], found[1]
 
 
 @njit(cache=True, error_model="numpy")
-def _block(index, size):
-    """Return the words (first, last) of a block."""
-    return np.uint64(index * BLOCK), np.uint64(min(size, (index + 1) * BLOCK))
+def fill_operand(start, stop, wide, high, scores, values, operand):
+    """Fill the operand [e^(s - high) | e^(s - high) ⊙ P], or [1 | P] if scores are spread wide."""
+    width, weights, scratch = values.shape[0], np.ones(BLOCK), np.empty(BLOCK)
+    bits = scratch.view(np.int64)
+    for first in range(start, stop, BLOCK):
+        size = min(stop - first, BLOCK)
+        if not wide:
+            for place in range(size):
+                weights[place] = scores[first + place] - high
+            exponentials(weights[:size], scratch, bits)
+        if width == 3:  # four numbers side by side become one vector
+            for place in range(size):
+                word, weight = np.uint64(first + place), weights[place]
+                operand[word, 0] = weight
+                operand[word, 1] = weight * values[0, word]
+                operand[word, 2] = weight * values[1, word]
+                operand[word, 3] = weight * values[2, word]
+            continue
+        for place in range(size):
+            operand[np.uint64(first + place), 0] = weights[place]
+        for column in range(0, width - 3, 4):
+            for place in range(size):
+                word, weight = np.uint64(first + place), weights[place]
+                operand[word, np.uint64(column + 1)] = weight * values[column, word]
+                operand[word, np.uint64(column + 2)] = weight * values[column + 1, word]
+                operand[word, np.uint64(column + 3)] = weight * values[column + 2, word]
+                operand[word, np.uint64(column + 4)] = weight * values[column + 3, word]
+        for column in range(width - width % 4, width):
+            for place in range(size):
+                word = np.uint64(first + place)
+                operand[word, np.uint64(column + 1)] = weights[place] * values[column, word]
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
-def operand(scores, values, spread, out):
-    """Fill out (V, k + 1) with [e^(s - shift) ⊙ P | e^(s - shift)] from scores s (V,) and values Pᵀ (k, V).
-
-    The shift is the largest score, because a smaller one would lose tiny slopes over large divisors below 1e-308. If
-    scores spread wider than allowed, fill in [P | 1] and return False.
-    """
-    width, size = values.shape
-    low, high = np.inf, -np.inf
-    for word in prange(size):
-        low = min(low, scores[word])
-        high = max(high, scores[word])
-    shared = high - low <= spread
-    for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = _block(block, size)
-        weights, scratch = np.ones(stop - start), np.empty(stop - start)
-        if shared:
-            for word in range(weights.size):
-                weights[word] = scores[start + word] - high
-            exponentials(weights, scratch, scratch.view(np.int64))
-        for word in range(weights.size):
-            out[start + word, width] = weights[word]
-        for column in range(width):
-            for word in range(weights.size):
-                out[start + word, column] = weights[word] * values[column, start + word]
-    return shared
-
-
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def _dot(left, right):
-    """Return Σ left · right, in as many partial sums as the processor takes at a time."""
-    total = 0.0
-    for place in range(left.size):
-        total += left[place] * right[place]
-    return total
-
-
-@njit(cache=True, error_model="numpy", parallel=True)
-def gradients(sums, leading, operand, metric, value_gradient, score_gradient, partial):
-    """Fill (∂L/∂P)ᵀ (k, V) and ∂L/∂s (V,) from the sums of the backward product and the operand of the forward one.
-
-    Return ‖∂L/∂s‖² and ‖∂L/∂E‖_F² = Σ_w b_wᵀ G b_w, with b_w the columns of (∂L/∂P)ᵀ and G = RᵀR (k, k) if P = E R.
-    """
-    width, size = value_gradient.shape
-    for part in prange(PARTS):
-        start, stop = _span(part, size, PARTS)
+@njit(cache=True, error_model="numpy", _nrt=False)
+def attend_back(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums):
+    """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1) of g·v/D and g/D, with g = ∂L/∂v."""
+    width = value_slopes.shape[0]
+    if width == 1:
         for word in range(start, stop):
-            weight = operand[word, width]
-            # Sentences that the word leads are kept apart, because their A g·(v - P) may be tiny beside A g·P.
-            slope = -weight * (sums[word, width] + leading[word, width])
-            for column in range(width):
-                value_gradient[column, word] = weight * (sums[word, column] + leading[word, column])
-                slope += operand[word, column] * sums[word, column]
-            score_gradient[word] = slope
-        partial[part, 0] = _dot(score_gradient[start:stop], score_gradient[start:stop])
-        square = 0.0
-        for row in range(width):
-            for column in range(row + 1):
-                if metric[row, column] != 0.0:
-                    share = _dot(value_gradient[row, start:stop], value_gradient[column, start:stop])
-                    square += (1 if row == column else 2) * metric[row, column] * share
-        partial[part, 1] = square
-    # Not by .sum(), which a parallel kernel splits into as many parts as there are threads.
-    scores, values = 0.0, 0.0
-    for part in range(PARTS):
-        scores += partial[part, 0]
-        values += partial[part, 1]
-    return scores, values
+            weight, value = operand[word, np.uint64(0)], operand[word, np.uint64(1)]
+            a, b = gather_two(offsets[word], offsets[word + 1], sentences, counts, rows, 0)
+            score_slopes[word] = value * b - weight * a
+            value_slopes[0, word] = weight * b
+    elif width == 3:
+        for word in range(start, stop):
+            weight = operand[word, np.uint64(0)]
+            a, b, c, d = gather(offsets[word], offsets[word + 1], sentences, counts, rows, 0)
+            along = operand[word, np.uint64(1)] * b + operand[word, np.uint64(2)] * c + operand[word, np.uint64(3)] * d
+            score_slopes[word] = along - weight * a
+            value_slopes[0, word], value_slopes[1, word], value_slopes[2, word] = weight * b, weight * c, weight * d
+    else:
+        _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums)
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
-def project(axes, weight, out):
-    """Fill Pᵀ = (E W)ᵀ (k, V) from axes Eᵀ (d, V) and weight W (d, k)."""
-    size = axes.shape[1]
-    for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = _block(block, size)
-        for column in range(weight.shape[1]):
-            sums = out[column, start:stop]
-            sums[:] = 0.0
-            for axis in range(axes.shape[0]):
-                factor, row = weight[axis, column], axes[axis, start:stop]
+@njit(cache=True, error_model="numpy", _nrt=False)
+def _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums):
+    """Do what `attend_back` does for any number of columns, four at a time."""
+    columns = rows.shape[1]
+    for word in range(start, stop):
+        first, last, weight = offsets[word], offsets[word + 1], operand[word, np.uint64(0)]
+        for column in range(0, columns - 3, 4):
+            a, b, c, d = gather(first, last, sentences, counts, rows, column)
+            sums[0, column], sums[0, column + 1], sums[0, column + 2], sums[0, column + 3] = a, b, c, d
+        if columns % 4:
+            sums[0, columns - 2], sums[0, columns - 1] = gather_two(first, last, sentences, counts, rows, columns - 2)
+        slope = -weight * sums[0, 0]
+        for column in range(value_slopes.shape[0]):
+            slope += operand[word, np.uint64(column + 1)] * sums[0, column + 1]
+            value_slopes[column, word] = weight * sums[0, column + 1]
+        score_slopes[word] = slope
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def attend_back_apart(
+    start, stop, wide, offsets, sentences, counts, rows, largest, leads, lead_slopes, led, scores, operand,
+    score_slopes, value_slopes, sums,
+):
+    """Do what `attend_back` does for words that lead a sentence, or for all if scores are spread wide.
+
+    The share of ∂L/∂s of a sentence that word l leads is A g·(v - P_l), from `lead_slopes`. As a difference A g·v -
+    A g·P_l it would be noise.
+    """
+    width = value_slopes.shape[0]
+    for word in range(start, stop):
+        if not wide and not led[word]:
+            continue
+        for column in range(width + 1):
+            sums[0, column] = sums[1, column] = 0.0
+        for entry in range(offsets[word], offsets[word + 1]):
+            row, weight, place = sentences[entry], float(counts[entry]), 0
+            if wide:
+                weight *= np.exp(scores[word] - largest[row])
+            if leads[row] == word:
+                sums[1, 0] += weight * lead_slopes[row]
+                place = 1
+            else:
+                sums[0, 0] += weight * rows[row, np.uint64(0)]
+            for column in range(1, width + 1):
+                sums[place, column] += weight * rows[row, np.uint64(column)]
+        weight = operand[word, np.uint64(0)]
+        slope = -weight * (sums[0, 0] + sums[1, 0])
+        for column in range(1, width + 1):
+            slope += operand[word, np.uint64(column)] * sums[0, column]
+            value_slopes[column - 1, word] = weight * (sums[0, column] + sums[1, column])
+        score_slopes[word] = slope
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def hold(start, stop, held, score_slopes, value_slopes):
+    """Set the gradients of the held words to 0."""
+    for word in range(start, stop):
+        if held[word]:
+            score_slopes[word] = 0.0
+            for column in range(value_slopes.shape[0]):
+                value_slopes[column, word] = 0.0
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def received(word, wide, offsets, sentences, counts, largest, normalisers, scores, operand):
+    """Return the attention Σ_i A_iw that a word receives."""
+    found = 0.0
+    for entry in range(offsets[word], offsets[word + 1]):
+        row, weight = sentences[entry], float(counts[entry])
+        if wide:
+            weight *= np.exp(scores[word] - largest[row])
+        found += weight / normalisers[row]
+    return found * operand[word, np.uint64(0)]
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def joint_square(start, stop, columns, metric):
+    """Return Σ_w b_wᵀ G b_w over columns b_w of (k, V), with the metric G (k, k)."""
+    square = 0.0
+    for row in range(metric.shape[0]):
+        for column in range(row + 1):
+            if metric[row, column] != 0.0:
+                share = dot(columns[row, start:stop], columns[column, start:stop])
+                square += (1 if row == column else 2) * metric[row, column] * share
+    return square
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def pull_back(start, stop, axes, value_slopes, out):
+    """Add Eᵀ (∂L/∂P) of these words to out (d, k)."""
+    for first in range(start, stop, BLOCK):
+        last = min(stop, first + BLOCK)
+        for axis in range(axes.shape[0]):
+            for column in range(value_slopes.shape[0]):
+                out[axis, column] += dot(axes[axis, first:last], value_slopes[column, first:last])
+
+
+@njit(cache=True, error_model="numpy", _nrt=False)
+def project(start, stop, axes, readout_matrix, out):
+    """Fill Pᵀ = (E R)ᵀ (k, V) from axes Eᵀ (d, V) and the readout matrix R (d, k)."""
+    for first in range(start, stop, WIDE):
+        last = min(stop, first + WIDE)
+        for column in range(out.shape[0]):
+            for word in range(first, last):
+                out[column, word] = 0.0
+        for axis in range(axes.shape[0]):
+            row = axes[axis, first:last]
+            for column in range(readout_matrix.shape[1]):
+                factor, sums = readout_matrix[axis, column], out[column, first:last]
                 for word in range(row.size):
                     sums[word] += factor * row[word]
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
-def descend(axes, value_gradient, weight, rate, weight_after, out):
-    """Compute E -= rate (∂L/∂P) Wᵀ in place, and Pᵀ = (E W′)ᵀ (k, V) of the new E, in one pass without ∂L/∂E (V, d).
+@njit(cache=True, error_model="numpy", _nrt=False)
+def descend(start, stop, axes, value_slopes, readout_matrix, rate, readout_after, out):
+    """Compute E -= rate (∂L/∂P) Rᵀ in place, and Pᵀ = (E R′)ᵀ (k, V) of the new E, in one pass without ∂L/∂E (V, d).
 
-    The arguments are axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), W (d, k) before and W′ after the step.
+    The arguments are axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), R (d, k) before and R′ after the step.
     """
-    size, width = axes.shape[1], weight.shape[1]
-    for block in prange((size + WIDE - 1) // WIDE):
-        start, stop = np.uint64(block * WIDE), np.uint64(min(size, (block + 1) * WIDE))
-        out[:, start:stop] = 0.0
+    for first in range(start, stop, WIDE):
+        last = min(stop, first + WIDE)
+        for column in range(out.shape[0]):
+            for word in range(first, last):
+                out[column, word] = 0.0
         for axis in range(axes.shape[0]):
-            row = axes[axis, start:stop]
-            for column in range(width):
-                factor, slope = rate * weight[axis, column], value_gradient[column, start:stop]
+            row = axes[axis, first:last]
+            for column in range(readout_matrix.shape[1]):
+                factor, slope = rate * readout_matrix[axis, column], value_slopes[column, first:last]
                 for word in range(row.size):
                     row[word] -= factor * slope[word]
-            for column in range(width):
-                factor, sums = weight_after[axis, column], out[column, start:stop]
+            for column in range(readout_matrix.shape[1]):
+                factor, sums = readout_after[axis, column], out[column, first:last]
                 for word in range(row.size):
                     sums[word] += factor * row[word]
 
 
-@njit(cache=True, error_model="numpy", parallel=True)
-def subtract(array, rate, step):
+@njit(cache=True, error_model="numpy", _nrt=False)
+def subtract(start, stop, array, rate, step):
     """Compute array -= rate · step, both (k, V), in place."""
-    size = array.shape[1]
-    for block in prange((size + BLOCK - 1) // BLOCK):
-        start, stop = _block(block, size)
-        for column in range(array.shape[0]):
-            for word in range(start, stop):
-                array[column, word] -= rate * step[column, word]
-
-
-@njit(cache=True, error_model="numpy", parallel=True)
-def pull_back(axes, value_gradient, partial, out):
-    """Fill ∂L/∂R (d, k) = Eᵀ (∂L/∂P) from axes Eᵀ (d, V) and (∂L/∂P)ᵀ (k, V), with scratch partial (PARTS, d, k)."""
-    size = axes.shape[1]
-    for part in prange(PARTS):
-        first, last = _span(part, size, PARTS)
-        partial[part] = 0.0
-        for start in range(first, last, np.uint64(BLOCK)):
-            stop = min(last, start + np.uint64(BLOCK))
-            for axis in range(axes.shape[0]):
-                for column in range(value_gradient.shape[0]):
-                    partial[part, axis, column] += _dot(axes[axis, start:stop], value_gradient[column, start:stop])
-    for axis in range(out.shape[0]):
-        for column in range(out.shape[1]):
-            out[axis, column] = 0.0
-            for part in range(PARTS):
-                out[axis, column] += partial[part, axis, column]
+    for row in range(array.shape[0]):
+        target, source = array[row, start:stop], step[row, start:stop]
+        for place in range(target.size):
+            target[place] -= rate * source[place]
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,20 +1,25 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attn_dynamics.check import instance, mapping
 from attn_dynamics.errors import InputError
-from attn_dynamics.kernels import words
+from attn_dynamics.kernels import epochs, words
+from attn_dynamics.kernels.epochs import Buffers, Kept, Layers, Rates, State
 from attn_dynamics.kernels.loss import cross_entropy
-from attn_dynamics.model.attention import Attention, Operand
+from attn_dynamics.model.attention import SHARED_SPREAD, by_sentence, by_word, columns_of, parts_of
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
-from attn_dynamics.system.kernel_threads import one_under_workqueue
 from attn_dynamics.tasks.corpus import Corpus
+
+STILL = Rates(0.0, 0.0, 0.0)
+"""Rates at which nothing moves."""
+NO_WORDS = np.empty(0, np.int64)
 
 
 class Fit(NamedTuple):
@@ -43,106 +48,143 @@ class Gradient(NamedTuple):
     """Training signal T_ν = ‖∂L/∂E‖_F (theory §4)."""
 
     @property
+    def axes(self) -> Array:
+        """Return (∂L/∂E)ᵀ (d, V) = Σ_i A_iw g_i."""
+        return self.values if self.readout_matrix is None else self.readout_matrix @ self.values
+
+    @property
     def embeddings(self) -> Array:
-        """Return ∂L/∂E (V, d) = Σ_i A_iw g_i."""
-        return self.values.T.copy() if self.readout_matrix is None else self.values.T @ self.readout_matrix.T
+        """Return ∂L/∂E (V, d), as a copy."""
+        return np.array(self.axes.T, order="C")
 
 
 class Objective:
-    """Mean cross-entropy of one corpus under one shape of model; its results stay in its buffers until the next call.
+    """Mean cross-entropy of one corpus and its gradient at a state whose arrays may change between calls.
 
     The loss depends on a context v through (W H)ᵀ v alone, W (d, r) the first layer and H (r, k) the head's contrasts.
     If k < d the products run on P = E W H (V, k), which is exact because (A E) W H = A (E W H). Otherwise they run
-    on E. Embeddings are given as their axes Eᵀ (d, V).
+    on E. Results stay in the buffers until the next call.
+
+    Args:
+        corpus: N sentences over V words.
+        scores: scores s (V,).
+        axes: transposed embeddings Eᵀ (d, V), contiguous.
+        head: head on these axes.
+        still: norm (V,) of the part of each embedding outside of the axes; by default 0.
+        held: columns of words whose gradient counts as 0.
+        judged: further corpora, evaluated with every recorded row.
+        followed: columns of the words in every recorded row.
     """
 
-    def __init__(self, corpus: Corpus, head: Head) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        scores: Array,
+        axes: Array,
+        head: Head,
+        *,
+        still: Array | None = None,
+        held: NDArray[np.int64] = NO_WORDS,
+        judged: Collection[Corpus] = (),
+        followed: NDArray[np.int64] = NO_WORDS,
+    ) -> None:
         d, k = head.readout_matrix.shape
         self._narrows = k < d
-        self._trains_first = head.first in head.trained
-        self.attention = Attention(corpus, min(d, k))
-        self._labels = corpus.labels
-        self._losses = np.empty(corpus.n_sentences)
-        self._blocks = [(b, self._labels[b.rows], self._losses[b.rows]) for b in self.attention.blocks]
-        self._identity = np.eye(min(d, k))
-        self._values = np.empty((k, corpus.n_words if self._narrows else 0))
-        self._pulled = np.empty((words.PARTS, d, k)), np.empty((d, k))
+        self.parts = parts_of(corpus)
+        """Number of parts that threads may share."""
+        self._head, self._followed = head, followed
+        self._sentences, self._words = by_sentence([corpus]), by_word(corpus, held)
+        self._judged = by_sentence(judged)
+        self._none = by_sentence([])
+        still = np.zeros(scores.size) if still is None else still
+        contrasts = np.ascontiguousarray(head.contrasts)
+        self._state = State(scores, axes, still, _layers(head, lambda name: getattr(head, name)), contrasts)
+        self._kept = _kept(corpus, min(d, k))
+        self._buffers = self._make_buffers(corpus, min(d, k))
 
-    def values(self, axes: Array, head: Head) -> Array:
-        """Return the attended values Pᵀ (k, V)."""
-        if not self._narrows:
-            return axes
-        words.project(axes, head.readout_matrix, self._values)
-        return self._values
+    def evaluate(self) -> tuple[Fit, Gradient]:
+        """Return loss and accuracy at the present state, and the gradient of everything."""
+        row = np.empty(2 + epochs.SIGNALS)
+        self.record(row, followed=False)
+        return Fit(row[0], row[1]), self.gradient(row[2], row[4])
 
-    def step(self, axes: Array, gradient: "Gradient", learning_rate: float, head: Head) -> Array:
-        """Step the embeddings in place, after the head has been stepped; return the `values` at the new state."""
-        if gradient.readout_matrix is None:
-            words.subtract(axes, learning_rate, gradient.values)
-            return axes
-        words.descend(axes, gradient.values, gradient.readout_matrix, learning_rate, head.readout_matrix, self._values)
-        return self._values
+    def record(self, row: Array, *, followed: bool = True) -> bool:
+        """Evaluate the present state and fill a row of the record; `gradient` then returns the gradient there.
 
-    def fit(self, operand: Operand, head: Head) -> Fit:
-        """Return loss and accuracy at an operand made of `values`."""
-        self.attention.prepare(operand)
-        entry = self._entry(head)
-        correct = 0
-        for block, labels, losses in self._blocks:
-            logits, _ = head.forward(entry @ self.attention.contexts(operand, block).T)
-            correct += cross_entropy(logits, labels, self._labels.size, losses)
-        return self._fit(correct)
+        Returns:
+            Whether loss, signals and scores are finite.
+        """
+        if not self._head.compiled:
+            return self._record_by_head(row, self._followed if followed else NO_WORDS, followed=followed)
+        return self._run(row[None], STILL, moves=False, followed=followed) == 1
 
-    def fit_and_gradient(self, operand: Operand, axes: Array, head: Head) -> tuple[Fit, Gradient]:
-        """Return loss and accuracy at an operand made of `values`, and the gradient of everything."""
-        self.attention.prepare(operand)
-        entry = self._entry(head)
-        correct, head_gradient = 0, {}
-        for block, labels, losses in self._blocks:
-            contexts = self.attention.contexts(operand, block)
-            slopes, kept = head.forward(entry @ contexts.T)
-            correct += cross_entropy(slopes, labels, self._labels.size, losses)
-            slopes, gradients = head.backward(kept, slopes)
-            if self._trains_first and not self._narrows:
-                gradients[head.first] = contexts.T @ slopes.T
-            for name, gradient in gradients.items():
-                head_gradient[name] = head_gradient[name] + gradient if name in head_gradient else gradient
-            self.attention.add_gradient(entry.T @ slopes, block)
-        readout_matrix = head.readout_matrix if self._narrows else None
-        metric = self._identity if readout_matrix is None else readout_matrix.T @ readout_matrix
-        score_gradient, value_gradient, squares = self.attention.gradient(operand, metric)
-        if self._trains_first and self._narrows:
-            # ∂L/∂W = vᵀ (∂L/∂u) = Eᵀ Aᵀ (∂L/∂u), so that no context in d dimensions is formed.
-            words.pull_back(axes, value_gradient, *self._pulled)
-            head_gradient[head.first] = self._pulled[1] @ head.contrasts.T
-        signals = _root(squares[0], score_gradient[None]), _root(squares[1], value_gradient, readout_matrix)
-        return self._fit(correct), Gradient(score_gradient, value_gradient, head_gradient, readout_matrix, *signals)
+    def gradient(self, score_signal: float, embedding_signal: float) -> Gradient:
+        """Return the gradient at the state that was evaluated last, with the signals of its row."""
+        buffers = self._buffers
+        layers = {
+            name: slopes.reshape(getattr(self._head, name).shape)
+            for name, slopes in zip(self._head.compiled, buffers.head, strict=False)
+        }
+        readout_matrix = buffers.readout if self._narrows else None
+        return Gradient(
+            buffers.score_slopes[0], buffers.value_slopes, layers, readout_matrix, score_signal, embedding_signal
+        )
 
-    def _entry(self, head: Head) -> Array:
-        """Return the matrix that maps attended values to u = Wᵀ v, up to what the loss does not see: H, or Wᵀ."""
-        return head.contrasts if self._narrows else head.first_layer.T
+    def descend(self, rows: Array, rates: Rates, *, threads: bool = False) -> int:
+        """Take as many steps of descent as there are rows, from the state that was evaluated last; record each state.
 
-    def _fit(self, correct: int) -> Fit:
-        return Fit(float(np.add.reduce(self._losses)) / self._labels.size, correct / self._labels.size)
+        Returns:
+            The number of rows before the first whose loss, signals or scores are not finite.
+        """
+        return self._run(rows, rates, moves=True, threads=threads)
+
+    def _run(
+        self, rows: Array, rates: Rates, *, moves: bool, followed: bool = True, threads: bool = False
+    ) -> int:
+        loop = epochs.epochs_on_threads if threads else epochs.epochs
+        words_followed, judged = (self._followed, self._judged) if followed else (NO_WORDS, self._none)
+        corpora = self._sentences, self._words, judged
+        return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, self._state, self._kept, self._buffers)
+
+    def received(self) -> Array:
+        """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
+        return epochs.received(SHARED_SPREAD, self._words, self._state, self._kept, self._buffers)
+
+    def _make_buffers(self, corpus: Corpus, width: int) -> Buffers:
+        head, layers, parts, contrasts = self._head, self._state.head, self.parts, self._state.contrasts
+        (d, k), size = head.readout_matrix.shape, corpus.n_words
+        sums_first = head.first in head.trained and not self._narrows
+        return Buffers(
+            operand=np.zeros((size, columns_of(width))),
+            values=np.empty((width, size if self._narrows else 0)),
+            readout=np.array(head.readout_matrix, order="C") if self._narrows else np.empty((0, 0)),
+            score_slopes=np.empty((1, size)),
+            value_slopes=np.empty((width, size)),
+            head=Layers(*map(np.zeros_like, layers)),
+            partial=Layers(
+                np.zeros((parts, *(layers.first.shape if sums_first else (0, 0)))),
+                *(np.zeros((parts, *array.shape)) for array in layers[1:]),
+            ),
+            entry=contrasts.copy() if self._narrows else np.empty(head.first_layer.T.shape),
+            metric=np.eye(width),
+            after=np.empty((d, k) if self._narrows else (0, 0)),
+            pulled=np.zeros((parts, d, k) if self._narrows else (parts, 0, 0)),
+            sums=np.zeros((parts, 4)),
+        )
 
 
-def norm(columns: Array, readout_matrix: Array | None = None) -> float:
-    """Return ‖R B‖_F of columns B (k, V) and R (d, k), or ‖B‖_F without R; scaling keeps squares from underflow."""
-    columns, size = _in_shares(columns)
-    readout_matrix, factor = _in_shares(np.eye(len(columns)) if readout_matrix is None else readout_matrix)
-    square = float((readout_matrix.T @ readout_matrix @ columns * columns).sum())
-    return size * factor * math.sqrt(max(square, 0.0))
+def _layers(head: Head, array_of: Callable[[str], Array]) -> Layers:
+    """Return the arrays of a head in the form of the compiled loops, with empty arrays for layers that it lacks."""
+    arrays = [array_of(name) for name in head.compiled]
+    missing = [np.empty((0, 0))] * (len(Layers._fields) - len(arrays))
+    return Layers(*(array.reshape(-1, array.shape[-1]) for array in arrays), *missing)
 
 
-def _in_shares(array: Array) -> tuple[Array, float]:
-    """Return an array divided by its largest magnitude, and that magnitude; if it is 0 or infinite, the array and 1."""
-    largest = float(np.abs(array).max(initial=0.0))
-    return (array / largest, largest) if 0.0 < largest < np.inf else (array, 1.0)
-
-
-def _root(square: float, columns: Array, readout_matrix: Array | None = None) -> float:
-    """Return the root of a square, or the norm computed anew if the square underflows."""
-    return math.sqrt(square) if not square <= words.SMALLEST_SQUARE else norm(columns, readout_matrix)
+def _kept(corpus: Corpus, width: int) -> Kept:
+    size = corpus.n_sentences
+    numbers = (np.zeros(size) for _ in range(2))
+    rows, leads = np.zeros((size, columns_of(width))), np.empty(size, np.uint32)
+    return Kept(rows, *numbers, leads, np.zeros(size), np.zeros(corpus.n_words, np.bool_))
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
@@ -162,12 +204,7 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
     """
     check_fit(corpus, parameters)
     head, axes = parameters.head, np.ascontiguousarray(parameters.embeddings.T)
-    objective = Objective(corpus, head)
-    with one_under_workqueue():
-        values = objective.values(axes, head)
-        operand = Operand(*values.shape)
-        operand.update(parameters.scores, values)
-        fit, gradient = objective.fit_and_gradient(operand, axes, head)
+    fit, gradient = Objective(corpus, parameters.scores, axes, head).evaluate()
     zeros = {name: np.zeros_like(array) for name, array in head.arrays().items()}
     trained = {name: gradient.head[name] for name in head.trained}
     return fit.loss, Parameters(

@@ -48,6 +48,8 @@ class Head(ABC):
     """Name of the first layer W (d, r)."""
     trained: ClassVar[tuple[str, ...]]
     """Names of the arrays that are trained if `train` contains "head"."""
+    compiled: ClassVar[tuple[str, ...]] = ()
+    """Names of the arrays in the order of `kernels.epochs.Layers` if the compiled loops know the head; () otherwise."""
     smooth: ClassVar[bool] = True
     """Whether the gradient is continuous; if it jumps, gradient flow may slide along the jump (see `flow`)."""
 
@@ -129,6 +131,7 @@ class _Linear(Head):
     """The linear head z = Uᵀ v: the loss sees logits up to a constant per sentence, so n - 1 contrasts suffice."""
 
     first = "weight"
+    compiled = ("weight",)
 
     @property
     def n_classes(self) -> int:
@@ -194,7 +197,7 @@ class TwoLayer(Head):
     bias_out: Array
     """Second bias b₂ (n,)."""
     first = "weight_in"
-    trained = ("weight_in", "bias_in", "weight_out", "bias_out")
+    trained = compiled = ("weight_in", "bias_in", "weight_out", "bias_out")
     smooth = False
 
     @property

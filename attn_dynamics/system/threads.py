@@ -1,48 +1,86 @@
-"""One thread or all of them, whichever is currently faster; results are equal to the bit."""
+"""The pace of compiled epochs: how many to compute at a time, on one thread or on all of them."""
 
+import math
+import os
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numba
 
+TURN = 0.05
+"""Seconds of epochs computed at a time; between them, progress is shown and Ctrl-C is heard."""
 TRIAL, TERM = 0.03, 1.0
-"""Seconds to try each number of threads, and seconds to keep the faster one."""
+"""Seconds to try a number of threads, and seconds to keep the faster one."""
+SAFE = ("tbb", "omp")
+"""Threading layers of numba that several Python threads may use at once."""
 
 
-@contextmanager
-def fastest_threads() -> Iterator[Callable[[], None]]:
-    """Yield a function to call once an epoch; it chooses the faster number of threads.
+class _Process:
+    """State of this process."""
 
-    Threads save a fifth on a small corpus on an idle machine. They cost a factor if another program uses the same
-    cores, because each epoch then waits for a thread that does not run. So both are tried repeatedly.
+    forked = False
+    """Whether this process is a fork, which lacks the threads of the process it was forked from."""
+
+
+class Pace:
+    """Number of epochs to compute at a time, and whether on all threads; the results are equal to the bit.
+
+    Threads save time on a large corpus on an idle machine. They cost a factor if another program uses the same cores,
+    because each epoch then waits for a thread that does not run. So both are tried repeatedly.
+
+    Args:
+        single: whether to compute on one thread only.
     """
-    most = numba.get_num_threads()
-    trials = _trials(most)
-    next(trials)
+
+    def __init__(self, *, single: bool) -> None:
+        self.epochs = 1
+        """Number of epochs to compute next."""
+        self._single = single or numba.get_num_threads() == 1
+        self._threads = False
+        self._costs = {False: math.inf, True: math.inf}
+        self._until = time.perf_counter() + TRIAL
+
+    @contextmanager
+    def timed(self, epochs: int) -> Iterator[bool]:
+        """Time so many epochs; yield whether to compute them on all threads."""
+        threads, begun = self._threads and threads_are_usable(), time.perf_counter()
+        yield threads
+        ended = time.perf_counter()
+        cost = max((ended - begun) / epochs, 1e-9)
+        # Grow slowly, because the first call also loads or compiles the loop.
+        self.epochs = max(1, min(4 * epochs, int(TURN / cost)))
+        self._costs[threads] = min(self._costs[threads], cost)
+        if not self._single and ended >= self._until:
+            self._choose(ended)
+
+    def _choose(self, now: float) -> None:
+        if math.inf in self._costs.values():
+            self._threads, self._until = not self._threads, now + TRIAL
+        else:
+            self._threads, self._until = self._costs[True] < self._costs[False], now + TERM
+            self._costs = {False: math.inf, True: math.inf}
+
+
+def threads_are_usable() -> bool:
+    """Return whether this Python thread may start numba's threads: not in a fork, nor beside another such thread."""
+    if _Process.forked:
+        return False
+    return threading.current_thread() is threading.main_thread() or threading_layer() in SAFE
+
+
+def threading_layer() -> str:
+    """Return the layer that parallel loops use, or the configured one if none has run."""
     try:
-        yield (lambda: trials.send(None)) if most > 1 else (lambda: None)
-    finally:
-        numba.set_num_threads(most)
+        return numba.threading_layer()  # pyright: ignore[reportPrivateImportUsage]
+    except ValueError:  # no parallel loop has run yet
+        return str(numba.config.THREADING_LAYER)  # pyright: ignore
 
 
-def _trials(most: int) -> Generator[None, None, None]:
-    while True:
-        speeds = {}
-        for threads in (1, most):
-            numba.set_num_threads(threads)
-            speeds[threads] = yield from _epochs(TRIAL)
-        numba.set_num_threads(max(speeds, key=speeds.__getitem__))
-        yield from _epochs(TERM)
+def _after_fork() -> None:
+    _Process.forked = True
 
 
-def _epochs(seconds: float) -> Generator[None, None, float]:
-    """Measure epochs per second over a time; the first epoch, in which threads wake up, does not count."""
-    yield
-    begun, epochs = time.perf_counter(), 0
-    while True:
-        yield
-        epochs += 1
-        passed = time.perf_counter() - begun
-        if passed >= seconds:
-            return epochs / passed
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

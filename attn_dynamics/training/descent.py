@@ -1,23 +1,24 @@
 """Gradient descent: a loop that uses a gradient, a recorder and a stopping rule, and needs no details of the model."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attn_dynamics.check import function, instance, integer, number
 from attn_dynamics.errors import InputError
-from attn_dynamics.model.gradient import Fit, check_fit
+from attn_dynamics.model.gradient import check_fit
+from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
-from attn_dynamics.system.kernel_threads import one_under_workqueue
-from attn_dynamics.system.threads import fastest_threads
+from attn_dynamics.system.threads import Pace
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.training.dynamics import Dynamics, checked_choices
-from attn_dynamics.training.recording import Recorder
+from attn_dynamics.training.recording import Layout, Recorder, next_snapshot, snapshot_due
 from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
-from attn_dynamics.training.stopping import Patience
+from attn_dynamics.training.stopping import EVERY, Patience
 
 
 def descend(
@@ -61,18 +62,25 @@ def descend(
     learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
     checkpoint = checked_checkpoint(checkpoint)
     check_fit(corpus, parameters, judge)
-    # The kernels use all cores: BLAS threads would only wait for them, and change the last bits of small products.
-    with threadpool_limits(1, user_api="blas"), one_under_workqueue():
-        dynamics = Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold)
-        recorder = Recorder(dynamics, corpus, judge, follow)
-        if patience is None:
-            recorder.layout.check_room(epochs)
-        stopping = Patience(patience) if patience is not None else None
-        loop = _Loop(dynamics, recorder, stopping, learning_rate)
-        if checkpoint is not None:
-            settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
-            loop.save_to(checkpoint, identity([corpus, *judge.values()], [parameters], *settings), epochs)
-        return loop.run(epochs, meter)
+    layout = Layout(corpus, judge, follow)
+    if patience is None:
+        layout.check_room(epochs)
+    dynamics = Dynamics(
+        corpus,
+        parameters,
+        train=train,
+        reduced=reduced,
+        hold=hold,
+        judged=list(judge.values()),
+        followed=layout.columns,
+    )
+    loop = _Loop(dynamics, Recorder(dynamics, layout), Patience(patience) if patience else None, learning_rate)
+    if checkpoint is not None:
+        settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
+        loop.save_to(checkpoint, identity([corpus, *judge.values()], [parameters], *settings), epochs)
+    # BLAS threads would only wait for the compiled loops, and change the last bits of small products.
+    with threadpool_limits(1, user_api="blas"), deferred_interrupt() as interrupted:
+        return loop.run(epochs, meter, interrupted, Pace(single=not dynamics.in_parts))
 
 
 def course(
@@ -105,9 +113,7 @@ def resume_point(checkpoint: Checkpoint, epochs: int, patience: int | None) -> t
 
 class _Loop:
     def __init__(self, dynamics: Dynamics, recorder: Recorder, stopping: Patience | None, learning_rate: float) -> None:
-        self._dynamics = dynamics
-        self._recorder = recorder
-        self._stopping = stopping
+        self._dynamics, self._recorder, self._stopping = dynamics, recorder, stopping
         self._learning_rate = learning_rate
         self._epoch = 0
         self._checkpoint: tuple[Checkpoint, str] | None = None
@@ -124,56 +130,84 @@ class _Loop:
         if self._stopping is not None:
             self._stopping.restore(part(saved, "stopping."))
 
-    def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> Run:
+    def run(
+        self,
+        epochs: int,
+        meter: Callable[[int, float], None] | None,
+        interrupted: Callable[[], bool],
+        pace: Pace,
+    ) -> Run:
         """Continue to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends the run."""
-        with (
-            deferred_interrupt() as interrupted,
-            fastest_threads() as tune,
-            np.errstate(over="ignore", invalid="ignore"),
-        ):
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = self._recorder.rows(self._epoch, self._epoch + 1)
+            if not self._dynamics.record(rows[0]):
+                self._diverge(self._epoch)
+            if self._stopping is not None and self._epoch == 0:
+                self._stopping.keep(0, self._dynamics.state())
+            self._watch(self._epoch, rows)
             while True:
-                tune()
-                self._save(only_if_due=True)
-                fit, gradient = self._dynamics.evaluate()
-                if not self._dynamics.is_finite(fit, gradient):
-                    raise Diverged(self._finish("diverged"), divergence_message(self._epoch, self._learning_rate))
-                fits = self._recorder.record(self._epoch, fit, gradient)
                 if meter is not None:
-                    meter(self._epoch, fit.loss)
-                ended = self._ended(fits, epochs, interrupted())
+                    meter(self._epoch, self._recorder.rows(self._epoch, self._epoch + 1)[0, 0])
+                ended = self._ended(epochs, interrupted())
+                if ended is not None or snapshot_due(self._epoch):
+                    self._recorder.snapshot(self._epoch)
                 if ended is not None:
-                    run = self._finish(ended)
-                    if ended == "interrupted":
-                        raise Interrupted(run, f"epoch {self._epoch}")
-                    return run
-                self._dynamics.step(gradient, self._learning_rate)
-                self._epoch += 1
+                    break
+                self._save(only_if_due=True)
+                self._advance(epochs, pace)
+            run = self._finish(ended)
+        if ended == "interrupted":
+            raise Interrupted(run, f"epoch {self._epoch}")
+        return run
 
-    def _ended(self, fits: Mapping[str, Fit], epochs: int, interrupted: bool) -> Ended | None:
-        if self._stopping is not None and self._stopping.update(self._epoch, fits["dev"].loss, self._dynamics.state()):
+    def _ended(self, epochs: int, interrupted: bool) -> Ended | None:
+        if self._stopping is not None and self._epoch >= self._stopping.limit:
             return "patience"
         if self._epoch >= epochs:
             return "epochs"
         return "interrupted" if interrupted else None
 
+    def _advance(self, epochs: int, pace: Pace) -> None:
+        """Take steps for one turn, or up to the next epoch at which the state itself is needed."""
+        stop = min(epochs, next_snapshot(self._epoch), self._epoch + pace.epochs)
+        if self._stopping is not None:
+            if self._epoch % EVERY == 0:
+                self._stopping.keep(self._epoch, self._dynamics.state())
+            stop = min(stop, self._stopping.limit, self._epoch + EVERY - self._epoch % EVERY)
+        first = self._epoch + 1
+        rows = self._recorder.rows(first, stop + 1)
+        with pace.timed(len(rows)) as threads:
+            done = self._dynamics.advance(rows, self._learning_rate, threads=threads)
+        self._epoch += done
+        self._watch(first, rows[:done])
+        if done < len(rows):
+            self._diverge(self._epoch + 1)
+
+    def _watch(self, first: int, rows: Array) -> None:
+        if self._stopping is not None and len(rows):
+            self._stopping.update(first, rows[:, self._recorder.layout.losses["dev"]])
+
+    def _diverge(self, epoch: int) -> NoReturn:
+        """Raise the error of a run whose state is not finite at this epoch; it has no parameters."""
+        trajectory = self._recorder.dataset(epoch, self._learning_rate)
+        run = Run(parameters=None, trajectory=trajectory, ended="diverged", best_epoch=max(epoch - 1, 0))
+        raise Diverged(run, divergence_message(epoch, self._learning_rate))
+
     def _finish(self, ended: Ended) -> Run:
-        epoch = self._epoch
-        if ended == "diverged":
-            # The state is not finite; the best epoch is the last recorded one, if there is one.
-            epoch = max(epoch - 1, 0)
-        else:
-            self._recorder.snapshot(epoch)
-            self._save()
-            if self._stopping is not None and self._stopping.best_epoch >= 0:
-                epoch = self._stopping.best_epoch
-                self._dynamics.restore(self._stopping.kept)
-                for _ in range(epoch - self._stopping.kept_epoch):
-                    self._dynamics.step(self._dynamics.evaluate()[1], self._learning_rate)
+        """Save the run and return it, with the parameters of its best epoch."""
+        best, stopping, dynamics = self._epoch, self._stopping, self._dynamics
+        self._save()
+        if stopping is not None and stopping.best_epoch >= 0:
+            best = stopping.best_epoch
+            dynamics.restore(stopping.kept)
+            again = self._recorder.scratch(best - stopping.kept_epoch + 1)
+            dynamics.record(again[0])
+            dynamics.advance(again[1:], self._learning_rate)
         return Run(
-            parameters=self._dynamics.parameters() if ended != "diverged" else None,
-            trajectory=self._recorder.dataset(self._learning_rate),
+            parameters=dynamics.parameters(),
+            trajectory=self._recorder.dataset(self._epoch + 1, self._learning_rate),
             ended=ended,
-            best_epoch=epoch,
+            best_epoch=best,
         )
 
     def _save(self, *, only_if_due: bool = False) -> None:
@@ -183,7 +217,7 @@ class _Loop:
         if only_if_due and not checkpoint.due():
             return
         arrays = {"epoch": np.array(self._epoch)} | named("dynamics.", self._dynamics.state())
-        arrays |= named("recorder.", self._recorder.state())
+        arrays |= named("recorder.", self._recorder.state(self._epoch))
         if self._stopping is not None:
             arrays |= named("stopping.", self._stopping.state())
         checkpoint.save(identity, arrays)

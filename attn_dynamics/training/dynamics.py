@@ -7,7 +7,6 @@ contrasts). From E(0) = 0 the same holds with a trained first layer W: the rows 
 of W(0), and so does the change of W.
 """
 
-import math
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from attn_dynamics import check
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import words
-from attn_dynamics.model.attention import Operand
-from attn_dynamics.model.gradient import Fit, Gradient, Objective, check_fit, corpora, norm
+from attn_dynamics.kernels.epochs import Rates
+from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, check_fit, corpora
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks.corpus import Corpus
@@ -98,7 +97,7 @@ class Coordinates:
 
 
 class Dynamics:
-    """A model in training on one corpus: its present state, its gradient, and one step along the gradient.
+    """A model in training on one corpus: its present state, its gradient, and steps along the gradient.
 
     Args:
         corpus: sentences on which the gradient is computed.
@@ -106,6 +105,8 @@ class Dynamics:
         train: parts to train, any of query, keys, embeddings, head.
         reduced: whether to move F = E Q (V, k) instead of E (V, d) if law A6 allows it.
         hold: words whose keys and embeddings keep their initial values, as in an infinite dictionary (theory §3).
+        judged: further corpora, evaluated with every recorded row.
+        followed: columns of the words in every recorded row.
 
     Raises:
         InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or a held word
@@ -120,48 +121,57 @@ class Dynamics:
         train: Collection[str],
         reduced: bool = True,
         hold: Sequence[Hashable] = (),
+        judged: Collection[Corpus] = (),
+        followed: NDArray[np.int64] = NO_WORDS,
     ) -> None:
         check_fit(corpus, parameters)
-        self._coordinates = Coordinates(parameters, train, reduced=reduced, from_zero=True)
-        self._held = held_columns(corpus, parameters, train, hold)
-        self._train, self._trained_head = self._coordinates.train, self._coordinates.trained_head
-        self.head, self._axes = self._coordinates.head, self._coordinates.axes
-        self.objective = Objective(corpus, self.head)
-        self.scores = parameters.scores
+        self._coordinates = place = Coordinates(parameters, train, reduced=reduced, from_zero=True)
+        self._train, self._trained_head = place.train, place.trained_head
+        self.head, self._axes, self.scores = place.head, place.axes, parameters.scores
         self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
-        self._values: Array | None = self.objective.values(self._axes, self.head)
-        self.operand = Operand(*self._values.shape)
+        self.objective = Objective(
+            corpus,
+            self.scores,
+            self._axes,
+            self.head,
+            still=place.still_norm,
+            held=held_columns(corpus, parameters, train, hold),
+            judged=judged,
+            followed=followed,
+        )
 
     def evaluate(self) -> tuple[Fit, Gradient]:
         """Return loss, accuracy and gradient of the present state."""
-        # `step` leaves the values for reuse; `state` drops them, because its caller may change the arrays.
-        values, self._values = self._values, None
-        self.operand.update(self.scores, self.objective.values(self._axes, self.head) if values is None else values)
-        fit, gradient = self.objective.fit_and_gradient(self.operand, self._axes, self.head)
-        if self._held.size:
-            gradient.scores[self._held] = 0.0
-            gradient.values[:, self._held] = 0.0
-            signals = norm(gradient.scores[None]), norm(gradient.values, gradient.readout_matrix)
-            gradient = gradient._replace(score_signal=signals[0], embedding_signal=signals[1])
-        return fit, gradient
+        return self.objective.evaluate()
 
-    def is_finite(self, fit: Fit, gradient: Gradient) -> bool:
-        """Return whether the results of `evaluate`, and the scores they come from, are finite."""
-        # An infinite score makes `operand.apart` not None, so most epochs need no scan of the scores.
-        scores = self.operand.apart is None or bool(np.isfinite(self.scores).all())
-        return scores and all(map(math.isfinite, (fit.loss, gradient.score_signal, gradient.embedding_signal)))
+    def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
+        """Take as many steps of gradient descent as there are rows, and record each state that they lead to.
+
+        The present state must have been recorded or evaluated last.
+
+        Returns:
+            The number of rows before the first that is not finite.
+        """
+        if self.head.compiled and "query" not in self._train:
+            return self.objective.descend(rows, self._rates(learning_rate), threads=threads)
+        for index, row in enumerate(rows):
+            self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
+            if not self.record(row):
+                return index
+        return len(rows)
+
+    def record(self, row: Array) -> bool:
+        """Fill a row of the record at the present state; return whether loss, signals and scores are finite."""
+        return self.objective.record(row)
 
     def step(self, gradient: Gradient, learning_rate: float) -> None:
         """Take one step of gradient descent in all trained parameters at once."""
-        for name in self._trained_head:
-            getattr(self.head, name)[...] -= learning_rate * gradient.head[name]
-        if "embeddings" in self._train:
-            self._values = self.objective.step(self._axes, gradient, learning_rate, self.head)
-        self._step_scores(gradient.scores, learning_rate)
+        for name, slopes in self.velocity(gradient).items():
+            self.state()[name][...] += learning_rate * slopes
+        self._follow_query()
 
     def state(self) -> dict[str, Array]:
         """Return everything that moves, by name: the arrays themselves, not copies."""
-        self._values = None
         moving = {}
         if "query" in self._train:
             moving["query"] = self._query
@@ -175,8 +185,7 @@ class Dynamics:
         """Return to a state that `state` returned."""
         for name, array in self.state().items():
             array[...] = state[name]
-        if "query" in self._train:
-            self.scores[...] = self._keys @ self._query
+        self._follow_query()
 
     def velocity(self, gradient: Gradient) -> dict[str, Array]:
         """Return d/dτ of everything in `state` along gradient flow."""
@@ -187,7 +196,7 @@ class Dynamics:
             by_words = {"keys": -np.outer(gradient.scores, self._query)}
             moving |= by_words if "query" in self._train else {"scores": -(self._query @ self._query) * gradient.scores}
         if "embeddings" in self._train:
-            moving["axes"] = -gradient.embeddings.T
+            moving["axes"] = -gradient.axes
         return moving | {f"head.{name}": -gradient.head[name] for name in self._trained_head}
 
     def parameters(self) -> Parameters:
@@ -196,11 +205,10 @@ class Dynamics:
             scores=self.scores, axes=self._axes, head=self.head, keys=self._keys, query=self._query
         )
 
-    def embedding_norms(self, columns: NDArray[np.int64] | None = None) -> Array:
-        """Return the embedding norms ‖ν_w‖ of the words in these columns, or of all words (V,)."""
-        columns = np.arange(self.scores.size) if columns is None else columns
-        out = np.empty(columns.size)
-        words.norms(self._axes, self._coordinates.still_norm, columns, out)
+    def embedding_norms(self) -> Array:
+        """Return the embedding norms ‖ν_w‖ of all words (V,)."""
+        out = np.empty(self.scores.size)
+        words.norms(self._axes, self._coordinates.still_norm, np.arange(out.size), out)
         return out
 
     @property
@@ -208,16 +216,21 @@ class Dynamics:
         """Return the query norm ‖q‖."""
         return float(np.linalg.norm(self._query))
 
-    def _step_scores(self, slopes: Array, learning_rate: float) -> None:
-        if "query" not in self._train:
-            if "keys" in self._train:
-                words.subtract(self.scores[None], learning_rate * (self._query @ self._query), slopes[None])
-            return
-        query_slope = self._keys.T @ slopes
-        if "keys" in self._train:
-            self._keys -= learning_rate * np.outer(slopes, self._query)
-        self._query -= learning_rate * query_slope
-        self.scores[...] = self._keys @ self._query
+    @property
+    def in_parts(self) -> bool:
+        """Return whether the compiled loop can use several threads."""
+        return self.objective.parts > 1
+
+    def _rates(self, learning_rate: float) -> Rates:
+        return Rates(
+            scores=learning_rate * float(self._query @ self._query) if "keys" in self._train else 0.0,
+            embeddings=learning_rate if "embeddings" in self._train else 0.0,
+            head=learning_rate if self._trained_head else 0.0,
+        )
+
+    def _follow_query(self) -> None:
+        if "query" in self._train:
+            self.scores[...] = self._keys @ self._query
 
 
 def held_columns(

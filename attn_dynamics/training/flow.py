@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
 from scipy.optimize import brentq
 from threadpoolctl import threadpool_limits
@@ -18,11 +18,9 @@ from attn_dynamics.model.gradient import Fit, Gradient, check_fit
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
-from attn_dynamics.system.kernel_threads import one_under_workqueue
-from attn_dynamics.system.threads import fastest_threads
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.dynamics import Dynamics, checked_choices
-from attn_dynamics.training.recording import Recorder
+from attn_dynamics.training.recording import Layout, Recorder, snapshot_due
 from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
 
 SOLVERS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "RK45": RK45, "LSODA": LSODA, "Radau": Radau, "BDF": BDF}
@@ -100,11 +98,21 @@ def flow(
     )
     due = _due(time, times, clock)
     check_fit(corpus, parameters, judge)
-    with threadpool_limits(1, user_api="blas"), one_under_workqueue(), fastest_threads() as tune:
-        system = _System(Dynamics(corpus, parameters, train=train, reduced=reduced, hold=hold), clock, tune)
+    layout = Layout(corpus, judge, follow)
+    dynamics = Dynamics(
+        corpus,
+        parameters,
+        train=train,
+        reduced=reduced,
+        hold=hold,
+        judged=list(judge.values()),
+        followed=layout.columns,
+    )
+    with threadpool_limits(1, user_api="blas"):
+        system = _System(dynamics, clock)
         _check_size(solver, system.start.size)
-        record = _Record(system, Recorder(system.dynamics, corpus, judge, follow))
-        stops = _stops(system, stop_loss, stop_attention, corpus.columns(follow, "follow"))
+        record = _Record(system, Recorder(dynamics, layout))
+        stops = _stops(system, layout, stop_loss, stop_attention)
         with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
             end = float(clock.from_time(due[-1]))
             options = {"rtol": rtol, "atol": atol, "max_step": clock.longest}
@@ -131,10 +139,9 @@ LOG_TIME = Clock(np.log1p, math.expm1, lambda time: 1.0 + time, 1.0)
 class _System:
     """Everything that moves, as one vector for the solver."""
 
-    def __init__(self, dynamics: Dynamics, clock: Clock, tune: Callable[[], None]) -> None:
+    def __init__(self, dynamics: Dynamics, clock: Clock) -> None:
         self.dynamics = dynamics
         self.clock = clock
-        self._tune = tune
         state = dynamics.state()
         self._names, self._shapes = list(state), [array.shape for array in state.values()]
         self._ends = np.cumsum([array.size for array in state.values()], dtype=int)
@@ -142,13 +149,16 @@ class _System:
 
     def evaluate(self, state: Array) -> tuple[Fit, Gradient]:
         """Return loss, accuracy and gradient at a state vector."""
+        self.restore(state)
+        return self.dynamics.evaluate()
+
+    def restore(self, state: Array) -> None:
+        """Set the model to a state vector."""
         named = zip(self._names, np.split(state, self._ends)[:-1], self._shapes, strict=True)
         self.dynamics.restore({name: part.reshape(shape) for name, part, shape in named})
-        return self.dynamics.evaluate()
 
     def velocity(self, clock_time: float, state: Array) -> Array:
         """Return the derivative of a state vector with respect to clock time."""
-        self._tune()
         moving = self.dynamics.velocity(self.evaluate(state)[1])
         return self.clock.speed(self.clock.time(clock_time)) * self._join(moving)
 
@@ -169,8 +179,10 @@ class _Record:
         """Record a state, unless it was recorded last at this clock time."""
         if clock_time == self._last[0]:
             return
-        fit, gradient = self._system.evaluate(state)
-        self._recorder.record(len(self.times), fit, gradient)
+        self._system.restore(state)
+        self._system.dynamics.record(self._recorder.rows(len(self.times), len(self.times) + 1)[0])
+        if snapshot_due(len(self.times)):
+            self._recorder.snapshot(len(self.times))
         self._last = clock_time, state
         self.times.append(self._system.clock.time(clock_time) if time is None else time)
 
@@ -188,7 +200,7 @@ class _Record:
 
 
 def _over_time(recorder: Recorder, times: list[float]) -> xr.Dataset:
-    recorded = recorder.dataset(1.0)
+    recorded = recorder.dataset(len(times), 1.0)
     time = ("epoch", np.array(times), {"long_name": "time of gradient flow, learning rate × epoch"})
     snapshot = np.array(times)[recorded.snapshot.values]
     return recorded.assign_coords(time=time, snapshot=snapshot).swap_dims(epoch="time").drop_vars("epoch")
@@ -198,24 +210,24 @@ Stops = dict[Ended, Callable[[Array], float]]
 """Events by name: an event occurs when its function of the state falls to 0."""
 
 
-def _stops(system: _System, loss: float | None, attention: float | None, columns: NDArray[np.int64]) -> Stops:
+def _stops(system: _System, layout: Layout, loss: float | None, attention: float | None) -> Stops:
     stops: Stops = {}
-    dynamics, block = system.dynamics, system.dynamics.objective.attention
     if loss is not None:
         stops["loss"] = lambda state: system.evaluate(state)[0].loss - loss
     if attention is not None:
-        places = block.places(columns)
-        if not np.diff(places.bounds).all():
+        if not layout.frequency[layout.columns].all():
             raise InputError(
                 "stop_attention",
                 expected="followed words that stand in the training sentences",
                 given="one that stands in none",
                 fix="Follow words of the training sentences alone.",
             )
+        row = np.empty(layout.width)
 
         def missing(state: Array) -> float:
-            system.evaluate(state)
-            return attention - float(block.mean_weights(dynamics.operand, places).min())
+            system.restore(state)
+            system.dynamics.record(row)
+            return attention - float(layout.followed(row, "attention").min())
 
         stops["attention"] = missing
     return stops

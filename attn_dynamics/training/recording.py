@@ -6,12 +6,11 @@ epochs that thin out (ten per decade) and at the end: three quantities of all wo
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.model.gradient import Fit, Gradient, Objective
+from attn_dynamics.model.gradient import Fit
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.tasks.corpus import Corpus
@@ -37,6 +36,13 @@ def snapshot_due(epoch: int) -> bool:
     return epoch == 0 or epoch == round(10 ** (round(10 * math.log10(epoch)) / 10))
 
 
+def next_snapshot(epoch: int) -> int:
+    """Return the first epoch after this one at which all words are recorded."""
+    tenth = math.floor(10 * math.log10(max(epoch, 1)))
+    due = (round(10 ** (each / 10)) for each in range(tenth, tenth + 12))
+    return next(each for each in due if each > epoch)
+
+
 def snapshots_due(epochs: int) -> list[int]:
     """Return the epochs up to this one at which all words are recorded, without testing every epoch."""
     decades = range(round(10 * math.log10(max(epochs, 1))) + 2)
@@ -60,11 +66,19 @@ class Layout:
         """Number of sentences (V,) that hold each word."""
         self._words = [str(word) for word in words]
         self._vocabulary = [str(word) for word in corpus.vocabulary]
+        others = list(others)
         self._fits = [f"{name}_{part}" for name in ("train", *others) for part in Fit._fields]
         self.scalars = len(self._fits) + len(SIGNALS)
         """Number of values in a row before those of the followed words."""
+        self.losses = {name: len(Fit._fields) * index for index, name in enumerate(("train", *others))}
+        """Index of the loss of each corpus in a row."""
         self.width = self.scalars + len(WORDS) * self.columns.size
         """Number of values in a row: fits, SIGNALS, then each of WORDS for all followed words."""
+
+    def followed(self, row: Array, name: str) -> Array:
+        """Return one of `WORDS` of all followed words in a row."""
+        place = self.scalars + list(WORDS).index(name) * self.columns.size
+        return row[place : place + self.columns.size]
 
     def check_room(self, epochs: int, replicates: int = 1) -> None:
         """Refuse a record larger than memory: rows and snapshots of every replicate, and a copy in its trajectory.
@@ -99,77 +113,54 @@ class Layout:
 
 
 class Recorder:
-    """Record of a run of `dynamics`, evaluated on further corpora, with some words followed at every epoch.
+    """Record of a run of `dynamics`.
 
     Args:
-        dynamics: the model in training.
-        train: the training corpus.
-        others: further corpora to evaluate, by name ("dev", "test").
-        words: words to follow.
+        dynamics: the model in training, which evaluates the corpora of the layout and follows its words.
+        layout: contents of a recorded row.
     """
 
-    def __init__(
-        self, dynamics: Dynamics, train: Corpus, others: Mapping[str, Corpus], words: Sequence[Hashable]
-    ) -> None:
-        self._dynamics = dynamics
-        self._objectives = {name: Objective(corpus, dynamics.head) for name, corpus in others.items()}
-        self.layout = Layout(train, others, words)
-        self._places = dynamics.objective.attention.places(self.layout.columns)
-        self._rows = np.empty((1024, self.layout.width))
-        self._count = 0
+    def __init__(self, dynamics: Dynamics, layout: Layout) -> None:
+        self._dynamics, self.layout = dynamics, layout
+        self._rows = np.empty((0, layout.width))
         self._snapshots: dict[int, Array] = {}
 
-    def record(self, epoch: int, fit: Fit, gradient: Gradient) -> dict[str, Fit]:
-        """Record the state before step `epoch`; return loss and accuracy on each corpus."""
-        dynamics, columns = self._dynamics, self.layout.columns
-        operand = dynamics.operand
-        fits = {"train": fit} | {name: each.fit(operand, dynamics.head) for name, each in self._objectives.items()}
-        slopes = gradient.scores.take(columns)
-        followed_signal, score_sum = math.hypot(*slopes.tolist()), np.add.reduce(dynamics.scores)
-        signals = gradient.score_signal, followed_signal, gradient.embedding_signal, score_sum
-        row = self._next_row()
-        row[: self.layout.scalars] = *chain.from_iterable(fits.values()), *signals
-        words = row[self.layout.scalars :].reshape(len(WORDS), -1)
-        words[0] = dynamics.scores.take(columns)
-        words[1] = dynamics.embedding_norms(columns)
-        words[2] = dynamics.objective.attention.mean_weights(operand, self._places)
-        words[3] = slopes
-        if snapshot_due(epoch):
-            self.snapshot(epoch)
-        return fits
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows of the epochs from start to stop, to be filled."""
+        if stop > len(self._rows):
+            grown = np.full((max(stop, 2 * len(self._rows), 1024), self.layout.width), np.nan)
+            grown[:start] = self._rows[:start]
+            self._rows = grown
+        return self._rows[start:stop]
+
+    def scratch(self, count: int) -> Array:
+        """Return rows for epochs that were recorded before and are only stepped again."""
+        return np.empty((count, self.layout.width))
 
     def snapshot(self, epoch: int) -> None:
         """Record all words at the state that was last evaluated."""
         dynamics = self._dynamics
         with np.errstate(invalid="ignore", divide="ignore"):
-            attention = dynamics.objective.attention.received(dynamics.operand) / self.layout.frequency
+            attention = dynamics.objective.received() / self.layout.frequency
         self._snapshots[epoch] = np.stack([dynamics.scores, dynamics.embedding_norms(), attention])
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Return everything recorded, for a checkpoint."""
+    def state(self, count: int) -> dict[str, np.ndarray]:
+        """Return everything recorded before epoch `count`, for a checkpoint."""
         return {
-            "rows": self._rows[: self._count],
+            "rows": self._rows[:count],
             "snapshot_epochs": np.array(list(self._snapshots), dtype=np.int64),
             "snapshots": np.array(list(self._snapshots.values())),
         }
 
     def restore(self, state: Mapping[str, np.ndarray], epoch: int) -> None:
         """Resume at this epoch from what `state` returned; rows and snapshots from this epoch on are recorded again."""
-        self._rows, self._count = state["rows"], epoch
+        self._rows = state["rows"][:epoch]
         kept = zip(state["snapshot_epochs"].tolist(), state["snapshots"], strict=True)
         self._snapshots = {at: words for at, words in kept if at < epoch}
 
-    def dataset(self, learning_rate: float) -> xr.Dataset:
-        """Return the trajectory in the form of `Layout.dataset`."""
-        return self.layout.dataset(self._rows[: self._count], self._snapshots, learning_rate)
-
-    def _next_row(self) -> Array:
-        if self._count == len(self._rows):
-            grown = np.empty((2 * len(self._rows) + 1, self._rows.shape[1]))
-            grown[: self._count] = self._rows
-            self._rows = grown
-        self._count += 1
-        return self._rows[self._count - 1]
+    def dataset(self, count: int, learning_rate: float) -> xr.Dataset:
+        """Return the trajectory of `count` epochs in the form of `Layout.dataset`."""
+        return self.layout.dataset(self._rows[:count], self._snapshots, learning_rate)
 
 
 def _describe(name: str) -> dict[str, str]:

@@ -20,21 +20,28 @@ class Patience:
         self.best_loss = np.inf
         self.best_epoch = self.kept_epoch = self._latest_epoch = -1
         self.kept: dict[str, Array] = {}
-        """State at `kept_epoch`, fewer than `EVERY` epochs before the best one."""
+        """State at `kept_epoch`, at most `EVERY` epochs before the best one."""
         self._latest: dict[str, Array] = {}
 
-    def update(self, epoch: int, loss: float, state: dict[str, Array]) -> bool:
-        """Update with the dev loss of an epoch, called at every epoch; return whether to stop."""
-        if epoch % EVERY == 0:
-            self._latest_epoch = epoch
-            for name, array in state.items():
-                np.copyto(self._latest.setdefault(name, np.empty_like(array)), array)
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, epoch
+    def keep(self, epoch: int, state: dict[str, Array]) -> None:
+        """Copy the state at an epoch that is a multiple of `EVERY`, once the losses up to it are known."""
+        self._latest_epoch = epoch
+        for name, array in state.items():
+            np.copyto(self._latest.setdefault(name, np.empty_like(array)), array)
+
+    def update(self, epoch: int, losses: Array) -> None:
+        """Update with the dev losses of the epochs from `epoch` on, at most to the next multiple of `EVERY`."""
+        place = int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
+        if losses[place] < self.best_loss:
+            self.best_loss, self.best_epoch = float(losses[place]), epoch + place
             if self._latest_epoch > self.kept_epoch:
                 self.kept, self._latest = self._latest, self.kept
                 self.kept_epoch = self._latest_epoch
-        return epoch - self.best_epoch >= self.patience
+
+    @property
+    def limit(self) -> int:
+        """Return the epoch after which to stop if no lower loss comes before."""
+        return self.best_epoch + self.patience
 
     def state(self) -> dict[str, np.ndarray]:
         """Return everything kept, for a checkpoint."""

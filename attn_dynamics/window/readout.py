@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from attn_dynamics.kernels.loss import cross_entropy
 from attn_dynamics.model.heads import Array, Head
-from attn_dynamics.system.kernel_threads import before_kernels, one_under_workqueue
 
 
 class Read(NamedTuple):
@@ -48,9 +47,7 @@ class CrossEntropy:
         first, losses = self.head.first_layer, np.empty(labels.size)
         logits, kept = self.head.forward(first.T @ contexts)
         slopes = np.array(logits, order="C")
-        before_kernels()
-        with one_under_workqueue():
-            right = cross_entropy(slopes, labels, labels.size, losses) / labels.size
+        right = cross_entropy(slopes, labels, labels.size, losses) / labels.size
         inward, gradient = self.head.backward(kept, slopes)
         if self.head.first in self.head.trained:
             gradient = gradient | {self.head.first: contexts @ inward.T}

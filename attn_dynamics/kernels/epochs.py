@@ -1,0 +1,529 @@
+"""Epochs of gradient descent in one compiled loop: evaluate, record, step, with the query fixed (theory §1).
+
+Sums over sentences and over words have a fixed number of parts, which threads share, so that results do not depend on
+the number of threads.
+"""
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from attn_dynamics.kernels import words
+from attn_dynamics.kernels.heads import (
+    add_outer,
+    dot,
+    hidden_backward,
+    hidden_forward,
+    multiply,
+    multiply_transposed,
+    total,
+)
+from attn_dynamics.kernels.loss import softmax
+from attn_dynamics.kernels.sentences import NO_LEAD, attend, find_lead, relative_weights
+
+Array = NDArray[np.float64]
+PARTS = 8
+"""Largest number of parts of a sum over sentences or words; small corpora have one."""
+BLOCK = 128
+"""Number of sentences whose contexts and logits stay in the innermost cache."""
+SIGNALS = 4
+"""Number of values in a recorded row between the fits and the followed words."""
+
+
+class Sentences(NamedTuple):
+    """Corpora sentence by sentence, one after the other."""
+
+    offsets: NDArray[np.uint32]
+    """Bounds (N + 1,) of the entries of each sentence."""
+    words: NDArray[np.uint32]
+    """Word (nnz,) of each entry."""
+    counts: NDArray[np.int32]
+    """Count (nnz,) of each entry."""
+    labels: NDArray[np.int64]
+    """Class (N,) of each sentence."""
+    bounds: NDArray[np.int64]
+    """Bounds (corpora + 1,) of the sentences of each corpus."""
+    limit: float
+    """Normaliser, in units of the largest weight, above which no word leads a sentence."""
+
+
+class Words(NamedTuple):
+    """The training corpus word by word."""
+
+    offsets: NDArray[np.uint32]
+    """Bounds (V + 1,) of the entries of each word."""
+    rows: NDArray[np.uint32]
+    """Sentence (nnz,) of each entry."""
+    counts: NDArray[np.int32]
+    """Count (nnz,) of each entry."""
+    parts: NDArray[np.int64]
+    """Bounds (PARTS + 1,) of parts of the vocabulary with about as much work each."""
+    held: NDArray[np.bool_]
+    """Mask (V,) of words that keep their initial values; of size 0 if there are none."""
+
+
+class Layers(NamedTuple):
+    """The arrays of a head, their gradients, or sums of these by part (PARTS, …); a linear head has the first alone.
+
+    Biases are matrices of one row, so that one compiled loop serves all.
+    """
+
+    first: Array
+    """First layer W (d, r)."""
+    bias_in: Array
+    """First bias (1, h)."""
+    weight_out: Array
+    """Second weight (h, n)."""
+    bias_out: Array
+    """Second bias (1, n)."""
+
+
+class State(NamedTuple):
+    """Everything that may move while the query is fixed, and what does not."""
+
+    scores: Array
+    """Scores (V,)."""
+    axes: Array
+    """Transposed embeddings, or their coordinates (d, V)."""
+    still: Array
+    """Norm (V,) of the part of each embedding outside of these coordinates."""
+    head: Layers
+    """Head on these coordinates."""
+    contrasts: Array
+    """Contrasts H (r, k) of the head."""
+
+
+class Kept(NamedTuple):
+    """What the forward pass keeps of the training sentences for the backward pass."""
+
+    rows: Array
+    """Rows (N, k + 1 and padding) of g·v/D and g/D, with g = ∂L/∂v."""
+    normalisers: Array
+    """Normalisers D (N,)."""
+    largest: Array
+    """Largest score (N,) of each sentence if scores are spread wide."""
+    leads: NDArray[np.uint32]
+    """Leading word (N,) of each sentence, or NO_LEAD."""
+    lead_slopes: Array
+    """Slope g·(v - P_l)/D (N,) of the leading word."""
+    led: NDArray[np.bool_]
+    """Mask (V,) of words that lead a sentence."""
+
+
+class Buffers(NamedTuple):
+    """Results and scratch of an evaluation; the products run on P = E R if R narrows, and on P = E otherwise."""
+
+    operand: Array
+    """Operand (V, k + 1 and padding)."""
+    values: Array
+    """Attended values Pᵀ (k, V) if R narrows; otherwise of size 0."""
+    readout: Array
+    """Readout matrix R = W H (d, k) if it narrows; otherwise of size 0."""
+    score_slopes: Array
+    """Gradient ∂L/∂s (1, V)."""
+    value_slopes: Array
+    """Gradient (∂L/∂P)ᵀ (k, V)."""
+    head: Layers
+    """Gradients of the head."""
+    partial: Layers
+    """Sums of these gradients by part."""
+    entry: Array
+    """Matrix (r, k) from attended values to u = Wᵀ v: the contrasts if R narrows, otherwise Wᵀ."""
+    metric: Array
+    """Metric RᵀR (k, k) if R narrows, otherwise the identity: ‖∂L/∂E‖_F² = Σ_w b_wᵀ G b_w, b_w of (∂L/∂P)ᵀ."""
+    after: Array
+    """Readout matrix after a step, while that before it is still needed."""
+    pulled: Array
+    """Sums by part (PARTS, d, k) of ∂L/∂R = Eᵀ (∂L/∂P) if R narrows."""
+    sums: Array
+    """Sums by part (PARTS, 4): losses, correct sentences, squares of ∂L/∂s and of ∂L/∂E."""
+
+
+class Rates(NamedTuple):
+    """Factor on each gradient in a step; a part of rate 0 stays as it is."""
+
+    scores: float
+    embeddings: float
+    head: float
+
+
+@njit(cache=True, error_model="numpy")
+def contexts_of(
+    start, stop, wide, limit, offsets, words_of, counts, scores, operand, sums, deviations, normalisers, largest, leads,
+    place, contexts,
+):
+    """Compute contexts (k, B) and deviations (B, k + 1) of the sentences from start to stop.
+
+    From `place` on, fill normalisers, largest scores and leading words of the sentences.
+    """
+    if wide:
+        base, end = np.int64(offsets[start]), np.int64(offsets[stop])
+        weights, own_words, own_offsets = np.empty(end - base), words_of[base:end], np.empty(stop + 1 - start, np.uint32)
+        own_counts = counts[base:end]
+        for row in range(stop + 1 - start):
+            own_offsets[row] = offsets[start + row] - offsets[start]
+        for row in range(stop - start):
+            first, last = own_offsets[row], own_offsets[row + 1]
+            largest[place + row] = relative_weights(first, last, own_words, own_counts, scores, weights)
+        attend(0, stop - start, own_offsets, own_words, weights, operand, sums)
+        for row in range(stop - start):
+            first, last = own_offsets[row], own_offsets[row + 1]
+            leads[place + row] = find_lead(first, last, own_words, weights, operand, sums, deviations, row)
+    else:
+        attend(start, stop, offsets, words_of, counts, operand, sums)
+        for row in range(stop - start):
+            leads[place + row] = NO_LEAD
+            if sums[row, 0] <= limit:
+                first, last = offsets[start + row], offsets[start + row + 1]
+                leads[place + row] = find_lead(first, last, words_of, counts, operand, sums, deviations, row)
+    for row in range(stop - start):
+        normalisers[place + row] = sums[row, 0]
+    for column in range(contexts.shape[0]):
+        for row in range(stop - start):
+            contexts[column, row] = sums[row, column + 1] / sums[row, 0]
+
+
+@njit(cache=True, error_model="numpy")
+def keep_slopes(slopes, contexts, deviations, normalisers, leads, rows, lead_slopes, led, place, size):
+    """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass; overwrites them."""
+    width = contexts.shape[0]
+    inverse, along = np.empty(size), np.zeros(size)
+    for row in range(size):
+        inverse[row] = 1.0 / normalisers[place + row]
+    for column in range(width):
+        for row in range(size):
+            slopes[column, row] *= inverse[row]
+            along[row] += slopes[column, row] * contexts[column, row]
+    for row in range(size):
+        rows[place + row, 0] = along[row]
+    for column in range(width):
+        for row in range(size):
+            rows[place + row, column + 1] = slopes[column, row]
+    for row in range(size):
+        lead = leads[place + row]
+        if lead != NO_LEAD:
+            slope = 0.0
+            for column in range(width):
+                slope += slopes[column, row] * deviations[row, column + 1]
+            lead_slopes[place + row] = slope
+            led[lead] = True
+
+
+@njit(cache=True, error_model="numpy")
+def _pass(
+    start, stop, corpus_size, wide, limit, offsets, words_of, counts, labels, scores, operand, entry,
+    bias_in, weight_out, bias_out,
+    rows, normalisers, largest, leads, lead_slopes, led,
+    first_sums, bias_in_sums, weight_out_sums, bias_out_sums,
+):
+    """Return the sum of losses and the number of correct among the sentences from start to stop of a corpus.
+
+    In training, where `led` has entries, keep what the backward pass needs, and add the gradients of the head to
+    their sums.
+    """
+    reads, width = entry.shape
+    hidden, training = bias_in.size > 0, led.size > 0
+    sums, deviations = np.empty((BLOCK, operand.shape[1])), np.empty((BLOCK, operand.shape[1]))
+    numbers = np.empty((5, BLOCK))
+    losses, excess, scratch, along = numbers[0], numbers[1], numbers[2], numbers[3]
+    contexts, projected = np.empty((width, BLOCK)), np.empty((reads, BLOCK))
+    units = np.empty((reads if hidden else 0, BLOCK))
+    logits = np.empty((bias_out.shape[1], BLOCK)) if hidden else projected
+    loss, correct = 0.0, 0
+    for begin in range(start, stop, BLOCK):
+        end = min(stop, begin + BLOCK)
+        size, place = end - begin, begin if training else 0
+        contexts_of(
+            begin, end, wide, limit, offsets, words_of, counts, scores, operand, sums, deviations, normalisers, largest,
+            leads, place, contexts,
+        )
+        multiply(entry, contexts, projected, size)
+        if hidden:
+            hidden_forward(projected, bias_in, weight_out, bias_out, logits, size)
+        correct += softmax(logits, labels, begin, size, corpus_size, losses, excess, scratch)
+        for row in range(size):
+            loss += losses[row] + np.log1p(excess[row])
+        if training:
+            slopes = logits
+            if hidden:
+                hidden_backward(
+                    projected, logits, weight_out, units, bias_in_sums, weight_out_sums, bias_out_sums, size
+                )
+                slopes = units
+            if first_sums.size > 0:
+                add_outer(contexts, slopes, first_sums, size)
+            slopes_out = np.empty((width, BLOCK))
+            multiply_transposed(entry, slopes, slopes_out, size)
+            keep_slopes(slopes_out, contexts, deviations, normalisers, leads, rows, lead_slopes, led, begin, size)
+    return loss, correct
+
+
+@njit(cache=True, error_model="numpy")
+def _forward(part, wide, sentences, state, kept, buffers):
+    """Compute losses, and all that the backward pass needs, of one part of the training sentences."""
+    size, parts = sentences.labels.size, len(buffers.sums)
+    first, bias_in = buffers.partial.first[part], buffers.partial.bias_in[part]
+    weight_out, bias_out = buffers.partial.weight_out[part], buffers.partial.bias_out[part]
+    clear(first), clear(bias_in), clear(weight_out), clear(bias_out)
+    buffers.sums[part, 0], buffers.sums[part, 1] = _pass(
+        part * size // parts, (part + 1) * size // parts, size, wide,
+        sentences.limit, sentences.offsets, sentences.words, sentences.counts, sentences.labels, state.scores, buffers.operand, buffers.entry,
+        state.head.bias_in, state.head.weight_out, state.head.bias_out,
+        kept.rows, kept.normalisers, kept.largest, kept.leads, kept.lead_slopes, kept.led,
+        first, bias_in, weight_out, bias_out,
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def _judge(part, wide, sentences, state, buffers, judged):
+    """Fill losses and correct sentences of one part of each corpus that is only judged (PARTS, corpora, 2)."""
+    parts = len(buffers.sums)
+    numbers, leads, none = np.empty(BLOCK), np.empty(BLOCK, np.uint32), np.empty(0, np.bool_)
+    first, bias_in = buffers.partial.first[part], buffers.partial.bias_in[part]
+    weight_out, bias_out = buffers.partial.weight_out[part], buffers.partial.bias_out[part]
+    for corpus in range(sentences.bounds.size - 1):
+        before, size = sentences.bounds[corpus], sentences.bounds[corpus + 1] - sentences.bounds[corpus]
+        judged[part, corpus, 0], judged[part, corpus, 1] = _pass(
+            before + part * size // parts, before + (part + 1) * size // parts, size, wide,
+            sentences.limit, sentences.offsets, sentences.words, sentences.counts, sentences.labels, state.scores, buffers.operand,
+            buffers.entry, state.head.bias_in, state.head.weight_out, state.head.bias_out,
+            buffers.operand, numbers, numbers, leads, numbers, none,
+            first, bias_in, weight_out, bias_out,
+        )
+
+
+@njit(cache=True, error_model="numpy")
+def _backward(part, wide, by_word, state, kept, buffers):
+    """Compute the gradients of scores and values, and their squares, in one part of the vocabulary."""
+    start, stop = by_word.parts[part], by_word.parts[part + 1]
+    score_slopes, value_slopes = buffers.score_slopes[0], buffers.value_slopes
+    offsets, rows_of, counts = by_word.offsets, by_word.rows, by_word.counts
+    sums = np.empty((2, kept.rows.shape[1]))
+    if not wide:
+        words.attend_back(
+            start, stop, offsets, rows_of, counts, kept.rows, buffers.operand, score_slopes, value_slopes, sums
+        )
+    words.attend_back_apart(
+        start, stop, wide, offsets, rows_of, counts, kept.rows, kept.largest, kept.leads, kept.lead_slopes, kept.led,
+        state.scores, buffers.operand, score_slopes, value_slopes, sums,
+    )
+    if buffers.readout.size > 0:
+        clear(buffers.pulled[part])
+        words.pull_back(start, stop, state.axes, value_slopes, buffers.pulled[part])
+    if by_word.held.size > 0:
+        words.hold(start, stop, by_word.held, score_slopes, value_slopes)
+    buffers.sums[part, 2] = dot(score_slopes[start:stop], score_slopes[start:stop])
+    buffers.sums[part, 3] = words.joint_square(start, stop, value_slopes, buffers.metric)
+
+
+@njit(cache=True, error_model="numpy")
+def clear(array):
+    """Fill a matrix with 0."""
+    for row in range(array.shape[0]):
+        for column in range(array.shape[1]):
+            array[row, column] = 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def add(array, factor, step):
+    """Compute array += factor · step in place, both matrices."""
+    for row in range(array.shape[0]):
+        for column in range(array.shape[1]):
+            array[row, column] += factor * step[row, column]
+
+
+@njit(cache=True, error_model="numpy")
+def _set_readout(state, buffers):
+    """Set the readout matrix after a step, its metric, and the matrix from attended values to u."""
+    first, after, entry, metric = state.head.first, buffers.after, buffers.entry, buffers.metric
+    if after.size == 0:
+        for row in range(entry.shape[0]):
+            for column in range(entry.shape[1]):
+                entry[row, column] = first[column, row]
+        return
+    multiply(first, state.contrasts, after, after.shape[1])
+    clear(metric)
+    for axis in range(after.shape[0]):
+        for row in range(metric.shape[0]):
+            for column in range(metric.shape[0]):
+                metric[row, column] += after[axis, row] * after[axis, column]
+
+
+@njit(cache=True, error_model="numpy")
+def prepare(start, stop, moves, wide, high, state, buffers, rate):
+    """Step the embeddings of some words if something `moves`, and fill their rows of the operand."""
+    values = state.axes
+    if buffers.after.size > 0:
+        values = buffers.values
+        if moves and rate > 0.0:
+            words.descend(
+                start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values
+            )
+        else:
+            words.project(start, stop, state.axes, buffers.after, values)
+    elif moves and rate > 0.0:
+        words.subtract(start, stop, state.axes, rate, buffers.value_slopes)
+    words.fill_operand(start, stop, wide, high, state.scores, values, buffers.operand)
+
+
+@njit(cache=True, error_model="numpy")
+def _reduce(state, buffers):
+    """Add up the gradients of the head over all parts."""
+    head, partial, first = buffers.head, buffers.partial, buffers.head.first
+    clear(first), clear(head.bias_in), clear(head.weight_out), clear(head.bias_out)
+    for part in range(len(buffers.sums)):
+        add(head.bias_in, 1.0, partial.bias_in[part])
+        add(head.weight_out, 1.0, partial.weight_out[part])
+        add(head.bias_out, 1.0, partial.bias_out[part])
+        if partial.first.size > 0:
+            add(first, 1.0, partial.first[part])
+        if buffers.after.size > 0:
+            # ∂L/∂W = (Eᵀ ∂L/∂P) Hᵀ, so that no context in d dimensions is formed.
+            pulled, contrasts = buffers.pulled[part], state.contrasts
+            for axis in range(first.shape[0]):
+                for row in range(first.shape[1]):
+                    for column in range(pulled.shape[1]):
+                        first[axis, row] += pulled[axis, column] * contrasts[row, column]
+
+
+@njit(cache=True, error_model="numpy")
+def _largest(array):
+    found = 0.0
+    for row in range(array.shape[0]):
+        for column in range(array.shape[1]):
+            found = max(found, abs(array[row, column]))
+    return found
+
+
+@njit(cache=True, error_model="numpy")
+def _root(square, columns, readout):
+    """Return the root of ‖R B‖_F² of columns B and R, or of ‖B‖_F² without R, from shares if the square underflows."""
+    if not square <= words.SMALLEST_SQUARE:
+        return np.sqrt(square)
+    largest, factor, width = _largest(columns), _largest(readout) if readout.size > 0 else 1.0, columns.shape[0]
+    if largest == 0.0 or factor == 0.0:
+        return 0.0
+    shares, metric = np.empty(columns.shape), np.zeros((width, width))
+    for row in range(width):
+        metric[row, row] = 1.0
+        for column in range(columns.shape[1]):
+            shares[row, column] = columns[row, column] / largest
+    if readout.size > 0:
+        clear(metric)
+        for axis in range(readout.shape[0]):
+            for row in range(width):
+                for column in range(width):
+                    metric[row, column] += (readout[axis, row] / factor) * (readout[axis, column] / factor)
+    return largest * factor * np.sqrt(max(words.joint_square(0, columns.shape[1], shares, metric), 0.0))
+
+
+@njit(cache=True, error_model="numpy")
+def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
+    """Fill a row of the record after the fits: four signals, four quantities of each followed word."""
+    size = followed.size
+    place, slopes, scores = row.size - SIGNALS - 4 * size, np.empty((1, size)), np.empty((1, state.scores.size))
+    squares = np.zeros(2)
+    for part in range(len(buffers.sums)):
+        squares[0] += buffers.sums[part, 2]
+        squares[1] += buffers.sums[part, 3]
+    for index in range(size):
+        slopes[0, index] = buffers.score_slopes[0, followed[index]]
+    none = np.empty((0, 0))
+    row[place] = _root(squares[0], buffers.score_slopes, none)
+    row[place + 1] = _root(dot(slopes[0], slopes[0]), slopes, none) if size > 0 else 0.0
+    row[place + 2] = _root(squares[1], buffers.value_slopes, buffers.after)
+    row[place + 3] = score_sum
+    place += SIGNALS
+    words.norms(state.axes, state.still, followed, row[place + size : place + 2 * size])
+    for index in range(size):
+        word = followed[index]
+        row[place + index] = state.scores[word]
+        attention = words.received(
+            word, wide, by_word.offsets, by_word.rows, by_word.counts, kept.largest, kept.normalisers, state.scores,
+            buffers.operand,
+        )
+        row[place + 2 * size + index] = attention / (by_word.offsets[word + 1] - by_word.offsets[word])
+        row[place + 3 * size + index] = slopes[0, index]
+
+
+@njit(cache=True, error_model="numpy")
+def _record_fits(row, sentences, judged, buffers, by_part):
+    """Fill the first values of a row: loss and accuracy on the training corpus and on each judged one."""
+    for index in range(2 + 2 * by_part.shape[1]):
+        row[index] = 0.0
+    for part in range(len(buffers.sums)):
+        for index in range(2):
+            row[index] += buffers.sums[part, index] / sentences.labels.size
+            for corpus in range(by_part.shape[1]):
+                size = judged.bounds[corpus + 1] - judged.bounds[corpus]
+                row[2 + 2 * corpus + index] += by_part[part, corpus, index] / size
+
+
+def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, state, kept, buffers):
+    """Evaluate and record as many epochs as there are rows, with a step between them; return how many are finite.
+
+    If `moves`, a step along the gradient in the buffers comes before the first row too. Scores that spread beyond
+    `spread` have one shift a sentence; otherwise all share the largest score, because a smaller shift would lose tiny
+    slopes over large divisors below 1e-308.
+    """
+    n_words, parts, head, slopes = state.scores.size, len(buffers.sums), state.head, buffers.head
+    by_part = np.empty((parts, judged.bounds.size - 1, 2))
+    for epoch in range(len(rows)):
+        if moves:
+            for word in range(n_words):
+                state.scores[word] -= rates.scores * buffers.score_slopes[0, word]
+            if rates.head > 0.0:
+                add(head.first, -rates.head, slopes.first)
+                add(head.bias_in, -rates.head, slopes.bias_in)
+                add(head.weight_out, -rates.head, slopes.weight_out)
+                add(head.bias_out, -rates.head, slopes.bias_out)
+        _set_readout(state, buffers)
+        low, high = words.extent(state.scores)
+        score_sum, wide = total(state.scores), not high - low <= spread
+        for part in prange(parts):
+            start, stop = part * n_words // parts, (part + 1) * n_words // parts
+            prepare(start, stop, moves, wide, high, state, buffers, rates.embeddings)
+        if buffers.readout.size > 0:
+            clear(buffers.readout)
+            add(buffers.readout, 1.0, buffers.after)
+        kept.led[:] = False
+        for part in prange(parts):
+            _forward(part, wide, sentences, state, kept, buffers)
+            _judge(part, wide, judged, state, buffers, by_part)
+        for part in prange(parts):
+            _backward(part, wide, by_word, state, kept, buffers)
+        _reduce(state, buffers)
+        row, place, moves = rows[epoch], 2 * judged.bounds.size, True
+        _record_fits(row, sentences, judged, buffers, by_part)
+        _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
+        if not np.isfinite(row[0] + row[place] + row[place + 2] + score_sum):
+            return epoch
+    return len(rows)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def received(spread, by_word, state, kept, buffers):
+    """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
+    low, high = words.extent(state.scores)
+    out = np.empty(state.scores.size)
+    for word in range(out.size):
+        out[word] = words.received(
+            word, not high - low <= spread, by_word.offsets, by_word.rows, by_word.counts, kept.largest,
+            kept.normalisers, state.scores, buffers.operand,
+        )
+    return out
+
+
+def _compiled(name: str, *, parallel: bool) -> Callable[..., Any]:
+    # Numba keeps compiled code by a function's name, so that the two need names of their own.
+    function = FunctionType(_epochs.__code__, _epochs.__globals__, name)
+    function.__qualname__, function.__doc__ = name, _epochs.__doc__
+    return njit(cache=True, error_model="numpy", nogil=True, parallel=parallel)(function)
+
+
+epochs = _compiled("epochs", parallel=False)
+epochs_on_threads = _compiled("epochs_on_threads", parallel=True)
