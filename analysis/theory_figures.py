@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from analysis.finite_figures import NAMES, label_sizes, regimes, residual
 from analysis.text_figures import early, leaders
 from attn_dynamics.check import some_of
-from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
-from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
-from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
-from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
-from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
+from attn_dynamics.claims._support.exact_task import ExactTask, altered, exact_flow
+from attn_dynamics.claims._support.scaling import AT, SIZES, fitted_exponents, prediction_scaling
+from attn_dynamics.claims._support.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
+from attn_dynamics.claims.c3_loss_times_time import DEPTHS, LMN21, RTOL, in_mean_field
+from attn_dynamics.claims.c9_c10_memorisation import Theory, solved, unequal_topics
 from attn_dynamics.commands.shell import command_line, record_command, run_command
 from attn_dynamics.files.output import clear, of_command, results_folder
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, QUANTITIES, TIME, write_figure

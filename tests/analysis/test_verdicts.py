@@ -18,9 +18,9 @@ from rich.console import Console
 
 from analysis import judge, links, render, verdicts
 from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
+from attn_dynamics.claims._support.drawn import sst2
+from attn_dynamics.claims._support.names import NAMES
 from attn_dynamics.claims.claim import together
-from attn_dynamics.claims.drawn import sst2
-from attn_dynamics.claims.names import NAMES
 from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED, record_command
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 

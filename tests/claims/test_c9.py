@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from attn_dynamics.claims.exact_task import ExactTask, altered
-from attn_dynamics.claims.mean_field import RTOL, distance, solved
-from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SETTLED, deviation, synthetic_run
+from attn_dynamics.claims._support.exact_task import ExactTask, altered
+from attn_dynamics.claims._support.synthetic_run import EPOCHS, RATE, SETTLED, deviation, synthetic_run
+from attn_dynamics.claims.c9_c10_memorisation import RTOL, distance, solved
 from attn_dynamics.theory.mean_field import MeanField
-from tests.claims.test_c1 import tasks
+from tests.claims.test_c1_mean_field import tasks
 from tests.support import examples
 
 
