@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from attn_dynamics.claims import find
 from attn_dynamics.claims._support.published import PUBLISHED
-from attn_dynamics.claims.b1_sen import ALONG_FLOW, ATOL, RTOL, start_of_topic_words, topic_words_among
-from attn_dynamics.claims.b1_sen import TIME as FLOW_TIME
+from attn_dynamics.claims._support.sen import ALONG_FLOW, ATOL, start_of_topic_words, topic_words_among
+from attn_dynamics.claims._support.sen import TIME as FLOW_TIME
+from attn_dynamics.claims._support.tolerances import RTOL
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.results.figures.run import COLOURS, MARKERS, QUANTITIES, TIME, entitled

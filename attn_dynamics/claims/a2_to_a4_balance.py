@@ -1,36 +1,24 @@
-"""Conserved quantities of training, for any data and start (theory A1 to A4)."""
+"""Balance between neighbouring layers, for any data and start (theory A2 to A4)."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import cache
 from itertools import product
 
 import numpy as np
 
 from attn_dynamics.claims._support.drawn import corpora, start, where
+from attn_dynamics.claims._support.ends import AWAY, descended, flowed
 from attn_dynamics.claims._support.intervals import power_law
+from attn_dynamics.claims._support.tolerances import EPS, RTOL
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.model.gradient import loss_and_gradient
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.theory.invariants import invariants
-from attn_dynamics.training.descent import descend
-from attn_dynamics.training.flow import flow
 
-EPS = float(np.finfo(float).eps)
-RTOL = 1e-11
-"""Relative tolerance of a step of the solver."""
 RATES = tuple(0.02 / 2.0**halved for halved in range(4))
 """Learning rates η of descent; each runs to the same time."""
-AWAY = 8.0
-"""Least |b₁| of a start of Attn-TL from which no relu switches.
-
-If a relu switches, the flow may slide along the switch, and no solver can proceed (see `flow`).
-"""
-SMALL = 100
-"""Largest number of words for which a stiff solver pays off; biases as large as `AWAY` make the flow stiff."""
-
 Law = Callable[[Parameters], Mapping[str, Array]]
 """Conserved quantities of some parameters, by name."""
 
@@ -38,73 +26,6 @@ Law = Callable[[Parameters], Mapping[str, Array]]
 def law(*names: str) -> Law:
     """Return a law with some of the conserved quantities."""
     return lambda parameters: {name: invariants(parameters, TRAINABLE)[name] for name in names}
-
-
-# Runs are cached, because a law that is wrong on purpose is tested on the same ones.
-@cache
-def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...], hold: int = 0) -> Parameters:
-    """Return the end of a flow."""
-    stiff = not begin.head.smooth and corpus.n_words <= SMALL
-    run = flow(
-        corpus,
-        begin,
-        times=[time],
-        train=train,
-        hold=corpus.vocabulary[:hold],
-        solver="LSODA" if stiff else "DOP853",
-        rtol=RTOL,
-        atol=RTOL / 100,
-        max_steps=20_000,
-    )
-    assert run.parameters is not None
-    return run.parameters
-
-
-@cache
-def descended(
-    corpus: Corpus, begin: Parameters, rate: float, time: float, train: tuple[str, ...], hold: int = 0
-) -> Parameters:
-    """Return the end of a descent."""
-    epochs = round(time / rate)
-    run = descend(corpus, begin, learning_rate=rate, epochs=epochs, train=train, hold=corpus.vocabulary[:hold])
-    assert run.parameters is not None
-    return run.parameters
-
-
-# --- A1
-
-
-@claims(
-    "A1",
-    control("a word is left out of the sum", weigh=lambda corpus: np.arange(corpus.n_words) > 0),
-    control("words count as often as they stand in the corpus", weigh=lambda corpus: corpus.counts.sum(axis=0)),
-    control("a word is held", hold=1),
-    statement=r"\sum_w \partial L/\partial s_w = 0,\quad \sum_w \kappa_w(\tau) = \sum_w \kappa_w(0)",
-    assumptions="none; under flow Attn-TL starts from |b₁| ≥ 8, for there no relu switches and the solver gets on",
-    quantity="|Σ_w κ_w(τ) - Σ_w κ_w(0)| in shares of Σ_w |κ_w| and of its bound, the largest over heads, data, descent "
-    "and flow, the query fixed and trained",
-    tolerance="64 ε, ε = 2⁻⁵²: round-off of ε in each of up to 20,000 steps adds up to 140 ε as a random walk does, "
-    "and what the words' round-off adds up to is a part of Σ_w |κ_w|",
-)
-def centre_of_keys(
-    *, quick: bool, weigh: Callable[[Corpus], Array] = lambda corpus: np.ones(corpus.n_words), hold: int = 0
-) -> Measured:
-    """Measure descent and flow; if a word is held, only with a fixed query."""
-    time, worst = 2.0 if quick else 200.0, {"descent": 0.0, "flow": 0.0}
-    for corpus, model in product(corpora(quick=quick), HEADS):
-        weights, begin = weigh(corpus), start(corpus, model, bias=AWAY)
-        for train in [TRAINABLE[1:]] if hold else [TRAINABLE, TRAINABLE[1:]]:
-            for name, end in (
-                ("flow", flowed(corpus, begin, time, train, hold)),
-                ("descent", descended(corpus, begin, 0.02, min(time, 10.0), train, hold)),
-            ):
-                change = np.abs(weights @ (end.keys - begin.keys)) / (weights @ np.abs(end.keys))
-                worst[name] = largest(worst[name], float(change.max()))
-    parts = {name: Measured(value, 64 * EPS, within=SCATTER) for name, value in worst.items()}
-    return together(where(quick=quick), **parts)
-
-
-# --- A2 to A4: balance between neighbouring layers
 
 
 @claims(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from attn_dynamics.claims._support.intervals import power_law
 from attn_dynamics.claims._support.published import PUBLISHED, TopicWords, topic_words
-from attn_dynamics.claims.b1_sen import Relation, among_one_more, without_its_half
+from attn_dynamics.claims._support.sen import Relation, among_one_more, without_its_half
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.tasks.synthetic import Synthetic

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn_dynamics.claims._support.drawn import sst2, treebank_in_words, zipf_text
-from attn_dynamics.claims.b1_sen import Relation, without_its_half
+from attn_dynamics.claims._support.sen import Relation, without_its_half
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.initial import draw

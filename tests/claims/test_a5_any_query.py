@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_dynamics import descend
-from tests.support import (
-    MODELS,
-    differences,
-    ids,
-    parameters_for,
-    topic_corpus,
-)
+from tests.support import MODELS, differences, ids, parameters_for, topic_corpus
 
 
 @given(st.integers(1, 6), st.integers(1, 9), st.integers(0, 2**32 - 1), st.floats(0.01, 100.0))

@@ -11,18 +11,7 @@ from hypothesis import strategies as st
 from attn_dynamics import Corpus, FixedLinear, Parameters, TrainedLinear, descend, flow
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.dynamics import Dynamics
-from tests.support import (
-    MODELS,
-    apart,
-    corpora,
-    differences,
-    end,
-    examples,
-    ids,
-    parameters_for,
-    states,
-    topic_corpus,
-)
+from tests.support import MODELS, apart, corpora, differences, end, examples, ids, parameters_for, states, topic_corpus
 
 WITHOUT_HEAD = [("embeddings",), ("keys", "embeddings"), ("query", "keys", "embeddings")]
 

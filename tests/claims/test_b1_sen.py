@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, flow
-from attn_dynamics.claims.b1_sen import SMOOTH, Followed, start_of_topic_words
+from attn_dynamics.claims._support.sen import SMOOTH, Followed, start_of_topic_words
 from attn_dynamics.theory.sen import sen_norm
 from tests.support import Array, examples
 

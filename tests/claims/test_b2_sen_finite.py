@@ -7,7 +7,7 @@ import pytest
 
 from attn_dynamics.claims import find
 from attn_dynamics.claims._support.published import PUBLISHED, topic_words
-from attn_dynamics.claims.b1_sen import among_one_more
+from attn_dynamics.claims._support.sen import among_one_more
 from attn_dynamics.claims.b2_sen_finite import memorised, residual_on_finite_task, residuals, sen_scaling, shared_words
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import descend
-from attn_dynamics.claims.b1_sen import among_one_more, start_of_topic_words, topic_words_among
+from attn_dynamics.claims._support.sen import among_one_more, start_of_topic_words, topic_words_among
 from attn_dynamics.theory.sen import sen_norm
 from tests.support import MODELS, Array, examples
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Parameters, Run, flow
-from attn_dynamics.claims.b1_sen import SMOOTH, start_of_topic_words, topic_words_among
+from attn_dynamics.claims._support.sen import SMOOTH, start_of_topic_words, topic_words_among
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.sen import sen_norm

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from attn_dynamics.claims._support.exact_task import TRAINED_HEAD, ExactTask, altered
-from attn_dynamics.claims._support.synthetic_run import EPOCHS, RATE, deviation, synthetic_run
-from attn_dynamics.claims.c9_c10_memorisation import RTOL, distance, solved, unequal_topics
+from attn_dynamics.claims._support.exact_task import TRAINED_HEAD, ExactTask, altered, distance
+from attn_dynamics.claims._support.synthetic_run import EPOCHS, RATE, deviation, solved, synthetic_run
+from attn_dynamics.claims._support.tolerances import RTOL
+from attn_dynamics.claims.c9_c10_memorisation import unequal_topics
 from attn_dynamics.theory.mean_field import MeanField
 from tests.claims.test_c1_mean_field import tasks
 from tests.support import examples

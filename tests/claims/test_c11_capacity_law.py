@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics.claims._support.exact_task import FIXED_HEAD, TRAINED_HEAD
-from attn_dynamics.claims.c3_loss_times_time import LONGEST, growth
+from attn_dynamics.claims._support.long_run import LONGEST
+from attn_dynamics.claims.c11_capacity_law import growth
 from attn_dynamics.theory.asymptotics import late_score, score_exponent
 from attn_dynamics.theory.mean_field import MeanField
 from tests.support import examples

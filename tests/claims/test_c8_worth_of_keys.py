@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics.claims._support.exact_task import FIXED_HEAD, KEYS_FIXED, ExactTask, exact_flow
-from attn_dynamics.claims.c3_loss_times_time import MODEL_LONG, RTOL
+from attn_dynamics.claims._support.long_run import MODEL_LONG, MODEL_RTOL
 from tests.support import examples
 
 
 def loss(task: ExactTask, train: tuple[str, ...]) -> float:
-    return float(exact_flow(task, (MODEL_LONG,), train=train, rtol=RTOL).train_loss[-1])
+    return float(exact_flow(task, (MODEL_LONG,), train=train, rtol=MODEL_RTOL).train_loss[-1])
 
 
 @settings(max_examples=examples(3))

@@ -7,15 +7,8 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Corpus
 from attn_dynamics.claims._support.drawn import zipf_text
-from attn_dynamics.claims.e2_top_words import (
-    SOURCES,
-    followed,
-    halves,
-    purity,
-    trend,
-    word_of_largest_score,
-    word_of_smallest_score,
-)
+from attn_dynamics.claims._support.top_words import purity, word_of_largest_score
+from attn_dynamics.claims.e2_top_words import SOURCES, followed, halves, trend, word_of_smallest_score
 from tests.support import corpora, needs_sst, numbered
 
 SENTENCES = [["good", "a"], ["good", "a", "the"], ["bad", "the"], ["bad", "a", "a"], ["dull", "good"]]

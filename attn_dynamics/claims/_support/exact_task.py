@@ -7,11 +7,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from attn_dynamics.claims._support.tolerances import RTOL
+from attn_dynamics.claims.claim import control, largest
 from attn_dynamics.model.heads import TrainedLinear
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.theory.mean_field import MeanField, Trajectory
 from attn_dynamics.training.flow import flow
 
+Theory = Callable[..., Any]
+"""Function of `MeanField`'s arguments that returns an object whose `flow` is a trajectory."""
+TIMES = tuple(np.logspace(-1, 3, 13).tolist())
 KEYS_FIXED = ("embeddings",)
 FIXED_HEAD = ("keys", "embeddings")
 TRAINED_HEAD = ("keys", "embeddings", "head")
@@ -67,7 +73,7 @@ def exact_flow(
     *,
     train: tuple[str, ...] = FIXED_HEAD,
     free: bool = False,
-    rtol: float = 1e-11,
+    rtol: float = RTOL,
 ) -> xr.Dataset:
     """Return gradient flow of the exact gradient in log time, with every topic word followed; `free` holds no word."""
     topics, sentences = zip(*task.sentences(), strict=True)
@@ -93,3 +99,23 @@ def altered(theory: Callable[..., Any], **changes: Callable[[Any], Any]) -> Call
         return theory(*given, **setting | {name: change(setting[name]) for name, change in changes.items()})
 
     return broken
+
+
+MORE_WORDS = control("m + 1 other words", theory=altered(MeanField, others=lambda m: m + 1))
+OTHER_FREQUENCY = control("ρ of another word", theory=altered(MeanField, frequency=np.flip))
+WITHOUT_END: Callable[[float], float] = lambda _: np.inf  # noqa: E731
+"""Number of sentences for which nothing is memorised."""
+
+
+def distance(
+    task: ExactTask, theory: Theory = MeanField, *, train: tuple[str, ...] = FIXED_HEAD, free: bool = False
+) -> float:
+    """Return the largest relative distance of s, ‖ν‖ and a."""
+    run, solution = exact_flow(task, TIMES, train=train, free=free, rtol=RTOL), _exact_theory(theory, task)
+    pairs = ((solution.score, run.score), (solution.norm, run.embedding_norm), (solution.attention, run.attention))
+    return largest(float(np.abs(predicted / seen.values[1:] - 1.0).max()) for predicted, seen in pairs)
+
+
+@cache
+def _exact_theory(theory: Theory, task: ExactTask) -> Trajectory:
+    return theory(**task.setting).flow(TIMES, tolerance=0.1 * RTOL)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.claims._support.exact_task import TRAINED_HEAD
+from attn_dynamics.claims._support.exact_task import TRAINED_HEAD, Theory
 from attn_dynamics.claims.claim import largest
 from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
@@ -22,6 +22,8 @@ EPOCHS = 5000
 """Number of epochs of LMN21's training."""
 SETTLED = slice(EPOCHS // 20, None)
 """Epochs after the first 5 % of that training."""
+CLOSE = 0.01
+"""Tolerance of C9 and C10."""
 
 
 class SyntheticRun(NamedTuple):
@@ -61,3 +63,14 @@ def deviation(run: xr.Dataset, theory: Trajectory | TopicTrajectory, epochs: sli
     """Return the largest relative distance of score and embedding norm over topic words and these epochs."""
     pairs = ((theory.score, run.score.values), (theory.norm, run.embedding_norm.values))
     return largest(float(np.abs(predicted[epochs] / seen[epochs] - 1.0).max()) for predicted, seen in pairs)
+
+
+def trained_runs(model: str, *, quick: bool, **sizes: int) -> list[SyntheticRun]:
+    """Return runs of LMN21's task, or of one with other sizes; `quick` returns one run, a fifth as long."""
+    epochs, seeds = (EPOCHS // 5, 1) if quick else (EPOCHS, 3)
+    return [synthetic_run(model, epochs, seed=seed, **sizes) for seed in range(seeds)]
+
+
+def solved(run: SyntheticRun, theory: Theory, learning_rate: float = 0.0) -> Trajectory | TopicTrajectory:
+    """Predict the epochs of a run from the frequencies of its corpus."""
+    return theory(**run.setting).flow(run.trajectory.time.values, learning_rate=learning_rate, tolerance=1e-7)

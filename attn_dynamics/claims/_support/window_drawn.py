@@ -4,12 +4,17 @@ from functools import cache
 
 import numpy as np
 
+from attn_dynamics.claims._support.tolerances import RTOL
 from attn_dynamics.model.bell import Bell
-from attn_dynamics.model.heads import FixedLinear
+from attn_dynamics.model.heads import Array, FixedLinear
 from attn_dynamics.theory.bell_width import Loss
+from attn_dynamics.window.dynamics import flow
 from attn_dynamics.window.layer import Layer
 from attn_dynamics.window.readout import CrossEntropy, Likelihood, Reward
 from attn_dynamics.window.windows import Windows
+
+WHOLE = 5
+"""Half-width of a whole window, in units of δ."""
 
 
 def drawn_layer(
@@ -49,3 +54,25 @@ def needle_layer(bell: Bell, width: float, loss: Loss = "likelihood") -> Layer:
         bell=bell,
         readout=Likelihood() if loss == "likelihood" else Reward(),
     )
+
+
+@cache
+def widths(
+    distance: int,
+    half_width: int,
+    times: tuple[float, ...],
+    *,
+    start: float = 1.0,
+    loss: Loss = "likelihood",
+    bell: Bell = Bell(),
+    rate: float = 1.0,
+) -> Array:
+    """Return the width σ of a needle's bell along gradient flow, from σ₀."""
+    layer, log = needle_layer(bell, start, loss), max(times) > 100.0
+    windows = needle(distance, half_width)
+    return flow(windows, layer, times=times, log_time=log, bell_rate=rate, rtol=RTOL).widths
+
+
+def covariance(share: Array, square: Array, work: Array) -> float:
+    """Return Cov_α(Δ², g·v)."""
+    return float(share @ ((square - share @ square) * (work - share @ work)))
