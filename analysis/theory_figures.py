@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.finite_figures import NAMES, label_sizes, regimes, residual
 from analysis.text_figures import early, leaders
 from attn_dynamics.check import some_of
-from attn_dynamics.claims._support.exact_task import ExactTask, Theory, altered, exact_flow
+from attn_dynamics.claims._support.exact_task import ExactTask, Theory, exact_flow, forgetful
 from attn_dynamics.claims._support.long_run import LMN21, MODEL_RTOL, in_mean_field
 from attn_dynamics.claims._support.scaling import AT, SIZES, fitted_exponents, prediction_scaling
 from attn_dynamics.claims._support.synthetic_run import EPOCHS, RATE, SyntheticRun, solved, synthetic_run
@@ -30,7 +30,7 @@ from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score
 from attn_dynamics.theory.mean_field import MeanField
 
 Array = NDArray[np.float64]
-FORGETFUL = altered(MeanField, sentences=lambda _: np.inf)
+FORGETFUL = forgetful(MeanField)
 ENDLESS = 1e7
 """Largest shown value of ln τ."""
 EARLIEST = 2

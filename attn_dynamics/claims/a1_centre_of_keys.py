@@ -5,9 +5,9 @@ from itertools import product
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import EPS
 from attn_dynamics.claims._support.drawn import corpora, start, where
 from attn_dynamics.claims._support.ends import AWAY, descended, flowed
-from attn_dynamics.claims._support.tolerances import EPS
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import TRAINABLE

@@ -6,10 +6,10 @@ from itertools import product
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import EPS, RTOL
 from attn_dynamics.claims._support.drawn import corpora, start, where
 from attn_dynamics.claims._support.ends import AWAY, descended, flowed
 from attn_dynamics.claims._support.intervals import power_law
-from attn_dynamics.claims._support.tolerances import EPS, RTOL
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.model.gradient import loss_and_gradient
 from attn_dynamics.model.heads import HEADS, Array

@@ -6,8 +6,8 @@ from itertools import product
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import EPS
 from attn_dynamics.claims._support.drawn import corpora, start, where
-from attn_dynamics.claims._support.tolerances import EPS
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest
 from attn_dynamics.model.gradient import loss_and_gradient
 from attn_dynamics.model.heads import HEADS, Array

@@ -1,25 +1,26 @@
 """SEN relation along flow, the other words held, as in an infinite dictionary (theory B1)."""
 
 from attn_dynamics.claims._support.sen import (
+    ALL_TRAINED,
     ALONG_FLOW,
     FLOW_TOLERANCE,
     OF_FLOW,
+    ONE_MORE,
     SMOOTH,
+    WITHOUT_HALF,
     Relation,
     along_flow,
-    among_one_more,
     farthest_from,
-    without_its_half,
 )
-from attn_dynamics.claims.claim import Measured, claims, control, largest
+from attn_dynamics.claims.claim import Measured, claims, largest
 from attn_dynamics.theory.sen import sen_norm
 
 
 @claims(
     "B1",
-    control("m + 1 other words", relation=among_one_more),
-    control("‖q‖² for ‖q‖²/2", relation=without_its_half),
-    control("other words are trained too", hold=False),
+    ONE_MORE,
+    WITHOUT_HALF,
+    ALL_TRAINED,
     statement=r"s + e^s/m - (s_0 + e^{s_0}/m) = \frac{1}{2}\|q\|^2 (\|\nu\|^2 - \|\nu_0\|^2)",
     source="LMN21",
     assumptions="query fixed; a smooth head; the topic word stands once in each of its sentences, among m words whose "

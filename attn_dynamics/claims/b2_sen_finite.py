@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from attn_dynamics.claims._support.intervals import power_law
-from attn_dynamics.claims._support.published import PUBLISHED, TopicWords, topic_words
-from attn_dynamics.claims._support.sen import Relation, among_one_more, without_its_half
+from attn_dynamics.claims._support.sen import WITHOUT_HALF, Relation, among_one_more, residuals
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED, topic_words
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.tasks.synthetic import Synthetic
@@ -28,7 +28,7 @@ SHARED = 300
 @claims(
     "B2",
     control("m + 1 other words, of 3", relation=among_one_more, others=3),
-    control("‖q‖² for ‖q‖²/2", relation=without_its_half),
+    WITHOUT_HALF,
     control("half as many other words", relation=lambda s, m, *rest: sen_norm(s, m / 2, *rest)),
     control("the term of shared words is left out", shared=lambda task, score: 0.0),
     statement=r"\left|\frac{\|\nu\|}{\|\nu\|_{\mathrm{SEN}}(s)} - 1\right| \leq \frac{1}{\rho N} + "
@@ -58,7 +58,7 @@ def residual_on_finite_task(
         for model, seed in runs:
             end = topic_words(task, model, seed, rate=0.5 if quick else 0.1)
             bound = memorised(task) + shared(task, end.score[1])
-            shares[name].append(float((np.abs(residuals(end, others, relation)) / bound).max()))
+            shares[name].append(float((np.abs(residuals(end, relation)[1]) / bound).max()))
     detail = "; ".join(f"residual ~ {name}^{exponent(name)}" for name in ({} if quick else SIZES))
     return together(detail, **{name: Measured(largest(each), 1.0) for name, each in shares.items()})
 
@@ -76,12 +76,6 @@ def shared_words(task: Synthetic, score: Array) -> Array:
     """
     lost = 1.0 / task.dictionary + 1.0 / (task.other_words * task.sentences)
     return 0.5 * task.topics * task.topic_words * lost * score
-
-
-def residuals(end: TopicWords, others: int, relation: Relation = sen_norm) -> Array:
-    """Return ‖ν‖ divided by the relation at the final score, minus 1 (words,)."""
-    (s0, s), (norm0, norm) = end.score, end.embedding_norm
-    return norm / relation(s, others, end.query_norm, s0, norm0) - 1.0
 
 
 def sen_scaling(
@@ -105,7 +99,7 @@ def sen_scaling(
         at = replace(task, **varied)
         for seed in range(seeds):
             fine, coarse = (topic_words(at, "attn-fc", seed, rate=each) for each in (rate, 2 * rate))
-            left = 2 * residuals(fine, at.other_words) - residuals(coarse, at.other_words)
+            left = 2 * residuals(fine)[1] - residuals(coarse)[1]
             rows.append({"size": size, "seed": seed, "residual": float(np.abs(left).mean())})
     return pd.DataFrame(rows)
 

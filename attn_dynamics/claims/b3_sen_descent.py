@@ -2,20 +2,20 @@
 
 from functools import cache
 
-import numpy as np
-
 from attn_dynamics.claims._support.intervals import power_law
 from attn_dynamics.claims._support.sen import (
-    TIME,
+    ALL_TRAINED,
+    FLOW_TIME,
+    ONE_MORE,
+    WITHOUT_HALF,
     Followed,
     Relation,
-    among_one_more,
     farthest_from,
+    followed,
     start_of_topic_words,
     topic_words_among,
-    without_its_half,
 )
-from attn_dynamics.claims.claim import Measured, claims, control, largest
+from attn_dynamics.claims.claim import Measured, claims, largest
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.training.descent import descend
@@ -23,9 +23,9 @@ from attn_dynamics.training.descent import descend
 
 @claims(
     "B3",
-    control("m + 1 other words", relation=among_one_more),
-    control("‖q‖² for ‖q‖²/2", relation=without_its_half),
-    control("other words are trained too", hold=False),
+    ONE_MORE,
+    WITHOUT_HALF,
+    ALL_TRAINED,
     statement=r"\frac{\|\nu(\tau)\|}{\|\nu\|_{\mathrm{SEN}}(s(\tau))} - 1 = O(\eta)",
     assumptions="as B1, for every head, under gradient descent at learning rate η up to the same time τ, along runs "
     "whose scores, embeddings and gradients stay bounded as η → 0",
@@ -47,7 +47,6 @@ def _descended(model: str, rate: float, hold: bool) -> Followed:
     """Follow the same three words under descent, at the start and at the end."""
     corpus, words, rest = topic_words_among(3, topics=3)
     start = start_of_topic_words(corpus, words, model)
-    held, epochs = rest if hold else (), round(TIME / rate)
+    held, epochs = rest if hold else (), round(FLOW_TIME / rate)
     run = descend(corpus, start, learning_rate=rate, epochs=epochs, follow=words, hold=held).trajectory
-    ends = run.isel(epoch=[0, -1])
-    return Followed(3, float(np.linalg.norm(start.query)), ends.score.values, ends.embedding_norm.values)
+    return followed(run.isel(epoch=[0, -1]), start, 3)

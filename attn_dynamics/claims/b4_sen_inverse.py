@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import lambertw, wrightomega
 
+from attn_dynamics.claims._support.distances import EPS
 from attn_dynamics.claims._support.sen import ALONG_FLOW, OF_FLOW, SMOOTH, Relation, along_flow
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, together
 from attn_dynamics.model.heads import Array
@@ -36,7 +37,7 @@ def by_lambert(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: 
 )
 def closed_inverse(*, quick: bool, inverse: Relation = sen_score) -> Measured:
     """Measure a grid of s, ‖ν‖, m and ‖q‖, and flow from starts that differ from zero."""
-    eps, points = 4 * np.finfo(float).eps, 50 if quick else 1000
+    eps, points = 4 * EPS, 50 if quick else 1000
     m, q = np.array([1.0, 3.0, 20.0, 1e3, 1e5])[:, None, None], np.array([0.3, 1.0, 3.0])[:, None]
     score, norm = np.geomspace(1e-20, 25.0, points), np.geomspace(1e-12, 1e6, points)
     found = inverse(norm, m, q)

@@ -4,17 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import RTOL
 from attn_dynamics.claims._support.sen import (
     ALONG_FLOW,
     ATOL,
+    FLOW_TIME,
     FLOW_TOLERANCE,
     OF_FLOW,
     SMOOTH,
-    TIME,
     start_of_topic_words,
     topic_words_among,
 )
-from attn_dynamics.claims._support.tolerances import RTOL
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, together
 from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.sen import sen_norm
@@ -45,7 +45,7 @@ def trained_query_along_flow(
             corpus, words, rest = topic_words_among(others, topics=1)
             start = start_of_topic_words(corpus, words, model, seed=1, key=key, embedding=0.0)
             train = ("query", "keys", "embeddings", "head")
-            run = flow(corpus, start, train=train, time=TIME, follow=words, hold=rest, rtol=RTOL, atol=ATOL)
+            run = flow(corpus, start, train=train, time=FLOW_TIME, follow=words, hold=rest, rtol=RTOL, atol=ATOL)
             assert run.parameters is not None
             square = start.query @ start.query
             law = run.parameters.query @ run.parameters.query - np.square(run.parameters.keys).sum()

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import farthest
 from attn_dynamics.claims._support.exact_task import altered
-from attn_dynamics.claims._support.long_run import LMN21, LONGEST, farthest, in_mean_field
+from attn_dynamics.claims._support.long_run import LMN21, LONGEST, in_mean_field
 from attn_dynamics.claims.claim import Measured, claims, control, together
 from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.asymptotics import late_score, score_exponent

@@ -2,16 +2,8 @@
 
 import numpy as np
 
-from attn_dynamics.claims._support.exact_task import (
-    MORE_WORDS,
-    OTHER_FREQUENCY,
-    ExactTask,
-    Theory,
-    altered,
-    distance,
-    drawn_tasks,
-)
-from attn_dynamics.claims._support.tolerances import RTOL
+from attn_dynamics.claims._support.distances import RTOL
+from attn_dynamics.claims._support.exact_task import ExactTask, Theory, altered, distance, drawn_tasks, of_wrong_sizes
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.theory.mean_field import MeanField
 
@@ -20,8 +12,7 @@ TASKS = (ExactTask((1, 2), 1), ExactTask((1, 2, 3, 4), 20), *drawn_tasks(14))
 
 @claims(
     "C1",
-    MORE_WORDS,
-    OTHER_FREQUENCY,
+    *of_wrong_sizes(MeanField),
     control("‖q‖²/2 for ‖q‖²", theory=altered(MeanField, query_norm=lambda q: q / 2**0.5)),
     control("√u for u", theory=altered(MeanField, head_norm=np.sqrt)),
     control("other words are trained too", free=True),

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attn_dynamics.claims._support.exact_task import MORE_WORDS, OTHER_FREQUENCY, WITHOUT_END, Theory, altered
+from attn_dynamics.claims._support.distances import apart
+from attn_dynamics.claims._support.exact_task import Theory, altered, forgetful, of_wrong_sizes
 from attn_dynamics.claims._support.scaling import exponents_in_words
 from attn_dynamics.claims._support.synthetic_run import CLOSE, SETTLED, SyntheticRun, deviation, solved, trained_runs
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
@@ -13,8 +14,7 @@ from attn_dynamics.theory.mean_field import MeanField
 
 @claims(
     "C2",
-    MORE_WORDS,
-    OTHER_FREQUENCY,
+    *of_wrong_sizes(MeanField),
     control("a factor 2 in all rates", theory=altered(MeanField, frequency=lambda rho: 2 * rho)),
     control("a fifth of m/(ρN), which was fitted at m = 20", bound=lambda run: run.setting["others"] / 500),
     statement=r"s(\tau),\ \|\nu(\tau)\|\ \mathrm{of\ every\ topic\ word\ solve\ C1,\ nothing\ fitted,\ up\ to\ what\ "
@@ -31,13 +31,13 @@ def whole_training(
     *, quick: bool, theory: Theory = MeanField, bound: Callable[[SyntheticRun], float] = lambda run: expected(run)
 ) -> Measured:
     """Measure descent beside C1 with the frequencies of its corpus."""
-    forgetful, shares, starts = altered(theory, sentences=WITHOUT_END), {}, []
+    plain, shares, starts = forgetful(theory), {}, []
     for others in (20, 2):
         runs = trained_runs("attn-fc", quick=quick, other_words=others)
         shares[f"{others}_others"] = largest(
-            deviation(run.trajectory, solved(run, forgetful), SETTLED) / bound(run) for run in runs
+            deviation(run.trajectory, solved(run, plain), SETTLED) / bound(run) for run in runs
         )
-        starts += [_begun(run, forgetful) for run in runs]
+        starts += [_begun(run, plain) for run in runs]
     parts = {name: Measured(share, 1.0, within=3.0) for name, share in shares.items()}
     detail = "" if quick else exponents_in_words("C1")
     return together(detail, **parts, start=Measured(largest(starts), 2e-5))
@@ -45,13 +45,12 @@ def whole_training(
 
 def expected(run: SyntheticRun) -> float:
     """Return the distance of C1 from C9 along a run, plus the tolerance of C9."""
-    whole, plain = (solved(run, theory) for theory in (MeanField, altered(MeanField, sentences=WITHOUT_END)))
-    pairs = ((plain.score, whole.score), (plain.norm, whole.norm))
-    return CLOSE + largest(float(np.abs(one[SETTLED] / other[SETTLED] - 1.0).max()) for one, other in pairs)
+    whole, plain = (solved(run, theory) for theory in (MeanField, forgetful(MeanField)))
+    return CLOSE + apart((plain.score[SETTLED], whole.score[SETTLED]), (plain.norm[SETTLED], whole.norm[SETTLED]))
 
 
-def _begun(run: SyntheticRun, forgetful: Theory) -> float:
+def _begun(run: SyntheticRun, without: Theory) -> float:
     """Return the largest distance of (s of C1)/(s of C9) - 1 from 1/(ρN - 1) at the start, relative to the latter."""
-    plain, whole = (theory(**run.setting).flow([1e-3]).score for theory in (forgetful, MeanField))
+    plain, whole = (theory(**run.setting).flow([1e-3]).score for theory in (without, MeanField))
     own = run.setting["frequency"] * run.setting["sentences"]
     return float(np.abs((plain / whole - 1.0) * (own - 1.0) - 1.0).max())

@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attn_dynamics.claims._support.exact_task import ExactTask, altered, exact_flow
+from attn_dynamics.claims._support.distances import farthest
+from attn_dynamics.claims._support.exact_task import ExactTask, altered
 from attn_dynamics.claims._support.long_run import (
     LONG,
     LONGEST,
     MODEL_LONG,
-    MODEL_RTOL,
     TASKS,
+    end_in_model,
     end_of,
     extrapolated,
-    farthest,
     in_mean_field,
 )
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
@@ -61,7 +61,7 @@ def loss_times_time(
         f"D = 1 at 1e256: {ratios[1]:.4f} of the limit",
         mean_field=farthest((off[0] for off in offs), ahead[LONG]),
         exact_gradient=farthest((off[1] for off in offs), ahead[MODEL_LONG]),
-        trained_head=farthest([extrapolated(ratios, run.margin) - 1.0]),
+        trained_head=farthest([extrapolated(ratios, run.margin) - 1.0], 1e-3),
         next_order=farthest((_left(task, following) for task in TASKS), 1.0),
     )
 
@@ -107,5 +107,5 @@ def _fixed_head_offs(task: ExactTask, limit: Callable[..., Array]) -> tuple[Arra
     """Return the relative distances of each word in mean field, and of the model's loss."""
     rho, n = task.setting["frequency"], len(task.repeats)
     limits = limit(frequency=rho, classes=n, head_norm=task.head_norm, topic_words=1, depth=0)
-    model = exact_flow(task, (MODEL_LONG,), rtol=MODEL_RTOL).train_loss.values[-1] * MODEL_LONG / (rho @ limits)
+    model = float(end_in_model(task).train_loss) * MODEL_LONG / (rho @ limits)
     return end_of(task).loss[0] * LONG / limits - 1.0, model - 1.0

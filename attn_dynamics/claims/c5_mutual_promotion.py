@@ -5,15 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attn_dynamics.claims._support.exact_task import FIXED_HEAD, KEYS_FIXED, TRAINED_HEAD
 from attn_dynamics.claims._support.synthetic_run import RATE, synthetic_run, synthetic_task
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
+from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.training.descent import descend
 
-Array = NDArray[np.float64]
 TIMES = np.logspace(-2, 16, 91)
 TOLERANCE = 1e-10
 """Relative tolerance of a step of the solver."""
@@ -24,7 +23,7 @@ TRAINED = {"attn-fc": FIXED_HEAD, "attn-tc": TRAINED_HEAD}
 class ClimbingKeys(MeanField):
     """Mean field whose keys ascend the loss."""
 
-    def velocity(self, state: NDArray) -> NDArray:
+    def velocity(self, state: Array) -> Array:
         """Return the velocity with the sign of both scores reversed."""
         return super().velocity(state) * np.array([-1.0, 1.0, -1.0, 1.0, 1.0])
 

@@ -7,10 +7,11 @@ from functools import cache
 import numpy as np
 from scipy.special import softmax
 
-from attn_dynamics.claims._support.published import PUBLISHED
+from attn_dynamics.claims._support.drawn import preset_start
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED, TIME
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.model.heads import HEADS, Array
-from attn_dynamics.model.initial import EMBEDDING_SCALE, draw
+from attn_dynamics.model.initial import EMBEDDING_SCALE
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.synthetic import Synthetic
@@ -62,7 +63,7 @@ def first_moves(
     wait: Callable[[Array, Array], Array] = lambda m, lowest: 1.0 + m * np.exp(-lowest),
 ) -> Measured:
     """Measure descent at rate 0.5, each start on its own data; recovering words are counted, not claimed."""
-    task, seeds, time = (SMALL, 3, 100.0) if quick else (PUBLISHED, 10, 500.0)
+    task, seeds, time = (SMALL, 3, 100.0) if quick else (PUBLISHED, 10, TIME)
     starts = [(task, model, seed) for model in HEADS for seed in range(seeds)]
     topic_words = slice(task.topics * task.topic_words)
     predicted = -np.concatenate([law(*suppressed(*start))[topic_words] for start in starts])
@@ -101,8 +102,8 @@ def waited(wait: Callable[[Array, Array], Array]) -> Array:
 
 def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:
     """Draw data, topic words first, and LMN21's start with embeddings N(0, scale²) of all words."""
-    corpus, rng = task.draw(seed).train, np.random.default_rng([seed, 0])
-    start = draw("paper", model, n_words=corpus.n_words, n_classes=task.topics, embedding_dim=10, rng=rng)
+    corpus = task.draw(seed).train
+    start = preset_start("paper", model, corpus, [seed, 0])
     return corpus, replace(start, embeddings=start.embeddings * (scale / EMBEDDING_SCALE))
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import pandas as pd
 from scipy.stats import binomtest
 
-from attn_dynamics.claims._support.published import PUBLISHED, TIME, topic_words
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED, TIME, topic_words
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.statistics import mean_interval

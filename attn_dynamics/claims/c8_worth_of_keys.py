@@ -4,24 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attn_dynamics.claims._support.exact_task import (
-    FIXED_HEAD,
-    KEYS_FIXED,
-    TRAINED_HEAD,
-    ExactTask,
-    altered,
-    exact_flow,
-)
-from attn_dynamics.claims._support.long_run import (
-    LONG,
-    LONGEST,
-    MODEL_LONG,
-    MODEL_RTOL,
-    TASKS,
-    extrapolated,
-    farthest,
-    in_mean_field,
-)
+from attn_dynamics.claims._support.distances import farthest
+from attn_dynamics.claims._support.exact_task import KEYS_FIXED, TRAINED_HEAD, ExactTask, altered
+from attn_dynamics.claims._support.long_run import LONG, LONGEST, TASKS, end_in_model, extrapolated, in_mean_field
 from attn_dynamics.claims.claim import Measured, claims, control, together
 from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.asymptotics import keys_factor
@@ -47,7 +32,7 @@ PAIRS = (*TASKS[:2], ExactTask((2, 2), 3, 1.5, private=True), ExactTask((2,) * 4
 )
 def worth_of_keys(*, quick: bool, factor: Callable[..., Array] = keys_factor) -> Measured:
     """Measure runs with keys trained, and with keys fixed at zero."""
-    model = [(_loss(task, KEYS_FIXED) / _loss(task, FIXED_HEAD), _factor_of(task, factor)) for task in PAIRS]
+    model = [(_ratio(task), _factor_of(task, factor)) for task in PAIRS]
     offs, seen = {0: [], 1: []}, []
     for depth, times in ((0, (LONG, LONGEST[1])), (1, LONGEST)):
         for sentences in (np.inf, 800.0):
@@ -58,13 +43,13 @@ def worth_of_keys(*, quick: bool, factor: Callable[..., Array] = keys_factor) ->
     return together(
         "at 1e256 " + "; ".join(seen),
         mean_field=farthest(offs[0], 2e-4),
-        exact_gradient=farthest(ratio / limit - 1.0 for ratio, limit in model),
-        trained_head=farthest(offs[1]),
+        exact_gradient=farthest((ratio / limit - 1.0 for ratio, limit in model), 1e-3),
+        trained_head=farthest(offs[1], 1e-3),
     )
 
 
-def _loss(task: ExactTask, train: tuple[str, ...]) -> float:
-    return float(exact_flow(task, (MODEL_LONG,), train=train, rtol=MODEL_RTOL).train_loss[-1])
+def _ratio(task: ExactTask) -> float:
+    return float(end_in_model(task, KEYS_FIXED).train_loss / end_in_model(task).train_loss)
 
 
 def _factor_of(task: ExactTask, factor: Callable[..., Array]) -> float:

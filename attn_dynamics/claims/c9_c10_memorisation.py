@@ -5,14 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.claims._support.exact_task import (
-    MORE_WORDS,
-    OTHER_FREQUENCY,
-    TRAINED_HEAD,
-    WITHOUT_END,
-    Theory,
-    altered,
-)
+from attn_dynamics.claims._support.exact_task import TRAINED_HEAD, Theory, forgetful, of_wrong_sizes
 from attn_dynamics.claims._support.scaling import exponents_in_words
 from attn_dynamics.claims._support.synthetic_run import CLOSE, RATE, SETTLED, deviation, solved, trained_runs
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
@@ -21,7 +14,6 @@ from attn_dynamics.theory.unequal_topics import UnequalTopics
 
 EARLY = slice(2, None)
 """Epochs from the second on; after the first, scores are still 0."""
-FORGETFUL = control("nothing is memorised", theory=altered(MeanField, sentences=WITHOUT_END))
 PLAIN_FLOW = control("the flow itself from the second epoch on", learning_rate=0.0)
 FROM_BOTH_ENDS = (
     "largest relative distance of s and ‖ν‖ over topic words and seeds, in shares of 1 %: of the flow from epoch 250 "
@@ -32,9 +24,8 @@ WITHIN = "1 %: descent leaves the flow by 1/e at epoch e ≥ 250, 0.4 %, and sha
 
 @claims(
     "C9",
-    FORGETFUL,
-    MORE_WORDS,
-    OTHER_FREQUENCY,
+    control("nothing is memorised", theory=forgetful(MeanField)),
+    *of_wrong_sizes(MeanField),
     PLAIN_FLOW,
     statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(1-\pi)(x - x_w) \frac{n}{n-1} = -\rho m N \dot{s}_w, \quad "
     r"\dot{x} = \rho\, a u^2 (1-\pi), \quad \dot{x}_w = \frac{1-a}{m N} u^2 (1-\pi), \quad "
@@ -66,10 +57,9 @@ def alike_topics(**setting: Any) -> MeanField:
 
 @claims(
     "C10",
-    control("nothing is memorised", theory=altered(unequal_topics, sentences=WITHOUT_END)),
+    control("nothing is memorised", theory=forgetful(unequal_topics)),
     control("each topic as if all were equally frequent", theory=alike_topics),
-    control("ρ of another word", theory=altered(unequal_topics, frequency=np.flip)),
-    control("m + 1 other words", theory=altered(unequal_topics, others=lambda m: m + 1)),
+    *of_wrong_sizes(unequal_topics),
     PLAIN_FLOW,
     statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(\nu - \nu_w) \cdot U\delta = -\rho m N \dot{s}_w, \quad "
     r"\dot{\nu} = \rho\, a\, U\delta, \quad \dot{\nu}_w = \frac{1-a}{m N} U\delta, \quad "

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import farthest
 from attn_dynamics.claims._support.window_drawn import drawn_layer, needle
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.model.bell import Bell
@@ -40,7 +41,7 @@ def switched_off(
         outputs = [_even(windows, Bell(name), width) @ values for name in (placement, "renormalised")]
         law = (1.0 - tail_mass(width, 128)) / tokens(128)
         ratios.append(outputs[0] / outputs[1] / law - 1.0)
-    return together(height=Measured(largest(high), 1.0 + 1e-9), ratio=Measured(largest(np.abs(ratios)), 1e-8))
+    return together(height=Measured(largest(high), 1.0 + 1e-9), ratio=farthest(ratios, 1e-8))
 
 
 def _even(windows: Windows, bell: Bell, width: float) -> Array:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import EPS
 from attn_dynamics.claims._support.window_drawn import covariance, drawn_layer
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.model.heads import Array
@@ -12,7 +13,7 @@ from attn_dynamics.window.windows import Windows
 
 STEP = 1e-60
 """Size of a complex step, which takes no difference and cancels nothing."""
-ROUND_OFF = 16 * float(np.finfo(float).eps)
+ROUND_OFF = 16 * EPS
 TOLERANCE = "16 ε, ε = 2⁻⁵²: round-off of sums of some dozen terms"
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
-from attn_dynamics.claims._support.tolerances import RTOL
+from attn_dynamics.claims._support.distances import RTOL, farthest
 from attn_dynamics.claims._support.window_drawn import WHOLE, widths
-from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
+from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, together
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.theory.bell_width import settled_width
 
@@ -51,26 +49,26 @@ def settling(
     spread: Callable[[int], float] = spread_of_squares,
 ) -> Measured:
     """Measure from a third of the distance until nothing moves."""
-    bell, whole, cut, lost, level = Bell(placement), [], [], [], []
+    whole, lost, level = [], [], []
+
+    def end(distance: int, half: int, time: float) -> float:
+        return float(widths(distance, half, (time,), start=distance / 3.0, bell=Bell(placement))[0])
+
     for distance in (3, 10, 60) if quick else (3, 5, 10, 20, 30, 45, 60):
-        end = widths(distance, WHOLE * distance, (1e6,), start=distance / 3.0, bell=bell)[0]
-        whole += [end / distance - 1.0, end / law(distance, WHOLE * distance) - 1.0]
-    for distance, half in CUTS:
-        end = widths(distance, half, (1e8,), start=distance / 3.0, bell=bell)[0]
-        cut.append(end / law(distance, half) - 1.0)
+        found = end(distance, WHOLE * distance, 1e6)
+        whole += [found / distance - 1.0, found / law(distance, WHOLE * distance) - 1.0]
+    cut = [end(distance, half, 1e8) / law(distance, half) - 1.0 for distance, half in CUTS]
     for distance, half in LOST:
         time = 1e9 * half**4 / distance**2
-        end = widths(distance, half, (time,), start=distance / 3.0, bell=bell)[0]
-        lost.append(end**4 / time / (4.0 * (distance**2 - even(half))) - 1.0)
+        lost.append(end(distance, half, time) ** 4 / time / (4.0 * (distance**2 - even(half))) - 1.0)
     for distance, half in EVEN:
         time = (200.0 * half) ** 6 / (3.0 * spread_of_squares(half))
-        end = widths(distance, half, (time,), start=distance / 3.0, bell=bell)[0]
-        level.append(end**6 / time / (3.0 * spread(half)) - 1.0)
+        level.append(end(distance, half, time) ** 6 / time / (3.0 * spread(half)) - 1.0)
     return together(
-        whole=Measured(largest(np.abs(whole)), 2e-5),
-        cut=Measured(largest(np.abs(cut)), RTOL, within=SCATTER),
-        lost=Measured(largest(np.abs(lost)), 1e-3),
-        level=Measured(largest(np.abs(level)), 1e-5),
+        whole=farthest(whole, 2e-5),
+        cut=farthest(cut, RTOL, within=SCATTER),
+        lost=farthest(lost, 1e-3),
+        level=farthest(level, 1e-5),
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import farthest
 from attn_dynamics.claims._support.window_drawn import WHOLE, widths
-from attn_dynamics.claims.claim import Measured, claims, control, largest, together
+from attn_dynamics.claims.claim import Measured, claims, control, together
 from attn_dynamics.theory.bell_width import Loss, escape_time
 
 STAY, FAR = 1e12, (10, 20, 30)
@@ -53,7 +54,7 @@ def narrow_start(
         off.append((passed / law(distance, begun) - 1.0) / narrow**2)
         left.append(off[-1] * (1.0 + 8.0 * narrow) / third - 1.0)
     return together(
-        stays=Measured(largest(np.abs(moved)), 1e-8, within=2.0),
-        escapes=Measured(largest(np.abs(off)), 80.0, within=2.0),
-        third_order=Measured(largest(np.abs(left)), 0.25),
+        stays=farthest(moved, 1e-8, within=2.0),
+        escapes=farthest(off, 80.0, within=2.0),
+        third_order=farthest(left, 0.25),
     )

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from attn_dynamics.claims._support.distances import RTOL, farthest
 from attn_dynamics.claims._support.intervals import power_law
-from attn_dynamics.claims._support.tolerances import RTOL
 from attn_dynamics.claims._support.window_drawn import WHOLE, widths
-from attn_dynamics.claims.claim import Measured, claims, control, largest, together
+from attn_dynamics.claims.claim import Measured, claims, control, together
 from attn_dynamics.model.bell import SCALES, Bell
 from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.bell_width import time_to_width
@@ -55,11 +55,7 @@ def early_growth(
             found = power_law(rates, trained).exponent
             off.append(found - exponents[scale])
             seen.append(f"{scale} {found:.3f}")
-    return together(
-        ", ".join(seen),
-        exponents=Measured(largest(np.abs(off)), 0.01),
-        closed_form=Measured(largest(np.abs(exact)), 100 * RTOL),
-    )
+    return together(", ".join(seen), exponents=farthest(off, 0.01), closed_form=farthest(exact, 100 * RTOL))
 
 
 def _at_rate(scale: str, time: float, rate: float) -> float:

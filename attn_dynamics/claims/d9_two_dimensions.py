@@ -1,6 +1,7 @@
 """A bell in any attention kernel, by two further dimensions (theory D9)."""
 
 import numpy as np
+from scipy.special import softmax
 
 from attn_dynamics.claims._support.window_drawn import covariance
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, together
@@ -44,26 +45,21 @@ def _scores(i: Array, j: Array, kind: type) -> tuple[Array, Array]:
     return tuple((rng.standard_normal((each.size, 8)) / 8**0.5).astype(kind) for each in (i, j))  # pyright: ignore
 
 
-def _softmax(scores: Array) -> Array:
-    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
 def _apart(i: Array, j: Array, kind: type, centre: float, keep: tuple[float, float]) -> float:
     query, key = _scores(i, j, kind)
     more = features(i, j, WIDTH, centre=centre, kind=kind)
-    ours = _softmax(np.hstack([query, more.queries * np.array(keep, kind)]) @ np.hstack([key, more.keys]).T)
+    ours = softmax(np.hstack([query, more.queries * np.array(keep, kind)]) @ np.hstack([key, more.keys]).T, axis=1)
     bell = -0.5 * ((i[:, None] - j) / WIDTH) ** 2
-    return float(np.abs(ours - _softmax(query.astype(float) @ key.astype(float).T + bell)).max())
+    return float(np.abs(ours - softmax(query.astype(float) @ key.astype(float).T + bell, axis=1)).max())
 
 
 def _gradient_apart(i: Array, keep: tuple[float, float]) -> float:
     """Return the relative distance of ∂L/∂σ for L = Σ_ij α_ij h_ij, drawn h, through the dimensions from D2."""
     query, key = _scores(i, i, np.float64)
     more = features(i, i, WIDTH)
-    alpha = _softmax(query @ key.T + (more.queries * np.array(keep)) @ more.keys.T)
+    alpha = softmax(query @ key.T + (more.queries * np.array(keep)) @ more.keys.T, axis=1)
     work, square = np.random.default_rng(2).standard_normal(alpha.shape), (i[:, None] - i) ** 2.0
     slopes = alpha * (work - (alpha * work).sum(axis=1, keepdims=True))
-    exact = _softmax(query @ key.T - 0.5 * square / WIDTH**2)
+    exact = softmax(query @ key.T - 0.5 * square / WIDTH**2, axis=1)
     theirs = WIDTH**-3 * sum(map(covariance, exact, square, work))
     return abs(width_gradient(i, i, WIDTH, slopes) / theirs - 1.0)

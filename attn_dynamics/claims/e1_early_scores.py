@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 
-from attn_dynamics.claims._support.drawn import ragged, sst2, start, treebank_in_words, zipf_text
+from attn_dynamics.claims._support.drawn import preset_start, ragged, start, treebank_in_words, treebanks, zipf_text
 from attn_dynamics.claims._support.intervals import power_law
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.model.heads import Array
-from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.theory.early import EarlyScores, early_scores
@@ -87,16 +87,14 @@ def texts(*, quick: bool) -> list[tuple[str, Corpus, Parameters]]:
             anywhere = replace(anywhere, embeddings=np.zeros_like(anywhere.embeddings))
             found.append((f"{name} {model}, any s(0)", corpus, anywhere))
             found.append((f"{name} {model}", corpus, replace(anywhere, keys=np.zeros_like(anywhere.keys))))
-    treebank = None if quick else sst2()
-    if treebank:
-        found += [(f"SST-2 {model}", treebank, start_on_text(treebank, model)) for model in LINEAR]
+    for (name, corpus), model in product(treebanks(quick=quick).items(), LINEAR):
+        found.append((f"{name} {model}", corpus, start_on_text(corpus, model)))
     return found
 
 
 def start_on_text(corpus: Corpus, model: str) -> Parameters:
     """Draw the preset "mean-field": s = 0, E = 0, ‖q‖ = 1 and orthonormal columns in the head."""
-    rng = np.random.default_rng(0)
-    return draw("mean-field", model, n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=10, rng=rng)
+    return preset_start("mean-field", model, corpus)
 
 
 def distances(corpus: Corpus, begin: Parameters, law: EarlyScores, scale: float = 0.0) -> tuple[Array, Array]:

@@ -8,11 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, ttest_1samp
 
-from attn_dynamics.claims._support.drawn import over_their_words, rows_of, sst2, treebank_in_words, zipf_text
+from attn_dynamics.claims._support.drawn import (
+    over_their_words,
+    preset_start,
+    rows_of,
+    sst2,
+    treebank_in_words,
+    treebanks,
+    zipf_text,
+)
 from attn_dynamics.claims._support.top_words import Leader, held_by_class, purity, word_of_largest_score
 from attn_dynamics.claims.claim import Measured, claims, control, together
 from attn_dynamics.model.heads import Array
-from attn_dynamics.model.initial import draw
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.descent import descend
 
@@ -116,7 +123,7 @@ def trend(lead: Lead, mixed: np.random.Generator | None = None) -> list[float]:
 
 def sources(*, quick: bool) -> list[str]:
     """Return the usable names in `SOURCES`."""
-    return [name for name in SOURCES if name == "drawn text" or (not quick and sst2())]
+    return ["drawn text", *treebanks(quick=quick)]
 
 
 def drawn_part(rng: np.random.Generator) -> tuple[Corpus, int]:
@@ -143,7 +150,7 @@ def course(name: str, seed: int, *, shuffled: bool = False) -> Course:
     seen, unseen = halves(*make(rng), rng)
     if shuffled:
         seen = replace(seen, labels=rng.permutation(seen.labels))
-    start = draw("paper", "attn-fc", n_words=seen.n_words, n_classes=seen.n_classes, embedding_dim=200, rng=rng)
+    start = preset_start("paper", "attn-fc", seen, rng, d=200)
     run = descend(seen, start, learning_rate=RATE, epochs=epochs).trajectory.all_score.sel(snapshot=slice(BEGUN, None))
     return Course(seen, unseen, run.snapshot.values, run.values)
 

@@ -6,17 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics.claims._support.drawn import sst2, treebank_in_words, zipf_text
-from attn_dynamics.claims._support.sen import Relation, without_its_half
+from attn_dynamics.claims._support.drawn import preset_start, treebank_in_words, treebanks, zipf_text
+from attn_dynamics.claims._support.sen import WITHOUT_HALF, Relation
+from attn_dynamics.claims._support.synthetic_run import TIME
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.model.heads import Array
-from attn_dynamics.model.initial import draw
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.training.descent import descend
 
-TIME = 500.0
-"""Training time of LMN21, learning rate × epochs."""
 LEADERS = 100
 """Number of words of highest score."""
 
@@ -45,7 +43,7 @@ class Leaders(NamedTuple):
     "E3",
     control("no other words, m = 0", others=lambda run: np.full_like(run.others, 1e-9)),
     control("one other word", others=lambda run: np.ones_like(run.others)),
-    control("‖q‖² for ‖q‖²/2", relation=without_its_half),
+    WITHOUT_HALF,
     statement=r"\mathrm{median}_w \left| \frac{\|\nu_w\|}{\|\nu\|_{\mathrm{SEN}}(s_w, m_w)} - 1 \right| \leq "
     r"\mathrm{median}_w \left( \left| \frac{\|\nu\|_{\mathrm{SEN}}(s_w, M_w)}{\|\nu\|_{\mathrm{SEN}}(s_w, m_w)} - 1 "
     r"\right| + \frac{1}{N_w} \right)",
@@ -85,15 +83,13 @@ def scale(run: Leaders) -> float:
 def runs(*, quick: bool) -> dict[str, Leaders]:
     """Return trained runs by data: a drawn text at a larger learning rate, and LMN21's training on SST-2."""
     drawn = {"drawn text": trained(zipf_text(np.random.default_rng(0), sentences=1000), rate=0.5)}
-    treebank = None if quick else sst2()
-    return drawn | ({"SST-2": trained(treebank)} if treebank else {})
+    return drawn | {name: trained(corpus) for name, corpus in treebanks(quick=quick).items()}
 
 
 @cache
 def trained(corpus: Corpus, *, rate: float = 0.1, time: float = TIME, seed: int = 0) -> Leaders:
     """Run descent for this time from the start of LMN21's text."""
-    rng = np.random.default_rng(seed)
-    start = draw("paper", "attn-fc", n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=200, rng=rng)
+    start = preset_start("paper", "attn-fc", corpus, seed, d=200)
     run = descend(corpus, start, learning_rate=rate, epochs=round(time / rate)).trajectory
     score = run.all_score.values[-1]
     leaders = np.argsort(-score, kind="stable")[:LEADERS]

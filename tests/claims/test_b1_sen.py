@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, flow
-from attn_dynamics.claims._support.sen import SMOOTH, Followed, start_of_topic_words
+from attn_dynamics.claims._support.sen import SMOOTH, Followed, followed, start_of_topic_words
 from attn_dynamics.theory.sen import sen_norm
 from tests.support import Array, examples
 
@@ -26,7 +26,7 @@ def runs(draw: st.DrawFn, *, hold: bool) -> Followed:
     start = start_of_topic_words(corpus, words, draw(st.sampled_from(SMOOTH)), draw(st.integers(0, 99)))
     rest = [word for word in corpus.vocabulary if word not in words]
     run = flow(corpus, start, time=5.0, follow=words, hold=rest if hold else (), rtol=1e-10, atol=1e-13).trajectory
-    return Followed(others, float(np.linalg.norm(start.query)), run.score.values, run.embedding_norm.values)
+    return followed(run, start, others)
 
 
 @settings(max_examples=examples(8), deadline=None)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from attn_dynamics.claims import find
-from attn_dynamics.claims._support.published import PUBLISHED, topic_words
-from attn_dynamics.claims._support.sen import among_one_more
-from attn_dynamics.claims.b2_sen_finite import memorised, residual_on_finite_task, residuals, sen_scaling, shared_words
+from attn_dynamics.claims._support.sen import among_one_more, residuals
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED, topic_words
+from attn_dynamics.claims.b2_sen_finite import memorised, residual_on_finite_task, sen_scaling, shared_words
 
 
 def test_among_few_other_words_it_holds_as_well_and_one_more_is_told() -> None:
@@ -18,7 +18,7 @@ def test_among_few_other_words_it_holds_as_well_and_one_more_is_told() -> None:
 
 def test_with_four_times_the_sentences_it_is_less_than_half_as_far() -> None:
     few, many = (
-        np.abs(residuals(topic_words(replace(PUBLISHED, sentences=each), "attn-fc", 0, rate=1.0), 20)).mean()
+        np.abs(residuals(topic_words(replace(PUBLISHED, sentences=each), "attn-fc", 0, rate=1.0))[1]).mean()
         for each in (200, 800)
     )
     assert many < few / 2
@@ -34,7 +34,7 @@ def test_shared_words_take_it_beyond_what_is_memorised(sentences: int, dictionar
     """Beyond 1/(ρN) by this factor, with descent's O(η) extrapolated away; within the bound that knows them."""
     task = replace(PUBLISHED, sentences=sentences, dictionary=dictionary)
     fine, coarse = (topic_words(task, "attn-fc", 0, rate=rate) for rate in (0.5, 1.0))
-    left = np.abs(2 * residuals(fine, 20) - residuals(coarse, 20))
+    left = np.abs(2 * residuals(fine)[1] - residuals(coarse)[1])
     assert left.max() / memorised(task) == pytest.approx(share, abs=0.02)
     assert (left < 0.5 * (memorised(task) + shared_words(task, fine.score[1]))).all()
 

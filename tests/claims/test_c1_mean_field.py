@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attn_dynamics.claims._support.distances import RTOL
 from attn_dynamics.claims._support.exact_task import ExactTask, altered, distance
-from attn_dynamics.claims._support.tolerances import RTOL
 from attn_dynamics.theory.mean_field import MeanField
 from tests.support import examples
 

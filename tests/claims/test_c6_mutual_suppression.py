@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from attn_dynamics import descend
 from attn_dynamics.claims import find
 from attn_dynamics.claims._support.drawn import zipf_text
-from attn_dynamics.claims._support.published import PUBLISHED
-from attn_dynamics.claims._support.synthetic_run import synthetic_task
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED, synthetic_task
 from attn_dynamics.claims.c6_mutual_suppression import misalignment, suppressed, trained, turn, waited, without_contexts
 from attn_dynamics.claims.e1_early_scores import start_on_text
 from attn_dynamics.theory.early import early_scores

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from attn_dynamics.claims._support.exact_task import TRAINED_HEAD, ExactTask, altered, distance
+from attn_dynamics.claims._support.distances import RTOL
+from attn_dynamics.claims._support.exact_task import TRAINED_HEAD, ExactTask, distance, forgetful
 from attn_dynamics.claims._support.synthetic_run import EPOCHS, RATE, SETTLED, deviation, solved, synthetic_run
-from attn_dynamics.claims._support.tolerances import RTOL
 from attn_dynamics.claims.c9_c10_memorisation import unequal_topics
 from attn_dynamics.theory.mean_field import MeanField
 from tests.claims.test_c1_mean_field import tasks
@@ -28,7 +28,7 @@ class ScoresOfOthersHeld(MeanField):
 def test_c9_is_the_exact_flow_if_no_word_is_shared(task: ExactTask) -> None:
     task = task._replace(private=True)
     assert distance(task) <= 1000 * RTOL
-    assert distance(task, altered(MeanField, sentences=lambda _: np.inf)) > 1e-3
+    assert distance(task, forgetful(MeanField)) > 1e-3
     assert distance(task, ScoresOfOthersHeld) > 1e-3
 
 
@@ -50,7 +50,7 @@ def norms(**setting) -> MeanField:
 def test_c10_is_the_exact_flow_if_no_word_is_shared(task: ExactTask) -> None:
     task = task._replace(private=True)
     assert distance(task, unequal_topics, train=TRAINED_HEAD) <= 1000 * RTOL
-    assert distance(task, altered(unequal_topics, sentences=lambda _: np.inf), train=TRAINED_HEAD) > 1e-3
+    assert distance(task, forgetful(unequal_topics), train=TRAINED_HEAD) > 1e-3
     equal = task._replace(repeats=(2,) * len(task.repeats))
     assert distance(equal, norms, train=TRAINED_HEAD) <= 1000 * RTOL
     unequal = task._replace(repeats=(*task.repeats[1:], task.repeats[-1] + 1))
@@ -62,5 +62,4 @@ def test_c10_in_a_dictionary_of_50_000_words() -> None:
     """0.2 % from the second epoch on."""
     run = synthetic_run("attn-tc", EPOCHS, dictionary=50_000)
     assert deviation(run.trajectory, solved(run, unequal_topics, RATE), slice(2, None)) <= 0.002
-    forgetful = altered(unequal_topics, sentences=lambda _: np.inf)
-    assert deviation(run.trajectory, solved(run, forgetful, RATE), slice(2, None)) > 0.1
+    assert deviation(run.trajectory, solved(run, forgetful(unequal_topics), RATE), slice(2, None)) > 0.1

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.model.heads import HEADS
+from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import text_task
 from attn_dynamics.tasks.corpus import Corpus
@@ -20,8 +21,7 @@ SENTENCES = 200
 @cache
 def corpora(*, quick: bool) -> tuple[Corpus, ...]:
     """Return a random ragged corpus, and unless quick some sentences of SST-2 if it is available."""
-    treebank = None if quick else sst2()
-    return (ragged(np.random.default_rng(0)), *([_some(treebank)] if treebank else []))
+    return (ragged(np.random.default_rng(0)), *map(_some, treebanks(quick=quick).values()))
 
 
 def where(*, quick: bool) -> str:
@@ -73,6 +73,12 @@ def sst2() -> Corpus | None:
     return text_task(folder, prefer="stsa.binary").train if folder else None
 
 
+def treebanks(*, quick: bool) -> dict[str, Corpus]:
+    """Return SST-2 by its name, unless quick and if it is available."""
+    treebank = None if quick else sst2()
+    return {"SST-2": treebank} if treebank else {}
+
+
 def rows_of(corpus: Corpus, rows: NDArray[np.int64]) -> Corpus:
     """Return some sentences over the whole vocabulary."""
     return replace(corpus, counts=corpus.counts[rows], labels=corpus.labels[rows])
@@ -104,3 +110,11 @@ def start(corpus: Corpus, model: str, *, seed: int = 0, d: int = 5, hidden: int 
         embeddings=0.5 * rng.standard_normal((corpus.n_words, d)),
         head=head,
     )
+
+
+def preset_start(
+    preset: str, model: str, corpus: Corpus, seed: int | list[int] | np.random.Generator = 0, *, d: int = 10
+) -> Parameters:
+    """Draw the start of a preset for the words and classes of a corpus, with embeddings of d dimensions."""
+    rng = np.random.default_rng(seed)
+    return draw(preset, model, n_words=corpus.n_words, n_classes=corpus.n_classes, embedding_dim=d, rng=rng)

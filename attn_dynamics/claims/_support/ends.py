@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from attn_dynamics.claims._support.tolerances import RTOL
+from attn_dynamics.claims._support.distances import RTOL
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.descent import descend
@@ -20,18 +20,9 @@ SMALL = 100
 @cache
 def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...], hold: int = 0) -> Parameters:
     """Return the end of a flow."""
-    stiff = not begin.head.smooth and corpus.n_words <= SMALL
-    run = flow(
-        corpus,
-        begin,
-        times=[time],
-        train=train,
-        hold=corpus.vocabulary[:hold],
-        solver="LSODA" if stiff else "DOP853",
-        rtol=RTOL,
-        atol=RTOL / 100,
-        max_steps=20_000,
-    )
+    solver = "LSODA" if not begin.head.smooth and corpus.n_words <= SMALL else "DOP853"
+    steps = {"solver": solver, "rtol": RTOL, "atol": RTOL / 100, "max_steps": 20_000}
+    run = flow(corpus, begin, times=[time], train=train, hold=corpus.vocabulary[:hold], **steps)
     assert run.parameters is not None
     return run.parameters
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.claims._support.tolerances import RTOL
-from attn_dynamics.claims.claim import control, largest
+from attn_dynamics.claims._support.distances import RTOL, apart
+from attn_dynamics.claims.claim import Control, control
 from attn_dynamics.model.heads import TrainedLinear
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
@@ -101,10 +101,17 @@ def altered(theory: Callable[..., Any], **changes: Callable[[Any], Any]) -> Call
     return broken
 
 
-MORE_WORDS = control("m + 1 other words", theory=altered(MeanField, others=lambda m: m + 1))
-OTHER_FREQUENCY = control("ρ of another word", theory=altered(MeanField, frequency=np.flip))
-WITHOUT_END: Callable[[float], float] = lambda _: np.inf  # noqa: E731
-"""Number of sentences for which nothing is memorised."""
+def forgetful(theory: Theory) -> Theory:
+    """Return the theory with N = ∞, where nothing is memorised."""
+    return altered(theory, sentences=lambda _: np.inf)
+
+
+def of_wrong_sizes(theory: Theory) -> tuple[Control, Control]:
+    """Return controls that give the theory another m and another ρ."""
+    return (
+        control("m + 1 other words", theory=altered(theory, others=lambda m: m + 1)),
+        control("ρ of another word", theory=altered(theory, frequency=np.flip)),
+    )
 
 
 def distance(
@@ -113,7 +120,7 @@ def distance(
     """Return the largest relative distance of s, ‖ν‖ and a."""
     run, solution = exact_flow(task, TIMES, train=train, free=free, rtol=RTOL), _exact_theory(theory, task)
     pairs = ((solution.score, run.score), (solution.norm, run.embedding_norm), (solution.attention, run.attention))
-    return largest(float(np.abs(predicted / seen.values[1:] - 1.0).max()) for predicted, seen in pairs)
+    return apart(*((predicted, seen.values[1:]) for predicted, seen in pairs))
 
 
 @cache

@@ -1,12 +1,11 @@
 """Tasks at the end of long runs, in mean field and in the exact gradient's flow (theory C3, C4, C8, C11)."""
 
-from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
+import xarray as xr
 
-from attn_dynamics.claims._support.exact_task import FIXED_HEAD, TRAINED_HEAD, ExactTask
-from attn_dynamics.claims.claim import Measured, largest
+from attn_dynamics.claims._support.exact_task import FIXED_HEAD, TRAINED_HEAD, ExactTask, exact_flow
 from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.mean_field import MeanField, Trajectory
 
@@ -18,7 +17,6 @@ MODEL_RTOL = 1e-6
 """Relative tolerance of a step of the solver, well above that round-off."""
 LMN21 = {"frequency": 1 / 8, "classes": 4, "others": 20, "topic_words": 2}
 """Sizes of LMN21's task."""
-WITHIN = 1e-3
 TASKS = (ExactTask((1, 1), 1, 2.0), ExactTask((1, 2, 3), 5, 1.5, 0.8), ExactTask((2, 2, 3, 1), 20, 1.0, 0.7))
 
 
@@ -42,6 +40,6 @@ def extrapolated(values: Array, margins: Array) -> float:
     return float(np.diff(values * margins)[0] / np.diff(margins)[0])
 
 
-def farthest(offs: Iterable[Array | float], bound: float = WITHIN) -> Measured:
-    """Return the largest distance, with its bound."""
-    return Measured(largest(float(np.abs(off).max()) for off in offs), bound)
+def end_in_model(task: ExactTask, train: tuple[str, ...] = FIXED_HEAD) -> xr.Dataset:
+    """Return the end of the long run in the exact gradient's flow."""
+    return exact_flow(task, (MODEL_LONG,), train=train, rtol=MODEL_RTOL).isel(time=-1)

@@ -5,8 +5,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 
-from attn_dynamics.claims._support.tolerances import RTOL
+from attn_dynamics.claims._support.distances import RTOL
+from attn_dynamics.claims.claim import control
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
@@ -20,7 +22,7 @@ ALONG_FLOW = 30 * RTOL
 OF_FLOW = 30.0
 """Largest ratio of `ALONG_FLOW` to its value."""
 FLOW_TOLERANCE = "30 rtol, rtol = 1e-11 the tolerance of a step of the solver, whose errors over some hundred add up"
-TIME = 20.0
+FLOW_TIME = 20.0
 SMOOTH = [model for model, head in HEADS.items() if head.smooth]
 """Models whose flow a solver can follow; the others are measured by descent with ever smaller steps (B3)."""
 
@@ -38,6 +40,11 @@ class Followed(NamedTuple):
     """Embedding norms ‖ν‖ (times, words)."""
 
 
+def followed(run: xr.Dataset, start: Parameters, others: int) -> Followed:
+    """Return the course of the followed words of a run among so many others."""
+    return Followed(others, float(np.linalg.norm(start.query)), run.score.values, run.embedding_norm.values)
+
+
 Relation = Callable[..., Array]
 """Function that returns ‖ν‖ from s, m, ‖q‖, s₀ and ‖ν₀‖, as `sen_norm` does."""
 
@@ -52,20 +59,29 @@ def without_its_half(s: Array, m: float, q: float, s0: Array, norm0: Array) -> A
     return sen_norm(s, m, q * 2**0.5, s0, norm0)
 
 
+ONE_MORE = control("m + 1 other words", relation=among_one_more)
+WITHOUT_HALF = control("‖q‖² for ‖q‖²/2", relation=without_its_half)
+ALL_TRAINED = control("other words are trained too", hold=False)
+
+
 @cache
 def along_flow(model: str, others: int, *, hold: bool = True) -> Followed:
     """Follow three topic words along flow, with the other words held or not."""
     corpus, words, rest = topic_words_among(others, topics=3)
     start = start_of_topic_words(corpus, words, model)
     held = rest if hold else ()
-    run = flow(corpus, start, time=TIME, follow=words, hold=held, rtol=RTOL, atol=ATOL).trajectory
-    return Followed(others, float(np.linalg.norm(start.query)), run.score.values, run.embedding_norm.values)
+    run = flow(corpus, start, time=FLOW_TIME, follow=words, hold=held, rtol=RTOL, atol=ATOL).trajectory
+    return followed(run, start, others)
 
 
 def farthest_from(run: Followed, relation: Relation) -> float:
     """Return the largest relative distance of ‖ν‖ from the relation, over times and words."""
-    distances = run.norm / relation(run.score, run.others, run.query_norm, run.score[0], run.norm[0]) - 1.0
-    return float(np.abs(distances).max())
+    return float(np.abs(residuals(run, relation)).max())
+
+
+def residuals(run: Followed, relation: Relation = sen_norm) -> Array:
+    """Return ‖ν‖ divided by the relation at its score, minus 1 (times, words)."""
+    return run.norm / relation(run.score, run.others, run.query_norm, run.score[0], run.norm[0]) - 1.0
 
 
 def topic_words_among(others: int, *, topics: int) -> tuple[Corpus, list[str], list[str]]:

@@ -1,25 +1,28 @@
-"""Runs of LMN21's synthetic task from the start of the theory, and their distance from a prediction."""
+"""Runs of LMN21's synthetic task, from the start of its text and from that of the theory."""
 
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
 import xarray as xr
 
+from attn_dynamics.claims._support.distances import apart
+from attn_dynamics.claims._support.drawn import preset_start
 from attn_dynamics.claims._support.exact_task import TRAINED_HEAD, Theory
-from attn_dynamics.claims.claim import largest
-from attn_dynamics.model.initial import draw
+from attn_dynamics.claims._support.sen import Followed, followed
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Synthetic, Task
 from attn_dynamics.theory.mean_field import Trajectory
 from attn_dynamics.theory.unequal_topics import TopicTrajectory
 from attn_dynamics.training.descent import descend
 
+PUBLISHED = Synthetic(test_sentences=0)
 RATE = 0.1
 """Learning rate η."""
 EPOCHS = 5000
 """Number of epochs of LMN21's training."""
+TIME = 500.0
+"""Training time, learning rate × epochs."""
 SETTLED = slice(EPOCHS // 20, None)
 """Epochs after the first 5 % of that training."""
 CLOSE = 0.01
@@ -36,10 +39,8 @@ class SyntheticRun(NamedTuple):
 
 def synthetic_task(model: str, *, seed: int = 0, **sizes: int) -> tuple[Task, Parameters]:
     """Draw a task of these sizes (see `Synthetic`), and a model at the preset "mean-field"."""
-    task = replace(Synthetic(test_sentences=0), **sizes).draw(seed)
-    words, classes = task.train.n_words, task.train.n_classes
-    rng = np.random.default_rng(seed)
-    return task, draw("mean-field", model, n_words=words, n_classes=classes, embedding_dim=10, rng=rng)
+    task = replace(PUBLISHED, **sizes).draw(seed)
+    return task, preset_start("mean-field", model, task.train, seed)
 
 
 @cache
@@ -61,8 +62,8 @@ def synthetic_run(
 
 def deviation(run: xr.Dataset, theory: Trajectory | TopicTrajectory, epochs: slice) -> float:
     """Return the largest relative distance of score and embedding norm over topic words and these epochs."""
-    pairs = ((theory.score, run.score.values), (theory.norm, run.embedding_norm.values))
-    return largest(float(np.abs(predicted[epochs] / seen[epochs] - 1.0).max()) for predicted, seen in pairs)
+    scores, norms = run.score.values, run.embedding_norm.values
+    return apart((theory.score[epochs], scores[epochs]), (theory.norm[epochs], norms[epochs]))
 
 
 def trained_runs(model: str, *, quick: bool, **sizes: int) -> list[SyntheticRun]:
@@ -74,3 +75,20 @@ def trained_runs(model: str, *, quick: bool, **sizes: int) -> list[SyntheticRun]
 def solved(run: SyntheticRun, theory: Theory, learning_rate: float = 0.0) -> Trajectory | TopicTrajectory:
     """Predict the epochs of a run from the frequencies of its corpus."""
     return theory(**run.setting).flow(run.trajectory.time.values, learning_rate=learning_rate, tolerance=1e-7)
+
+
+@cache
+def topic_words(
+    task: Synthetic, model: str, seed: int, *, rate: float = 0.1, time: float = TIME, scale: float = 1.0
+) -> Followed:
+    """Follow all topic words from start to end of a descent, the head at the start scaled by `scale`.
+
+    Data are drawn from `seed`, and initial values from [seed, 0] as in the command.
+    """
+    drawn = task.draw(seed)
+    start = preset_start("paper", model, drawn.train, [seed, 0])
+    head = start.head.replace(**{name: scale * array for name, array in start.head.arrays().items()})
+    words = [word for topic in drawn.topic_words for word in topic]
+    start, epochs = replace(start, head=head), round(time / rate)
+    run = descend(drawn.train, start, learning_rate=rate, epochs=epochs, follow=words).trajectory
+    return followed(run.isel(epoch=[0, -1]), start, task.other_words)

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from attn_dynamics.claims._support.tolerances import RTOL
+from attn_dynamics.claims._support.distances import RTOL
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.model.heads import Array, FixedLinear
 from attn_dynamics.theory.bell_width import Loss
