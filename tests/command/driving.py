@@ -21,6 +21,7 @@ import numpy as np
 import xarray as xr
 
 from attn_dynamics.commands import simulate
+from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.training.checkpoint import Checkpoint
 
@@ -168,7 +169,7 @@ def _refuse(constant: str) -> None:
 
 def trajectory(folder: Path) -> xr.Dataset:
     """The trajectory of a run."""
-    return xr.load_dataset(folder / "trajectory.nc")
+    return read_netcdf(folder / "trajectory.nc")
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -198,7 +199,7 @@ def differences(ours: Path, theirs: Path, but_for: str | None = None) -> list[st
         if name.endswith("summary.json"):
             same = _timeless(read_json(one)) == _timeless(read_json(other))
         elif name.endswith(".nc"):
-            same = _datasets_equal(xr.load_dataset(one), xr.load_dataset(other))
+            same = _datasets_equal(read_netcdf(one), read_netcdf(other))
         elif name.endswith(".npz"):
             same = _archives_equal(one, other)
         else:
