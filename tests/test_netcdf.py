@@ -60,7 +60,7 @@ def test_bytes_behind_the_file_are_ignored() -> None:
     assert netcdf.decode(content).identical(CASES["a run"])
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, None, object()], ids=repr)
+@pytest.mark.parametrize("value", [{"a": 1}, None, object()], ids=["a mapping", "nothing", "an object"])
 def test_an_attribute_that_no_file_holds_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
         netcdf.encode(xr.Dataset(attrs={"a": value}))
