@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from attn_dynamics.training.checkpoint import digest
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Config
 
+version = cache(metadata.version)
+"""Version of a package; reading the metadata of all of them takes a tenth of a short run."""
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
 LARGEST = ("score_sum_drift", "loss_rises", "largest_loss_step")
 """Quantities for which replicates report the largest value."""
@@ -109,13 +111,7 @@ def versions(device: str = "numpy") -> list[str]:
     if the package index has one build of each version, the version alone identifies it.
     """
     packages = PACKAGES if device == "numpy" else (*PACKAGES, "torch")
-    return [f"{name} {_version(name)}" for name in packages] + [f"python {platform.python_version()}"]
-
-
-@cache
-def _version(package: str) -> str:
-    """Return the version of a package; reading the metadata of all of them takes a tenth of a short run."""
-    return version(package)
+    return [f"{name} {version(name)}" for name in packages] + [f"python {platform.python_version()}"]
 
 
 def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
