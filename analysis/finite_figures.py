@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from attn_dynamics.claims.capacity import CAPACITY, capacity_map
-from attn_dynamics.claims.intervals import power_law
-from attn_dynamics.claims.published import PUBLISHED
-from attn_dynamics.claims.sen_finite import SIZES, sen_scaling
+from attn_dynamics.claims._support.intervals import power_law
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED
+from attn_dynamics.claims.b2_sen_finite import SIZES, sen_scaling
+from attn_dynamics.claims.c7_capacity import CAPACITY, capacity_map
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS
 from attn_dynamics.statistics import FEWEST, half_width
 

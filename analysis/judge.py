@@ -13,7 +13,7 @@ from typing import Any, final
 import numba
 
 from attn_dynamics.claims import CLAIMS, Measured, Verdict
-from attn_dynamics.claims.names import NAMES
+from attn_dynamics.claims._support.names import NAMES
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.interrupt import killing, out_of_earshot
 from proofs import PROOFS, Result

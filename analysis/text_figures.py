@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from attn_dynamics.claims.drawn import sst2, zipf_text
-from attn_dynamics.claims.early import grown, start_on_text
-from attn_dynamics.claims.top_words import RATE, REPLICATES, course, followed, sources
+from attn_dynamics.claims._support.drawn import sst2, zipf_text
+from attn_dynamics.claims.e1_early_scores import grown, start_on_text
+from attn_dynamics.claims.e2_top_words import RATE, REPLICATES, course, followed, sources
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, TIME
 from attn_dynamics.statistics import mean_interval
 from attn_dynamics.tasks.corpus import Corpus

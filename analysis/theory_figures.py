@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from analysis.finite_figures import NAMES, label_sizes, regimes, residual
 from analysis.text_figures import early, leaders
 from attn_dynamics.check import some_of
-from attn_dynamics.claims.exact_task import ExactTask, altered, exact_flow
-from attn_dynamics.claims.long_run import DEPTHS, LMN21, RTOL, in_mean_field
-from attn_dynamics.claims.mean_field import Theory, solved, unequal_topics
-from attn_dynamics.claims.scaling import AT, SIZES, fitted_exponents, prediction_scaling
-from attn_dynamics.claims.synthetic_run import EPOCHS, RATE, SyntheticRun, synthetic_run
+from attn_dynamics.claims._support.exact_task import ExactTask, Theory, exact_flow, forgetful
+from attn_dynamics.claims._support.long_run import LMN21, MODEL_RTOL, in_mean_field
+from attn_dynamics.claims._support.scaling import AT, SIZES, fitted_exponents, prediction_scaling
+from attn_dynamics.claims._support.synthetic_run import EPOCHS, RATE, SyntheticRun, solved, synthetic_run
+from attn_dynamics.claims.c9_c10_memorisation import unequal_topics
+from attn_dynamics.claims.c11_capacity_law import DEPTHS
 from attn_dynamics.commands.shell import command_line, record_command, run_command
 from attn_dynamics.files.output import clear, of_command, results_folder
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, QUANTITIES, TIME, write_figure
@@ -29,7 +30,7 @@ from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score
 from attn_dynamics.theory.mean_field import MeanField
 
 Array = NDArray[np.float64]
-FORGETFUL = altered(MeanField, sentences=lambda _: np.inf)
+FORGETFUL = forgetful(MeanField)
 ENDLESS = 1e7
 """Largest shown value of ln τ."""
 EARLIEST = 2
@@ -102,7 +103,7 @@ def long_run(quick: bool) -> Figure:
     task, n, m = ExactTask((1, 1, 1, 1), 20), 4, 20
     setting = {"frequency": 1 / n, "classes": n, "others": m}
     near, far = np.geomspace(100, 1e8, 8 if quick else 19), np.geomspace(100, 1e16, 200)
-    model = exact_flow(task, tuple(near.tolist()), rtol=RTOL).isel(time=slice(1, None))
+    model = exact_flow(task, tuple(near.tolist()), rtol=MODEL_RTOL).isel(time=slice(1, None))
     field, theory = MeanField(**setting).flow(far), late(far, **setting)
     unit, limit = 2 * n / (n - 1), float(loss_limit(frequency=1 / n, classes=n))
     second = (2 * np.log(m * theory.margin**2 / unit) - 5 - 2 / m) * unit**2 / theory.margin**4

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
 from attn_dynamics.check import integer, some_of
-from attn_dynamics.claims.drawn import treebank_in_words
+from attn_dynamics.claims._support.drawn import treebank_in_words
 from attn_dynamics.commands.shell import FAILED, INTERRUPTED, command_line, record_command, run_command
 from attn_dynamics.files.output import clear, of_command, results_folder
 from attn_dynamics.files.storage import write_parquet, write_whole

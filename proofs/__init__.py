@@ -5,7 +5,7 @@ more import.
 """
 
 from attn_dynamics.check import meant
-from attn_dynamics.claims.names import NAMES
+from attn_dynamics.claims._support.names import NAMES
 from attn_dynamics.errors import InputError
 from proofs import asymptotics, attention, conservation, early, heads, mean_field, sen, signs, window
 from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal, final
 
 import sympy as sp
@@ -112,7 +112,7 @@ class Tends(Step):
     def verdict(self) -> Verdict:
         limit = self.expression
         for variable, point in self.towards.items():
-            limit = sp.limit(limit, variable, point)
+            limit = _limit(limit, variable, point)
         if limit.has(sp.Limit):
             return Verdict.OPEN
         if limit.has(*INFINITE) or self.value in INFINITE:
@@ -172,6 +172,12 @@ def vanishes(expression: Expr) -> Verdict:
     above = sp.powsimp(sp.expand(sp.fraction(sp.together(reduced))[0]))
     above = sp.expand(above.replace(sp.exp, lambda exponent: sp.exp(sp.cancel(exponent))))
     return Verdict.PROVED if above == 0 or sp.simplify(reduced) == 0 else Verdict.OPEN
+
+
+@cache
+def _limit(expression: Expr, variable: sp.Symbol, point: Expr) -> Expr:
+    """Return a limit, taken once: a mutant has most limits of its proof."""
+    return sp.limit(expression, variable, point)
 
 
 # --- mutants

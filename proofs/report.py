@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from attn_dynamics.claims.names import NAMES
+from attn_dynamics.claims._support.names import NAMES
 from proofs.printing import HEAD, formula, line, words
 from proofs.proof import Result, Verdict
 

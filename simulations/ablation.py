@@ -14,8 +14,8 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from attn_dynamics.claims.mutual_promotion import TOLERANCE, excess, fall
-from attn_dynamics.claims.suppression import misalignment
+from attn_dynamics.claims.c5_mutual_promotion import TOLERANCE, excess, fall
+from attn_dynamics.claims.c6_mutual_suppression import misalignment
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.results.figures.run import PREDICTION, QUANTITIES, TIME, entitled
 from attn_dynamics.tasks import Synthetic, Task

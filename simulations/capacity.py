@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 
-from attn_dynamics.claims.capacity import CAPACITY, SMALL
-from attn_dynamics.claims.published import PUBLISHED
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED
+from attn_dynamics.claims.c7_capacity import CAPACITY, SMALL
 from attn_dynamics.model.heads import Array
 from attn_dynamics.results.figures.run import PREDICTION, QUANTITIES, TIME, entitled, log_time
 from attn_dynamics.training.settings import Config

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from attn_dynamics.check import at_least_one, integer
-from attn_dynamics.claims.top_words import held_by_class, purity, word_of_largest_score
+from attn_dynamics.claims._support.top_words import held_by_class, purity, word_of_largest_score
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled

@@ -14,9 +14,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from attn_dynamics.claims import find
-from attn_dynamics.claims.published import PUBLISHED
-from attn_dynamics.claims.sen import ALONG_FLOW, ATOL, RTOL, start_of_topic_words, topic_words_among
-from attn_dynamics.claims.sen import TIME as FLOW_TIME
+from attn_dynamics.claims._support.distances import RTOL
+from attn_dynamics.claims._support.sen import ALONG_FLOW, ATOL, FLOW_TIME, start_of_topic_words, topic_words_among
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.results.figures.run import COLOURS, MARKERS, QUANTITIES, TIME, entitled

@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
-from attn_dynamics.claims.published import PUBLISHED
-from attn_dynamics.claims.suppression import misalignment, suppressed
+from attn_dynamics.claims._support.synthetic_run import PUBLISHED
+from attn_dynamics.claims.c6_mutual_suppression import misalignment, suppressed
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, log_time

@@ -2,7 +2,7 @@
 
 import re
 import runpy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,26 +42,58 @@ def dead(document: Path) -> list[str]:
     return [target for target in links(document.read_text()) if not (document.parent / target).exists()]
 
 
-def unnamed(text: str, sources: Mapping[str, Callable]) -> list[str]:
-    """Ids whose passage does not exist, or has no link to the file of their proof or measurement."""
+def homeless(glossary: str) -> list[str]:
+    """Files that a glossary names and that are neither in the library nor beside it."""
+    named = re.findall(r"`(\w+/[\w/]*(?:\.py)?)`", glossary)
+    return [name for name in named if not any((ROOT / part / name).exists() for part in ("attn_dynamics", "."))]
+
+
+def test_the_glossary_names_files_that_are_there() -> None:
+    glossary = (ROOT / "docs/glossary.md").read_text()
+    assert homeless(glossary) == []
+    assert homeless(glossary.replace("tasks/corpus.py", "tasks/gone.py")) == 3 * ["tasks/gone.py"], "negative control"
+
+
+PLACES = re.compile(
+    r"^- (?:\*Proved\* in \[(?P<proof>.*?)\]\(\.\./proofs/(?P=proof)\)[^*]*, \*measured\*|\*Not proved; measured\*)"
+    r"\s+in\s+"
+    r"\[(?P<claim>.*?)\]\(\.\./attn_dynamics/(?P=claim)\),\s+\[(?P<test>.*?)\]\(\.\./tests/claims/(?P=test)\)\.",
+    re.MULTILINE,
+)
+"""The line of a passage that says where its claim is proved, measured and tested; labels of links are their targets."""
+
+
+def places(text: str) -> dict[str, tuple[str | None, ...] | None]:
+    """By its id, the files of proof, measurement and test that the passage under a heading names."""
+    lines = {id: PLACES.search(passage) for id, passage in passages(text).items()}
+    return {id: line and line.group("proof", "claim", "test") for id, line in lines.items() if not id.startswith("G")}
+
+
+def file_of(source: Callable) -> str:
+    return source.__module__.rsplit(".", 1)[1] + ".py"
+
+
+PROVED = {id: file_of(proof.derivation) for id, proof in PROOFS.items()}
+MEASURED = {id: file_of(claim.measurement) for id, claim in CLAIMS.items()}
+PLACED = {id: (PROVED.get(id), f"claims/{file}", f"test_{file}") for id, file in MEASURED.items()}
+
+
+def misplaced(text: str) -> set[str]:
+    """Ids of claims whose passage is missing, or names other files than the registries, or that are no claims."""
+    found = places(text)
+    return {id for id in found.keys() | PLACED.keys() if found.get(id) != PLACED.get(id)}
+
+
+def unnamed(text: str) -> list[str]:
+    """Ids of proofs whose passage or row does not exist, or has no link to their file."""
     found = passages(text)
-    files = {id: f"../{source.__module__.replace('.', '/')}.py" for id, source in sources.items()}
-    return [id for id, file in files.items() if file not in links(found.get(id, ""))]
+    return [id for id, file in PROVED.items() if f"../proofs/{file}" not in links(found.get(id, ""))]
 
 
-MEASURED = {id: claim.measurement for id, claim in CLAIMS.items()}
-PROVED = {id: proof.derivation for id, proof in PROOFS.items()}
-
-
-@pytest.mark.parametrize("sources", [MEASURED, PROVED], ids=["measured", "proved"])
-def test_every_claim_is_named_with_its_file(sources: Mapping[str, Callable]) -> None:
-    assert sources
-    assert unnamed(THEORY.read_text(), sources) == []
-
-
-def test_every_measured_claim_is_named_with_its_test() -> None:
-    found = passages(THEORY.read_text())
-    assert [id for id in CLAIMS if f"../tests/claims/test_{id.lower()}.py" not in links(found[id])] == []
+def test_every_claim_says_where_it_is_proved_measured_and_tested() -> None:
+    text = THEORY.read_text()
+    assert misplaced(text) == set()
+    assert unnamed(text) == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -70,11 +102,17 @@ def test_no_link_is_dead(document: Path) -> None:
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
-    """Negative control: an id without heading, one without its file, a link to no file."""
+    """Negative control: an id without heading, one without its file or with another's, a link to no file."""
     text = THEORY.read_text()
-    assert unnamed(text.replace("### B1 ", "### The relation, "), PROVED) == ["B1"]
-    assert unnamed(text.replace("| G1 |", "| G7 |"), PROVED) == ["G1"]
-    assert "A1" in unnamed(text.replace("../proofs/conservation.py", "../proofs/sen.py"), PROVED)
+    assert misplaced(text.replace("### B1 ", "### The relation, ")) == {"B1"}
+    assert misplaced(text.replace("### B1 ", "### B9 ")) == {"B1", "B9"}
+    proved, measured = "*Proved* in [sen.py](../proofs/sen.py), *measured*", "*Not proved; measured*"
+    assert misplaced(text.replace(proved, measured)) == {"B1", "B3", "B4", "B5"}
+    assert misplaced(text.replace(measured, proved)) == {"B2", "C2", "C7", "D1", "D7", "E2", "E3"}
+    assert misplaced(text.replace("claims/b1_sen.py", "claims/b3_sen_descent.py")) == {"B1"}
+    assert misplaced(text.replace("[test_b1_sen.py]", "[test_b1.py]")) == {"B1"}
+    assert unnamed(text.replace("| G1 |", "| G7 |")) == ["G1"]
+    assert "G1" in unnamed(text.replace("../proofs/attention.py", "../proofs/sen.py"))
     page = tmp_path / "page.md"
     page.write_text("[here](page.md#top) [gone](gone.md) [far](https://far.org)\n```\n[code](none)\n```\n")
     assert dead(page) == ["gone.md"]

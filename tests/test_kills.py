@@ -3,7 +3,6 @@
 `KILLS=100 pytest -m slow tests/test_kills.py` spreads so many kills over all of them.
 """
 
-import multiprocessing
 import os
 import random
 import signal
@@ -21,6 +20,7 @@ from attn_dynamics.files.storage import read_netcdf, read_parquet
 from attn_dynamics.results.figures import replicates as spread
 from simulations import experiment, suppression
 from tests.command.driving import TASK, contents, differences, eager, unfinished, without_figures
+from tests.forking import context
 from tests.sweep import driving as sweeps
 
 KILLS = int(os.environ.get("KILLS", "12"))
@@ -62,9 +62,7 @@ def _child(run: Callable[..., int], more: tuple[str, ...], place: Path) -> None:
 
 def _forked(run: Callable[..., int], more: tuple[str, ...], place: Path, lifetime: float | None = None) -> int | None:
     """Run a command in a child, and kill it after some seconds; its exit code."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attn_dynamics.simulate", "simulations.suppression", "tests.test_kills"])
-    child = context.Process(target=_child, args=(run, more, place))
+    child = context().Process(target=_child, args=(run, more, place))
     child.start()
     child.join(lifetime)
     if lifetime is not None and child.exitcode is None:

@@ -2,12 +2,10 @@
 
 import errno
 import json
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext, suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -22,9 +20,11 @@ from attn_dynamics.files.output import clear, default_file, of_command, results_
 from attn_dynamics.files.storage import HOST
 from proofs import __main__ as proofs
 from simulations import ablation, capacity, query, squad, sst, suppression, synthetic, text
-from tests.command.driving import contents
+from tests.command.driving import contents, hold
+from tests.forking import context
 
-KIND = of_command("python -m some.command", "a measurement", "numbers.txt", "figures/*.png")
+CALLED = ("python -m some.command", "a measurement", "numbers.txt", "figures/*.png")
+KIND = of_command(*CALLED)
 DEFAULT = Path("runs/some")
 
 
@@ -135,16 +135,9 @@ def test_a_folder_in_use_is_refused(there: bool, flag: dict[str, bool], held: Ex
     assert measured(Path("ours"), **flag or {"resume": there}) == Path("ours")
 
 
-def _hold(folder: Path, pipe: Connection) -> None:
-    with results_folder(KIND, folder, folder):
-        pipe.send("held")
-        pipe.recv()
-
-
 def test_a_killed_command_holds_no_folder(place: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_hold, args=(place / "ours", theirs))
+    ours, theirs = context().Pipe()
+    child = context().Process(target=hold, args=(CALLED, place / "ours", theirs))
     child.start()
     assert ours.recv() == "held"
     with pytest.raises(InputError, match="no other command"):

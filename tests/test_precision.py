@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from attn_dynamics import Corpus, Parameters, loss_and_gradient
-from attn_dynamics.claims.exact_task import ExactTask, exact_flow
+from attn_dynamics.claims._support.exact_task import ExactTask, exact_flow
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.mean_field import MeanField

@@ -1,7 +1,6 @@
 """Claim: a file is either whole or as it was, whatever goes wrong while it is written."""
 
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from attn_dynamics.files.storage import (
     write_netcdf,
     write_whole,
 )
+from tests.forking import context
 
 OLD = b"what was there before"
 
@@ -186,7 +186,7 @@ def _write_on(path: Path, content: bytes, seconds: float) -> None:
 @pytest.mark.parametrize("seconds", [0.3, pytest.param(15.0, marks=pytest.mark.slow)])
 def test_every_read_of_a_file_with_two_writers_is_whole(seconds: float, path: Path) -> None:
     """For a short time these are threads, for a long one processes; what each of them wrote is read at some time."""
-    kind = multiprocessing.get_context("forkserver").Process if seconds > 1 else Thread
+    kind = context().Process if seconds > 1 else Thread
     writers = [kind(target=_write_on, args=(path, content, seconds)) for content in CONTENTS]
     for writer in writers:
         writer.start()

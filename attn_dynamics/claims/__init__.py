@@ -1,4 +1,4 @@
-"""Claims of the theory, each measured and judged; a new one is one file in this folder."""
+"""Claims of the theory, each measured and judged in a file that its id begins; a new one is one file more."""
 
 from importlib import import_module
 from pkgutil import iter_modules

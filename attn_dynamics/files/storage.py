@@ -9,7 +9,6 @@ import platform
 import re
 import stat
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
@@ -19,6 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.files import netcdf
 
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 """Mark of this machine, from its own name, because several machines may write into the same folder."""
@@ -168,9 +168,7 @@ def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
 
 def write_netcdf(path: Path, dataset: xr.Dataset) -> None:
     """Write a dataset as NetCDF-4, with a digest of the file at its end."""
-    buffer = BytesIO()
-    dataset.to_netcdf(buffer, engine="h5netcdf")
-    content = buffer.getbuffer()
+    content = netcdf.encode(dataset).getbuffer()
 
     def write(file: BinaryIO) -> None:
         file.write(content)
@@ -186,11 +184,11 @@ def read_netcdf(path: Path) -> xr.Dataset:
         Damaged: the file does not exist, or it is not as it was written.
     """
     try:
-        content = memoryview(path.read_bytes())
-        body, mark = content[: -len(_mark(b""))], content[-len(_mark(b"")) :]
-        if mark[: len(MARK)] == MARK and mark != _mark(body):
+        content = path.read_bytes()
+        body, mark = memoryview(content)[: -len(_mark(b""))], content[-len(_mark(b"")) :]
+        if mark.startswith(MARK) and mark != _mark(body):
             raise ValueError("its digest is of another content")
-        return xr.load_dataset(path, engine="h5netcdf")
+        return netcdf.decode(content)
     # A damaged file raises any kind of exception.
     except Exception as error:
         raise Damaged(path, error) from None

@@ -2,7 +2,8 @@
 
 import platform
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from attn_dynamics.training.checkpoint import digest
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Config
 
+version = cache(metadata.version)
+"""Version of a package; reading the metadata of all of them takes a tenth of a short run."""
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
 LARGEST = ("score_sum_drift", "loss_rises", "largest_loss_step")
 """Quantities for which replicates report the largest value."""

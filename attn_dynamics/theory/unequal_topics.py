@@ -14,6 +14,8 @@ frequencies are equal, the equations reduce to the five coordinates of `mean_fie
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -123,20 +125,26 @@ class UnequalTopics:
         attention, _, _, odds, _ = self._sentence(states)
         return TopicTrajectory._make([*self._unpacked(states), attention, np.logaddexp(0.0, odds)])
 
-    @property
+    @cached_property
     def _own(self) -> Array:
         """Return the one-hot topic of each word (words, n)."""
         return np.eye(self.head.shape[1])[self.topic]
 
-    @property
+    @cached_property
     def _shapes(self) -> list[tuple[int, ...]]:
         words, d = np.size(self.frequency), self.head.shape[0]
         return [(words,), (words, d), (words,), (words, d), self.head.shape]
 
+    @cached_property
+    def _slices(self) -> list[slice]:
+        ends = np.cumsum([np.prod(shape, dtype=int) for shape in self._shapes]).tolist()
+        return [slice(*each) for each in pairwise([0, *ends])]
+
     def _unpacked(self, states: NDArray) -> list[NDArray]:
-        cuts = np.cumsum([np.prod(shape, dtype=int) for shape in self._shapes])[:-1]
-        parts = np.split(states, cuts, axis=-1)
-        return [part.reshape(*states.shape[:-1], *shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        kept = states.shape[:-1]
+        return [
+            states[..., each].reshape(*kept, *shape) for each, shape in zip(self._slices, self._shapes, strict=True)
+        ]
 
     def _sentence(self, states: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
         """Return a, 1 - a, v, the log odds ln((1 - π)/π) against the topic, and the other topics' shares of 1 - π."""

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,21 @@ from rich.console import Console
 
 from analysis import judge, links, render, verdicts
 from attn_dynamics.claims import CLAIMS, Claim, Control, Measured
+from attn_dynamics.claims._support.drawn import sst2
+from attn_dynamics.claims._support.names import NAMES
 from attn_dynamics.claims.claim import together
-from attn_dynamics.claims.drawn import sst2
-from attn_dynamics.claims.names import NAMES
 from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED, record_command
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
+from proofs.proof import Proof
+
+PROVED = cache(Proof.prove)
+"""Results of proofs, each proved once for all tests; whether they hold is the matter of tests/proofs."""
+
+
+@pytest.fixture(autouse=True)
+def proved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prove nothing a second time."""
+    monkeypatch.setattr(Proof, "prove", lambda proof: PROVED(proof))
 
 
 def claim(value: float, *, broken: float = 1.0) -> Claim:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from attn_dynamics.claims.intervals import power_law
+from attn_dynamics.claims._support.intervals import power_law
 from attn_dynamics.statistics import half_width, in_words, mean_interval, shown_as
 
 

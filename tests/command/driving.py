@@ -6,7 +6,6 @@ space, in a tenth of a second); and as its users do.
 
 import functools
 import json
-import multiprocessing
 import os
 import resource
 import signal
@@ -14,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +21,11 @@ import numpy as np
 import xarray as xr
 
 from attn_dynamics.commands import simulate
+from attn_dynamics.files.output import of_command, results_folder
+from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.training.checkpoint import Checkpoint
+from tests.forking import context
 
 TASK = ("--dictionary", "50", "--sentences", "40", "--test-sentences", "10", "--other-words", "5")
 TINY = ("--epochs", "60", *TASK)
@@ -92,10 +95,8 @@ class Moment(NamedTuple):
 
 def forked(*arguments: object, cwd: Path, killed: Moment | None = None, largest_file: int | None = None) -> Outcome:
     """The command without figures and with eager checkpoints, in a child that may be killed or denied large files."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attn_dynamics.simulate"])
     streams = cwd / ".out", cwd / ".err"
-    child = context.Process(target=_child, args=([*map(str, arguments)], cwd, streams, killed, largest_file))
+    child = context().Process(target=_child, args=([*map(str, arguments)], cwd, streams, killed, largest_file))
     child.start()
     child.join(120)
     if child.exitcode is None:
@@ -125,6 +126,13 @@ def _child(
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
+
+
+def hold(called: tuple[str, ...], folder: Path, pipe: Connection) -> None:
+    """Hold a folder as a command of this description does, until something is sent."""
+    with results_folder(of_command(*called), folder, folder):
+        pipe.send("held")
+        pipe.recv()
 
 
 def _arm(killed: Moment) -> None:
@@ -168,7 +176,7 @@ def _refuse(constant: str) -> None:
 
 def trajectory(folder: Path) -> xr.Dataset:
     """The trajectory of a run."""
-    return xr.load_dataset(folder / "trajectory.nc")
+    return read_netcdf(folder / "trajectory.nc")
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -198,7 +206,7 @@ def differences(ours: Path, theirs: Path, but_for: str | None = None) -> list[st
         if name.endswith("summary.json"):
             same = _timeless(read_json(one)) == _timeless(read_json(other))
         elif name.endswith(".nc"):
-            same = _datasets_equal(xr.load_dataset(one), xr.load_dataset(other))
+            same = _datasets_equal(read_netcdf(one), read_netcdf(other))
         elif name.endswith(".npz"):
             same = _archives_equal(one, other)
         else:

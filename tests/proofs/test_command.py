@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 from matplotlib.mathtext import MathTextParser
 
-from attn_dynamics.claims.names import NAMES
+from attn_dynamics.claims._support.names import NAMES
 from proofs import CLAIMS, PROOFS, Proof, Step
 from proofs.__main__ import main
 from proofs.printing import formula, words

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus
-from attn_dynamics.claims.drawn import ragged
-from attn_dynamics.claims.top_words import held_by_class, purity, word_of_largest_score
+from attn_dynamics.claims._support.drawn import ragged
+from attn_dynamics.claims._support.top_words import held_by_class, purity, word_of_largest_score
 from attn_dynamics.errors import InputError
 from attn_dynamics.results.summary import annotate
 from attn_dynamics.tasks import Task

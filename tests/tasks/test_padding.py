@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, loss_and_gradient
-from attn_dynamics.claims.drawn import ragged
+from attn_dynamics.claims._support.drawn import ragged
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.initial import draw
 from attn_dynamics.tasks import Options, Task, TextOptions, load_task, padded

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.claims import drawn
+from attn_dynamics.claims._support import drawn
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import Options, Synthetic, TextOptions, load_task
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE, sst_folder

@@ -1,0 +1,38 @@
+"""Ends of training on any data; they are kept, because a law that is wrong on purpose is tested on the same ones."""
+
+from functools import cache
+
+from attn_dynamics.claims._support.distances import RTOL
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.descent import descend
+from attn_dynamics.training.flow import flow
+
+AWAY = 8.0
+"""Least |b₁| of a start of Attn-TL from which no relu switches.
+
+If a relu switches, the flow may slide along the switch, and no solver can proceed (see `flow`).
+"""
+SMALL = 100
+"""Largest number of words for which a stiff solver pays off; biases as large as `AWAY` make the flow stiff."""
+
+
+@cache
+def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...], hold: int = 0) -> Parameters:
+    """Return the end of a flow."""
+    solver = "LSODA" if not begin.head.smooth and corpus.n_words <= SMALL else "DOP853"
+    steps = {"solver": solver, "rtol": RTOL, "atol": RTOL / 100, "max_steps": 20_000}
+    run = flow(corpus, begin, times=[time], train=train, hold=corpus.vocabulary[:hold], **steps)
+    assert run.parameters is not None
+    return run.parameters
+
+
+@cache
+def descended(
+    corpus: Corpus, begin: Parameters, rate: float, time: float, train: tuple[str, ...], hold: int = 0
+) -> Parameters:
+    """Return the end of a descent."""
+    epochs = round(time / rate)
+    run = descend(corpus, begin, learning_rate=rate, epochs=epochs, train=train, hold=corpus.vocabulary[:hold])
+    assert run.parameters is not None
+    return run.parameters

@@ -1,0 +1,105 @@
+"""As many dimensions as classes (theory A6)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from attn_dynamics.claims._support.drawn import corpora, start, where
+from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
+from attn_dynamics.model.heads import Array
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.descent import descend
+from attn_dynamics.training.flow import flow
+from attn_dynamics.training.run import Run
+
+RTOL = 1e-13
+"""Relative tolerance of a step of the solver."""
+Span = Callable[[Parameters], Array]
+"""Function that returns columns (d, ·) spanning the moves of the embeddings."""
+
+
+def columns(begin: Parameters) -> Array:
+    """Return U₀ (d, n)."""
+    return begin.head.first_layer
+
+
+@claims(
+    "A6",
+    control("the span of other columns", span=lambda begin: columns(begin)[::-1]),
+    control("the span of all columns but one", span=lambda begin: columns(begin)[:, 1:]),
+    control("Attn-TC does not start from E = 0", zero=False),
+    control("UᵀU is lost", reduce=lambda begin: without_gram(begin)),
+    statement=r"\mathrm{Attn{-}FC}: P = E U,\ \dot{P} = -A^T (\partial L/\partial z) U^T U;\quad "
+    r"\mathrm{Attn{-}TC}, E(0) = 0: E = B U_0^T,\ U = U_0 R",
+    assumptions="a linear head, fixed, or trained from E(0) = 0",
+    quantity="largest of two numbers in shares of their bounds: the distance of a run of Attn-FC in n - 1 dimensions "
+    "from the same run in d, and the singular values of E - E(0), and of U - U(0), off span U₀, relative to "
+    "the largest; both under descent and flow",
+    tolerance="distance rtol = 1e-13, that of a step of the solver; singular values 1e-13, round-off of 2⁻⁵² in "
+    "each of some hundred steps",
+)
+def closed_in_classes(
+    *,
+    quick: bool,
+    span: Span = columns,
+    zero: bool = True,
+    reduce: Callable[[Parameters], Parameters] = lambda begin: begin,
+) -> Measured:
+    """Measure a fixed and a trained classifier in more dimensions than classes."""
+    apart, off, ranks = 0.0, 0.0, set[int]()
+    for corpus in corpora(quick=quick):
+        fixed, trained = (start(corpus, model, d=8) for model in ("attn-fc", "attn-tc"))
+        if zero:
+            trained = replace(trained, embeddings=np.zeros_like(trained.embeddings))
+        pairs = zip(runs(corpus, reduce(fixed), quick), runs(corpus, fixed, quick, reduced=False), strict=True)
+        for reduced, full in pairs:
+            apart = largest(apart, _distance(reduced, full))
+            off = largest(off, _off(fixed, full, span(fixed))[0])
+        for run in runs(corpus, trained, quick):
+            share, rank = _off(trained, run, span(trained))
+            off, ranks = largest(off, share), ranks | {rank - corpus.n_classes}
+    note = f"Attn-TC moved in n{', n'.join(f'{rank:+}' for rank in sorted(ranks))} dimensions"
+    return together(
+        f"{note}; {where(quick=quick)}",
+        runs_apart=Measured(apart, RTOL, within=SCATTER),
+        off_the_span=Measured(off, 1e-13, within=SCATTER),
+    )
+
+
+def without_gram(begin: Parameters) -> Parameters:
+    """Return a start with the same P = E U but with UᵀU = 1."""
+    basis = np.linalg.qr(columns(begin))[0]
+    head = begin.head.replace(**{begin.head.first: basis})
+    return replace(begin, embeddings=begin.embeddings @ columns(begin) @ basis.T, head=head)
+
+
+def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True) -> tuple[Run, Run]:
+    """Run descent and flow to the same time."""
+    time = 2.0 if quick else 20.0
+    return (
+        descend(corpus, begin, epochs=round(time / 0.1), reduced=reduced),
+        flow(corpus, begin, times=[time], rtol=RTOL, atol=RTOL / 10, reduced=reduced),
+    )
+
+
+def _distance(first: Run, second: Run) -> float:
+    """Return the largest distance of the losses along two runs, and of keys and embeddings at their ends."""
+    one, other = first.parameters, second.parameters
+    assert one is not None
+    assert other is not None
+    losses = np.abs(first.trajectory.train_loss.values - second.trajectory.train_loss.values).max()
+    parts = (np.abs(getattr(one, name) - getattr(other, name)).max() for name in ("keys", "embeddings"))
+    return largest(float(losses), *map(float, parts))
+
+
+def _off(begin: Parameters, run: Run, span: Array) -> tuple[float, int]:
+    """Return the largest share of the moves of E and U off a span, by singular values, and E's dimensions."""
+    end = run.parameters
+    assert end is not None
+    basis, shares, sizes = np.linalg.qr(span)[0], [0.0], np.zeros(1)
+    for moved in (columns(end) - columns(begin), (end.embeddings - begin.embeddings).T):
+        sizes = np.linalg.svd(moved, compute_uv=False)
+        shares.append(np.linalg.norm(moved - basis @ (basis.T @ moved), 2) / max(sizes[0], np.finfo(float).tiny))
+    return float(largest(shares)), int((sizes > 1e-10 * sizes[0]).sum())

@@ -1,0 +1,50 @@
+"""A bell put on as a product, which switches attention off (theory D10)."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from attn_dynamics.claims._support.distances import farthest
+from attn_dynamics.claims._support.window_drawn import drawn_layer, needle
+from attn_dynamics.claims.claim import Measured, claims, control, largest, together
+from attn_dynamics.model.bell import Bell
+from attn_dynamics.model.heads import Array
+from attn_dynamics.window.layer import attention, contexts
+from attn_dynamics.window.support import tail_mass
+from attn_dynamics.window.windows import Windows
+
+
+@claims(
+    "D10",
+    control("the bell without its prefactor", placement="peak"),
+    control("one token less in the window", tokens=lambda half: 2 * half),
+    statement=r"\|v_i\| \leq \frac{\max_j \|v_j\|}{\sigma\sqrt{2\pi}}, \qquad "
+    r"A\ \mathrm{even:}\ \frac{v^{\mathrm{product}}}{v^{\mathrm{renormalised}}} = "
+    r"\frac{1 - \mathrm{tail}(\sigma, w)}{2w+1}",
+    assumptions="product placement; σ of a token or more, so that the bell's sum is its integral",
+    quantity="largest length of a context in shares of the bound, over drawn layers; largest relative distance of the "
+    "ratio of both outputs from the law, w = 128 and σ from 1 to 60, drawn values",
+    tolerance="1, and 1e-9 for round-off; 1e-8, Poisson summation's 2 e^{-2π²σ²} at σ = 1, 5.4e-9, and round-off",
+)
+def switched_off(
+    *, quick: bool, placement: str = "product", tokens: Callable[[int], int] = lambda half: 2 * half + 1
+) -> Measured:
+    """Measure drawn layers, and even attention over W22's window."""
+    high, ratios = [], []
+    for seed in range(10 if quick else 100):
+        windows, _, layer = drawn_layer(seed, placement=placement)
+        seen = np.linalg.norm(contexts(windows, layer, attention(windows, layer).weights), axis=0)
+        bound = np.linalg.norm(layer.values, axis=1).max() / (layer.parameter * np.sqrt(2.0 * np.pi))
+        high.append(float((seen / bound).max()))
+    windows, values = needle(1, 128), np.random.default_rng(0).standard_normal(257)
+    for width in (1.0, 3.0, 9.5, 30.0, 60.0):
+        outputs = [_even(windows, Bell(name), width) @ values for name in (placement, "renormalised")]
+        law = (1.0 - tail_mass(width, 128)) / tokens(128)
+        ratios.append(outputs[0] / outputs[1] / law - 1.0)
+    return together(height=Measured(largest(high), 1.0 + 1e-9), ratio=farthest(ratios, 1e-8))
+
+
+def _even(windows: Windows, bell: Bell, width: float) -> Array:
+    """Return the weight of every token of a window at even scores."""
+    weights = np.exp(bell.log(bell.parameter(width), windows.distances))
+    return weights / (weights.sum() if bell.renormalises else weights.size)

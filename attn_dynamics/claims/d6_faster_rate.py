@@ -1,0 +1,62 @@
+"""What a faster rate of the bell buys (theory D6)."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from attn_dynamics.claims._support.distances import RTOL, farthest
+from attn_dynamics.claims._support.intervals import power_law
+from attn_dynamics.claims._support.window_drawn import WHOLE, widths
+from attn_dynamics.claims.claim import Measured, claims, control, together
+from attn_dynamics.model.bell import SCALES, Bell
+from attn_dynamics.model.heads import Array
+from attn_dynamics.theory.bell_width import time_to_width
+
+EARLY, BEGUN = 100, 2.8
+"""Distance δ of early growth, and the narrowest start whose bell float64 resolves."""
+SPAN = (0.08, 0.16)
+"""Values of σ/δ at the ends of the compared range."""
+EXPONENTS = {"deviation": 1 / 4, "variance": 1 / 3}
+"""Exponent of r for the trained parameter, by its name."""
+
+
+@claims(
+    "D6",
+    control("1/2, as a diffusion has it", exponents=dict.fromkeys(EXPONENTS, 0.5)),
+    control("1/3 taken for the width under a variance", of_width=True),
+    control("when σ has come near δ", span=(0.5, 0.99)),
+    control("twice the time", law=lambda *given: 2.0 * time_to_width(*given)),
+    statement=r"\sigma^4 - \sigma_0^4 \approx 4\delta^2\tau: \ \sigma \propto r^{1/4}; \quad "
+    r"p = \sigma^2: \ p^3 - p_0^3 \approx \frac{3}{2}\delta^2\tau, \ p \propto r^{1/3}, \ "
+    r"\sigma \propto r^{1/6}; \quad \ln\sigma: \ \delta^2 - \sigma^2 \propto e^{-2 r \tau}",
+    assumptions="loss and placement of D4, even scores, a window of several δ, σ a token or more; exponents for σ ≪ δ",
+    quantity="largest distance of the exponent in r from 1/4 (σ) and 1/3 (the variance), at one time, over r that "
+    "bring σ from 0.08 δ to 0.16 δ, δ = 100; largest relative distance of τ from the closed form at the widths "
+    "that are reached, ln σ too",
+    tolerance="0.01: σ₀⁴ is 1.5 % of σ⁴ at one end and σ² 2.6 % of δ² at the other; 1e-9, the solver's",
+)
+def early_growth(
+    *,
+    quick: bool,
+    exponents: dict[str, float] = EXPONENTS,
+    of_width: bool = False,
+    span: tuple[float, float] = SPAN,
+    law: Callable[..., Array] = time_to_width,
+) -> Measured:
+    """Measure the same time at several rates of the bell alone."""
+    off, exact, seen = [], [], []
+    for scale in SCALES:
+        ends = time_to_width(EARLY * np.array(span), EARLY, BEGUN, scale)
+        rates = np.geomspace(1.0, ends[1] / ends[0], 3 if quick else 7)
+        reached = np.array([_at_rate(scale, float(ends[0]), float(rate)) for rate in rates])
+        exact += (law(reached, EARLY, BEGUN, scale) / (rates * ends[0]) - 1.0).tolist()
+        if scale in exponents:
+            trained = reached**2 if scale == "variance" and not of_width else reached
+            found = power_law(rates, trained).exponent
+            off.append(found - exponents[scale])
+            seen.append(f"{scale} {found:.3f}")
+    return together(", ".join(seen), exponents=farthest(off, 0.01), closed_form=farthest(exact, 100 * RTOL))
+
+
+def _at_rate(scale: str, time: float, rate: float) -> float:
+    return float(widths(EARLY, WHOLE * EARLY, (time,), start=BEGUN, bell=Bell(scale=scale), rate=rate)[0])

@@ -1,0 +1,61 @@
+"""Effect of a cut of the bell (theory D8)."""
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+
+from attn_dynamics.claims._support.window_drawn import drawn_layer
+from attn_dynamics.claims.claim import Measured, claims, control, largest, together
+from attn_dynamics.window.layer import attention, contexts
+from attn_dynamics.window.support import half_width, tail_mass
+
+Bound = Callable[[float], float]
+
+
+@claims(
+    "D8",
+    control("once the tail in the place of twice", bound=lambda tail: tail),
+    control("scores apart are taken for even", spread=0.0),
+    statement=r"\|v_i' - v_i\| \leq 2\, \alpha_i(|\Delta| > w)\, \max_j \|v_j\|",
+    assumptions="renormalised placement, cut at w and renormalised; any scores and values",
+    quantity="largest change of a context in shares of the bound: by the attention beyond the cut, and by ε where the "
+    "cut is at w(σ, ε) and scores are up to 2 apart",
+    tolerance="1, and 1e-9 for round-off; values of one sign within and of the other beyond meet it",
+)
+def truncation(*, quick: bool, bound: Bound = lambda tail: 2.0 * tail, spread: float = 2.0) -> Measured:
+    """Measure drawn and worst-case values, with drawn scores and scores that are highest beyond the cut."""
+    tails, chosen = [], []
+    for width, error in product((0.7, 3.0) if quick else (0.5, 1.0, 3.0, 10.0), (0.3, 1e-2, 1e-4)):
+        places, cut = np.arange(-int(12 * width) - 8, int(12 * width) + 9), half_width(width, error, spread)
+        inside = np.abs(places) <= cut
+        for scores in (np.where(inside, 0.0, 2.0), np.random.default_rng(0).uniform(0.0, 2.0, places.size)):
+            weights = np.exp(scores - 0.5 * (places / width) ** 2)
+            weights /= weights.sum()
+            kept = np.where(inside, weights, 0.0) / weights[inside].sum()
+            for values in (np.where(inside, 1.0, -1.0), np.random.default_rng(1).uniform(-1.0, 1.0, places.size)):
+                change = abs(((kept - weights) * values).sum()) / np.abs(values).max()
+                beyond = weights[~inside].sum()
+                tails.append(change / bound(beyond))
+                chosen.append(change / error)
+        assert tail_mass(width, cut) <= error
+    return together(
+        attended_tail=Measured(largest(tails, _of_layers(bound)), 1.0 + 1e-9),
+        chosen_cut=Measured(largest(chosen), 1.0 + 1e-9),
+    )
+
+
+def _of_layers(bound: Bound) -> list[float]:
+    """Return the ratios for drawn layers, whose windows are ragged."""
+    found = []
+    for seed in range(20):
+        whole, cut, layer = drawn_layer(seed, cut=2)
+        weights = attention(whole, layer).weights
+        beyond = whole.sums(np.where(np.abs(whole.distances) > 2, weights, 0.0))
+        moved = contexts(cut, layer, attention(cut, layer).weights) - contexts(whole, layer, weights)
+        longest = np.linalg.norm(layer.values, axis=1).max()
+        away = beyond > 1e-9
+        found += (
+            np.linalg.norm(moved, axis=0)[away] / longest / [bound(float(each)) for each in beyond[away]]
+        ).tolist()
+    return found
