@@ -153,8 +153,22 @@ class Rates(NamedTuple):
 
 @njit(cache=True, error_model="numpy")
 def contexts_of(
-    start, stop, wide, limit, offsets, words_of, counts, scores, operand, sums, deviations, normalisers, largest, leads,
-    place, contexts,
+    start,
+    stop,
+    wide,
+    limit,
+    offsets,
+    words_of,
+    counts,
+    scores,
+    operand,
+    sums,
+    deviations,
+    normalisers,
+    largest,
+    leads,
+    place,
+    contexts,
 ):
     """Compute contexts (k, B) and deviations (B, k + 1) of the sentences from start to stop.
 
@@ -162,7 +176,11 @@ def contexts_of(
     """
     if wide:
         base, end = np.int64(offsets[start]), np.int64(offsets[stop])
-        weights, own_words, own_offsets = np.empty(end - base), words_of[base:end], np.empty(stop + 1 - start, np.uint32)
+        weights, own_words, own_offsets = (
+            np.empty(end - base),
+            words_of[base:end],
+            np.empty(stop + 1 - start, np.uint32),
+        )
         own_counts = counts[base:end]
         for row in range(stop + 1 - start):
             own_offsets[row] = offsets[start + row] - offsets[start]
@@ -215,10 +233,31 @@ def keep_slopes(slopes, contexts, deviations, normalisers, leads, rows, lead_slo
 
 @njit(cache=True, error_model="numpy")
 def _pass(
-    start, stop, corpus_size, wide, limit, offsets, words_of, counts, labels, scores, operand, entry,
-    bias_in, weight_out, bias_out,
-    rows, normalisers, largest, leads, lead_slopes, led,
-    first_sums, bias_in_sums, weight_out_sums, bias_out_sums,
+    start,
+    stop,
+    corpus_size,
+    wide,
+    limit,
+    offsets,
+    words_of,
+    counts,
+    labels,
+    scores,
+    operand,
+    entry,
+    bias_in,
+    weight_out,
+    bias_out,
+    rows,
+    normalisers,
+    largest,
+    leads,
+    lead_slopes,
+    led,
+    first_sums,
+    bias_in_sums,
+    weight_out_sums,
+    bias_out_sums,
 ):
     """Return the sum of losses and the number of correct among the sentences from start to stop of a corpus.
 
@@ -228,8 +267,7 @@ def _pass(
     reads, width = entry.shape
     hidden, training = bias_in.size > 0, led.size > 0
     sums, deviations = np.empty((BLOCK, operand.shape[1])), np.empty((BLOCK, operand.shape[1]))
-    numbers = np.empty((5, BLOCK))
-    losses, excess, scratch, along = numbers[0], numbers[1], numbers[2], numbers[3]
+    losses, excess, scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     contexts, projected = np.empty((width, BLOCK)), np.empty((reads, BLOCK))
     units = np.empty((reads if hidden else 0, BLOCK))
     logits = np.empty((bias_out.shape[1], BLOCK)) if hidden else projected
@@ -238,8 +276,22 @@ def _pass(
         end = min(stop, begin + BLOCK)
         size, place = end - begin, begin if training else 0
         contexts_of(
-            begin, end, wide, limit, offsets, words_of, counts, scores, operand, sums, deviations, normalisers, largest,
-            leads, place, contexts,
+            begin,
+            end,
+            wide,
+            limit,
+            offsets,
+            words_of,
+            counts,
+            scores,
+            operand,
+            sums,
+            deviations,
+            normalisers,
+            largest,
+            leads,
+            place,
+            contexts,
         )
         multiply(entry, contexts, projected, size)
         if hidden:
@@ -270,11 +322,31 @@ def _forward(part, wide, sentences, state, kept, buffers):
     weight_out, bias_out = buffers.partial.weight_out[part], buffers.partial.bias_out[part]
     clear(first), clear(bias_in), clear(weight_out), clear(bias_out)
     buffers.sums[part, 0], buffers.sums[part, 1] = _pass(
-        part * size // parts, (part + 1) * size // parts, size, wide,
-        sentences.limit, sentences.offsets, sentences.words, sentences.counts, sentences.labels, state.scores, buffers.operand, buffers.entry,
-        state.head.bias_in, state.head.weight_out, state.head.bias_out,
-        kept.rows, kept.normalisers, kept.largest, kept.leads, kept.lead_slopes, kept.led,
-        first, bias_in, weight_out, bias_out,
+        part * size // parts,
+        (part + 1) * size // parts,
+        size,
+        wide,
+        sentences.limit,
+        sentences.offsets,
+        sentences.words,
+        sentences.counts,
+        sentences.labels,
+        state.scores,
+        buffers.operand,
+        buffers.entry,
+        state.head.bias_in,
+        state.head.weight_out,
+        state.head.bias_out,
+        kept.rows,
+        kept.normalisers,
+        kept.largest,
+        kept.leads,
+        kept.lead_slopes,
+        kept.led,
+        first,
+        bias_in,
+        weight_out,
+        bias_out,
     )
 
 
@@ -288,11 +360,31 @@ def _judge(part, wide, sentences, state, buffers, judged):
     for corpus in range(sentences.bounds.size - 1):
         before, size = sentences.bounds[corpus], sentences.bounds[corpus + 1] - sentences.bounds[corpus]
         judged[part, corpus, 0], judged[part, corpus, 1] = _pass(
-            before + part * size // parts, before + (part + 1) * size // parts, size, wide,
-            sentences.limit, sentences.offsets, sentences.words, sentences.counts, sentences.labels, state.scores, buffers.operand,
-            buffers.entry, state.head.bias_in, state.head.weight_out, state.head.bias_out,
-            buffers.operand, numbers, numbers, leads, numbers, none,
-            first, bias_in, weight_out, bias_out,
+            before + part * size // parts,
+            before + (part + 1) * size // parts,
+            size,
+            wide,
+            sentences.limit,
+            sentences.offsets,
+            sentences.words,
+            sentences.counts,
+            sentences.labels,
+            state.scores,
+            buffers.operand,
+            buffers.entry,
+            state.head.bias_in,
+            state.head.weight_out,
+            state.head.bias_out,
+            buffers.operand,
+            numbers,
+            numbers,
+            leads,
+            numbers,
+            none,
+            first,
+            bias_in,
+            weight_out,
+            bias_out,
         )
 
 
@@ -308,8 +400,22 @@ def _backward(part, wide, by_word, state, kept, buffers):
             start, stop, offsets, rows_of, counts, kept.rows, buffers.operand, score_slopes, value_slopes, sums
         )
     words.attend_back_apart(
-        start, stop, wide, offsets, rows_of, counts, kept.rows, kept.largest, kept.leads, kept.lead_slopes, kept.led,
-        state.scores, buffers.operand, score_slopes, value_slopes, sums,
+        start,
+        stop,
+        wide,
+        offsets,
+        rows_of,
+        counts,
+        kept.rows,
+        kept.largest,
+        kept.leads,
+        kept.lead_slopes,
+        kept.led,
+        state.scores,
+        buffers.operand,
+        score_slopes,
+        value_slopes,
+        sums,
     )
     if buffers.readout.size > 0:
         clear(buffers.pulled[part])
@@ -360,9 +466,7 @@ def prepare(start, stop, moves, wide, high, state, buffers, rate):
     if buffers.after.size > 0:
         values = buffers.values
         if moves and rate > 0.0:
-            words.descend(
-                start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values
-            )
+            words.descend(start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values)
         else:
             words.project(start, stop, state.axes, buffers.after, values)
     elif moves and rate > 0.0:
@@ -425,7 +529,7 @@ def _root(square, columns, readout):
 def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
     """Fill a row of the record after the fits: four signals, four quantities of each followed word."""
     size = followed.size
-    place, slopes, scores = row.size - SIGNALS - 4 * size, np.empty((1, size)), np.empty((1, state.scores.size))
+    place, slopes = row.size - SIGNALS - 4 * size, np.empty((1, size))
     squares = np.zeros(2)
     for part in range(len(buffers.sums)):
         squares[0] += buffers.sums[part, 2]
@@ -443,7 +547,14 @@ def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
         word = followed[index]
         row[place + index] = state.scores[word]
         attention = words.received(
-            word, wide, by_word.offsets, by_word.rows, by_word.counts, kept.largest, kept.normalisers, state.scores,
+            word,
+            wide,
+            by_word.offsets,
+            by_word.rows,
+            by_word.counts,
+            kept.largest,
+            kept.normalisers,
+            state.scores,
             buffers.operand,
         )
         row[place + 2 * size + index] = attention / (by_word.offsets[word + 1] - by_word.offsets[word])
@@ -505,6 +616,28 @@ def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, st
     return len(rows)
 
 
+@njit(cache=True, error_model="numpy")
+def begin(spread, state, buffers):
+    """Prepare a forward pass whose head is not compiled; return whether scores are spread wide, and their sum."""
+    _set_readout(state, buffers)
+    low, high = words.extent(state.scores)
+    wide = not high - low <= spread
+    prepare(0, state.scores.size, False, wide, high, state, buffers, 0.0)
+    return wide, total(state.scores)
+
+
+@njit(cache=True, error_model="numpy")
+def finish(row, followed, wide, score_sum, by_word, state, kept, buffers):
+    """Compute the gradients by words after the forward pass, and fill a row of the record after its fits."""
+    for part in range(len(buffers.sums)):
+        _backward(part, wide, by_word, state, kept, buffers)
+    if buffers.readout.size > 0:
+        clear(buffers.readout)
+        add(buffers.readout, 1.0, buffers.after)
+    _reduce(state, buffers)
+    _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def received(spread, by_word, state, kept, buffers):
     """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
@@ -512,8 +645,15 @@ def received(spread, by_word, state, kept, buffers):
     out = np.empty(state.scores.size)
     for word in range(out.size):
         out[word] = words.received(
-            word, not high - low <= spread, by_word.offsets, by_word.rows, by_word.counts, kept.largest,
-            kept.normalisers, state.scores, buffers.operand,
+            word,
+            not high - low <= spread,
+            by_word.offsets,
+            by_word.rows,
+            by_word.counts,
+            kept.largest,
+            kept.normalisers,
+            state.scores,
+            buffers.operand,
         )
     return out
 

@@ -8,8 +8,7 @@ negative ones and a third of the time. The pattern alone fixes the order of ever
 import numpy as np
 from numba import njit
 
-# Functions without arrays of their own take no part in numba's counting of references (_nrt), which costs as much as the
-# sums where a function is called for each sentence or word.
+# Functions that make no arrays need no counting of references (_nrt): it would cost as much as the sums of a sentence.
 
 NO_LEAD = 2**32 - 1
 """Leading word of a sentence that no word leads."""

@@ -110,8 +110,22 @@ def _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand,
 
 @njit(cache=True, error_model="numpy", _nrt=False)
 def attend_back_apart(
-    start, stop, wide, offsets, sentences, counts, rows, largest, leads, lead_slopes, led, scores, operand,
-    score_slopes, value_slopes, sums,
+    start,
+    stop,
+    wide,
+    offsets,
+    sentences,
+    counts,
+    rows,
+    largest,
+    leads,
+    lead_slopes,
+    led,
+    scores,
+    operand,
+    score_slopes,
+    value_slopes,
+    sums,
 ):
     """Do what `attend_back` does for words that lead a sentence, or for all if scores are spread wide.
 

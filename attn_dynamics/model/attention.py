@@ -1,6 +1,7 @@
 """The sentences of corpora as arrays for the compiled loops: by sentences forward, by words back (theory §1)."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,24 @@ WORK_A_WORD = 4
 """Work of the backward product for a word beside its entries, in entries."""
 
 
+class Data(NamedTuple):
+    """A training corpus and judged corpora as arrays for the compiled loops; many objectives may share them."""
+
+    sentences: Sentences
+    """Training corpus sentence by sentence."""
+    words: Words
+    """Training corpus word by word."""
+    judged: Sentences
+    """Corpora that are only evaluated, one after the other."""
+    parts: int
+    """Number of parts of the sums over the training corpus, which threads may share."""
+
+    @classmethod
+    def of(cls, corpus: Corpus, judged: Collection[Corpus], held: NDArray[np.int64]) -> Self:
+        """Return the arrays of a training corpus, in which the words in `held` columns do not move, and of others."""
+        return cls(by_sentence([corpus]), by_word(corpus, held), by_sentence(judged), parts_of(corpus))
+
+
 def parts_of(corpus: Corpus) -> int:
     """Return the number of parts of the sums over a training corpus: its size alone decides."""
     return min(PARTS, max(1, corpus.counts.nnz // ENTRIES_A_PART))
@@ -31,7 +50,9 @@ def by_sentence(corpora: Collection[Corpus]) -> Sentences:
         (corpus,) = corpora
         counts = corpus.counts
         pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32), counts.data
-        return Sentences(*pattern, np.asarray(corpus.labels, np.int64), np.array([0, corpus.n_sentences]), _limit(counts.data))
+        return Sentences(
+            *pattern, np.asarray(corpus.labels, np.int64), np.array([0, corpus.n_sentences]), _limit(counts.data)
+        )
     before = np.cumsum([0, *(corpus.counts.nnz for corpus in corpora)])
     starts = (corpus.counts.indptr[:-1] + shift for corpus, shift in zip(corpora, before, strict=False))
     counts = _joined([corpus.counts.data for corpus in corpora], np.int32)

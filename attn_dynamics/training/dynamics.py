@@ -16,6 +16,7 @@ from attn_dynamics import check
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import words
 from attn_dynamics.kernels.epochs import Rates
+from attn_dynamics.model.attention import Data
 from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, check_fit, corpora
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
@@ -107,6 +108,7 @@ class Dynamics:
         hold: words whose keys and embeddings keep their initial values, as in an infinite dictionary (theory §3).
         judged: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
+        data: the arrays of the corpora, held words included, where they exist already.
 
     Raises:
         InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or a held word
@@ -123,6 +125,7 @@ class Dynamics:
         hold: Sequence[Hashable] = (),
         judged: Collection[Corpus] = (),
         followed: NDArray[np.int64] = NO_WORDS,
+        data: Data | None = None,
     ) -> None:
         check_fit(corpus, parameters)
         self._coordinates = place = Coordinates(parameters, train, reduced=reduced, from_zero=True)
@@ -138,6 +141,7 @@ class Dynamics:
             held=held_columns(corpus, parameters, train, hold),
             judged=judged,
             followed=followed,
+            data=data,
         )
 
     def evaluate(self) -> tuple[Fit, Gradient]:
