@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attn_dynamics.system.kernel_threads import _Process, before_kernels, one_under_workqueue
 
 from attn_dynamics import Corpus, Parameters, descend, descend_many, draw, flow
 from attn_dynamics.check import as_floats, flag, integer, number, some_of, words
 from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.system.kernel_threads import _Process, before_kernels, one_under_workqueue
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.recording import Layout, snapshot_due, snapshots_due
 from attn_dynamics.training.replicates.recording import bytes_of_snapshots

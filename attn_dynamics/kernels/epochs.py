@@ -83,7 +83,7 @@ class Layers(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that may move while the query is fixed, and what does not."""
+    """Scores and embeddings, which may move while the query is fixed, and what does not move."""
 
     scores: Array
     """Scores (V,)."""
@@ -91,8 +91,6 @@ class State(NamedTuple):
     """Transposed embeddings, or their coordinates (d, V)."""
     still: Array
     """Norm (V,) of the part of each embedding outside of these coordinates."""
-    head: Layers
-    """Head on these coordinates."""
     contrasts: Array
     """Contrasts H (r, k) of the head."""
 
@@ -127,10 +125,6 @@ class Buffers(NamedTuple):
     """Gradient ∂L/∂s (1, V)."""
     value_slopes: Array
     """Gradient (∂L/∂P)ᵀ (k, V)."""
-    head: Layers
-    """Gradients of the head."""
-    partial: Layers
-    """Sums of these gradients by part."""
     entry: Array
     """Matrix (r, k) from attended values to u = Wᵀ v: the contrasts if R narrows, otherwise Wᵀ."""
     metric: Array
@@ -315,11 +309,11 @@ def _pass(
 
 
 @njit(cache=True, error_model="numpy")
-def _forward(part, wide, sentences, state, kept, buffers):
+def _forward(part, wide, sentences, state, head, kept, buffers, partial):
     """Compute losses, and all that the backward pass needs, of one part of the training sentences."""
     size, parts = sentences.labels.size, len(buffers.sums)
-    first, bias_in = buffers.partial.first[part], buffers.partial.bias_in[part]
-    weight_out, bias_out = buffers.partial.weight_out[part], buffers.partial.bias_out[part]
+    first, bias_in = partial.first[part], partial.bias_in[part]
+    weight_out, bias_out = partial.weight_out[part], partial.bias_out[part]
     clear(first), clear(bias_in), clear(weight_out), clear(bias_out)
     buffers.sums[part, 0], buffers.sums[part, 1] = _pass(
         part * size // parts,
@@ -334,9 +328,9 @@ def _forward(part, wide, sentences, state, kept, buffers):
         state.scores,
         buffers.operand,
         buffers.entry,
-        state.head.bias_in,
-        state.head.weight_out,
-        state.head.bias_out,
+        head.bias_in,
+        head.weight_out,
+        head.bias_out,
         kept.rows,
         kept.normalisers,
         kept.largest,
@@ -351,12 +345,12 @@ def _forward(part, wide, sentences, state, kept, buffers):
 
 
 @njit(cache=True, error_model="numpy")
-def _judge(part, wide, sentences, state, buffers, judged):
+def _judge(part, wide, sentences, state, head, buffers, partial, judged):
     """Fill losses and correct sentences of one part of each corpus that is only judged (PARTS, corpora, 2)."""
     parts = len(buffers.sums)
     numbers, leads, none = np.empty(BLOCK), np.empty(BLOCK, np.uint32), np.empty(0, np.bool_)
-    first, bias_in = buffers.partial.first[part], buffers.partial.bias_in[part]
-    weight_out, bias_out = buffers.partial.weight_out[part], buffers.partial.bias_out[part]
+    first, bias_in = partial.first[part], partial.bias_in[part]
+    weight_out, bias_out = partial.weight_out[part], partial.bias_out[part]
     for corpus in range(sentences.bounds.size - 1):
         before, size = sentences.bounds[corpus], sentences.bounds[corpus + 1] - sentences.bounds[corpus]
         judged[part, corpus, 0], judged[part, corpus, 1] = _pass(
@@ -372,9 +366,9 @@ def _judge(part, wide, sentences, state, buffers, judged):
             state.scores,
             buffers.operand,
             buffers.entry,
-            state.head.bias_in,
-            state.head.weight_out,
-            state.head.bias_out,
+            head.bias_in,
+            head.weight_out,
+            head.bias_out,
             buffers.operand,
             numbers,
             numbers,
@@ -443,9 +437,9 @@ def add(array, factor, step):
 
 
 @njit(cache=True, error_model="numpy")
-def _set_readout(state, buffers):
+def _set_readout(state, head, buffers):
     """Set the readout matrix after a step, its metric, and the matrix from attended values to u."""
-    first, after, entry, metric = state.head.first, buffers.after, buffers.entry, buffers.metric
+    first, after, entry, metric = head.first, buffers.after, buffers.entry, buffers.metric
     if after.size == 0:
         for row in range(entry.shape[0]):
             for column in range(entry.shape[1]):
@@ -475,14 +469,14 @@ def prepare(start, stop, moves, wide, high, state, buffers, rate):
 
 
 @njit(cache=True, error_model="numpy")
-def _reduce(state, buffers):
+def _reduce(state, buffers, slopes, partial):
     """Add up the gradients of the head over all parts."""
-    head, partial, first = buffers.head, buffers.partial, buffers.head.first
-    clear(first), clear(head.bias_in), clear(head.weight_out), clear(head.bias_out)
+    first = slopes.first
+    clear(first), clear(slopes.bias_in), clear(slopes.weight_out), clear(slopes.bias_out)
     for part in range(len(buffers.sums)):
-        add(head.bias_in, 1.0, partial.bias_in[part])
-        add(head.weight_out, 1.0, partial.weight_out[part])
-        add(head.bias_out, 1.0, partial.bias_out[part])
+        add(slopes.bias_in, 1.0, partial.bias_in[part])
+        add(slopes.weight_out, 1.0, partial.weight_out[part])
+        add(slopes.bias_out, 1.0, partial.bias_out[part])
         if partial.first.size > 0:
             add(first, 1.0, partial.first[part])
         if buffers.after.size > 0:
@@ -574,14 +568,16 @@ def _record_fits(row, sentences, judged, buffers, by_part):
                 row[2 + 2 * corpus + index] += by_part[part, corpus, index] / size
 
 
-def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, state, kept, buffers):
+def _epochs(
+    rows, moves, spread, rates, followed, sentences, by_word, judged, state, head, kept, buffers, slopes, partial
+):
     """Evaluate and record as many epochs as there are rows, with a step between them; return how many are finite.
 
     If `moves`, a step along the gradient in the buffers comes before the first row too. Scores that spread beyond
     `spread` have one shift a sentence; otherwise all share the largest score, because a smaller shift would lose tiny
     slopes over large divisors below 1e-308.
     """
-    n_words, parts, head, slopes = state.scores.size, len(buffers.sums), state.head, buffers.head
+    n_words, parts = state.scores.size, len(buffers.sums)
     by_part = np.empty((parts, judged.bounds.size - 1, 2))
     for epoch in range(len(rows)):
         if moves:
@@ -592,7 +588,7 @@ def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, st
                 add(head.bias_in, -rates.head, slopes.bias_in)
                 add(head.weight_out, -rates.head, slopes.weight_out)
                 add(head.bias_out, -rates.head, slopes.bias_out)
-        _set_readout(state, buffers)
+        _set_readout(state, head, buffers)
         low, high = words.extent(state.scores)
         score_sum, wide = total(state.scores), not high - low <= spread
         for part in prange(parts):
@@ -603,11 +599,11 @@ def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, st
             add(buffers.readout, 1.0, buffers.after)
         kept.led[:] = False
         for part in prange(parts):
-            _forward(part, wide, sentences, state, kept, buffers)
-            _judge(part, wide, judged, state, buffers, by_part)
+            _forward(part, wide, sentences, state, head, kept, buffers, partial)
+            _judge(part, wide, judged, state, head, buffers, partial, by_part)
         for part in prange(parts):
             _backward(part, wide, by_word, state, kept, buffers)
-        _reduce(state, buffers)
+        _reduce(state, buffers, slopes, partial)
         row, place, moves = rows[epoch], 2 * judged.bounds.size, True
         _record_fits(row, sentences, judged, buffers, by_part)
         _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
@@ -617,9 +613,9 @@ def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, st
 
 
 @njit(cache=True, error_model="numpy")
-def begin(spread, state, buffers):
+def begin(spread, state, head, buffers):
     """Prepare a forward pass whose head is not compiled; return whether scores are spread wide, and their sum."""
-    _set_readout(state, buffers)
+    _set_readout(state, head, buffers)
     low, high = words.extent(state.scores)
     wide = not high - low <= spread
     prepare(0, state.scores.size, False, wide, high, state, buffers, 0.0)
@@ -627,14 +623,14 @@ def begin(spread, state, buffers):
 
 
 @njit(cache=True, error_model="numpy")
-def finish(row, followed, wide, score_sum, by_word, state, kept, buffers):
+def finish(row, followed, wide, score_sum, by_word, state, kept, buffers, slopes, partial):
     """Compute the gradients by words after the forward pass, and fill a row of the record after its fits."""
     for part in range(len(buffers.sums)):
         _backward(part, wide, by_word, state, kept, buffers)
     if buffers.readout.size > 0:
         clear(buffers.readout)
         add(buffers.readout, 1.0, buffers.after)
-    _reduce(state, buffers)
+    _reduce(state, buffers, slopes, partial)
     _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
 
 

@@ -97,9 +97,10 @@ class Objective:
         self._none = by_sentence([])
         still = np.zeros(scores.size) if still is None else still
         contrasts = np.ascontiguousarray(head.contrasts)
-        self._state = State(scores, axes, still, _layers(head), contrasts)
+        self._state, self._layers = State(scores, axes, still, contrasts), _layers(head)
         self._kept = _kept_rows(corpus.n_sentences, corpus.n_words, min(d, k))
         self._buffers = self._make_buffers(corpus, min(d, k))
+        self._slopes, self._partial = Layers(*map(np.zeros_like, self._layers)), self._make_partial()
 
     @property
     def parts(self) -> int:
@@ -130,7 +131,7 @@ class Objective:
             if not self._head.compiled
             else {
                 name: slopes.reshape(getattr(self._head, name).shape)
-                for name, slopes in zip(self._head.compiled, buffers.head, strict=False)
+                for name, slopes in zip(self._head.compiled, self._slopes, strict=False)
             }
         )
         readout_matrix = buffers.readout if self._narrows else None
@@ -150,7 +151,8 @@ class Objective:
         loop = epochs.epochs_on_threads if threads else epochs.epochs
         words_followed, judged = (self._followed, self._data.judged) if followed else (NO_WORDS, self._none)
         corpora = self._data.sentences, self._data.words, judged
-        return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, self._state, self._kept, self._buffers)
+        model = self._state, self._layers, self._kept, self._buffers, self._slopes, self._partial
+        return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, *model)
 
     def received(self) -> Array:
         """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
@@ -160,7 +162,7 @@ class Objective:
         """Do what the compiled loop does, by the methods of a head that it does not know."""
         data, state, kept, buffers = self._data, self._state, self._kept, self._buffers
         judged = data.judged if followed else self._none
-        wide, score_sum = epochs.begin(SHARED_SPREAD, state, buffers)
+        wide, score_sum = epochs.begin(SHARED_SPREAD, state, self._layers, buffers)
         kept.led[:] = False
         self._head_slopes = {}
         corpora = [(data.sentences, 0, data.sentences.labels.size, kept, self._head_slopes)]
@@ -168,9 +170,11 @@ class Objective:
         for place, corpus in enumerate(corpora):
             row[2 * place : 2 * place + 2] = self._through_head(wide, *corpus)
         words_followed = self._followed if followed else NO_WORDS
-        epochs.finish(row, words_followed, wide, score_sum, data.words, state, kept, buffers)
+        epochs.finish(
+            row, words_followed, wide, score_sum, data.words, state, kept, buffers, self._slopes, self._partial
+        )
         if self._narrows:
-            self._head_slopes[self._head.first] = buffers.head.first
+            self._head_slopes[self._head.first] = self._slopes.first
         signals = row[2 * len(corpora) :]
         return bool(np.isfinite([row[0], signals[0], signals[2], score_sum]).all())
 
@@ -211,26 +215,27 @@ class Objective:
         return Fit(loss / (stop - start), correct / (stop - start))
 
     def _make_buffers(self, corpus: Corpus, width: int) -> Buffers:
-        head, layers, parts, contrasts = self._head, self._state.head, self.parts, self._state.contrasts
+        head, parts, contrasts = self._head, self.parts, self._state.contrasts
         (d, k), size = head.readout_matrix.shape, corpus.n_words
-        sums_first = bool(head.compiled) and head.first in head.trained and not self._narrows
         return Buffers(
             operand=np.zeros((size, columns_of(width))),
             values=np.empty((width, size if self._narrows else 0)),
             readout=np.array(head.readout_matrix, order="C") if self._narrows else np.empty((0, 0)),
             score_slopes=np.empty((1, size)),
             value_slopes=np.empty((width, size)),
-            head=Layers(*map(np.zeros_like, layers)),
-            partial=Layers(
-                np.zeros((parts, *(layers.first.shape if sums_first else (0, 0)))),
-                *(np.zeros((parts, *array.shape)) for array in layers[1:]),
-            ),
             entry=contrasts.copy() if self._narrows else np.empty(head.first_layer.T.shape),
             metric=np.eye(width),
             after=np.empty((d, k) if self._narrows else (0, 0)),
             pulled=np.zeros((parts, d, k) if self._narrows else (parts, 0, 0)),
             sums=np.zeros((parts, 4)),
         )
+
+    def _make_partial(self) -> Layers:
+        """Return sums of the head's gradients by part; that of the first layer is empty if Eᵀ (∂L/∂P) gives it."""
+        head, layers = self._head, self._layers
+        summed = bool(head.compiled) and head.first in head.trained and not self._narrows
+        shapes = [layers.first.shape if summed else (0, 0), *(array.shape for array in layers[1:])]
+        return Layers(*(np.zeros((self.parts, *shape)) for shape in shapes))
 
 
 def _layers(head: Head) -> Layers:

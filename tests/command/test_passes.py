@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from attn_dynamics.training.replicates.compiled import Compiled
 
 from attn_dynamics.commands import simulate
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.replicates import descent
-from attn_dynamics.training.replicates.compiled import Compiled
 from attn_dynamics.training.replicates.memory import MemoryNeed
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Config
