@@ -14,6 +14,7 @@ SMALL = Synthetic(dictionary=50, sentences=40, test_sentences=10, other_words=5)
 def compile_kernels() -> None:
     """Train for two epochs; one loop serves all heads."""
     task = SMALL.draw(0)
+    assert task.test is not None
     start = draw(
         "paper", "attn-fc", n_words=task.train.n_words, n_classes=4, embedding_dim=10, rng=np.random.default_rng(0)
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from attn_dynamics.kernels import words
+from attn_dynamics.kernels import kernel, words
 from attn_dynamics.kernels.heads import (
     add_outer,
     dot,
@@ -145,7 +145,7 @@ class Rates(NamedTuple):
     head: float
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def contexts_of(
     start,
     stop,
@@ -199,7 +199,7 @@ def contexts_of(
             contexts[column, row] = sums[row, column + 1] / sums[row, 0]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def keep_slopes(slopes, contexts, deviations, normalisers, leads, rows, lead_slopes, led, place, size):
     """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass; overwrites them."""
     width = contexts.shape[0]
@@ -225,7 +225,7 @@ def keep_slopes(slopes, contexts, deviations, normalisers, leads, rows, lead_slo
             led[lead] = True
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _pass(
     start,
     stop,
@@ -308,7 +308,7 @@ def _pass(
     return loss, correct
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _forward(part, wide, sentences, state, head, kept, buffers, partial):
     """Compute losses, and all that the backward pass needs, of one part of the training sentences."""
     size, parts = sentences.labels.size, len(buffers.sums)
@@ -344,7 +344,7 @@ def _forward(part, wide, sentences, state, head, kept, buffers, partial):
     )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _judge(part, wide, sentences, state, head, buffers, partial, judged):
     """Fill losses and correct sentences of one part of each corpus that is only judged (PARTS, corpora, 2)."""
     parts = len(buffers.sums)
@@ -382,7 +382,7 @@ def _judge(part, wide, sentences, state, head, buffers, partial, judged):
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _backward(part, wide, by_word, state, kept, buffers):
     """Compute the gradients of scores and values, and their squares, in one part of the vocabulary."""
     start, stop = by_word.parts[part], by_word.parts[part + 1]
@@ -420,7 +420,7 @@ def _backward(part, wide, by_word, state, kept, buffers):
     buffers.sums[part, 3] = words.joint_square(start, stop, value_slopes, buffers.metric)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def clear(array):
     """Fill a matrix with 0."""
     for row in range(array.shape[0]):
@@ -428,7 +428,7 @@ def clear(array):
             array[row, column] = 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add(array, factor, step):
     """Compute array += factor · step in place, both matrices."""
     for row in range(array.shape[0]):
@@ -436,7 +436,7 @@ def add(array, factor, step):
             array[row, column] += factor * step[row, column]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _set_readout(state, head, buffers):
     """Set the readout matrix after a step, its metric, and the matrix from attended values to u."""
     first, after, entry, metric = head.first, buffers.after, buffers.entry, buffers.metric
@@ -453,22 +453,22 @@ def _set_readout(state, head, buffers):
                 metric[row, column] += after[axis, row] * after[axis, column]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def prepare(start, stop, moves, wide, high, state, buffers, rate):
     """Step the embeddings of some words if something `moves`, and fill their rows of the operand."""
     values = state.axes
     if buffers.after.size > 0:
         values = buffers.values
-        if moves and rate > 0.0:
+        if moves and rate != 0.0:
             words.descend(start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values)
         else:
             words.project(start, stop, state.axes, buffers.after, values)
-    elif moves and rate > 0.0:
+    elif moves and rate != 0.0:
         words.subtract(start, stop, state.axes, rate, buffers.value_slopes)
     words.fill_operand(start, stop, wide, high, state.scores, values, buffers.operand)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _reduce(state, buffers, slopes, partial):
     """Add up the gradients of the head over all parts."""
     first = slopes.first
@@ -488,7 +488,7 @@ def _reduce(state, buffers, slopes, partial):
                         first[axis, row] += pulled[axis, column] * contrasts[row, column]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _largest(array):
     found = 0.0
     for row in range(array.shape[0]):
@@ -497,7 +497,7 @@ def _largest(array):
     return found
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _root(square, columns, readout):
     """Return the root of ‖R B‖_F² of columns B and R, or of ‖B‖_F² without R, from shares if the square underflows."""
     if not square <= words.SMALLEST_SQUARE:
@@ -519,7 +519,7 @@ def _root(square, columns, readout):
     return largest * factor * np.sqrt(max(words.joint_square(0, columns.shape[1], shares, metric), 0.0))
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
     """Fill a row of the record after the fits: four signals, four quantities of each followed word."""
     size = followed.size
@@ -555,7 +555,7 @@ def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
         row[place + 3 * size + index] = slopes[0, index]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _record_fits(row, sentences, judged, buffers, by_part):
     """Fill the first values of a row: loss and accuracy on the training corpus and on each judged one."""
     for index in range(2 + 2 * by_part.shape[1]):
@@ -583,7 +583,7 @@ def _epochs(
         if moves:
             for word in range(n_words):
                 state.scores[word] -= rates.scores * buffers.score_slopes[0, word]
-            if rates.head > 0.0:
+            if rates.head != 0.0:
                 add(head.first, -rates.head, slopes.first)
                 add(head.bias_in, -rates.head, slopes.bias_in)
                 add(head.weight_out, -rates.head, slopes.weight_out)
@@ -612,7 +612,7 @@ def _epochs(
     return len(rows)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def begin(spread, state, head, buffers):
     """Prepare a forward pass whose head is not compiled; return whether scores are spread wide, and their sum."""
     _set_readout(state, head, buffers)
@@ -622,7 +622,7 @@ def begin(spread, state, head, buffers):
     return wide, total(state.scores)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def finish(row, followed, wide, score_sum, by_word, state, kept, buffers, slopes, partial):
     """Compute the gradients by words after the forward pass, and fill a row of the record after its fits."""
     for part in range(len(buffers.sums)):
@@ -634,7 +634,7 @@ def finish(row, followed, wide, score_sum, by_word, state, kept, buffers, slopes
     _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def received(spread, by_word, state, kept, buffers):
     """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
     low, high = words.extent(state.scores)

@@ -5,8 +5,8 @@ products are stored word by word, (V, k + 1). Each function treats the words fro
 """
 
 import numpy as np
-from numba import njit
 
+from attn_dynamics.kernels import kernel, leaf
 from attn_dynamics.kernels.exponential import exponentials
 from attn_dynamics.kernels.heads import dot
 from attn_dynamics.kernels.sentences import gather, gather_two
@@ -21,7 +21,7 @@ SMALLEST_SQUARE = 1e-276
 """Sum of squares, tiny / ε², below which it loses terms that float64 cannot hold."""
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def extent(scores):
     """Return the smallest and the largest score; a NaN counts as larger than any number."""
     # Comparing floats keeps their order in case of NaN and is not vectorised; integers of the same order are.
@@ -35,7 +35,7 @@ def extent(scores):
     return found[0], found[1]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_operand(start, stop, wide, high, scores, values, operand):
     """Fill the operand [e^(s - high) | e^(s - high) ⊙ P], or [1 | P] if scores are spread wide."""
     width, weights, scratch = values.shape[0], np.ones(BLOCK), np.empty(BLOCK)
@@ -69,7 +69,7 @@ def fill_operand(start, stop, wide, high, scores, values, operand):
                 operand[word, np.uint64(column + 1)] = weights[place] * values[column, word]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def attend_back(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums):
     """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1) of g·v/D and g/D, with g = ∂L/∂v."""
     width = value_slopes.shape[0]
@@ -90,7 +90,7 @@ def attend_back(start, stop, offsets, sentences, counts, rows, operand, score_sl
         _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums)
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums):
     """Do what `attend_back` does for any number of columns, four at a time."""
     columns = rows.shape[1]
@@ -108,7 +108,7 @@ def _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand,
         score_slopes[word] = slope
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def attend_back_apart(
     start,
     stop,
@@ -157,7 +157,7 @@ def attend_back_apart(
         score_slopes[word] = slope
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def hold(start, stop, held, score_slopes, value_slopes):
     """Set the gradients of the held words to 0."""
     for word in range(start, stop):
@@ -167,7 +167,7 @@ def hold(start, stop, held, score_slopes, value_slopes):
                 value_slopes[column, word] = 0.0
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def received(word, wide, offsets, sentences, counts, largest, normalisers, scores, operand):
     """Return the attention Σ_i A_iw that a word receives."""
     found = 0.0
@@ -179,7 +179,7 @@ def received(word, wide, offsets, sentences, counts, largest, normalisers, score
     return found * operand[word, np.uint64(0)]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def joint_square(start, stop, columns, metric):
     """Return Σ_w b_wᵀ G b_w over columns b_w of (k, V), with the metric G (k, k)."""
     square = 0.0
@@ -191,7 +191,7 @@ def joint_square(start, stop, columns, metric):
     return square
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def pull_back(start, stop, axes, value_slopes, out):
     """Add Eᵀ (∂L/∂P) of these words to out (d, k)."""
     for first in range(start, stop, BLOCK):
@@ -201,7 +201,7 @@ def pull_back(start, stop, axes, value_slopes, out):
                 out[axis, column] += dot(axes[axis, first:last], value_slopes[column, first:last])
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def project(start, stop, axes, readout_matrix, out):
     """Fill Pᵀ = (E R)ᵀ (k, V) from axes Eᵀ (d, V) and the readout matrix R (d, k)."""
     for first in range(start, stop, WIDE):
@@ -217,7 +217,7 @@ def project(start, stop, axes, readout_matrix, out):
                     sums[word] += factor * row[word]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def descend(start, stop, axes, value_slopes, readout_matrix, rate, readout_after, out):
     """Compute E -= rate (∂L/∂P) Rᵀ in place, and Pᵀ = (E R′)ᵀ (k, V) of the new E, in one pass without ∂L/∂E (V, d).
 
@@ -240,7 +240,7 @@ def descend(start, stop, axes, value_slopes, readout_matrix, rate, readout_after
                     sums[word] += factor * row[word]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def subtract(start, stop, array, rate, step):
     """Compute array -= rate · step, both (k, V), in place."""
     for row in range(array.shape[0]):
@@ -249,7 +249,7 @@ def subtract(start, stop, array, rate, step):
             target[place] -= rate * source[place]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def norms(axes, still, columns, out):
     """Set out = ‖ν‖ of the words in columns (words,), from axes Eᵀ (d, V) and the norms still (V,) outside of them."""
     for place in range(columns.size):

@@ -5,6 +5,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array, csr_array
 
 from attn_dynamics.kernels.epochs import PARTS, Sentences, Words
 from attn_dynamics.kernels.sentences import LEADING
@@ -48,10 +49,9 @@ def by_sentence(corpora: Collection[Corpus]) -> Sentences:
     """Return corpora sentence by sentence; a single corpus is not copied."""
     if len(corpora) == 1:
         (corpus,) = corpora
-        counts = corpus.counts
-        pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32), counts.data
+        pattern = _pattern(corpus.counts)
         return Sentences(
-            *pattern, np.asarray(corpus.labels, np.int64), np.array([0, corpus.n_sentences]), _limit(counts.data)
+            *pattern, np.asarray(corpus.labels, np.int64), np.array([0, corpus.n_sentences]), _limit(pattern[2])
         )
     before = np.cumsum([0, *(corpus.counts.nnz for corpus in corpora)])
     starts = (corpus.counts.indptr[:-1] + shift for corpus, shift in zip(corpora, before, strict=False))
@@ -73,8 +73,7 @@ def by_word(corpus: Corpus, held: NDArray[np.int64]) -> Words:
     inner = np.searchsorted(work, work[-1] * np.arange(1, parts) // parts)
     mask = np.zeros(corpus.n_words if held.size else 0, np.bool_)
     mask[held] = True
-    pattern = columns.indptr.view(np.uint32), columns.indices.view(np.uint32), columns.data
-    return Words(*pattern, np.array([0, *inner, corpus.n_words]), mask)
+    return Words(*_pattern(columns), np.array([0, *inner, corpus.n_words]), mask)
 
 
 def columns_of(width: int) -> int:
@@ -84,6 +83,11 @@ def columns_of(width: int) -> int:
 
 def _limit(counts: NDArray[np.int32]) -> float:
     return float(counts.max(initial=1)) / LEADING
+
+
+def _pattern(matrix: csr_array | csc_array) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
+    """Return offsets, indices and counts of a sparse matrix, without copies."""
+    return matrix.indptr.view(np.uint32), matrix.indices.view(np.uint32), np.asarray(matrix.data, np.int32)
 
 
 def _joined(arrays: Sequence[NDArray], dtype: type[np.generic]) -> NDArray:

@@ -157,7 +157,7 @@ class Dynamics:
             The number of rows before the first that is not finite.
         """
         if self.head.compiled and "query" not in self._train:
-            return self.objective.descend(rows, self._rates(learning_rate), threads=threads)
+            return self.objective.descend(rows, self.rates(learning_rate), threads=threads)
         for index, row in enumerate(rows):
             self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
             if not self.record(row):
@@ -225,7 +225,8 @@ class Dynamics:
         """Return whether the compiled loop can use several threads."""
         return self.objective.parts > 1
 
-    def _rates(self, learning_rate: float) -> Rates:
+    def rates(self, learning_rate: float) -> Rates:
+        """Return the factor on the gradient of each part in a step of the compiled loop."""
         return Rates(
             scores=learning_rate * float(self._query @ self._query) if "keys" in self._train else 0.0,
             embeddings=learning_rate if "embeddings" in self._train else 0.0,
