@@ -146,63 +146,44 @@ class Rates(NamedTuple):
 
 
 @kernel
-def contexts_of(
-    start,
-    stop,
-    wide,
-    limit,
-    offsets,
-    words_of,
-    counts,
-    scores,
-    operand,
-    sums,
-    deviations,
-    normalisers,
-    largest,
-    leads,
-    place,
-    contexts,
-):
+def contexts_of(start, stop, wide, sentences, scores, operand, sums, deviations, kept, place, contexts):
     """Compute contexts (k, B) and deviations (B, k + 1) of the sentences from start to stop.
 
-    From `place` on, fill normalisers, largest scores and leading words of the sentences.
+    From `place` on, keep normalisers, largest scores and leading words of the sentences; sums (B, k + 1) is scratch.
     """
+    size, offsets, words_of, counts = stop - start, sentences.offsets, sentences.words, sentences.counts
+    normalisers, largest, leads = kept.normalisers, kept.largest, kept.leads
     if wide:
         base, end = np.int64(offsets[start]), np.int64(offsets[stop])
-        weights, own_words, own_offsets = (
-            np.empty(end - base),
-            words_of[base:end],
-            np.empty(stop + 1 - start, np.uint32),
-        )
-        own_counts = counts[base:end]
-        for row in range(stop + 1 - start):
+        own_words, own_counts = words_of[base:end], counts[base:end]
+        weights, own_offsets = np.empty(own_words.size), np.empty(size + 1, np.uint32)
+        for row in range(size + 1):
             own_offsets[row] = offsets[start + row] - offsets[start]
-        for row in range(stop - start):
+        for row in range(size):
             first, last = own_offsets[row], own_offsets[row + 1]
             largest[place + row] = relative_weights(first, last, own_words, own_counts, scores, weights)
-        attend(0, stop - start, own_offsets, own_words, weights, operand, sums)
-        for row in range(stop - start):
+        attend(0, size, own_offsets, own_words, weights, operand, sums)
+        for row in range(size):
             first, last = own_offsets[row], own_offsets[row + 1]
             leads[place + row] = find_lead(first, last, own_words, weights, operand, sums, deviations, row)
     else:
         attend(start, stop, offsets, words_of, counts, operand, sums)
-        for row in range(stop - start):
+        for row in range(size):
             leads[place + row] = NO_LEAD
-            if sums[row, 0] <= limit:
+            if sums[row, 0] <= sentences.limit:
                 first, last = offsets[start + row], offsets[start + row + 1]
                 leads[place + row] = find_lead(first, last, words_of, counts, operand, sums, deviations, row)
-    for row in range(stop - start):
+    for row in range(size):
         normalisers[place + row] = sums[row, 0]
     for column in range(contexts.shape[0]):
-        for row in range(stop - start):
+        for row in range(size):
             contexts[column, row] = sums[row, column + 1] / sums[row, 0]
 
 
 @kernel
-def keep_slopes(slopes, contexts, deviations, normalisers, leads, rows, lead_slopes, led, place, size):
+def keep_slopes(slopes, contexts, deviations, kept, place, size):
     """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass; overwrites them."""
-    width = contexts.shape[0]
+    width, normalisers, rows = contexts.shape[0], kept.normalisers, kept.rows
     inverse, along = np.empty(size), np.zeros(size)
     for row in range(size):
         inverse[row] = 1.0 / normalisers[place + row]
@@ -216,169 +197,79 @@ def keep_slopes(slopes, contexts, deviations, normalisers, leads, rows, lead_slo
         for row in range(size):
             rows[place + row, column + 1] = slopes[column, row]
     for row in range(size):
-        lead = leads[place + row]
+        lead = kept.leads[place + row]
         if lead != NO_LEAD:
             slope = 0.0
             for column in range(width):
                 slope += slopes[column, row] * deviations[row, column + 1]
-            lead_slopes[place + row] = slope
-            led[lead] = True
+            kept.lead_slopes[place + row] = slope
+            kept.led[lead] = True
 
 
 @kernel
-def _pass(
-    start,
-    stop,
-    corpus_size,
-    wide,
-    limit,
-    offsets,
-    words_of,
-    counts,
-    labels,
-    scores,
-    operand,
-    entry,
-    bias_in,
-    weight_out,
-    bias_out,
-    rows,
-    normalisers,
-    largest,
-    leads,
-    lead_slopes,
-    led,
-    first_sums,
-    bias_in_sums,
-    weight_out_sums,
-    bias_out_sums,
-):
+def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, head, kept, partial, part):
     """Return the sum of losses and the number of correct among the sentences from start to stop of a corpus.
 
-    In training, where `led` has entries, keep what the backward pass needs, and add the gradients of the head to
-    their sums.
+    In training, where `kept.led` has entries, keep what the backward pass needs, and add the gradients of the head to
+    a part of their sums.
     """
     reads, width = entry.shape
-    hidden, training = bias_in.size > 0, led.size > 0
+    hidden, training = head.bias_in.size > 0, kept.led.size > 0
     sums, deviations = np.empty((BLOCK, operand.shape[1])), np.empty((BLOCK, operand.shape[1]))
     losses, excess, scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    contexts, projected = np.empty((width, BLOCK)), np.empty((reads, BLOCK))
+    contexts, outward, projected = np.empty((width, BLOCK)), np.empty((width, BLOCK)), np.empty((reads, BLOCK))
     units = np.empty((reads if hidden else 0, BLOCK))
-    logits = np.empty((bias_out.shape[1], BLOCK)) if hidden else projected
+    logits = np.empty((head.bias_out.shape[1], BLOCK)) if hidden else projected
     loss, correct = 0.0, 0
     for begin in range(start, stop, BLOCK):
         end = min(stop, begin + BLOCK)
         size, place = end - begin, begin if training else 0
-        contexts_of(
-            begin,
-            end,
-            wide,
-            limit,
-            offsets,
-            words_of,
-            counts,
-            scores,
-            operand,
-            sums,
-            deviations,
-            normalisers,
-            largest,
-            leads,
-            place,
-            contexts,
-        )
+        contexts_of(begin, end, wide, sentences, scores, operand, sums, deviations, kept, place, contexts)
         multiply(entry, contexts, projected, size)
         if hidden:
-            hidden_forward(projected, bias_in, weight_out, bias_out, logits, size)
-        correct += softmax(logits, labels, begin, size, corpus_size, losses, excess, scratch)
+            hidden_forward(projected, head.bias_in, head.weight_out, head.bias_out, logits, size)
+        correct += softmax(logits, sentences.labels, begin, size, corpus_size, losses, excess, scratch)
         for row in range(size):
             loss += losses[row] + np.log1p(excess[row])
         if training:
             slopes = logits
             if hidden:
-                hidden_backward(
-                    projected, logits, weight_out, units, bias_in_sums, weight_out_sums, bias_out_sums, size
-                )
+                more = partial.bias_in[part], partial.weight_out[part], partial.bias_out[part]
+                hidden_backward(projected, logits, head.weight_out, units, more[0], more[1], more[2], size)
                 slopes = units
-            if first_sums.size > 0:
-                add_outer(contexts, slopes, first_sums, size)
-            slopes_out = np.empty((width, BLOCK))
-            multiply_transposed(entry, slopes, slopes_out, size)
-            keep_slopes(slopes_out, contexts, deviations, normalisers, leads, rows, lead_slopes, led, begin, size)
+            if partial.first.size > 0:
+                add_outer(contexts, slopes, partial.first[part], size)
+            multiply_transposed(entry, slopes, outward, size)
+            keep_slopes(outward, contexts, deviations, kept, begin, size)
     return loss, correct
 
 
 @kernel
 def _forward(part, wide, sentences, state, head, kept, buffers, partial):
     """Compute losses, and all that the backward pass needs, of one part of the training sentences."""
-    size, parts = sentences.labels.size, len(buffers.sums)
-    first, bias_in = partial.first[part], partial.bias_in[part]
-    weight_out, bias_out = partial.weight_out[part], partial.bias_out[part]
-    clear(first), clear(bias_in), clear(weight_out), clear(bias_out)
+    size, parts, scores, operand = sentences.labels.size, len(buffers.sums), state.scores, buffers.operand
+    clear(partial.bias_in[part])
+    clear(partial.weight_out[part])
+    clear(partial.bias_out[part])
+    if partial.first.size > 0:
+        clear(partial.first[part])
+    start, stop = part * size // parts, (part + 1) * size // parts
     buffers.sums[part, 0], buffers.sums[part, 1] = _pass(
-        part * size // parts,
-        (part + 1) * size // parts,
-        size,
-        wide,
-        sentences.limit,
-        sentences.offsets,
-        sentences.words,
-        sentences.counts,
-        sentences.labels,
-        state.scores,
-        buffers.operand,
-        buffers.entry,
-        head.bias_in,
-        head.weight_out,
-        head.bias_out,
-        kept.rows,
-        kept.normalisers,
-        kept.largest,
-        kept.leads,
-        kept.lead_slopes,
-        kept.led,
-        first,
-        bias_in,
-        weight_out,
-        bias_out,
+        start, stop, size, wide, sentences, scores, operand, buffers.entry, head, kept, partial, part
     )
 
 
 @kernel
 def _judge(part, wide, sentences, state, head, buffers, partial, judged):
-    """Fill losses and correct sentences of one part of each corpus that is only judged (PARTS, corpora, 2)."""
-    parts = len(buffers.sums)
+    """Fill losses and correct sentences of one part of each corpus that is only judged (parts, corpora, 2)."""
+    parts, scores, operand = len(buffers.sums), state.scores, buffers.operand
     numbers, leads, none = np.empty(BLOCK), np.empty(BLOCK, np.uint32), np.empty(0, np.bool_)
-    first, bias_in = partial.first[part], partial.bias_in[part]
-    weight_out, bias_out = partial.weight_out[part], partial.bias_out[part]
+    scratch = Kept(operand, numbers, numbers, leads, numbers, none)
     for corpus in range(sentences.bounds.size - 1):
         before, size = sentences.bounds[corpus], sentences.bounds[corpus + 1] - sentences.bounds[corpus]
+        start, stop = before + part * size // parts, before + (part + 1) * size // parts
         judged[part, corpus, 0], judged[part, corpus, 1] = _pass(
-            before + part * size // parts,
-            before + (part + 1) * size // parts,
-            size,
-            wide,
-            sentences.limit,
-            sentences.offsets,
-            sentences.words,
-            sentences.counts,
-            sentences.labels,
-            state.scores,
-            buffers.operand,
-            buffers.entry,
-            head.bias_in,
-            head.weight_out,
-            head.bias_out,
-            buffers.operand,
-            numbers,
-            numbers,
-            leads,
-            numbers,
-            none,
-            first,
-            bias_in,
-            weight_out,
-            bias_out,
+            start, stop, size, wide, sentences, scores, operand, buffers.entry, head, scratch, partial, part
         )
 
 
@@ -386,31 +277,11 @@ def _judge(part, wide, sentences, state, head, buffers, partial, judged):
 def _backward(part, wide, by_word, state, kept, buffers):
     """Compute the gradients of scores and values, and their squares, in one part of the vocabulary."""
     start, stop = by_word.parts[part], by_word.parts[part + 1]
-    score_slopes, value_slopes = buffers.score_slopes[0], buffers.value_slopes
-    offsets, rows_of, counts = by_word.offsets, by_word.rows, by_word.counts
+    score_slopes, value_slopes, operand = buffers.score_slopes[0], buffers.value_slopes, buffers.operand
     sums = np.empty((2, kept.rows.shape[1]))
     if not wide:
-        words.attend_back(
-            start, stop, offsets, rows_of, counts, kept.rows, buffers.operand, score_slopes, value_slopes, sums
-        )
-    words.attend_back_apart(
-        start,
-        stop,
-        wide,
-        offsets,
-        rows_of,
-        counts,
-        kept.rows,
-        kept.largest,
-        kept.leads,
-        kept.lead_slopes,
-        kept.led,
-        state.scores,
-        buffers.operand,
-        score_slopes,
-        value_slopes,
-        sums,
-    )
+        words.attend_back(start, stop, by_word, kept.rows, operand, score_slopes, value_slopes, sums)
+    words.attend_back_apart(start, stop, wide, by_word, kept, state.scores, operand, score_slopes, value_slopes, sums)
     if buffers.readout.size > 0:
         clear(buffers.pulled[part])
         words.pull_back(start, stop, state.axes, value_slopes, buffers.pulled[part])
@@ -472,7 +343,10 @@ def prepare(start, stop, moves, wide, high, state, buffers, rate):
 def _reduce(state, buffers, slopes, partial):
     """Add up the gradients of the head over all parts."""
     first = slopes.first
-    clear(first), clear(slopes.bias_in), clear(slopes.weight_out), clear(slopes.bias_out)
+    clear(first)
+    clear(slopes.bias_in)
+    clear(slopes.weight_out)
+    clear(slopes.bias_out)
     for part in range(len(buffers.sums)):
         add(slopes.bias_in, 1.0, partial.bias_in[part])
         add(slopes.weight_out, 1.0, partial.weight_out[part])
@@ -540,17 +414,7 @@ def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
     for index in range(size):
         word = followed[index]
         row[place + index] = state.scores[word]
-        attention = words.received(
-            word,
-            wide,
-            by_word.offsets,
-            by_word.rows,
-            by_word.counts,
-            kept.largest,
-            kept.normalisers,
-            state.scores,
-            buffers.operand,
-        )
+        attention = words.received(word, wide, by_word, kept, state.scores, buffers.operand)
         row[place + 2 * size + index] = attention / (by_word.offsets[word + 1] - by_word.offsets[word])
         row[place + 3 * size + index] = slopes[0, index]
 
@@ -640,17 +504,7 @@ def received(spread, by_word, state, kept, buffers):
     low, high = words.extent(state.scores)
     out = np.empty(state.scores.size)
     for word in range(out.size):
-        out[word] = words.received(
-            word,
-            not high - low <= spread,
-            by_word.offsets,
-            by_word.rows,
-            by_word.counts,
-            kept.largest,
-            kept.normalisers,
-            state.scores,
-            buffers.operand,
-        )
+        out[word] = words.received(word, not high - low <= spread, by_word, kept, state.scores, buffers.operand)
     return out
 
 

@@ -70,8 +70,9 @@ def fill_operand(start, stop, wide, high, scores, values, operand):
 
 
 @leaf
-def attend_back(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums):
-    """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1) of g·v/D and g/D, with g = ∂L/∂v."""
+def attend_back(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums):
+    """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1) of g·v/D and g/D; sums (2, k + 1) is scratch."""
+    offsets, sentences, counts = pattern.offsets, pattern.rows, pattern.counts
     width = value_slopes.shape[0]
     if width == 1:
         for word in range(start, stop):
@@ -87,20 +88,21 @@ def attend_back(start, stop, offsets, sentences, counts, rows, operand, score_sl
             score_slopes[word] = along - weight * a
             value_slopes[0, word], value_slopes[1, word], value_slopes[2, word] = weight * b, weight * c, weight * d
     else:
-        _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums)
+        _attend_back_columns(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums)
 
 
 @leaf
-def _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums):
+def _attend_back_columns(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums):
     """Do what `attend_back` does for any number of columns, four at a time."""
-    columns = rows.shape[1]
+    offsets, sentences, counts, columns = pattern.offsets, pattern.rows, pattern.counts, rows.shape[1]
     for word in range(start, stop):
         first, last, weight = offsets[word], offsets[word + 1], operand[word, np.uint64(0)]
         for column in range(0, columns - 3, 4):
             a, b, c, d = gather(first, last, sentences, counts, rows, column)
             sums[0, column], sums[0, column + 1], sums[0, column + 2], sums[0, column + 3] = a, b, c, d
         if columns % 4:
-            sums[0, columns - 2], sums[0, columns - 1] = gather_two(first, last, sentences, counts, rows, columns - 2)
+            a, b = gather_two(first, last, sentences, counts, rows, columns - 2)
+            sums[0, columns - 2], sums[0, columns - 1] = a, b
         slope = -weight * sums[0, 0]
         for column in range(value_slopes.shape[0]):
             slope += operand[word, np.uint64(column + 1)] * sums[0, column + 1]
@@ -109,41 +111,24 @@ def _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand,
 
 
 @leaf
-def attend_back_apart(
-    start,
-    stop,
-    wide,
-    offsets,
-    sentences,
-    counts,
-    rows,
-    largest,
-    leads,
-    lead_slopes,
-    led,
-    scores,
-    operand,
-    score_slopes,
-    value_slopes,
-    sums,
-):
+def attend_back_apart(start, stop, wide, pattern, kept, scores, operand, score_slopes, value_slopes, sums):
     """Do what `attend_back` does for words that lead a sentence, or for all if scores are spread wide.
 
     The share of ∂L/∂s of a sentence that word l leads is A g·(v - P_l), from `lead_slopes`. As a difference A g·v -
     A g·P_l it would be noise.
     """
-    width = value_slopes.shape[0]
+    rows, leads, led, width = kept.rows, kept.leads, kept.led, value_slopes.shape[0]
     for word in range(start, stop):
         if not wide and not led[word]:
             continue
         for column in range(width + 1):
             sums[0, column] = sums[1, column] = 0.0
-        for entry in range(offsets[word], offsets[word + 1]):
-            row, weight, place = sentences[entry], float(counts[entry]), 0
+        for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
+            row, weight, place = pattern.rows[entry], float(pattern.counts[entry]), 0
             if wide:
-                weight *= np.exp(scores[word] - largest[row])
+                weight *= np.exp(scores[word] - kept.largest[row])
             if leads[row] == word:
-                sums[1, 0] += weight * lead_slopes[row]
+                sums[1, 0] += weight * kept.lead_slopes[row]
                 place = 1
             else:
                 sums[0, 0] += weight * rows[row, np.uint64(0)]
@@ -168,14 +153,14 @@ def hold(start, stop, held, score_slopes, value_slopes):
 
 
 @leaf
-def received(word, wide, offsets, sentences, counts, largest, normalisers, scores, operand):
+def received(word, wide, pattern, kept, scores, operand):
     """Return the attention Σ_i A_iw that a word receives."""
     found = 0.0
-    for entry in range(offsets[word], offsets[word + 1]):
-        row, weight = sentences[entry], float(counts[entry])
+    for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
+        row, weight = pattern.rows[entry], float(pattern.counts[entry])
         if wide:
-            weight *= np.exp(scores[word] - largest[row])
-        found += weight / normalisers[row]
+            weight *= np.exp(scores[word] - kept.largest[row])
+        found += weight / kept.normalisers[row]
     return found * operand[word, np.uint64(0)]
 
 

@@ -195,9 +195,8 @@ class Objective:
         for begin in range(start, stop, epochs.BLOCK):
             end, place = min(stop, begin + epochs.BLOCK), 0 if kept is None else begin
             contexts, losses = np.empty((width, end - begin)), np.empty(end - begin)
-            pattern = sentences.limit, sentences.offsets, sentences.words, sentences.counts
-            where = scratch.normalisers, scratch.largest, scratch.leads, place, contexts
-            epochs.contexts_of(begin, end, wide, *pattern, self._state.scores, operand, sums, deviations, *where)
+            scores, where = self._state.scores, (scratch, place, contexts)
+            epochs.contexts_of(begin, end, wide, sentences, scores, operand, sums, deviations, *where)
             logits, remembered = head.forward(entry @ contexts)
             logits = np.array(logits, order="C")
             correct += cross_entropy(logits, sentences.labels[begin:end], stop - start, losses)
@@ -210,8 +209,7 @@ class Objective:
             for name, gradient in gradients.items():
                 slopes[name] = slopes[name] + gradient if name in slopes else gradient
             outward = np.array(entry.T @ inward, order="C")
-            results = kept.normalisers, kept.leads, kept.rows, kept.lead_slopes, kept.led
-            epochs.keep_slopes(outward, contexts, deviations, *results, begin, end - begin)
+            epochs.keep_slopes(outward, contexts, deviations, kept, begin, end - begin)
         return Fit(loss / (stop - start), correct / (stop - start))
 
     def _make_buffers(self, corpus: Corpus, width: int) -> Buffers:

@@ -72,30 +72,23 @@ def through(corpus: Corpus, scores: Array, values: Array, slopes: Array, readout
     operand, kept = np.zeros((corpus.n_words, columns_of(width))), _kept_rows(corpus.n_sentences, corpus.n_words, width)
     words.fill_operand(0, corpus.n_words, wide, scores.max(), scores, state, operand)
     contexts = np.empty((width, corpus.n_sentences))
-    rows, results = (kept.normalisers, kept.largest, kept.leads), (kept.rows, kept.lead_slopes, kept.led)
     for start in range(0, corpus.n_sentences, epochs.BLOCK):
         stop = min(start + epochs.BLOCK, corpus.n_sentences)
-        some, sums, deviations = (
-            np.empty((width, stop - start)),
-            *(np.empty((stop - start, len(operand[0]))) for _ in "ab"),
-        )
-        pattern = data.sentences.limit, *data.sentences[:3]
-        epochs.contexts_of(start, stop, wide, *pattern, scores, operand, sums, deviations, *rows, start, some)
+        some, (sums, deviations) = np.empty((width, stop - start)), np.empty((2, stop - start, len(operand[0])))
+        where = kept, start, some
+        epochs.contexts_of(start, stop, wide, data.sentences, scores, operand, sums, deviations, *where)
         contexts[:, start:stop] = some
         outward = np.array(slopes[start:stop].T, order="C")
-        epochs.keep_slopes(outward, some, deviations, rows[0], rows[2], *results, start, stop - start)
+        epochs.keep_slopes(outward, some, deviations, kept, start, stop - start)
     by_score, by_value, squares = np.empty(corpus.n_words), np.empty((width, corpus.n_words)), np.zeros(2)
-    pattern, scratch, metric = data.words[:3], np.empty((2, kept.rows.shape[1])), readout_matrix.T @ readout_matrix
+    scratch, metric = np.empty((2, kept.rows.shape[1])), readout_matrix.T @ readout_matrix
     for start, stop in pairwise(data.words.parts.tolist()):
+        results = by_score, by_value, scratch
         if not wide:
-            words.attend_back(start, stop, *pattern, kept.rows, operand, by_score, by_value, scratch)
-        sentence = kept.rows, kept.largest, kept.leads, kept.lead_slopes, kept.led
-        words.attend_back_apart(start, stop, wide, *pattern, *sentence, scores, operand, by_score, by_value, scratch)
+            words.attend_back(start, stop, data.words, kept.rows, operand, *results)
+        words.attend_back_apart(start, stop, wide, data.words, kept, scores, operand, *results)
         squares += (by_score[start:stop] ** 2).sum(), words.joint_square(start, stop, by_value, metric)
-    received = [
-        words.received(word, wide, *pattern, kept.largest, kept.normalisers, scores, operand)
-        for word in range(corpus.n_words)
-    ]
+    received = [words.received(word, wide, data.words, kept, scores, operand) for word in range(corpus.n_words)]
     return Through(contexts.T, by_score, by_value.T, np.array(received), squares)
 
 
