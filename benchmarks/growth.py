@@ -55,9 +55,10 @@ def _descend(size: int, epochs: int) -> float:
         embedding_dim=10,
         rng=np.random.default_rng(0),
     )
-    times: list[float] = []
-    descend(corpus, start, epochs=epochs, meter=lambda epoch, loss: times.append(time.perf_counter()))
-    return float(np.median(np.diff(times)))
+    looks: list[tuple[int, float]] = []
+    descend(corpus, start, epochs=epochs, meter=lambda epoch, loss: looks.append((epoch, time.perf_counter())))
+    epochs_between, seconds_between = np.diff(looks, axis=0).T
+    return float(np.median(seconds_between / epochs_between))
 
 
 if __name__ == "__main__":

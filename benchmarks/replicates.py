@@ -1,4 +1,4 @@
-"""Replicates in one pass beside single runs, and torch beside numpy: ratios of seconds per epoch, in one process."""
+"""Replicates beside single runs, and torch beside numpy: ratios of seconds per epoch, in one process."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,11 +19,10 @@ ENGINES = (1, 64, 1024)
 LARGEST = 2**33
 """Largest number of bytes for the results of a comparison: a replicate has V × d parameters twice."""
 ROUNDS = 3
-Meter = Callable[[int, float], None]
 
 
 class Seconds(NamedTuple):
-    """Times of the fastest epoch."""
+    """Times of an epoch."""
 
     wall: float
     processor: float
@@ -41,7 +40,7 @@ def replicates() -> None:
         tasks.insert(0, ("SST-2, d = 200", text_task(folder, prefer="stsa.binary", name="sst2"), 200, 150))
     else:
         print(f"\nSST-2: {ABSENT}; it names the folder of the files")
-    print(f"\n{REPLICATES} replicates of Attn-FC in epochs of a single run: least time (least processor time)")
+    print(f"\n{REPLICATES} replicates of Attn-FC in epochs of a single run on one thread: time (processor time)")
     for title, task, d, epochs in tasks:
         starts = _starts(task, d, REPLICATES)
         for judged in (False, True):
@@ -61,23 +60,25 @@ def replicates() -> None:
 def _against_single(task: Task, starts: Sequence[Parameters], epochs: int, judged: bool) -> str:
     judge = {name: corpus for name, corpus in task.splits.items() if name != "train"} if judged else {}
 
-    def single(meter: Meter) -> object:
-        return descend(task.train, starts[0], epochs=epochs, judge=judge, meter=meter)
+    def single(epochs: int) -> None:
+        descend(task.train, starts[0], epochs=epochs, judge=judge)
 
-    def many(meter: Meter) -> object:
-        return descend_many(task.train, starts, epochs=40, judge=judge, meter=meter)
+    def many(epochs: int) -> None:
+        descend_many(task.train, starts, epochs=epochs, judge=judge)
 
     cells, most = [], numba.get_num_threads()
     for threads in sorted({1, most}):
+        numba.set_num_threads(1)
+        one = _epoch(single, 4 * epochs)
         numba.set_num_threads(threads)
-        cells.append(f"{threads} thread{'s' * (threads > 1)}: {_least(many).over(_least(single))}")
+        cells.append(f"{threads} thread{'s' * (threads > 1)}: {_epoch(many, epochs).over(one)}")
     numba.set_num_threads(most)
     return "   ".join(cells)
 
 
 def _engines(task: Task, starts: Sequence[Parameters]) -> str:
     def seconds(device: str) -> Seconds:
-        return _least(lambda meter: descend_many(task.train, starts, epochs=15, device=device, meter=meter))
+        return _epoch(lambda epochs: descend_many(task.train, starts, epochs=epochs, device=device), 15)
 
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     try:
@@ -87,14 +88,18 @@ def _engines(task: Task, starts: Sequence[Parameters]) -> str:
         return str(error)
 
 
-def _least(run: Callable[[Meter], object]) -> Seconds:
-    """Return the fastest epoch, because other programs use the machine too, and some epochs record all words."""
-    least = np.full(2, np.inf)
+def _epoch(run: Callable[[int], object], epochs: int) -> Seconds:
+    """Return the time of an epoch in the quickest of some runs, because other programs use the machine too.
+
+    A run without epochs is taken off: the start, the record, and what belongs to both.
+    """
+    least = np.full((2, 2), np.inf)
     for _ in range(ROUNDS):
-        times: list[tuple[float, float]] = []
-        run(lambda epoch, loss, times=times: times.append((time.perf_counter(), time.process_time())))
-        least = np.minimum(least, np.diff(times[1:-1], axis=0).min(axis=0))
-    return Seconds(*least.tolist())
+        for row, length in enumerate((0, epochs)):
+            begun = time.perf_counter(), time.process_time()
+            run(length)
+            least[row] = np.minimum(least[row], [time.perf_counter() - begun[0], time.process_time() - begun[1]])
+    return Seconds(*((least[1] - least[0]) / epochs).tolist())
 
 
 def _starts(task: Task, d: int, number: int) -> list[Parameters]:

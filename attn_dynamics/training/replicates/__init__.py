@@ -1,4 +1,4 @@
-"""Many starts on the same data in one pass: replicates as columns of the sparse products."""
+"""Many starts on the same data: single runs on threads, or columns of the sparse products on a device of torch."""
 
 from attn_dynamics.training.replicates.descent import descend_many, max_replicates, replicates_in, resume_points
 
