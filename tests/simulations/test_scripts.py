@@ -230,9 +230,9 @@ def test_a_start_at_chance_ran_out_of_patience_knowing_no_more_than_frequencies(
     loss, at_chance = LOSSES[case]
     dev = Corpus.from_sentences([["a"], ["b"]], [0, 1])
     fits = {f"{split}_{part}": ("epoch", loss) for split in ("train", "dev") for part in ("loss", "accuracy")}
-    attributes = {"ended": "epochs", "seconds": 1.0, "query_norm": 1.0}
+    attributes = dict.fromkeys(labelled.KEY, 0) | {"ended": "epochs", "seconds": 1.0, "query_norm": 1.0}
     run = xr.Dataset(fits, coords={"epoch": np.arange(loss.size)}, attrs=attributes)
-    (row,) = labelled._rows(run, {}, {"patience 100": 100}, dev)
+    (row,) = labelled._rows(run, {"patience 100": 100}, dev)
     assert row["at_chance"] == at_chance
 
 

@@ -10,7 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from attn_dynamics.check import at_most_one, integer
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED, command_line, record_command, run_command
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command, run_recorded
 from attn_dynamics.commands.sweep.grid import Grid, check
 from attn_dynamics.commands.sweep.runner import stream, workers_versions
 from attn_dynamics.commands.sweep.table import SWEEP, Table, check_columns
@@ -62,9 +62,7 @@ class Sweep:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    prog = "python -m attn_dynamics.sweep"
-    line = command_line(prog, arguments)
-    return run_command(Sweep, lambda options: sweep(options, line), arguments, prog=prog)
+    return run_recorded(Sweep, sweep, arguments, prog="python -m attn_dynamics.sweep")
 
 
 def sweep(options: Sweep, line: str) -> int:
