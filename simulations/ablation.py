@@ -58,22 +58,20 @@ def study(options: Settings) -> Findings:
         for model, arm, seed in product(HEADS, ARMS, seeds)
     ]
     runs = alike(run_all(cells, options), "model", "arm")
-    rows = pd.DataFrame(
-        [
-            {"model": model, "seed": seed}
-            | _pair(*(runs[model, arm][seed] for arm in ARMS))
-            | {"misaligned": _misaligned(cell)}
-            for cell in cells
-            if cell.kind["arm"] == "all"
-            for model, seed in [(cell.config.model, cell.config.seed)]
-        ]
-    )
+    rows = pd.DataFrame([_row(cell, runs) for cell in cells if cell.kind["arm"] == "all"])
     return Findings(
         rows=rows,
         summary={"start": options.start, **{model: _summary(each) for model, each in grouped(rows, "model").items()}},
         table=pd.DataFrame([line for model, each in grouped(rows, "model").items() for line in _lines(model, each)]),
         figures={"loss": lambda: loss_figure(runs), "promotion": lambda: promotion_figure(runs)},
     )
+
+
+def _row(cell: Cell, runs: Runs) -> dict[str, Any]:
+    """Compare the arms of the start of a cell."""
+    model, seed = cell.config.model, cell.config.seed
+    compared = _pair(*(runs[model, arm][seed] for arm in ARMS))
+    return {"model": model, "seed": seed} | compared | {"misaligned": _misaligned(cell)}
 
 
 def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Dataset) -> dict[str, Any]:

@@ -255,9 +255,7 @@ def _pass(cells: Sequence[Cell], store: RunStore) -> int:
     """
     begun, checkpoint = time.perf_counter(), Checkpoint(store.checkpoint(cells[0].name))
     found = checkpoint.path.exists()
-    missing = (
-        cells if found else [*takewhile(lambda cell: store.take(cell.name, cell.identity(cell.begin())) is None, cells)]
-    )
+    missing = cells if found else [*takewhile(lambda cell: not _is_kept(cell, store), cells)]
     if not missing:
         return 1
     taken = missing[: _size(missing, checkpoint)]
@@ -277,11 +275,16 @@ def _pass(cells: Sequence[Cell], store: RunStore) -> int:
     return len(taken)
 
 
+def _is_kept(cell: Cell, store: RunStore) -> bool:
+    # Look for the file first, because the start takes long to draw.
+    return store.has(cell.name) and store.take(cell.name, cell.identity(cell.begin())) is not None
+
+
 def _size(cells: Sequence[Cell], checkpoint: Checkpoint) -> int:
-    config, task = cells[0].config, cells[0].task
-    return (
-        1 if config.device == "numpy" else experiment.pass_size(config, task, cells[0].begin(), len(cells), checkpoint)
-    )
+    first = cells[0]
+    if first.config.device == "numpy":
+        return 1
+    return experiment.pass_size(first.config, first.task, first.begin(), len(cells), checkpoint)
 
 
 def _train(cell: Cell, starts: Sequence[Parameters], checkpoint: Checkpoint) -> list[Run]:

@@ -26,6 +26,10 @@ class RunStore:
     def __init__(self, folder: Path) -> None:
         self._folder = make_folder(folder)
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a file of this name, whole or not."""
+        return self._file(name).exists()
+
     def take(self, name: str, identity: str) -> xr.Dataset | None:
         """Return the run of this name; None if it is not there, or not as it was written.
 
