@@ -1,25 +1,19 @@
 """Proof and measurement of each claim, joined into one row of plain values."""
 
 import math
-import signal
 import time
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from typing import Any, final
 
-import numba
-
 from attn_dynamics.claims import CLAIMS, Measured, Verdict
-from attn_dynamics.claims._support.names import NAMES
-from attn_dynamics.errors import InputError
-from attn_dynamics.system.interrupt import killing, out_of_earshot
+from attn_dynamics.claims._support.names import NAMES, in_theory_order
+from attn_dynamics.system.workers import finished, spawned
 from proofs import PROOFS, Result
 
 HOLDS, FAILS, ERROR = "holds", "FAILS", "ERROR"
-IDS = tuple(sorted({*CLAIMS, *PROOFS}, key=lambda id: (id[0], int(id[1:]))))
+IDS = in_theory_order({*CLAIMS, *PROOFS})
 """Ids of all proved or measured claims, in the order of the theory."""
 
 
@@ -73,16 +67,9 @@ def judge(id: str, *, quick: bool) -> Row:
 
 def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Generator[Row]:
     """Yield rows as they are ready, from processes of one thread each, which are killed at the end."""
-    processes = ProcessPoolExecutor(workers, get_context("spawn"), initializer=numba.set_num_threads, initargs=(1,))
-    try:
-        with processes as pool, killing():
-            with out_of_earshot(signal.SIGTERM):
-                judged = [pool.submit(judge, id, quick=quick) for id in ids]
-            for done in as_completed(judged):
-                yield done.result()
-    except BrokenProcessPool:
-        fix = "Give it more memory, or --workers 1."
-        raise InputError("verdicts", expected="workers that live", given="one that was killed", fix=fix) from None
+    with spawned(workers) as pool:
+        for done in finished(pool, partial(judge, quick=quick), ids, at_once=len(ids)):
+            yield from [each.result() for each in done]
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:

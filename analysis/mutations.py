@@ -9,15 +9,15 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from rich.table import Table
 from tqdm import tqdm
 
 from attn_dynamics.commands.shell import run_command
 from attn_dynamics.errors import InputError
-from attn_dynamics.system.console import console
+from attn_dynamics.system.console import console, table
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("attn_dynamics", "analysis", "proofs", "tests", "pyproject.toml")
@@ -38,178 +38,18 @@ class Mutation:
     """File of tests, of which at least one must fail."""
 
 
-GRADIENT, WORDS = "attn_dynamics/model/gradient.py", "attn_dynamics/kernels/words.py"
-SENTENCES, THEORY = "attn_dynamics/kernels/sentences.py", "attn_dynamics/theory"
-MUTATIONS = (
-    Mutation(
-        WORDS,
-        "∂L/∂s without the term of the context",
-        "slope = -weight * (sums[word, width] + leading[word, width])",
-        "slope = 0.0",
-        ("A1", "B3"),
-        "tests/test_gradient.py",
-    ),
-    Mutation(
-        SENTENCES,
-        "slopes are not divided by the normaliser",
-        "slopes[column, row] / normalisers[row]",
-        "slopes[column, row]",
-        ("C1", "B3"),
-        "tests/test_gradient.py",
-    ),
-    Mutation(
-        GRADIENT,
-        "sign of ∂L/∂κ",
-        "keys=np.outer(gradient.scores, parameters.query)",
-        "keys=-np.outer(gradient.scores, parameters.query)",
-        ("A2",),
-        "tests/test_gradient.py",
-    ),
-    Mutation(
-        "attn_dynamics/training/dynamics.py",
-        "scores move by ‖q‖ in the place of ‖q‖²",
-        "learning_rate * (self._query @ self._query)",
-        "learning_rate * (self._query @ self._query) ** 0.5",
-        ("B3", "C9"),
-        "tests/test_descent.py",
-    ),
-    Mutation(
-        "attn_dynamics/training/dynamics.py",
-        "sign of dq/dτ under flow",
-        '["query"] = -self._keys.T',
-        '["query"] = self._keys.T',
-        ("A2", "B5"),
-        "tests/test_flow.py",
-    ),
-    Mutation(
-        "attn_dynamics/model/heads.py",
-        "relu's slope is 1 everywhere",
-        "slopes_in *= kept > 0.0",
-        "slopes_in *= kept >= 0.0",
-        ("A4",),
-        "tests/test_gradient.py",
-    ),
-    Mutation(
-        f"{THEORY}/sen.py",
-        "m is lost in the relation",
-        "* -np.expm1(-np.abs(s - s0)) / m",
-        "* -np.expm1(-np.abs(s - s0))",
-        ("B1", "B4"),
-        "tests/theory/test_sen.py",
-    ),
-    Mutation(
-        f"{THEORY}/sen.py",
-        "factor 2 of the relation",
-        "np.sqrt(2.0 * np.abs(travelled))",
-        "np.sqrt(np.abs(travelled))",
-        ("B1", "B4"),
-        "tests/theory/test_sen.py",
-    ),
-    Mutation(
-        f"{THEORY}/invariants.py",
-        "sign in EᵀE - W Wᵀ",
-        "embeddings.T @ embeddings - first @ first.T",
-        "embeddings.T @ embeddings + first @ first.T",
-        ("A3",),
-        "tests/theory/test_invariants.py",
-    ),
-    Mutation(
-        f"{THEORY}/mean_field.py",
-        "1 - a is lost in ds/dτ",
-        "* a * rest * pull * (r - r_other)",
-        "* a * pull * (r - r_other)",
-        ("C1", "C9"),
-        "tests/theory/test_mean_field.py",
-    ),
-    Mutation(
-        f"{THEORY}/unequal_topics.py",
-        "sign of what a sentence memorises",
-        "embeddings * (own * rest)[:, None] * pull",
-        "-embeddings * (own * rest)[:, None] * pull",
-        ("C10",),
-        "tests/test_prediction.py",
-    ),
-    Mutation(
-        f"{THEORY}/flow.py",
-        "factor ½ of the modified flow",
-        "0.5 * learning_rate",
-        "learning_rate",
-        ("C9", "C10"),
-        "tests/theory/test_flow.py",
-    ),
-    Mutation(
-        f"{THEORY}/asymptotics.py",
-        "the next order of C4 without ln(mΛ²/B)",
-        "- np.log(m * leading))",
-        ")",
-        ("C4",),
-        "tests/theory/test_asymptotics.py",
-    ),
-    Mutation(
-        f"{THEORY}/early.py",
-        "a word's early score without those beside it",
-        "beside=square / 2.0 * (",
-        "beside=0.0 * (",
-        ("E1",),
-        "tests/theory/test_early.py",
-    ),
-    Mutation(
-        "attn_dynamics/claims/claim.py",
-        "one control that fails is enough",
-        "self.rejected == len(self.controls)",
-        "self.rejected > 0",
-        (),
-        "tests/claims/test_claim.py",
-    ),
-    Mutation(
-        "attn_dynamics/claims/claim.py",
-        "NaN is left out of what was measured",
-        "float(np.max(flat))",
-        "float(np.nanmax(flat))",
-        (),
-        "tests/claims/test_claim.py",
-    ),
-    Mutation(
-        "proofs/proof.py",
-        "what resists counts as proved",
-        "sp.simplify(reduced) == 0 else Verdict.OPEN",
-        "sp.simplify(reduced) == 0 else Verdict.PROVED",
-        (),
-        "tests/proofs/test_proof.py",
-    ),
-    Mutation(
-        "proofs/proof.py",
-        "a mutant is rejected by what merely resists",
-        "any(verdict is Verdict.REFUTED for",
-        "any(verdict is not Verdict.PROVED for",
-        (),
-        "tests/proofs/test_proof.py",
-    ),
-    Mutation(
-        "attn_dynamics/model/heads.py",
-        "no ones on the diagonal of the published U",
-        "        np.fill_diagonal(weight, 1.0)\n",
-        "",
-        (),
-        "tests/test_initial.py",
-    ),
-    Mutation(
-        "attn_dynamics/model/heads.py",
-        "half of Glorot's bound",
-        "bound = (6.0 / (inputs + outputs)) ** 0.5",
-        "bound = 0.5 * (6.0 / (inputs + outputs)) ** 0.5",
-        (),
-        "tests/test_initial.py",
-    ),
-    Mutation(
-        "attn_dynamics/training/dynamics.py",
-        "training signals count words that are held",
-        "score_signal=signals[0], embedding_signal=signals[1]",
-        "",
-        (),
-        "tests/test_dynamics.py",
-    ),
-)
+def read(text: str) -> tuple[Mutation, ...]:
+    """Read mutations apart by empty lines: file and error; claims and tests that must notice; the line as in a diff."""
+    return tuple(_read(*block.splitlines()) for block in text.strip().split("\n\n"))
+
+
+def _read(head: str, noticed: str, right: str, wrong: str) -> Mutation:
+    file, told = head.split(": ", 1)
+    *claims, tests = noticed.split()
+    return Mutation(file, told, right.removeprefix("- "), wrong[2:], tuple(claims), tests)
+
+
+MUTATIONS = read(Path(__file__).with_suffix(".txt").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -220,12 +60,6 @@ class Options:
     """Text in the file name or description of the mutations to try."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    prog, kept = "python -m analysis.mutations", "interrupted"
-    return run_command(Options, run, arguments, prog=prog, interrupted=kept)
-
-
 def run(options: Options) -> int:
     """Try the mutations and print what caught each; return 1 if one was not caught.
 
@@ -234,18 +68,13 @@ def run(options: Options) -> int:
     """
     chosen = [each for each in MUTATIONS if options.text in each.file + each.text]
     if not chosen:
-        raise InputError(
-            "--text", expected="words of a mutation", given=repr(options.text), fix="Leave it out for all."
-        )
+        fix = "Leave it out for all."
+        raise InputError("--text", expected="words of a mutation", given=repr(options.text), fix=fix)
     for each in chosen:
         mutated(each)
     rows = [tried(each) for each in tqdm(chosen, unit=" mutations", dynamic_ncols=True)]
-    table = Table(title="Mutations that were tried")
-    for name in ("file", "mutation", "verdict that fell", "test that failed"):
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    names = ("file", "mutation", "verdict that fell", "test that failed")
+    console().print(table("Mutations that were tried", names, rows))
     print("\n".join("| " + " | ".join(row) + " |" for row in rows))
     caught = [test and (verdict or not each.claims) for each, (_, _, verdict, test) in zip(chosen, rows, strict=True)]
     return int(not all(caught))
@@ -273,18 +102,8 @@ def mutated(each: Mutation) -> str:
 def _fallen(copy: Path, each: Mutation) -> list[str]:
     if not each.claims:
         return []
-    _run(
-        copy,
-        "analysis.verdicts",
-        "--quick",
-        "--workers",
-        "1",
-        "--out",
-        "verdicts",
-        "--overwrite",
-        "--claim",
-        *each.claims,
-    )
+    command = "analysis.verdicts --quick --workers 1 --out verdicts --overwrite --claim"
+    _run(copy, *command.split(), *each.claims)
     verdicts = pd.read_parquet(copy / "verdicts" / "verdicts.parquet")
     return verdicts.id[verdicts.verdict == "FAILS"].tolist()
 
@@ -302,6 +121,8 @@ def _run(copy: Path, *command: str) -> str:
     )
     return done.stdout
 
+
+main = partial(run_command, Options, run, prog="python -m analysis.mutations", interrupted="interrupted")
 
 if __name__ == "__main__":
     sys.exit(main())

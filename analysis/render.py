@@ -1,15 +1,16 @@
 """Table of verdicts for the terminal, for Markdown, and as a self-contained HTML page."""
 
 import base64
-import html
 import math
 import re
 from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.mathtext import math_to_image
 from rich import box
 from rich.table import Table
@@ -31,28 +32,7 @@ COLUMNS = ("id", "name", "proof", "measured", "bound", "controls", "verdict")
 """Columns of the table for the terminal and for Markdown; the Parquet file has all fields."""
 FACTS = ("proof", "measured", "bound", "slack", "rests_on", "control", "source", "seconds")
 """Fields of a claim that are a word or a number."""
-STYLE = """
-details.claim { border-bottom: 1px solid #ddd; padding: .3rem 0; }
-details.claim > summary { cursor: pointer; }
-details.claim b { display: inline-block; min-width: 2.6rem; }
-details.claim > div { margin: .4rem 0 .8rem 1.2rem; }
-.verdict { font-weight: 600; margin-left: .5rem; }
-.bad .verdict { color: #b00020; }
-details.claim img { max-width: 100%; vertical-align: middle; }
-details.claim p { margin: .3rem 0; }
-"""
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Verdicts</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; color: #111; }}
-{style}
-</style>
-<h1>Verdicts</h1>
-<p>{summary}</p>
-{claims}
-</html>
-"""
+TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -102,33 +82,33 @@ def _markdown_claim(row: Row, folder: Path) -> str:
     """Write a section with the statement as mathematics for Markdown readers."""
     address = link(row.id, folder)
     where = {"passage": f"[docs/theory.md]({address})"} if address else {}
-    told = _facts(row) | {told: getattr(row, name) for name, told in _story(row).items()} | where
-    listed = "".join(f"- {name}: {value}\n" for name, value in told.items())
+    listed = "".join(f"- {name}: {value}\n" for name, value in (_facts(row) | _story(row) | where).items())
     return f"\n## {row.id} {row.name}: {row.verdict}\n\n{row.statement}\n\n{listed}"
 
 
 def page(rows: Sequence[Row], folder: Path) -> str:
     """Write a self-contained HTML page, for a file in a folder."""
-    return PAGE.format(style=STYLE, summary=html.escape(summary(rows)), claims=html_claims(rows, folder))
+    return filled("verdicts", summary=summary(rows), claims=claims(rows, folder))
 
 
-def html_claims(rows: Sequence[Row], folder: Path) -> str:
-    """Write one line per claim, which unfolds to its statement, its judgement and its assumptions."""
-    return "\n".join(_html_claim(row, folder) for row in rows)
+def filled(template: str, **content: Any) -> str:
+    """Fill in a template of this folder."""
+    return TEMPLATES.get_template(f"{template}.html.jinja").render(**content)
 
 
-def _html_claim(row: Row, folder: Path) -> str:
-    holds = row.verdict == HOLDS
-    facts = ", ".join(f"{name} {value}" for name, value in _facts(row).items())
-    address = link(row.id, folder)
-    where = f'<p><a href="{html.escape(address)}">{row.id} in docs/theory.md</a></p>' if address else ""
-    story = [f"<p>{told}: {html.escape(getattr(row, name))}</p>" for name, told in _story(row).items()]
-    return (
-        f'<details class="claim{"" if holds else " bad"}"{"" if holds else " open"}>'
-        f"<summary><b>{row.id}</b> {html.escape(row.name)} "
-        f'<span class="verdict">{html.escape(row.verdict)}</span></summary>'
-        f"<div><p>{_drawn(row.statement)}</p><p>{html.escape(facts)}</p>{''.join(story)}{where}</div></details>"
-    )
+def claims(rows: Sequence[Row], folder: Path) -> list[dict[str, Any]]:
+    """Return what a page in a folder says of each claim: one line, which unfolds to its statement and its judgement."""
+    return [
+        {
+            "row": row,
+            "holds": row.verdict == HOLDS,
+            "facts": _facts(row),
+            "story": _story(row),
+            "image": _drawn(row.statement) if row.statement.startswith("$") else "",
+            "address": link(row.id, folder),
+        }
+        for row in rows
+    ]
 
 
 def _facts(row: Row) -> dict[str, str]:
@@ -137,18 +117,16 @@ def _facts(row: Row) -> dict[str, str]:
 
 
 def _story(row: Row) -> dict[str, str]:
-    return {name: told for name, told in STORY.items() if getattr(row, name)}
+    return {told: getattr(row, name) for name, told in STORY.items() if getattr(row, name)}
 
 
 @cache
-def _drawn(statement: str) -> str:
-    if not statement.startswith("$"):
-        return html.escape(statement)
+def _drawn(formula: str) -> str:
+    """Return a formula as the address of an image."""
     buffer = BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "mathtext.fontset": "cm"}):
-        math_to_image(statement, buffer, format="svg")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(statement)}" src="data:image/svg+xml;base64,{data}">'
+        math_to_image(formula, buffer, format="svg")
+    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _cell(row: Row, name: str) -> str:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import tyro
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -64,8 +64,8 @@ class Part(NamedTuple):
     remarks: list[str]
     """Assumptions that fail."""
     tables: list[Markup]
-    claims: Markup
-    """Folded section of claims."""
+    claims: list[dict[str, Any]]
+    """Content of the folded section of claims."""
     figures: list[Picture]
 
 
@@ -81,12 +81,6 @@ class Options:
     """File of the page; by default a new one, runs/report.html with a number."""
     overwrite: bool = False
     """Replace the page if it exists."""
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    prog = "python -m analysis.report"
-    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
@@ -147,9 +141,7 @@ def part(folder: Path, place: Path) -> Part:
 
 def page(parts: Sequence[Part]) -> str:
     """Fill in the page's template."""
-    files = FileSystemLoader(Path(__file__).parent)
-    template = Environment(loader=files, autoescape=True, undefined=StrictUndefined).get_template("report.html.jinja")
-    return template.render(title=TITLE, parts=parts, facts=provenance(), style=Markup(render.STYLE))
+    return render.filled("report", title=TITLE, parts=parts, facts=provenance())
 
 
 def _rank(path: Path) -> tuple[int, str]:
@@ -157,12 +149,10 @@ def _rank(path: Path) -> tuple[int, str]:
     return (FIRST.index(path.stem) if path.stem in FIRST else len(FIRST)), path.stem
 
 
-def _claims(folder: Path, place: Path) -> tuple[str, Markup]:
-    """Return the summary of a folder's verdicts and their HTML; two empty texts without verdicts."""
-    if not (folder / VERDICTS).exists():
-        return "", Markup("")
-    rows = _verdicts(folder / VERDICTS)
-    return render.summary(rows), Markup(render.html_claims(rows, place))
+def _claims(folder: Path, place: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Return the summary of a folder's verdicts and what is said of each claim; nothing without verdicts."""
+    rows = _verdicts(folder / VERDICTS) if (folder / VERDICTS).exists() else []
+    return render.summary(rows) if rows else "", render.claims(rows, place)
 
 
 def _tables(folder: Path) -> list[Markup]:
@@ -239,6 +229,8 @@ def _data(path: Path) -> str:
         image.convert("RGB").quantize().save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
+
+main = partial(run_command, Options, run, prog="python -m analysis.report", interrupted="interrupted")
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from attn_dynamics.claims._support.drawn import sst2, zipf_text
 from attn_dynamics.claims.e1_early_scores import grown, start_on_text
 from attn_dynamics.claims.e2_top_words import RATE, REPLICATES, course, followed, sources
-from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, TIME
-from attn_dynamics.statistics import mean_interval
+from attn_dynamics.results.figures import style
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.theory.early import EarlyScores, early_scores
 
@@ -26,17 +25,15 @@ def early(quick: bool) -> Figure:
     times = law.time(1e-3) * np.geomspace(1.0, 100.0, 6)
     rates = grown(corpus, start, tuple(times.tolist())) / times[:, None] ** 2
     shown = np.argsort(-corpus.counts.sum(axis=0))[:WORDS]
-    figure = Figure(figsize=(9.0, 3.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    title = f"{name}: {WORDS} most frequent words, time {times[3]:.2g}"
+    figure, ((left, right),) = style.panels((9.0, 3.9), 1, 2, titles=[title])
     _early_words(left, corpus, law, rates[3], shown)
-    left.set_title(f"{name}: {WORDS} most frequent words, time {times[3]:.2g}")
     off, rest = rates - law.quadratic, rates - law.quadratic - times[:, None] * law.cubic
     for k, (gap, label) in enumerate(((off, "leading order, E1"), (rest, "with the next order"))):
         size = 100 * np.linalg.norm(gap, axis=1) / np.linalg.norm(law.quadratic)
-        right.plot(times, size, MARKERS[k], ms=4, mfc="none", color=COLOURS[k], label=f"run less {label}")
-        line = size[0] * (times / times[0]) ** (1 + k)
-        right.plot(times, line, color=COLOURS[k], linestyle=LINES[k], label=rf"$\propto \tau^{1 + k}$")
-    right.set(xlabel=TIME, xscale="log", yscale="log", ylabel=r"distance of $s/\tau^2$, all words (%)")
+        right.plot(times, size, label=f"run less {label}", **style.marks(k))
+        right.plot(times, size[0] * (times / times[0]) ** (1 + k), label=rf"$\propto \tau^{1 + k}$", **style.line(k))
+    right.set(xlabel=style.TIME, xscale="log", yscale="log", ylabel=r"distance of $s/\tau^2$, all words (%)")
     right.legend(loc="upper left")
     return figure
 
@@ -45,19 +42,19 @@ def _early_words(axes: Axes, corpus: Corpus, law: EarlyScores, rates: Array, sho
     """Draw both axes in millionths, symmetrically logarithmic, because scores of both signs span decades."""
     said, seen = 1e6 * law.quadratic[shown], 1e6 * rates[shown]
     edge = 10.0 ** np.ceil(np.log10(np.median(np.abs(said))))
-    axes.plot(said, seen, "o", ms=3.5, mfc="none", color="black", label="run")
+    axes.plot(said, seen, label="run", **style.marks(0, 3.5) | {"color": "black"})
     ends = np.array([min(said.min(), seen.min()), max(said.max(), seen.max())])
-    axes.plot(ends, ends, color=COLOURS[0], label="as E1 says")
+    axes.plot(ends, ends, color=style.COLOURS[0], label="as E1 says")
     axes.set_xscale("symlog", linthresh=edge)
     axes.set_yscale("symlog", linthresh=edge)
     order = np.argsort(said)
     text = [str(corpus.vocabulary[word]) for word in shown[order]]
-    style = {"textcoords": "offset points", "va": "center", "parse_math": False}
+    beside = {"textcoords": "offset points", "va": "center", "parse_math": False}
     for place in (-1, -2, -3):
         at = said[order[place]], seen[order[place]]
-        axes.annotate(text[place], at, (-6, 0), ha="right", **style)
+        axes.annotate(text[place], at, (-6, 0), ha="right", **beside)
     lowest = said[order[0]], seen[order[0]]
-    axes.annotate("lowest: " + ", ".join(text[:3]), lowest, (12, 0), ha="left", **style)
+    axes.annotate("lowest: " + ", ".join(text[:3]), lowest, (12, 0), ha="left", **beside)
     axes.set(xlabel=r"predicted $s/\tau^2$ ($10^{-6}$)", ylabel=r"measured $s/\tau^2$ ($10^{-6}$)")
     axes.legend(loc="upper left")
 
@@ -65,21 +62,19 @@ def _early_words(axes: Axes, corpus: Corpus, law: EarlyScores, rates: Array, sho
 def leaders(quick: bool) -> Figure:
     """Draw occurrence and purity of the leading words along training, on true and on shuffled labels."""
     name = sources(quick=quick)[-1]
-    figure = Figure(figsize=(9.6, 3.5), layout="constrained")
-    panels = figure.subplots(1, 3)
+    figure, (row,) = style.panels((9.6, 3.5), 1, 3)
     times = RATE * course(name, 0).epochs
     for k, (label, shuffled) in enumerate((("labels of the text", False), ("shuffled labels", True))):
         leads = [followed(name, seed, shuffled=shuffled) for seed in range(REPLICATES)]
-        for axes, series in zip(panels, LED, strict=True):
+        for axes, series in zip(row, LED, strict=True):
             values = np.array([getattr(each, series) for each in leads])
-            low, high = mean_interval(values)
-            axes.fill_between(times, low, high, color=COLOURS[k], alpha=0.25, linewidth=0)
-            axes.plot(times, (low + high) / 2, MARKERS[k], linestyle=LINES[k], ms=3.5, color=COLOURS[k], label=label)
-    for axes, label in zip(panels, LED.values(), strict=True):
-        axes.set(xlabel=TIME, ylabel=label, xscale="log")
-    panels[0].set_yscale("log")
-    panels[0].legend(loc="lower left")
-    panels[2].axhline(0.0, color="black", linewidth=0.8, linestyle=":")
+            for each in style.draw_band(axes, times, values, k, label):
+                each.set(marker=style.MARKERS[k], ms=3.5)
+    for axes, label in zip(row, LED.values(), strict=True):
+        axes.set(xlabel=style.TIME, ylabel=label, xscale="log")
+    row[0].set_yscale("log")
+    row[0].legend(loc="lower left")
+    row[2].axhline(0.0, linestyle=":", **style.REFERENCE)
     figure.suptitle(f"{name}: the word of largest score in each sentence, {REPLICATES} replicates, 95 % intervals")
     return figure
 

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from analysis.finite_figures import NAMES, label_sizes, regimes, residual
+from analysis.drawing import Figures, Place, command
+from analysis.finite_figures import draw_law, regimes, residual, size_panels
 from analysis.text_figures import early, leaders
 from attn_dynamics.check import some_of
 from attn_dynamics.claims._support.exact_task import ExactTask, Theory, exact_flow, forgetful
@@ -23,9 +23,7 @@ from attn_dynamics.claims._support.scaling import AT, SIZES, fitted_exponents, p
 from attn_dynamics.claims._support.synthetic_run import EPOCHS, RATE, SyntheticRun, solved, synthetic_run
 from attn_dynamics.claims.c9_c10_memorisation import unequal_topics
 from attn_dynamics.claims.c11_capacity_law import DEPTHS
-from attn_dynamics.commands.shell import command_line, record_command, run_command
-from attn_dynamics.files.output import clear, of_command, results_folder
-from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, QUANTITIES, TIME, write_figure
+from attn_dynamics.results.figures import style
 from attn_dynamics.theory.asymptotics import late, late_score, loss_limit, score_exponent
 from attn_dynamics.theory.mean_field import MeanField
 
@@ -40,13 +38,11 @@ EARLIEST = 2
 def prediction(quick: bool) -> Figure:
     """Draw scores of the rarest and the most frequent topic word beside C1, C9 and C10, and the deviation of all."""
     epochs = EPOCHS // 10 if quick else EPOCHS
-    figure = Figure(figsize=(9.0, 5.8), layout="constrained")
-    panels = figure.subplots(2, 2, sharex="col", sharey="row")
-    for column, (name, theories) in zip(panels.T, PREDICTIONS.items(), strict=True):
+    figure, rows = style.panels((9.0, 5.8), 2, 2, titles=PREDICTIONS, sharex="col", sharey="row")
+    for column, (name, theories) in zip(rows.T, PREDICTIONS.items(), strict=True):
         _predicted(column, synthetic_run(name.lower(), epochs), theories)
-        column[0].set_title(name)
-    panels[0, 0].set_ylabel(QUANTITIES["score"])
-    panels[1, 0].set_ylabel("largest deviation\nof any topic word (%)")
+    rows[0, 0].set_ylabel(style.QUANTITIES["score"])
+    rows[1, 0].set_ylabel("largest deviation\nof any topic word (%)")
     return figure
 
 
@@ -62,18 +58,17 @@ def _predicted(column: Sequence[Axes], run: SyntheticRun, theories: Mapping[str,
     time, score = run.trajectory.time.values[EARLIEST:], run.trajectory.score.values[EARLIEST:]
     ends = np.argsort(frequency)[[0, -1]]
     places = np.unique(np.geomspace(1, time.size, 24).astype(int)) - 1
-    for word, marker in zip(ends, MARKERS, strict=False):
+    for word, marker in zip(ends, style.MARKERS, strict=False):
         label = f"run, ρ = {frequency[word]:.3f}"
         above.plot(time[places], score[places, word], marker, ms=4, color="black", mfc="none", label=label)
     for k, (label, (theory, rate)) in enumerate(theories.items()):
         predicted = solved(run, theory, rate).score[EARLIEST:]
         for word, named in zip(ends, (label, None), strict=True):
-            above.plot(time, predicted[:, word], color=COLOURS[k], linestyle=LINES[k], label=named)
-        off = np.abs(predicted / score - 1.0).max(axis=1)
-        below.plot(time, 100 * off, color=COLOURS[k], linestyle=LINES[k])
+            above.plot(time, predicted[:, word], label=named, **style.line(k))
+        below.plot(time, 100 * np.abs(predicted / score - 1.0).max(axis=1), **style.line(k))
     above.set_xscale("log")
     above.legend(loc="upper left")
-    below.set(xlabel=TIME, yscale="log")
+    below.set(xlabel=style.TIME, yscale="log")
 
 
 def scaling(quick: bool) -> Figure:
@@ -81,20 +76,16 @@ def scaling(quick: bool) -> Figure:
     sizes = {name: values[:3] for name, values in SIZES.items()} if quick else SIZES
     table = prediction_scaling(sizes=sizes, seeds=1 if quick else 3)
     fits = fitted_exponents(table).set_index(["varied", "theory"])
-    figure = Figure(figsize=(9.6, 3.5), layout="constrained")
-    for axes, varied in zip(figure.subplots(1, 3, sharey=True), sizes, strict=True):
+    figure, row = size_panels(sizes)
+    for axes, varied in zip(row, sizes, strict=True):
         for k, theory in enumerate(("C1", "C9")):
             rows = table.query("varied == @varied and theory == @theory")
             size, off = rows["size"].to_numpy(float), 100 * rows["deviation"].to_numpy()
             fit = fits.loc[(varied, theory)]
-            line = 100 * fit.factor * size**fit.exponent
             text = f"{theory}: slope {round(fit.exponent, 2) + 0.0:.2f} ± {(fit.high - fit.low) / 2:.2f}"
-            axes.plot(size, off, MARKERS[k], ms=4, color=COLOURS[k], mfc="none")
-            axes.plot(size, line, color=COLOURS[k], linestyle=LINES[k], label=text)
-        axes.set(xlabel=NAMES[varied], xscale="log", yscale="log")
-        label_sizes(axes, sizes[varied])
+            draw_law(axes, size, off, 100 * fit.factor * size**fit.exponent, k, text)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    figure.axes[0].set_ylabel(f"deviation of scores at epoch {AT} (%)")
+    row[0].set_ylabel(f"deviation of scores at epoch {AT} (%)")
     return figure
 
 
@@ -107,8 +98,7 @@ def long_run(quick: bool) -> Figure:
     field, theory = MeanField(**setting).flow(far), late(far, **setting)
     unit, limit = 2 * n / (n - 1), float(loss_limit(frequency=1 / n, classes=n))
     second = (2 * np.log(m * theory.margin**2 / unit) - 5 - 2 / m) * unit**2 / theory.margin**4
-    figure = Figure(figsize=(9.0, 3.7), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = style.panels((9.0, 3.7), 1, 2)
     gap = (1 - model.attention.values[:, 0]) * late(near, **setting).margin ** 2
     _beside(left, near, model.train_loss.values * near, far, field.loss * far, limit, limit / (1 + second))
     _beside(right, near, gap, far, (1 - field.attention) * theory.margin**2, unit, theory.gap * theory.margin**2)
@@ -119,21 +109,20 @@ def long_run(quick: bool) -> Figure:
 
 
 def _beside(axes: Axes, near: Array, model: Array, far: Array, field: Array, limit: float, second: Array) -> None:
-    axes.plot(near, model, "o", ms=4, color="black", mfc="none", label="exact gradient")
-    axes.plot(far, field, color=COLOURS[0], label="mean field, C1")
-    late_enough = far > 1e4
-    axes.plot(far[late_enough], second[late_enough], color=COLOURS[1], linestyle=LINES[1], label="limit, next order")
-    axes.axhline(limit, color=COLOURS[7], linestyle=LINES[3], label="limit")
-    axes.set(xlabel=TIME, xscale="log")
+    axes.plot(near, model, label="exact gradient", **style.marks(0) | {"color": "black"})
+    axes.plot(far, field, label="mean field, C1", **style.line(0))
+    axes.plot(far[far > 1e4], second[far > 1e4], label="limit, next order", **style.line(1))
+    axes.axhline(limit, color=style.COLOURS[7], linestyle=style.LINES[3], label="limit")
+    axes.set(xlabel=style.TIME, xscale="log")
 
 
 def capacity(quick: bool) -> Figure:
     """Draw the growth of the score with ln ln τ for 0, 1 and 2 trained layers: mean field, finite-time law, limits."""
-    figure = Figure(figsize=(7.4, 4.2), layout="constrained")
-    axes, practical = figure.subplots(), np.log(RATE * EPOCHS)
+    figure, ((axes,),) = style.panels((7.4, 4.2))
+    practical = np.log(RATE * EPOCHS)
     for depth in DEPTHS:
         _growing(axes, depth, np.geomspace(np.log(100), np.log(1e300), 12 if quick else 36))
-    axes.axvline(practical, color="black", linewidth=0.8, linestyle="--")
+    axes.axvline(practical, linestyle="--", **style.REFERENCE)
     note = "5,000 epochs; D = 0 is above 4 here"
     axes.annotate(note, (practical, 3.9), (4, 0), textcoords="offset points", va="top")
     axes.set(xlabel="ln τ, logarithm of learning rate × epoch", xscale="log", ylim=(0.4, 4.0))
@@ -143,14 +132,12 @@ def capacity(quick: bool) -> Figure:
 
 
 def _growing(axes: Axes, depth: int, log_time: Array) -> None:
-    colour, limit, endless = COLOURS[depth], float(score_exponent(depth)), np.geomspace(20, ENDLESS, 200)
+    limit, endless = float(score_exponent(depth)), np.geomspace(20, ENDLESS, 200)
     run = in_mean_field(tuple(np.exp(log_time).tolist()), depth)
     law = late_score(endless, depth=depth, **LMN21)
-    named = f"mean field, D = {depth}"
-    axes.plot(*_slopes(run.score, log_time), MARKERS[depth], ms=3.5, mfc="none", color=colour, label=named)
-    named = f"law at finite time, D = {depth}"
-    axes.plot(*_slopes(law, endless), linestyle=LINES[depth], color=colour, label=named)
-    axes.axhline(limit, linewidth=0.8, linestyle=":", color=colour)
+    axes.plot(*_slopes(run.score, log_time), label=f"mean field, D = {depth}", **style.marks(depth, 3.5))
+    axes.plot(*_slopes(law, endless), label=f"law at finite time, D = {depth}", **style.line(depth))
+    axes.axhline(limit, linewidth=0.8, linestyle=":", color=style.COLOURS[depth])
     note = f"limit 2/(1 + D), D = {depth}"
     axes.annotate(note, (ENDLESS, limit), (0, 3), textcoords="offset points", ha="right")
 
@@ -172,47 +159,23 @@ FIGURES: dict[str, Callable[[bool], Figure]] = {
 }
 
 
-PROG = "python -m analysis.theory_figures"
-LEFT = of_command(PROG, "figures of the theory", *(f"{name}.png" for name in FIGURES))
-
-
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(Place):
     """Draw the theory beside runs."""
 
     figure: tuple[str, ...] = ()
     """Names of figures, by default all: prediction, scaling, long-run, capacity, residual, regimes, early, leaders."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
-    out: Path | None = None
-    """Folder for the figures, as PNG; by default a new one, runs/theory-figures with a number."""
-    overwrite: bool = False
-    """Replace the results in the folder."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    line, kept = command_line(PROG, arguments), "interrupted; every figure named above is kept"
-    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted=kept)
-
-
-def run(options: Options, line: str) -> int:
-    """Draw the figures, and write each as soon as it is ready; return the exit code. `line` calls the command.
-
-    Raises:
-        InputError: a figure is unknown, or the folder holds results.
-        StorageError: a file could not be written.
-    """
+def chosen(options: Options) -> Figures:
+    """Return the figures that were asked for."""
     some_of("figure", options.figure, FIGURES)
-    with results_folder(LEFT, options.out, Path("runs/theory-figures"), overwrite=options.overwrite) as folder:
-        clear(folder, LEFT)
-        record_command(folder, line)
-        for name in options.figure or FIGURES:
-            path = folder / f"{name}.png"
-            write_figure(partial(FIGURES[name], options.quick), path)
-            print(path)
-    return 0
+    return {name: partial(FIGURES[name], options.quick) for name in options.figure or FIGURES}
 
+
+main = command(Options, "theory_figures", "figures of the theory", FIGURES, chosen)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
 from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims._support.drawn import treebank_in_words
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED, command_line, record_command, run_command
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command, run_recorded
 from attn_dynamics.files.output import clear, of_command, results_folder
 from attn_dynamics.files.storage import write_parquet, write_whole
 from attn_dynamics.system.console import console
@@ -41,12 +42,6 @@ class Options:
     """Folder for verdicts.parquet, verdicts.md and verdicts.html; by default a new one, runs/verdicts with a number."""
     overwrite: bool = False
     """Replace the results in the folder."""
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    line = command_line(PROG, arguments)
-    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG)
 
 
 def run(options: Options, line: str) -> int:
@@ -99,6 +94,8 @@ def _check(options: Options) -> None:
     integer("workers", options.workers, 1)
     sst_folder()
 
+
+main = partial(run_recorded, Options, run, prog=PROG)
 
 if __name__ == "__main__":
     sys.exit(main())

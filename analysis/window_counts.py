@@ -4,6 +4,7 @@ python -m analysis.window_counts
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from rich.table import Table
 from attn_dynamics.commands.shell import run_command
 from attn_dynamics.files.output import results_file
 from attn_dynamics.files.storage import write_whole
-from attn_dynamics.system.console import console
+from attn_dynamics.system.console import console, table
 from attn_dynamics.window.published import BELL_FORMULAS, DECIMAL, TABLE, blank, misses, tokens
 from attn_dynamics.window.support import EXPONENTS, PREFACTORS, BellFormula
 
@@ -25,12 +26,6 @@ class Options:
     """File for a table of the numbers."""
     overwrite: bool = False
     """Replace the file if it exists."""
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    prog = "python -m analysis.window_counts"
-    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
@@ -68,16 +63,18 @@ def counted(formula: BellFormula) -> dict[str, object]:
 def printed(rows: pd.DataFrame) -> Table:
     """Return the counts as a table, whose last row has the counts of W22."""
     start, learned, third = TABLE
-    table = Table(title="tokens reached, w = 128; 9.5 is any of 9.45 to 9.55")
-    for name in ("exponent", "prefactor", "float", "σ = 1", "σ = 9.5", f"{third.tokens}: σ in", "fits"):
-        table.add_column(name, justify="left" if name in ("exponent", "prefactor", "float") else "right")
-    for exponent, prefactor, kind, one, fewest, most, low, high, fits in rows.itertuples(index=False):
-        span = str(fewest) if fewest == most else f"{fewest}–{most}"
-        table.add_row(exponent, prefactor, kind, str(one), span, f"[{low:.2f}, {high:.2f})", "yes" if fits else "no")
-    table.add_section()
-    table.add_row("W22", "", "", str(start.tokens), str(learned.tokens), "blank", "")
-    return table
+    names = ("exponent", "prefactor", "float", "σ = 1", "σ = 9.5", f"{third.tokens}: σ in", "fits")
+    told = [
+        (*kind, str(one), str(few) if few == most else f"{few}–{most}", f"[{low:.2f}, {high:.2f})", ("no", "yes")[fits])
+        for *kind, one, few, most, low, high, fits in rows.itertuples(index=False)
+    ]
+    out = table("tokens reached, w = 128; 9.5 is any of 9.45 to 9.55", names, told, names[3:])
+    out.add_section()
+    out.add_row("W22", "", "", str(start.tokens), str(learned.tokens), "blank", "")
+    return out
 
+
+main = partial(run_command, Options, run, prog="python -m analysis.window_counts", interrupted="interrupted")
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -15,11 +15,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.commands.shell import command_line, record_command, run_command
+from analysis.drawing import Figures, Place, command
 from attn_dynamics.errors import InputError
-from attn_dynamics.files.output import clear, expanded, of_command, results_folder
+from attn_dynamics.files.output import expanded
 from attn_dynamics.files.storage import Damaged, read_parquet
-from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, draw_all
+from attn_dynamics.results.figures import style
 from attn_dynamics.window.published import DECIMAL, HALF_WIDTH, SCORES, TABLE, blank, tokens
 from attn_dynamics.window.support import BellFormula
 
@@ -36,11 +36,10 @@ FAMILIES = {"product": "product, variance trained", "renormalised": "renormalise
 
 def counts(rows: pd.DataFrame) -> Figure:
     """Draw the tokens with a bell above 0: theory D1 under three formulas, W22's counts, and those of our rows."""
-    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
-    axes: Axes = figure.subplots()
+    figure, ((axes,),) = style.panels((6.4, 3.8))
     sigma = np.geomspace(0.5, 2e3, 400)
     for k, (label, formula) in enumerate(BELL_FORMULAS.items()):
-        axes.plot(sigma, [tokens(formula, each) for each in sigma], color=COLOURS[k], linestyle=LINES[k], label=label)
+        axes.plot(sigma, [tokens(formula, each) for each in sigma], label=label, **style.line(k))
     low, high = blank(BELL_FORMULAS["Δ²/2σ, no prefactor"])
     theirs = [(row.sigmas[len(row.sigmas) // 2] if row.sigmas else (low + high) / 2, row.tokens) for row in TABLE]
     axes.plot(*zip(*theirs, strict=True), "s", color="black", mfc="white", ms=6, label="W22")
@@ -48,14 +47,13 @@ def counts(rows: pd.DataFrame) -> Figure:
     axes.plot(bells.width**2, bells.reached_last, ".", color="black", ms=4, label="our rows, σ² for σ, in our lengths")
     axes.set(xlabel="σ as W22 give it", ylabel="tokens where the bell is above 0", xscale="log")
     axes.set_ylim(0.0, 1.05 * (2 * HALF_WIDTH + 1))
-    figure.legend(loc="outside lower center", ncols=3)
+    style.legend_below(figure, 3)
     return figure
 
 
 def growth(rows: pd.DataFrame) -> Figure:
     """Draw the final width from σ = 1 over the factor on the bell's rate: W22's, and ours."""
-    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = style.panels((8.4, 3.8), 1, 2)
     _theirs(left)
     for k, placement in enumerate(FAMILIES):
         _ours(right, rows, placement, k)
@@ -71,13 +69,13 @@ def growth(rows: pd.DataFrame) -> Figure:
 def _theirs(axes: Axes) -> None:
     """Draw W22's two widths, their σ a variance, with the powers of theory D6 through the first."""
     first, (low, high) = np.sqrt(DECIMAL[1]), np.sqrt(blank(BELL_FORMULAS["Δ²/2σ, no prefactor"]))
-    style: Any = {"color": "black", "mfc": "white"}
-    axes.plot([1.0], [first], "s", label="W22, σ = 9.5 a variance", **style)
-    axes.errorbar([10.0], [(low + high) / 2], (high - low) / 2, fmt="D", label="W22, by its tokens", **style)
+    hollow: Any = {"color": "black", "mfc": "white"}
+    axes.plot([1.0], [first], "s", label="W22, σ = 9.5 a variance", **hollow)
+    axes.errorbar([10.0], [(low + high) / 2], (high - low) / 2, fmt="D", label="W22, by its tokens", **hollow)
     rates = np.geomspace(1.0, 100.0, 60)
     for k, (power, what) in enumerate(((4, "deviation"), (6, "variance"))):
         label = f"D6: rate$^{{1/{power}}}$, {what} trained"
-        axes.plot(rates, first * rates ** (1.0 / power), color=COLOURS[k], linestyle=LINES[k], label=label)
+        axes.plot(rates, first * rates ** (1 / power), label=label, **style.line(k))
     axes.set_ylim(0.0, 16.0)
 
 
@@ -86,19 +84,18 @@ def _ours(axes: Axes, rows: pd.DataFrame, placement: str, k: int) -> None:
     ours = rows.query("placement == @placement and start_width == 1 and bell_rate > 0 and scale != 'log'")
     if ours.empty:
         return
-    style: Any = {"color": COLOURS[k], "linestyle": LINES[k], "linewidth": 0.9}
-    axes.plot(ours.bell_rate, ours.width, MARKERS[k], color=COLOURS[k], mfc="none", label=FAMILIES[placement])
+    thin: Any = style.line(k) | {"linewidth": 0.9}
+    axes.plot(ours.bell_rate, ours.width, label=FAMILIES[placement], **style.marks(k, 6))
     rates = np.geomspace(1.0, 1000.0, 200)
     reach = float((ours.reach / ours.bell_rate).mean()) * rates
     for sign, label in ((1.0, "all steps one way"), (-1.0, None)):
         number = np.clip(1.0 + sign * reach, 0.0, None)
-        axes.plot(rates, np.sqrt(number) if placement == "product" else number, label=label, **style)
+        axes.plot(rates, np.sqrt(number) if placement == "product" else number, label=label, **thin)
 
 
 def scores(rows: pd.DataFrame) -> Figure:
     """Draw F1 of W22's rows and of ours, relative to F1 without a bell."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes: Axes = figure.subplots()
+    figure, ((axes,),) = style.panels((6.4, 3.6))
     ours = rows.pivot_table(index="seed", columns="row", values="f1")
     names = list(rows.row.unique())
     for place, name in enumerate(names):
@@ -107,54 +104,29 @@ def scores(rows: pd.DataFrame) -> Figure:
             axes.plot(place, share, "s", color="black", mfc="white", label="W22", zorder=3)
         if "fixed" in ours:
             share = (ours[name] / ours["fixed"]).dropna()
-            axes.plot(np.full(len(share), place + 0.15), share, "o", color=COLOURS[0], ms=4, label="ours, a seed each")
-    axes.axhline(1.0, color="black", linewidth=0.8)
+            axes.plot(np.full(len(share), place + 0.15), share, label="ours, a seed each", **style.marks(0))
+    axes.axhline(1.0, **style.REFERENCE)
     axes.set(xticks=range(len(names)), ylabel="F1 over F1 without a bell", ylim=(0.0, None))
     axes.set_xticklabels(names, rotation=35, ha="right")
-    shown = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    axes.legend(shown.values(), shown.keys(), loc="lower right")
+    style.legend(axes, loc="lower right")
     return figure
 
 
 FIGURES: dict[str, Callable[[pd.DataFrame], Figure]] = {"counts": counts, "growth": growth, "scores": scores}
 
 
-PROG = "python -m analysis.window_figures"
-LEFT = of_command(PROG, "figures of windows", *(f"{name}.png" for name in FIGURES))
-
-
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(Place):
     """Draw W22's numbers beside theory and beside an experiment on questions."""
 
     rows: Path = Path("runs/squad/rows.parquet")
     """File of rows from `python -m simulations.squad`."""
-    out: Path | None = None
-    """Folder for the figures, as PNG; by default a new one, runs/window-figures with a number."""
-    overwrite: bool = False
-    """Replace the results in the folder."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    line = command_line(PROG, arguments)
-    return run_command(Options, lambda options: run(options, line), arguments, prog=PROG, interrupted="interrupted")
-
-
-def run(options: Options, line: str) -> int:
-    """Draw and write the figures; return the exit code. `line` calls the command.
-
-    Raises:
-        InputError: the rows do not exist or are unfit, or the folder holds results.
-        StorageError: a file could not be written.
-    """
+def chosen(options: Options) -> Figures:
+    """Return all figures, with the rows of an experiment."""
     rows = _read(expanded(options.rows, "--rows"))
-    with results_folder(LEFT, options.out, Path("runs/window-figures"), overwrite=options.overwrite) as folder:
-        clear(folder, LEFT)
-        record_command(folder, line)
-        for path in draw_all({folder / f"{name}.png": partial(draw, rows) for name, draw in FIGURES.items()}):
-            print(path)
-    return 0
+    return {name: partial(draw, rows) for name, draw in FIGURES.items()}
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -169,6 +141,8 @@ def _read(path: Path) -> pd.DataFrame:
         raise InputError("--rows", expected=expected, given=f"none with {missing[0]}", fix=fix)
     return rows
 
+
+main = command(Options, "window_figures", "figures of windows", FIGURES, chosen)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,6 +15,7 @@ from attn_dynamics.model.heads import FixedLinear, TrainedLinear, TwoLayer
 from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.assumptions import check_assumptions
+from attn_dynamics.results.plot import plot
 from attn_dynamics.results.prediction import predict
 from attn_dynamics.system.version import VERSION
 from attn_dynamics.tasks import Synthetic, load_task, text_task
@@ -46,6 +47,7 @@ __all__ = [
     "flow",
     "load_task",
     "loss_and_gradient",
+    "plot",
     "predict",
     "sen_norm",
     "text_task",

@@ -1,7 +1,7 @@
 """95 % intervals of means by Student's t, and what stands instead of them where samples are few."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 Array = NDArray[np.float64]
@@ -23,14 +23,21 @@ def half_width(values: Array) -> Array:
         return stdtrit(len(values) - 1, 0.975) * values.std(axis=0, ddof=1) / len(values) ** 0.5
 
 
+def interval(values: ArrayLike) -> dict[str, float]:
+    """Give the mean and the ends of its interval by name; the ends are NaN where samples are few."""
+    found = np.asarray(values, float)
+    low, high = mean_interval(found)
+    return {"mean": float(found.mean()), "low": float(low), "high": float(high)}
+
+
 def shown_as(samples: int) -> str:
     """Name what `in_words` gives for so many samples."""
     return "mean ± 95 % interval" if samples >= FEWEST else "mean (least to largest)"
 
 
-def in_words(values: Array) -> str:
+def in_words(values: ArrayLike) -> str:
     """Write the mean of some samples with its interval, or where they are few with their range."""
-    mean = f"{values.mean():.4g}"
-    if len(values) >= FEWEST:
-        return f"{mean} ± {half_width(values):.2g}"
-    return f"{mean} ({values.min():.3g} to {values.max():.3g})"
+    found = np.asarray(values, float)
+    if len(found) >= FEWEST:
+        return f"{found.mean():.4g} ± {half_width(found):.2g}"
+    return f"{found.mean():.4g} ({found.min():.3g} to {found.max():.3g})"

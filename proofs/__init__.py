@@ -5,7 +5,7 @@ more import.
 """
 
 from attn_dynamics.check import meant
-from attn_dynamics.claims._support.names import NAMES
+from attn_dynamics.claims._support.names import NAMES, in_theory_order
 from attn_dynamics.errors import InputError
 from proofs import asymptotics, attention, conservation, early, heads, mean_field, sen, signs, window
 from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict
@@ -14,7 +14,7 @@ __all__ = ["CLAIMS", "GROUPS", "PROOFS", "Agrees", "Mutant", "Proof", "Result", 
 
 GROUPS = (attention, heads, conservation, sen, mean_field, signs, asymptotics, early, window)
 """Modules that hold proofs."""
-CLAIMS = tuple(sorted(PROOFS, key=lambda claim: (claim[0], int(claim[1:]))))
+CLAIMS = in_theory_order(PROOFS)
 """Ids of proved claims: those of the theory, and G1 to G5 for the gradients."""
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,25 +18,11 @@ from matplotlib.figure import Figure
 from attn_dynamics.claims.c5_mutual_promotion import TOLERANCE, excess, fall
 from attn_dynamics.claims.c6_mutual_suppression import misalignment
 from attn_dynamics.model.heads import HEADS, Array
-from attn_dynamics.results.figures.run import PREDICTION, QUANTITIES, TIME, entitled
-from attn_dynamics.tasks import Synthetic, Task
-from attn_dynamics.training import experiment
+from attn_dynamics.results.figures import style
+from attn_dynamics.statistics import in_words, interval
+from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.settings import Config, Preset
-from simulations.experiment import (
-    NAMES,
-    Cell,
-    Findings,
-    Options,
-    Size,
-    command,
-    draw_band,
-    draw_predicted,
-    grouped,
-    interval,
-    run_all,
-    seeds_as,
-    told,
-)
+from simulations.experiment import NAMES, Cell, Findings, Options, Size, alike, command, grouped, run_all
 
 ARMS = {
     "all": ("keys", "embeddings", "head"),
@@ -43,6 +30,7 @@ ARMS = {
     "EF": ("keys", "head"),
 }
 """Trained parts of each arm."""
+LABELS = {"all": "all trained", "KF": "keys fixed", "EF": "embeddings fixed"}
 HELD = 100 * TOLERANCE
 """Largest allowed setback, as in claim C5."""
 Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
@@ -60,40 +48,30 @@ class Settings(Options):
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return command(Settings, study, arguments)
-
-
 def study(options: Settings) -> Findings:
     """Train every arm from every start, and compare them in pairs."""
     seeds = range(options.size.seeds)
     tasks = [Synthetic().draw(seed) for seed in seeds]
     shared = {"epochs": options.size.epochs, "start": options.start}
-    configs = {
-        (model, arm, seed): Config(model=model, seed=seed, train=train, **shared)
-        for model in HEADS
-        for arm, train in ARMS.items()
-        for seed in seeds
-    }
-    cells = [Cell(config=each, task=tasks[key[2]], kind={"arm": key[1]}) for key, each in configs.items()]
-    done = dict(zip(configs, run_all(cells, options), strict=True))
-    runs = {(model, arm): [done[model, arm, seed] for seed in seeds] for model in HEADS for arm in ARMS}
-    rows = pd.DataFrame(
-        [
-            {"model": model, "seed": seed}
-            | _pair(*(done[model, arm, seed] for arm in ARMS))
-            | {"misaligned": _misaligned(configs[model, "all", seed], tasks[seed])}
-            for model in HEADS
-            for seed in seeds
-        ]
-    )
+    cells = [
+        Cell(config=Config(model=model, seed=seed, train=ARMS[arm], **shared), task=tasks[seed], kind={"arm": arm})
+        for model, arm, seed in product(HEADS, ARMS, seeds)
+    ]
+    runs = alike(run_all(cells, options), "model", "arm")
+    rows = pd.DataFrame([_row(cell, runs) for cell in cells if cell.kind["arm"] == "all"])
     return Findings(
         rows=rows,
         summary={"start": options.start, **{model: _summary(each) for model, each in grouped(rows, "model").items()}},
         table=pd.DataFrame([line for model, each in grouped(rows, "model").items() for line in _lines(model, each)]),
         figures={"loss": lambda: loss_figure(runs), "promotion": lambda: promotion_figure(runs)},
     )
+
+
+def _row(cell: Cell, runs: Runs) -> dict[str, Any]:
+    """Compare the arms of the start of a cell."""
+    model, seed = cell.config.model, cell.config.seed
+    compared = _pair(*(runs[model, arm][seed] for arm in ARMS))
+    return {"model": model, "seed": seed} | compared | {"misaligned": _misaligned(cell)}
 
 
 def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Dataset) -> dict[str, Any]:
@@ -115,10 +93,10 @@ def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Data
     }
 
 
-def _misaligned(config: Config, task: Task) -> list[Hashable]:
+def _misaligned(cell: Cell) -> list[Hashable]:
     """Return the topic words whose score must first fall because they start misaligned (C6)."""
-    words = [word for topic in task.topic_words for word in topic]
-    along = misalignment(task.train, experiment.start(config, task))[task.train.columns(words)]
+    words = [word for topic in cell.task.topic_words for word in topic]
+    along = misalignment(cell.task.train, cell.begin())[cell.task.train.columns(words)]
     return [word for word, each in zip(words, along, strict=True) if each > 0]
 
 
@@ -146,8 +124,8 @@ def _lines(model: str, rows: pd.DataFrame) -> list[dict[str, str]]:
     seeds = len(rows)
     falls = rows[["score_fall", "norm_fall"]].max(axis=1)
     found = {
-        "ln(L with keys fixed / L)": told(_worth(rows, "KF")),
-        "ln(L with embeddings fixed / L)": told(_worth(rows, "EF")),
+        "ln(L with keys fixed / L)": in_words(_worth(rows, "KF")),
+        "ln(L with embeddings fixed / L)": in_words(_worth(rows, "EF")),
         "L ≤ L with keys fixed, always": f"{(rows.loss_excess <= HELD).sum()} of {seeds}",
         "s and ‖ν‖ never fall": f"{(falls <= HELD).sum()} of {seeds}",
         "largest fall": f"{np.maximum(falls.max(), 0.0) + 0.0:.0e}",
@@ -157,46 +135,38 @@ def _lines(model: str, rows: pd.DataFrame) -> list[dict[str, str]]:
 
 def loss_figure(runs: Runs) -> Figure:
     """Draw the training loss of the three arms, with the mean-field prediction if it applies."""
-    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
-    for axes, model in zip(figure.subplots(1, len(HEADS), sharey=True), HEADS, strict=True):
-        for k, arm in enumerate(ARMS):
-            each = runs[model, arm]
-            label = {"all": "all trained", "KF": "keys fixed", "EF": "embeddings fixed"}[arm]
-            draw_band(axes, each[0].time.values, np.array([run.train_loss.values for run in each]), k, label, log=True)
-            draw_predicted(axes, each, partial(_predicted, name="loss"), PREDICTION if k == 0 else None, log=True)
-        axes.set_title(NAMES[model], fontsize=9)
-        axes.set(xlabel=TIME, yscale="log")
-        axes.legend(loc="lower left")
-    figure.axes[0].set_ylabel("training cross-entropy (nats)")
-    return entitled(figure, _seeds_as(runs, log=True))
+    figure, (row,) = style.panels((9.6, 3.6), 1, len(HEADS), titles=[NAMES[each] for each in HEADS], sharey=True)
+    for axes, model in zip(row, HEADS, strict=True):
+        for k, (arm, label) in enumerate(LABELS.items()):
+            style.draw_runs(axes, runs[model, arm], "train_loss", k, label, log=True)
+            style.draw_predicted(axes, runs[model, arm], "predicted_loss", style.PREDICTION, log=True)
+        axes.set(xlabel=style.TIME, yscale="log")
+    row[0].set_ylabel("training cross-entropy (nats)")
+    style.legend_below(figure)
+    return style.entitled(figure, style.seeds_as(len(next(iter(runs.values()))), log=True))
 
 
 def promotion_figure(runs: Runs) -> Figure:
     """Draw the effect of embeddings on scores, and of scores on embeddings: means over topic words."""
-    figure = Figure(figsize=(9.6, 5.6), layout="constrained")
-    others = {"score": ("EF", "embeddings fixed"), "embedding_norm": ("KF", "keys fixed")}
-    for row, (name, (arm, label)) in zip(figure.subplots(2, len(HEADS), sharey="row"), others.items(), strict=True):
+    figure, rows = style.panels((9.6, 5.6), 2, len(HEADS), titles=[NAMES[each] for each in HEADS], sharey="row")
+    for row, (name, arm) in zip(rows, {"score": "EF", "embedding_norm": "KF"}.items(), strict=True):
         for axes, model in zip(row, HEADS, strict=True):
-            for k, (which, words) in enumerate({"all": "all trained", arm: label}.items()):
-                each = runs[model, which]
-                values = np.array([run[name].values.mean(axis=1) for run in each])
-                draw_band(axes, each[0].time.values, values, k, words)
-                draw_predicted(axes, each, partial(_predicted, name=name), PREDICTION if k == 0 else None)
-            axes.set_title(NAMES[model], fontsize=9)
-            axes.set(xlabel=TIME)
-        row[0].set_ylabel(f"{QUANTITIES[name]},\nmean of topic words")
-        row[0].legend(loc="upper left")
-    return entitled(figure, _seeds_as(runs))
+            for k, which in enumerate(("all", arm)):
+                each, predicted = runs[model, which], partial(_mean, name=f"predicted_{name}")
+                style.draw_runs(axes, each, partial(_mean, name=name), k, LABELS[which])
+                style.draw_predicted(axes, each, predicted, style.PREDICTION)
+            axes.set(xlabel=style.TIME)
+        row[0].set_ylabel(f"{style.QUANTITIES[name]},\nmean of topic words")
+        style.legend(row[0], loc="upper left")
+    return style.entitled(figure, style.seeds_as(len(next(iter(runs.values())))))
 
 
-def _seeds_as(runs: Runs, *, log: bool = False) -> str:
-    return seeds_as(len(next(iter(runs.values()))), log=log)
+def _mean(run: xr.Dataset, name: str) -> Array:
+    """Return a quantity over time, as the mean over topic words."""
+    return run[name].values.mean(axis=1)
 
 
-def _predicted(run: xr.Dataset, name: str) -> Array:
-    """Return the mean-field prediction over time, as the mean over topic words."""
-    return run[f"predicted_{name}"].values.reshape(run.sizes["predicted"], -1).mean(axis=1)
-
+main = command(Settings, study)
 
 if __name__ == "__main__":
     sys.exit(main())

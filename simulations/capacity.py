@@ -21,23 +21,9 @@ from scipy.interpolate import PchipInterpolator
 from attn_dynamics.claims._support.synthetic_run import PUBLISHED
 from attn_dynamics.claims.c7_capacity import CAPACITY, SMALL
 from attn_dynamics.model.heads import Array
-from attn_dynamics.results.figures.run import PREDICTION, QUANTITIES, TIME, entitled, log_time
-from attn_dynamics.training.settings import Config
-from simulations.experiment import (
-    NAMES,
-    Cell,
-    Findings,
-    Options,
-    Size,
-    command,
-    draw_band,
-    draw_points,
-    draw_predicted,
-    interval,
-    run_all,
-    seeds_as,
-    told,
-)
+from attn_dynamics.results.figures import style
+from attn_dynamics.statistics import in_words, interval
+from simulations.experiment import NAMES, Findings, Options, Size, alike, command, train_all
 
 PAIRS = list(pairwise(CAPACITY))
 MEASURES = {
@@ -58,23 +44,12 @@ class Settings(Options):
     sizes: ClassVar = {"quick": Size(5, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return command(Settings, study, arguments)
-
-
 def study(options: Settings) -> Findings:
     """Train, by default to the time of LMN21's runs, and compare in pairs."""
-    seeds, task = range(options.size.seeds), SMALL if options.quick else PUBLISHED
-    tasks, rate = [task.draw(seed) for seed in seeds], 0.5 if options.quick else 0.1
-    cells = [
-        Cell(config=Config(model=model, seed=seed, epochs=options.size.epochs, learning_rate=rate), task=tasks[seed])
-        for model in CAPACITY
-        for seed in seeds
-    ]
-    trajectories = run_all(cells, options)
-    rows = pd.DataFrame([_row(run) for run in trajectories])
-    runs = {model: [run for run in trajectories if run.attrs["model"] == model] for model in CAPACITY}
+    task, rate = (SMALL, 0.5) if options.quick else (PUBLISHED, 0.1)
+    tasks = [task.draw(seed) for seed in range(options.size.seeds)]
+    trained = train_all(CAPACITY, tasks, options, learning_rate=rate)
+    rows, runs = pd.DataFrame([_row(run) for run in trained]), alike(trained, "model")
     differences = {name: _differences(rows, name) for name in MEASURES}
     return Findings(
         rows=rows,
@@ -84,14 +59,11 @@ def study(options: Settings) -> Findings:
         },
         table=pd.DataFrame(
             [
-                {"paired difference": words} | {pair: told(each) for pair, each in differences[name].items()}
+                {"paired difference": words} | {pair: in_words(each) for pair, each in differences[name].items()}
                 for name, words in MEASURES.items()
             ]
         ),
-        figures={
-            "signals": lambda: signals_figure(runs),
-            "scores": lambda: scores_figure(runs, differences["score"]),
-        },
+        figures={"signals": lambda: signals_figure(runs), "scores": lambda: scores_figure(runs, differences["score"])},
     )
 
 
@@ -126,27 +98,19 @@ def _is_above(differences: Array) -> bool | None:
 
 def signals_figure(runs: Runs) -> Figure:
     """Draw LMN21's training signals over the seeds."""
-    figure = Figure(figsize=(10.4, 3.6), layout="constrained")
-    panels = figure.subplots(1, 3)
-    names = {
-        "followed_score_signal": r"$\|\partial L/\partial s\|_2$ of topic words (nats)",
-        "embedding_signal": r"$T_\nu=\|\partial L/\partial E\|_F$ (nats per unit)",
-    }
-    for axes, (name, label) in zip(panels, names.items(), strict=False):
-        for k, (model, each) in enumerate(runs.items()):
-            draw_band(
-                axes, each[0].time.values, np.array([run[name].values for run in each]), k, NAMES[model], log=True
-            )
-        axes.set(ylabel=label, yscale="log")
-    for k, each in enumerate(runs.values()):
-        draw_predicted(panels[0], each, _predicted_signal, PREDICTION if k == 0 else None, log=True)
-        shares = np.array([100 * (run.followed_score_signal / run.score_signal).values ** 2 for run in each])
-        draw_band(panels[2], each[0].time.values, shares, k, None)
-    panels[2].set_ylabel(r"topic words' share of $T_s^2$ (%)")
-    for axes in panels:
-        log_time(axes, runs[CAPACITY[0]][0].time.values)
-    panels[0].legend(loc="lower right")
-    return entitled(figure, seeds_as(len(runs[CAPACITY[0]]), log=True))
+    figure, ((scores, embeddings, shares),) = style.panels((10.4, 3.6), 1, 3)
+    for k, (model, each) in enumerate(runs.items()):
+        style.draw_runs(scores, each, "followed_score_signal", k, NAMES[model], log=True)
+        style.draw_predicted(scores, each, _predicted_signal, style.PREDICTION, log=True)
+        style.draw_runs(embeddings, each, "embedding_signal", k, log=True)
+        style.draw_runs(shares, each, lambda run: 100 * (run.followed_score_signal / run.score_signal) ** 2, k)
+    scores.set(ylabel=r"$\|\partial L/\partial s\|_2$ of topic words (nats)", yscale="log")
+    embeddings.set(ylabel=r"$T_\nu=\|\partial L/\partial E\|_F$ (nats per unit)", yscale="log")
+    shares.set_ylabel(r"topic words' share of $T_s^2$ (%)")
+    for axes in figure.axes:
+        style.log_time(axes, runs[CAPACITY[0]][0].time.values)
+    style.legend(scores, loc="lower right")
+    return style.entitled(figure, style.seeds_as(len(runs[CAPACITY[0]]), log=True))
 
 
 def _predicted_signal(run: xr.Dataset) -> Array:
@@ -160,24 +124,24 @@ def _predicted_signal(run: xr.Dataset) -> Array:
 
 def scores_figure(runs: Runs, differences: Mapping[str, Array]) -> Figure:
     """Draw scores over time, and the final differences of every seed."""
-    figure = Figure(figsize=(8.6, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = style.panels((8.6, 3.6), 1, 2)
     for k, (model, each) in enumerate(runs.items()):
-        draw_band(left, each[0].time.values, np.array([run.score.values.mean(axis=1) for run in each]), k, NAMES[model])
-    for k, each in enumerate(runs.values()):
-        draw_predicted(left, each, lambda run: run.predicted_score.values.mean(axis=1), PREDICTION if k == 0 else None)
-    left.set(xlabel=TIME, ylabel=f"{QUANTITIES['score']}, mean of topic words")
-    left.legend(loc="upper left")
+        style.draw_runs(left, each, lambda run: run.score.values.mean(axis=1), k, NAMES[model])
+        style.draw_predicted(left, each, lambda run: run.predicted_score.values.mean(axis=1), style.PREDICTION)
+    left.set(xlabel=style.TIME, ylabel=f"{style.QUANTITIES['score']}, mean of topic words")
+    style.legend(left, loc="upper left")
     for k, (pair, values) in enumerate(differences.items()):
         spread = np.linspace(-0.15, 0.15, values.size)
-        right.plot(k + spread, values, "o", ms=3, color="0.5", mfc="none", label=None if k else "a seed")
-        draw_points(right, {k: interval(values)}, k, pair)
-    right.axhline(0.0, color="black", linewidth=1.0)
+        right.plot(k + spread, values, "o", ms=3, color="0.5", mfc="none", label="a seed")
+        style.draw_points(right, {k: interval(values)}, k, pair)
+    right.axhline(0.0, **style.REFERENCE)
     right.set_xticks(range(len(differences)), differences, fontsize=8)
     right.set(xlim=(-0.5, len(differences) - 0.5), ylabel="difference of the final score, paired")
-    right.legend(loc="best")
-    return entitled(figure, seeds_as(len(runs[CAPACITY[0]])))
+    style.legend(right, loc="best")
+    return style.entitled(figure, style.seeds_as(len(runs[CAPACITY[0]])))
 
+
+main = command(Settings, study)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,12 +7,13 @@ it rises even for shuffled labels (control of claim E2).
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from itertools import product
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import binomtest
@@ -21,14 +22,17 @@ from attn_dynamics.check import at_least_one, integer
 from attn_dynamics.claims._support.top_words import held_by_class, purity, word_of_largest_score
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
-from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled
+from attn_dynamics.results.figures import style
+from attn_dynamics.results.figures.run import draw_figure
+from attn_dynamics.results.word_curves import SHOWN
+from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.settings import Config, Device, Model, Precision
 from attn_dynamics.training.stopping import Patience
 from simulations.configurations import CONFIGURATIONS, Name
-from simulations.experiment import NAMES, Cell, Findings, Options, draw_band, grouped, interval, run_all, seeds_as, told
+from simulations.experiment import NAMES, Cell, Findings, Options, Size, alike, grouped, run_all
 
 Integers = NDArray[np.integer]
 
@@ -41,6 +45,8 @@ KEY = ("task", "configuration", "model", "seed")
 """Attributes that identify a run."""
 CHANCE = 0.98
 """Share of the classes' entropy above which a dev loss shows that little more than class frequencies was learned."""
+SMALL: Any = {"loc": "best", "fontsize": 7}
+"""Place and size of a legend of words."""
 FOLLOWED = 5
 """Number of words to follow if none are named."""
 Rules = Mapping[str, int | None]
@@ -78,6 +84,8 @@ class TextSettings(Options):
     words: tuple[str, ...] = ()
     """Words to follow; by default those that LMN21 followed, or if they do not occur, the most telling words."""
 
+    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, least in {"embedding_dim": 2, "sentences": 2, "patience": 1}.items():
@@ -90,10 +98,8 @@ class TextSettings(Options):
     @property
     def rules(self) -> Rules:
         """Return the rules of early stopping that a run of this patience shows."""
-        return {
-            **{f"patience {each}": each for each in sorted({SHORT, self.patience}) if each <= self.patience},
-            "end": None,
-        }
+        shown = sorted({SHORT, self.patience})
+        return {**{f"patience {each}": each for each in shown if each <= self.patience}, "end": None}
 
     @property
     def processes(self) -> int:
@@ -111,61 +117,28 @@ def study(
 
     `reported` has published test accuracies in per cent, by task and model, for the table.
     """
-    for task in tasks.values():
-        for note in task.notes:
-            print(note, file=sys.stderr)
-    few = options.sentences or (600 if options.quick else None)
+    for note in [note for task in tasks.values() for note in task.notes]:
+        print(note, file=sys.stderr)
+    few, seeds = options.sentences or (600 if options.quick else None), range(options.size.seeds)
     parts = {name: subset(task, few) for name, task in tasks.items()}
     words = {name: followed(task, options.words, preferred) for name, task in parts.items()}
-    prepared = {
-        (name, configuration): CONFIGURATIONS[configuration].prepare(part)
-        for name, part in parts.items()
-        for configuration in options.configurations
-    }
-    keys = [(*arm, model, seed) for arm in prepared for model in options.models for seed in range(options.size.seeds)]
+    prepared = {key: CONFIGURATIONS[key[1]].prepare(parts[key[0]]) for key in product(parts, options.configurations)}
     cells = [
         Cell(
-            config=Config(
-                model=model,
-                task=name,
-                seed=seed,
-                epochs=options.size.epochs,
-                embedding_dim=options.embedding_dim
-                or (20 if options.quick else CONFIGURATIONS[configuration].embedding_dim[model]),
-                start=CONFIGURATIONS[configuration].start,
-                start_scale=CONFIGURATIONS[configuration].start_scale,
-                patience=options.patience if parts[name].dev is not None else None,
-                device=options.device,
-                precision=options.precision,
-                follow=words[name],
-            ),
-            task=prepared[name, configuration],
-            kind={"task": name, "configuration": configuration},
+            config=_config(options, which, model, seed, part=parts[name], follow=words[name]),
+            task=task,
+            kind={"task": name, "configuration": which},
             keep=with_leaders,
         )
-        for name, configuration, model, seed in keys
+        for ((name, which), task), model, seed in product(prepared.items(), options.models, seeds)
     ]
-    trajectories = dict(zip(keys, run_all(cells, options), strict=True))
-    runs = {
-        configuration: {
-            (name, model): [trajectories[name, configuration, model, seed] for seed in range(options.size.seeds)]
-            for name in tasks
-            for model in options.models
-        }
-        for configuration in options.configurations
-    }
-    rows = pd.DataFrame(
-        [
-            row
-            for key, run in trajectories.items()
-            for row in _rows(run, dict(zip(KEY, key, strict=True)), options.rules, parts[key[0]].dev)
-        ]
-    )
+    trained = run_all(cells, options)
+    runs = {which: alike(each, "task", "model") for which, each in alike(trained, "configuration").items()}
+    rows = pd.DataFrame([row for run in trained for row in _rows(run, options.rules, parts[run.attrs["task"]].dev)])
     groups = grouped(rows, "task", "configuration", "model", "rule").items()
     for name in [name for name, task in parts.items() if unseen(task) is None]:
-        print(
-            f"{name}: all sentences are trained on; how pure leading words are elsewhere is left out", file=sys.stderr
-        )
+        note = "all sentences are trained on; how pure leading words are elsewhere is left out"
+        print(f"{name}: {note}", file=sys.stderr)
     return Findings(
         rows=rows,
         summary={
@@ -180,7 +153,7 @@ def study(
         table=pd.DataFrame(
             [
                 {"task": task, "configuration": configuration, "model": NAMES[model], "rule": rule}
-                | {name: told(100 * group[name]) for name in group if name.endswith("_accuracy")}
+                | {name: in_words(100 * group[name]) for name in group if name.endswith("_accuracy")}
                 | ({"at chance": int(group.at_chance.sum())} if "at_chance" in group else {})
                 | ({"LMN21, test": reported.get((task, model), "")} if reported else {})
                 for (task, configuration, model, rule), group in groups
@@ -194,16 +167,35 @@ def study(
     )
 
 
+def _config(
+    options: TextSettings, which: str, model: Model, seed: int, *, part: Task, follow: tuple[str, ...]
+) -> Config:
+    configuration = CONFIGURATIONS[which]
+    return Config(
+        model=model,
+        task=part.name,
+        seed=seed,
+        epochs=options.size.epochs,
+        embedding_dim=options.embedding_dim or (20 if options.quick else configuration.embedding_dim[model]),
+        start=configuration.start,
+        start_scale=configuration.start_scale,
+        patience=options.patience if part.dev is not None else None,
+        device=options.device,
+        precision=options.precision,
+        follow=follow,
+    )
+
+
 def _figures(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> dict[str, Callable[[], Figure]]:
     """Return the figures of one configuration; the figure of its starts needs dev data in all runs."""
     stops = all("dev_loss" in run for each in runs.values() for run in each)
     return {
-        "loss": lambda: loss_figure(runs, rules),
-        **({"starts": lambda: starts_figure(runs, rules, reported)} if stops else {}),
-        "leaders": lambda: leaders_figure(runs),
-        "leaders-of-words": lambda: words_figure(runs),
-        "attention": lambda: attention_figure(runs),
-        **{f"sen-{task}-{model}": lambda run=each[0]: draw_figure(run, "sen") for (task, model), each in runs.items()},
+        "loss": partial(loss_figure, runs, rules),
+        **({"starts": partial(starts_figure, runs, rules, reported)} if stops else {}),
+        "leaders": partial(leaders_figure, runs),
+        "leaders-of-words": partial(words_figure, runs),
+        "attention": partial(attention_figure, runs),
+        **{f"sen-{task}-{model}": partial(draw_figure, run, "sen") for (task, model), (run, *_) in runs.items()},
     }
 
 
@@ -346,7 +338,7 @@ def best_epoch(dev_loss: Array, patience: int) -> int:
     return rule.best_epoch
 
 
-def _rows(run: xr.Dataset, key: Mapping[str, Any], rules: Rules, dev: Corpus | None) -> list[dict[str, Any]]:
+def _rows(run: xr.Dataset, rules: Rules, dev: Corpus | None) -> list[dict[str, Any]]:
     """Return one row per rule: the fits at its epoch."""
     last, rows = int(run.epoch[-1]), []
     for rule, patience in rules.items():
@@ -359,11 +351,10 @@ def _rows(run: xr.Dataset, key: Mapping[str, Any], rules: Rules, dev: Corpus | N
             for part in ("loss", "accuracy")
             if f"{split}_loss" in run
         }
-        ends = {"epoch": epoch, "epochs": last, "ended": run.attrs["ended"], "seconds": run.attrs["seconds"]}
-        ends["query_norm"] = run.attrs["query_norm"]
+        ends = {"epoch": epoch, "epochs": last} | {name: run.attrs[name] for name in ("ended", "seconds", "query_norm")}
         waited = patience is None or epoch + patience <= last
         known = {} if dev is None else {"at_chance": waited and fits["dev_loss"] >= CHANCE * entropy(dev)}
-        rows.append({**key, "rule": rule} | ends | fits | known)
+        rows.append({name: run.attrs[name] for name in KEY} | {"rule": rule} | ends | fits | known)
     return rows
 
 
@@ -415,82 +406,79 @@ def _led(runs: Sequence[xr.Dataset], group: str, part: str) -> tuple[Array, Arra
 
 
 def _panels(runs: Runs, rows: int, height: float, *, alike: bool = True) -> tuple[Figure, Array]:
-    figure = Figure(figsize=(1.2 + 3.0 * len(runs), height), layout="constrained")
-    panels = figure.subplots(rows, len(runs), squeeze=False, sharey="row" if alike else "none")
-    for axes, (task, model) in zip(panels[0], runs, strict=True):
-        axes.set_title(f"{task}, {NAMES[model]}", fontsize=9, parse_math=False)
-    for axes in panels[-1]:
-        axes.set_xlabel(TIME)
-    return figure, panels
+    titles = [f"{task}, {NAMES[model]}" for task, model in runs]
+    size, share = (1.2 + 3.0 * len(runs), height), "row" if alike else "none"
+    figure, axes = style.panels(size, rows, len(runs), titles=titles, sharey=share)
+    for each in axes[-1]:
+        each.set_xlabel(style.TIME)
+    return figure, axes
 
 
 def loss_figure(runs: Runs, rules: Rules) -> Figure:
     """Draw loss and accuracy of every split up to the epoch that all seeds reached, with early stopping's epochs."""
-    figure, panels = _panels(runs, 2, 5.2)
-    for column, each in zip(panels.T, runs.values(), strict=True):
+    figure, rows = _panels(runs, 2, 5.2)
+    for column, each in zip(rows.T, runs.values(), strict=True):
         last, rate = _common(each), each[0].attrs["learning_rate"]
         for axes, part in zip(column, ("loss", "accuracy"), strict=True):
             for k, split in enumerate(("train", "dev", "test")):
                 if f"{split}_{part}" in each[0]:
-                    values = np.array([run[f"{split}_{part}"].values[:last] for run in each])
-                    draw_band(axes, each[0].time.values[:last], values, k, split)
-            for (rule, patience), line in zip(rules.items(), (":", "--"), strict=False):
+                    reached = [run.isel(epoch=slice(last)) for run in each]
+                    style.draw_runs(axes, reached, f"{split}_{part}", k, split)
+            for (rule, patience), dashes in zip(rules.items(), (":", "--"), strict=False):
                 if "dev_loss" in each[0] and patience is not None:
-                    epochs = [best_epoch(run.dev_loss.values, patience) for run in each]
-                    axes.axvline(
-                        rate * np.mean(epochs), color="black", linewidth=0.9, linestyle=line, label=f"best, {rule}"
-                    )
-    panels[0, 0].set_ylabel("mean cross-entropy (nats)")
-    panels[1, 0].set(ylabel="accuracy", ylim=(0, 1))
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    return entitled(figure, seeds_as(len(next(iter(runs.values())))))
+                    best = rate * np.mean([best_epoch(run.dev_loss.values, patience) for run in each])
+                    axes.axvline(best, linestyle=dashes, label=f"best, {rule}", **style.REFERENCE)
+    rows[0, 0].set_ylabel("mean cross-entropy (nats)")
+    rows[1, 0].set(ylabel="accuracy", ylim=(0, 1))
+    style.legend_below(figure)
+    return style.entitled(figure, style.seeds_as(len(next(iter(runs.values())))))
 
 
 def starts_figure(runs: Runs, rules: Rules, reported: Mapping[tuple[str, str], float]) -> Figure:
     """Draw the accuracy of every start under each rule of early stopping over ‖q‖², which sets the pace."""
-    figure, (panels,) = _panels(runs, 1, 3.4, alike=False)
+    figure, (row,) = _panels(runs, 1, 3.4, alike=False)
     judged = "test" if all("test_accuracy" in run for each in runs.values() for run in each) else "dev"
-    for axes, (key, each) in zip(panels, runs.items(), strict=True):
+    for axes, (key, each) in zip(row, runs.items(), strict=True):
         length = [run.attrs["query_norm"] ** 2 for run in each]
         for k, (rule, patience) in enumerate(rules.items()):
             if patience is None:
                 continue
             found = [100 * float(run[f"{judged}_accuracy"][best_epoch(run.dev_loss.values, patience)]) for run in each]
-            style = {"color": COLOURS[k], "marker": MARKERS[k], "markerfacecolor": "none", "linestyle": "none"}
-            axes.plot(length, found, ms=5 - k, label=f"{rule}, mean {np.mean(found):.1f} %", **style)
+            axes.plot(length, found, label=f"{rule}, mean {np.mean(found):.1f} %", **style.marks(k, 5 - k))
         if key in reported:
-            axes.axhline(reported[key], color="black", linestyle="--", linewidth=0.9, label=f"LMN21, {reported[key]} %")
+            axes.axhline(reported[key], linestyle="--", label=f"LMN21, {reported[key]} %", **style.REFERENCE)
         axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 100])
         axes.set_xlabel("squared length of the query $‖q‖^2$")
         axes.legend(loc="best", fontsize=7)
-    panels[0].set_ylabel(f"{judged} accuracy (%)")
+    row[0].set_ylabel(f"{judged} accuracy (%)")
     return figure
 
 
 def leaders_figure(runs: Runs) -> Figure:
     """Draw purity and occurrence of the words of largest score over all training sentences."""
-    figure, panels = _panels(runs, 2, 5.2)
-    for (above, below), each in zip(panels.T, runs.values(), strict=True):
+    figure, rows = _panels(runs, 2, 5.2)
+    for (above, below), each in zip(rows.T, runs.values(), strict=True):
         for k, part in enumerate(_purities(each)):
-            draw_band(above, *_led(each, ALL, part), k, PURITIES[part])
-        draw_band(below, *_led(each, ALL, "occurrence"), 0, None, log=True)
-    _label_leaders(panels)
-    panels[0, 0].legend(loc="best")
-    return entitled(figure, seeds_as(len(next(iter(runs.values())))))
+            style.draw_band(above, *_led(each, ALL, part), k, PURITIES[part])
+        style.draw_band(below, *_led(each, ALL, "occurrence"), 0, band=style.geometric_band)
+    _label_leaders(rows)
+    rows[0, 0].legend(loc="best")
+    return style.entitled(figure, style.seeds_as(len(next(iter(runs.values())))))
 
 
 def words_figure(runs: Runs) -> Figure:
     """Draw purity and occurrence over the sentences with each followed word: means over seeds."""
-    figure, panels = _panels(runs, 2, 5.4)
+    figure, rows = _panels(runs, 2, 5.4)
     shown = _purities([run for each in runs.values() for run in each])[0]
     figure.suptitle(f"purity {PURITIES[shown]}", fontsize=9)
-    for (above, below), each in zip(panels.T, runs.values(), strict=True):
-        for k, word in enumerate(each[0].word.values.tolist()[: len(COLOURS)]):
+    for (above, below), each in zip(rows.T, runs.values(), strict=True):
+        words = each[0].word.values.tolist()
+        for k, word in enumerate(words[:SHOWN]):
             for axes, part in ((above, shown), (below, "occurrence")):
                 time, values = _led(each, word, part)
-                axes.plot(time, values.mean(axis=0), color=COLOURS[k], linestyle=LINES[k])
-        _name(below, each[0].word.values.tolist())
-    _label_leaders(panels)
+                axes.plot(time, values.mean(axis=0), **style.line(k))
+        style.name_lines(below, below.lines, [f"“{word}”" for word in words[:SHOWN]], **SMALL)
+    _label_leaders(rows)
     return figure
 
 
@@ -499,33 +487,26 @@ def _purities(runs: Sequence[xr.Dataset]) -> list[str]:
     return [part for part in PURITIES if all(part in run.part for run in runs)]
 
 
-def _label_leaders(panels: Array) -> None:
+def _label_leaders(rows: Array) -> None:
     """Label the axes: purity above, occurrence below."""
-    for above, below in panels.T:
+    for above, below in rows.T:
         above.set_ylim(-1.05, 1.05)
-        above.axhline(0.0, color="black", linewidth=0.8)
+        above.axhline(0.0, **style.REFERENCE)
         below.set_yscale("log")
         for axes in (above, below):
             axes.set_xscale("log", nonpositive="mask")
-    panels[0, 0].set_ylabel("topic purity δ of the\nword of largest score")
-    panels[1, 0].set_ylabel("training sentences\nthat hold it")
+    rows[0, 0].set_ylabel("topic purity δ of the\nword of largest score")
+    rows[1, 0].set_ylabel("training sentences\nthat hold it")
 
 
 def attention_figure(runs: Runs) -> Figure:
     """Draw two words of one sentence, seed 0: the early leader, and the final one."""
-    figure, (panels,) = _panels(runs, 1, 3.4)
-    for axes, each in zip(panels, runs.values(), strict=True):
-        run = each[0]
+    figure, (row,) = _panels(runs, 1, 3.4)
+    for axes, (run, *_) in zip(row, runs.values(), strict=True):
         for k in range(2):
-            axes.plot(run.attrs["learning_rate"] * run.led_epoch, run.pair[:, k], color=COLOURS[k], linestyle=LINES[k])
+            axes.plot(run.attrs["learning_rate"] * run.led_epoch, run.pair[:, k], **style.line(k))
         axes.set_ylim(0, 1)
         axes.set_xscale("log", nonpositive="mask")
-        _name(axes, [str(word) for word in run.of_pair.values])
-    panels[0].set_ylabel("attention weight $A_{iw}$ in one sentence")
+        style.name_lines(axes, axes.lines, [f"“{word}”" for word in run.of_pair.values], **SMALL)
+    row[0].set_ylabel("attention weight $A_{iw}$ in one sentence")
     return figure
-
-
-def _name(axes: Axes, words: Sequence[str]) -> None:
-    """Add a legend and show each word as plain text, even one like $x$ or _it."""
-    for text in axes.legend(axes.lines, [f"“{word}”" for word in words], loc="best", fontsize=7).get_texts():
-        text.set_parse_math(False)

@@ -19,25 +19,12 @@ from attn_dynamics.claims._support.sen import ALONG_FLOW, ATOL, FLOW_TIME, start
 from attn_dynamics.claims._support.synthetic_run import PUBLISHED
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.results.figures.run import COLOURS, MARKERS, QUANTITIES, TIME, entitled
+from attn_dynamics.results.figures import style
+from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
 from attn_dynamics.training.flow import flow
-from attn_dynamics.training.settings import Config
-from simulations.experiment import (
-    NAMES,
-    Cell,
-    Findings,
-    Options,
-    Size,
-    command,
-    draw_band,
-    grouped,
-    interval,
-    run_all,
-    seeds_as,
-    told,
-)
+from simulations.experiment import NAMES, Findings, Options, Size, alike, command, grouped, train_all
 
 OTHERS = (1, 3, 20)
 """Numbers m of other words in the flows of one word."""
@@ -60,23 +47,13 @@ class Settings(Options):
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return command(Settings, study, arguments)
-
-
 def study(options: Settings) -> Findings:
     """Judge B5 in its exact case; train, and measure each relation if several words share the query."""
     exact = find("B5").measure(quick=not options.full)
     tasks = [PUBLISHED.draw(seed) for seed in range(options.size.seeds)]
-    cells = [
-        Cell(config=Config(model=model, seed=seed, epochs=options.size.epochs, train=TRAINABLE), task=task)
-        for model in HEADS
-        for seed, task in enumerate(tasks)
-    ]
-    beside = [(run, predicted(run)) for run in run_all(cells, options)]
-    rows = pd.DataFrame([_row(*each) for each in beside])
-    runs = {model: [each for each in beside if each[0].attrs["model"] == model] for model in HEADS}
+    trained = alike(train_all(HEADS, tasks, options, train=TRAINABLE), "model")
+    runs = {model: [(run, predicted(run)) for run in each] for model, each in trained.items()}
+    rows = pd.DataFrame([_row(*of) for each in runs.values() for of in each])
     of_models = grouped(rows, "model")
     return Findings(
         rows=rows,
@@ -86,7 +63,7 @@ def study(options: Settings) -> Findings:
         },
         table=pd.DataFrame(
             [
-                {"relation": words, "model": NAMES[model], "distance of ‖ν‖ (%)": told(100 * each[name])}
+                {"relation": words, "model": NAMES[model], "distance of ‖ν‖ (%)": in_words(100 * each[name])}
                 for name, words in RELATIONS.items()
                 for model, each in of_models.items()
             ]
@@ -144,21 +121,19 @@ def _row(run: xr.Dataset, relations: Mapping[str, Array]) -> dict[str, object]:
 
 def one_word_figure() -> Figure:
     """Draw the flow of one topic word among others held at 0, beside B5 and the relation of a fixed query."""
-    figure = Figure(figsize=(8.6, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = style.panels((8.6, 3.8), 1, 2)
     for k, m in enumerate(OTHERS):
         score, norm, query_norm = _flow_of_one(m)
-        style = {"color": COLOURS[k], "mfc": "none", "ms": 4}
-        left.plot(score, norm, MARKERS[k], label=f"flow, m = {m}", **style)
+        left.plot(score, norm, label=f"flow, m = {m}", **style.marks(k))
         grid = np.linspace(0, score[-1], 200)
         trained, fixed = sen_norm_trained_query(grid, m, query_norm), sen_norm(grid, m, query_norm)
-        left.plot(grid, trained, color=COLOURS[k], label=None if k else "query trained, theory B5")
-        left.plot(grid, fixed, color=COLOURS[k], linestyle=":", label=None if k else "query fixed, theory B1")
+        left.plot(grid, trained, color=style.COLOURS[k], label=None if k else "query trained, theory B5")
+        left.plot(grid, fixed, color=style.COLOURS[k], linestyle=":", label=None if k else "query fixed, theory B1")
         off = np.abs(norm[1:] / sen_norm_trained_query(score[1:], m, query_norm) - 1.0)
-        right.plot(score[1:], np.maximum(off, 1e-17), MARKERS[k], label=f"m = {m}", **style)
-    left.set(xlabel=QUANTITIES["score"], ylabel=QUANTITIES["embedding_norm"])
-    right.axhline(ALONG_FLOW, color="black", linewidth=1.0, label="bound: 1000 × solver's tolerance")
-    right.set(xlabel=QUANTITIES["score"], ylabel="relative distance from B5", yscale="log", ylim=(1e-16, 1e-4))
+        right.plot(score[1:], np.maximum(off, 1e-17), label=f"m = {m}", **style.marks(k))
+    left.set(xlabel=style.QUANTITIES["score"], ylabel=style.QUANTITIES["embedding_norm"])
+    right.axhline(ALONG_FLOW, label="bound: 1000 × solver's tolerance", **style.THEORY)
+    right.set(xlabel=style.QUANTITIES["score"], ylabel="relative distance from B5", yscale="log", ylim=(1e-16, 1e-4))
     left.legend()
     right.legend(loc="upper right")
     return figure
@@ -175,31 +150,30 @@ def _flow_of_one(others: int) -> tuple[Array, Array, float]:
 
 def several_words_figure(runs: Runs) -> Figure:
     """Draw the norms of all words and seeds against each relation's, and the largest deviation."""
-    figure = Figure(figsize=(9.6, 6.4), layout="constrained")
-    above, below = figure.subplots(2, len(runs), sharey="row")
-    for axes, (model, each) in zip(above, runs.items(), strict=True):
+    titles = [f"{NAMES[model]}, {len(each)} seeds" for model, each in runs.items()]
+    figure, (above, below) = style.panels((9.6, 6.4), 2, len(runs), titles=titles, sharey="row")
+    for axes, each in zip(above, runs.values(), strict=True):
         for k, name in enumerate(RELATIONS):
-            pairs = np.concatenate([_beside(*of, name) for of in each], axis=1)
-            axes.plot(*pairs, MARKERS[k], ms=3, mfc="none", color=COLOURS[k], zorder=4 - k)
-        axes.axline((0, 0), slope=1.0, color="black", linewidth=1.0)
+            axes.plot(*np.concatenate([_beside(*of, name) for of in each], axis=1), zorder=4 - k, **style.marks(k, 3))
+        axes.axline((0, 0), slope=1.0, **style.THEORY)
         highest = max(float(run.embedding_norm.max()) for run, _ in each)
         axes.set(xlabel=r"$\|\nu\|$ that a relation gives to the scores", xlim=(-0.05 * highest, 1.8 * highest))
-        axes.set_title(f"{NAMES[model]}, {len(each)} seeds", fontsize=9)
     for axes, each in zip(below, runs.values(), strict=True):
         for k, name in enumerate(RELATIONS):
-            off = np.array([_distance(*of, name) for of in each])
-            for line in draw_band(axes, each[0][0].time.values[1:], 100 * off, k, RELATIONS[name], log=True):
-                line.set(marker=MARKERS[k], markevery=0.2, ms=4, mfc="none")
-        axes.set(xlabel=TIME, xscale="log", yscale="log", ylim=(0.1, 300.0))
+            off = 100 * np.array([_distance(*of, name) for of in each])
+            time, band = each[0][0].time.values[1:], style.geometric_band
+            for line in style.draw_band(axes, time, off, k, RELATIONS[name], band=band):
+                line.set(marker=style.MARKERS[k], markevery=0.2, ms=4, mfc="none")
+        axes.set(xlabel=style.TIME, xscale="log", yscale="log", ylim=(0.1, 300.0))
     above[0].set_ylabel(r"embedding norm $\|\nu\|$ of the run")
     below[0].set_ylabel("largest deviation\nof a topic word (%)")
-    figure.legend(*below[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return entitled(figure, f"below: {seeds_as(len(next(iter(runs.values()))), log=True)}")
+    style.legend_below(figure, 4)
+    return style.entitled(figure, f"below: {style.seeds_as(len(next(iter(runs.values()))), log=True)}")
 
 
 def _beside(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Array:
     """Return the norms by a relation and in the run, at some epochs (2, points)."""
-    places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 15).round().astype(int))
+    places = style.spaced(run.sizes["epoch"], 15)
     return np.array([relations[name][places].ravel(), run.embedding_norm.values[places].ravel()])
 
 
@@ -208,6 +182,8 @@ def _distance(run: xr.Dataset, relations: Mapping[str, Array], name: str) -> Arr
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.abs(run.embedding_norm.values[1:] / relations[name][1:] - 1.0).max(axis=1)
 
+
+main = command(Settings, study)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,11 +9,6 @@ from simulations.experiment import Findings, command
 from simulations.squad_rows import Settings
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return command(Settings, study, arguments)
-
-
 def study(options: Settings) -> Findings:
     """Train and compare every row."""
     # Import here, so that a missing extra is an error of the command without a traceback.
@@ -21,6 +16,8 @@ def study(options: Settings) -> Findings:
 
     return squad_experiment.study(options)
 
+
+main = command(Settings, study)
 
 if __name__ == "__main__":
     sys.exit(main())

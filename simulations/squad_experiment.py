@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from attn_dynamics.encoder import Window, use_kernel
 from attn_dynamics.errors import InputError
-from attn_dynamics.files.storage import write_netcdf
+from attn_dynamics.files.run_store import RunStore
 from attn_dynamics.model.heads import Array
 from attn_dynamics.questions import (
     Features,
@@ -35,18 +35,20 @@ from attn_dynamics.questions import (
     tokens_reached,
     train,
 )
-from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS
-from attn_dynamics.statistics import FEWEST, half_width
+from attn_dynamics.results.figures import style
+from attn_dynamics.statistics import FEWEST, in_words, interval
 from attn_dynamics.system.progress import meter
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.published import SCORES
-from simulations.experiment import Findings, begin, interval, kept, told
+from simulations.experiment import Findings, begin
 from simulations.squad_rows import COMPARED, EVEN, ROWS, Settings
 
 SHARED = 1 / 3
 """Share that a window of a long passage has in common with the next."""
 SMOOTHED = 20
 """Number of parts into which training steps are averaged for the loss figure."""
+SHOWN = ("window", "batch", "learning_rate", "error", "device", "precision")
+"""Options in the summary."""
 Runs = Mapping[str, Sequence[xr.Dataset]]
 """Runs of each row, one per seed."""
 
@@ -78,10 +80,10 @@ class Trial:
 def study(options: Settings) -> Findings:
     """Train every row over all seeds, judge and compare; a row with a diverged seed is left out and reported."""
     trials, data = trials_of(options), _data(options)
-    folder, found, failed = begin(options), {name: [] for name in options.chosen}, {}
+    store, found, failed = begin(options), {name: [] for name in options.chosen}, {}
     for trial in tqdm(trials, desc=options.name, unit=" runs", dynamic_ncols=True):
         try:
-            found[trial.row].append(_run(trial, options, data, folder))
+            found[trial.row].append(_run(trial, options, data, store))
         except ArithmeticError as error:
             failed[trial.row] = f"{trial.title}: {error}"
     runs = {name: each for name, each in found.items() if name not in failed}
@@ -147,17 +149,17 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _run(trial: Trial, options: Settings, data: Data, folder: Path) -> xr.Dataset:
+def _run(trial: Trial, options: Settings, data: Data, store: RunStore) -> xr.Dataset:
     """Return a run that was kept, or train, judge and keep it."""
-    file, identity = folder / f"{trial.title}.nc", _digest(repr((data.mark, trial, options.device)))
-    if file.exists() and (run := kept(file, identity)) is not None:
+    identity = _digest(repr((data.mark, trial, options.device)))
+    if (run := store.take(trial.title, identity)) is not None:
         return run
-    checkpoint = Checkpoint(file.with_suffix(".npz"), every=30.0)
+    checkpoint = Checkpoint(store.checkpoint(trial.title), every=30.0)
     found = _trained(trial, options, data, identity, checkpoint)
-    found = found.assign_attrs(identity=identity, row=trial.row, seed=trial.plan.seed, window=options.window)
-    write_netcdf(file, found)
+    found = found.assign_attrs(row=trial.row, seed=trial.plan.seed, window=options.window)
+    kept = store.keep(trial.title, identity, found)
     checkpoint.path.unlink(missing_ok=True)
-    return found
+    return kept
 
 
 def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpoint: Checkpoint) -> xr.Dataset:
@@ -193,18 +195,13 @@ def _reach(run: xr.Dataset, plan: Plan) -> float:
 
 def _row(name: str, run: xr.Dataset) -> dict[str, Any]:
     """Return the numbers of a run."""
-    row, last = ROWS[name], run.isel(step=-1)
+    last = run.isel(step=-1)
     second = (run.step >= run.attrs["stage_2"]).values
     pace = (run.seconds / run.tokens).values
     return {
         "row": name,
-        "placement": row.placement,
-        "scale": row.scale,
-        "start_width": row.start_width,
-        "bell_rate": row.bell_rate,
-        "seed": run.attrs["seed"],
-        "f1": run.attrs["f1"],
-        "em": run.attrs["em"],
+        **{each: getattr(ROWS[name], each) for each in ("placement", "scale", "start_width", "bell_rate")},
+        **{each: run.attrs[each] for each in ("seed", "f1", "em")},
         "loss": float(run.loss[-max(1, run.sizes["step"] // 10) :].mean()),
         "width": float(last.width.mean()),
         "least_width": float(last.width.min()),
@@ -230,8 +227,8 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     bell = row.start_width < EVEN
     return {
         "row": name,
-        "F1, %": told(numbers.f1),
-        "EM, %": told(numbers.em),
+        "F1, %": in_words(numbers.f1),
+        "EM, %": in_words(numbers.em),
         "W22: F1, EM": ", ".join(map(str, SCORES.get(name, ()))),
         "σ": f"{row.start_width:g} to {numbers.width.mean():.3g}" if bell else "",
         "reached": f"{numbers.reached_first.mean():.0f} to {numbers.reached_last.mean():.0f}",
@@ -243,16 +240,11 @@ def _summary(runs: Runs, differences: Mapping[str, Array], options: Settings, da
     """Return the stated results."""
     return {
         "encoder": options.encoder or "all-MiniLM-L6-v2, whose training data had pairs from SQuAD",
-        "device": options.device,
-        "precision": options.precision,
         "questions": len(data.train.questions),
         "judged": len(data.dev.questions),
         "passages": "those that fit into one window" if options.fitting else "all, cut where they must be",
         "length": options.tokens,
-        "window": options.window,
-        "batch": options.batch,
-        "learning_rate": options.learning_rate,
-        "error": options.error,
+        **{name: getattr(options, name) for name in SHOWN},
         "rows": {name: {of: interval(_scores(each, of)) for of in ("f1", "em")} for name, each in runs.items()},
         "differences_in_f1": {title: interval(each) for title, each in differences.items()},
     }
@@ -271,53 +263,36 @@ def _differences(runs: Runs) -> dict[str, Array]:
     }
 
 
-def _style(name: str) -> dict[str, Any]:
-    k = list(ROWS).index(name)
-    return {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[(k + k // len(COLOURS)) % len(LINES)]}
-
-
 def _figures(runs: Runs, differences: Mapping[str, Array]) -> dict[str, Callable[[], Figure]]:
     """Return the figures that have data."""
-    found = {"scores": lambda: scores_figure(runs), "loss": lambda: loss_figure(runs)}
-    if differences:
-        found["differences"] = lambda: differences_figure(differences)
-    if _with_bells(runs):
-        found["widths"] = lambda: widths_figure(_with_bells(runs))
-    return found
-
-
-def _with_bells(runs: Runs) -> Runs:
-    return {name: each for name, each in runs.items() if ROWS[name].start_width < EVEN}
+    bells = {name: each for name, each in runs.items() if ROWS[name].start_width < EVEN}
+    found = {"scores": (scores_figure, runs), "loss": (loss_figure, runs)}
+    found |= {"differences": (differences_figure, differences), "widths": (widths_figure, bells)}
+    return {name: partial(draw, given) for name, (draw, given) in found.items() if given}
 
 
 def scores_figure(runs: Runs) -> Figure:
     """Draw F1 and EM of every row, beside W22's if it has them."""
-    figure = Figure(figsize=(7.6, 1.2 + 0.34 * len(runs)), layout="constrained")
-    axes: Axes = figure.subplots()
+    figure, ((axes,),) = style.panels((7.6, 1.2 + 0.34 * len(runs)))
     places = np.arange(len(runs), dtype=float)[::-1]
     for k, (of, label) in enumerate((("f1", "F1"), ("em", "exact match"))):
-        scores = [_scores(each, of) for each in runs.values()]
-        _draw_seeds(axes, scores, np.asarray(places + 0.12 - 0.24 * k, float), k, label)
+        _draw_seeds(axes, [_scores(each, of) for each in runs.values()], places + 0.12 - 0.24 * k, k, label)
         theirs = [(SCORES[name][k], place) for name, place in zip(runs, places, strict=True) if name in SCORES]
         if theirs:
-            given = {"mfc": "white", "color": COLOURS[k], "ms": 4}
-            axes.plot(*zip(*theirs, strict=True), MARKERS[k], label=f"{label}, W22", **given)
-    axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs])
-    axes.set(
-        xlabel=f"questions of dev, per cent; {_told_by([_scores(each, 'f1') for each in runs.values()])}",
-        xlim=(0.0, None),
-    )
-    figure.legend(loc="outside lower center", ncols=4)
+            given = {"mfc": "white", "color": style.COLOURS[k], "ms": 4}
+            axes.plot(*zip(*theirs, strict=True), style.MARKERS[k], label=f"{label}, W22", **given)
+    axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs], xlim=(0.0, None))
+    axes.set_xlabel(f"questions of dev, per cent; {_told_by([_scores(each, 'f1') for each in runs.values()])}")
+    style.legend_below(figure, 4)
     return figure
 
 
 def differences_figure(differences: Mapping[str, Array]) -> Figure:
     """Draw the differences in F1 that theory D7 and D10 compare, by seed."""
-    figure = Figure(figsize=(7.6, 1.0 + 0.34 * len(differences)), layout="constrained")
-    axes: Axes = figure.subplots()
+    figure, ((axes,),) = style.panels((7.6, 1.0 + 0.34 * len(differences)))
     places = np.arange(len(differences), dtype=float)[::-1]
     _draw_seeds(axes, [*differences.values()], places, 0)
-    axes.axvline(0.0, color="black", linewidth=0.8)
+    axes.axvline(0.0, **style.REFERENCE)
     axes.set(yticks=places, yticklabels=list(differences))
     axes.set_xlabel(f"difference in F1 (points); {_told_by([*differences.values()])}")
     return figure
@@ -325,11 +300,10 @@ def differences_figure(differences: Mapping[str, Array]) -> Figure:
 
 def _draw_seeds(axes: Axes, values: Sequence[Array], places: Array, k: int, label: str | None = None) -> None:
     """Draw means with 95 % intervals, and seeds as strokes below; with few seeds, means without intervals."""
-    means, half = (np.array([of(each) for each in values]) for of in (np.mean, half_width))
-    style: Any = {"fmt": MARKERS[k], "color": COLOURS[k], "ms": 4, "capsize": 2.5, "label": label}
-    axes.errorbar(means, places, xerr=half, **style)
+    points = {place: interval(each) for place, each in zip(places, values, strict=True)}
+    style.draw_points(axes, points, k, label, sideways=True)
     below = np.repeat(places - 0.08, [len(each) for each in values])
-    axes.plot(np.concatenate(values), below, "|", color=COLOURS[k], ms=9, mew=0.8)
+    axes.plot(np.concatenate(values), below, "|", color=style.COLOURS[k], ms=9, mew=0.8)
 
 
 def _told_by(values: Sequence[Array]) -> str:
@@ -340,29 +314,28 @@ def _told_by(values: Sequence[Array]) -> str:
 
 def widths_figure(runs: Runs) -> Figure:
     """Draw σ of each row over the steps, and the tokens it reaches; means over layers and seeds."""
-    figure = Figure(figsize=(9.0, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = style.panels((9.0, 4.4), 1, 2)
     for name, each in runs.items():
         for axes, of in ((left, "width"), (right, "reached")):
-            values = np.array([run[of].mean(["layer", "bell"]).values for run in each])
-            axes.plot(
-                each[0].step + 1, values.mean(axis=0), label=ROWS[name].title if axes is left else None, **_style(name)
-            )
+            mean = np.mean([run[of].mean(["layer", "bell"]).values for run in each], axis=0)
+            axes.plot(each[0].step + 1, mean, label=ROWS[name].title, **_stroke(name))
     left.set(xlabel="step", ylabel="σ, mean over layers (tokens)", yscale="log")
     right.set(xlabel="step", ylabel="tokens where the bell is above 0 in float32")
-    figure.legend(loc="outside lower center", ncols=2)
+    style.legend_below(figure, 2)
     return figure
 
 
 def loss_figure(runs: Runs) -> Figure:
     """Draw the training loss of each row, averaged over parts of the training."""
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
-    axes: Axes = figure.subplots()
+    figure, ((axes,),) = style.panels((6.4, 4.8))
     for name, each in runs.items():
         parts = np.array_split(np.arange(each[0].sizes["step"]), min(SMOOTHED, each[0].sizes["step"]))
-        steps = [part.mean() + 1 for part in parts]
         values = np.mean([[run.loss.values[part].mean() for part in parts] for run in each], axis=0)
-        axes.plot(steps, values, label=ROWS[name].title, **_style(name))
+        axes.plot([part.mean() + 1 for part in parts], values, label=ROWS[name].title, **_stroke(name))
     axes.set(xlabel="step", ylabel="training loss (nats)")
-    figure.legend(loc="outside lower center", ncols=2)
+    style.legend_below(figure, 2)
     return figure
+
+
+def _stroke(name: str) -> dict[str, Any]:
+    return style.line(list(ROWS).index(name))

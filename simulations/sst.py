@@ -13,7 +13,7 @@ from attn_dynamics.tasks import Options as TaskOptions
 from attn_dynamics.tasks import load_task
 from attn_dynamics.tasks.treebank import sst_folder
 from simulations.configurations import Name
-from simulations.experiment import Findings, Size, command
+from simulations.experiment import Findings, command
 from simulations.labelled import TextSettings
 from simulations.labelled import study as study_texts
 
@@ -35,22 +35,14 @@ class Settings(TextSettings):
     tasks: tuple[Literal["sst2", "sst5"], ...] = ("sst2", "sst5")
     """Data sets to train on."""
     configurations: tuple[Name, ...] = ("published", "paper")
-    """Start, dimensions and padding: from LMN21's code (published), the same with embeddings that start at 0
-    (published-zero), or from its text (paper)."""
     data_dir: Path | None = None
     """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
 
     name: ClassVar = "sst"
-    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least_one("tasks", self.tasks)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return command(Settings, study, arguments)
 
 
 def study(options: Settings) -> Findings:
@@ -58,6 +50,8 @@ def study(options: Settings) -> Findings:
     given = TaskOptions(data_dir=options.data_dir or sst_folder())
     return study_texts(options, {name: load_task(name, given) for name in options.tasks}, LMN21, REPORTED)
 
+
+main = command(Settings, study)
 
 if __name__ == "__main__":
     sys.exit(main())

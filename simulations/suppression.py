@@ -4,9 +4,10 @@ python -m simulations.suppression --quick
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,31 +21,27 @@ from attn_dynamics.claims._support.synthetic_run import PUBLISHED
 from attn_dynamics.claims.c6_mutual_suppression import misalignment, suppressed
 from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import Parameters
-from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, log_time
+from attn_dynamics.results.figures import style
 from attn_dynamics.results.prediction import predict
 from attn_dynamics.results.word_curves import tracks
 from attn_dynamics.statistics import FEWEST
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_score
 from attn_dynamics.training.settings import Config
-from simulations.experiment import (
-    NAMES,
-    Cell,
-    Findings,
-    Options,
-    Size,
-    command,
-    draw_points,
-    grouped,
-    run_all,
-)
+from simulations.experiment import NAMES, Cell, Findings, Options, Size, alike, command, grouped, run_all
 
 SCALES = (0.001, 0.1, 0.3, 1.0, 3.0)
 """Standard deviations of the initial embeddings; the first is that of LMN21's text."""
 SHOWN = 1.0
 """Scale in the figures of single words."""
-Runs = Mapping[tuple[float, str, int], xr.Dataset]
-"""Run of each scale, model and seed."""
+SHARES = {
+    "mean field": "first moves told by the sign of x",
+    "fell first": "first fell",
+    "recovered": "of these, recovered",
+}
+"""Title of the panel of each share of the words."""
+Runs = Mapping[tuple[float, str], Sequence[xr.Dataset]]
+"""Runs of each scale and model, one per seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +52,11 @@ class Settings(Options):
     sizes: ClassVar = {"quick": Size(2, 500), "usual": Size(5, 5000), "full": Size(30, 5000)}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return command(Settings, study, arguments)
-
-
 def study(options: Settings) -> Findings:
     """Train from every start, and compare every first move with its prediction."""
     seeds = range(options.size.seeds)
     tasks = [PUBLISHED.draw(seed) for seed in seeds]
     scales = (SCALES[0], SHOWN) if options.quick else SCALES
-    keys = [(scale, model, seed) for scale in scales for model in HEADS for seed in seeds]
     cells = [
         Cell(
             config=Config(model=model, seed=seed, epochs=options.size.epochs),
@@ -73,10 +64,11 @@ def study(options: Settings) -> Findings:
             kind={"scale": scale},
             start=partial(start_at, scale=scale),
         )
-        for scale, model, seed in keys
+        for scale, model, seed in product(scales, HEADS, seeds)
     ]
-    runs = dict(zip(keys, run_all(cells, options), strict=True))
-    rows = pd.concat([words_of(cell, runs[key]) for key, cell in zip(keys, cells, strict=True)], ignore_index=True)
+    trained = run_all(cells, options)
+    runs = alike(trained, "scale", "model")
+    rows = pd.concat(list(map(words_of, cells, trained)), ignore_index=True)
     groups = {key: _shares(group) for key, group in grouped(rows, "scale", "model").items()}
     right = accuracy(rows.exact, rows.moved)
     return Findings(
@@ -109,7 +101,7 @@ def accuracy(predicted: pd.Series, moved: pd.Series) -> float:
 
 def words_of(cell: Cell, run: xr.Dataset) -> pd.DataFrame:
     """Return one row per topic word: the sign of its first move, its predictions, and its later course."""
-    start, corpus = cell.start(cell.config, cell.task), cell.task.train
+    start, corpus = cell.begin(), cell.task.train
     columns = corpus.columns(run.word.values.tolist())
     score, moved = run.score.values, np.sign(run.score.values[1] - run.score.values[0])
     back = (score >= score[0]) & (np.arange(len(score)) > score.argmin(axis=0)[:, None]).T
@@ -175,23 +167,16 @@ def _told(each: Mapping[str, float]) -> str:
 
 def signs_figure(groups: Mapping[tuple[Any, Any], Mapping[str, Mapping[str, float]]]) -> Figure:
     """Draw shares of the words over the scale of the start, with 95 % intervals for five or more seeds."""
-    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
-    panels = figure.subplots(1, 3, sharey=True)
-    titles = {
-        "mean field": "first moves told by the sign of x",
-        "fell first": "first fell",
-        "recovered": "of these, recovered",
-    }
-    for axes, (name, title) in zip(panels, titles.items(), strict=True):
+    figure, (row,) = style.panels((9.6, 3.4), 1, 3, titles=SHARES.values(), sharey=True)
+    for axes, name in zip(row, SHARES, strict=True):
         for k, model in enumerate(HEADS):
             shares = {scale: each[name] for (scale, of), each in groups.items() if of == model and name in each}
             beside = {scale * 1.08 ** (k - 1): _percent(each) for scale, each in shares.items()}
-            draw_points(axes, beside, k, NAMES[model])
+            style.draw_points(axes, beside, k, NAMES[model])
         axes.set(xlabel="standard deviation of the initial embeddings", xscale="log", ylim=(-4, 104))
-        axes.set_title(title, fontsize=9)
-    panels[0].axhline(100, color="black", linewidth=1.2, label="by the sign of M, theory C6: all")
-    panels[0].set_ylabel("topic words (%)")
-    panels[0].legend(loc="lower left")
+    row[0].axhline(100, label="by the sign of M, theory C6: all", **style.THEORY)
+    row[0].set_ylabel("topic words (%)")
+    row[0].legend(loc="lower left")
     return figure
 
 
@@ -201,48 +186,42 @@ def _percent(each: Mapping[str, float]) -> dict[str, float]:
 
 def words_figure(cells: list[Cell], runs: Runs) -> Figure:
     """Draw scores of the words of seed 0 that first fell, beside the mean-field prediction from their start."""
-    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(HEADS), sharey=True)
+    figure, (row,) = style.panels((9.6, 3.6), 1, len(HEADS), titles=map(_title, HEADS), sharey=True)
     chosen = {cell.config.model: cell for cell in cells if cell.kind["scale"] == SHOWN and cell.config.seed == 0}
-    for axes, (model, cell) in zip(panels, chosen.items(), strict=True):
-        run = runs[SHOWN, model, 0]
+    for axes, (model, cell) in zip(row, chosen.items(), strict=True):
+        run = runs[SHOWN, model][0]
         theory, fallen = _mean_field(cell), _fallen(run)
         for k, column in enumerate(fallen):
-            word = str(run.word.values[column])
-            axes.plot(run.time, run.score[:, column], color=COLOURS[k], linestyle=LINES[k], label=word)
+            axes.plot(run.time, run.score[:, column], label=str(run.word.values[column]), **style.line(k))
         if theory is not None and fallen:
-            time, predicted = (
-                cell.config.learning_rate * theory.predicted.values,
-                theory.predicted_score.values[:, fallen],
-            )
-            lines = axes.plot(time, predicted, color="black", linewidth=1.2, linestyle=(0, (1, 3)))
-            lines[0].set_label(PREDICTION)
-        axes.set_title(f"{NAMES[model]}, start scale {SHOWN:g}, seed 0", fontsize=9)
-        log_time(axes, run.time.values)
+            time = cell.config.learning_rate * theory.predicted.values
+            axes.plot(time, theory.predicted_score[:, fallen], label=style.PREDICTION, **style.DOTTED)
+        style.log_time(axes, run.time.values)
         if axes.lines:
-            axes.legend(loc="upper left")
-    panels[0].set_ylabel(QUANTITIES["score"])
+            style.legend(axes, loc="upper left")
+    row[0].set_ylabel(style.QUANTITIES["score"])
     return figure
+
+
+def _title(model: str) -> str:
+    return f"{NAMES[model]}, start scale {SHOWN:g}, seed 0"
 
 
 def relation_figure(runs: Runs) -> Figure:
     """Draw the fallen words beside SEN, which is one curve if norms are counted from the start of each word."""
-    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(HEADS), sharey=True)
-    for axes, model in zip(panels, HEADS, strict=True):
-        run, gains = runs[SHOWN, model, 0], [0.0]
+    figure, (row,) = style.panels((9.6, 3.6), 1, len(HEADS), titles=map(_title, HEADS), sharey=True)
+    for axes, model in zip(row, HEADS, strict=True):
+        run, gains = runs[SHOWN, model][0], [0.0]
         for k, column in enumerate(_fallen(run)):
             track = tracks(run)[column]
-            places = np.unique(np.linspace(0, track.time.size - 1, 40).round().astype(int))
+            places = style.spaced(track.time.size, 40)
             gain = 0.5 * run.attrs["query_norm"] ** 2 * (track.embedding_norm**2 - track.embedding_norm[0] ** 2)
-            style = {"color": COLOURS[k], "mfc": "none", "ms": 3.5}
-            axes.plot(gain[places], track.score[places], MARKERS[k], label=track.word, **style)
+            axes.plot(gain[places], track.score[places], label=track.word, **style.marks(k, 3.5))
             gains += gain.tolist()
         _draw_relation(axes, np.linspace(min(gains), max(gains), 200))
         axes.set(xlabel=r"$\|q\|^2(\|\nu\|^2-\|\nu_0\|^2)/2$")
-        axes.set_title(f"{NAMES[model]}, start scale {SHOWN:g}, seed 0", fontsize=9)
         axes.legend(loc="upper left")
-    panels[0].set_ylabel(QUANTITIES["score"])
+    row[0].set_ylabel(style.QUANTITIES["score"])
     return figure
 
 
@@ -250,7 +229,7 @@ def _draw_relation(axes: Axes, gain: Array) -> None:
     """Draw s from ‖q‖² = 2, ‖ν‖² = gain - least and ‖ν₀‖² = -least: the relation depends on the difference only."""
     least = min(gain.min(), 0.0)
     score = sen_score(np.sqrt(gain - least), PUBLISHED.other_words, 2**0.5, 0.0, (-least) ** 0.5)
-    axes.plot(gain, score, color="black", linewidth=1.2, label="SEN, theory B1")
+    axes.plot(gain, score, label="SEN, theory B1", **style.THEORY)
 
 
 def _fallen(run: xr.Dataset) -> list[int]:
@@ -261,7 +240,7 @@ def _fallen(run: xr.Dataset) -> list[int]:
 
 def _mean_field(cell: Cell) -> xr.Dataset | None:
     """Predict the same topic words with all other words at 0; return None for a head without mean-field equations."""
-    start, config = cell.start(cell.config, cell.task), cell.config
+    start, config = cell.begin(), cell.config
     columns = cell.task.train.columns(word for topic in cell.task.topic_words for word in topic)
     embeddings = np.zeros_like(start.embeddings)
     embeddings[columns] = start.embeddings[columns]
@@ -270,6 +249,8 @@ def _mean_field(cell: Cell) -> xr.Dataset | None:
     predicted = predict(cell.task, alone, **settings)
     return None if isinstance(predicted, str) else predicted
 
+
+main = command(Settings, study)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,37 +6,22 @@ python -m simulations.synthetic --quick
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attn_dynamics.model.heads import HEADS
-from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, PREDICTION, QUANTITIES, TIME, entitled
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.results.figures import style
 from attn_dynamics.results.summary import summarise
 from attn_dynamics.results.word_curves import sen_deviation, tracks
-from attn_dynamics.statistics import shown_as
+from attn_dynamics.statistics import in_words, interval, shown_as
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.theory.sen import sen_norm
-from attn_dynamics.training.settings import Config
-from simulations.experiment import (
-    NAMES,
-    Cell,
-    Findings,
-    Options,
-    Size,
-    command,
-    draw_band,
-    draw_predicted,
-    grouped,
-    interval,
-    run_all,
-    seeds_as,
-    told,
-)
+from simulations.experiment import NAMES, Findings, Options, Size, alike, command, grouped, train_all
 
 TASK = Synthetic()
 MEASURES = ("train_loss", "test_loss", "test_accuracy", "sen_residual", "prediction_residual", "score", "norm")
@@ -52,22 +37,11 @@ class Settings(Options):
     sizes: ClassVar = {"quick": Size(3, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return command(Settings, study, arguments)
-
-
 def study(options: Settings) -> Findings:
     """Train, and compare the runs with SEN and mean field."""
     tasks = [TASK.draw(seed) for seed in range(options.size.seeds)]
-    cells = [
-        Cell(config=Config(model=model, seed=seed, epochs=options.size.epochs), task=task)
-        for model in HEADS
-        for seed, task in enumerate(tasks)
-    ]
-    trajectories = run_all(cells, options)
-    rows = pd.DataFrame([_row(run) for run in trajectories])
-    runs = {model: [run for run in trajectories if run.attrs["model"] == model] for model in HEADS}
+    trained = train_all(HEADS, tasks, options)
+    rows, runs = pd.DataFrame([_row(run) for run in trained]), alike(trained, "model")
     of_models = {model: each.dropna(axis=1, how="all") for model, each in grouped(rows, "model").items()}
     return Findings(
         rows=rows,
@@ -77,16 +51,20 @@ def study(options: Settings) -> Findings:
         },
         table=pd.DataFrame(
             [
-                {"at the end": name.replace("_", " "), "model": NAMES[model], shown_as(len(tasks)): told(each[name])}
+                {
+                    "at the end": name.replace("_", " "),
+                    "model": NAMES[model],
+                    shown_as(len(tasks)): in_words(each[name]),
+                }
                 for name in MEASURES
                 for model, each in of_models.items()
                 if name in each
             ]
         ),
         figures={
-            "sen": lambda: sen_figure(runs),
-            "loss": lambda: loss_figure(runs),
-            "distributions": lambda: distributions_figure(runs),
+            "sen": partial(sen_figure, runs),
+            "loss": partial(loss_figure, runs),
+            "distributions": partial(distributions_figure, runs),
         },
     )
 
@@ -101,83 +79,71 @@ def _row(run: xr.Dataset) -> dict[str, object]:
 
 def sen_figure(runs: Runs) -> Figure:
     """Draw all topic words of all heads and seeds beside the single curve of SEN, and their deviation from it."""
-    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = style.panels((9.6, 4.2), 1, 2)
     for k, (model, each) in enumerate(runs.items()):
-        _draw_words(left, each, k, NAMES[model])
-        _draw_deviation(right, each, k, NAMES[model])
+        left.plot(*np.concatenate([_points(run) for run in each], axis=1), label=NAMES[model], **style.marks(k, 3))
+        off = 100 * np.array([_deviation(run) for run in each])
+        style.draw_band(right, each[0].time.values[1:], off, k, NAMES[model], band=style.geometric_band)
     scores = np.linspace(0, max(float(run.score.max()) for each in runs.values() for run in each), 200)
-    norms = sen_norm(scores, TASK.other_words, 1.0)
-    left.plot(scores, norms, color="black", linewidth=1.2, label="SEN, theory B1", zorder=3)
-    left.set(xlabel=QUANTITIES["score"], ylabel=r"$\|q\|\,\|\nu\|$, query norm × embedding norm")
+    left.plot(scores, sen_norm(scores, TASK.other_words, 1.0), label="SEN, theory B1", zorder=3, **style.THEORY)
+    left.set(xlabel=style.QUANTITIES["score"], ylabel=r"$\|q\|\,\|\nu\|$, query norm × embedding norm")
     left.legend(loc="lower right")
     first = next(iter(runs.values()))
     words, seeds = first[0].sizes["word"], len(first)
-    bound, label = 100 * words / TASK.sentences, "1/(ρN), ρN sentences a word: memorised, B2"
-    right.axhline(bound, color="black", linewidth=1.0, linestyle=":", label=label)
-    right.set(xlabel=TIME, xscale="log", yscale="log", ylabel="largest deviation from SEN of a topic word (%)")
+    label = "1/(ρN), ρN sentences a word: memorised, B2"
+    right.axhline(100 * words / TASK.sentences, linestyle=":", label=label, **style.REFERENCE)
+    right.set(xlabel=style.TIME, xscale="log", yscale="log", ylabel="largest deviation from SEN of a topic word (%)")
     right.legend(loc="upper right")
-    return entitled(figure, f"{words} topic words under three heads; right: {seeds_as(seeds, log=True)}")
+    return style.entitled(figure, f"{words} topic words under three heads; right: {style.seeds_as(seeds, log=True)}")
 
 
-def _draw_words(axes: Axes, runs: Sequence[xr.Dataset], k: int, label: str) -> None:
-    """Draw scores and norms; multiplied by ‖q‖, norms of all seeds lie on one curve, up to a start of 0.003."""
-    points = []
-    for run in runs:
-        places = np.unique(np.linspace(0, run.sizes["epoch"] - 1, 12).round().astype(int))
-        norms = run.attrs["query_norm"] * run.embedding_norm.values[places]
-        points.append([run.score.values[places].ravel(), norms.ravel()])
-    axes.plot(*np.concatenate(points, axis=1), MARKERS[k], ms=3, color=COLOURS[k], mfc="none", label=label)
+def _points(run: xr.Dataset) -> Array:
+    """Return scores and norms (2, points); multiplied by ‖q‖, norms of all seeds lie on one curve but for the start."""
+    places = style.spaced(run.sizes["epoch"], 12)
+    norms = run.attrs["query_norm"] * run.embedding_norm.values[places]
+    return np.array([run.score.values[places].ravel(), norms.ravel()])
 
 
-def _draw_deviation(axes: Axes, runs: Sequence[xr.Dataset], k: int, label: str) -> None:
-    largest = [
-        np.max([abs(sen_deviation(track, run.attrs["query_norm"])[1:]) for track in tracks(run)], axis=0)
-        for run in runs
-    ]
-    draw_band(axes, runs[0].time.values[1:], 100 * np.array(largest), k, label, log=True)
+def _deviation(run: xr.Dataset) -> Array:
+    return np.max([abs(sen_deviation(track, run.attrs["query_norm"])[1:]) for track in tracks(run)], axis=0)
 
 
 def loss_figure(runs: Runs) -> Figure:
     """Draw training and test loss over the seeds, and the mean-field prediction if there is one."""
-    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
-    panels = figure.subplots(1, len(runs), sharey=True)
-    for axes, (model, each) in zip(panels, runs.items(), strict=True):
+    figure, (row,) = style.panels((9.6, 3.6), 1, len(runs), titles=[NAMES[each] for each in runs], sharey=True)
+    for axes, each in zip(row, runs.values(), strict=True):
         for k, split in enumerate(("train", "test")):
-            draw_band(
-                axes, each[0].time.values, np.array([run[f"{split}_loss"].values for run in each]), k, split, log=True
-            )
-        draw_predicted(axes, each, lambda run: run.predicted_loss.values, f"train, {PREDICTION}", log=True)
-        axes.set_title(NAMES[model], fontsize=9)
-        axes.set(xlabel=TIME, yscale="log")
-        axes.legend()
-    panels[0].set_ylabel("mean cross-entropy (nats)")
-    return entitled(figure, seeds_as(len(next(iter(runs.values()))), log=True))
+            style.draw_runs(axes, each, f"{split}_loss", k, split, log=True)
+        style.draw_predicted(axes, each, "predicted_loss", f"train, {style.PREDICTION}", log=True)
+        axes.set(xlabel=style.TIME, yscale="log")
+    row[0].set_ylabel("mean cross-entropy (nats)")
+    style.legend_below(figure)
+    return style.entitled(figure, style.seeds_as(len(next(iter(runs.values()))), log=True))
 
 
 def distributions_figure(runs: Runs) -> Figure:
     """Draw final scores and norms of topic words and of all other words, all seeds together."""
-    figure = Figure(figsize=(9.6, 5.4), layout="constrained")
-    for row, name in zip(
-        figure.subplots(2, len(runs), sharex="row", sharey="row"), ("score", "embedding_norm"), strict=True
-    ):
-        for axes, (model, each) in zip(row, runs.items(), strict=True):
-            topic = np.concatenate([run[name].values[-1] for run in each])
-            rest = np.concatenate([_others(run, name) for run in each])
-            for k, (label, values) in enumerate({"other words": rest, "topic words": topic}.items()):
-                axes.ecdf(values, color=COLOURS[k], linestyle=LINES[k], label=label)
-            axes.set(xlabel=f"final {QUANTITIES[name]}")
-            axes.set_title(NAMES[model], fontsize=9)
+    figure, rows = style.panels(
+        (9.6, 5.4), 2, len(runs), titles=[NAMES[each] for each in runs], sharex="row", sharey="row"
+    )
+    for row, name in zip(rows, ("score", "embedding_norm"), strict=True):
+        for axes, each in zip(row, runs.values(), strict=True):
+            groups = {"other words": _others, "topic words": lambda run, name: run[name].values[-1]}
+            for k, (label, values) in enumerate(groups.items()):
+                axes.ecdf(np.concatenate([values(run, name) for run in each]), label=label, **style.line(k))
+            axes.set(xlabel=f"final {style.QUANTITIES[name]}")
         row[0].set_ylabel("share of the words\nat or below")
         row[0].legend(loc="lower right")
     return figure
 
 
-def _others(run: xr.Dataset, name: str) -> np.ndarray:
+def _others(run: xr.Dataset, name: str) -> Array:
     """Return the values of words in training sentences that are not topic words."""
     chosen = (run.frequency.values > 0) & ~np.isin(run.vocabulary.values, run.word.values)
     return run[f"all_{name}"].values[-1][chosen]
 
+
+main = command(Settings, study)
 
 if __name__ == "__main__":
     sys.exit(main())

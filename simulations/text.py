@@ -13,7 +13,7 @@ import tyro
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import TextOptions, load_text
 from simulations.configurations import CONFIGURATIONS
-from simulations.experiment import Findings, Size, command
+from simulations.experiment import Findings, command
 from simulations.labelled import TextSettings
 from simulations.labelled import study as study_texts
 
@@ -37,12 +37,6 @@ class Settings(TextSettings):
             )
 
     name: ClassVar = "text"
-    sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return command(Settings, study, arguments)
 
 
 def study(options: Settings) -> Findings:
@@ -50,6 +44,8 @@ def study(options: Settings) -> Findings:
     task = load_text(options.task, options.text, name=options.task.name)
     return study_texts(options, {options.task.name: task})
 
+
+main = command(Settings, study)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,6 +18,7 @@ import pytest
 from attn_dynamics.commands import simulate, window
 from attn_dynamics.files.storage import read_netcdf, read_parquet
 from attn_dynamics.results.figures import replicates as spread
+from attn_dynamics.results.figures import style
 from simulations import experiment, suppression
 from tests.command.driving import TASK, contents, differences, eager, unfinished, without_figures
 from tests.forking import context
@@ -47,7 +48,7 @@ def _simulated(arguments: tuple[str, ...], *more: str) -> int:
 
 def _suppressed(*more: str) -> int:
     experiment.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
-    experiment.draw_all = lambda figures: [*figures]  # pyright: ignore[reportAttributeAccessIssue]
+    style.draw_all = lambda figures: [*figures]  # pyright: ignore[reportAttributeAccessIssue]
     suppression.HEADS = ("attn-fc",)
     return suppression.main([*SUPPRESSED, *more])
 

@@ -23,7 +23,7 @@ FAILED, BAD_INPUT = 1, 2
 def run_command(
     options: type[Given],
     run: Callable[[Given], int],
-    arguments: Sequence[str] | None,
+    arguments: Sequence[str] | None = None,
     *,
     prog: str,
     interrupted: str = "interrupted before anything was computed",
@@ -45,6 +45,19 @@ def run_command(
             raise by_option(error, options) from None
 
     return guarded(named, interrupted=interrupted)
+
+
+def run_recorded(
+    options: type[Given],
+    run: Callable[[Given, str], int],
+    arguments: Sequence[str] | None = None,
+    *,
+    prog: str,
+    interrupted: str = "interrupted before anything was computed",
+) -> int:
+    """Run a command as `run_command` does, which is told the line that calls it anew."""
+    line = command_line(prog, arguments)
+    return run_command(options, lambda given: run(given, line), arguments, prog=prog, interrupted=interrupted)
 
 
 def guarded(run: Callable[[], int], *, interrupted: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED, command_line, record_command, run_command
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command, run_recorded
 from attn_dynamics.commands.window import simulate_window
 from attn_dynamics.commands.window_settings import WindowConfig, is_window
 from attn_dynamics.files.storage import Damaged, make_folder, read_json_object, read_netcdf, write_json, write_netcdf
@@ -37,10 +37,9 @@ from attn_dynamics.training.settings import Config
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     prog = "python -m attn_dynamics.simulate"
-    line = command_line(prog, arguments)
     if is_window(sys.argv[1:] if arguments is None else arguments):
-        return run_command(WindowConfig, lambda config: simulate_window(config, line), arguments, prog=prog)
-    return run_command(Config, lambda config: simulate(config, line), arguments, prog=prog)
+        return run_recorded(WindowConfig, simulate_window, arguments, prog=prog)
+    return run_recorded(Config, simulate, arguments, prog=prog)
 
 
 def simulate(config: Config, line: str) -> int:

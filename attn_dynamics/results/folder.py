@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import CONFIG, NOTES, Kind, clear, results_folder
-from attn_dynamics.files.storage import Damaged, read_json_object, write_json
+from attn_dynamics.files.run_store import check_settings, saved_settings
+from attn_dynamics.files.storage import write_json
 from attn_dynamics.results.figures.run import FIGURES
 from attn_dynamics.results.figures.window import FIGURES as WINDOW_FIGURES
 
@@ -110,10 +111,7 @@ def _content(config: Config) -> dict[str, Any]:
 
 def _saved(folder: Path) -> dict[str, Any] | None:
     """Return the configuration of the run in a folder; None if there is none."""
-    try:
-        saved = read_json_object(folder / CONFIG)
-    except Damaged:
-        return None
+    saved = saved_settings(folder)
     return saved if saved.keys() >= KNOWN_BY else None
 
 
@@ -125,15 +123,8 @@ def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> 
             given=f"one whose {CONFIG} has no {', '.join(sorted(missing))}",
             fix="Replace it by --overwrite, or name another folder by --out.",
         )
-    before, now = dict(_flat(saved)), dict(_flat(wanted))
-    differing = [name for name in now if name != "epochs" and before.get(name) != now[name]]
-    if differing:
-        raise InputError(
-            "--resume",
-            expected=f"the configuration of the run in {folder}",
-            given=", ".join(f"{name} = {now[name]} instead of {before.get(name)}" for name in differing),
-            fix="Give the settings of that run, or another folder by --out.",
-        )
+    now = {name: value for name, value in _flat(wanted) if name != "epochs"}
+    check_settings(dict(_flat(saved)), now, f"the run in {folder}")
     if not isinstance(saved["epochs"], int) or wanted["epochs"] < saved["epochs"]:
         raise InputError(
             "--epochs",

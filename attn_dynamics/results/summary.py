@@ -1,7 +1,7 @@
 """Results of a run: the annotated trajectory, a summary, and a table of measurements beside the theory."""
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -53,47 +53,55 @@ learning rate beyond.
 
 
 def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Dataset:
-    """Return the trajectory with all that its figures need: m and frequency of each word, ‖q‖, names, versions.
+    """Return the trajectory with all that its figures need, and with its seed, its data and the versions."""
+    beside = beside_theory(run, task, start, model=config.model, train=config.train, learning_rate=config.learning_rate)
+    return beside.assign_attrs(
+        title=printable(f"{beside.attrs['title']}, seed {config.seed}"),
+        seed=config.seed if config.seed <= LARGEST_INTEGER else str(config.seed),
+        versions=versions(config.device),
+        data=data_digest(task),
+    )
+
+
+def beside_theory(
+    run: Run, task: Task, start: Parameters, *, model: str, train: Collection[str], learning_rate: float
+) -> xr.Dataset:
+    """Return the trajectory with all that its figures need: m and frequency of each word, ‖q‖, prediction, names.
 
     The query norm ‖q‖ is NaN if the SEN relation does not apply. It requires a fixed query, trained keys and trained
     embeddings (theory §3).
     """
-    sen_applies = {"keys", "embeddings"} <= set(config.train) and "query" not in config.train
-    query_norm = float(np.linalg.norm(start.query)) if sen_applies else np.nan
+    sen_applies = {"keys", "embeddings"} <= set(train) and "query" not in train
     frequency, others = _neighbours(task.train)
     words = {
         "frequency": ("vocabulary", frequency, {"long_name": "training sentences that hold the word"}),
         "others": ("vocabulary", others, {"long_name": "m, mean number of other words in its sentences"}),
     }
-    trajectory = run.trajectory.assign(words)
-    rate, epochs = config.learning_rate, int(trajectory.epoch[-1])
-    predicted = predict(task, start, train=config.train, learning_rate=rate, epochs=epochs)
+    trajectory, epochs = run.trajectory.assign(words), int(run.trajectory.epoch[-1])
+    predicted = predict(task, start, train=train, learning_rate=learning_rate, epochs=epochs)
     if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
     trajectory = trajectory.assign_attrs(
-        title=printable(f"{config.model} on {Path(task.name).name}, seed {config.seed}"),
-        model=config.model,
+        title=printable(f"{model} on {Path(task.name).name}"),
+        model=model,
         task=printable(task.name),
-        seed=config.seed if config.seed <= LARGEST_INTEGER else str(config.seed),
-        learning_rate=config.learning_rate,
-        query_norm=query_norm,
+        learning_rate=learning_rate,
+        query_norm=float(np.linalg.norm(start.query)) if sen_applies else np.nan,
         start_query_norm=float(np.linalg.norm(start.query)),
         best_epoch=run.best_epoch,
         ended=run.ended,
         topic_words=[str(word) for topic in task.topic_words for word in topic],
         not_predicted=predicted if isinstance(predicted, str) else "",
         classes=list(task.train.class_names) or [str(number) for number in range(task.train.n_classes)],
-        versions=versions(config.device),
-        data=data_digest(task),
     )
-    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, config, task, start)))
+    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, task, start, train)))
 
 
-def _assumptions(run: xr.Dataset, config: Config, task: Task, start: Parameters) -> list[Assumption]:
+def _assumptions(run: xr.Dataset, task: Task, start: Parameters, train: Collection[str]) -> list[Assumption]:
     """Check the assumptions of the laws shown beside a run, for the words in its figures."""
     names = {str(word): word for word in task.train.vocabulary}
     shown = [names[track.word] for track in tracks(run)]
-    found = check_assumptions(task, start, train=config.train, words=shown)
+    found = check_assumptions(task, start, train=train, words=shown)
     steps = loss_steps(run.train_loss.values)
     over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
     return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])

@@ -1,7 +1,9 @@
 """Optional dependencies, checked on use by the extra that installs them."""
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from attn_dynamics.errors import InputError
 
@@ -25,3 +27,16 @@ def require(extra: str, *names: str) -> None:
     for name in names:
         if find_spec(name) is None:
             raise InputError(name, expected="this library to be installed", given="none", fix=how_to_get(extra))
+
+
+def imported(extra: str, name: str) -> ModuleType:
+    """Import a module of an extra.
+
+    Raises:
+        InputError: the module is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        fix = how_to_get(extra)
+        raise InputError(name, expected="this library to be installed", given=error, fix=fix) from None

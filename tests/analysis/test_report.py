@@ -18,7 +18,7 @@ from analysis.provenance import provenance
 from attn_dynamics.commands import simulate
 from attn_dynamics.commands.shell import BAD_INPUT, record_command
 from attn_dynamics.files.storage import make_folder, write_json
-from attn_dynamics.results.figures.run import COLOURS, write_figure
+from attn_dynamics.results.figures.style import COLOURS, write_figure
 
 COLUMNS = ("score", "embedding_norm", "sen_norm")
 TINY = ["--epochs", "30", "--dictionary", "60", "--sentences", "24"]

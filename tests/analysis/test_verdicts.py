@@ -22,6 +22,7 @@ from attn_dynamics.claims._support.drawn import sst2
 from attn_dynamics.claims._support.names import NAMES
 from attn_dynamics.claims.claim import together
 from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED, record_command
+from attn_dynamics.system import workers as system_workers
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 from proofs.proof import Proof
 
@@ -175,19 +176,19 @@ def test_a_worker_that_is_killed_is_told_in_one_line(
 ) -> None:
     monkeypatch.setattr(judge, "judge", _killed)
     assert verdicts.main(["--claim", "B1", "--quick", "--out", str(tmp_path / "out")]) == BAD_INPUT
-    assert "one that was killed" in capsys.readouterr().err
+    assert "--workers: expected processes that live, got a killed one." in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_at_once_and_replaces_nothing_before_a_verdict_is_ready(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def pressed(*_: object) -> None:
+    def pressed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     record_command(tmp_path, verdicts.PROG)
     (tmp_path / "verdicts.md").write_text("of before")
     monkeypatch.setattr(judge, "judge", _asleep)
-    monkeypatch.setattr(judge, "as_completed", pressed)
+    monkeypatch.setattr(system_workers, "wait", pressed)
     begun = time.monotonic()
     assert verdicts.main(["--claim", "B1", "G4", "--out", str(tmp_path), "--overwrite"]) == INTERRUPTED
     assert time.monotonic() - begun < 30  # one that waits for its workers takes a minute

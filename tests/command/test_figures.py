@@ -20,7 +20,8 @@ from matplotlib.transforms import Bbox
 from attn_dynamics.commands import simulate
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures.replicates import spread_figure
-from attn_dynamics.results.figures.run import FIGURES, STYLE, draw_figure, save_figures, write_figure
+from attn_dynamics.results.figures.run import FIGURES, draw_figure, save_figures
+from attn_dynamics.results.figures.style import STYLE, write_figure
 from attn_dynamics.results.word_curves import sen_deviation, tracks
 from tests.command import driving
 

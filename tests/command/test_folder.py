@@ -176,7 +176,7 @@ def test_another_configuration_is_refused_by_name(name: str, changed: tuple[str,
     assert done.code == 2
     assert name in done.said
     assert changed[-1].removeprefix("--") in done.said
-    assert "expected the configuration of the run in here" in done.said
+    assert "expected the settings of the run in here" in done.said
     assert contents(run) == before
 
 

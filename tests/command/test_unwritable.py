@@ -11,7 +11,8 @@ from attn_dynamics.commands.sweep import command as sweep
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import run as plot
-from attn_dynamics.results.figures.run import draw_all, draw_figure
+from attn_dynamics.results.figures.run import draw_figure
+from attn_dynamics.results.figures.style import draw_all
 from attn_dynamics.tasks import Task
 from attn_dynamics.training.experiment import check_words
 from tests.command.driving import TINY, Call, films, read_json

@@ -15,7 +15,8 @@ from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
 from attn_dynamics.model.bell import Bell
-from simulations import experiment, squad, squad_experiment
+from attn_dynamics.results.figures import style
+from simulations import squad, squad_experiment
 from simulations.squad_rows import COMPARED, ROWS
 
 FIGURES = {"scores", "differences", "widths", "loss"}
@@ -89,7 +90,7 @@ def test_what_it_leaves(tmp_path: Path, asked_of: Path, tiny: Path, monkeypatch:
 
     (tmp_path / "cells/narrow-1.nc").unlink()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
-    monkeypatch.setattr(experiment, "draw_all", lambda figures: [*figures])  # they were looked at above
+    monkeypatch.setattr(style, "draw_all", lambda figures: [*figures])  # they were looked at above
     assert run(tmp_path, asked_of, tiny, *given, "--resume") == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     again = pd.read_parquet(tmp_path / "rows.parquet")

@@ -23,7 +23,10 @@ from matplotlib.figure import Figure
 
 from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED
 from attn_dynamics.errors import InputError, StorageError
+from attn_dynamics.files import run_store
 from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.results.figures import style
+from attn_dynamics.statistics import interval
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment as carried_out
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
@@ -147,7 +150,7 @@ def test_a_loss_that_is_not_finite_is_a_failure_in_one_line(
     error = Diverged(Run(parameters=None, trajectory=so_far, ended="diverged", best_epoch=6), "")
     monkeypatch.setattr(carried_out, "train", stopping_after(1, lambda: error))
     assert run_tiny(tmp_path) == FAILED
-    assert "error: 0.001-attn-fc-1.nc: loss at epoch 7: expected a finite number" in capsys.readouterr().err
+    assert "error: 0.001-attn-fc-1: loss at epoch 7: expected a finite number" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -189,26 +192,27 @@ def test_an_unfulfilled_exact_statement_is_a_failure(
 def test_the_interval_over_seeds_begins_at_five() -> None:
     values = np.array([1.0, 2.0, 4.0, 4.0, 5.0])
     # Student's t of 4 degrees of freedom at 97.5 %: 2.776445; s/√5 = 0.734847.
-    assert experiment.interval(values) == pytest.approx(
+    assert interval(values) == pytest.approx(
         {"mean": 3.2, "low": 3.2 - 2.776445 * 0.734847, "high": 3.2 + 2.776445 * 0.734847}, rel=1e-5
     )
-    few = experiment.interval(values[:4])
+    few = interval(values[:4])
     assert few["mean"] == 2.75
     assert np.isnan([few["low"], few["high"]]).all()
 
 
+@pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_a_band_is_drawn_from_five_seeds_on_and_below_a_line_a_seed(seeds: int) -> None:
-    axes, time = Figure().subplots(), np.arange(4.0)
-    values = np.arange(4.0 * seeds).reshape(seeds, 4) ** 2
-    lines = experiment.draw_band(axes, time, values, 0, "loss")
+def test_a_band_is_drawn_from_five_seeds_on_and_below_a_line_a_seed(seeds: int, log: bool) -> None:
+    axes, values = Figure().subplots(), np.arange(1.0, 4.0 * seeds + 1).reshape(seeds, 4) ** 2
+    runs = [xr.Dataset({"loss": ("epoch", each)}, {"time": ("epoch", np.arange(4.0))}) for each in values]
+    style.draw_runs(axes, runs, "loss", 0, "loss", log=log)
     assert len(axes.collections) == (seeds >= 5)
-    shown = np.array([line.get_xydata() for line in lines], float)
-    wanted = values[:, 1:] if seeds < 5 else values[:, 1:].mean(axis=0, keepdims=True)
-    np.testing.assert_allclose(shown[..., 1], wanted)
+    shown = np.array([line.get_xydata() for line in axes.lines], float)
+    mean = np.exp(np.log(values).mean(axis=0)) if log else values.mean(axis=0)
+    np.testing.assert_allclose(shown[..., 1], values[:, 1:] if seeds < 5 else mean[None, 1:])
     assert shown[0, 0, 0] == 1.0, "time 0 has no place on a log axis"
     assert axes.get_legend_handles_labels()[1] == ["loss"]
-    assert ("95 %" in experiment.seeds_as(seeds)) == (seeds >= 5)
+    assert ("95 %" in style.seeds_as(seeds)) == (seeds >= 5)
 
 
 @pytest.mark.parametrize("seeds", [4, 5])
@@ -294,7 +298,7 @@ def cut_at(epoch: int, run: Callable[[], int]) -> None:
 
 def cut_while_keeping(number: int, run: Callable[[], int]) -> None:
     """Let the power go when so many cells are kept."""
-    usual, kept = experiment.write_netcdf, []
+    usual, kept = run_store.write_netcdf, []
 
     def write(path: Path, run: xr.Dataset) -> None:
         if len(kept) == number:
@@ -303,7 +307,7 @@ def cut_while_keeping(number: int, run: Callable[[], int]) -> None:
         usual(path, run)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "write_netcdf", write)
+        patch.setattr(run_store, "write_netcdf", write)
         with pytest.raises(PowerCut):
             run()
 
@@ -430,13 +434,13 @@ def test_what_is_refused_finds_its_way_out_of_a_process(error: Exception) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("initializer", ["experiment._begin_process", "None"], ids=["ours", "negative control"])
+@pytest.mark.parametrize("initializer", ["workers.begin_process", "None"], ids=["ours", "negative control"])
 def test_processes_end_with_the_one_that_made_them(initializer: str) -> None:
     program = f"""
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from simulations import experiment
+from attn_dynamics.system import workers
 pool = ProcessPoolExecutor(1, get_context("spawn"), initializer={initializer})
 print(pool.submit(os.getpid).result(), flush=True)
 time.sleep(600)

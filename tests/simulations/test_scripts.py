@@ -16,10 +16,11 @@ from scipy.integrate import trapezoid
 from attn_dynamics import Corpus, descend, draw
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import read_netcdf
+from attn_dynamics.results.figures import style
 from attn_dynamics.results.word_curves import sen_deviation, tracks
 from attn_dynamics.tasks import TextOptions, text_task
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
-from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text
+from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text
 from tests.command.driving import films
 from tests.support import needs_sst
 
@@ -31,7 +32,7 @@ def left_by(script, folder: Path, figures: set[str], *arguments: str, seen: bool
     """
     with pytest.MonkeyPatch.context() as patch:
         if not seen:
-            patch.setattr(experiment, "draw_all", made)
+            patch.setattr(style, "draw_all", made)
         assert script.main(["--quick", "--out", str(folder), *arguments]) == 0
     assert {path.stem for path in (folder / "figures").iterdir()} == figures
     for path in (folder / "figures").iterdir():
@@ -248,9 +249,9 @@ def test_a_start_at_chance_ran_out_of_patience_knowing_no_more_than_frequencies(
     loss, at_chance = LOSSES[case]
     dev = Corpus.from_sentences([["a"], ["b"]], [0, 1])
     fits = {f"{split}_{part}": ("epoch", loss) for split in ("train", "dev") for part in ("loss", "accuracy")}
-    attributes = {"ended": "epochs", "seconds": 1.0, "query_norm": 1.0}
+    attributes = dict.fromkeys(labelled.KEY, 0) | {"ended": "epochs", "seconds": 1.0, "query_norm": 1.0}
     run = xr.Dataset(fits, coords={"epoch": np.arange(loss.size)}, attrs=attributes)
-    (row,) = labelled._rows(run, {}, {"patience 100": 100}, dev)
+    (row,) = labelled._rows(run, {"patience 100": 100}, dev)
     assert row["at_chance"] == at_chance
 
 

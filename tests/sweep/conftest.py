@@ -37,6 +37,6 @@ def call_dask(place: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 @pytest.fixture
 def call(call_dask: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Run the command in this process, and all runs with it."""
-    monkeypatch.setattr(command, "cluster", nothing)
+    monkeypatch.setattr(command, "clustered", nothing)
     monkeypatch.setattr(command, "stream", one_by_one)
     return call_dask

@@ -11,10 +11,13 @@ import dask.config
 import pytest
 
 import attn_dynamics.commands.sweep.command as command
-from attn_dynamics.commands.sweep import needs, runner
+from attn_dynamics.commands.sweep import runner
 from attn_dynamics.commands.sweep.grid import Grid
 from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.errors import InputError
+from attn_dynamics.system import extras
+from attn_dynamics.system import workers as workers_module
+from attn_dynamics.system.workers import in_line
 from attn_dynamics.training import experiment
 from attn_dynamics.training.replicates.engine import Engine, engine_for
 from attn_dynamics.training.settings import Config
@@ -141,7 +144,7 @@ def test_ctrl_c_before_anything_is_there_replaces_nothing(call: Call, monkeypatc
     def cut_off(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "cluster", cut_off)
+    monkeypatch.setattr(command, "clustered", cut_off)
     done = call(*TINY, "--seed", 7, "--out", "here", "--overwrite")
     assert (done.code, done.err) == (130, "interrupted; none of 1 runs has ended, --resume runs what is missing\n")
     assert contents(Path("here")) == before
@@ -175,7 +178,7 @@ def test_a_worker_without_the_data_fills_no_rows_and_is_tried_again(
         for config in configs:
             with pytest.raises(InputError) as caught:
                 outcome(replace(config, task=str(place / "gone" / "films")))
-            yield [], [runner._line(caught.value)]
+            yield [], [in_line(caught.value)]
 
     arguments = ("--task", "films", "--epochs", 3, "--seed", 0, 1, "--out", "here")
     with monkeypatch.context() as patch:
@@ -269,7 +272,7 @@ def test_a_cluster_that_is_of_no_use_is_refused(
     place: Path,
 ) -> None:
     where = address(workers, threads)
-    monkeypatch.setattr(runner, "PATIENCE", 3.0)
+    monkeypatch.setattr(workers_module, "PATIENCE", 3.0)
     done = call_dask(*TINY, "--scheduler", where, "--out", "here")
     assert done.code == 2
     assert given in done.said
@@ -343,7 +346,7 @@ def test_one_process_has_the_gpu_unless_more_are_asked_for(
 def test_an_address_without_a_scheduler_is_refused(
     given: str, call_dask: Call, monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
-    monkeypatch.setattr(runner, "PATIENCE", 1.0)
+    monkeypatch.setattr(workers_module, "PATIENCE", 1.0)
     done = call_dask(*TINY, "--scheduler", given, "--out", "here")
     assert done.code == 2
     assert done.err.startswith(
@@ -400,7 +403,7 @@ def test_without_the_extra_it_says_what_to_install(
             raise ModuleNotFoundError(f"No module named {name!r}")
         return usual_import(name)
 
-    monkeypatch.setattr(needs, "import_module", missing)
+    monkeypatch.setattr(extras, "import_module", missing)
     done = call_dask(*TINY, "--out", "here")
     assert done.code == 2
     assert 'pip install -e ".[distributed]"' in done.said

@@ -10,10 +10,11 @@ import pytest
 import attn_dynamics.commands.sweep.command as command
 from attn_dynamics import Run
 from attn_dynamics.commands import simulate
-from attn_dynamics.commands.sweep.runner import _line, outcome
+from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.commands.sweep.table import RESULTS, Row, settings
 from attn_dynamics.errors import InputError
 from attn_dynamics.results.summary import versions
+from attn_dynamics.system.workers import in_line
 from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training import experiment
 from attn_dynamics.training.settings import Config
@@ -93,7 +94,7 @@ def test_what_the_machine_lacks_is_no_result_and_is_tried_again(
                 continue
             with pytest.raises(InputError, match="device: expected enough memory") as caught:
                 outcome(config)
-            yield [], [_line(caught.value)]
+            yield [], [in_line(caught.value)]
 
     def short_of_memory(*_: object, **__: object) -> Run:
         raise InputError("device", expected="enough memory", given=device, fix="Train fewer at once.")

@@ -28,7 +28,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("kept") / "sweep"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "cluster", nothing)
+        patch.setattr(command, "clustered", nothing)
         patch.setattr(command, "stream", one_by_one)
         assert command.main([*SWEEP, "--out", str(folder)]) == 0
     return folder

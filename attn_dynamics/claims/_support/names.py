@@ -1,5 +1,7 @@
 """Short name of each claim for tables; docs/theory.md has the statements."""
 
+from collections.abc import Iterable
+
 NAMES = {
     "A1": "keys keep their mean",
     "A2": "query, keys balanced",
@@ -42,3 +44,8 @@ NAMES = {
     "G4": "gradient of Attn-TC",
     "G5": "gradient of Attn-TL",
 }
+
+
+def in_theory_order(ids: Iterable[str]) -> tuple[str, ...]:
+    """Sort ids of claims as docs/theory.md has them: A9 before A10, and that before B1."""
+    return tuple(sorted(ids, key=lambda id: (id[:1], len(id), id)))

@@ -10,13 +10,14 @@ import tyro
 from tqdm import tqdm
 
 from attn_dynamics.check import at_most_one, integer
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED, command_line, record_command, run_command
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command, run_recorded
 from attn_dynamics.commands.sweep.grid import Grid, check
-from attn_dynamics.commands.sweep.needs import NEEDED, needed
-from attn_dynamics.commands.sweep.runner import cluster, stream, workers_versions
+from attn_dynamics.commands.sweep.runner import stream, workers_versions
 from attn_dynamics.commands.sweep.table import SWEEP, Table, check_columns
 from attn_dynamics.files.output import clear, results_folder
 from attn_dynamics.results.summary import versions
+from attn_dynamics.system.extras import imported
+from attn_dynamics.system.workers import clustered
 from attn_dynamics.training.settings import Config
 
 DEFAULT = Path("runs/sweep")
@@ -61,9 +62,7 @@ class Sweep:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    prog = "python -m attn_dynamics.sweep"
-    line = command_line(prog, arguments)
-    return run_command(Sweep, lambda options: sweep(options, line), arguments, prog=prog)
+    return run_recorded(Sweep, sweep, arguments, prog="python -m attn_dynamics.sweep")
 
 
 def sweep(options: Sweep, line: str) -> int:
@@ -73,8 +72,8 @@ def sweep(options: Sweep, line: str) -> int:
         InputError: settings or data are bad, or there is no cluster; nothing was written.
         StorageError: the table could not be written.
     """
-    for library in NEEDED:
-        needed(library)
+    for library in ("distributed", "pyarrow"):
+        imported("distributed", library)
     configs = options.grid.configs()
     check_columns(configs)
     with results_folder(
@@ -117,7 +116,7 @@ def _run(options: Sweep, table: Table, line: str) -> list[str]:
     missing = table.missing
     if not missing:
         return failures
-    with cluster(min(options.processes, len(missing)), options.scheduler) as client:
+    with clustered(min(options.processes, len(missing)), options.scheduler) as client:
         if not options.here:
             for found in workers_versions(client, options.grid.device, options.grid.precision):
                 table.check_versions(found)

@@ -1,30 +1,25 @@
 """Runs as pure functions of their configurations; Dask spreads them over processes of one thread each."""
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numba
 from threadpoolctl import threadpool_limits
 
-from attn_dynamics.commands.sweep.needs import needed
 from attn_dynamics.commands.sweep.table import Row, is_loaded, row
 from attn_dynamics.errors import InputError
 from attn_dynamics.results import summary as results
 from attn_dynamics.results.assumptions import broken_in_words
-from attn_dynamics.system.interrupt import out_of_earshot
+from attn_dynamics.system.workers import error_of, finished, in_line
 from attn_dynamics.tasks import load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged
 from attn_dynamics.training.settings import Config
 
-PATIENCE = 10.0
-"""Longest time in seconds for a scheduler, and for its first worker, to answer."""
-ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OPENBLAS", "MKL")}
-"""Environment of a local worker, set before it imports anything."""
+AT_ONCE = 1000
+"""Number of runs that a scheduler is given at a time, from which it keeps all its workers busy."""
 
 
 def outcome(config: Config) -> Row:
@@ -68,59 +63,6 @@ def _measured(config: Config, begun: float) -> Row:
     return summary | more | {"message": message, "data": data}
 
 
-@contextmanager
-def cluster(workers: int, scheduler: str | None) -> Iterator[Any]:
-    """Connect to the Dask scheduler at an address, or start that many processes on this machine; yield the client.
-
-    Raises:
-        InputError: Dask is missing, no scheduler answers, or it has no workers, or workers with several threads.
-    """
-    distributed = needed("distributed")
-    if scheduler is not None:
-        with _connected(distributed, scheduler) as client:
-            yield client
-        return
-    with out_of_earshot():
-        local = distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",  # any free port, because the usual one may be taken
-            scheduler_kwargs={"dashboard": False},
-            memory_limit=None,  # the system limits memory
-            silence_logs=logging.CRITICAL,
-            env=ENVIRONMENT,
-        )
-    with local, distributed.Client(local) as client:
-        yield client
-
-
-@contextmanager
-def _connected(distributed: Any, address: str) -> Iterator[Any]:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    try:
-        client = distributed.Client(address, timeout=PATIENCE)
-    except (OSError, ValueError, TypeError) as error:
-        expected, fix = "the address of a Dask scheduler", "Start one by dask scheduler, and give the address it says."
-        given = f"{address!r}, where none answers ({_line(error)})"
-        raise InputError("--scheduler", expected=expected, given=given, fix=fix) from None
-    with client:
-        _check_workers(client, address)
-        yield client
-
-
-def _check_workers(client: Any, address: str) -> None:
-    fix = f"Start some by dask worker {address} --nthreads 1 --nworkers 2."
-    try:
-        client.wait_for_workers(1, timeout=PATIENCE)
-    except TimeoutError:
-        raise InputError("--scheduler", expected="a scheduler with workers", given="none", fix=fix) from None
-    threads = max(client.nthreads().values())
-    if threads > 1:
-        # Numba's threads serve one caller per process.
-        given = f"a worker of {threads} threads"
-        raise InputError("--scheduler", expected="workers of one thread each", given=given, fix=fix)
-
-
 def workers_versions(client: Any, device: str, precision: str) -> list[list[str]]:
     """Return the versions of each worker, after a check that it has the device.
 
@@ -141,20 +83,8 @@ def _equipment(device: str, precision: str) -> list[str]:
 
 
 def stream(client: Any, configs: Sequence[Config]) -> Iterator[tuple[list[Row], list[str]]]:
-    """Yield batches of finished rows as they arrive, and the errors of failed runs.
-
-    If a worker dies, Dask gives its run to another, up to `allowed-failures` times (three by default).
-    """
-    futures = client.map(outcome, configs, pure=False)
-    as_completed = needed("distributed").as_completed
-    for batch in as_completed(futures, with_results=True, raise_errors=False).batches():
-        rows = [found for future, found in batch if future.status == "finished"]
-        yield rows, [_line(_raised(found)) for future, found in batch if future.status != "finished"]
-
-
-def _raised(found: Any) -> BaseException:
-    return found[1] if isinstance(found, tuple) else found
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    """Yield batches of finished rows as they arrive, and the errors of failed runs."""
+    for done in finished(client.get_executor(pure=False), outcome, configs, at_once=AT_ONCE):
+        errors = {each: error_of(each) for each in done}
+        rows = [each.result() for each, error in errors.items() if error is None]
+        yield rows, [in_line(error) for error in errors.values() if error is not None]

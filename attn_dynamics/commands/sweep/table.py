@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from attn_dynamics.commands.sweep.needs import needed
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import Kind, of_command
 from attn_dynamics.files.storage import make_folder, printable, write_whole
 from attn_dynamics.results.summary import LARGEST_INTEGER, data_digest
+from attn_dynamics.system.extras import imported
 from attn_dynamics.tasks import Options, load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.settings import Config
@@ -168,8 +168,8 @@ class Table:
         """
         self._rows |= {_key(each): each for each in rows}
         make_folder(self.path.parent)
-        table = needed("pyarrow").Table.from_pylist(self.rows, schema=_schema())
-        parquet = needed("pyarrow.parquet")
+        table = imported("distributed", "pyarrow").Table.from_pylist(self.rows, schema=_schema())
+        parquet = imported("distributed", "pyarrow.parquet")
         write_whole(self.path, lambda file: parquet.write_table(table, file, write_page_checksum=True))
 
     def check_versions(self, versions: Sequence[str]) -> None:
@@ -223,7 +223,7 @@ class Table:
 def _read(path: Path) -> list[Row]:
     try:
         with path.open("rb") as file:
-            table = needed("pyarrow.parquet").read_table(file, page_checksum_verification=True)
+            table = imported("distributed", "pyarrow.parquet").read_table(file, page_checksum_verification=True)
             table.validate(full=True)
     # Pyarrow raises any kind of exception for a damaged file.
     except Exception as error:
@@ -236,7 +236,7 @@ def _read(path: Path) -> list[Row]:
 
 
 def _schema() -> Any:
-    arrow = needed("pyarrow")
+    arrow = imported("distributed", "pyarrow")
     types = {str: arrow.string(), int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_()}
     return arrow.schema([(name, types[kind]) for name, kind in (SETTINGS | RESULTS).items()])
 

@@ -12,25 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from attn_dynamics.files.storage import make_folder
 from attn_dynamics.results.assumptions import curve_name
-from attn_dynamics.results.figures.run import (
-    COLOURS,
-    LINES,
-    QUANTITIES,
-    TIME,
-    entitled,
-    log_time,
-    only_start,
-    scale,
-    style_of,
-    write_figure,
-)
+from attn_dynamics.results.figures import style
+from attn_dynamics.results.figures.run import only_start, style_of
 from attn_dynamics.results.word_curves import SHOWN, Track, common_tracks, sen_deviation
 from attn_dynamics.statistics import FEWEST
 
-BAND = (0.0, 50.0, 100.0)
-"""Percentiles over the replicates: the band's edges and its middle line."""
-SHADE = 0.3
-"""Opacity of a band."""
 ACROSS = 4
 """Panels of words in a row."""
 POINTS = 12
@@ -61,7 +47,7 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
         panels = below.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
         _draw_scores(panels, words, rare=not runs[0].sizes["word"])
         shown = "median of {}, shaded from least to largest" if len(runs) >= FEWEST else "each of {} is a thin line"
-        return entitled(figure, f"{runs[0].attrs['title']}: {shown.format(f'{len(runs)} replicates')}")
+        return style.entitled(figure, f"{runs[0].attrs['title']}: {shown.format(f'{len(runs)} replicates')}")
 
 
 def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
@@ -72,7 +58,7 @@ def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
         DrawingError: the figure could not be drawn.
     """
     path = make_folder(folder) / "replicates.png"
-    write_figure(lambda: spread_figure(runs), path)
+    style.write_figure(lambda: spread_figure(runs), path)
     return path
 
 
@@ -82,7 +68,7 @@ def _draw_losses(axes: Axes, runs: Sequence[xr.Dataset]) -> None:
     losses = np.array([[run[f"{split}_loss"].values[:reached] for run in runs] for split in splits])
     for k, (split, each) in enumerate(zip(splits, losses, strict=True)):
         _draw_all(axes, runs[0].time.values[:reached], each, k, split)
-    axes.set(xlabel=TIME, ylabel="mean cross-entropy (nats)", yscale=scale(losses))
+    axes.set(xlabel=style.TIME, ylabel="mean cross-entropy (nats)", yscale=style.scale(losses))
     axes.legend()
 
 
@@ -90,11 +76,11 @@ def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
     """Draw one word per panel, over log time if scores are known only at snapshots."""
     for k, (axes, tracks) in enumerate(zip(panels, words, strict=False)):
         _draw_all(axes, tracks[0].time, np.array([track.score for track in tracks]), k, tracks[0].word)
-        axes.set_title(f"“{tracks[0].word}”", fontsize=9, parse_math=False)
-        axes.set(xlabel=TIME, ylabel=QUANTITIES["score"])
+        axes.set_title(f"“{tracks[0].word}”", parse_math=False)
+        axes.set(xlabel=style.TIME, ylabel=style.QUANTITIES["score"])
         axes.xaxis.set_major_locator(MaxNLocator(4))
         if rare:
-            log_time(axes, tracks[0].time)
+            style.log_time(axes, tracks[0].time)
         axes.label_outer()
     for axes in panels[len(words) :]:
         axes.set_axis_off()
@@ -104,13 +90,13 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
     """Plot measured norms against those that SEN predicts from the score and each replicate's query norm ‖q‖."""
     beside = []
     for tracks in words:
-        places = np.unique(np.linspace(0, tracks[0].time.size - 1, POINTS).round().astype(int))
+        places = style.spaced(tracks[0].time.size, POINTS)
         for track, query_norm in zip(tracks, query_norms, strict=True):
             beside.append([track.sen_norm(query_norm)[places], track.embedding_norm[places]])
     predicted, norms = np.moveaxis(np.array(beside), 1, 0).reshape(2, -1)
-    axes.plot(predicted, norms, "o", color=COLOURS[0], mfc="none", ms=4, label="words of all runs")
+    axes.plot(predicted, norms, label="words of all runs", **style.marks(0))
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
-    axes.plot(ends, ends, color="black", linewidth=1.0, label=name)
+    axes.plot(ends, ends, label=name, **style.THEORY)
     axes.set(xlabel=r"$\|\nu\|$ by SEN from the score", ylabel=r"embedding norm $\|\nu\|$")
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.legend(loc="lower right")
@@ -122,27 +108,19 @@ def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
         [sen_deviation(track, norm)[1:] for track, norm in zip(tracks, query_norms, strict=True)] for tracks in words
     ]
     largest = 100 * np.fmax.reduce(np.abs(off))
-    _draw_all(axes, words[0][0].time[1:], largest, 7, "largest of the words")
-    axes.set(ylabel="deviation from SEN (%)", yscale=scale(largest))
-    log_time(axes, words[0][0].time)
+    _draw_all(axes, words[0][0].time[1:], largest, 0, "largest of the words")
+    axes.set(ylabel="deviation from SEN (%)", yscale=style.scale(largest))
+    style.log_time(axes, words[0][0].time)
     axes.legend()
 
 
 def _draw_all(axes: Axes, time: np.ndarray, values: np.ndarray, k: int, label: str) -> None:
     """Draw values (replicates, times): range and median, or one thin line each if there are few replicates."""
-    places = _thinned(time.size)
-    style = {"color": COLOURS[k], "linestyle": LINES[k] if k < len(LINES) - 1 else "-"}
-    if len(values) < FEWEST:
-        for replicate, each in enumerate(values):
-            axes.plot(time[places], each[places], linewidth=0.8, label=None if replicate else label, **style)
-        return
-    low, middle, high = np.percentile(values[:, places], BAND, axis=0)
-    if time.size:  # an empty band spoils the limits of the axes
-        axes.fill_between(time[places], low, high, color=COLOURS[k], alpha=SHADE, linewidth=0.0)
-    axes.plot(time[places], middle, label=label, **style)
+    places = _dense(time.size)
+    style.draw_band(axes, time[places], values[:, places], k, label, band=style.range_band)
 
 
-def _thinned(size: int) -> np.ndarray:
+def _dense(size: int) -> np.ndarray:
     """Return some hundred indices, dense enough for a linear or a logarithmic axis."""
     evenly, by_decades = np.linspace(0, size - 1, 300), np.geomspace(1, max(size - 1, 1), 300)
     return np.unique(np.concatenate([evenly, by_decades]).clip(0).astype(int))[:size]

@@ -1,0 +1,53 @@
+"""Commands that draw figures into a folder of their own, each figure written as soon as it is ready."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from matplotlib.figure import Figure
+
+from attn_dynamics.commands.shell import record_command, run_recorded
+from attn_dynamics.files.output import clear, of_command, results_folder
+from attn_dynamics.results.figures import style
+
+Figures = Mapping[str, Callable[[], Figure]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Place of the figures."""
+
+    out: Path | None = None
+    """Folder for the figures, as PNG; by default a new one, runs/NAME with a number."""
+    overwrite: bool = False
+    """Replace the results in the folder."""
+
+
+Given = TypeVar("Given", bound=Place)
+
+
+def command(
+    options: type[Given], module: str, what: str, known: Iterable[str], chosen: Callable[[Given], Figures]
+) -> Callable[..., int]:
+    """Return the command of a module: a function from its arguments to its exit code.
+
+    `what` names its results, of all the figures that are `known`. `chosen` gives those to draw for some options, and
+    raises InputError before anything is written.
+    """
+    prog = f"python -m analysis.{module}"
+    kind = of_command(prog, what, *(f"{name}.png" for name in known))
+
+    def draw(given: Given, line: str) -> int:
+        figures, default = chosen(given), Path("runs") / module.replace("_", "-")
+        with results_folder(kind, given.out, default, overwrite=given.overwrite) as folder:
+            clear(folder, kind)
+            record_command(folder, line)
+            for name, figure in figures.items():
+                path = folder / f"{name}.png"
+                style.write_figure(figure, path)
+                print(path)
+        return 0
+
+    return partial(run_recorded, options, draw, prog=prog, interrupted="interrupted; every figure named above is kept")

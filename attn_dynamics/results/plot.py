@@ -1,0 +1,57 @@
+"""The figures of a run, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from attn_dynamics.check import one_of
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.heads import HEADS
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.results.summary import beside_theory
+from attn_dynamics.tasks import Task
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot(
+    run: Run,
+    task: Task | Corpus,
+    start: Parameters,
+    figure: str = "sen",
+    *,
+    train: Collection[str] = ("keys", "embeddings", "head"),
+) -> Figure:
+    """Draw one figure of a run of `descend` or `descend_many`, with the theory beside it.
+
+    Args:
+        run: the run.
+        task: the task it was trained on, or the corpus alone; mean field is predicted only if a task names its topic
+            words.
+        start: the initial values.
+        figure: name of the figure: sen, loss, words, distributions or signals.
+        train: the parts that were trained.
+
+    Returns:
+        A matplotlib figure: a notebook shows it, `savefig` writes it.
+
+    Raises:
+        InputError: no figure has that name, the run is one of `flow` or has no step, or it was trained on other words.
+    """
+    # Matplotlib loads slowly, and most programs that import this package draw nothing.
+    from attn_dynamics.results.figures.run import FIGURES, draw_figure
+
+    one_of("figure", figure, FIGURES)
+    if run.trajectory.sizes.get("epoch", 0) < 2:
+        given = "a run of `flow`" if "epoch" not in run.trajectory.dims else "one without a step"
+        raise InputError("run", expected="a run of `descend` with a step or more", given=given, fix="Train by descent.")
+    whole = task if isinstance(task, Task) else Task(name="a corpus", train=task)
+    if run.trajectory.vocabulary.values.tolist() != [*map(str, whole.train.vocabulary)]:
+        raise InputError("task", expected="that of the run", given="one of other words", fix="Give what it trained on.")
+    model = next((name for name, head in HEADS.items() if type(start.head) is head), type(start.head).__name__)
+    rate = float(run.trajectory.time[1])
+    return draw_figure(beside_theory(run, whole, start, model=model, train=train, learning_rate=rate), figure)

@@ -1,0 +1,55 @@
+"""Claim: curves of one figure differ in grey, bands are what they say, and a legend names each curve once."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from attn_dynamics.results.figures import style
+
+
+def test_sixteen_curves_differ_in_colour_or_stroke_and_eight_in_stroke_alone() -> None:
+    lines = [style.line(k) for k in range(16)]
+    assert len({str(each) for each in lines}) == 16
+    assert len({str(each["linestyle"]) for each in lines[:8]}) == len({style.marks(k)["marker"] for k in range(8)}) == 8
+
+
+@pytest.mark.parametrize(
+    ("band", "middle", "edges"),
+    [
+        (style.range_band, 3.0, (1.0, 100.0)),
+        # Student's t of 4 degrees of freedom at 97.5 %, t = 2.776445; s/√5 = 19.50641, of logarithms 0.796903, and
+        # e^{0.796903 t} = 9.13906.
+        (style.mean_band, 22.0, (22.0 - 2.776445 * 19.50641, 22.0 + 2.776445 * 19.50641)),
+        (style.geometric_band, 2400**0.2, (2400**0.2 / 9.13906, 2400**0.2 * 9.13906)),
+    ],
+)
+def test_a_band_is_what_it_says(band: style.Band, middle: float, edges: tuple[float, float]) -> None:
+    low, found, high = band(np.array([[1.0], [2.0], [3.0], [4.0], [100.0]]))
+    assert found[0] == pytest.approx(middle, rel=1e-5)
+    assert (low[0], high[0]) == pytest.approx(edges, rel=1e-4)
+
+
+def test_a_legend_names_each_curve_once_and_the_theory_last() -> None:
+    figure, (row,) = style.panels((4.0, 3.0), 1, 2, titles=["$x$", "y"])
+    for axes in row:
+        axes.plot([0, 1], [0, 1], label="theory", **style.THEORY)
+        axes.plot([0, 1], [0, 1], label="run", **style.line(0))
+    style.legend_below(figure)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["run", "theory"]
+    assert [axes.get_title() for axes in row] == ["$x$", "y"]
+    assert not row[0].title.get_parse_math(), "a title is plain text"
+
+
+def test_names_of_lines_are_plain_text_even_where_they_look_like_none() -> None:
+    axes = Figure().subplots()
+    style.name_lines(axes, axes.plot([0, 1], [[0, 1], [1, 0]]), ["_it", "$x$"])
+    legend = axes.get_legend()
+    assert legend is not None
+    texts = legend.get_texts()
+    assert [text.get_text() for text in texts] == ["_it", "$x$"]
+    assert not any(text.get_parse_math() for text in texts)
+
+
+@pytest.mark.parametrize(("size", "number", "places"), [(10, 4, [0, 3, 6, 9]), (2, 24, [0, 1]), (1, 24, [0])])
+def test_places_are_spread_from_first_to_last(size: int, number: int, places: list[int]) -> None:
+    assert style.spaced(size, number) == places
