@@ -10,7 +10,7 @@ if "MPLBACKEND" in os.environ:
     from attn_dynamics.system import backend as backend
 
 from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.model.gradient import loss_and_gradient
+from attn_dynamics.model.gradient import Objective, loss_and_gradient
 from attn_dynamics.model.heads import FixedLinear, TrainedLinear, TwoLayer
 from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
@@ -33,6 +33,7 @@ __all__ = [
     "Corpus",
     "FixedLinear",
     "InputError",
+    "Objective",
     "Parameters",
     "Run",
     "StorageError",

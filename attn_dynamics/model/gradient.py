@@ -101,6 +101,10 @@ class Objective:
         self._kept = _kept_rows(corpus.n_sentences, corpus.n_words, min(d, k))
         self._buffers = self._make_buffers(corpus, min(d, k))
         self._slopes, self._partial = Layers(*map(np.zeros_like, self._layers)), self._make_partial()
+        self._head_slopes = {
+            name: slopes.reshape(getattr(head, name).shape)
+            for name, slopes in zip(head.compiled, self._slopes, strict=False)
+        }
 
     @property
     def parts(self) -> int:
@@ -126,17 +130,14 @@ class Objective:
     def gradient(self, score_signal: float, embedding_signal: float) -> Gradient:
         """Return the gradient at the state that was evaluated last, with the signals of its row."""
         buffers = self._buffers
-        layers = (
-            self._head_slopes
-            if not self._head.compiled
-            else {
-                name: slopes.reshape(getattr(self._head, name).shape)
-                for name, slopes in zip(self._head.compiled, self._slopes, strict=False)
-            }
-        )
         readout_matrix = buffers.readout if self._narrows else None
         return Gradient(
-            buffers.score_slopes[0], buffers.value_slopes, layers, readout_matrix, score_signal, embedding_signal
+            buffers.score_slopes[0],
+            buffers.value_slopes,
+            self._head_slopes,
+            readout_matrix,
+            score_signal,
+            embedding_signal,
         )
 
     def descend(self, rows: Array, rates: Rates, *, threads: bool = False) -> int:
