@@ -72,7 +72,7 @@ def _make_scales(file: h5py.File, written: Mapping[Any, h5py.Dataset], sizes: Ma
 
 def _set_attributes(owner: h5py.File | h5py.Dataset, attributes: Mapping[Any, Any]) -> None:
     for name, value in attributes.items():
-        owner.attrs[str(name)] = value if isinstance(value, str | list) else np.atleast_1d(value)
+        owner.attrs[str(name)] = value if isinstance(value, str | list | tuple) else np.atleast_1d(value)
 
 
 def _read(file: h5py.File, name: str, stored: h5py.Dataset) -> xr.Variable:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ numba.config.SLP_VECTORIZE = 1  # pyright: ignore
 def _forget_stale() -> None:
     """Remove compiled code older than a source here: numba compares a function with its own file, not with others."""
     folder = Path(__file__).parent
-    newest = max(source.stat().st_mtime for source in folder.glob("*.py"))
+    newest = min(time.time(), max(source.stat().st_mtime for source in folder.glob("*.py")))
     for index in folder.glob("__pycache__/*.nbi"):
         with suppress(OSError):
             if index.stat().st_mtime < newest:

@@ -50,7 +50,7 @@ def descend(
         patience: number of epochs without a lower dev loss after which to stop and return to the best state.
         reduced: whether to use law A6 if it holds; the results agree to round-off.
         checkpoint: file to save to, and to resume from.
-        meter: function called with epoch and training loss.
+        meter: function called with epoch and training loss at the start, some twenty times a second, and at the end.
 
     Raises:
         InputError: an argument is invalid.
@@ -205,11 +205,11 @@ class Loop:
     def _finish(self, ended: Ended) -> Run:
         """Save the run and return it, with the parameters of its best epoch."""
         best, stopping, dynamics = self._epoch, self._stopping, self._dynamics
-        self._save(over=ended != "interrupted")
+        self._save(over=ended == "patience")
         if stopping is not None and stopping.best_epoch >= 0:
             best = stopping.best_epoch
             dynamics.restore(stopping.kept)
-            again = self._recorder.scratch(best - stopping.kept_epoch + 1)
+            again = np.empty((best - stopping.kept_epoch + 1, self._recorder.layout.width))
             dynamics.record(again[0])
             dynamics.advance(again[1:], self._learning_rate)
         return Run(

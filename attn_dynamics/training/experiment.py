@@ -120,7 +120,7 @@ def train_many(
     checkpoint: Checkpoint | None = None,
     meter: Meter | None = None,
 ) -> list[Run]:
-    """Train from several starts in one pass, on the configured device.
+    """Train from several starts on the configured device.
 
     Raises:
         InputError, RunsInterrupted: as `descend_many` raises them.

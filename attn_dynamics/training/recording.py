@@ -133,10 +133,6 @@ class Recorder:
             self._rows = grown
         return self._rows[start:stop]
 
-    def scratch(self, count: int) -> Array:
-        """Return rows for epochs that were recorded before and are only stepped again."""
-        return np.empty((count, self.layout.width))
-
     def snapshot(self, epoch: int) -> None:
         """Record all words at the state that was last evaluated."""
         dynamics = self._dynamics

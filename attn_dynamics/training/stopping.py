@@ -53,4 +53,6 @@ class Patience:
         """Resume from what `state` returned."""
         self.best_loss, self.best_epoch = float(state["best_loss"]), int(state["best_epoch"])
         self.kept_epoch, self._latest_epoch = int(state["kept_epoch"]), int(state["latest_epoch"])
-        self.kept, self._latest = part(state, "kept."), part(state, "latest.")
+        self.kept, self._latest = (
+            {name: array.copy() for name, array in part(state, prefix).items()} for prefix in ("kept.", "latest.")
+        )

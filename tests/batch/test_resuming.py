@@ -109,6 +109,15 @@ def test_these_replicates_end_in_every_way() -> None:
     assert len({run.trajectory.sizes["epoch"] for run in runs}) > 2
 
 
+def test_what_early_stopping_kept_is_not_changed_by_a_resumed_run_that_is_cut_off(tmp_path: Path) -> None:
+    """Beyond the epochs at which copies are taken, where the dev loss falls all the way."""
+    options: dict[str, Any] = {"patience": 300, "judge": {"dev": topic_corpus(0)}, "learning_rate": 0.01}
+    for at in (100, 200):
+        with pytest.raises(PowerCut):
+            go(path=tmp_path / "runs.npz", epochs=400, meter=cut(at), **options)
+    assert unlike(go(path=tmp_path / "runs.npz", epochs=400, **options), go(epochs=400, **options)) == []
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("patience", [None, 8])
 @pytest.mark.parametrize("model", MODELS)

@@ -93,7 +93,7 @@ def descend_many(
     saving = None
     if checkpoint is not None:
         settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
-        saving = checkpoint, identity([corpus, *judged], parameters, *settings, device, precision)
+        saving = checkpoint, identity([corpus, *judged], parameters, *settings, device, precision, LAYOUT)
     with _memory_told(engine, needed, len(parameters)):
         if isinstance(engine, Threads):
             data = Data.of(corpus, judged, held)
@@ -164,6 +164,10 @@ def replicates_in(checkpoint: Checkpoint) -> int | None:
     """
     saved = checkpoint.peek("epochs")
     return len(saved["epochs"]) if saved else None
+
+
+LAYOUT = 2
+"""Number of the layout of a checkpoint of replicates, so that a file of an older one is refused."""
 
 
 class _Batch:

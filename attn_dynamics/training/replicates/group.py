@@ -92,7 +92,7 @@ class Group:
         rows = self._models.row(fits, gradient, signals, self._followed_frequency)
         self.losses = rows[:, 0]
         scalars = self._records.layout.scalars
-        # The training loss and the two signals, as in `Dynamics.is_finite`.
+        # The training loss and the two signals, as in `kernels.epochs`.
         told = rows[:, [0, scalars - 4, scalars - 2]]
         return rows, gradient, np.isfinite(told).all(axis=1) & ~self._models.has_nonfinite_scores()
 

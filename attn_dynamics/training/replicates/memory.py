@@ -51,7 +51,7 @@ def bytes_needed(
 ) -> list[MemoryNeed]:
     """Return the bytes a run of so many epochs needs of the engine's memory, and of the host's if that is separate.
 
-    A replicate holds its state, twice under early stopping. By words it holds an operand, sums and gradients. By
+    A replicate holds its state, and under early stopping two copies. By words it holds an operand, sums and gradients. By
     sentences it holds contexts, their deviations from the leading word, logits, what the head keeps, and the slopes of
     contexts, logits and what is kept. The host holds its start, as given and in coordinates, its record (`bytes_kept`),
     and at the end its parameters. While a trajectory is made, it also holds the snapshots of one more replicate.
@@ -62,7 +62,7 @@ def bytes_needed(
     state = (2 + d) * size + sum(array.size for array in head.arrays().values())
     if "query" in place.train:
         state += 2 * start.keys.size + start.query.size
-    state *= 2 if patience else 1
+    state *= 3 if patience else 1
     by_words = 6 * (k + 1) * size
     rows = max(corpus.n_sentences for corpus in corpora)
     by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
@@ -74,7 +74,8 @@ def bytes_needed(
     on_host += start.keys.nbytes + start.embeddings.nbytes
     snapshots = bytes_of_snapshots(layout, epochs)
     if isinstance(engine, Threads):
-        return [MemoryNeed(pattern + snapshots + engine.at_once * each, on_host, given)]
+        # The checkpoint keeps the state of every replicate, of those that ended too.
+        return [MemoryNeed(pattern + snapshots + engine.at_once * each, on_host + engine.itemsize * state, given)]
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
     copied = np.float64().itemsize * state if patience else 0  # of those that stopped, for the checkpoint

@@ -58,7 +58,7 @@ def run_on_threads(
         CheckpointMismatch: the checkpoint belongs to other runs.
     """
     store = Store(*saving, replicates, epochs) if saving is not None else None
-    reached, losses, over = np.zeros(replicates, np.int64), np.full(replicates, np.nan), threading.Event()
+    reached, losses, stop = np.zeros(replicates, np.int64), np.full(replicates, np.nan), threading.Event()
 
     def run(replicate: int) -> Run:
         def note(epoch: int, loss: float) -> None:
@@ -68,9 +68,9 @@ def run_on_threads(
         if store is not None:
             loop.save_to(store.member(replicate), store.identity, epochs)
         try:
-            return loop.run(epochs, note, lambda: interrupted() or over.is_set(), Pace(single=True))
-        except (Diverged, Interrupted) as stop:
-            return stop.run
+            return loop.run(epochs, note, lambda: interrupted() or stop.is_set(), Pace(single=True))
+        except (Diverged, Interrupted) as ended:
+            return ended.run
         finally:
             if store is not None:
                 store.leave(replicate)
@@ -84,13 +84,16 @@ def run_on_threads(
             futures = [pool.submit(run, replicate) for replicate in range(replicates)]
             left = {*futures}
             while left:
-                left = wait(left, POLL, FIRST_COMPLETED).not_done
+                done, left = wait(left, POLL, FIRST_COMPLETED)
+                for future in done:
+                    future.result()  # an error of one ends all
                 if meter is not None:
                     known = losses[np.isfinite(losses)]
                     meter(int(reached.mean()), float(known.mean()) if known.size else np.nan)
             runs = [future.result() for future in futures]
         finally:
-            over.set()
+            stop.set()
+            pool.shutdown(cancel_futures=True)
             if store is not None:
                 store.write()
     if any(run.ended == "interrupted" for run in runs):
@@ -100,6 +103,8 @@ def run_on_threads(
 
 class Store:
     """One checkpoint file for all replicates, written once every running one has handed in its state.
+
+    A replicate that diverged hands in nothing at its end: resumed, it diverges again.
 
     Args:
         checkpoint: the file.
@@ -150,6 +155,10 @@ class Store:
 
     def write(self) -> None:
         """Write the file with the latest state of each replicate."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
         arrays = {"epochs": np.array([int(state["epoch"]) if state else 0 for state in self._states])}
         arrays |= {
             "epoch": arrays["epochs"].max(initial=0),
@@ -163,7 +172,7 @@ class Store:
         if replicate in self._waiting:
             self._waiting.discard(replicate)
             if not self._waiting:
-                self.write()
+                self._write()
 
 
 class Member(Checkpoint):
