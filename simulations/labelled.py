@@ -24,7 +24,7 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.results.figures.run import COLOURS, LINES, MARKERS, TIME, draw_figure, entitled
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.replicates.engine import engine_for
+from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.settings import Config, Device, Model, Precision
 from attn_dynamics.training.stopping import Patience
 from simulations.configurations import CONFIGURATIONS, Name
@@ -85,7 +85,7 @@ class TextSettings(Options):
                 integer(name, getattr(self, name), least)
         for name in ("models", "configurations"):
             at_least_one(name, getattr(self, name))
-        engine_for(self.device, self.precision)
+        check_device(self.device, self.precision)
 
     @property
     def rules(self) -> Rules:
@@ -340,7 +340,8 @@ def best_epoch(dev_loss: Array, patience: int) -> int:
     """
     rule = Patience(patience)
     for epoch, loss in enumerate(dev_loss[1:], 1):
-        if rule.update(epoch, float(loss), {}):
+        rule.update(epoch, np.array([loss]))
+        if epoch >= rule.limit:
             break
     return rule.best_epoch
 

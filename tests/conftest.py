@@ -32,10 +32,14 @@ for variable, folder in {"SST_DIR": BESIDE / "sst", "SQUAD_DIR": BESIDE / "squad
         os.environ.setdefault(variable, str(folder))
 
 
+@pytest.fixture
+def epoch_by_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs look up after every epoch instead of some times a second, and replicates report as often."""
+    monkeypatch.setattr("attn_dynamics.system.threads.TURN", 0.0)
+    monkeypatch.setattr("attn_dynamics.training.replicates.threads.POLL", 1e-4)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile the kernels before the workers start; where that fails, the tests compile what they need."""
     if session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput"):
-        halves = ("single", "replicates")
-        started = [subprocess.Popen([sys.executable, "-m", "tests.compiling", half], cwd=ROOT) for half in halves]
-        for process in started:
-            process.wait()
+        subprocess.run([sys.executable, "-m", "tests.compiling"], cwd=ROOT, check=False)

@@ -9,11 +9,11 @@ import pytest
 from attn_dynamics import Corpus, Parameters, descend, descend_many, draw, flow
 from attn_dynamics.check import as_floats, flag, integer, number, some_of, words
 from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.system.kernel_threads import _Process, before_kernels, one_under_workqueue
+from attn_dynamics.system import threads
+from attn_dynamics.system.threads import threads_are_usable
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.recording import Layout, snapshot_due, snapshots_due
 from attn_dynamics.training.replicates.recording import bytes_of_snapshots
-from attn_dynamics.window.readout import CrossEntropy
 from attn_dynamics.window.tasks import WindowOptions
 
 
@@ -100,30 +100,16 @@ def test_snapshots_are_counted_without_a_look_at_each_epoch(corpus: Corpus) -> N
     assert bytes_of_snapshots(layout, 10**20) == (len(snapshots_due(10**20)) + 1) * 3 * corpus.n_words * 8
 
 
-def test_a_fork_without_threads_is_told_to_spawn(
-    corpus: Corpus, start: Parameters, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before_kernels()  # negative control: this process has its threads
-    monkeypatch.setattr(_Process, "forked", True)
-    with pytest.raises(InputError, match="spawn"):
-        descend(corpus, start, epochs=1)
-    with pytest.raises(InputError, match="spawn"):  # layers with a window know the kernel of the loss alone
-        CrossEntropy(start.head).read(start.embeddings.T, np.zeros(corpus.n_words, np.int64))
-
-
-def test_a_second_thread_under_workqueue_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_and_a_second_thread_under_workqueue_train_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where numba's threads would be missing or abort the process."""
     from concurrent.futures import ThreadPoolExecutor
 
-    def enter() -> bool:
-        with one_under_workqueue():
-            return True
-
+    assert threads_are_usable(), "negative control"
     with ThreadPoolExecutor(1) as other:
-        with one_under_workqueue():  # negative control: other layers serve several
-            assert other.submit(enter).result()
-        monkeypatch.setattr("attn_dynamics.system.kernel_threads.threading_layer", lambda: "workqueue")
-        with one_under_workqueue():
-            assert enter()
-            with pytest.raises(InputError, match="NUMBA_THREADING_LAYER: expected tbb or omp"):
-                other.submit(enter).result()
-        assert other.submit(enter).result()
+        monkeypatch.setattr(threads, "threading_layer", lambda: "omp")
+        assert other.submit(threads_are_usable).result(), "negative control: this layer serves several"
+        monkeypatch.setattr(threads, "threading_layer", lambda: "workqueue")
+        assert threads_are_usable()
+        assert not other.submit(threads_are_usable).result()
+    monkeypatch.setattr(threads._Process, "forked", True)
+    assert not threads_are_usable()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import FixedLinear, Parameters, TrainedLinear, TwoLayer, loss_and_gradient
+from attn_dynamics import FixedLinear, Parameters, TrainedLinear, TwoLayer, descend, loss_and_gradient
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.reference import reference_loss_and_gradient
@@ -267,11 +267,31 @@ def test_a_head_whose_backward_pass_is_wrong_is_rejected(monkeypatch: pytest.Mon
         slopes_in, gradients = right(self, read, slopes)
         return slopes_in, gradients | {"bias_in": 0.5 * gradients["bias_in"]}
 
+    monkeypatch.setattr(TwoLayer, "compiled", ())
     monkeypatch.setattr(TwoLayer, "backward", wrong)
     case = Case(corpus, parameters_for(corpus, "attn-tl", 2))
     gradient = loss_and_gradient(corpus, case.parameters)[1]
     assert gradient_errors(case, gradient)["head.bias_in"] > 0.1
     assert slope_error(case, gradient, "head.bias_in") > SLOPE_TOLERANCE
+
+
+@pytest.mark.parametrize("spread", [1.0, 300.0])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_head_by_its_own_methods_is_the_compiled_one(
+    model: str, spread: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two writings of each head: compiled loops, and `forward` and `backward`."""
+    corpus, other = topic_corpus(0), topic_corpus(4)
+    for d in (2, 6):
+        start = parameters_for(corpus, model, 0, d=d, spread=spread)
+        options = {"epochs": 20, "learning_rate": 0.1, "judge": {"test": other}, "follow": [0, 1]}
+        compiled = descend(corpus, start, **options).trajectory
+        with monkeypatch.context() as patch:
+            patch.setattr(type(start.head), "compiled", ())
+            by_methods = descend(corpus, start, **options).trajectory
+        for name in compiled.data_vars:
+            scale = float(np.nanmax(np.abs(compiled[name].values)))
+            np.testing.assert_allclose(by_methods[name], compiled[name], rtol=0, atol=1e-13 * (1 + scale))
 
 
 def test_the_allowance_for_round_off_is_far_below_the_gradient_of_ordinary_models() -> None:

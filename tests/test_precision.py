@@ -64,7 +64,7 @@ def together(device: str) -> Engine:
     return answer
 
 
-ENGINES: dict[str, Engine] = {"single": single, "numpy": together("numpy"), "cpu": together("cpu")}
+ENGINES: dict[str, Engine] = {"single": single, "cpu": together("cpu")}
 
 
 class Drawn(NamedTuple):

@@ -43,3 +43,10 @@ try:
     numba.njit(cache=True)(_probe)
 except RuntimeError:  # neither the package nor the home folder is writable
     numba.config.CACHE_DIR = _own_folder()  # pyright: ignore
+
+kernel = numba.njit(cache=True, error_model="numpy", nogil=True)
+"""Compile a function."""
+leaf = numba.njit(cache=True, error_model="numpy", nogil=True, _nrt=False)  # pyright: ignore[reportCallIssue]
+"""Compile a function that makes no arrays, without counting references to those that it gets.
+
+The counting would cost as much as the sums where a function is called for each sentence or word."""

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from attn_dynamics.kernels import words
+from attn_dynamics.kernels import kernel, words
 from attn_dynamics.kernels.heads import (
     add_outer,
     dot,
@@ -83,7 +83,7 @@ class Layers(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that may move while the query is fixed, and what does not."""
+    """Scores and embeddings, which may move while the query is fixed, and what does not move."""
 
     scores: Array
     """Scores (V,)."""
@@ -91,8 +91,6 @@ class State(NamedTuple):
     """Transposed embeddings, or their coordinates (d, V)."""
     still: Array
     """Norm (V,) of the part of each embedding outside of these coordinates."""
-    head: Layers
-    """Head on these coordinates."""
     contrasts: Array
     """Contrasts H (r, k) of the head."""
 
@@ -127,10 +125,6 @@ class Buffers(NamedTuple):
     """Gradient ∂L/∂s (1, V)."""
     value_slopes: Array
     """Gradient (∂L/∂P)ᵀ (k, V)."""
-    head: Layers
-    """Gradients of the head."""
-    partial: Layers
-    """Sums of these gradients by part."""
     entry: Array
     """Matrix (r, k) from attended values to u = Wᵀ v: the contrasts if R narrows, otherwise Wᵀ."""
     metric: Array
@@ -151,46 +145,45 @@ class Rates(NamedTuple):
     head: float
 
 
-@njit(cache=True, error_model="numpy")
-def contexts_of(
-    start, stop, wide, limit, offsets, words_of, counts, scores, operand, sums, deviations, normalisers, largest, leads,
-    place, contexts,
-):
+@kernel
+def contexts_of(start, stop, wide, sentences, scores, operand, sums, deviations, kept, place, contexts):
     """Compute contexts (k, B) and deviations (B, k + 1) of the sentences from start to stop.
 
-    From `place` on, fill normalisers, largest scores and leading words of the sentences.
+    From `place` on, keep normalisers, largest scores and leading words of the sentences; sums (B, k + 1) is scratch.
     """
+    size, offsets, words_of, counts = stop - start, sentences.offsets, sentences.words, sentences.counts
+    normalisers, largest, leads = kept.normalisers, kept.largest, kept.leads
     if wide:
         base, end = np.int64(offsets[start]), np.int64(offsets[stop])
-        weights, own_words, own_offsets = np.empty(end - base), words_of[base:end], np.empty(stop + 1 - start, np.uint32)
-        own_counts = counts[base:end]
-        for row in range(stop + 1 - start):
+        own_words, own_counts = words_of[base:end], counts[base:end]
+        weights, own_offsets = np.empty(own_words.size), np.empty(size + 1, np.uint32)
+        for row in range(size + 1):
             own_offsets[row] = offsets[start + row] - offsets[start]
-        for row in range(stop - start):
+        for row in range(size):
             first, last = own_offsets[row], own_offsets[row + 1]
             largest[place + row] = relative_weights(first, last, own_words, own_counts, scores, weights)
-        attend(0, stop - start, own_offsets, own_words, weights, operand, sums)
-        for row in range(stop - start):
+        attend(0, size, own_offsets, own_words, weights, operand, sums)
+        for row in range(size):
             first, last = own_offsets[row], own_offsets[row + 1]
             leads[place + row] = find_lead(first, last, own_words, weights, operand, sums, deviations, row)
     else:
         attend(start, stop, offsets, words_of, counts, operand, sums)
-        for row in range(stop - start):
+        for row in range(size):
             leads[place + row] = NO_LEAD
-            if sums[row, 0] <= limit:
+            if sums[row, 0] <= sentences.limit:
                 first, last = offsets[start + row], offsets[start + row + 1]
                 leads[place + row] = find_lead(first, last, words_of, counts, operand, sums, deviations, row)
-    for row in range(stop - start):
+    for row in range(size):
         normalisers[place + row] = sums[row, 0]
     for column in range(contexts.shape[0]):
-        for row in range(stop - start):
+        for row in range(size):
             contexts[column, row] = sums[row, column + 1] / sums[row, 0]
 
 
-@njit(cache=True, error_model="numpy")
-def keep_slopes(slopes, contexts, deviations, normalisers, leads, rows, lead_slopes, led, place, size):
+@kernel
+def keep_slopes(slopes, contexts, deviations, kept, place, size):
     """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass; overwrites them."""
-    width = contexts.shape[0]
+    width, normalisers, rows = contexts.shape[0], kept.normalisers, kept.rows
     inverse, along = np.empty(size), np.zeros(size)
     for row in range(size):
         inverse[row] = 1.0 / normalisers[place + row]
@@ -204,113 +197,91 @@ def keep_slopes(slopes, contexts, deviations, normalisers, leads, rows, lead_slo
         for row in range(size):
             rows[place + row, column + 1] = slopes[column, row]
     for row in range(size):
-        lead = leads[place + row]
+        lead = kept.leads[place + row]
         if lead != NO_LEAD:
             slope = 0.0
             for column in range(width):
                 slope += slopes[column, row] * deviations[row, column + 1]
-            lead_slopes[place + row] = slope
-            led[lead] = True
+            kept.lead_slopes[place + row] = slope
+            kept.led[lead] = True
 
 
-@njit(cache=True, error_model="numpy")
-def _pass(
-    start, stop, corpus_size, wide, limit, offsets, words_of, counts, labels, scores, operand, entry,
-    bias_in, weight_out, bias_out,
-    rows, normalisers, largest, leads, lead_slopes, led,
-    first_sums, bias_in_sums, weight_out_sums, bias_out_sums,
-):
+@kernel
+def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, head, kept, partial, part):
     """Return the sum of losses and the number of correct among the sentences from start to stop of a corpus.
 
-    In training, where `led` has entries, keep what the backward pass needs, and add the gradients of the head to
-    their sums.
+    In training, where `kept.led` has entries, keep what the backward pass needs, and add the gradients of the head to
+    a part of their sums.
     """
     reads, width = entry.shape
-    hidden, training = bias_in.size > 0, led.size > 0
+    hidden, training = head.bias_in.size > 0, kept.led.size > 0
     sums, deviations = np.empty((BLOCK, operand.shape[1])), np.empty((BLOCK, operand.shape[1]))
-    numbers = np.empty((5, BLOCK))
-    losses, excess, scratch, along = numbers[0], numbers[1], numbers[2], numbers[3]
-    contexts, projected = np.empty((width, BLOCK)), np.empty((reads, BLOCK))
+    losses, excess, scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    contexts, outward, projected = np.empty((width, BLOCK)), np.empty((width, BLOCK)), np.empty((reads, BLOCK))
     units = np.empty((reads if hidden else 0, BLOCK))
-    logits = np.empty((bias_out.shape[1], BLOCK)) if hidden else projected
+    logits = np.empty((head.bias_out.shape[1], BLOCK)) if hidden else projected
     loss, correct = 0.0, 0
     for begin in range(start, stop, BLOCK):
         end = min(stop, begin + BLOCK)
         size, place = end - begin, begin if training else 0
-        contexts_of(
-            begin, end, wide, limit, offsets, words_of, counts, scores, operand, sums, deviations, normalisers, largest,
-            leads, place, contexts,
-        )
+        contexts_of(begin, end, wide, sentences, scores, operand, sums, deviations, kept, place, contexts)
         multiply(entry, contexts, projected, size)
         if hidden:
-            hidden_forward(projected, bias_in, weight_out, bias_out, logits, size)
-        correct += softmax(logits, labels, begin, size, corpus_size, losses, excess, scratch)
+            hidden_forward(projected, head.bias_in, head.weight_out, head.bias_out, logits, size)
+        correct += softmax(logits, sentences.labels, begin, size, corpus_size, losses, excess, scratch)
         for row in range(size):
             loss += losses[row] + np.log1p(excess[row])
         if training:
             slopes = logits
             if hidden:
-                hidden_backward(
-                    projected, logits, weight_out, units, bias_in_sums, weight_out_sums, bias_out_sums, size
-                )
+                more = partial.bias_in[part], partial.weight_out[part], partial.bias_out[part]
+                hidden_backward(projected, logits, head.weight_out, units, more[0], more[1], more[2], size)
                 slopes = units
-            if first_sums.size > 0:
-                add_outer(contexts, slopes, first_sums, size)
-            slopes_out = np.empty((width, BLOCK))
-            multiply_transposed(entry, slopes, slopes_out, size)
-            keep_slopes(slopes_out, contexts, deviations, normalisers, leads, rows, lead_slopes, led, begin, size)
+            if partial.first.size > 0:
+                add_outer(contexts, slopes, partial.first[part], size)
+            multiply_transposed(entry, slopes, outward, size)
+            keep_slopes(outward, contexts, deviations, kept, begin, size)
     return loss, correct
 
 
-@njit(cache=True, error_model="numpy")
-def _forward(part, wide, sentences, state, kept, buffers):
+@kernel
+def _forward(part, wide, sentences, state, head, kept, buffers, partial):
     """Compute losses, and all that the backward pass needs, of one part of the training sentences."""
-    size, parts = sentences.labels.size, len(buffers.sums)
-    first, bias_in = buffers.partial.first[part], buffers.partial.bias_in[part]
-    weight_out, bias_out = buffers.partial.weight_out[part], buffers.partial.bias_out[part]
-    clear(first), clear(bias_in), clear(weight_out), clear(bias_out)
+    size, parts, scores, operand = sentences.labels.size, len(buffers.sums), state.scores, buffers.operand
+    clear(partial.bias_in[part])
+    clear(partial.weight_out[part])
+    clear(partial.bias_out[part])
+    if partial.first.size > 0:
+        clear(partial.first[part])
+    start, stop = part * size // parts, (part + 1) * size // parts
     buffers.sums[part, 0], buffers.sums[part, 1] = _pass(
-        part * size // parts, (part + 1) * size // parts, size, wide,
-        sentences.limit, sentences.offsets, sentences.words, sentences.counts, sentences.labels, state.scores, buffers.operand, buffers.entry,
-        state.head.bias_in, state.head.weight_out, state.head.bias_out,
-        kept.rows, kept.normalisers, kept.largest, kept.leads, kept.lead_slopes, kept.led,
-        first, bias_in, weight_out, bias_out,
+        start, stop, size, wide, sentences, scores, operand, buffers.entry, head, kept, partial, part
     )
 
 
-@njit(cache=True, error_model="numpy")
-def _judge(part, wide, sentences, state, buffers, judged):
-    """Fill losses and correct sentences of one part of each corpus that is only judged (PARTS, corpora, 2)."""
-    parts = len(buffers.sums)
+@kernel
+def _judge(part, wide, sentences, state, head, buffers, partial, judged):
+    """Fill losses and correct sentences of one part of each corpus that is only judged (parts, corpora, 2)."""
+    parts, scores, operand = len(buffers.sums), state.scores, buffers.operand
     numbers, leads, none = np.empty(BLOCK), np.empty(BLOCK, np.uint32), np.empty(0, np.bool_)
-    first, bias_in = buffers.partial.first[part], buffers.partial.bias_in[part]
-    weight_out, bias_out = buffers.partial.weight_out[part], buffers.partial.bias_out[part]
+    scratch = Kept(operand, numbers, numbers, leads, numbers, none)
     for corpus in range(sentences.bounds.size - 1):
         before, size = sentences.bounds[corpus], sentences.bounds[corpus + 1] - sentences.bounds[corpus]
+        start, stop = before + part * size // parts, before + (part + 1) * size // parts
         judged[part, corpus, 0], judged[part, corpus, 1] = _pass(
-            before + part * size // parts, before + (part + 1) * size // parts, size, wide,
-            sentences.limit, sentences.offsets, sentences.words, sentences.counts, sentences.labels, state.scores, buffers.operand,
-            buffers.entry, state.head.bias_in, state.head.weight_out, state.head.bias_out,
-            buffers.operand, numbers, numbers, leads, numbers, none,
-            first, bias_in, weight_out, bias_out,
+            start, stop, size, wide, sentences, scores, operand, buffers.entry, head, scratch, partial, part
         )
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _backward(part, wide, by_word, state, kept, buffers):
     """Compute the gradients of scores and values, and their squares, in one part of the vocabulary."""
     start, stop = by_word.parts[part], by_word.parts[part + 1]
-    score_slopes, value_slopes = buffers.score_slopes[0], buffers.value_slopes
-    offsets, rows_of, counts = by_word.offsets, by_word.rows, by_word.counts
+    score_slopes, value_slopes, operand = buffers.score_slopes[0], buffers.value_slopes, buffers.operand
     sums = np.empty((2, kept.rows.shape[1]))
     if not wide:
-        words.attend_back(
-            start, stop, offsets, rows_of, counts, kept.rows, buffers.operand, score_slopes, value_slopes, sums
-        )
-    words.attend_back_apart(
-        start, stop, wide, offsets, rows_of, counts, kept.rows, kept.largest, kept.leads, kept.lead_slopes, kept.led,
-        state.scores, buffers.operand, score_slopes, value_slopes, sums,
-    )
+        words.attend_back(start, stop, by_word, kept.rows, operand, score_slopes, value_slopes, sums)
+    words.attend_back_apart(start, stop, wide, by_word, kept, state.scores, operand, score_slopes, value_slopes, sums)
     if buffers.readout.size > 0:
         clear(buffers.pulled[part])
         words.pull_back(start, stop, state.axes, value_slopes, buffers.pulled[part])
@@ -320,7 +291,7 @@ def _backward(part, wide, by_word, state, kept, buffers):
     buffers.sums[part, 3] = words.joint_square(start, stop, value_slopes, buffers.metric)
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def clear(array):
     """Fill a matrix with 0."""
     for row in range(array.shape[0]):
@@ -328,7 +299,7 @@ def clear(array):
             array[row, column] = 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add(array, factor, step):
     """Compute array += factor · step in place, both matrices."""
     for row in range(array.shape[0]):
@@ -336,10 +307,10 @@ def add(array, factor, step):
             array[row, column] += factor * step[row, column]
 
 
-@njit(cache=True, error_model="numpy")
-def _set_readout(state, buffers):
+@kernel
+def _set_readout(state, head, buffers):
     """Set the readout matrix after a step, its metric, and the matrix from attended values to u."""
-    first, after, entry, metric = state.head.first, buffers.after, buffers.entry, buffers.metric
+    first, after, entry, metric = head.first, buffers.after, buffers.entry, buffers.metric
     if after.size == 0:
         for row in range(entry.shape[0]):
             for column in range(entry.shape[1]):
@@ -353,32 +324,33 @@ def _set_readout(state, buffers):
                 metric[row, column] += after[axis, row] * after[axis, column]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def prepare(start, stop, moves, wide, high, state, buffers, rate):
     """Step the embeddings of some words if something `moves`, and fill their rows of the operand."""
     values = state.axes
     if buffers.after.size > 0:
         values = buffers.values
-        if moves and rate > 0.0:
-            words.descend(
-                start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values
-            )
+        if moves and rate != 0.0:
+            words.descend(start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values)
         else:
             words.project(start, stop, state.axes, buffers.after, values)
-    elif moves and rate > 0.0:
+    elif moves and rate != 0.0:
         words.subtract(start, stop, state.axes, rate, buffers.value_slopes)
     words.fill_operand(start, stop, wide, high, state.scores, values, buffers.operand)
 
 
-@njit(cache=True, error_model="numpy")
-def _reduce(state, buffers):
+@kernel
+def _reduce(state, buffers, slopes, partial):
     """Add up the gradients of the head over all parts."""
-    head, partial, first = buffers.head, buffers.partial, buffers.head.first
-    clear(first), clear(head.bias_in), clear(head.weight_out), clear(head.bias_out)
+    first = slopes.first
+    clear(first)
+    clear(slopes.bias_in)
+    clear(slopes.weight_out)
+    clear(slopes.bias_out)
     for part in range(len(buffers.sums)):
-        add(head.bias_in, 1.0, partial.bias_in[part])
-        add(head.weight_out, 1.0, partial.weight_out[part])
-        add(head.bias_out, 1.0, partial.bias_out[part])
+        add(slopes.bias_in, 1.0, partial.bias_in[part])
+        add(slopes.weight_out, 1.0, partial.weight_out[part])
+        add(slopes.bias_out, 1.0, partial.bias_out[part])
         if partial.first.size > 0:
             add(first, 1.0, partial.first[part])
         if buffers.after.size > 0:
@@ -390,7 +362,7 @@ def _reduce(state, buffers):
                         first[axis, row] += pulled[axis, column] * contrasts[row, column]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _largest(array):
     found = 0.0
     for row in range(array.shape[0]):
@@ -399,7 +371,7 @@ def _largest(array):
     return found
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _root(square, columns, readout):
     """Return the root of ‖R B‖_F² of columns B and R, or of ‖B‖_F² without R, from shares if the square underflows."""
     if not square <= words.SMALLEST_SQUARE:
@@ -421,11 +393,11 @@ def _root(square, columns, readout):
     return largest * factor * np.sqrt(max(words.joint_square(0, columns.shape[1], shares, metric), 0.0))
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
     """Fill a row of the record after the fits: four signals, four quantities of each followed word."""
     size = followed.size
-    place, slopes, scores = row.size - SIGNALS - 4 * size, np.empty((1, size)), np.empty((1, state.scores.size))
+    place, slopes = row.size - SIGNALS - 4 * size, np.empty((1, size))
     squares = np.zeros(2)
     for part in range(len(buffers.sums)):
         squares[0] += buffers.sums[part, 2]
@@ -442,15 +414,12 @@ def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
     for index in range(size):
         word = followed[index]
         row[place + index] = state.scores[word]
-        attention = words.received(
-            word, wide, by_word.offsets, by_word.rows, by_word.counts, kept.largest, kept.normalisers, state.scores,
-            buffers.operand,
-        )
+        attention = words.received(word, wide, by_word, kept, state.scores, buffers.operand)
         row[place + 2 * size + index] = attention / (by_word.offsets[word + 1] - by_word.offsets[word])
         row[place + 3 * size + index] = slopes[0, index]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def _record_fits(row, sentences, judged, buffers, by_part):
     """Fill the first values of a row: loss and accuracy on the training corpus and on each judged one."""
     for index in range(2 + 2 * by_part.shape[1]):
@@ -463,25 +432,27 @@ def _record_fits(row, sentences, judged, buffers, by_part):
                 row[2 + 2 * corpus + index] += by_part[part, corpus, index] / size
 
 
-def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, state, kept, buffers):
+def _epochs(
+    rows, moves, spread, rates, followed, sentences, by_word, judged, state, head, kept, buffers, slopes, partial
+):
     """Evaluate and record as many epochs as there are rows, with a step between them; return how many are finite.
 
     If `moves`, a step along the gradient in the buffers comes before the first row too. Scores that spread beyond
     `spread` have one shift a sentence; otherwise all share the largest score, because a smaller shift would lose tiny
     slopes over large divisors below 1e-308.
     """
-    n_words, parts, head, slopes = state.scores.size, len(buffers.sums), state.head, buffers.head
+    n_words, parts = state.scores.size, len(buffers.sums)
     by_part = np.empty((parts, judged.bounds.size - 1, 2))
     for epoch in range(len(rows)):
         if moves:
             for word in range(n_words):
                 state.scores[word] -= rates.scores * buffers.score_slopes[0, word]
-            if rates.head > 0.0:
+            if rates.head != 0.0:
                 add(head.first, -rates.head, slopes.first)
                 add(head.bias_in, -rates.head, slopes.bias_in)
                 add(head.weight_out, -rates.head, slopes.weight_out)
                 add(head.bias_out, -rates.head, slopes.bias_out)
-        _set_readout(state, buffers)
+        _set_readout(state, head, buffers)
         low, high = words.extent(state.scores)
         score_sum, wide = total(state.scores), not high - low <= spread
         for part in prange(parts):
@@ -492,11 +463,11 @@ def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, st
             add(buffers.readout, 1.0, buffers.after)
         kept.led[:] = False
         for part in prange(parts):
-            _forward(part, wide, sentences, state, kept, buffers)
-            _judge(part, wide, judged, state, buffers, by_part)
+            _forward(part, wide, sentences, state, head, kept, buffers, partial)
+            _judge(part, wide, judged, state, head, buffers, partial, by_part)
         for part in prange(parts):
             _backward(part, wide, by_word, state, kept, buffers)
-        _reduce(state, buffers)
+        _reduce(state, buffers, slopes, partial)
         row, place, moves = rows[epoch], 2 * judged.bounds.size, True
         _record_fits(row, sentences, judged, buffers, by_part)
         _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
@@ -505,16 +476,35 @@ def _epochs(rows, moves, spread, rates, followed, sentences, by_word, judged, st
     return len(rows)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
+def begin(spread, state, head, buffers):
+    """Prepare a forward pass whose head is not compiled; return whether scores are spread wide, and their sum."""
+    _set_readout(state, head, buffers)
+    low, high = words.extent(state.scores)
+    wide = not high - low <= spread
+    prepare(0, state.scores.size, False, wide, high, state, buffers, 0.0)
+    return wide, total(state.scores)
+
+
+@kernel
+def finish(row, followed, wide, score_sum, by_word, state, kept, buffers, slopes, partial):
+    """Compute the gradients by words after the forward pass, and fill a row of the record after its fits."""
+    for part in range(len(buffers.sums)):
+        _backward(part, wide, by_word, state, kept, buffers)
+    if buffers.readout.size > 0:
+        clear(buffers.readout)
+        add(buffers.readout, 1.0, buffers.after)
+    _reduce(state, buffers, slopes, partial)
+    _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
+
+
+@kernel
 def received(spread, by_word, state, kept, buffers):
     """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
     low, high = words.extent(state.scores)
     out = np.empty(state.scores.size)
     for word in range(out.size):
-        out[word] = words.received(
-            word, not high - low <= spread, by_word.offsets, by_word.rows, by_word.counts, kept.largest,
-            kept.normalisers, state.scores, buffers.operand,
-        )
+        out[word] = words.received(word, not high - low <= spread, by_word, kept, state.scores, buffers.operand)
     return out
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 from numba import njit
 
+from attn_dynamics.kernels import kernel
+
 # ln 2 in two parts: the first has few enough digits that its product with an exponent is exact (Cody and Waite).
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 LOG2_E = 1.4426950408889634
@@ -12,7 +14,7 @@ LEAST = -700.0
 """Smallest x of the fast path; below it e^x nears the subnormal numbers and the usual function is called."""
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def exponentials(x, scratch, bits):
     """Replace x by e^x in place for x up to 700, to 2 units in the last place; `bits` is `scratch` seen as int64."""
     deep = 0

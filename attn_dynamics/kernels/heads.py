@@ -2,6 +2,8 @@
 
 from numba import njit
 
+from attn_dynamics.kernels import kernel
+
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def dot(left, right):
@@ -21,7 +23,7 @@ def total(row):
     return found
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def multiply(matrix, columns, out, size):
     """Fill out (m, B) = matrix (m, k) @ columns (k, B), with `size` sentences side by side."""
     for row in range(matrix.shape[0]):
@@ -34,7 +36,7 @@ def multiply(matrix, columns, out, size):
                 target[place] += factor * source[place]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def multiply_transposed(matrix, columns, out, size):
     """Fill out (k, B) = matrixᵀ (k, m) @ columns (m, B), with `size` sentences side by side."""
     for row in range(matrix.shape[1]):
@@ -47,7 +49,7 @@ def multiply_transposed(matrix, columns, out, size):
                 target[place] += factor * source[place]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def add_outer(left, right, out, size):
     """Add left (m, B) @ rightᵀ (B, k) to out (m, k), with `size` sentences side by side."""
     for row in range(left.shape[0]):
@@ -55,7 +57,7 @@ def add_outer(left, right, out, size):
             out[row, column] += dot(left[row, :size], right[column, :size])
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def hidden_forward(projected, bias_in, weight_out, bias_out, logits, size):
     """Fill the logits z = U₂ᵀ relu(u + b₁) + b₂ (n, B); u (h, B) becomes the hidden units relu(u + b₁)."""
     for unit in range(projected.shape[0]):
@@ -69,7 +71,7 @@ def hidden_forward(projected, bias_in, weight_out, bias_out, logits, size):
             row[place] += bias
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def hidden_backward(hidden, slopes, weight_out, slopes_in, bias_in_sums, weight_out_sums, bias_out_sums, size):
     """Fill ∂L/∂u (h, B) from the hidden units and ∂L/∂z (n, B); add the gradients of b₁, U₂, b₂ to their sums."""
     multiply(weight_out, slopes, slopes_in, size)

@@ -5,15 +5,15 @@ classes alone, so that their relative error is small at any margin. 1 - p would 
 """
 
 import numpy as np
-from numba import njit
 
+from attn_dynamics.kernels import kernel
 from attn_dynamics.kernels.exponential import exponentials
 
 BLOCK = 256
 """Number of sentences whose logits stay in the innermost cache."""
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def softmax(logits, labels, start, size, total_sentences, losses, excess, scratch):
     """Return the number of correct sentences of a block; fill `excess` (B,), and the losses (B,) without a log.
 
@@ -58,7 +58,7 @@ def softmax(logits, labels, start, size, total_sentences, losses, excess, scratc
     return correct
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def cross_entropy(logits, labels, total_sentences, losses):
     """Return the number of correct sentences; fill the losses (N,); logits (n, N) become the gradient of the mean."""
     correct, excess, scratch = 0, np.empty(BLOCK), np.empty(BLOCK)

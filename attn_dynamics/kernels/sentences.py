@@ -6,10 +6,8 @@ negative ones and a third of the time. The pattern alone fixes the order of ever
 """
 
 import numpy as np
-from numba import njit
 
-# Functions without arrays of their own take no part in numba's counting of references (_nrt), which costs as much as the
-# sums where a function is called for each sentence or word.
+from attn_dynamics.kernels import leaf
 
 NO_LEAD = 2**32 - 1
 """Leading word of a sentence that no word leads."""
@@ -17,7 +15,7 @@ LEADING = 15 / 16
 """Share of attention above which a word leads its sentence; up to it round-off grows 16-fold at most."""
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def gather(start, stop, indices, data, source, column):
     """Return four columns, from `column` on, of Σ data · source[indices] over the entries from start to stop."""
     a = b = c = d = 0.0
@@ -30,7 +28,7 @@ def gather(start, stop, indices, data, source, column):
     return a, b, c, d
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def gather_two(start, stop, indices, data, source, column):
     """Return two columns, from `column` on, of Σ data · source[indices] over the entries from start to stop."""
     a = b = 0.0
@@ -41,7 +39,7 @@ def gather_two(start, stop, indices, data, source, column):
     return a, b
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def attend(start, stop, offsets, words, data, operand, sums):
     """Fill sums (B, k + 1) with the normaliser D = Σ c e^s and Σ c e^s P of each sentence from start to stop."""
     width = sums.shape[1]
@@ -54,7 +52,7 @@ def attend(start, stop, offsets, words, data, operand, sums):
             sums[row, width - 2], sums[row, width - 1] = gather_two(first, last, words, data, operand, width - 2)
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def find_lead(first, last, words, data, operand, sums, deviations, row):
     """Return the leading word of a sentence, or NO_LEAD; if there is one, compute its sums, and fill its deviations.
 
@@ -83,7 +81,7 @@ def find_lead(first, last, words, data, operand, sums, deviations, row):
     return word
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def relative_weights(start, stop, words, counts, scores, out):
     """Fill out (nnz,) with c e^(s - the largest s) for the entries from start to stop; return the largest s."""
     largest = -np.inf

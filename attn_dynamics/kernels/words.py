@@ -5,8 +5,8 @@ products are stored word by word, (V, k + 1). Each function treats the words fro
 """
 
 import numpy as np
-from numba import njit
 
+from attn_dynamics.kernels import kernel, leaf
 from attn_dynamics.kernels.exponential import exponentials
 from attn_dynamics.kernels.heads import dot
 from attn_dynamics.kernels.sentences import gather, gather_two
@@ -21,7 +21,7 @@ SMALLEST_SQUARE = 1e-276
 """Sum of squares, tiny / ε², below which it loses terms that float64 cannot hold."""
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def extent(scores):
     """Return the smallest and the largest score; a NaN counts as larger than any number."""
     # Comparing floats keeps their order in case of NaN and is not vectorised; integers of the same order are.
@@ -35,7 +35,7 @@ def extent(scores):
     return found[0], found[1]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def fill_operand(start, stop, wide, high, scores, values, operand):
     """Fill the operand [e^(s - high) | e^(s - high) ⊙ P], or [1 | P] if scores are spread wide."""
     width, weights, scratch = values.shape[0], np.ones(BLOCK), np.empty(BLOCK)
@@ -69,9 +69,10 @@ def fill_operand(start, stop, wide, high, scores, values, operand):
                 operand[word, np.uint64(column + 1)] = weights[place] * values[column, word]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def attend_back(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums):
-    """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1) of g·v/D and g/D, with g = ∂L/∂v."""
+@leaf
+def attend_back(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums):
+    """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1) of g·v/D and g/D; sums (2, k + 1) is scratch."""
+    offsets, sentences, counts = pattern.offsets, pattern.rows, pattern.counts
     width = value_slopes.shape[0]
     if width == 1:
         for word in range(start, stop):
@@ -87,20 +88,21 @@ def attend_back(start, stop, offsets, sentences, counts, rows, operand, score_sl
             score_slopes[word] = along - weight * a
             value_slopes[0, word], value_slopes[1, word], value_slopes[2, word] = weight * b, weight * c, weight * d
     else:
-        _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums)
+        _attend_back_columns(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums)
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand, score_slopes, value_slopes, sums):
+@leaf
+def _attend_back_columns(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums):
     """Do what `attend_back` does for any number of columns, four at a time."""
-    columns = rows.shape[1]
+    offsets, sentences, counts, columns = pattern.offsets, pattern.rows, pattern.counts, rows.shape[1]
     for word in range(start, stop):
         first, last, weight = offsets[word], offsets[word + 1], operand[word, np.uint64(0)]
         for column in range(0, columns - 3, 4):
             a, b, c, d = gather(first, last, sentences, counts, rows, column)
             sums[0, column], sums[0, column + 1], sums[0, column + 2], sums[0, column + 3] = a, b, c, d
         if columns % 4:
-            sums[0, columns - 2], sums[0, columns - 1] = gather_two(first, last, sentences, counts, rows, columns - 2)
+            a, b = gather_two(first, last, sentences, counts, rows, columns - 2)
+            sums[0, columns - 2], sums[0, columns - 1] = a, b
         slope = -weight * sums[0, 0]
         for column in range(value_slopes.shape[0]):
             slope += operand[word, np.uint64(column + 1)] * sums[0, column + 1]
@@ -108,28 +110,25 @@ def _attend_back_columns(start, stop, offsets, sentences, counts, rows, operand,
         score_slopes[word] = slope
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def attend_back_apart(
-    start, stop, wide, offsets, sentences, counts, rows, largest, leads, lead_slopes, led, scores, operand,
-    score_slopes, value_slopes, sums,
-):
+@leaf
+def attend_back_apart(start, stop, wide, pattern, kept, scores, operand, score_slopes, value_slopes, sums):
     """Do what `attend_back` does for words that lead a sentence, or for all if scores are spread wide.
 
     The share of ∂L/∂s of a sentence that word l leads is A g·(v - P_l), from `lead_slopes`. As a difference A g·v -
     A g·P_l it would be noise.
     """
-    width = value_slopes.shape[0]
+    rows, leads, led, width = kept.rows, kept.leads, kept.led, value_slopes.shape[0]
     for word in range(start, stop):
         if not wide and not led[word]:
             continue
         for column in range(width + 1):
             sums[0, column] = sums[1, column] = 0.0
-        for entry in range(offsets[word], offsets[word + 1]):
-            row, weight, place = sentences[entry], float(counts[entry]), 0
+        for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
+            row, weight, place = pattern.rows[entry], float(pattern.counts[entry]), 0
             if wide:
-                weight *= np.exp(scores[word] - largest[row])
+                weight *= np.exp(scores[word] - kept.largest[row])
             if leads[row] == word:
-                sums[1, 0] += weight * lead_slopes[row]
+                sums[1, 0] += weight * kept.lead_slopes[row]
                 place = 1
             else:
                 sums[0, 0] += weight * rows[row, np.uint64(0)]
@@ -143,7 +142,7 @@ def attend_back_apart(
         score_slopes[word] = slope
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def hold(start, stop, held, score_slopes, value_slopes):
     """Set the gradients of the held words to 0."""
     for word in range(start, stop):
@@ -153,19 +152,19 @@ def hold(start, stop, held, score_slopes, value_slopes):
                 value_slopes[column, word] = 0.0
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
-def received(word, wide, offsets, sentences, counts, largest, normalisers, scores, operand):
+@leaf
+def received(word, wide, pattern, kept, scores, operand):
     """Return the attention Σ_i A_iw that a word receives."""
     found = 0.0
-    for entry in range(offsets[word], offsets[word + 1]):
-        row, weight = sentences[entry], float(counts[entry])
+    for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
+        row, weight = pattern.rows[entry], float(pattern.counts[entry])
         if wide:
-            weight *= np.exp(scores[word] - largest[row])
-        found += weight / normalisers[row]
+            weight *= np.exp(scores[word] - kept.largest[row])
+        found += weight / kept.normalisers[row]
     return found * operand[word, np.uint64(0)]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def joint_square(start, stop, columns, metric):
     """Return Σ_w b_wᵀ G b_w over columns b_w of (k, V), with the metric G (k, k)."""
     square = 0.0
@@ -177,7 +176,7 @@ def joint_square(start, stop, columns, metric):
     return square
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def pull_back(start, stop, axes, value_slopes, out):
     """Add Eᵀ (∂L/∂P) of these words to out (d, k)."""
     for first in range(start, stop, BLOCK):
@@ -187,7 +186,7 @@ def pull_back(start, stop, axes, value_slopes, out):
                 out[axis, column] += dot(axes[axis, first:last], value_slopes[column, first:last])
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def project(start, stop, axes, readout_matrix, out):
     """Fill Pᵀ = (E R)ᵀ (k, V) from axes Eᵀ (d, V) and the readout matrix R (d, k)."""
     for first in range(start, stop, WIDE):
@@ -203,7 +202,7 @@ def project(start, stop, axes, readout_matrix, out):
                     sums[word] += factor * row[word]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def descend(start, stop, axes, value_slopes, readout_matrix, rate, readout_after, out):
     """Compute E -= rate (∂L/∂P) Rᵀ in place, and Pᵀ = (E R′)ᵀ (k, V) of the new E, in one pass without ∂L/∂E (V, d).
 
@@ -226,7 +225,7 @@ def descend(start, stop, axes, value_slopes, readout_matrix, rate, readout_after
                     sums[word] += factor * row[word]
 
 
-@njit(cache=True, error_model="numpy", _nrt=False)
+@leaf
 def subtract(start, stop, array, rate, step):
     """Compute array -= rate · step, both (k, V), in place."""
     for row in range(array.shape[0]):
@@ -235,7 +234,7 @@ def subtract(start, stop, array, rate, step):
             target[place] -= rate * source[place]
 
 
-@njit(cache=True, error_model="numpy")
+@kernel
 def norms(axes, still, columns, out):
     """Set out = ‖ν‖ of the words in columns (words,), from axes Eᵀ (d, V) and the norms still (V,) outside of them."""
     for place in range(columns.size):

@@ -1,9 +1,11 @@
 """The sentences of corpora as arrays for the compiled loops: by sentences forward, by words back (theory §1)."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array, csr_array
 
 from attn_dynamics.kernels.epochs import PARTS, Sentences, Words
 from attn_dynamics.kernels.sentences import LEADING
@@ -20,6 +22,24 @@ WORK_A_WORD = 4
 """Work of the backward product for a word beside its entries, in entries."""
 
 
+class Data(NamedTuple):
+    """A training corpus and judged corpora as arrays for the compiled loops; many objectives may share them."""
+
+    sentences: Sentences
+    """Training corpus sentence by sentence."""
+    words: Words
+    """Training corpus word by word."""
+    judged: Sentences
+    """Corpora that are only evaluated, one after the other."""
+    parts: int
+    """Number of parts of the sums over the training corpus, which threads may share."""
+
+    @classmethod
+    def of(cls, corpus: Corpus, judged: Collection[Corpus], held: NDArray[np.int64]) -> Self:
+        """Return the arrays of a training corpus, in which the words in `held` columns do not move, and of others."""
+        return cls(by_sentence([corpus]), by_word(corpus, held), by_sentence(judged), parts_of(corpus))
+
+
 def parts_of(corpus: Corpus) -> int:
     """Return the number of parts of the sums over a training corpus: its size alone decides."""
     return min(PARTS, max(1, corpus.counts.nnz // ENTRIES_A_PART))
@@ -29,9 +49,10 @@ def by_sentence(corpora: Collection[Corpus]) -> Sentences:
     """Return corpora sentence by sentence; a single corpus is not copied."""
     if len(corpora) == 1:
         (corpus,) = corpora
-        counts = corpus.counts
-        pattern = counts.indptr.view(np.uint32), counts.indices.view(np.uint32), counts.data
-        return Sentences(*pattern, np.asarray(corpus.labels, np.int64), np.array([0, corpus.n_sentences]), _limit(counts.data))
+        pattern = _pattern(corpus.counts)
+        return Sentences(
+            *pattern, np.asarray(corpus.labels, np.int64), np.array([0, corpus.n_sentences]), _limit(pattern[2])
+        )
     before = np.cumsum([0, *(corpus.counts.nnz for corpus in corpora)])
     starts = (corpus.counts.indptr[:-1] + shift for corpus, shift in zip(corpora, before, strict=False))
     counts = _joined([corpus.counts.data for corpus in corpora], np.int32)
@@ -52,8 +73,7 @@ def by_word(corpus: Corpus, held: NDArray[np.int64]) -> Words:
     inner = np.searchsorted(work, work[-1] * np.arange(1, parts) // parts)
     mask = np.zeros(corpus.n_words if held.size else 0, np.bool_)
     mask[held] = True
-    pattern = columns.indptr.view(np.uint32), columns.indices.view(np.uint32), columns.data
-    return Words(*pattern, np.array([0, *inner, corpus.n_words]), mask)
+    return Words(*_pattern(columns), np.array([0, *inner, corpus.n_words]), mask)
 
 
 def columns_of(width: int) -> int:
@@ -63,6 +83,11 @@ def columns_of(width: int) -> int:
 
 def _limit(counts: NDArray[np.int32]) -> float:
     return float(counts.max(initial=1)) / LEADING
+
+
+def _pattern(matrix: csr_array | csc_array) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
+    """Return offsets, indices and counts of a sparse matrix, without copies."""
+    return matrix.indptr.view(np.uint32), matrix.indices.view(np.uint32), np.asarray(matrix.data, np.int32)
 
 
 def _joined(arrays: Sequence[NDArray], dtype: type[np.generic]) -> NDArray:

@@ -1,7 +1,7 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
-import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from attn_dynamics.check import instance, mapping
 from attn_dynamics.errors import InputError
-from attn_dynamics.kernels import epochs, words
-from attn_dynamics.kernels.epochs import Buffers, Kept, Layers, Rates, State
+from attn_dynamics.kernels import epochs
+from attn_dynamics.kernels.epochs import Buffers, Kept, Layers, Rates, Sentences, State
 from attn_dynamics.kernels.loss import cross_entropy
-from attn_dynamics.model.attention import SHARED_SPREAD, by_sentence, by_word, columns_of, parts_of
+from attn_dynamics.model.attention import SHARED_SPREAD, Data, by_sentence, columns_of
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
@@ -74,6 +74,7 @@ class Objective:
         held: columns of words whose gradient counts as 0.
         judged: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
+        data: the arrays of corpus, judged corpora and held words, where they exist already.
     """
 
     def __init__(
@@ -87,20 +88,24 @@ class Objective:
         held: NDArray[np.int64] = NO_WORDS,
         judged: Collection[Corpus] = (),
         followed: NDArray[np.int64] = NO_WORDS,
+        data: Data | None = None,
     ) -> None:
         d, k = head.readout_matrix.shape
         self._narrows = k < d
-        self.parts = parts_of(corpus)
-        """Number of parts that threads may share."""
         self._head, self._followed = head, followed
-        self._sentences, self._words = by_sentence([corpus]), by_word(corpus, held)
-        self._judged = by_sentence(judged)
+        self._data = Data.of(corpus, judged, held) if data is None else data
         self._none = by_sentence([])
         still = np.zeros(scores.size) if still is None else still
         contrasts = np.ascontiguousarray(head.contrasts)
-        self._state = State(scores, axes, still, _layers(head, lambda name: getattr(head, name)), contrasts)
-        self._kept = _kept(corpus, min(d, k))
+        self._state, self._layers = State(scores, axes, still, contrasts), _layers(head)
+        self._kept = _kept_rows(corpus.n_sentences, corpus.n_words, min(d, k))
         self._buffers = self._make_buffers(corpus, min(d, k))
+        self._slopes, self._partial = Layers(*map(np.zeros_like, self._layers)), self._make_partial()
+
+    @property
+    def parts(self) -> int:
+        """Return the number of parts that threads may share."""
+        return self._data.parts
 
     def evaluate(self) -> tuple[Fit, Gradient]:
         """Return loss and accuracy at the present state, and the gradient of everything."""
@@ -115,16 +120,20 @@ class Objective:
             Whether loss, signals and scores are finite.
         """
         if not self._head.compiled:
-            return self._record_by_head(row, self._followed if followed else NO_WORDS, followed=followed)
+            return self._record_by_head(row, followed=followed)
         return self._run(row[None], STILL, moves=False, followed=followed) == 1
 
     def gradient(self, score_signal: float, embedding_signal: float) -> Gradient:
         """Return the gradient at the state that was evaluated last, with the signals of its row."""
         buffers = self._buffers
-        layers = {
-            name: slopes.reshape(getattr(self._head, name).shape)
-            for name, slopes in zip(self._head.compiled, buffers.head, strict=False)
-        }
+        layers = (
+            self._head_slopes
+            if not self._head.compiled
+            else {
+                name: slopes.reshape(getattr(self._head, name).shape)
+                for name, slopes in zip(self._head.compiled, self._slopes, strict=False)
+            }
+        )
         readout_matrix = buffers.readout if self._narrows else None
         return Gradient(
             buffers.score_slopes[0], buffers.value_slopes, layers, readout_matrix, score_signal, embedding_signal
@@ -138,33 +147,80 @@ class Objective:
         """
         return self._run(rows, rates, moves=True, threads=threads)
 
-    def _run(
-        self, rows: Array, rates: Rates, *, moves: bool, followed: bool = True, threads: bool = False
-    ) -> int:
+    def _run(self, rows: Array, rates: Rates, *, moves: bool, followed: bool = True, threads: bool = False) -> int:
         loop = epochs.epochs_on_threads if threads else epochs.epochs
-        words_followed, judged = (self._followed, self._judged) if followed else (NO_WORDS, self._none)
-        corpora = self._sentences, self._words, judged
-        return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, self._state, self._kept, self._buffers)
+        words_followed, judged = (self._followed, self._data.judged) if followed else (NO_WORDS, self._none)
+        corpora = self._data.sentences, self._data.words, judged
+        model = self._state, self._layers, self._kept, self._buffers, self._slopes, self._partial
+        return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, *model)
 
     def received(self) -> Array:
         """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
-        return epochs.received(SHARED_SPREAD, self._words, self._state, self._kept, self._buffers)
+        return epochs.received(SHARED_SPREAD, self._data.words, self._state, self._kept, self._buffers)
+
+    def _record_by_head(self, row: Array, *, followed: bool) -> bool:
+        """Do what the compiled loop does, by the methods of a head that it does not know."""
+        data, state, kept, buffers = self._data, self._state, self._kept, self._buffers
+        judged = data.judged if followed else self._none
+        wide, score_sum = epochs.begin(SHARED_SPREAD, state, self._layers, buffers)
+        kept.led[:] = False
+        self._head_slopes = {}
+        corpora = [(data.sentences, 0, data.sentences.labels.size, kept, self._head_slopes)]
+        corpora += [(judged, int(start), int(stop), None, None) for start, stop in pairwise(judged.bounds)]
+        for place, corpus in enumerate(corpora):
+            row[2 * place : 2 * place + 2] = self._through_head(wide, *corpus)
+        words_followed = self._followed if followed else NO_WORDS
+        epochs.finish(
+            row, words_followed, wide, score_sum, data.words, state, kept, buffers, self._slopes, self._partial
+        )
+        if self._narrows:
+            self._head_slopes[self._head.first] = self._slopes.first
+        signals = row[2 * len(corpora) :]
+        return bool(np.isfinite([row[0], signals[0], signals[2], score_sum]).all())
+
+    def _through_head(
+        self,
+        wide: bool,
+        sentences: Sentences,
+        start: int,
+        stop: int,
+        kept: Kept | None,
+        slopes: dict[str, Array] | None,
+    ) -> Fit:
+        """Return loss and accuracy on some sentences; in training, keep what the backward pass needs."""
+        head, operand, width = self._head, self._buffers.operand, self._buffers.metric.shape[0]
+        entry, loss, correct = head.contrasts if self._narrows else head.first_layer.T, 0.0, 0
+        scratch = _kept_rows(epochs.BLOCK, 0, width) if kept is None else kept
+        sums, deviations = np.empty((epochs.BLOCK, operand.shape[1])), np.empty((epochs.BLOCK, operand.shape[1]))
+        for begin in range(start, stop, epochs.BLOCK):
+            end, place = min(stop, begin + epochs.BLOCK), 0 if kept is None else begin
+            contexts, losses = np.empty((width, end - begin)), np.empty(end - begin)
+            scores, where = self._state.scores, (scratch, place, contexts)
+            epochs.contexts_of(begin, end, wide, sentences, scores, operand, sums, deviations, *where)
+            logits, remembered = head.forward(entry @ contexts)
+            logits = np.array(logits, order="C")
+            correct += cross_entropy(logits, sentences.labels[begin:end], stop - start, losses)
+            loss += float(np.add.reduce(losses))
+            if kept is None or slopes is None:
+                continue
+            inward, gradients = head.backward(remembered, logits)
+            if head.first in head.trained and not self._narrows:
+                gradients = gradients | {head.first: contexts @ inward.T}
+            for name, gradient in gradients.items():
+                slopes[name] = slopes[name] + gradient if name in slopes else gradient
+            outward = np.array(entry.T @ inward, order="C")
+            epochs.keep_slopes(outward, contexts, deviations, kept, begin, end - begin)
+        return Fit(loss / (stop - start), correct / (stop - start))
 
     def _make_buffers(self, corpus: Corpus, width: int) -> Buffers:
-        head, layers, parts, contrasts = self._head, self._state.head, self.parts, self._state.contrasts
+        head, parts, contrasts = self._head, self.parts, self._state.contrasts
         (d, k), size = head.readout_matrix.shape, corpus.n_words
-        sums_first = head.first in head.trained and not self._narrows
         return Buffers(
             operand=np.zeros((size, columns_of(width))),
             values=np.empty((width, size if self._narrows else 0)),
             readout=np.array(head.readout_matrix, order="C") if self._narrows else np.empty((0, 0)),
             score_slopes=np.empty((1, size)),
             value_slopes=np.empty((width, size)),
-            head=Layers(*map(np.zeros_like, layers)),
-            partial=Layers(
-                np.zeros((parts, *(layers.first.shape if sums_first else (0, 0)))),
-                *(np.zeros((parts, *array.shape)) for array in layers[1:]),
-            ),
             entry=contrasts.copy() if self._narrows else np.empty(head.first_layer.T.shape),
             metric=np.eye(width),
             after=np.empty((d, k) if self._narrows else (0, 0)),
@@ -172,19 +228,25 @@ class Objective:
             sums=np.zeros((parts, 4)),
         )
 
+    def _make_partial(self) -> Layers:
+        """Return sums of the head's gradients by part; that of the first layer is empty if Eᵀ (∂L/∂P) gives it."""
+        head, layers = self._head, self._layers
+        summed = bool(head.compiled) and head.first in head.trained and not self._narrows
+        shapes = [layers.first.shape if summed else (0, 0), *(array.shape for array in layers[1:])]
+        return Layers(*(np.zeros((self.parts, *shape)) for shape in shapes))
 
-def _layers(head: Head, array_of: Callable[[str], Array]) -> Layers:
+
+def _layers(head: Head) -> Layers:
     """Return the arrays of a head in the form of the compiled loops, with empty arrays for layers that it lacks."""
-    arrays = [array_of(name) for name in head.compiled]
+    arrays = [getattr(head, name) for name in head.compiled or (head.first,)]
     missing = [np.empty((0, 0))] * (len(Layers._fields) - len(arrays))
     return Layers(*(array.reshape(-1, array.shape[-1]) for array in arrays), *missing)
 
 
-def _kept(corpus: Corpus, width: int) -> Kept:
-    size = corpus.n_sentences
-    numbers = (np.zeros(size) for _ in range(2))
-    rows, leads = np.zeros((size, columns_of(width))), np.empty(size, np.uint32)
-    return Kept(rows, *numbers, leads, np.zeros(size), np.zeros(corpus.n_words, np.bool_))
+def _kept_rows(sentences: int, n_words: int, width: int) -> Kept:
+    rows, leads = np.zeros((sentences, columns_of(width))), np.empty(sentences, np.uint32)
+    normalisers, largest, slopes = (np.zeros(sentences) for _ in range(3))
+    return Kept(rows, normalisers, largest, leads, slopes, np.zeros(n_words, np.bool_))
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:

@@ -89,7 +89,7 @@ def descend(
         followed=layout.columns,
         update=update,
     )
-    loop = _Loop(dynamics, Recorder(dynamics, layout), Patience(patience) if patience else None, learning_rate)
+    loop = Loop(dynamics, Recorder(dynamics, layout), Patience(patience) if patience else None, learning_rate)
     if checkpoint is not None:
         settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced, update=update)
         loop.save_to(checkpoint, identity([corpus, *judge.values()], [parameters], *settings), epochs)
@@ -128,7 +128,16 @@ def resume_point(checkpoint: Checkpoint, epochs: int, patience: int | None) -> t
     return epoch, epoch >= epochs or bool(patience and epoch - saved["stopping.best_epoch"] >= patience)
 
 
-class _Loop:
+class Loop:
+    """One run: a model in training, its record, and its stopping rule.
+
+    Args:
+        dynamics: the model.
+        recorder: the record of `dynamics`.
+        stopping: the rule for early stopping, or None.
+        learning_rate: learning rate η.
+    """
+
     def __init__(self, dynamics: Dynamics, recorder: Recorder, stopping: Patience | None, learning_rate: float) -> None:
         self._dynamics, self._recorder, self._stopping = dynamics, recorder, stopping
         self._learning_rate = learning_rate
@@ -213,7 +222,7 @@ class _Loop:
     def _finish(self, ended: Ended) -> Run:
         """Save the run and return it, with the parameters of its best epoch."""
         best, stopping, dynamics = self._epoch, self._stopping, self._dynamics
-        self._save()
+        self._save(over=ended != "interrupted")
         if stopping is not None and stopping.best_epoch >= 0:
             best = stopping.best_epoch
             dynamics.restore(stopping.kept)
@@ -227,13 +236,13 @@ class _Loop:
             best_epoch=best,
         )
 
-    def _save(self, *, only_if_due: bool = False) -> None:
+    def _save(self, *, over: bool = False, only_if_due: bool = False) -> None:
         if self._checkpoint is None:
             return
         checkpoint, identity = self._checkpoint
         if only_if_due and not checkpoint.due():
             return
-        arrays = {"epoch": np.array(self._epoch)} | named("dynamics.", self._dynamics.state())
+        arrays = {"epoch": np.array(self._epoch), "over": np.array(over)} | named("dynamics.", self._dynamics.state())
         arrays |= named("recorder.", self._recorder.state(self._epoch))
         if self._stopping is not None:
             arrays |= named("stopping.", self._stopping.state())

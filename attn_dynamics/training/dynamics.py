@@ -16,6 +16,7 @@ from attn_dynamics import check
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import words
 from attn_dynamics.kernels.epochs import Rates
+from attn_dynamics.model.attention import Data
 from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, check_fit, corpora
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
@@ -123,6 +124,7 @@ class Dynamics:
         judged: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
         update: update rule, weight decay and mini-batches.
+        data: the arrays of the corpora, held words included, where they exist already.
 
     Raises:
         InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or a held word
@@ -140,6 +142,7 @@ class Dynamics:
         judged: Collection[Corpus] = (),
         followed: NDArray[np.int64] = NO_WORDS,
         update: Update = PLAIN,
+        data: Data | None = None,
     ) -> None:
         check_fit(corpus, parameters)
         self._corpus, self._update = corpus, update
@@ -159,6 +162,7 @@ class Dynamics:
             held=self._held,
             judged=judged,
             followed=followed,
+            data=data,
         )
         self._buffers = update.rule.start(self._moving())
         self._passes = np.zeros(())
@@ -177,7 +181,7 @@ class Dynamics:
             The number of rows before the first that is not finite.
         """
         if self._update.plain and self.head.compiled and "query" not in self._train:
-            return self.objective.descend(rows, self._rates(learning_rate), threads=threads)
+            return self.objective.descend(rows, self.rates(learning_rate), threads=threads)
         for index, row in enumerate(rows):
             self._epoch(learning_rate)
             if not self.record(row):
@@ -234,7 +238,8 @@ class Dynamics:
         """Return whether the compiled loop can use several threads."""
         return self.objective.parts > 1
 
-    def _rates(self, learning_rate: float) -> Rates:
+    def rates(self, learning_rate: float) -> Rates:
+        """Return the factor on the gradient of each part in a step of the compiled loop."""
         return Rates(
             scores=learning_rate * float(self._query @ self._query) if "keys" in self._train else 0.0,
             embeddings=learning_rate if "embeddings" in self._train else 0.0,

@@ -15,7 +15,7 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.descent import descend, divergence_message
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates import descend_many, max_replicates, replicates_in, resume_points
-from attn_dynamics.training.replicates.engine import engine_for
+from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
 
@@ -39,7 +39,7 @@ def check(config: Config, task: Task) -> None:
         InputError: words that cannot be written to a file, followed words that the data do not hold, patience without
             dev data, or a device that is not available.
     """
-    engine_for(config.device, config.precision)
+    check_device(config.device, config.precision)
     check_words(task)
     layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
     if config.patience and task.dev is None:

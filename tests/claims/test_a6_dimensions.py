@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, FixedLinear, Parameters, TrainedLinear, descend, flow
+from attn_dynamics.kernels.epochs import Rates
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.dynamics import Dynamics
 from tests.support import MODELS, apart, corpora, differences, end, examples, ids, parameters_for, states, topic_corpus
@@ -94,13 +95,13 @@ def test_a6_rejects_a_reduced_gradient_that_is_wrong(breakage: str, monkeypatch:
     corpus = topic_corpus(7)
     start = parameters_for(corpus, "attn-fc", 7, d=10)
     full = descend(corpus, start, epochs=50, reduced=False)
-    right = Dynamics.step
+    right = Dynamics.rates
 
-    def wrong(self: Dynamics, gradient, learning_rate: float) -> None:
+    def wrong(self: Dynamics, learning_rate: float) -> Rates:
         factor = -1.0 if breakage == "a sign" else 1.0 + 1e-6
-        right(self, gradient._replace(values=factor * gradient.values), learning_rate)
+        return right(self, learning_rate)._replace(embeddings=factor * learning_rate)
 
-    monkeypatch.setattr(Dynamics, "step", wrong)
+    monkeypatch.setattr(Dynamics, "rates", wrong)
     reduced = descend(corpus, start, epochs=50)
     assert max(differences(reduced, full).values()) > 1e-11
     assert apart(end(reduced), end(full)) > 1e-11

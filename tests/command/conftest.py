@@ -14,8 +14,8 @@ from tests.command.driving import Call, Outcome, calling_at, without_figures
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the working directory."""
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch_by_epoch: None) -> Path:
+    """An empty folder that is the working directory, for runs that look up after every epoch."""
     folder = tmp_path / "place"
     folder.mkdir()
     monkeypatch.chdir(folder)

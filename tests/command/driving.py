@@ -24,6 +24,7 @@ from attn_dynamics.commands import simulate
 from attn_dynamics.files.output import of_command, results_folder
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
+from attn_dynamics.system import threads
 from attn_dynamics.training.checkpoint import Checkpoint
 from tests.forking import context
 
@@ -115,6 +116,7 @@ def _child(
     for number, stream in enumerate(streams, 1):
         os.dup2(os.open(stream, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+    threads.TURN = 0.0
     simulate.save_figures = without_figures
     spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
     simulate.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
@@ -153,10 +155,12 @@ def _arm(killed: Moment) -> None:
 def calling_at(
     epoch: int | None, act: Callable[[], object], epochs: int, label: str
 ) -> Iterator[Callable[[int, float], None]]:
-    """Stands in for the progress bar: does something at an epoch."""
+    """Stands in for the progress bar: does something once an epoch is reached; never if that is None or negative."""
 
     def show(now: int, loss: float) -> None:
-        if now == epoch:
+        nonlocal epoch
+        if epoch is not None and now >= epoch >= 0:
+            epoch = None
             act()
 
     yield show

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from attn_dynamics import Corpus, descend, loss_and_gradient
-from attn_dynamics.kernels import loss, sentences, words
+from attn_dynamics.kernels import epochs, loss, words
 from attn_dynamics.kernels.exponential import exponentials
 from attn_dynamics.model import attention
-from attn_dynamics.model.attention import SHARED_SPREAD, Attention, Operand
-from attn_dynamics.model.gradient import Objective
+from attn_dynamics.model.attention import SHARED_SPREAD, Data, by_word, columns_of
+from attn_dynamics.model.gradient import Objective, _kept_rows
 from attn_dynamics.model.heads import HEADS
 from tests.support import (
     EPS,
@@ -54,20 +55,41 @@ def spread_scores(rng: np.random.Generator, size: int, spread: float) -> Array:
 # --- attention, forward and back
 
 
-def through(
-    corpus: Corpus, scores: Array, values: Array, slopes: Array, metric: Array
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Contexts, ∂L/∂s, ∂L/∂P, the attention received, block by block, and squared norms of the two gradients."""
-    block_attention, operand = Attention(corpus, values.shape[1]), Operand(values.shape[1], corpus.n_words)
-    operand.update(scores, np.ascontiguousarray(values.T))
-    block_attention.prepare(operand)
-    contexts = []
-    for block in block_attention.blocks:
-        contexts.append(block_attention.contexts(operand, block).copy())
-        block_attention.add_gradient(np.ascontiguousarray(slopes[block.rows].T), block)
-    score_gradient, value_gradient, squares = block_attention.gradient(operand, metric)
-    received = block_attention.received(operand)
-    return np.concatenate(contexts), score_gradient, value_gradient.T, received, np.array(squares)
+class Through(NamedTuple):
+    """What attention gives forward and back."""
+
+    contexts: Array
+    score_gradient: Array
+    value_gradient: Array
+    received: Array
+    squares: Array
+
+
+def through(corpus: Corpus, scores: Array, values: Array, slopes: Array, readout_matrix: Array) -> Through:
+    """Forward and back through the loops that an epoch is made of, in blocks and in parts."""
+    width, wide = values.shape[1], not np.ptp(scores) <= SHARED_SPREAD
+    data, state = Data.of(corpus, (), np.empty(0, np.int64)), np.ascontiguousarray(values.T)
+    operand, kept = np.zeros((corpus.n_words, columns_of(width))), _kept_rows(corpus.n_sentences, corpus.n_words, width)
+    words.fill_operand(0, corpus.n_words, wide, scores.max(), scores, state, operand)
+    contexts = np.empty((width, corpus.n_sentences))
+    for start in range(0, corpus.n_sentences, epochs.BLOCK):
+        stop = min(start + epochs.BLOCK, corpus.n_sentences)
+        some, (sums, deviations) = np.empty((width, stop - start)), np.empty((2, stop - start, len(operand[0])))
+        where = kept, start, some
+        epochs.contexts_of(start, stop, wide, data.sentences, scores, operand, sums, deviations, *where)
+        contexts[:, start:stop] = some
+        outward = np.array(slopes[start:stop].T, order="C")
+        epochs.keep_slopes(outward, some, deviations, kept, start, stop - start)
+    by_score, by_value, squares = np.empty(corpus.n_words), np.empty((width, corpus.n_words)), np.zeros(2)
+    scratch, metric = np.empty((2, kept.rows.shape[1])), readout_matrix.T @ readout_matrix
+    for start, stop in pairwise(data.words.parts.tolist()):
+        results = by_score, by_value, scratch
+        if not wide:
+            words.attend_back(start, stop, data.words, kept.rows, operand, *results)
+        words.attend_back_apart(start, stop, wide, data.words, kept, scores, operand, *results)
+        squares += (by_score[start:stop] ** 2).sum(), words.joint_square(start, stop, by_value, metric)
+    received = [words.received(word, wide, data.words, kept, scores, operand) for word in range(corpus.n_words)]
+    return Through(contexts.T, by_score, by_value.T, np.array(received), squares)
 
 
 PRODUCTS = [
@@ -75,71 +97,50 @@ PRODUCTS = [
     for width in WIDTHS
     for k, spread in enumerate(SPREADS)
 ]
-"""Every width at every spread, and every two of width, spread, threads and size of block together."""
+"""Every width at every spread, and every two of width, spread, parts and size of block together."""
 
 
-@pytest.mark.parametrize(("width", "spread", "threads", "block"), PRODUCTS)
+@pytest.mark.parametrize(("width", "spread", "parts", "block"), PRODUCTS)
 def test_attention_is_the_dense_one_forward_and_back(
-    width: int, spread: float, threads: int, block: int, monkeypatch: pytest.MonkeyPatch
+    width: int, spread: float, parts: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many parts the vocabulary and blocks the sentences are cut into."""
-    monkeypatch.setattr(attention, "MOST_THREADS", threads)
-    monkeypatch.setattr(attention, "BLOCK", block)
     rng = np.random.default_rng(width)
     corpus = ragged(width)
+    monkeypatch.setattr(attention, "ENTRIES_A_PART", corpus.counts.nnz // parts)
+    monkeypatch.setattr(epochs, "BLOCK", block)
     scores = spread_scores(rng, corpus.n_words, spread)
     values, slopes = rng.standard_normal((corpus.n_words, width)), rng.standard_normal((corpus.n_sentences, width))
     readout_matrix = rng.standard_normal((4, width))
-    out = through(corpus, scores, values, slopes, readout_matrix.T @ readout_matrix)
-    contexts, score_gradient, value_gradient, received, squares = out
+    out = through(corpus, scores, values, slopes, readout_matrix)
     shares = attention_of(corpus, scores)
     along = ((shares @ values) * slopes).sum(axis=1)
     tolerance: dict[str, Any] = {"rtol": 1e-11, "atol": 50 * EPS * (1 + spread)}
-    np.testing.assert_allclose(contexts, shares @ values, **tolerance)
-    np.testing.assert_allclose(value_gradient, shares.T @ slopes, **tolerance)
+    np.testing.assert_allclose(out.contexts, shares @ values, **tolerance)
+    np.testing.assert_allclose(out.value_gradient, shares.T @ slopes, **tolerance)
     np.testing.assert_allclose(
-        score_gradient, ((shares.T @ slopes) * values).sum(axis=1) - shares.T @ along, **tolerance
+        out.score_gradient, ((shares.T @ slopes) * values).sum(axis=1) - shares.T @ along, **tolerance
     )
-    np.testing.assert_allclose(received, shares.sum(axis=0), **tolerance)
-    norms = (score_gradient**2).sum(), ((value_gradient @ readout_matrix.T) ** 2).sum()
-    np.testing.assert_allclose(squares, norms, rtol=1e-11)
+    np.testing.assert_allclose(out.received, shares.sum(axis=0), **tolerance)
+    norms = (out.score_gradient**2).sum(), ((out.value_gradient @ readout_matrix.T) ** 2).sum()
+    np.testing.assert_allclose(out.squares, norms, rtol=1e-11)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
-def test_parts_cover_every_word_and_every_entry_once(parts: int) -> None:
+def test_parts_of_the_vocabulary_have_about_equal_work(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = ragged(3)
-    counts = corpus.counts
-    bounds, splits = sentences.split_words(counts, parts)
+    monkeypatch.setattr(attention, "ENTRIES_A_PART", corpus.counts.nnz // parts)
+    bounds, counts = by_word(corpus, np.empty(0, np.int64)).parts, corpus.counts
     assert bounds.size == parts + 1
     assert (bounds[0], bounds[-1]) == (0, corpus.n_words)
-    assert (np.diff(bounds) >= 0).all()
-    np.testing.assert_array_equal(splits[0], counts.indptr[:-1])
-    np.testing.assert_array_equal(splits[-1], counts.indptr[1:])
-    for part in range(parts):
-        for row in range(corpus.n_sentences):
-            held = counts.indices[splits[part, row] : splits[part + 1, row]]
-            assert ((bounds[part] <= held) & (held < bounds[part + 1])).all()
-    sizes = (np.diff(splits.astype(np.int64), axis=0)).sum(axis=1)
-    assert sizes.sum() == counts.nnz
-    # About equal: none is larger than its share by more than the most frequent word.
-    assert sizes.max() <= counts.nnz / parts + np.bincount(counts.indices).max()
-
-
-@pytest.mark.parametrize("parts", [2, 5])
-def test_parts_and_blocks_change_no_bit(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    corpus = ragged(4)
-    scores = spread_scores(rng, corpus.n_words, 3.0)
-    values, slopes = rng.standard_normal((corpus.n_words, 6)), rng.standard_normal((corpus.n_sentences, 6))
-    whole = [array.tobytes() for array in through(corpus, scores, values, slopes, np.eye(6))]
-    monkeypatch.setattr(attention, "MOST_THREADS", parts)
-    monkeypatch.setattr(attention, "BLOCK", 11)
-    assert [array.tobytes() for array in through(corpus, scores, values, slopes, np.eye(6))] == whole
+    work = np.bincount(counts.indices, minlength=corpus.n_words) + attention.WORK_A_WORD
+    each = [work[start:stop].sum() for start, stop in pairwise(bounds)]
+    assert max(each) <= work.sum() / parts + work.max()
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_gradient_over_many_blocks_is_exact(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "BLOCK", 5)
+def test_the_gradient_in_many_parts_is_exact(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "ENTRIES_A_PART", 5)
     for d in (2, 8):
         corpus = topic_corpus(1, sentences=33)
         parameters = parameters_for(corpus, model, 1, d=d)
@@ -151,32 +152,26 @@ def test_the_gradient_over_many_blocks_is_exact(model: str, monkeypatch: pytest.
             assert relative_error(ours, reference.gradient[name], reference.round_off[name]) <= 1e-10
 
 
-def test_blocks_change_nothing_that_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turns_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many epochs are computed at a time."""
     corpus = topic_corpus(2, sentences=33)
     for model in MODELS:
-        start = parameters_for(corpus, model, 2)
-        options = {"epochs": 20, "follow": (0, 5, 13), "judge": {"test": topic_corpus(3)}}
+        start = parameters_for(corpus, model, 2, d=7)
+        options = {"epochs": 70, "follow": (0, 5, 13), "judge": {"dev": topic_corpus(3)}, "patience": 60}
         whole = descend(corpus, start, **options).trajectory
         with monkeypatch.context() as patch:
-            patch.setattr(attention, "BLOCK", 4)
-            blocks = descend(corpus, start, **options).trajectory
-        for name in whole.data_vars:
-            np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-11, atol=1e-13, err_msg=str(name))
+            patch.setattr("attn_dynamics.system.threads.TURN", 0.0)
+            assert descend(corpus, start, **options).trajectory.identical(whole)
 
 
 @pytest.mark.parametrize("spread", SPREADS)
 def test_the_mean_attention_of_a_few_words_is_that_of_the_dense_matrix(spread: float) -> None:
     rng = np.random.default_rng(1)
-    corpus = ragged(5)
-    scores = spread_scores(rng, corpus.n_words, spread)
-    block_attention, operand = Attention(corpus, 2), Operand(2, corpus.n_words)
-    operand.update(scores, rng.standard_normal((2, corpus.n_words)))
-    block_attention.prepare(operand)
-    for block in block_attention.blocks:
-        block_attention.contexts(operand, block)
-    columns = np.array([4, 0, 24, 4])
-    with np.errstate(invalid="ignore"):  # which only matters without the compiler
-        means = block_attention.mean_weights(operand, block_attention.places(columns))
+    corpus, columns = ragged(5), np.array([4, 0, 24, 4])
+    scores, head = spread_scores(rng, corpus.n_words, spread), HEADS["attn-fc"].draw(rng, 3, 3, 1)
+    row = np.empty(2 + epochs.SIGNALS + 4 * columns.size)
+    Objective(corpus, scores, rng.standard_normal((3, corpus.n_words)), head, followed=columns).record(row)
+    means = row[-2 * columns.size : -columns.size]
     shares, held = attention_of(corpus, scores), corpus.counts.toarray() > 0
     expected = [shares[held[:, column], column].mean() if held[:, column].any() else np.nan for column in columns]
     np.testing.assert_allclose(means, expected, rtol=1e-11, atol=1e-300)
@@ -190,13 +185,22 @@ def test_the_mean_attention_of_a_few_words_is_that_of_the_dense_matrix(spread: f
 @pytest.mark.parametrize("spread", [0.0, *SPREADS])
 def test_an_operand_is_the_weighted_values_beside_their_weights(spread: float, n_words: int) -> None:
     rng = np.random.default_rng(n_words)
-    scores, values = spread * rng.uniform(-1, 1, n_words), rng.standard_normal((3, n_words))
-    out = np.empty((n_words, 4))
-    shared = words.operand(scores, values, SHARED_SPREAD, out)
-    assert shared == (np.ptp(scores) <= SHARED_SPREAD)
-    weights = np.exp(scores - scores.max()) if shared else np.ones(n_words)
-    np.testing.assert_allclose(out[:, 3], weights, rtol=4 * EPS)
-    np.testing.assert_array_equal(out[:, :3], out[:, 3:] * values.T)
+    scores = spread * rng.uniform(-1, 1, n_words)
+    low, high = words.extent(scores)
+    assert (low, high) == (scores.min(), scores.max())
+    for width in (1, 2, 3, 4, 7, 10):
+        values = rng.standard_normal((width, n_words))
+        for wide, weights in ((False, np.exp(scores - high)), (True, np.ones(n_words))):
+            out = np.zeros((n_words, columns_of(width)))
+            words.fill_operand(0, n_words, wide, high, scores, values, out)
+            np.testing.assert_allclose(out[:, 0], weights, rtol=4 * EPS, atol=1e-300)
+            np.testing.assert_array_equal(out[:, 1 : width + 1], out[:, :1] * values.T)
+
+
+def test_an_extent_with_a_score_that_is_no_number_is_none() -> None:
+    for wrong in (np.nan, np.inf, -np.inf):
+        low, high = words.extent(np.array([1.0, wrong, 2.0]))
+        assert not np.isfinite(high - low)
 
 
 SHAPES = [(d, k) for d in (1, 2, 5, 13) for k in (1, 3, 4, 9)]
@@ -207,20 +211,20 @@ def test_products_over_the_vocabulary_are_those_of_numpy(d: int, k: int) -> None
     rng = np.random.default_rng(10 * d + k)
     axes, slopes, weight = (rng.standard_normal(shape) for shape in ((d, 600), (k, 600), (d, k)))
     out = np.full((k, 600), np.nan)
-    words.project(axes, weight, out)
+    words.project(0, 600, axes, weight, out)
     np.testing.assert_allclose(out, weight.T @ axes, atol=50 * EPS)
 
-    pulled = np.full((d, k), np.nan)
-    words.pull_back(axes, slopes, np.full((words.PARTS, d, k), np.nan), pulled)
+    pulled = np.zeros((d, k))
+    words.pull_back(0, 600, axes, slopes, pulled)
     np.testing.assert_allclose(pulled, axes @ slopes.T, atol=1e-12)
 
     moved, after, again = axes.copy(), rng.standard_normal((d, k)), out.copy()
-    words.descend(moved, slopes, weight, 0.3, after, out)
+    words.descend(0, 600, moved, slopes, weight, 0.3, after, out)
     np.testing.assert_allclose(moved, axes - 0.3 * weight @ slopes, atol=50 * EPS)
-    words.project(moved, after, again)
+    words.project(0, 600, moved, after, again)
     np.testing.assert_array_equal(out, again)
 
-    words.subtract(moved, -0.7, axes)
+    words.subtract(0, 600, moved, -0.7, axes)
     np.testing.assert_allclose(moved, 1.7 * axes - 0.3 * weight @ slopes, atol=50 * EPS)
 
 
@@ -231,10 +235,9 @@ def test_squared_norms_are_those_of_the_gradients_for_any_number_of_words(n_word
     scores, values = rng.standard_normal(n_words), rng.standard_normal((n_words, 5))
     slopes = rng.standard_normal((corpus.n_sentences, 5))
     for readout_matrix in (np.eye(5), rng.standard_normal((3, 5)), rng.standard_normal((9, 5))):
-        _, by_score, by_value, _, squares = through(corpus, scores, values, slopes, readout_matrix.T @ readout_matrix)
-        np.testing.assert_allclose(
-            squares, ((by_score**2).sum(), ((by_value @ readout_matrix.T) ** 2).sum()), rtol=1e-12
-        )
+        out = through(corpus, scores, values, slopes, readout_matrix)
+        norms = (out.score_gradient**2).sum(), ((out.value_gradient @ readout_matrix.T) ** 2).sum()
+        np.testing.assert_allclose(out.squares, norms, rtol=1e-12)
 
 
 # --- loss
@@ -308,33 +311,33 @@ def test_the_exponential_rises() -> None:
 
 DIGESTS = """
 import hashlib
-from contextlib import nullcontext
-import numba
 import numpy as np
-import attn_dynamics.training.descent as descent
-from attn_dynamics import descend, loss_and_gradient
+import numba
+from attn_dynamics.model import attention
 from attn_dynamics.tasks import Synthetic
-from tests.support import named, parameters_for
+from attn_dynamics.training.dynamics import Dynamics
+from tests.support import parameters_for
 
-def digest(*arrays):
-    return hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest()
-
-# Runs choose their threads by trial; here it is for the test to choose.
-descent.fastest_threads = lambda: nullcontext(lambda: None)
+attention.ENTRIES_A_PART = 2000
 task = Synthetic(sentences=900, dictionary=1500).draw(0)
 assert numba.config.NUMBA_NUM_THREADS == 3
+followed = task.train.columns(["t1.1", "w3"])
 for model in MODELS:
     for spread in (1.0, 500.0):
         for d in (2, 6):
             start = parameters_for(task.train, model, 0, d=d, spread=spread)
             found = set()
-            for threads in (1, 2, 3):
-                numba.set_num_threads(threads)
-                loss, gradient = loss_and_gradient(task.train, start)
-                run = descend(task.train, start, epochs=8, follow=["t1.1", "w3"], judge={"test": task.test})
-                values = [run.trajectory[name].values for name in run.trajectory.data_vars]
-                found.add(digest(loss, *named(gradient).values(), *values, *named(run.parameters).values()))
-                assert numba.get_num_threads() == threads
+            for threads in (0, 1, 2, 3):
+                numba.set_num_threads(threads or 3)
+                dynamics = Dynamics(
+                    task.train, start, train=("keys", "embeddings", "head"), judged=[task.test], followed=followed
+                )
+                assert dynamics.in_parts
+                rows = np.empty((9, 2 + 2 + 4 + 4 * 2))
+                dynamics.record(rows[0])
+                assert dynamics.advance(rows[1:], 0.1, threads=threads > 0) == 8
+                arrays = [rows, *dynamics.state().values()]
+                found.add(hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest())
             print(model, spread, d, len(found))
 """
 
@@ -362,5 +365,5 @@ def test_an_objective_of_every_head_runs_in_the_smaller_of_two_widths() -> None:
     for model, hidden_width in (("attn-fc", 2), ("attn-tc", 2), ("attn-tl", 4)):
         for d in (1, 2, 3, 9):
             head = HEADS[model].draw(rng, d, 3, 4)
-            values = Objective(corpus, head).values(np.ones((d, corpus.n_words)), head)
-            assert values.shape == (min(d, hidden_width), corpus.n_words)
+            objective = Objective(corpus, np.zeros(corpus.n_words), np.ones((d, corpus.n_words)), head)
+            assert objective.evaluate()[1].values.shape == (min(d, hidden_width), corpus.n_words)

@@ -250,7 +250,7 @@ class PowerCut(BaseException):
 
 
 @pytest.fixture
-def saved(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def saved(monkeypatch: pytest.MonkeyPatch, epoch_by_epoch: None) -> list[int]:
     """The epochs at which checkpoints are written, which is at all."""
     epochs: list[int] = []
 

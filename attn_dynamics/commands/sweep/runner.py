@@ -17,7 +17,7 @@ from attn_dynamics.results.assumptions import broken_in_words
 from attn_dynamics.system.interrupt import out_of_earshot
 from attn_dynamics.tasks import load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.replicates.engine import engine_for
+from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged
 from attn_dynamics.training.settings import Config
 
@@ -136,7 +136,7 @@ def workers_versions(client: Any, device: str, precision: str) -> list[list[str]
 
 
 def _equipment(device: str, precision: str) -> list[str]:
-    engine_for(device, precision)
+    check_device(device, precision)
     return results.versions(device)
 
 

@@ -1,30 +1,30 @@
-"""Gradient descent of many replicates in step, each recorded and stopped as if it ran alone."""
+"""Gradient descent of many replicates, each recorded and stopped as if it ran alone."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from attn_dynamics.check import function, shown
 from attn_dynamics.errors import InputError
+from attn_dynamics.model.attention import Data
 from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
-from attn_dynamics.training.descent import checked_checkpoint, checked_settings, course
-from attn_dynamics.training.dynamics import Coordinates, checked_choices, held_columns
-from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates.engine import Engine, engine_for
+from attn_dynamics.training.descent import Loop, checked_checkpoint, checked_settings, course
+from attn_dynamics.training.dynamics import Coordinates, Dynamics, checked_choices, held_columns
+from attn_dynamics.training.recording import Layout, Recorder
+from attn_dynamics.training.replicates.engine import Engine, check_device, engine_for
 from attn_dynamics.training.replicates.equations import Replicates
-from attn_dynamics.training.replicates.group import Group, in_company
+from attn_dynamics.training.replicates.group import Group
 from attn_dynamics.training.replicates.memory import MemoryNeed, bytes_needed, check_memory, fitting, rooms, too_large
-from attn_dynamics.training.replicates.recording import Members, Records
+from attn_dynamics.training.replicates.recording import Records
 from attn_dynamics.training.replicates.stopping import Patiences
+from attn_dynamics.training.replicates.threads import Threads, run_on_threads
 from attn_dynamics.training.run import Ended, Run, RunsInterrupted
+from attn_dynamics.training.stopping import Patience
 
 
 def descend_many(
@@ -44,10 +44,11 @@ def descend_many(
     checkpoint: Checkpoint | None = None,
     meter: Callable[[int, float], None] | None = None,
 ) -> list[Run]:
-    """Train each of R starts as `descend` would, to round-off, in one pass over the data for all (theory §1).
+    """Train each of R starts as `descend` would (theory §1).
 
-    Replicates are columns of the sparse products. Each stops at its own patience, or when its loss is no longer finite
-    (its run then says "diverged"), and the others continue.
+    On processors they are single runs on threads, equal to those of `descend` to the bit. On a device of torch they are
+    columns of the sparse products in one pass over the data, equal to round-off. Each stops at its own patience, or
+    when its loss is no longer finite (its run then says "diverged"), and the others continue.
 
     Args:
         corpus: N sentences over V words to train on.
@@ -64,7 +65,8 @@ def descend_many(
         precision: "float64", or "float32" with torch.
         checkpoint: file to save all replicates to, and to resume from. A resumed run is the same to the bit, except on
             a GPU, whose sums vary.
-        meter: function called with epoch and the mean training loss of the replicates still running.
+        meter: function called with epoch and mean training loss: on a device of torch at every epoch, of the replicates
+            still running; on processors ten times a second, with the means over all replicates.
 
     Returns:
         R runs, in the order of the starts.
@@ -76,39 +78,40 @@ def descend_many(
     train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
     function("meter", meter)
     learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
-    engine, parameters, checkpoint = engine_for(device, precision), _starts(parameters), checked_checkpoint(checkpoint)
+    check_device(device, precision)
+    parameters, checkpoint = _starts(parameters), checked_checkpoint(checkpoint)
     _check_starts(corpus, parameters, judge)
     if not parameters:
         return []
-    layout = Layout(corpus, judge, follow)
-    judged = {"train": corpus} | judge
+    layout, judged = Layout(corpus, judge, follow), [*judge.values()]
+    engine = Threads() if device == "numpy" else engine_for(device, precision)
     needed = bytes_needed(
-        engine,
-        [*judged.values()],
-        parameters[0],
-        layout,
-        train=train,
-        reduced=reduced,
-        epochs=epochs,
-        patience=patience,
+        engine, [corpus, *judged], parameters[0], layout, train=train, reduced=reduced, epochs=epochs, patience=patience
     )
     check_memory(engine, needed, len(parameters))
     held = np.unique(np.concatenate([held_columns(corpus, each, train, hold) for each in parameters]))
-    with _memory_told(engine, needed, len(parameters)), _one_blas_thread(engine):
+    saving = None
+    if checkpoint is not None:
+        settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
+        saving = checkpoint, identity([corpus, *judged], parameters, *settings, device, precision)
+    with _memory_told(engine, needed, len(parameters)):
+        if isinstance(engine, Threads):
+            data = Data.of(corpus, judged, held)
+
+            def loop(replicate: int) -> Loop:
+                dynamics = Dynamics(
+                    corpus, parameters[replicate], train=train, reduced=reduced, followed=layout.columns, data=data
+                )
+                stopping = Patience(patience) if patience else None
+                return Loop(dynamics, Recorder(dynamics, layout), stopping, learning_rate)
+
+            return run_on_threads(loop, len(parameters), epochs, saving=saving, meter=meter)
         starts = [Coordinates(each, train, reduced=reduced) for each in parameters]
-        records = Records(len(starts), layout)
-
-        def together(members: Members) -> Group:
-            models = Replicates(engine, judged, [starts[m] for m in members], held, layout.columns)
-            stopping = Patiences(engine, patience, len(members)) if patience else None
-            return Group(engine, models, members, records, stopping, learning_rate)
-
-        groups = [together(members) for members in _divided(engine, len(starts))]
-        batch = _Batch(groups, records, len(starts), engine.threads)
-        if checkpoint is not None:
-            settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
-            mark = identity([*judged.values()], parameters, *settings, device, precision)
-            batch.save_to(checkpoint, mark, epochs)
+        models = Replicates(engine, {"train": corpus} | judge, starts, held, layout.columns)
+        stopping, records = Patiences(engine, patience, len(starts)) if patience else None, Records(len(starts), layout)
+        batch = _Batch(Group(engine, models, np.arange(len(starts)), records, stopping, learning_rate), records)
+        if saving is not None:
+            batch.save_to(*saving, epochs)
         return batch.run(epochs, meter)
 
 
@@ -133,20 +136,24 @@ def max_replicates(
     Raises:
         InputError: the corpus does not hold a followed word, or the device is not available.
     """
-    engine, judge = engine_for(device, precision), dict(judge or {})
+    check_device(device, precision)
+    engine, judge = Threads() if device == "numpy" else engine_for(device, precision), dict(judge or {})
     judged, layout = [corpus, *judge.values()], Layout(corpus, judge, follow)
     needed = bytes_needed(engine, judged, start, layout, train=train, reduced=reduced, epochs=epochs, patience=patience)
     return fitting(engine, needed, share)
 
 
 def resume_points(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
-    """Return the epoch `descend_many` would resume at, and whether nothing is left to do; None without a checkpoint.
+    """Return the mean epoch to resume replicates at, and whether nothing is left to do; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
     """
-    saved = checkpoint.peek("epoch", "ended")
-    return (int(saved["epoch"]), bool(saved["epoch"] >= epochs or all(saved["ended"]))) if saved else None
+    saved = checkpoint.peek("epochs", "over")
+    if not saved:
+        return None
+    done = (saved["epochs"] >= epochs) | saved["over"]
+    return int(saved["epochs"].mean()), bool(done.all())
 
 
 def replicates_in(checkpoint: Checkpoint) -> int | None:
@@ -155,15 +162,15 @@ def replicates_in(checkpoint: Checkpoint) -> int | None:
     Raises:
         InputError: the file is no checkpoint.
     """
-    saved = checkpoint.peek("ended")
-    return len(saved["ended"]) if saved else None
+    saved = checkpoint.peek("epochs")
+    return len(saved["epochs"]) if saved else None
 
 
 class _Batch:
-    """All replicates in groups, and the checkpoint they are saved to."""
+    """All replicates as columns, and the checkpoint they are saved to."""
 
-    def __init__(self, groups: Sequence[Group], records: Records, replicates: int, threads: int) -> None:
-        self._groups, self._records, self._replicates, self._threads = groups, records, replicates, threads
+    def __init__(self, group: Group, records: Records) -> None:
+        self._group, self._records, self._replicates = group, records, len(group)
         self._epoch = 0
         self._runs: dict[int, Run] = {}
         self._checkpoint: tuple[Checkpoint, str] | None = None
@@ -178,17 +185,16 @@ class _Batch:
         self._records.restore(part(saved, "records."))
         ends = zip(saved["ended"].tolist(), saved["best_epoch"].tolist(), strict=True)
         ended = {member: end for member, end in enumerate(ends) if end[0]}
-        for group in self._groups:
-            self._runs |= group.restore(saved, ended)
+        self._runs |= self._group.restore(saved, ended)
 
     def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> list[Run]:
         """Continue to `epochs`, or until Ctrl-C, or until every replicate has ended by itself."""
-        with deferred_interrupt() as interrupted, ThreadPoolExecutor(self._threads) as pool:
+        with deferred_interrupt() as interrupted:
             while len(self._runs) < self._replicates:
                 ending: Ended | None = "epochs" if self._epoch == epochs else "interrupted" if interrupted() else None
                 # Saved before the evaluation, so that a longer run can resume replicates that end at the last epoch.
                 self._save(only_if_due=ending is None)
-                self._advance(pool, ending, meter)
+                self._advance(ending, meter)
                 if len(self._runs) < self._replicates:
                     self._epoch += 1
                 elif ending is None:
@@ -198,18 +204,12 @@ class _Batch:
             raise RunsInterrupted(result, f"epoch {self._epoch}")
         return result
 
-    def _advance(
-        self, pool: ThreadPoolExecutor, ending: Ended | None, meter: Callable[[int, float], None] | None
-    ) -> None:
+    def _advance(self, ending: Ended | None, meter: Callable[[int, float], None] | None) -> None:
         """Advance all running replicates by one epoch."""
         self._records.make_room(self._epoch)
-        running = [group for group in self._groups if len(group)]
-        # A single group runs in this thread, because numpy and torch would have other settings in another one.
-        across = pool.map if len(running) > 1 else map
-        for ended in across(partial(Group.advance, epoch=self._epoch, ending=ending), running):
-            self._runs |= ended
+        self._runs |= self._group.advance(self._epoch, ending)
         if meter is not None:
-            losses = np.concatenate([group.losses for group in running])
+            losses = self._group.losses
             meter(self._epoch, float(np.mean(losses[np.isfinite(losses)])) if np.isfinite(losses).any() else np.nan)
 
     def _save(self, *, only_if_due: bool = False) -> None:
@@ -222,12 +222,12 @@ class _Batch:
         runs = [self._runs.get(member) for member in range(self._replicates)]
         arrays = {
             "epoch": np.array(self._epoch),
+            "epochs": np.full(self._replicates, self._epoch),
+            "over": np.array([run is not None for run in runs]),
             "ended": np.array(["" if run is None else run.ended for run in runs]),
             "best_epoch": np.array([-1 if run is None else run.best_epoch for run in runs]),
         } | named("records.", self._records.state())
-        for group in self._groups:
-            arrays |= group.states()
-        checkpoint.save(identity, arrays)
+        checkpoint.save(identity, arrays | self._group.states())
 
 
 def _starts(parameters: Iterable[Parameters]) -> Sequence[Parameters]:
@@ -257,25 +257,8 @@ def _shapes(parameters: Parameters) -> str:
     return f"{type(parameters.head).__name__}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
-def _divided(engine: Engine, replicates: int) -> list[Members]:
-    """Return the numbers of the replicates in groups of about equal size, the same number of groups for each thread."""
-    if engine.abreast is None:
-        return [np.arange(replicates)]
-    threads = max(1, min(engine.threads, replicates))
-    rounds = -(-replicates // (engine.abreast * threads))
-    parts = np.array_split(np.arange(replicates), min(rounds * threads, replicates))
-    return [in_company(engine, each) for each in parts]
-
-
 @contextmanager
-def _one_blas_thread(engine: Engine) -> Iterator[None]:
-    """Limit BLAS to one thread: groups use all cores, and BLAS threads would change the last bits of small products."""
-    with threadpool_limits(1 if engine.abreast is not None else None, user_api="blas"):
-        yield
-
-
-@contextmanager
-def _memory_told(engine: Engine, needed: Sequence[MemoryNeed], replicates: int) -> Iterator[None]:
+def _memory_told(engine: Engine | Threads, needed: Sequence[MemoryNeed], replicates: int) -> Iterator[None]:
     """Raise an error that says how many replicates would fit, if memory runs out during the run."""
     first, room = next(iter(rooms(engine, needed, replicates)), (needed[0], 0))
     try:

@@ -11,7 +11,7 @@ from attn_dynamics.system.extras import how_to_get
 from attn_dynamics.tasks.corpus import Corpus
 
 DEVICES = ("numpy", "cpu", "cuda")
-"""Devices: compiled loops on numpy's arrays, or torch on a processor or a GPU."""
+"""Devices: single runs by compiled loops on threads, or replicates as columns by torch on a processor or a GPU."""
 PRECISIONS = ("float64", "float32")
 
 
@@ -55,10 +55,6 @@ class Engine(Protocol):
     """Bytes per number."""
     on_host: bool
     """Whether the library's arrays and the results share the host's memory."""
-    threads: int
-    """Number of groups of replicates that run in parallel."""
-    abreast: int | None
-    """Largest number of replicates in a group; None for no limit."""
     words_at_once: int
     """Words per block of a pass over E (d, V), so that the increments of a block fit into the cache, or into memory."""
 
@@ -104,20 +100,31 @@ class Engine(Protocol):
         ...
 
 
-def _compiled(precision: str) -> Engine:
-    from attn_dynamics.training.replicates.compiled import Compiled
+def check_device(device: str, precision: str) -> None:
+    """Refuse a device or a precision that is unknown, or that is not available.
 
-    if precision != "float64":
+    Raises:
+        InputError: as `engine_for` raises it, or a precision that compiled loops do not have.
+    """
+    for name, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
+        one_of(name, value, known)
+    if device != "numpy":
+        engine_for(device, precision)
+    elif precision != "float64":
         raise InputError(
             "precision",
             expected="'float64' on the device 'numpy', whose loops are compiled for it",
             given=repr(precision),
             fix="Take the device 'cpu' or 'cuda'.",
         )
-    return Compiled()
 
 
-def _torch(device: str, precision: str) -> Engine:
+def engine_for(device: str, precision: str) -> Engine:
+    """Return torch's engine on a device.
+
+    Raises:
+        InputError: torch or its device is not available.
+    """
     try:
         from attn_dynamics.training.replicates.tensors import Torch
     except ImportError:
@@ -128,14 +135,3 @@ def _torch(device: str, precision: str) -> Engine:
             fix=how_to_get("torch"),
         ) from None
     return Torch(device, precision)
-
-
-def engine_for(device: str, precision: str) -> Engine:
-    """Return the engine of a device.
-
-    Raises:
-        InputError: the device or the precision is unknown, or torch or its device is not available.
-    """
-    for name, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
-        one_of(name, value, known)
-    return _compiled(precision) if device == "numpy" else _torch(device, precision)

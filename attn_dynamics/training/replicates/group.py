@@ -17,7 +17,7 @@ from attn_dynamics.training.run import Ended, Run
 
 
 class Group:
-    """One group of replicates: the numbers of its members in the order of the models; a member may occur twice."""
+    """One group of replicates: the numbers of its members in the order of the models."""
 
     def __init__(
         self,
@@ -42,7 +42,6 @@ class Group:
 
     def advance(self, epoch: int, ending: Ended | None) -> dict[int, Run]:
         """Advance all members by one epoch; return the runs of those that end in it."""
-        # A thread of the pool has numpy's default error settings.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             rows, gradient, finite = self._evaluate()
             whole = np.flatnonzero(finite)
@@ -53,7 +52,7 @@ class Group:
                 keeps = np.flatnonzero(finite) if snapshot_due(epoch) else np.flatnonzero(finite & leaving)
                 self._records.snapshot(epoch, self._members[keeps], self._models.snapshot(self._frequency)[keeps])
             ended = {}
-            for place in self._once(np.flatnonzero(leaving)):
+            for place in np.flatnonzero(leaving).tolist():
                 reason = "diverged" if not finite[place] else "patience" if stops[place] else ending
                 assert reason is not None
                 ended[int(self._members[place])] = self._finish(place, epoch, reason)
@@ -80,7 +79,7 @@ class Group:
             self._stopping.restore([part(each, "stopping.") for each in mine], self._models.moving())
         over = np.array([member in ended for member in self._members.tolist()])
         runs = {}
-        for place in self._once(np.flatnonzero(over)):
+        for place in np.flatnonzero(over).tolist():
             member = int(self._members[place])
             self._left[member] = part(mine[place], "state.")
             runs[member] = self._run(place, self._models.moving(), *ended[member])
@@ -91,7 +90,7 @@ class Group:
     def _evaluate(self) -> tuple[Array, Gradient, NDArray[np.bool_]]:
         fits, gradient, signals = self._models.evaluate()
         rows = self._models.row(fits, gradient, signals, self._followed_frequency)
-        self.losses = rows[self._once(np.arange(len(rows))), 0]
+        self.losses = rows[:, 0]
         scalars = self._records.layout.scalars
         # The training loss and the two signals, as in `Dynamics.is_finite`.
         told = rows[:, [0, scalars - 4, scalars - 2]]
@@ -122,24 +121,10 @@ class Group:
             best_epoch=best_epoch,
         )
 
-    def _once(self, places: NDArray[np.int64]) -> list[int]:
-        """Return the first of these indices for each member."""
-        return places[np.unique(self._members[places], return_index=True)[1]].tolist()
-
     def _keep(self, places: NDArray[np.int64]) -> None:
-        places = in_company(self._engine, places)
         self._members = self._members[places]
         if not places.size:
             return
         self._models.keep(places)
         if self._stopping is not None:
             self._stopping.keep(places)
-
-
-def in_company(engine: Engine, replicates: Members) -> Members:
-    """Return the members of a group; a single replicate is doubled if its sums alone would take another order.
-
-    numpy sums an array of one column in another order than an array of several. Without the copy, round-off would
-    depend on the other replicates of the group, or on the number of threads.
-    """
-    return np.repeat(replicates, 2) if len(replicates) == 1 and engine.abreast is not None else replicates

@@ -13,6 +13,7 @@ from attn_dynamics.training.dynamics import Coordinates
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine
 from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
+from attn_dynamics.training.replicates.threads import Threads
 
 INDEX = 16
 """Bytes of an entry of the pattern on a device: both directions, each an index and a count."""
@@ -38,7 +39,7 @@ class MemoryNeed(NamedTuple):
 
 
 def bytes_needed(
-    engine: Engine,
+    engine: Engine | Threads,
     corpora: Sequence[Corpus],
     start: Parameters,
     layout: Layout,
@@ -72,18 +73,20 @@ def bytes_needed(
     on_host = given + place.axes.nbytes + place.still_norm.nbytes + bytes_kept(layout, epochs)
     on_host += start.keys.nbytes + start.embeddings.nbytes
     snapshots = bytes_of_snapshots(layout, epochs)
+    if isinstance(engine, Threads):
+        return [MemoryNeed(pattern + snapshots + engine.at_once * each, on_host, given)]
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
     copied = np.float64().itemsize * state if patience else 0  # of those that stopped, for the checkpoint
     return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host + copied, given)]
 
 
-def fitting(engine: Engine, needed: Sequence[MemoryNeed], share: float) -> int | None:
+def fitting(engine: Engine | Threads, needed: Sequence[MemoryNeed], share: float) -> int | None:
     """Return how many replicates, not drawn yet, fit into a share of the free memory; None if that is unknown."""
     return min((each.fitting(int(share * room)) for each, room in rooms(engine, needed, 0)), default=None)
 
 
-def check_memory(engine: Engine, needed: Sequence[MemoryNeed], replicates: int) -> None:
+def check_memory(engine: Engine | Threads, needed: Sequence[MemoryNeed], replicates: int) -> None:
     """Refuse more replicates than memory can hold, before anything is computed; their starts are already in memory.
 
     Raises:
@@ -94,7 +97,7 @@ def check_memory(engine: Engine, needed: Sequence[MemoryNeed], replicates: int) 
             raise too_large(each, replicates, room)
 
 
-def rooms(engine: Engine, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
+def rooms(engine: Engine | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
     """Return the need of each memory and the bytes available: free ones and those of the starts already there."""
     found = [engine.free_memory()] if engine.on_host else [engine.free_memory(), available_memory()]
     known = ((each, free) for each, free in zip(needed, found, strict=True) if free is not None)

@@ -27,17 +27,14 @@ ENTRIES_AT_ONCE = 1 << 20
 
 
 class Torch:
-    """The engine of torch on one device, with all replicates in one group.
+    """The engine of torch on one device.
 
     Raises:
         InputError: the device is not available.
     """
 
     xp = xp
-    threads = 1
     words_at_once = 1 << 14
-    abreast: int | None = None
-    """No limit, because torch is fastest at large products."""
     out_of_memory = (torch.OutOfMemoryError, MemoryError)
 
     def __init__(self, device: str, precision: str) -> None:
