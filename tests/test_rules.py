@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attn_dynamics import Adam, Corpus, InputError, Momentum, Parameters, Run, SignDescent, descend
+from attn_dynamics import Adam, Corpus, InputError, Momentum, Parameters, Run, SignDescent, descend, descend_many
 from attn_dynamics.training import checkpoint, descent
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.descent import course
@@ -464,6 +464,32 @@ def test_plain_descent_keeps_its_identity_and_every_other_setting_has_its_own() 
     plain = repr(course(*args, reduced=True))
     assert plain == repr(course(*args, reduced=True, update=Update(batch_seed=3, decay={"head": 0.0})))
     assert plain not in found
+
+
+# --- replicates
+
+
+@pytest.mark.parametrize("batch", [None, BATCH])
+@pytest.mark.parametrize("case", ["descent", "nesterov", "adam", "adamw", "sign"])
+def test_replicates_are_single_runs_to_the_bit(case: str, batch: int | None) -> None:
+    starts = [started("attn-tc", HELD), parameters_for(CORPUS, "attn-tc", 8, d=5)]
+    options: Options = CASES[case].ours | {"batch_size": batch, "hold": HELD, "epochs": 20, "train": FIXED}
+    runs = descend_many(CORPUS, starts, **options)
+    alone = [descend(CORPUS, start, **options) for start in starts]
+    assert [same(*pair) for pair in zip(runs, alone, strict=True)] == [True, True]
+    assert not same(runs[0], alone[1]), "negative control"
+
+
+def test_a_device_of_torch_refuses_what_it_does_not_compute() -> None:
+    others: list[Options] = [{"rule": Momentum()}, {"decay": 0.1}, {"batch_size": 3}]
+    for options in others:
+        with pytest.raises(InputError, match="device: expected 'numpy' for update rules"):
+            descend_many(CORPUS, [started("attn-tc")], epochs=1, device="cpu", **options)
+    descend_many(CORPUS, [started("attn-tc")], epochs=1, device="cpu", rule=Descent())
+
+
+def test_memory_counts_the_buffers_of_a_rule() -> None:
+    assert [Update(RULES[name]()).buffers for name in RULES] == [0, 1, 2, 0]
 
 
 # --- bad values

@@ -193,6 +193,12 @@ class Update:
         """Return whether reduced coordinates give the same run: decay also shrinks what these do not hold."""
         return self.rule.linear and not self.decays
 
+    @property
+    def buffers(self) -> int:
+        """Return how many arrays the rule keeps for each that it steps."""
+        many = 1000
+        return sum(array.size for array in self.rule.start({"one": np.zeros(many)}).values()) // many
+
     def check_trained(self, train: Collection[str]) -> None:
         """Refuse the decay of a part that is not trained.
 
