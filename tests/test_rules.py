@@ -11,12 +11,29 @@ import pytest
 import torch
 from torch import Tensor
 
-from attn_dynamics import Adam, Corpus, InputError, Momentum, Parameters, Run, SignDescent, descend, descend_many
-from attn_dynamics.training import checkpoint, descent
+from attn_dynamics import (
+    Adam,
+    Corpus,
+    InputError,
+    Momentum,
+    Parameters,
+    Run,
+    SignDescent,
+    Synthetic,
+    check_assumptions,
+    descend,
+    descend_many,
+    draw,
+)
+from attn_dynamics.commands.sweep.grid import Grid
+from attn_dynamics.commands.sweep.table import settings
+from attn_dynamics.results.assumptions import PLAIN_STEPS
+from attn_dynamics.training import checkpoint, descent, experiment
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.descent import course
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.rules import RULES, Arrays, Descent, Update
+from attn_dynamics.training.settings import Config, UpdateOptions
 from tests.support import (
     MODELS,
     built,
@@ -490,6 +507,72 @@ def test_a_device_of_torch_refuses_what_it_does_not_compute() -> None:
 
 def test_memory_counts_the_buffers_of_a_rule() -> None:
     assert [Update(RULES[name]()).buffers for name in RULES] == [0, 1, 2, 0]
+
+
+# --- the command
+
+
+def test_a_configuration_trains_by_its_rule() -> None:
+    steps = UpdateOptions(rule="momentum", momentum=0.5, nesterov=True, decay=1e-3, decoupled=True, batch_size=100)
+    task = Synthetic(dictionary=50, sentences=240, test_sentences=10).draw(3)
+    config = Config(epochs=12, steps=steps, seed=3)
+    start = experiment.start(config, task)
+    update: Options = {"decay": 1e-3, "decoupled": True, "batch_size": 100, "batch_seed": 3}
+    alone = descend(task.train, start, epochs=12, rule=Momentum(0.5, nesterov=True), **update)
+    assert same_ends(experiment.train(config, task, start), alone)
+    assert not same_ends(experiment.train(replace(config, steps=UpdateOptions()), task, start), alone), "control"
+    with pytest.raises(InputError, match="device: expected 'numpy'"):
+        experiment.check(replace(config, device="cpu"), task)
+
+
+def test_settings_that_a_rule_does_not_read_are_named() -> None:
+    notes = Config(steps=UpdateOptions(momentum=0.5, decoupled=True)).notes
+    assert notes == ["Without effect on the rule descent: --momentum, --decoupled."]
+    assert Config(steps=UpdateOptions(rule="momentum", momentum=0.5, decay=0.1, decoupled=True)).notes == []
+    refused: list[Options] = [{"momentum": 1.0}, {"decay": -1.0}, {"batch_size": 0}]
+    for bad in refused:
+        with pytest.raises(InputError, match=next(iter(bad))):
+            UpdateOptions(**bad)
+
+
+def test_a_sweep_takes_rules_as_an_axis() -> None:
+    configs = Grid(rule=("descent", "adam"), decay=(0.0, 0.1), batch_size=(None, 8)).configs()
+    assert len({repr(config.update) for config in configs}) == 8
+    row = settings(configs[-1])
+    assert (row["rule"], row["decay"], row["batch_size"]) == ("adam", 0.1, 8)
+
+
+# --- which laws hold
+
+
+LAWS = {
+    "momentum": (Update(Momentum()), {"C10"}),
+    "batches": (Update(batch_size=10), {"C10"}),
+    "decay": (Update(decay=0.1), {"B1", "C10"}),
+    "adam": (Update(Adam()), {"A1", "B1", "C10"}),
+    "sign": (Update(SignDescent()), {"A1", "B1", "C10"}),
+}
+"""Laws whose steps another update than plain descent breaks, from scores that sum to 0."""
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_the_laws_that_an_update_breaks_are_named(name: str) -> None:
+    update, broken = LAWS[name]
+    task = Synthetic(dictionary=500, sentences=80).draw(0)
+    start = draw(
+        "paper", "attn-tc", n_words=task.train.n_words, n_classes=4, embedding_dim=5, rng=np.random.default_rng(0)
+    )
+    found = check_assumptions(task, start, train=FIXED, update=update)
+    assert {each.law for each in found if each.assumption == PLAIN_STEPS and not each.holds} == broken
+    assert not [each for each in check_assumptions(task, start, train=FIXED) if each.assumption == PLAIN_STEPS]
+    moved = replace(start, keys=np.ones_like(start.keys))
+    if name == "decay":
+        found = check_assumptions(task, moved, train=FIXED, update=update)
+        assert {each.law for each in found if each.assumption == PLAIN_STEPS and not each.holds} == {"A1", *broken}
+    given: Options = {name: getattr(update, name) for name in ("rule", "decay", "batch_size")}
+    run = descend(task.train, moved, epochs=60, learning_rate=0.05, **given)
+    drift = np.abs(run.trajectory.score_sum - run.trajectory.score_sum[0]).max().item()
+    assert (drift > 1e-3) == (name in ("adam", "sign", "decay")), "A1 as it is said"
 
 
 # --- bad values

@@ -67,7 +67,9 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
     }
     trajectory = run.trajectory.assign(words)
     rate, epochs = config.learning_rate, int(trajectory.epoch[-1])
-    predicted = predict(task, start, train=config.train, learning_rate=rate, epochs=epochs)
+    predicted = "mean field is that of plain descent on all sentences"
+    if config.update.plain:
+        predicted = predict(task, start, train=config.train, learning_rate=rate, epochs=epochs)
     if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
     trajectory = trajectory.assign_attrs(
@@ -93,7 +95,7 @@ def _assumptions(run: xr.Dataset, config: Config, task: Task, start: Parameters)
     """Check the assumptions of the laws shown beside a run, for the words in its figures."""
     names = {str(word): word for word in task.train.vocabulary}
     shown = [names[track.word] for track in tracks(run)]
-    found = check_assumptions(task, start, train=config.train, words=shown)
+    found = check_assumptions(task, start, train=config.train, words=shown, update=config.update)
     steps = loss_steps(run.train_loss.values)
     over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
     return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])

@@ -176,7 +176,7 @@ class Update:
         if self.batch_size is not None:
             size = integer("batch_size", self.batch_size, 1, fix="Leave it out for all sentences.")
             object.__setattr__(self, "batch_size", size)
-        object.__setattr__(self, "batch_seed", integer("batch_seed", self.batch_seed, 0))
+        object.__setattr__(self, "batch_seed", integer("batch_seed", self.batch_seed, 0, most=None))
 
     @property
     def plain(self) -> bool:

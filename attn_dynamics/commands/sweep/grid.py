@@ -11,11 +11,12 @@ from attn_dynamics.check import at_least_one
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.settings import Config, Device, Model, Precision, Preset, Trainable
+from attn_dynamics.training.settings import Config, Device, Model, Precision, Preset, RuleName, Trainable, UpdateOptions
 
-SHARED = ("data_dir", "device", "precision", "full", "topic_distribution", "text")
+SHARED = ("data_dir", "device", "precision", "full", "topic_distribution", "text", "nesterov", "decoupled")
 """Settings that have one value for all runs; every other field of the grid is an axis."""
 SYNTHETIC = tuple(each.name for each in fields(Synthetic))
+STEPS = tuple(each.name for each in fields(UpdateOptions))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,18 @@ class Grid:
     """Steps of gradient descent, at most (default: 5,000 on the synthetic task, 50,000 on text)."""
     patience: tuple[int | None, ...] = (Config.patience,)
     """Epochs without a lower dev loss after which a run stops, 0 for never (default: 2,000 where there is dev data)."""
+    rule: tuple[RuleName, ...] = (UpdateOptions.rule,)
+    """Update rules: descent, momentum, adam or sign."""
+    momentum: tuple[float, ...] = (UpdateOptions.momentum,)
+    """Shares of the last step that --rule momentum keeps."""
+    nesterov: bool = UpdateOptions.nesterov
+    """Take Nesterov's variant of --rule momentum."""
+    decay: tuple[float, ...] = (UpdateOptions.decay,)
+    """Weight decay of all trained parts."""
+    decoupled: bool = UpdateOptions.decoupled
+    """Shrink parameters at each step, as AdamW does, instead of adding decay to the gradient."""
+    batch_size: tuple[int | None, ...] = (UpdateOptions.batch_size,)
+    """Sentences a step (default: all); an epoch is then a pass over all of them."""
     seed: tuple[int, ...] = (Config.seed,)
     """Seeds of the data and of the initial values."""
     data_dir: Path | None = None
@@ -91,7 +104,8 @@ class Grid:
     def _config(self, point: dict) -> Config:
         point |= {name: getattr(self, name) for name in SHARED}
         synthetic = Synthetic(**{name: point.pop(name) for name in SYNTHETIC})
-        return Config(**point, synthetic=synthetic)
+        steps = UpdateOptions(**{name: point.pop(name) for name in STEPS})
+        return Config(**point, synthetic=synthetic, steps=steps)
 
 
 def check(configs: list[Config], *, here: bool) -> list[str]:
