@@ -76,8 +76,8 @@ MUTATIONS = (
     Mutation(
         "attn_dynamics/training/dynamics.py",
         "sign of dq/dτ under flow",
-        '["query"] = -self._keys.T',
-        '["query"] = self._keys.T',
+        'slopes["query"] = self._keys.T',
+        'slopes["query"] = -self._keys.T',
         ("A2", "B5"),
         "tests/test_flow.py",
     ),
