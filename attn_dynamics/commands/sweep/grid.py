@@ -11,6 +11,7 @@ from attn_dynamics.check import at_least_one
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
 from attn_dynamics.training import experiment
+from attn_dynamics.training.replicates import check_update
 from attn_dynamics.training.settings import Config, Device, Model, Precision, Preset, RuleName, Trainable, UpdateOptions
 
 SHARED = ("data_dir", "device", "precision", "full", "topic_distribution", "text", "nesterov", "decoupled")
@@ -116,6 +117,8 @@ def check(configs: list[Config], *, here: bool) -> list[str]:
     Raises:
         InputError: data cannot be used, settings do not fit them, or a device is missing.
     """
+    for config in configs:
+        check_update(config.device, config.update)
     if not here:
         configs = [replace(config, device=Config.device, precision=Config.precision) for config in configs]
     alike = {}
