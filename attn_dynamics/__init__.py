@@ -25,17 +25,21 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.flow import flow
 from attn_dynamics.training.replicates import descend_many
+from attn_dynamics.training.rules import Adam, Momentum, SignDescent
 from attn_dynamics.training.run import Run
 
 __version__ = VERSION
 __all__ = [
+    "Adam",
     "Checkpoint",
     "Corpus",
     "FixedLinear",
     "InputError",
+    "Momentum",
     "Objective",
     "Parameters",
     "Run",
+    "SignDescent",
     "StorageError",
     "Synthetic",
     "TrainedLinear",

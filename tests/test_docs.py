@@ -4,19 +4,23 @@ import re
 import runpy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from analysis.mutations import MUTATIONS, Mutation, mutated
-from attn_dynamics import Corpus, Parameters, draw, loss_and_gradient
+from attn_dynamics import Corpus, Parameters, descend, draw, loss_and_gradient
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.tasks import TASKS, Options, load_task
+from attn_dynamics.training.rules import RULES
 from proofs import PROOFS
 from tests.architecture import PACKAGES, architecture
+from tests.support import end
 
 ROOT = Path(__file__).parents[1]
 THEORY = ROOT / "docs" / "theory.md"
@@ -180,6 +184,23 @@ def test_the_task_of_contributing_is_loaded_by_its_name(tmp_path: Path) -> None:
         task = load_task(name, Options(seed=1))
         assert task.train.n_sentences == 100
         assert task.topic_words == (("tails",), ("heads",))
+
+
+def test_the_rule_of_contributing_is_that_of_torch(tmp_path: Path) -> None:
+    corpus = Corpus.from_sentences([["a", "b"], ["b", "c", "c"], ["a", "c"]], [0, 1, 2])
+    start = draw("paper", "attn-tc", n_words=3, n_classes=3, embedding_dim=4, rng=np.random.default_rng(0))
+    embeddings = torch.tensor(start.embeddings, requires_grad=True)
+    wanted = torch.optim.RMSprop([embeddings], lr=0.01)
+    for _ in range(3):
+        parameters = replace(start, embeddings=embeddings.detach().numpy())
+        embeddings.grad = torch.tensor(loss_and_gradient(corpus, parameters)[1].embeddings)
+        wanted.step()
+    with entered(RULES, example("A new rule is one file", tmp_path)) as name:
+        settings = {"train": ("embeddings",), "learning_rate": 0.01, "epochs": 3}
+        runs = [descend(corpus, start, rule=rule, **settings) for rule in (RULES[name](), RULES["descent"]())]
+    ours, plain = (end(run).embeddings for run in runs)
+    np.testing.assert_allclose(ours, embeddings.detach().numpy(), rtol=0, atol=1e-12)
+    assert abs(ours - plain).max() > 1e-3, "negative control"
 
 
 def test_the_map_says_what_packages_say_of_themselves() -> None:

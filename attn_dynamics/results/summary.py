@@ -32,6 +32,7 @@ from attn_dynamics.statistics import half_width, in_words, shown_as
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import digest
+from attn_dynamics.training.rules import PLAIN, Update
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Config
 
@@ -54,7 +55,8 @@ learning rate beyond.
 
 def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Dataset:
     """Return the trajectory with all that its figures need, and with its seed, its data and the versions."""
-    beside = beside_theory(run, task, start, model=config.model, train=config.train, learning_rate=config.learning_rate)
+    settings = {"train": config.train, "learning_rate": config.learning_rate, "update": config.update}
+    beside = beside_theory(run, task, start, model=config.model, **settings)
     return beside.assign_attrs(
         title=printable(f"{beside.attrs['title']}, seed {config.seed}"),
         seed=config.seed if config.seed <= LARGEST_INTEGER else str(config.seed),
@@ -64,7 +66,14 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
 
 
 def beside_theory(
-    run: Run, task: Task, start: Parameters, *, model: str, train: Collection[str], learning_rate: float
+    run: Run,
+    task: Task,
+    start: Parameters,
+    *,
+    model: str,
+    train: Collection[str],
+    learning_rate: float,
+    update: Update = PLAIN,
 ) -> xr.Dataset:
     """Return the trajectory with all that its figures need: m and frequency of each word, ‖q‖, prediction, names.
 
@@ -78,7 +87,9 @@ def beside_theory(
         "others": ("vocabulary", others, {"long_name": "m, mean number of other words in its sentences"}),
     }
     trajectory, epochs = run.trajectory.assign(words), int(run.trajectory.epoch[-1])
-    predicted = predict(task, start, train=train, learning_rate=learning_rate, epochs=epochs)
+    predicted = "mean field is that of plain descent on all sentences"
+    if update.plain:
+        predicted = predict(task, start, train=train, learning_rate=learning_rate, epochs=epochs)
     if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
     trajectory = trajectory.assign_attrs(
@@ -94,14 +105,16 @@ def beside_theory(
         not_predicted=predicted if isinstance(predicted, str) else "",
         classes=list(task.train.class_names) or [str(number) for number in range(task.train.n_classes)],
     )
-    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, task, start, train)))
+    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, task, start, train, update)))
 
 
-def _assumptions(run: xr.Dataset, task: Task, start: Parameters, train: Collection[str]) -> list[Assumption]:
+def _assumptions(
+    run: xr.Dataset, task: Task, start: Parameters, train: Collection[str], update: Update
+) -> list[Assumption]:
     """Check the assumptions of the laws shown beside a run, for the words in its figures."""
     names = {str(word): word for word in task.train.vocabulary}
     shown = [names[track.word] for track in tracks(run)]
-    found = check_assumptions(task, start, train=train, words=shown)
+    found = check_assumptions(task, start, train=train, words=shown, update=update)
     steps = loss_steps(run.train_loss.values)
     over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
     return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ LARGEST = 2**31 - 1
 _VECTORS = {
     "labels": ("a sequence of integers or of names, one a sentence", "Number the classes 0, 1, 2, …"),
     "tokens": ("a vector of integers, one a token", "Number words by their place in the vocabulary."),
+    "rows": ("a vector of integers, one a sentence", "Number sentences by their place in the corpus."),
     "offsets": ("a vector of integers, one a sentence and one more", "Give numpy.cumsum([0, *lengths])."),
 }
 """Expected form of each integer vector, and advice if the input differs."""
@@ -167,6 +169,26 @@ class Corpus:
         return cls(
             counts=counts, labels=labels, vocabulary=tuple(vocabulary), n_classes=n_classes, class_names=class_names
         )
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Return some of the sentences, in the order of the rows, over the same vocabulary and classes.
+
+        Raises:
+            InputError: no rows, or a row that no sentence has.
+        """
+        rows = _integers("rows", rows)
+        if not (rows.size and 0 <= rows.min() and rows.max() < self.n_sentences):
+            raise InputError(
+                "rows",
+                expected=f"numbers of sentences, from 0 to {self.n_sentences - 1}",
+                given=f"numbers from {rows.min()} to {rows.max()}" if rows.size else "none",
+                fix="Number sentences by their place in the corpus.",
+            )
+        # Copied without the checks of a new corpus: what is taken from a checked one needs none.
+        taken = copy(self)
+        object.__setattr__(taken, "counts", self.counts[rows])
+        object.__setattr__(taken, "labels", self.labels[rows])
+        return taken
 
     @property
     def n_sentences(self) -> int:

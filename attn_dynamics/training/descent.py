@@ -1,4 +1,4 @@
-"""Gradient descent: a loop that uses a gradient, a recorder and a stopping rule, and needs no details of the model."""
+"""Training in steps: a loop that uses a gradient, a recorder and a stopping rule, and needs no details of the model."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import NoReturn
@@ -17,6 +17,7 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.training.dynamics import Dynamics, checked_choices
 from attn_dynamics.training.recording import Layout, Recorder, next_snapshot, snapshot_due
+from attn_dynamics.training.rules import DESCENT, PLAIN, Rule, Update
 from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
 from attn_dynamics.training.stopping import EVERY, Patience
 
@@ -33,22 +34,33 @@ def descend(
     hold: Sequence[Hashable] = (),
     patience: int | None = None,
     reduced: bool = True,
+    rule: Rule = DESCENT,
+    decay: float | Mapping[str, float] = 0.0,
+    decoupled: bool = False,
+    batch_size: int | None = None,
+    batch_seed: int = 0,
     checkpoint: Checkpoint | None = None,
     meter: Callable[[int, float], None] | None = None,
 ) -> Run:
-    """Train by full-batch gradient descent with the exact gradient, and record the run (theory §1).
+    """Train with the exact gradient, by default by full-batch gradient descent, and record the run (theory §1).
 
     Args:
         corpus: N sentences over V words to train on.
         parameters: the initial values; not changed.
         learning_rate: learning rate η > 0; time = η × epoch.
-        epochs: number of steps, at least 0; epochs 0 … epochs are recorded.
+        epochs: number of steps, at least 0, or of passes over mini-batches; epochs 0 … epochs are recorded.
         train: parts to train, any of query, keys, embeddings, head.
         judge: further corpora by name, evaluated at every epoch; `patience` watches "dev".
         follow: words recorded at every epoch.
         hold: words whose scores and embeddings keep their initial values; their keys must be 0 if the query is trained.
         patience: number of epochs without a lower dev loss after which to stop and return to the best state.
         reduced: whether to use law A6 if it holds; the results agree to round-off.
+        rule: update rule, one of `RULES`: Descent, Momentum, Adam or SignDescent.
+        decay: weight decay λ of all trained parts, or of each by its name; full coordinates are then used.
+        decoupled: whether decay shrinks parameters by η λ a step, as in AdamW, and does not pass through the rule.
+        batch_size: number of sentences a step; an epoch is then a pass over all, in an order of its own. What is
+            recorded is evaluated on all sentences.
+        batch_seed: random seed of these orders.
         checkpoint: file to save to, and to resume from.
         meter: function called with epoch and training loss at the start, some twenty times a second, and at the end.
 
@@ -61,6 +73,8 @@ def descend(
     function("meter", meter)
     learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
     checkpoint = checked_checkpoint(checkpoint)
+    update = Update(rule, decay=decay, decoupled=decoupled, batch_size=batch_size, batch_seed=batch_seed)
+    update.check_trained(train)
     check_fit(corpus, parameters, judge)
     layout = Layout(corpus, judge, follow)
     if patience is None:
@@ -73,10 +87,11 @@ def descend(
         hold=hold,
         judged=list(judge.values()),
         followed=layout.columns,
+        update=update,
     )
     loop = Loop(dynamics, Recorder(dynamics, layout), Patience(patience) if patience else None, learning_rate)
     if checkpoint is not None:
-        settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
+        settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced, update=update)
         loop.save_to(checkpoint, identity([corpus, *judge.values()], [parameters], *settings), epochs)
     # BLAS threads would only wait for the compiled loops, and change the last bits of small products.
     with threadpool_limits(1, user_api="blas"), deferred_interrupt() as interrupted:
@@ -92,10 +107,12 @@ def course(
     patience: int | None,
     *,
     reduced: bool,
+    update: Update = PLAIN,
 ) -> tuple[object, ...]:
     """Return the settings that decide the course and the record of a run, in one canonical form, for `identity`."""
     words = [*map(str, follow)], [*map(str, hold)]
-    return float(learning_rate), sorted(train), patience and int(patience), bool(reduced), [*judge], *words
+    settings = float(learning_rate), sorted(train), patience and int(patience), bool(reduced), [*judge], *words
+    return settings if update.plain else (*settings, update)
 
 
 def resume_point(checkpoint: Checkpoint, epochs: int, patience: int | None) -> tuple[int, bool] | None:

@@ -21,6 +21,8 @@ from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, che
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.checkpoint import named
+from attn_dynamics.training.rules import PLAIN, Arrays, Update
 
 Choices = tuple[frozenset[str], dict[str, Corpus], tuple[Hashable, ...], tuple[Hashable, ...], bool]
 """Parts to train, corpora to evaluate, words to follow, words to hold, and whether to use law A6."""
@@ -48,6 +50,10 @@ def checked_choices(
     )
 
 
+PARTS = {"query": "query", "keys": "keys", "scores": "keys", "axes": "embeddings", "head": "head"}
+"""Part of a model, as `train` names it, of each array that moves, by the first word of its name."""
+
+
 class Coordinates:
     """The initial values of one run in the coordinates that can move, and the way back to parameters.
 
@@ -56,17 +62,26 @@ class Coordinates:
         train: parts to train, any of query, keys, embeddings, head.
         reduced: whether to use law A6.
         from_zero: whether to use law A6 for a trained first layer too, if E(0) = 0.
+        by_keys: whether keys are stepped although the query is fixed.
 
     Raises:
         InputError: an unknown name in `train`.
     """
 
     def __init__(
-        self, start: Parameters, train: Collection[str], *, reduced: bool = True, from_zero: bool = False
+        self,
+        start: Parameters,
+        train: Collection[str],
+        *,
+        reduced: bool = True,
+        from_zero: bool = False,
+        by_keys: bool = False,
     ) -> None:
         head, embeddings, still = start.head, start.embeddings, np.zeros((start.embeddings.shape[0], 1))
         self.start = start
         self.train = check.some_of("train", train, TRAINABLE)
+        self.by_keys = "query" in train or (by_keys and "keys" in train)
+        """Whether trained keys are stepped themselves, and not the scores alone."""
         self.trained_head = head.trained if "head" in train else ()
         closes = head.first not in self.trained_head or (from_zero and not embeddings.any())
         self._basis = _basis(head) if reduced and closes else None
@@ -92,13 +107,13 @@ class Coordinates:
             head = head.replace(**{head.first: first})
             embeddings = start.embeddings + (embeddings - start.embeddings @ self._basis) @ self._basis.T
         keys, query = keys.copy(), query.copy()
-        if "query" not in self.train and "keys" in self.train:
+        if "keys" in self.train and not self.by_keys:
             keys += np.outer(scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
         return Parameters(query=query, keys=keys, embeddings=embeddings, head=head)
 
 
 class Dynamics:
-    """A model in training on one corpus: its present state, its gradient, and steps along the gradient.
+    """A model in training on one corpus: its present state, its gradient, and steps by an update rule.
 
     Args:
         corpus: sentences on which the gradient is computed.
@@ -108,6 +123,7 @@ class Dynamics:
         hold: words whose keys and embeddings keep their initial values, as in an infinite dictionary (theory §3).
         judged: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
+        update: update rule, weight decay and mini-batches.
         data: the arrays of the corpora, held words included, where they exist already.
 
     Raises:
@@ -125,10 +141,15 @@ class Dynamics:
         hold: Sequence[Hashable] = (),
         judged: Collection[Corpus] = (),
         followed: NDArray[np.int64] = NO_WORDS,
+        update: Update = PLAIN,
         data: Data | None = None,
     ) -> None:
         check_fit(corpus, parameters)
-        self._coordinates = place = Coordinates(parameters, train, reduced=reduced, from_zero=True)
+        self._corpus, self._update = corpus, update
+        self._held = held_columns(corpus, parameters, train, hold)
+        self._coordinates = place = Coordinates(
+            parameters, train, reduced=reduced and update.reduces, from_zero=True, by_keys=not update.reduces
+        )
         self._train, self._trained_head = place.train, place.trained_head
         self.head, self._axes, self.scores = place.head, place.axes, parameters.scores
         self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
@@ -138,28 +159,31 @@ class Dynamics:
             self._axes,
             self.head,
             still=place.still_norm,
-            held=held_columns(corpus, parameters, train, hold),
+            held=self._held,
             judged=judged,
             followed=followed,
             data=data,
         )
+        self._buffers = update.rule.start(self._moving())
+        self._passes = np.zeros(())
+        """Number of passes over mini-batches, which decides the order of the next one."""
 
     def evaluate(self) -> tuple[Fit, Gradient]:
         """Return loss, accuracy and gradient of the present state."""
         return self.objective.evaluate()
 
     def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
-        """Take as many steps of gradient descent as there are rows, and record each state that they lead to.
+        """Train for as many epochs as there are rows, and record each state that they lead to.
 
         The present state must have been recorded or evaluated last.
 
         Returns:
             The number of rows before the first that is not finite.
         """
-        if self.head.compiled and "query" not in self._train:
+        if self._update.plain and self.head.compiled and "query" not in self._train:
             return self.objective.descend(rows, self.rates(learning_rate), threads=threads)
         for index, row in enumerate(rows):
-            self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
+            self._epoch(learning_rate)
             if not self.record(row):
                 return index
         return len(rows)
@@ -169,39 +193,28 @@ class Dynamics:
         return self.objective.record(row)
 
     def step(self, gradient: Gradient, learning_rate: float) -> None:
-        """Take one step of gradient descent in all trained parameters at once."""
-        for name, slopes in self.velocity(gradient).items():
-            self.state()[name][...] += learning_rate * slopes
-        self._follow_query()
+        """Take one step of the update rule in all trained parameters at once."""
+        state, slopes = self._moving(), self._slopes(gradient)
+        for name, array in state.items():
+            if decay := self._update.decay_of(PARTS[name.split(".")[0]]):
+                self._decay(array, slopes, name, decay, learning_rate)
+        self._update.rule.step(state, slopes, self._buffers, learning_rate)
+        self._follow_keys()
 
-    def state(self) -> dict[str, Array]:
-        """Return everything that moves, by name: the arrays themselves, not copies."""
-        moving = {}
-        if "query" in self._train:
-            moving["query"] = self._query
-        if "keys" in self._train:
-            moving |= {"keys": self._keys} if "query" in self._train else {"scores": self.scores}
-        if "embeddings" in self._train:
-            moving["axes"] = self._axes
-        return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
+    def state(self) -> Arrays:
+        """Return everything that moves, and what the update keeps, by name: the arrays themselves, not copies."""
+        passes = {} if self._update.batch_size is None else {"passes": self._passes}
+        return self._moving() | named("rule.", self._buffers) | passes
 
-    def restore(self, state: dict[str, Array]) -> None:
+    def restore(self, state: Mapping[str, Array]) -> None:
         """Return to a state that `state` returned."""
         for name, array in self.state().items():
             array[...] = state[name]
-        self._follow_query()
+        self._follow_keys()
 
-    def velocity(self, gradient: Gradient) -> dict[str, Array]:
+    def velocity(self, gradient: Gradient) -> Arrays:
         """Return d/dτ of everything in `state` along gradient flow."""
-        moving = {}
-        if "query" in self._train:
-            moving["query"] = -self._keys.T @ gradient.scores
-        if "keys" in self._train:
-            by_words = {"keys": -np.outer(gradient.scores, self._query)}
-            moving |= by_words if "query" in self._train else {"scores": -(self._query @ self._query) * gradient.scores}
-        if "embeddings" in self._train:
-            moving["axes"] = -gradient.axes
-        return moving | {f"head.{name}": -gradient.head[name] for name in self._trained_head}
+        return {name: -slope for name, slope in self._slopes(gradient).items()}
 
     def parameters(self) -> Parameters:
         """Return the present state as parameters of the same shapes as the start, as copies."""
@@ -233,8 +246,55 @@ class Dynamics:
             head=learning_rate if self._trained_head else 0.0,
         )
 
-    def _follow_query(self) -> None:
+    def _moving(self) -> Arrays:
+        moving = {}
         if "query" in self._train:
+            moving["query"] = self._query
+        if "keys" in self._train:
+            moving |= {"keys": self._keys} if self._coordinates.by_keys else {"scores": self.scores}
+        if "embeddings" in self._train:
+            moving["axes"] = self._axes
+        return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
+
+    def _slopes(self, gradient: Gradient) -> Arrays:
+        """Return what descent takes off everything that moves, per learning rate; of the scores, ‖q‖² ∂L/∂s."""
+        slopes = {}
+        if "query" in self._train:
+            slopes["query"] = self._keys.T @ gradient.scores
+        if "keys" in self._train:
+            by_keys = self._coordinates.by_keys
+            slopes |= (
+                {"keys": np.outer(gradient.scores, self._query)}
+                if by_keys
+                else {"scores": (self._query @ self._query) * gradient.scores}
+            )
+        if "embeddings" in self._train:
+            slopes["axes"] = gradient.axes
+        return slopes | {f"head.{name}": gradient.head[name] for name in self._trained_head}
+
+    def _epoch(self, learning_rate: float) -> None:
+        """Take the steps of one epoch: one on all sentences, or one on each mini-batch."""
+        if self._update.batch_size is None:
+            self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
+            return
+        for rows in self._update.batches(self._corpus.n_sentences, int(self._passes)):
+            batch = Objective(self._corpus.take(rows), self.scores, self._axes, self.head, held=self._held)
+            self.step(batch.evaluate()[1], learning_rate)
+        self._passes += 1.0
+
+    def _decay(self, array: Array, slopes: Arrays, name: str, decay: float, learning_rate: float) -> None:
+        """Shrink an array at once if decay is decoupled, or add to its slope; words that are held stay."""
+        shrinking = decay * array
+        if name in ("keys", "axes"):
+            by_word = shrinking if name == "keys" else shrinking.T
+            by_word[self._held] = 0.0
+        if self._update.decoupled:
+            array -= learning_rate * shrinking
+        else:
+            slopes[name] = slopes[name] + shrinking
+
+    def _follow_keys(self) -> None:
+        if "query" in self._train or self._coordinates.by_keys:
             self.scores[...] = self._keys @ self._query
 
 

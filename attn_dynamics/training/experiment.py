@@ -1,6 +1,7 @@
 """A configuration carried out: the options of its task, its start, the words it follows and when it stops."""
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.descent import descend, divergence_message
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates import descend_many, max_replicates, replicates_in, resume_points
+from attn_dynamics.training.replicates import check_update, descend_many, max_replicates, replicates_in, resume_points
 from attn_dynamics.training.replicates.engine import check_device
+from attn_dynamics.training.rules import Update
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
 
@@ -40,6 +42,7 @@ def check(config: Config, task: Task) -> None:
             dev data, or a device that is not available.
     """
     check_device(config.device, config.precision)
+    check_update(config.device, config.update)
     check_words(task)
     layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
     if config.patience and task.dev is None:
@@ -153,6 +156,7 @@ def _settings(config: Config, task: Task) -> dict[str, Any]:
         "follow": _followed(config, task),
         "patience": patience(config, task),
         "reduced": not config.full,
+        **{each.name: getattr(config.update, each.name) for each in fields(Update)},
     }
 
 

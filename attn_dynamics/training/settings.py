@@ -14,6 +14,7 @@ from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.system.options import changed, without_effect
 from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training.replicates.engine import DEVICES, PRECISIONS
+from attn_dynamics.training.rules import RULES, Momentum, Update
 
 WINDOW = "attn-window"
 """Name of the model whose settings are those of `commands.window_settings`."""
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     Model: TypeAlias = str
     Precision: TypeAlias = str
     Preset: TypeAlias = str
+    RuleName: TypeAlias = str
     Trainable: TypeAlias = str
 else:
     Device = tyro.extras.literal_type_from_choices(DEVICES)
     Precision = tyro.extras.literal_type_from_choices(PRECISIONS)
     Preset = tyro.extras.literal_type_from_choices(PRESETS)
+    RuleName = tyro.extras.literal_type_from_choices(RULES)
     # The window has its own settings; its name is listed here, and `Config` refuses it with a pointer to its command.
     Model = tyro.extras.literal_type_from_choices([*HEADS, WINDOW])
     Trainable = tyro.extras.literal_type_from_choices(TRAINABLE)
@@ -34,6 +37,49 @@ else:
 
 UNREAD = {"attn-fc": ("hidden_dim",), "attn-tc": ("hidden_dim",), "mean-field": ("start_scale",)}
 """Settings that a model or a start does not read, by its name."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UpdateOptions:
+    """How a step follows from the gradient; by default plain descent on all sentences.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    rule: RuleName = "descent"
+    """Update rule: descent, momentum, adam (with its usual 0.9, 0.999 and 1e-8) or sign."""
+    momentum: float = Momentum.beta
+    """Share of the last step that --rule momentum keeps."""
+    nesterov: bool = Momentum.nesterov
+    """Take Nesterov's variant of --rule momentum."""
+    decay: float = 0.0
+    """Weight decay of all trained parts; full coordinates are then used."""
+    decoupled: bool = False
+    """Shrink parameters by learning rate × decay a step, as AdamW does, instead of adding decay to the gradient."""
+    batch_size: int | None = None
+    """Sentences a step, shuffled by the seed (default: all of them). An epoch is then a pass over all."""
+
+    def __post_init__(self) -> None:
+        number("momentum", self.momentum, least=0, most=1 - 1e-16, fix="0.9 is usual.")
+        self.update(0)
+
+    def update(self, seed: int) -> Update:
+        """Return the update that these settings make, with the random seed of the order of sentences."""
+        given = {"beta": self.momentum, "nesterov": self.nesterov} if self.rule == "momentum" else {}
+        return Update(
+            RULES[self.rule](**given),
+            decay=self.decay,
+            decoupled=self.decoupled,
+            batch_size=self.batch_size,
+            batch_seed=seed,
+        )
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Return the names of the settings that have no effect."""
+        unread = () if self.rule == "momentum" else ("momentum", "nesterov")
+        return unread if self.decay else (*unread, "decoupled")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,6 +136,7 @@ class Config:
     """Resume from the checkpoint in the folder, or start if there is none."""
     overwrite: bool = False
     """Replace the results in the folder."""
+    steps: Annotated[UpdateOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=UpdateOptions)
     text: Annotated[TextOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=TextOptions)
     synthetic: Annotated[Synthetic, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Synthetic)
 
@@ -126,7 +173,14 @@ class Config:
         """Return a note about settings that were given but have no effect."""
         unread = (*UNREAD.get(self.model, ()), *UNREAD.get(self.start, ()))
         given = [name for name in changed(self, Config()) if name in unread]
-        return without_effect(f"{self.model} from the start {self.start}", given)
+        still = [name for name in changed(self.steps, UpdateOptions()) if name in self.steps.unread]
+        notes = without_effect(f"{self.model} from the start {self.start}", given)
+        return notes + without_effect(f"the rule {self.steps.rule}", still)
+
+    @property
+    def update(self) -> Update:
+        """Return update rule, weight decay and mini-batches."""
+        return self.steps.update(self.seed)
 
     def course(self) -> dict[str, Any]:
         """Return all settings that decide the course of the run, ready for JSON, without its length and its folder."""

@@ -11,11 +11,13 @@ from attn_dynamics.check import at_least_one
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.settings import Config, Device, Model, Precision, Preset, Trainable
+from attn_dynamics.training.replicates import check_update
+from attn_dynamics.training.settings import Config, Device, Model, Precision, Preset, RuleName, Trainable, UpdateOptions
 
-SHARED = ("data_dir", "device", "precision", "full", "topic_distribution", "text")
+SHARED = ("data_dir", "device", "precision", "full", "topic_distribution", "text", "nesterov", "decoupled")
 """Settings that have one value for all runs; every other field of the grid is an axis."""
 SYNTHETIC = tuple(each.name for each in fields(Synthetic))
+STEPS = tuple(each.name for each in fields(UpdateOptions))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,18 @@ class Grid:
     """Steps of gradient descent, at most (default: 5,000 on the synthetic task, 50,000 on text)."""
     patience: tuple[int | None, ...] = (Config.patience,)
     """Epochs without a lower dev loss after which a run stops, 0 for never (default: 2,000 where there is dev data)."""
+    rule: tuple[RuleName, ...] = (UpdateOptions.rule,)
+    """Update rules: descent, momentum, adam or sign."""
+    momentum: tuple[float, ...] = (UpdateOptions.momentum,)
+    """Shares of the last step that --rule momentum keeps."""
+    nesterov: bool = UpdateOptions.nesterov
+    """Take Nesterov's variant of --rule momentum."""
+    decay: tuple[float, ...] = (UpdateOptions.decay,)
+    """Weight decay of all trained parts."""
+    decoupled: bool = UpdateOptions.decoupled
+    """Shrink parameters at each step, as AdamW does, instead of adding decay to the gradient."""
+    batch_size: tuple[int | None, ...] = (UpdateOptions.batch_size,)
+    """Sentences a step (default: all); an epoch is then a pass over all of them."""
     seed: tuple[int, ...] = (Config.seed,)
     """Seeds of the data and of the initial values."""
     data_dir: Path | None = None
@@ -91,7 +105,8 @@ class Grid:
     def _config(self, point: dict) -> Config:
         point |= {name: getattr(self, name) for name in SHARED}
         synthetic = Synthetic(**{name: point.pop(name) for name in SYNTHETIC})
-        return Config(**point, synthetic=synthetic)
+        steps = UpdateOptions(**{name: point.pop(name) for name in STEPS})
+        return Config(**point, synthetic=synthetic, steps=steps)
 
 
 def check(configs: list[Config], *, here: bool) -> list[str]:
@@ -102,6 +117,8 @@ def check(configs: list[Config], *, here: bool) -> list[str]:
     Raises:
         InputError: data cannot be used, settings do not fit them, or a device is missing.
     """
+    for config in configs:
+        check_update(config.device, config.update)
     if not here:
         configs = [replace(config, device=Config.device, precision=Config.precision) for config in configs]
     alike = {}

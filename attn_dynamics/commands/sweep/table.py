@@ -43,6 +43,12 @@ SETTINGS: dict[str, type] = {
     "start_scale": float,
     "train": str,
     "learning_rate": float,
+    "rule": str,
+    "momentum": float,
+    "nesterov": bool,
+    "decay": float,
+    "decoupled": bool,
+    "batch_size": int,
     "epochs": int,
     "patience": int,
     "device": str,
@@ -84,7 +90,7 @@ the digest of loaded data, null if the data are drawn.
 def settings(config: Config) -> Row:
     """Return the columns `SETTINGS` of one run."""
     course = config.course()
-    flat = course | course["text"] | course["synthetic"] | {"epochs": config.max_epochs}
+    flat = course | course["text"] | course["synthetic"] | course["steps"] | {"epochs": config.max_epochs}
     return {name: _flat(flat[name]) for name in SETTINGS}
 
 

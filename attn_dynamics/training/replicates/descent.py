@@ -23,6 +23,7 @@ from attn_dynamics.training.replicates.memory import MemoryNeed, bytes_needed, c
 from attn_dynamics.training.replicates.recording import Records
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.threads import Threads, run_on_threads
+from attn_dynamics.training.rules import DESCENT, Rule, Update
 from attn_dynamics.training.run import Ended, Run, RunsInterrupted
 from attn_dynamics.training.stopping import Patience
 
@@ -39,6 +40,11 @@ def descend_many(
     hold: Sequence[Hashable] = (),
     patience: int | None = None,
     reduced: bool = True,
+    rule: Rule = DESCENT,
+    decay: float | Mapping[str, float] = 0.0,
+    decoupled: bool = False,
+    batch_size: int | None = None,
+    batch_seed: int = 0,
     device: str = "numpy",
     precision: str = "float64",
     checkpoint: Checkpoint | None = None,
@@ -61,6 +67,11 @@ def descend_many(
         hold: words whose scores and embeddings keep their initial values.
         patience: number of epochs without a lower dev loss after which to stop and return to the best state.
         reduced: whether to use law A6 if it holds.
+        rule: update rule, as `descend` takes it; devices of torch know plain descent alone.
+        decay: weight decay, as `descend` takes it.
+        decoupled: whether decay shrinks parameters at once.
+        batch_size: number of sentences a step; replicates share the order of sentences.
+        batch_seed: random seed of that order.
         device: "numpy" (compiled loops on all cores), or "cpu" or "cuda" of torch.
         precision: "float64", or "float32" with torch.
         checkpoint: file to save all replicates to, and to resume from. A resumed run is the same to the bit, except on
@@ -79,6 +90,9 @@ def descend_many(
     function("meter", meter)
     learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
     check_device(device, precision)
+    update = Update(rule, decay=decay, decoupled=decoupled, batch_size=batch_size, batch_seed=batch_seed)
+    update.check_trained(train)
+    check_update(device, update)
     parameters, checkpoint = _starts(parameters), checked_checkpoint(checkpoint)
     _check_starts(corpus, parameters, judge)
     if not parameters:
@@ -86,13 +100,21 @@ def descend_many(
     layout, judged = Layout(corpus, judge, follow), [*judge.values()]
     engine = Threads() if device == "numpy" else engine_for(device, precision)
     needed = bytes_needed(
-        engine, [corpus, *judged], parameters[0], layout, train=train, reduced=reduced, epochs=epochs, patience=patience
+        engine,
+        [corpus, *judged],
+        parameters[0],
+        layout,
+        train=train,
+        reduced=reduced,
+        epochs=epochs,
+        patience=patience,
+        update=update,
     )
     check_memory(engine, needed, len(parameters))
     held = np.unique(np.concatenate([held_columns(corpus, each, train, hold) for each in parameters]))
     saving = None
     if checkpoint is not None:
-        settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced)
+        settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced, update=update)
         saving = checkpoint, identity([corpus, *judged], parameters, *settings, device, precision, LAYOUT)
     with _memory_told(engine, needed, len(parameters)):
         if isinstance(engine, Threads):
@@ -100,7 +122,14 @@ def descend_many(
 
             def loop(replicate: int) -> Loop:
                 dynamics = Dynamics(
-                    corpus, parameters[replicate], train=train, reduced=reduced, followed=layout.columns, data=data
+                    corpus,
+                    parameters[replicate],
+                    train=train,
+                    reduced=reduced,
+                    hold=hold,
+                    followed=layout.columns,
+                    update=update,
+                    data=data,
                 )
                 stopping = Patience(patience) if patience else None
                 return Loop(dynamics, Recorder(dynamics, layout), stopping, learning_rate)
@@ -126,6 +155,11 @@ def max_replicates(
     follow: Sequence[Hashable] = (),
     patience: int | None = None,
     reduced: bool = True,
+    rule: Rule = DESCENT,
+    decay: float | Mapping[str, float] = 0.0,
+    decoupled: bool = False,
+    batch_size: int | None = None,
+    batch_seed: int = 0,
     device: str = "numpy",
     precision: str = "float64",
 ) -> int | None:
@@ -139,7 +173,10 @@ def max_replicates(
     check_device(device, precision)
     engine, judge = Threads() if device == "numpy" else engine_for(device, precision), dict(judge or {})
     judged, layout = [corpus, *judge.values()], Layout(corpus, judge, follow)
-    needed = bytes_needed(engine, judged, start, layout, train=train, reduced=reduced, epochs=epochs, patience=patience)
+    update = Update(rule, decay=decay, decoupled=decoupled, batch_size=batch_size, batch_seed=batch_seed)
+    needed = bytes_needed(
+        engine, judged, start, layout, train=train, reduced=reduced, epochs=epochs, patience=patience, update=update
+    )
     return fitting(engine, needed, share)
 
 
@@ -168,6 +205,21 @@ def replicates_in(checkpoint: Checkpoint) -> int | None:
 
 LAYOUT = 2
 """Number of the layout of a checkpoint of replicates, so that a file of an older one is refused."""
+
+
+def check_update(device: str, update: Update) -> None:
+    """Refuse what the device does not compute.
+
+    Raises:
+        InputError: an update rule, decay or mini-batches on a device of torch.
+    """
+    if device != "numpy" and not update.plain:
+        raise InputError(
+            "device",
+            expected="'numpy' for update rules, weight decay and mini-batches",
+            given=repr(device),
+            fix="Replicates on a device of torch train by plain descent on all sentences.",
+        )
 
 
 class _Batch:

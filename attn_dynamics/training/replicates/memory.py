@@ -14,6 +14,7 @@ from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine
 from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
 from attn_dynamics.training.replicates.threads import Threads
+from attn_dynamics.training.rules import PLAIN, Update
 
 INDEX = 16
 """Bytes of an entry of the pattern on a device: both directions, each an index and a count."""
@@ -48,21 +49,23 @@ def bytes_needed(
     reduced: bool,
     epochs: int,
     patience: int | None,
+    update: Update = PLAIN,
 ) -> list[MemoryNeed]:
     """Return the bytes a run of so many epochs needs of the engine's memory, and of the host's if that is separate.
 
-    A replicate holds its state, and under early stopping two copies. By words it holds an operand, sums and gradients. By
-    sentences it holds contexts, their deviations from the leading word, logits, what the head keeps, and the slopes of
-    contexts, logits and what is kept. The host holds its start, as given and in coordinates, its record (`bytes_kept`),
-    and at the end its parameters. While a trajectory is made, it also holds the snapshots of one more replicate.
+    A replicate holds its state with the buffers of its rule, and under early stopping two copies. By words it holds an
+    operand, sums and gradients. By sentences it holds contexts, their deviations from the leading word, logits, what the head
+    keeps, and the slopes of contexts, logits and what is kept. The host holds its start, as given and in coordinates,
+    its record (`bytes_kept`), and at the end its parameters. While a trajectory is made, it also holds the snapshots of
+    one more replicate.
     """
-    place = Coordinates(start, train, reduced=reduced)
+    place = Coordinates(start, train, reduced=reduced and update.reduces, by_keys=not update.reduces)
     head, (d, size) = place.head, place.axes.shape
     read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
     state = (2 + d) * size + sum(array.size for array in head.arrays().values())
-    if "query" in place.train:
+    if place.by_keys:
         state += 2 * start.keys.size + start.query.size
-    state *= 3 if patience else 1
+    state *= (1 + update.buffers) * (3 if patience else 1)
     by_words = 6 * (k + 1) * size
     rows = max(corpus.n_sentences for corpus in corpora)
     by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows

@@ -1,0 +1,624 @@
+"""Claim: each update rule, weight decay and mini-batches step as torch's optimisers do, and resume to the bit."""
+
+import tempfile
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from attn_dynamics import (
+    Adam,
+    Corpus,
+    InputError,
+    Momentum,
+    Parameters,
+    Run,
+    SignDescent,
+    Synthetic,
+    check_assumptions,
+    descend,
+    descend_many,
+    draw,
+)
+from attn_dynamics.commands.sweep.grid import Grid
+from attn_dynamics.commands.sweep.table import settings
+from attn_dynamics.results.assumptions import PLAIN_STEPS
+from attn_dynamics.training import checkpoint, descent, experiment
+from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
+from attn_dynamics.training.descent import course
+from attn_dynamics.training.dynamics import Dynamics
+from attn_dynamics.training.rules import RULES, Arrays, Descent, Update
+from attn_dynamics.training.settings import Config, UpdateOptions
+from tests.support import (
+    MODELS,
+    built,
+    end,
+    formula,
+    named,
+    parameters_for,
+    relative_error,
+    topic_corpus,
+    trained_names,
+)
+
+ALL = ("query", "keys", "embeddings", "head")
+FIXED = ("keys", "embeddings", "head")
+HELD = (2, 5, 13)
+ABSENT = (13,)
+"""The word of no sentence. It moves by decay alone; once Adam has it near 0, round-off decides (in torch too, from a
+start 1e-15 away, it ends 1e-6 away). So it is held where a test takes so many steps."""
+BATCH = 10
+SEED = 7
+CORPUS = topic_corpus(0)
+
+Options = dict[str, Any]
+Optimiser = Callable[[list[Tensor]], torch.optim.Optimizer]
+
+
+# --- the same training by torch
+
+
+class SignByHand(torch.optim.SGD):
+    """Sign descent, which torch lacks."""
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        for group in self.param_groups:
+            for each in group["params"]:
+                each.grad = torch.sign(each.grad)
+        super().step()
+
+
+class Decoupled(torch.optim.SGD):
+    """SGD whose decay shrinks parameters first and leaves the gradient as it is, as AdamW does for Adam."""
+
+    def __init__(self, parameters: list[Tensor], *, shrink: float, **options: Any) -> None:
+        super().__init__(parameters, **options)
+        self.shrink = shrink
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        for group in self.param_groups:
+            for each in group["params"]:
+                each *= 1.0 - group["lr"] * self.shrink
+        super().step()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One rule with its settings, here and in torch."""
+
+    ours: Options
+    torch: Optimiser
+    rate: float = 0.1
+
+
+SMALL = 0.005
+"""Learning rate of rules whose steps do not shrink with the gradient."""
+CASES: dict[str, Case] = {
+    "descent": Case({}, lambda p: torch.optim.SGD(p, 0.1)),
+    "momentum": Case({"rule": Momentum(0.9)}, lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
+    "nesterov": Case(
+        {"rule": Momentum(0.8, nesterov=True)}, lambda p: torch.optim.SGD(p, 0.1, momentum=0.8, nesterov=True)
+    ),
+    "descent, decay": Case({"decay": 0.02}, lambda p: torch.optim.SGD(p, 0.1, weight_decay=0.02)),
+    "momentum, decay": Case(
+        {"rule": Momentum(0.9), "decay": 0.01}, lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01)
+    ),
+    "momentum, decoupled decay": Case(
+        {"rule": Momentum(0.9), "decay": 0.01, "decoupled": True},
+        lambda p: Decoupled(p, lr=0.1, momentum=0.9, shrink=0.01),
+    ),
+    "adam": Case({"rule": Adam()}, lambda p: torch.optim.Adam(p, SMALL), SMALL),
+    "adam, decay": Case(
+        {"rule": Adam(0.8, 0.95, 1e-6), "decay": 0.02},
+        lambda p: torch.optim.Adam(p, SMALL, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.02),
+        SMALL,
+    ),
+    "adamw": Case(
+        {"rule": Adam(), "decay": 0.5, "decoupled": True},
+        lambda p: torch.optim.AdamW(p, SMALL, weight_decay=0.5),
+        SMALL,
+    ),
+    "sign": Case({"rule": SignDescent()}, lambda p: SignByHand(p, 0.001), 0.001),
+}
+
+
+def plain_torch(
+    start: Parameters,
+    optimiser: Optimiser,
+    *,
+    train: Collection[str],
+    epochs: int,
+    held: tuple[int, ...],
+    batch: int | None,
+) -> dict[str, np.ndarray]:
+    """The model of theory §1 in dense torch, its free words and its held ones in tensors of their own."""
+    free = np.setdiff1d(np.arange(CORPUS.n_words), held)
+    leaves = {name: torch.tensor(array) for name, array in named(start).items()}
+    still = {name: leaves[name].clone() for name in ("keys", "embeddings")}
+    leaves |= {name: leaves[name][free] for name in still}
+    moving = [name for name in leaves if name in trained_names(start.head) and name.split(".")[0] in train]
+    for name in moving:
+        leaves[name].requires_grad_()
+    steps = optimiser([leaves[name] for name in moving])
+
+    def whole(name: str) -> Tensor:
+        return still[name].index_copy(0, torch.tensor(free), leaves[name])
+
+    counts, labels = torch.tensor(CORPUS.counts.toarray(), dtype=torch.float64), torch.tensor(CORPUS.labels)
+    head = {name.removeprefix("head."): leaf for name, leaf in leaves.items() if name.startswith("head.")}
+    update = Update(batch_size=batch or CORPUS.n_sentences, batch_seed=SEED)
+    for epoch in range(epochs):
+        everything = [np.arange(CORPUS.n_sentences)]
+        for rows in update.batches(CORPUS.n_sentences, epoch) if batch else everything:
+            attention = torch.softmax(torch.log(counts[rows]) + whole("keys") @ leaves["query"], dim=1)
+            logits = formula(start.head)(head, attention @ whole("embeddings"))
+            steps.zero_grad()
+            torch.nn.functional.cross_entropy(logits, labels[rows]).backward()
+            steps.step()
+    return {name: (whole(name) if name in still else leaf).detach().numpy() for name, leaf in leaves.items()}
+
+
+def started(model: str, held: tuple[int, ...] = ()) -> Parameters:
+    """A start with more dimensions than its head reads; the keys of held words are 0, as a trained query asks."""
+    start = parameters_for(CORPUS, model, 3, d=5, spread=1.0)
+    keys = start.keys.copy()
+    keys[list(held)] = 0.0
+    return built(start, named(start) | {"keys": keys})
+
+
+def apart(ours: Parameters, wanted: dict[str, np.ndarray]) -> float:
+    """Largest distance of a parameter from another model's, in shares of its size."""
+    return max(relative_error(array, wanted[name], 0.0) for name, array in named(ours).items())
+
+
+EPOCHS = 200
+
+
+def trained(model: str, case: str, train: tuple[str, ...], batch: int | None, held: tuple[int, ...], **other) -> Run:
+    """A run of a case, or of other settings at its rate."""
+    settings: Options = {"train": train, "hold": held, "batch_size": batch, "batch_seed": SEED, "epochs": EPOCHS}
+    settings |= CASES[case].ours | {"learning_rate": CASES[case].rate} | other
+    return descend(CORPUS, started(model, held), **settings)
+
+
+@pytest.mark.parametrize(
+    ("train", "batch", "held"),
+    [(FIXED, None, ()), (FIXED, BATCH, HELD), (ALL, None, HELD), (ALL, BATCH, ABSENT)],
+    ids=["fixed query", "fixed query, held words, batches", "trained query, held words", "trained query, batches"],
+)
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("model", MODELS)
+def test_parameters_are_those_of_torch(
+    model: str, case: str, train: tuple[str, ...], batch: int | None, held: tuple[int, ...]
+) -> None:
+    start = started(model, held)
+    wanted = plain_torch(start, CASES[case].torch, train=train, epochs=EPOCHS, held=held, batch=batch)
+    assert apart(end(trained(model, case, train, batch, held)), wanted) <= 1e-10
+    assert apart(start, wanted) > 1e-3, "negative control: nothing moved"
+
+
+@dataclass(frozen=True)
+class Uncorrected:
+    """Adam without the correction of its bias: a rule as a user would add one."""
+
+    linear: ClassVar[bool] = False
+
+    def start(self, state: Arrays) -> Arrays:
+        return Adam().start(state)
+
+    def step(self, state: Arrays, slopes: Arrays, buffers: Arrays, rate: float) -> None:
+        buffers["steps"][...] = 1e9
+        Adam().step(state, slopes, buffers, rate)
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """Adam that claims to commute with reduced coordinates."""
+
+    adam: Adam = field(default_factory=Adam)
+    linear: ClassVar[bool] = True
+
+    def start(self, state: Arrays) -> Arrays:
+        return self.adam.start(state)
+
+    def step(self, state: Arrays, slopes: Arrays, buffers: Arrays, rate: float) -> None:
+        self.adam.step(state, slopes, buffers, rate)
+
+
+@pytest.mark.parametrize(
+    ("case", "wrong"),
+    [
+        ("adam", {"rule": Uncorrected()}),
+        ("adam", {"rule": Reduced()}),
+        ("adam", {"rule": Adam(epsilon=1e-7)}),
+        ("adam, decay", {"decoupled": True}),
+        ("adamw", {"decoupled": False}),
+        ("momentum, decay", {"decoupled": True}),
+        ("momentum, decoupled decay", {"decoupled": False}),
+        ("momentum, decay", {"decay": {"keys": 0.01, "embeddings": 0.01}}),
+        ("nesterov", {"rule": Momentum(0.8)}),
+        ("momentum", {"rule": Momentum(0.9, nesterov=True)}),
+        ("momentum", {"batch_seed": SEED + 1}),
+        ("momentum", {"batch_size": BATCH + 1}),
+        ("sign", {"rule": Descent()}),
+    ],
+    ids=lambda value: str(value).replace("object at", "")[:50],
+)
+def test_another_rule_is_far_from_that_of_torch(case: str, wrong: Options) -> None:
+    """Negative control: what would be a mistake of a rule, of decay or of batches is seen."""
+    wanted = plain_torch(started("attn-tc"), CASES[case].torch, train=FIXED, epochs=40, held=(), batch=BATCH)
+    assert apart(end(trained("attn-tc", case, FIXED, BATCH, (), **{"epochs": 40} | wrong)), wanted) > 1e-7
+
+
+# --- coordinates
+
+
+@pytest.mark.parametrize("batch", [None, BATCH])
+@pytest.mark.parametrize("case", ["momentum", "nesterov", "descent"])
+@pytest.mark.parametrize("model", MODELS)
+def test_reduced_coordinates_change_round_off_alone(model: str, case: str, batch: int | None) -> None:
+    for train in (FIXED, ALL, ("keys", "embeddings"), ("embeddings",)):
+        runs = [trained(model, case, train, batch, (), reduced=reduced, epochs=50) for reduced in (True, False)]
+        assert apart(end(runs[0]), named(end(runs[1]))) <= 1e-12
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_only_rules_that_commute_with_them_run_in_reduced_coordinates(case: str) -> None:
+    update = Update(**CASES[case].ours)
+    state = Dynamics(CORPUS, started("attn-fc"), train=FIXED, update=update).state()
+    reduces = case in ("descent", "momentum", "nesterov")
+    assert ("scores" in state, "keys" in state) == (reduces, not reduces)
+    assert state["axes"].shape[0] == (2 if reduces else 5)
+
+
+# --- words that are held, parts that decay
+
+
+@pytest.mark.parametrize("train", [FIXED, ALL], ids=["fixed query", "trained query"])
+@pytest.mark.parametrize("case", CASES)
+def test_held_words_never_move(case: str, train: tuple[str, ...]) -> None:
+    start = started("attn-tl", HELD)
+    for batch in (None, BATCH):
+        after = end(trained("attn-tl", case, train, batch, HELD, epochs=30))
+        for name in ("keys", "embeddings"):
+            before, now = named(start)[name], named(after)[name]
+            moved = np.flatnonzero((before != now).any(axis=1))
+            np.testing.assert_array_equal(now[list(HELD)], before[list(HELD)])
+            assert moved.size > 5, "negative control: other words move"
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("part", ALL)
+def test_a_part_decays_alone(part: str, decoupled: bool) -> None:
+    """After one step of descent, decay differs from none by η λ θ in its part, and by nothing in the others."""
+    start = started("attn-tl")
+    options: Options = {"train": ALL, "epochs": 1, "decoupled": decoupled}
+    plain, decayed = (end(descend(CORPUS, start, decay={part: decay}, **options)) for decay in (0.0, 0.3))
+    for name, array in named(decayed).items():
+        expected = named(plain)[name] - 0.1 * 0.3 * (name.split(".")[0] == part) * named(start)[name]
+        np.testing.assert_allclose(array, expected, rtol=0, atol=1e-14)
+
+
+# --- mini-batches
+
+
+def test_each_epoch_takes_every_sentence_once_in_an_order_of_its_own() -> None:
+    update = Update(batch_size=BATCH, batch_seed=SEED)
+    epochs = [[rows.tolist() for rows in update.batches(24, epoch)] for epoch in range(3)]
+    assert [[len(rows) for rows in batches] for batches in epochs] == 3 * [[10, 10, 4]]
+    orders = [[row for rows in batches for row in rows] for batches in epochs]
+    assert all(sorted(order) == list(range(24)) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
+    again = [rows.tolist() for rows in update.batches(24, 1)]
+    assert again == epochs[1]
+    assert again != [rows.tolist() for rows in Update(batch_size=BATCH, batch_seed=SEED + 1).batches(24, 1)]
+
+
+def test_what_is_recorded_is_evaluated_on_all_sentences() -> None:
+    run = trained("attn-tc", "momentum", FIXED, BATCH, (), epochs=12)
+    before = trained("attn-tc", "momentum", FIXED, BATCH, (), epochs=11)
+    whole = descend(CORPUS, end(before), epochs=0, train=FIXED).trajectory
+    for name in ("train_loss", "score_signal", "embedding_signal", "score_sum"):
+        assert run.trajectory[name][11] == pytest.approx(whole[name][0].item(), rel=1e-12)
+    other = trained("attn-tc", "momentum", FIXED, None, (), epochs=11).trajectory
+    assert other.train_loss[11] != pytest.approx(whole.train_loss[0].item(), rel=1e-6), "negative control"
+
+
+def test_rows_of_a_corpus_are_a_corpus_of_their_sentences() -> None:
+    rows = np.array([3, 20, 0])
+    taken = CORPUS.take(rows)
+    made = Corpus(
+        counts=CORPUS.counts[rows], labels=CORPUS.labels[rows], vocabulary=CORPUS.vocabulary, n_classes=CORPUS.n_classes
+    )
+    np.testing.assert_array_equal(taken.counts.toarray(), CORPUS.counts.toarray()[rows])
+    for ours, wanted in zip(
+        (taken.counts.data, taken.counts.indices, taken.counts.indptr, taken.labels),
+        (made.counts.data, made.counts.indices, made.counts.indptr, made.labels),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, wanted)
+        assert ours.dtype == wanted.dtype
+    assert (taken.vocabulary, taken.n_classes, taken.n_sentences) == (CORPUS.vocabulary, CORPUS.n_classes, 3)
+    for bad in ([], [24], [-1], [0.5]):
+        with pytest.raises(InputError, match="rows: expected"):
+            CORPUS.take(np.array(bad))
+
+
+# --- checkpoints and patience
+
+
+class PowerCut(BaseException):
+    """Ends a run in the middle."""
+
+
+def cut(at: int) -> Callable[[int, float], None]:
+    def meter(epoch: int, loss: float) -> None:
+        if epoch >= at:
+            raise PowerCut
+
+    return meter
+
+
+def same(first: Run, second: Run) -> bool:
+    """Whether two runs are the same to the bit."""
+    return first.trajectory.identical(second.trajectory) and same_ends(first, second)
+
+
+def same_ends(first: Run, second: Run) -> bool:
+    """Whether two runs end in the same parameters, to the bit."""
+    ends = named(end(first)), named(end(second))
+    return all(array.tobytes() == ends[1][name].tobytes() for name, array in ends[0].items())
+
+
+@pytest.fixture
+def saved_at_every_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "SHARE", 0)
+
+
+DEV = topic_corpus(1)
+
+
+def resumed(case: str, batch: int | None, train: tuple[str, ...], **options) -> tuple[Run, Run]:
+    """A run as a whole, and the same one killed twice and resumed."""
+    options |= {"judge": {"dev": DEV}, "follow": (3, 1), "epochs": 130}
+    whole = trained("attn-tl", case, train, batch, (), **options)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.npz"
+        for at in (20, 100):
+            with pytest.raises(PowerCut):
+                trained("attn-tl", case, train, batch, (), checkpoint=Checkpoint(path, 0), meter=cut(at), **options)
+            assert path.exists()
+        return whole, trained("attn-tl", case, train, batch, (), checkpoint=Checkpoint(path, 0), **options)
+
+
+@pytest.mark.usefixtures("saved_at_every_turn")
+@pytest.mark.parametrize("patience", [None, 1000])
+@pytest.mark.parametrize("batch", [None, BATCH])
+@pytest.mark.parametrize("case", CASES)
+def test_a_killed_run_goes_on_to_the_bit(case: str, batch: int | None, patience: int | None) -> None:
+    assert same(*resumed(case, batch, ALL if patience else FIXED, patience=patience))
+
+
+def without(kept: str) -> Callable[[Dynamics], Arrays]:
+    """A state that lacks what the update keeps under this name."""
+    whole = Dynamics.state
+    return lambda dynamics: {n: array for n, array in whole(dynamics).items() if not n.startswith(kept)}
+
+
+LOSSES = [("momentum", None, "rule."), ("adam", None, "rule.steps"), ("descent", BATCH, "passes")]
+"""Cases whose course changes where a checkpoint forgets what has this name."""
+
+
+@pytest.mark.usefixtures("saved_at_every_turn")
+@pytest.mark.parametrize(("case", "batch", "forgotten"), LOSSES)
+def test_what_a_checkpoint_forgets_is_missed(
+    case: str, batch: int | None, forgotten: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control."""
+    monkeypatch.setattr(Dynamics, "state", without(forgotten))
+    assert not same(*resumed(case, batch, FIXED))
+
+
+def stopped(case: str, batch: int | None) -> tuple[Run, Run]:
+    """A run that patience ended, and one that ends by itself at the best epoch of the first."""
+    judge = {"dev": replace(DEV, labels=DEV.labels[::-1].copy())}
+    run = trained("attn-tc", case, FIXED, batch, (), patience=60, epochs=400, judge=judge)
+    assert (run.ended, run.best_epoch > 2) == ("patience", True)
+    return run, trained("attn-tc", case, FIXED, batch, (), epochs=run.best_epoch)
+
+
+@pytest.fixture
+def state_kept_at_every_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descent, "EVERY", 2)
+
+
+@pytest.mark.usefixtures("state_kept_at_every_second_epoch")
+@pytest.mark.parametrize("batch", [None, BATCH])
+@pytest.mark.parametrize("case", CASES)
+def test_patience_returns_the_best_state_to_the_bit(case: str, batch: int | None) -> None:
+    assert same_ends(*stopped(case, batch))
+
+
+@pytest.mark.usefixtures("state_kept_at_every_second_epoch")
+@pytest.mark.parametrize(("batch", "forgotten"), [(BATCH, "rule."), (BATCH, "passes")])
+def test_what_patience_forgets_is_missed(batch: int | None, forgotten: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: the best epoch lies behind a copy of the state, and the steps between them need the buffers."""
+    monkeypatch.setattr(Dynamics, "state", without(forgotten))
+    run, to_best = stopped("momentum", batch)
+    assert run.best_epoch % 2 == 1
+    assert not same_ends(run, to_best)
+
+
+def test_a_checkpoint_belongs_to_one_rule(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    settings: Options = {"epochs": 5, "train": FIXED}
+    descend(CORPUS, started("attn-tc"), checkpoint=Checkpoint(path), **settings)
+    descend(CORPUS, started("attn-tc"), checkpoint=Checkpoint(path), rule=Descent(), decay=0, **settings)
+    others: list[Options] = [{"rule": Momentum(0.5)}, {"decay": 0.1}, {"batch_size": 9}, {"rule": Uncorrected()}]
+    for other in others:
+        with pytest.raises(CheckpointMismatch):
+            descend(CORPUS, started("attn-tc"), checkpoint=Checkpoint(path), **settings, **other)
+
+
+def test_plain_descent_keeps_its_identity_and_every_other_setting_has_its_own() -> None:
+    args = (0.1, FIXED, {}, (), (), None)
+    updates = [Update(**CASES[case].ours) for case in CASES if case != "descent"]
+    updates += [
+        Update(batch_size=9),
+        Update(batch_size=8),
+        Update(batch_size=9, batch_seed=1),
+        Update(decay={"head": 1}),
+    ]
+    found = {repr(course(*args, reduced=True, update=update)) for update in updates}
+    assert len(found) == len(updates)
+    plain = repr(course(*args, reduced=True))
+    assert plain == repr(course(*args, reduced=True, update=Update(batch_seed=3, decay={"head": 0.0})))
+    assert plain not in found
+
+
+# --- replicates
+
+
+@pytest.mark.parametrize("batch", [None, BATCH])
+@pytest.mark.parametrize("case", ["descent", "nesterov", "adam", "adamw", "sign"])
+def test_replicates_are_single_runs_to_the_bit(case: str, batch: int | None) -> None:
+    starts = [started("attn-tc", HELD), parameters_for(CORPUS, "attn-tc", 8, d=5)]
+    options: Options = CASES[case].ours | {"batch_size": batch, "hold": HELD, "epochs": 20, "train": FIXED}
+    runs = descend_many(CORPUS, starts, **options)
+    alone = [descend(CORPUS, start, **options) for start in starts]
+    assert [same(*pair) for pair in zip(runs, alone, strict=True)] == [True, True]
+    assert not same(runs[0], alone[1]), "negative control"
+
+
+def test_a_device_of_torch_refuses_what_it_does_not_compute() -> None:
+    others: list[Options] = [{"rule": Momentum()}, {"decay": 0.1}, {"batch_size": 3}]
+    for options in others:
+        with pytest.raises(InputError, match="device: expected 'numpy' for update rules"):
+            descend_many(CORPUS, [started("attn-tc")], epochs=1, device="cpu", **options)
+    descend_many(CORPUS, [started("attn-tc")], epochs=1, device="cpu", rule=Descent())
+
+
+def test_memory_counts_the_buffers_of_a_rule() -> None:
+    assert [Update(RULES[name]()).buffers for name in RULES] == [0, 1, 2, 0]
+
+
+# --- the command
+
+
+def test_a_configuration_trains_by_its_rule() -> None:
+    steps = UpdateOptions(rule="momentum", momentum=0.5, nesterov=True, decay=1e-3, decoupled=True, batch_size=100)
+    task = Synthetic(dictionary=50, sentences=240, test_sentences=10).draw(3)
+    config = Config(epochs=12, steps=steps, seed=3)
+    start = experiment.start(config, task)
+    update: Options = {"decay": 1e-3, "decoupled": True, "batch_size": 100, "batch_seed": 3}
+    alone = descend(task.train, start, epochs=12, rule=Momentum(0.5, nesterov=True), **update)
+    assert same_ends(experiment.train(config, task, start), alone)
+    assert not same_ends(experiment.train(replace(config, steps=UpdateOptions()), task, start), alone), "control"
+    with pytest.raises(InputError, match="device: expected 'numpy'"):
+        experiment.check(replace(config, device="cpu"), task)
+
+
+def test_settings_that_a_rule_does_not_read_are_named() -> None:
+    notes = Config(steps=UpdateOptions(momentum=0.5, decoupled=True)).notes
+    assert notes == ["Without effect on the rule descent: --momentum, --decoupled."]
+    assert Config(steps=UpdateOptions(rule="momentum", momentum=0.5, decay=0.1, decoupled=True)).notes == []
+    refused: list[Options] = [{"momentum": 1.0}, {"decay": -1.0}, {"batch_size": 0}]
+    for bad in refused:
+        with pytest.raises(InputError, match=next(iter(bad))):
+            UpdateOptions(**bad)
+
+
+def test_a_sweep_takes_rules_as_an_axis() -> None:
+    configs = Grid(rule=("descent", "adam"), decay=(0.0, 0.1), batch_size=(None, 8)).configs()
+    assert len({repr(config.update) for config in configs}) == 8
+    row = settings(configs[-1])
+    assert (row["rule"], row["decay"], row["batch_size"]) == ("adam", 0.1, 8)
+
+
+# --- which laws hold
+
+
+LAWS = {
+    "momentum": (Update(Momentum()), {"C10"}),
+    "batches": (Update(batch_size=10), {"C10"}),
+    "decay": (Update(decay=0.1), {"B1", "C10"}),
+    "adam": (Update(Adam()), {"A1", "B1", "C10"}),
+    "sign": (Update(SignDescent()), {"A1", "B1", "C10"}),
+}
+"""Laws whose steps another update than plain descent breaks, from scores that sum to 0."""
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_the_laws_that_an_update_breaks_are_named(name: str) -> None:
+    update, broken = LAWS[name]
+    task = Synthetic(dictionary=500, sentences=80).draw(0)
+    start = draw(
+        "paper", "attn-tc", n_words=task.train.n_words, n_classes=4, embedding_dim=5, rng=np.random.default_rng(0)
+    )
+    found = check_assumptions(task, start, train=FIXED, update=update)
+    assert {each.law for each in found if each.assumption == PLAIN_STEPS and not each.holds} == broken
+    assert not [each for each in check_assumptions(task, start, train=FIXED) if each.assumption == PLAIN_STEPS]
+    moved = replace(start, keys=np.ones_like(start.keys))
+    if name == "decay":
+        found = check_assumptions(task, moved, train=FIXED, update=update)
+        assert {each.law for each in found if each.assumption == PLAIN_STEPS and not each.holds} == {"A1", *broken}
+    given: Options = {name: getattr(update, name) for name in ("rule", "decay", "batch_size")}
+    run = descend(task.train, moved, epochs=60, learning_rate=0.05, **given)
+    drift = np.abs(run.trajectory.score_sum - run.trajectory.score_sum[0]).max().item()
+    assert (drift > 1e-3) == (name in ("adam", "sign", "decay")), "A1 as it is said"
+
+
+# --- bad values
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "momentum"}, "rule: expected a Rule, got 'momentum'. Take one of Descent, Momentum"),
+        ({"rule": Momentum}, "rule: expected a rule, got the class Momentum"),
+        ({"decay": -1.0}, "decay: expected a finite number from 0, got -1.0"),
+        ({"decay": np.nan}, "decay: expected a finite number"),
+        ({"decay": "much"}, "decay: expected a finite number"),
+        ({"decay": {"keys": -1.0}}, r"decay\['keys'\]: expected a finite number from 0"),
+        ({"decay": {"values": 1.0}}, "decay: expected any of query, keys, embeddings, head, got 'values'"),
+        ({"decay": {"query": 1.0}}, "decay: expected trained parts alone, got query"),
+        ({"decoupled": 1}, "decoupled: expected True or False"),
+        ({"batch_size": 0}, "batch_size: expected 1 or more, got 0"),
+        ({"batch_size": 1.5}, "batch_size: expected an integer"),
+        ({"batch_seed": -1}, "batch_seed: expected 0 or more"),
+    ],
+)
+def test_bad_values_are_refused(options: Options, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        descend(CORPUS, started("attn-tc"), epochs=1, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: Momentum(1.0), "beta"),
+        (lambda: Momentum(-0.1), "beta"),
+        (lambda: Momentum(nesterov="yes"), "nesterov"),  # pyright: ignore[reportArgumentType]
+        (lambda: Adam(beta1=1.0), "beta1"),
+        (lambda: Adam(beta2=np.inf), "beta2"),
+        (lambda: Adam(epsilon=0.0), "epsilon"),
+    ],
+)
+def test_bad_settings_of_a_rule_are_refused(make: Callable[[], object], name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: expected"):
+        make()
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_of_the_registry_learns(name: str) -> None:
+    rate = 0.1 if name in ("descent", "momentum") else SMALL
+    run = descend(CORPUS, started("attn-tc"), rule=RULES[name](), learning_rate=rate, epochs=400, batch_size=BATCH)
+    assert run.trajectory.train_loss[-1] < 0.5 * run.trajectory.train_loss[0]
+    assert run.ended == "epochs"
