@@ -1,8 +1,9 @@
 """Claim: each update rule, weight decay and mini-batches step as torch's optimisers do, and resume to the bit."""
 
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -188,16 +189,27 @@ def trained(model: str, case: str, train: tuple[str, ...], batch: int | None, he
     return descend(CORPUS, started(model, held), **settings)
 
 
-@pytest.mark.parametrize(
-    ("train", "batch", "held"),
-    [(FIXED, None, ()), (FIXED, BATCH, HELD), (ALL, None, HELD), (ALL, BATCH, ABSENT)],
-    ids=["fixed query", "fixed query, held words, batches", "trained query, held words", "trained query, batches"],
-)
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("model", MODELS)
-def test_parameters_are_those_of_torch(
-    model: str, case: str, train: tuple[str, ...], batch: int | None, held: tuple[int, ...]
-) -> None:
+WAYS = {
+    "fixed query": (FIXED, None, ()),
+    "fixed query, held words, batches": (FIXED, BATCH, HELD),
+    "trained query, held words": (ALL, None, HELD),
+    "trained query, batches": (ALL, BATCH, ABSENT),
+}
+
+
+def spread_over(*others: Iterable[Any]) -> list[Any]:
+    """Every combination of a case with others; all but a fourth, in which each case stands, are slow."""
+    rest = [*product(*others)]
+    return [
+        pytest.param(case, *rest[place], marks=() if (place + number) % 4 == 0 else pytest.mark.slow)
+        for number, case in enumerate(CASES)
+        for place in range(len(rest))
+    ]
+
+
+@pytest.mark.parametrize(("case", "model", "way"), spread_over(MODELS, WAYS))
+def test_parameters_are_those_of_torch(model: str, case: str, way: str) -> None:
+    train, batch, held = WAYS[way]
     start = started(model, held)
     wanted = plain_torch(start, CASES[case].torch, train=train, epochs=EPOCHS, held=held, batch=batch)
     assert apart(end(trained(model, case, train, batch, held)), wanted) <= 1e-10
@@ -399,9 +411,7 @@ def resumed(case: str, batch: int | None, train: tuple[str, ...], **options) -> 
 
 
 @pytest.mark.usefixtures("saved_at_every_turn")
-@pytest.mark.parametrize("patience", [None, 1000])
-@pytest.mark.parametrize("batch", [None, BATCH])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "batch", "patience"), spread_over([None, BATCH], [None, 1000]))
 def test_a_killed_run_goes_on_to_the_bit(case: str, batch: int | None, patience: int | None) -> None:
     assert same(*resumed(case, batch, ALL if patience else FIXED, patience=patience))
 

@@ -54,10 +54,10 @@ def bytes_needed(
     """Return the bytes a run of so many epochs needs of the engine's memory, and of the host's if that is separate.
 
     A replicate holds its state with the buffers of its rule, and under early stopping two copies. By words it holds an
-    operand, sums and gradients. By sentences it holds contexts, their deviations from the leading word, logits, what the head
-    keeps, and the slopes of contexts, logits and what is kept. The host holds its start, as given and in coordinates,
-    its record (`bytes_kept`), and at the end its parameters. While a trajectory is made, it also holds the snapshots of
-    one more replicate.
+    operand, sums and gradients. By sentences it holds contexts, their deviations from the leading word, logits, what
+    the head keeps, and the slopes of contexts, logits and what is kept. The host holds its start, as given and in
+    coordinates, its record (`bytes_kept`), and at the end its parameters. While a trajectory is made, it also holds the
+    snapshots of one more replicate.
     """
     place = Coordinates(start, train, reduced=reduced and update.reduces, by_keys=not update.reduces)
     head, (d, size) = place.head, place.axes.shape
