@@ -1,5 +1,7 @@
 """What several test files share: drawn corpora and models, and the model of theory §1 written densely, as it stands."""
 
+import os
+import signal
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -395,3 +397,15 @@ def differences(first: Run, second: Run) -> dict[str, float]:
         size = max(1.0, float(np.abs(ours[known]).max(initial=0.0)))
         out[str(name)] = float(np.abs(ours[known] - other[known]).max(initial=0.0)) / size
     return out
+
+
+def press(at: int) -> Callable[[int, float], None]:
+    """A meter that presses Ctrl-C once, when an epoch is reached."""
+    left = [at]
+
+    def meter(epoch: int, loss: float) -> None:
+        if left and epoch >= left[0]:
+            left.clear()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return meter

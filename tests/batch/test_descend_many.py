@@ -40,6 +40,7 @@ from tests.support import (
     named,
     needs_sst,
     parameters_for,
+    press,
     topic_corpus,
 )
 
@@ -297,12 +298,8 @@ def default_handler() -> Iterator[None]:
 def test_ctrl_c_gives_the_runs_so_far(device: str, corpus: Corpus) -> None:
     starts = starts_for(corpus, "attn-fc", 3)
 
-    def press(epoch: int, loss: float) -> None:
-        if epoch >= 6:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(RunsInterrupted, match="interrupted after epoch") as caught:
-        descend_many(corpus, starts, learning_rate=0.1, epochs=10_000, meter=press, device=device)
+        descend_many(corpus, starts, learning_rate=0.1, epochs=10_000, meter=press(6), device=device)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     for start, run in zip(starts, caught.value.runs, strict=True):
         assert run.ended == "interrupted"

@@ -1,6 +1,5 @@
 """Claim: replicates that were cut off anywhere go on from their checkpoint as if nothing had happened, to the bit."""
 
-import os
 import signal
 import tempfile
 from dataclasses import replace
@@ -21,7 +20,7 @@ from attn_dynamics.training.replicates import resume_points
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import RunsInterrupted
 from attn_dynamics.training.stopping import Patience
-from tests.support import MODELS, examples, named, parameters_for, topic_corpus
+from tests.support import MODELS, examples, named, parameters_for, press, topic_corpus
 from tests.test_checkpoint import DEV, TRAINED, PowerCut, cut, saved_at_every_epoch
 
 try:
@@ -174,14 +173,10 @@ def test_records_longer_than_their_first_room_go_on(device: str, tmp_path: Path)
 def test_ctrl_c_saves_the_runs_it_gives(tmp_path: Path) -> None:
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def press(epoch: int, loss: float) -> None:
-        if epoch >= 12:
-            os.kill(os.getpid(), signal.SIGINT)
-
     options: dict[str, Any] = {"patience": 8, "epochs": 60}
     try:
         with pytest.raises(RunsInterrupted) as caught:
-            go(path=tmp_path / "runs.npz", every=1e9, meter=press, **options)
+            go(path=tmp_path / "runs.npz", every=1e9, meter=press(12), **options)
     finally:
         signal.signal(signal.SIGINT, usual)
     assert "interrupted" in {run.ended for run in caught.value.runs}
