@@ -346,7 +346,7 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
 ) -> None:
     starts = starts_for(corpus, "attn-tc", 9)
     engine = Threads() if device == "numpy" else engine_for(device, "float64")
-    course: Any = {"train": ("keys",), "reduced": True, "epochs": 1, "patience": None}
+    course: Any = {"train": ("keys",), "reduced": True, "epochs": 1, "patience": None, "saved": False}
     ((fixed, each, start),) = memory.bytes_needed(engine, [corpus], starts[0], Layout(corpus, (), ()), **course)
     held = [9 * start]
     monkeypatch.setattr(type(engine), "free_memory", lambda self: fixed + 5 * each - held[0])
@@ -427,6 +427,7 @@ def peak_and_estimate(
         "reduced": True,
         "epochs": epochs if counted is None else counted,
         "patience": None,
+        "saved": False,
     }
     (needed,) = memory.bytes_needed(Threads(), [corpus, test], starts[0], Layout(corpus, ("test",), follow), **course)
     return peak, needed

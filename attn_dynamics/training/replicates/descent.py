@@ -109,6 +109,7 @@ def descend_many(
         epochs=epochs,
         patience=patience,
         update=update,
+        saved=checkpoint is not None,
     )
     check_memory(engine, needed, len(parameters))
     held = np.unique(np.concatenate([held_columns(corpus, each, train, hold) for each in parameters]))

@@ -50,6 +50,7 @@ def bytes_needed(
     epochs: int,
     patience: int | None,
     update: Update = PLAIN,
+    saved: bool = True,
 ) -> list[MemoryNeed]:
     """Return the bytes a run of so many epochs needs of the engine's memory, and of the host's if that is separate.
 
@@ -77,8 +78,9 @@ def bytes_needed(
     on_host += start.keys.nbytes + start.embeddings.nbytes
     snapshots = bytes_of_snapshots(layout, epochs)
     if isinstance(engine, Threads):
-        # The checkpoint keeps the state of every replicate, of those that ended too.
-        return [MemoryNeed(pattern + snapshots + engine.at_once * each, on_host + engine.itemsize * state, given)]
+        # A checkpoint keeps the state of every replicate, of those that ended too.
+        on_host += engine.itemsize * state if saved else 0
+        return [MemoryNeed(pattern + snapshots + engine.at_once * each, on_host, given)]
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
     copied = np.float64().itemsize * state if patience else 0  # of those that stopped, for the checkpoint
