@@ -78,9 +78,10 @@ def bytes_needed(
     on_host += start.keys.nbytes + start.embeddings.nbytes
     snapshots = bytes_of_snapshots(layout, epochs)
     if isinstance(engine, Threads):
-        # A checkpoint keeps the state of every replicate, of those that ended too.
-        on_host += engine.itemsize * state if saved else 0
-        return [MemoryNeed(pattern + snapshots + engine.at_once * each, on_host, given)]
+        # Coordinates are of those that run; a checkpoint keeps the state of every replicate, of those that ended too.
+        coordinates = place.axes.nbytes + place.still_norm.nbytes
+        on_host += (engine.itemsize * state if saved else 0) - coordinates
+        return [MemoryNeed(pattern + snapshots + engine.at_once * (each + coordinates), on_host, given)]
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
     copied = np.float64().itemsize * state if patience else 0  # of those that stopped, for the checkpoint
