@@ -25,6 +25,8 @@ settings.register_profile("ci", derandomize=True, deadline=None, max_examples=10
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=SLOW_TO_DRAW)
 settings.load_profile("ci")
 
+HALVES = ("single", "threads")
+"""Compiled loops, each compiled in a process of its own."""
 ROOT = Path(__file__).resolve().parents[1]
 BESIDE = ROOT.parent / "shared/data"
 for variable, folder in {"SST_DIR": BESIDE / "sst", "SQUAD_DIR": BESIDE / "squad"}.items():
@@ -42,4 +44,6 @@ def epoch_by_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile the kernels before the workers start; where that fails, the tests compile what they need."""
     if session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput"):
-        subprocess.run([sys.executable, "-m", "tests.compiling"], cwd=ROOT, check=False)
+        started = [subprocess.Popen([sys.executable, "-m", "tests.compiling", half], cwd=ROOT) for half in HALVES]
+        for process in started:
+            process.wait()
