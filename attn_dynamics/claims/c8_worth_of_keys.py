@@ -1,4 +1,4 @@
-"""What trained keys are worth in the long run (theory C8)."""
+"""Factor by which trained keys lower the loss in the long run (theory C8)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a faster rate of the bell buys (theory D6)."""
+"""Growth of a window's width with the learning rate of the bell, early in training (theory D6)."""
 
 from collections.abc import Callable
 

@@ -19,7 +19,6 @@ from attn_dynamics.kernels.heads import (
     hidden_backward,
     hidden_forward,
     multiply,
-    multiply_transposed,
     total,
 )
 from attn_dynamics.kernels.loss import softmax
@@ -96,7 +95,7 @@ class State(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What the forward pass keeps of the training sentences for the backward pass."""
+    """Results of the forward pass over the training sentences that the backward pass needs."""
 
     rows: Array
     """Rows (N, k + 1 and padding) of g·v/D and g/D, with g = ∂L/∂v."""
@@ -239,7 +238,7 @@ def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, hea
                 slopes = units
             if partial.first.size > 0:
                 add_outer(contexts, slopes, partial.first[part], size)
-            multiply_transposed(entry, slopes, outward, size)
+            multiply(entry.T, slopes, outward, size)
             keep_slopes(outward, contexts, deviations, kept, begin, size)
     return loss, correct
 
@@ -325,16 +324,15 @@ def _set_readout(state, head, buffers):
 
 
 @kernel
-def prepare(start, stop, moves, wide, high, state, buffers, rate):
-    """Step the embeddings of some words if something `moves`, and fill their rows of the operand."""
+def prepare(start, stop, wide, high, state, buffers, rate):
+    """Step the embeddings of some words, unless the rate is 0, and fill their rows of the operand."""
     values = state.axes
     if buffers.after.size > 0:
         values = buffers.values
-        if moves and rate != 0.0:
-            words.descend(start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values)
-        else:
-            words.project(start, stop, state.axes, buffers.after, values)
-    elif moves and rate != 0.0:
+        words.step_and_project(
+            start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values
+        )
+    elif rate != 0.0:
         words.subtract(start, stop, state.axes, rate, buffers.value_slopes)
     words.fill_operand(start, stop, wide, high, state.scores, values, buffers.operand)
 
@@ -457,7 +455,7 @@ def _epochs(
         score_sum, wide = total(state.scores), not high - low <= spread
         for part in prange(parts):
             start, stop = part * n_words // parts, (part + 1) * n_words // parts
-            prepare(start, stop, moves, wide, high, state, buffers, rates.embeddings)
+            prepare(start, stop, wide, high, state, buffers, rates.embeddings if moves else 0.0)
         if buffers.readout.size > 0:
             clear(buffers.readout)
             add(buffers.readout, 1.0, buffers.after)
@@ -482,7 +480,7 @@ def begin(spread, state, head, buffers):
     _set_readout(state, head, buffers)
     low, high = words.extent(state.scores)
     wide = not high - low <= spread
-    prepare(0, state.scores.size, False, wide, high, state, buffers, 0.0)
+    prepare(0, state.scores.size, wide, high, state, buffers, 0.0)
     return wide, total(state.scores)
 
 

@@ -37,19 +37,6 @@ def multiply(matrix, columns, out, size):
 
 
 @kernel
-def multiply_transposed(matrix, columns, out, size):
-    """Fill out (k, B) = matrixᵀ (k, m) @ columns (m, B), with `size` sentences side by side."""
-    for row in range(matrix.shape[1]):
-        target = out[row, :size]
-        for place in range(size):
-            target[place] = 0.0
-        for axis in range(matrix.shape[0]):
-            factor, source = matrix[axis, row], columns[axis]
-            for place in range(target.size):
-                target[place] += factor * source[place]
-
-
-@kernel
 def add_outer(left, right, out, size):
     """Add left (m, B) @ rightᵀ (B, k) to out (m, k), with `size` sentences side by side."""
     for row in range(left.shape[0]):
@@ -64,7 +51,7 @@ def hidden_forward(projected, bias_in, weight_out, bias_out, logits, size):
         row, bias = projected[unit, :size], bias_in[0, unit]
         for place in range(row.size):
             row[place] = max(row[place] + bias, 0.0)
-    multiply_transposed(weight_out, projected, logits, size)
+    multiply(weight_out.T, projected, logits, size)
     for label in range(logits.shape[0]):
         row, bias = logits[label, :size], bias_out[0, label]
         for place in range(row.size):

@@ -187,26 +187,10 @@ def pull_back(start, stop, axes, value_slopes, out):
 
 
 @leaf
-def project(start, stop, axes, readout_matrix, out):
-    """Fill Pᵀ = (E R)ᵀ (k, V) from axes Eᵀ (d, V) and the readout matrix R (d, k)."""
-    for first in range(start, stop, WIDE):
-        last = min(stop, first + WIDE)
-        for column in range(out.shape[0]):
-            for word in range(first, last):
-                out[column, word] = 0.0
-        for axis in range(axes.shape[0]):
-            row = axes[axis, first:last]
-            for column in range(readout_matrix.shape[1]):
-                factor, sums = readout_matrix[axis, column], out[column, first:last]
-                for word in range(row.size):
-                    sums[word] += factor * row[word]
-
-
-@leaf
-def descend(start, stop, axes, value_slopes, readout_matrix, rate, readout_after, out):
+def step_and_project(start, stop, axes, value_slopes, readout_matrix, rate, readout_after, out):
     """Compute E -= rate (∂L/∂P) Rᵀ in place, and Pᵀ = (E R′)ᵀ (k, V) of the new E, in one pass without ∂L/∂E (V, d).
 
-    The arguments are axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), R (d, k) before and R′ after the step.
+    The arguments are axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), R (d, k) before and R′ after the step; a rate of 0 takes none.
     """
     for first in range(start, stop, WIDE):
         last = min(stop, first + WIDE)
@@ -215,11 +199,12 @@ def descend(start, stop, axes, value_slopes, readout_matrix, rate, readout_after
                 out[column, word] = 0.0
         for axis in range(axes.shape[0]):
             row = axes[axis, first:last]
-            for column in range(readout_matrix.shape[1]):
-                factor, slope = rate * readout_matrix[axis, column], value_slopes[column, first:last]
-                for word in range(row.size):
-                    row[word] -= factor * slope[word]
-            for column in range(readout_matrix.shape[1]):
+            if rate != 0.0:
+                for column in range(readout_matrix.shape[1]):
+                    factor, slope = rate * readout_matrix[axis, column], value_slopes[column, first:last]
+                    for word in range(row.size):
+                        row[word] -= factor * slope[word]
+            for column in range(readout_after.shape[1]):
                 factor, sums = readout_after[axis, column], out[column, first:last]
                 for word in range(row.size):
                     sums[word] += factor * row[word]

@@ -211,7 +211,7 @@ def test_products_over_the_vocabulary_are_those_of_numpy(d: int, k: int) -> None
     rng = np.random.default_rng(10 * d + k)
     axes, slopes, weight = (rng.standard_normal(shape) for shape in ((d, 600), (k, 600), (d, k)))
     out = np.full((k, 600), np.nan)
-    words.project(0, 600, axes, weight, out)
+    words.step_and_project(0, 600, axes, slopes, weight, 0.0, weight, out)
     np.testing.assert_allclose(out, weight.T @ axes, atol=50 * EPS)
 
     pulled = np.zeros((d, k))
@@ -219,9 +219,9 @@ def test_products_over_the_vocabulary_are_those_of_numpy(d: int, k: int) -> None
     np.testing.assert_allclose(pulled, axes @ slopes.T, atol=1e-12)
 
     moved, after, again = axes.copy(), rng.standard_normal((d, k)), out.copy()
-    words.descend(0, 600, moved, slopes, weight, 0.3, after, out)
+    words.step_and_project(0, 600, moved, slopes, weight, 0.3, after, out)
     np.testing.assert_allclose(moved, axes - 0.3 * weight @ slopes, atol=50 * EPS)
-    words.project(0, 600, moved, after, again)
+    words.step_and_project(0, 600, moved, slopes, weight, 0.0, after, again)
     np.testing.assert_array_equal(out, again)
 
     words.subtract(0, 600, moved, -0.7, axes)
