@@ -41,7 +41,7 @@ def sst2() -> None:
         return
     task = text_task(folder, prefer="stsa.binary", name="sst2")
     followed = ["powerful", "solid", "stupid", "suffers", "mess"]
-    _table("SST-2, d = 200", task, followed, ["attn-fc", "attn-tc"], embedding_dim=200, turns=(2, 60), agree_over=3)
+    _table("SST-2, d = 200", task, followed, ["attn-fc", "attn-tc"], embedding_dim=200, turns=(2, 600), agree_over=3)
 
 
 def _table(
