@@ -29,7 +29,7 @@ from attn_dynamics.system.progress import meter
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.descent import divergence_message
+from attn_dynamics.training.loop import divergence_message
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
 

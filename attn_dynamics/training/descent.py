@@ -1,25 +1,23 @@
-"""Training in steps: a loop that uses a gradient, a recorder and a stopping rule, and needs no details of the model."""
+"""Training in steps by an update rule, from a start to a recorded run."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from typing import NoReturn
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attn_dynamics.check import function, instance, integer, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.gradient import check_fit
-from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.system.threads import Pace
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
+from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.dynamics import Dynamics, checked_choices
-from attn_dynamics.training.recording import Layout, Recorder, next_snapshot, snapshot_due
+from attn_dynamics.training.loop import Loop
+from attn_dynamics.training.recording import Layout, Recorder
 from attn_dynamics.training.rules import DESCENT, PLAIN, Rule, Update
-from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
-from attn_dynamics.training.stopping import EVERY, Patience
+from attn_dynamics.training.run import Run
+from attn_dynamics.training.stopping import Patience
 
 
 def descend(
@@ -126,140 +124,6 @@ def resume_point(checkpoint: Checkpoint, epochs: int, patience: int | None) -> t
         return None
     epoch = int(saved["epoch"])
     return epoch, epoch >= epochs or bool(patience and epoch - saved["stopping.best_epoch"] >= patience)
-
-
-class Loop:
-    """One run: a model in training, its record, and its stopping rule.
-
-    Args:
-        dynamics: the model.
-        recorder: the record of `dynamics`.
-        stopping: the rule for early stopping, or None.
-        learning_rate: learning rate η.
-    """
-
-    def __init__(self, dynamics: Dynamics, recorder: Recorder, stopping: Patience | None, learning_rate: float) -> None:
-        self._dynamics, self._recorder, self._stopping = dynamics, recorder, stopping
-        self._learning_rate = learning_rate
-        self._epoch = 0
-        self._checkpoint: tuple[Checkpoint, str] | None = None
-
-    def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
-        """Save to this checkpoint from now on, and resume from it if it holds this run."""
-        self._checkpoint = checkpoint, identity
-        saved = checkpoint.resume(identity, epochs)
-        if saved is None:
-            return
-        self._epoch = int(saved["epoch"])
-        self._dynamics.restore(part(saved, "dynamics."))
-        self._recorder.restore(part(saved, "recorder."), self._epoch)
-        if self._stopping is not None:
-            self._stopping.restore(part(saved, "stopping."))
-
-    def run(
-        self,
-        epochs: int,
-        meter: Callable[[int, float], None] | None,
-        interrupted: Callable[[], bool],
-        pace: Pace,
-    ) -> Run:
-        """Continue to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends the run."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            rows = self._recorder.rows(self._epoch, self._epoch + 1)
-            if not self._dynamics.record(rows[0]):
-                self._diverge(self._epoch)
-            if self._stopping is not None and self._epoch == 0:
-                self._stopping.keep(0, self._dynamics.state())
-            self._watch(self._epoch, rows)
-            while True:
-                if meter is not None:
-                    meter(self._epoch, self._recorder.rows(self._epoch, self._epoch + 1)[0, 0])
-                ended = self._ended(epochs, interrupted())
-                if ended is not None or snapshot_due(self._epoch):
-                    self._recorder.snapshot(self._epoch)
-                if ended is not None:
-                    break
-                self._save(only_if_due=True)
-                self._advance(epochs, pace)
-            run = self._finish(ended)
-        if ended == "interrupted":
-            raise Interrupted(run, f"epoch {self._epoch}")
-        return run
-
-    def _ended(self, epochs: int, interrupted: bool) -> Ended | None:
-        if self._stopping is not None and self._epoch >= self._stopping.limit:
-            return "patience"
-        if self._epoch >= epochs:
-            return "epochs"
-        return "interrupted" if interrupted else None
-
-    def _advance(self, epochs: int, pace: Pace) -> None:
-        """Take steps for one turn, or up to the next epoch at which the state itself is needed."""
-        stop = min(epochs, next_snapshot(self._epoch), self._epoch + pace.epochs)
-        if self._stopping is not None:
-            if self._epoch % EVERY == 0:
-                self._stopping.keep(self._epoch, self._dynamics.state())
-            stop = min(stop, self._stopping.limit, self._epoch + EVERY - self._epoch % EVERY)
-        first = self._epoch + 1
-        rows = self._recorder.rows(first, stop + 1)
-        with pace.timed(len(rows)) as threads:
-            done = self._dynamics.advance(rows, self._learning_rate, threads=threads)
-        self._epoch += done
-        self._watch(first, rows[:done])
-        if done < len(rows):
-            self._diverge(self._epoch + 1)
-
-    def _watch(self, first: int, rows: Array) -> None:
-        if self._stopping is not None and len(rows):
-            self._stopping.update(first, rows[:, self._recorder.layout.losses["dev"]])
-
-    def _diverge(self, epoch: int) -> NoReturn:
-        """Raise the error of a run whose state is not finite at this epoch; it has no parameters."""
-        trajectory = self._recorder.dataset(epoch, self._learning_rate)
-        run = Run(parameters=None, trajectory=trajectory, ended="diverged", best_epoch=max(epoch - 1, 0))
-        raise Diverged(run, divergence_message(epoch, self._learning_rate))
-
-    def _finish(self, ended: Ended) -> Run:
-        """Save the run and return it, with the parameters of its best epoch."""
-        best, stopping, dynamics = self._epoch, self._stopping, self._dynamics
-        self._save(over=ended == "patience")
-        if stopping is not None and stopping.best_epoch >= 0:
-            best = stopping.best_epoch
-            dynamics.restore(stopping.kept)
-            again = np.empty((best - stopping.kept_epoch + 1, self._recorder.layout.width))
-            dynamics.record(again[0])
-            dynamics.advance(again[1:], self._learning_rate)
-        return Run(
-            parameters=dynamics.parameters(),
-            trajectory=self._recorder.dataset(self._epoch + 1, self._learning_rate),
-            ended=ended,
-            best_epoch=best,
-        )
-
-    def _save(self, *, over: bool = False, only_if_due: bool = False) -> None:
-        if self._checkpoint is None:
-            return
-        checkpoint, identity = self._checkpoint
-        if only_if_due and not checkpoint.due():
-            return
-        arrays = {"epoch": np.array(self._epoch), "over": np.array(over)} | named("dynamics.", self._dynamics.state())
-        arrays |= named("recorder.", self._recorder.state(self._epoch))
-        if self._stopping is not None:
-            arrays |= named("stopping.", self._stopping.state())
-        checkpoint.save(identity, arrays)
-
-
-def divergence_message(epoch: int, learning_rate: float) -> str:
-    """Return the error message of a run that diverged at an epoch."""
-    if epoch == 0:
-        return (
-            "loss at epoch 0: expected a finite number, got one that is not. "
-            "Start from smaller numbers: the embeddings, keys or head overflow before the first step."
-        )
-    return (
-        f"loss at epoch {epoch}: expected a finite number, got one that is not. "
-        f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
-    )
 
 
 def checked_settings(

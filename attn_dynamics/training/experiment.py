@@ -13,7 +13,8 @@ from attn_dynamics.tasks import Options, Task
 from attn_dynamics.tasks.classes import can_be_written
 from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.descent import descend, divergence_message
+from attn_dynamics.training.descent import descend
+from attn_dynamics.training.loop import divergence_message
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates import check_update, descend_many, max_replicates, replicates_in, resume_points
 from attn_dynamics.training.replicates.engine import check_device

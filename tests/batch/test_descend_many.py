@@ -21,7 +21,7 @@ from attn_dynamics.system import memory as available
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.tasks import Options, load_task
 from attn_dynamics.tasks.treebank import sst_folder
-from attn_dynamics.training.descent import Loop
+from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates import memory
 from attn_dynamics.training.replicates.engine import engine_for

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from attn_dynamics import Corpus, Parameters, Run, descend_many
 from attn_dynamics.errors import InputError
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.descent import Loop
 from attn_dynamics.training.dynamics import Dynamics
+from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.replicates import resume_points
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import RunsInterrupted

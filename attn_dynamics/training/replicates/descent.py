@@ -13,8 +13,9 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
-from attn_dynamics.training.descent import Loop, checked_checkpoint, checked_settings, course
+from attn_dynamics.training.descent import checked_checkpoint, checked_settings, course
 from attn_dynamics.training.dynamics import Coordinates, Dynamics, checked_choices, held_columns
+from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout, Recorder
 from attn_dynamics.training.replicates.engine import Engine, check_device, engine_for
 from attn_dynamics.training.replicates.equations import Replicates

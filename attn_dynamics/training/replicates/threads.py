@@ -12,7 +12,7 @@ from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.system.threads import Pace
 from attn_dynamics.training.checkpoint import Checkpoint, named, part
-from attn_dynamics.training.descent import Loop
+from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 
 POLL = 0.1
