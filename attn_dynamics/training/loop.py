@@ -1,4 +1,4 @@
-"""The loop of training in steps: it uses a model in training, its record and a stopping rule, and knows none of them."""
+"""The loop of training in steps: it drives a model, its record and a stopping rule, and knows the inside of none."""
 
 from collections.abc import Callable
 from typing import NoReturn
