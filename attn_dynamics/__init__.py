@@ -27,6 +27,7 @@ from attn_dynamics.training.flow import flow
 from attn_dynamics.training.replicates import descend_many
 from attn_dynamics.training.rules import Adam, Momentum, SignDescent
 from attn_dynamics.training.run import Run
+from attn_dynamics.training.training import Training
 
 __version__ = VERSION
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "StorageError",
     "Synthetic",
     "TrainedLinear",
+    "Training",
     "TwoLayer",
     "__version__",
     "check_assumptions",

@@ -3,9 +3,11 @@
 import math
 import operator
 import reprlib
+import warnings
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from functools import wraps
 from numbers import Real
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from attn_dynamics.errors import InputError
 
 Kind = TypeVar("Kind")
 Function = TypeVar("Function", bound=Callable[..., object])
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
 Array = NDArray[np.float64]
 LARGEST = 2**63 - 1
 """The largest integer that arrays and files hold."""
@@ -172,6 +176,25 @@ def words(name: str, values: object) -> tuple[Hashable, ...]:
         if not isinstance(each, Hashable):
             raise InputError(name, expected="words that can be hashed", given=shown(each), fix="Give texts or numbers.")
     return found
+
+
+def renamed(**names: str) -> Callable[[Callable[Arguments, Returned]], Callable[Arguments, Returned]]:
+    """Let a function take keywords by former names too, with a DeprecationWarning: `renamed(former="name")`."""
+
+    def decorate(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+        @wraps(function)
+        def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
+            for former in names.keys() & kwargs.keys():
+                name = names[former]
+                if name in kwargs:
+                    raise InputError(former, expected=f"{name} alone", given="both", fix=f"Leave out {former}.")
+                warnings.warn(f"{former} is called {name} now", DeprecationWarning, stacklevel=2)
+                kwargs[name] = kwargs.pop(former)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate
 
 
 def mapping(name: str, value: object, *, fix: str) -> dict[Any, Any]:

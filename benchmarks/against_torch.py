@@ -107,7 +107,7 @@ def _ours(task: Task, start: Parameters, followed: Sequence[str], epochs: int) -
         start,
         learning_rate=LEARNING_RATE,
         epochs=epochs,
-        judge={"test": _test(task)},
+        evaluate_on={"test": _test(task)},
         follow=followed,
     ).trajectory
     return np.column_stack([run[name].values for name in RECORDED])

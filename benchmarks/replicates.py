@@ -61,10 +61,10 @@ def _against_single(task: Task, starts: Sequence[Parameters], epochs: int, judge
     judge = {name: corpus for name, corpus in task.splits.items() if name != "train"} if judged else {}
 
     def single(epochs: int) -> None:
-        descend(task.train, starts[0], epochs=epochs, judge=judge)
+        descend(task.train, starts[0], epochs=epochs, evaluate_on=judge)
 
     def many(epochs: int) -> None:
-        descend_many(task.train, starts, epochs=epochs, judge=judge)
+        descend_many(task.train, starts, epochs=epochs, evaluate_on=judge)
 
     cells, most = [], numba.get_num_threads()
     for threads in sorted({1, most}):

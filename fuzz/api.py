@@ -98,7 +98,7 @@ def _signatures() -> Iterator[tuple[Callable[..., object], dict[str, Any], dict[
     sizes = {"n_words": words, "n_classes": 2, "embedding_dim": 2}
     start = draw("published", "attn-tc", **sizes, rng=np.random.default_rng(0))
     never = frozenset[str]()
-    course = {"judge": NONE, "follow": WORDS, "hold": WORDS, "train": WORDS}
+    course = {"evaluate_on": NONE, "follow": WORDS, "frozen_words": WORDS, "train": WORDS}
     course |= {"reduced": frozenset({"True"}), "meter": NONE | {"a function", "a class"}, "corpus": never}
     steps = {"learning_rate": NUMBERS, "epochs": INTEGERS, "patience": NONE | INTEGERS, "checkpoint": NONE} | course
     common: dict[str, Any] = {"corpus": corpus, "epochs": 2}

@@ -108,7 +108,7 @@ class Options:
         """Return the folder for the results, unless it is taken."""
         return self.out or Path("runs") / (f"{self.name}-quick" if self.quick else self.name)
 
-    def course(self) -> dict[str, Any]:
+    def identity_settings(self) -> dict[str, Any]:
         """Return the settings that identify an experiment, ready for JSON, without folder and number of processes."""
         kept = asdict(self) | {"experiment": self.name, "seeds": self.size.seeds, "epochs": self.size.epochs}
         for name in ("out", "resume", "overwrite", "workers"):
@@ -155,7 +155,7 @@ class Cell:
 
     def identity(self, start: Parameters) -> str:
         """Return the digest of all that the cell depends on."""
-        return identity([*self.task.splits.values()], [start], self.config.course(), self.config.max_epochs)
+        return identity([*self.task.splits.values()], [start], self.config.identity_settings(), self.config.max_epochs)
 
 
 def begin(options: Options) -> RunStore:
@@ -168,7 +168,7 @@ def begin(options: Options) -> RunStore:
         clear(options.folder, kind_of(options.name))
     store = RunStore(options.folder / CELLS)
     if not (options.folder / CONFIG).exists():
-        write_json(options.folder / CONFIG, options.course())
+        write_json(options.folder / CONFIG, options.identity_settings())
     return store
 
 
@@ -336,7 +336,7 @@ def _run(study: Callable[[Given], Findings], options: Given, line: str) -> int:
         resume=options.resume,
         overwrite=options.overwrite,
         fits=lambda folder: check_settings(
-            saved_settings(folder), options.course(), f"the experiment in {folder}", options.grows
+            saved_settings(folder), options.identity_settings(), f"the experiment in {folder}", options.grows
         ),
     ) as folder:
         begun, terminal = time.perf_counter(), console()
@@ -365,7 +365,7 @@ def _leave(found: Findings, options: Options, begun: float) -> None:
     size = {"seeds": options.size.seeds, "epochs": options.size.epochs}
     told = {"experiment": options.name, **size, **found.summary, "seconds": time.perf_counter() - begun}
     write_json(folder / SUMMARY, told)
-    write_json(folder / CONFIG, options.course() | {FIGURES: [*found.figures]})
+    write_json(folder / CONFIG, options.identity_settings() | {FIGURES: [*found.figures]})
 
 
 def _table(title: str, frame: pd.DataFrame, caption: str) -> Table:

@@ -144,7 +144,9 @@ def _flow_of_one(others: int) -> tuple[Array, Array, float]:
     corpus, words, rest = topic_words_among(others, topics=1)
     start = start_of_topic_words(corpus, words, "attn-tc", seed=1, key=0.0, embedding=0.0)
     times = np.linspace(0, FLOW_TIME, 25)[1:]
-    run = flow(corpus, start, train=TRAINABLE, times=times, follow=words, hold=rest, rtol=RTOL, atol=ATOL).trajectory
+    run = flow(
+        corpus, start, train=TRAINABLE, times=times, follow=words, frozen_words=rest, rtol=RTOL, atol=ATOL
+    ).trajectory
     return run.score.values[:, 0], run.embedding_norm.values[:, 0], float(np.linalg.norm(start.query))
 
 

@@ -131,9 +131,9 @@ class Settings(Options):
         wanted = self.rows or (GLANCE if self.quick else tuple(ROWS))
         return tuple(name for name in ROWS if name in wanted)
 
-    def course(self) -> dict[str, Any]:
-        """Return `Options.course` with the trained rows."""
-        return super().course() | {"rows": [*self.chosen]}
+    def identity_settings(self) -> dict[str, Any]:
+        """Return `Options.identity_settings` with the trained rows."""
+        return super().identity_settings() | {"rows": [*self.chosen]}
 
     @property
     def most(self) -> tuple[int | None, int | None]:

@@ -21,10 +21,10 @@ def compile_kernels(which: str) -> None:
     rng = np.random.default_rng(0)
     start = draw("paper", "attn-fc", n_words=task.train.n_words, n_classes=4, embedding_dim=10, rng=rng)
     if which == "single":
-        descend(task.train, start, learning_rate=0.1, epochs=2, judge={"test": task.test}, follow=["t1.1"])
+        descend(task.train, start, learning_rate=0.1, epochs=2, evaluate_on={"test": task.test}, follow=["t1.1"])
         cross_entropy(np.zeros((2, 1)), np.zeros(1, np.int64), 1, np.empty(1))
         return
-    dynamics = Dynamics(task.train, start, train=("keys", "embeddings", "head"), judged=[task.test])
+    dynamics = Dynamics(task.train, start, judged=[task.test])
     rows = np.empty((2, 8))
     dynamics.record(rows[0])
     dynamics.advance(rows[1:], 0.1, threads=True)

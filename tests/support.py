@@ -20,6 +20,7 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.run import Run
+from attn_dynamics.training.training import Training
 
 Array = NDArray[np.float64]
 
@@ -375,7 +376,7 @@ def states(
     corpus: Corpus, start: Parameters, train: Collection[str], *, epochs: int, rate: float = 0.3, reduced: bool = True
 ) -> Iterator[Parameters]:
     """The parameters before every step, and after the last."""
-    dynamics = Dynamics(corpus, start, train=train, reduced=reduced)
+    dynamics = Dynamics(corpus, start, Training(train=train, reduced=reduced))
     for _ in range(epochs):
         yield dynamics.parameters()
         dynamics.step(dynamics.evaluate()[1], rate)

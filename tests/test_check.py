@@ -29,7 +29,10 @@ def start(corpus: Corpus) -> Parameters:
 
 
 REFUSED: dict[str, tuple[Callable[..., object], str]] = {
-    "patience that never stops": (lambda c, s: descend(c, s, judge={"dev": c}, patience=float("nan")), "patience: "),  # pyright: ignore
+    "patience that never stops": (
+        lambda c, s: descend(c, s, evaluate_on={"dev": c}, patience=float("nan")),
+        "patience: ",
+    ),  # pyright: ignore
     "a share of an epoch": (lambda c, s: descend(c, s, epochs=1.5), "epochs: expected an integer, 0 or more, got 1.5"),  # pyright: ignore
     "a rate as text": (
         lambda c, s: descend(c, s, learning_rate="0.1"),  # pyright: ignore
@@ -37,7 +40,7 @@ REFUSED: dict[str, tuple[Callable[..., object], str]] = {
     ),  # pyright: ignore
     "a word for a flag": (lambda c, s: descend(c, s, reduced="no"), "reduced: expected True or False, got 'no'"),  # pyright: ignore
     "a path for a checkpoint": (lambda c, s: descend(c, s, checkpoint="x.npz"), "checkpoint: expected a Checkpoint"),  # pyright: ignore
-    "a list for judges": (lambda c, s: descend(c, s, judge=[c]), "judge: expected a mapping"),  # pyright: ignore
+    "a list for judges": (lambda c, s: descend(c, s, evaluate_on=[c]), "evaluate_on: expected a mapping"),  # pyright: ignore
     "a word for words": (lambda c, s: descend(c, s, follow="w1"), "follow: expected a collection of words"),
     "no corpus": (lambda c, s: descend([["a"]], s), "corpus: expected a Corpus, got .*list"),  # pyright: ignore
     "one start for many": (lambda c, s: descend_many(c, s), "parameters: expected a list of Parameters"),

@@ -57,7 +57,7 @@ def go(model: str = "attn-tc", path: Path | None = None, **options) -> Run:
     corpus = options.pop("corpus", topic_corpus(0))
     start = options.pop("start", None) or parameters_for(corpus, model, 0, d=5)
     every = options.pop("every", 0.0)
-    defaults: dict[str, Any] = {"learning_rate": 0.3, "epochs": 40, "judge": {"dev": DEV}, "follow": (3, 1, 13)}
+    defaults: dict[str, Any] = {"learning_rate": 0.3, "epochs": 40, "evaluate_on": {"dev": DEV}, "follow": (3, 1, 13)}
     saving: dict[str, Any] = {} if path is None else {"checkpoint": Checkpoint(path, every=every)}
     return descend(corpus, start, **defaults | saving | options)
 
@@ -221,9 +221,9 @@ OTHERS = {
     "full instead of reduced": {"reduced": False},
     "followed words": {"follow": (3, 1)},
     "order of followed words": {"follow": (1, 3, 13)},
-    "no judge": {"judge": {}},
-    "name of the judge": {"judge": {"test": DEV}},
-    "another judge": {"judge": {"dev": topic_corpus(2)}},
+    "no judge": {"evaluate_on": {}},
+    "name of the judge": {"evaluate_on": {"test": DEV}},
+    "another judge": {"evaluate_on": {"dev": topic_corpus(2)}},
     "one word more": {"corpus": other_word()},
     "one label": {"corpus": other_label()},
     "query": nudged("query"),

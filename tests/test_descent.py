@@ -17,6 +17,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.run import Diverged, Interrupted
+from attn_dynamics.training.training import Training
 from tests.support import (
     MODELS,
     PAIRS,
@@ -97,7 +98,7 @@ def test_the_start_is_never_changed(model: str, train: tuple[str, ...], corpus: 
         kept = {name: array.tobytes() for name, array in named(start).items()}
         for array in named(start).values():
             array.setflags(write=False)
-        options = {"judge": {"dev": corpus}, "patience": 2, "learning_rate": 0.5, "reduced": reduced}
+        options = {"evaluate_on": {"dev": corpus}, "patience": 2, "learning_rate": 0.5, "reduced": reduced}
         descend(corpus, start, epochs=4, train=train, **options)
         assert {name: array.tobytes() for name, array in named(start).items()} == kept
 
@@ -148,12 +149,12 @@ def test_a_bad_argument_is_refused(options: dict[str, Any], message: str, corpus
 
 def test_patience_below_one_is_refused(corpus: Corpus, start: Parameters) -> None:
     with pytest.raises(InputError, match="patience: expected 1 or more, got 0"):
-        descend(corpus, start, epochs=2, judge={"dev": corpus}, patience=0)
+        descend(corpus, start, epochs=2, evaluate_on={"dev": corpus}, patience=0)
 
 
 def test_a_judged_corpus_must_fit_the_parameters(corpus: Corpus, start: Parameters) -> None:
-    with pytest.raises(InputError, match="judge 'test': expected the 14 words of the training data, got 13"):
-        descend(corpus, start, epochs=2, judge={"test": topic_corpus(words=13)})
+    with pytest.raises(InputError, match="evaluate_on 'test': expected the 14 words of the training data, got 13"):
+        descend(corpus, start, epochs=2, evaluate_on={"test": topic_corpus(words=13)})
 
 
 # --- patience
@@ -163,7 +164,7 @@ def stopped(patience: int, *, epochs: int = 4000, seed: int = 0, **options) -> t
     """A run that overfits under early stopping, and the same run without it."""
     train, dev = topic_corpus(seed, sentences=12), shuffled(seed)
     start = parameters_for(train, options.pop("model", "attn-tl"), seed)
-    options = {"learning_rate": 0.3, "judge": {"dev": dev}} | options
+    options = {"learning_rate": 0.3, "evaluate_on": {"dev": dev}} | options
     run = descend(train, start, epochs=epochs, patience=patience, **options)
     return run, descend(train, start, epochs=int(run.trajectory.epoch[-1]), **options), start, train
 
@@ -196,7 +197,7 @@ def test_the_best_state_comes_back(model: str, train: tuple[str, ...]) -> None:
     until_best = descend(corpus, start, learning_rate=0.3, train=train, epochs=run.best_epoch)
     for name, array in parameters_of(run).items():
         np.testing.assert_array_equal(array, parameters_of(until_best)[name])
-    again = descend(corpus, run.parameters or start, epochs=0, judge={"dev": shuffled(0)})
+    again = descend(corpus, run.parameters or start, epochs=0, evaluate_on={"dev": shuffled(0)})
     assert float(again.trajectory.dev_loss[0]) == pytest.approx(run.trajectory.dev_loss.values.min(), rel=1e-12)
 
 
@@ -211,7 +212,7 @@ def test_the_best_state_comes_back_although_the_epochs_ended_first() -> None:
 
 
 def test_a_dev_loss_that_only_stays_the_same_is_not_lower(corpus: Corpus, start: Parameters) -> None:
-    run = descend(corpus, start, epochs=100, train=(), judge={"dev": corpus}, patience=5)
+    run = descend(corpus, start, epochs=100, train=(), evaluate_on={"dev": corpus}, patience=5)
     assert run.ended == "patience"
     assert run.best_epoch == 0
     assert run.trajectory.epoch[-1] == 5
@@ -225,7 +226,7 @@ def test_a_dev_loss_that_is_never_finite_does_not_lose_the_run(corpus: Corpus) -
     dev = numbered([[13], [13, 1]], [0, 1], corpus.n_words, corpus.n_classes)
     far = replace(start, embeddings=embeddings, head=FixedLinear(weight=10.0 * start.head.first_layer))
     try:
-        run = descend(corpus, far, epochs=20, judge={"dev": dev}, patience=5)
+        run = descend(corpus, far, epochs=20, evaluate_on={"dev": dev}, patience=5)
     except (InputError, Diverged):
         return
     assert run.parameters is not None
@@ -275,7 +276,9 @@ def test_ctrl_c_under_early_stopping_gives_the_best_state() -> None:
     train, dev = topic_corpus(0, sentences=12), shuffled(0)
     start = parameters_for(train, "attn-tl", 0)
     with pytest.raises(Interrupted) as caught:
-        descend(train, start, learning_rate=0.3, epochs=10_000, judge={"dev": dev}, patience=5000, meter=press(400))
+        descend(
+            train, start, learning_rate=0.3, epochs=10_000, evaluate_on={"dev": dev}, patience=5000, meter=press(400)
+        )
     run = caught.value.run
     assert run.best_epoch == int(run.trajectory.dev_loss.values.argmin()) < 400
     until_best = descend(train, start, learning_rate=0.3, epochs=run.best_epoch)
@@ -380,7 +383,7 @@ def test_a_state_that_is_no_longer_finite_is_never_recorded_as_finite(
 ) -> None:
     """What a step that overflows leaves in one entry, in many, and in all."""
     for share in (0.05, 0.5, 1.0):
-        dynamics = Dynamics(corpus, start, train=("keys", "embeddings", "head"))
+        dynamics = Dynamics(corpus, start, Training(train=("keys", "embeddings", "head")))
         row = np.empty(6)
         assert dynamics.record(row), "negative control"
         array = dynamics.state()[name]

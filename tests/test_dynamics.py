@@ -12,6 +12,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.dynamics import Dynamics
+from attn_dynamics.training.training import Training
 from tests.support import (
     MODELS,
     PAIRS,
@@ -61,7 +62,7 @@ def test_the_velocity_is_minus_the_gradient(model: str, train: tuple[str, ...]) 
     every = named(gradient)
     # What moves in coordinates of its own: E by its axes, and the scores where the query is fixed.
     every |= {"axes": gradient.embeddings.T, "scores": gradient.keys @ start.query}
-    dynamics = Dynamics(corpus, start, train=train, reduced=False)
+    dynamics = Dynamics(corpus, start, Training(train=train, reduced=False))
     velocity = dynamics.velocity(dynamics.evaluate()[1])
     assert velocity.keys() == dynamics.state().keys()
     for name, array in velocity.items():
@@ -73,7 +74,7 @@ def test_the_velocity_is_minus_the_gradient(model: str, train: tuple[str, ...]) 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_step_goes_along_the_velocity(model: str, train: tuple[str, ...], reduced: bool) -> None:
     corpus = topic_corpus(2)
-    dynamics = Dynamics(corpus, parameters_for(corpus, model, 2, d=7), train=train, reduced=reduced)
+    dynamics = Dynamics(corpus, parameters_for(corpus, model, 2, d=7), Training(train=train, reduced=reduced))
     before = {name: array.copy() for name, array in dynamics.state().items()}
     gradient = dynamics.evaluate()[1]
     velocity = dynamics.velocity(gradient)
@@ -88,7 +89,7 @@ def test_the_gradient_along_a_course_is_that_of_loss_and_gradient(
     case: Case, train: tuple[str, ...], reduced: bool
 ) -> None:
     """Whatever coordinates move inside."""
-    dynamics = Dynamics(case.corpus, case.parameters, train=train, reduced=reduced)
+    dynamics = Dynamics(case.corpus, case.parameters, Training(train=train, reduced=reduced))
     fit, gradient = dynamics.evaluate()
     loss, reference = loss_and_gradient(case.corpus, case.parameters)
     allowed = dense(case.corpus, case.parameters).round_off
@@ -105,7 +106,7 @@ def test_the_gradient_along_a_course_is_that_of_loss_and_gradient(
 @pytest.mark.parametrize("model", MODELS)
 def test_a_state_that_is_restored_goes_on_as_it_did(model: str, train: tuple[str, ...]) -> None:
     corpus = topic_corpus(3)
-    dynamics = Dynamics(corpus, parameters_for(corpus, model, 3, d=6), train=train)
+    dynamics = Dynamics(corpus, parameters_for(corpus, model, 3, d=6), Training(train=train))
     dynamics.step(dynamics.evaluate()[1], 0.5)
     kept = {name: array.copy() for name, array in dynamics.state().items()}
 
@@ -129,7 +130,7 @@ def test_words_that_are_held_have_no_part_in_the_training_signals(model: str, re
     sizes = (np.abs(slopes["score"]), np.linalg.norm(slopes["embedding"], axis=1))
     held = np.unique([np.argsort(size)[-2:] for size in sizes]).tolist()
     for hold in ([], held):
-        run = descend(corpus, start, epochs=0, hold=hold, reduced=reduced).trajectory.isel(epoch=0)
+        run = descend(corpus, start, epochs=0, frozen_words=hold, reduced=reduced).trajectory.isel(epoch=0)
         for name, slope in slopes.items():
             moving = np.delete(slope, hold, axis=0)
             assert float(run[f"{name}_signal"]) == pytest.approx(np.linalg.norm(moving), rel=1e-12)
@@ -142,7 +143,7 @@ def test_parameters_come_in_arrays_of_their_own() -> None:
     for model in MODELS:
         for reduced in (True, False):
             start = parameters_for(corpus, model, 0, d=6)
-            dynamics = Dynamics(corpus, start, train=TRAINABLE, reduced=reduced)
+            dynamics = Dynamics(corpus, start, Training(train=TRAINABLE, reduced=reduced))
             before = dynamics.parameters()
             kept = {name: array.copy() for name, array in named(before).items()}
             dynamics.step(dynamics.evaluate()[1], 0.5)
@@ -154,7 +155,7 @@ def test_parameters_come_in_arrays_of_their_own() -> None:
 def test_an_unknown_name_in_train_is_refused(train: Collection[str], given_: str) -> None:
     corpus = topic_corpus()
     with pytest.raises(InputError, match=f"train: expected any of query, keys, embeddings, head, got {given_}"):
-        Dynamics(corpus, parameters_for(corpus, "attn-fc", 0), train=train)
+        Dynamics(corpus, parameters_for(corpus, "attn-fc", 0), Training(train=train))
 
 
 def test_keys_orthogonal_to_a_fixed_query_never_move() -> None:
@@ -171,7 +172,9 @@ def test_embedding_norms_are_those_of_the_parameters() -> None:
     for model in HEADS:
         for reduced in (True, False):
             corpus = topic_corpus(1)
-            dynamics = Dynamics(corpus, parameters_for(corpus, model, 1, d=8), train=("embeddings",), reduced=reduced)
+            dynamics = Dynamics(
+                corpus, parameters_for(corpus, model, 1, d=8), Training(train=("embeddings",), reduced=reduced)
+            )
             for _ in range(3):
                 dynamics.step(dynamics.evaluate()[1], 1.0)
             wanted = np.linalg.norm(dynamics.parameters().embeddings, axis=1)

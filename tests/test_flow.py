@@ -42,7 +42,12 @@ def without_switches(corpus: Corpus, model: str, **shape: int) -> Parameters:
 
 
 def by_hand(
-    corpus: Corpus, start: Parameters, time: float, *, train: Collection[str] = DEFAULT, hold: Sequence[int] = ()
+    corpus: Corpus,
+    start: Parameters,
+    time: float,
+    *,
+    train: Collection[str] = DEFAULT,
+    frozen_words: Sequence[int] = (),
 ) -> Parameters:
     """The classical Runge-Kutta scheme along the gradient of dense autograd."""
     moving = {name for name in trained_names(start.head) if name.split(".")[0] in train}
@@ -52,7 +57,7 @@ def by_hand(
     def velocity(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         gradient = dense(corpus, built(start, arrays)).gradient
         for name in ("keys", "embeddings"):
-            gradient[name][list(hold)] = 0.0
+            gradient[name][list(frozen_words)] = 0.0
         return {name: -gradient[name] if name in moving else np.zeros_like(array) for name, array in arrays.items()}
 
     def ahead(by: float, slopes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -130,8 +135,8 @@ def test_held_words_do_not_move_and_the_others_do_as_beside_them(
     train: tuple[str, ...], corpus: Corpus, start: Parameters
 ) -> None:
     held, others = [1, 5], [0, 2, 3, 4]
-    ours = end(flow(corpus, start, time=1.0, train=train, hold=held))
-    assert apart(ours, by_hand(corpus, start, 1.0, train=train, hold=held)) <= 1e-8
+    ours = end(flow(corpus, start, time=1.0, train=train, frozen_words=held))
+    assert apart(ours, by_hand(corpus, start, 1.0, train=train, frozen_words=held)) <= 1e-8
     np.testing.assert_array_equal(ours.keys[held], start.keys[held])
     np.testing.assert_array_equal(ours.embeddings[held], start.embeddings[held])
     assert np.abs(ours.embeddings[others] - start.embeddings[others]).min(axis=1).max() > 1e-3
@@ -169,7 +174,7 @@ def test_otherwise_they_are_even_over_the_clock(
 def test_what_is_recorded_is_the_flow_at_that_time(corpus: Corpus, start: Parameters) -> None:
     """Between the solver's own steps too; and further corpora are judged, words followed."""
     dev = topic_corpus(1)
-    trajectory = flow(corpus, start, times=[0.9, 2.1, 3.0], judge={"dev": dev}, follow=[3, 1]).trajectory
+    trajectory = flow(corpus, start, times=[0.9, 2.1, 3.0], evaluate_on={"dev": dev}, follow=[3, 1]).trajectory
     assert trajectory.word.values.tolist() == ["3", "1"]
     for time in (0.9, 2.1, 3.0):
         at, there = trajectory.sel(time=time), end(flow(corpus, start, times=[time]))
@@ -313,11 +318,17 @@ def test_where_a_relu_switches_the_flow_may_slide_and_the_solver_is_stopped(corp
         ({"times": ["soon"]}, "times: expected an array of numbers"),
         ({"train": "keys"}, "train: expected any of query, keys, embeddings, head, got 'keys'"),
         ({"train": ("values",)}, "train: expected any of"),
-        ({"judge": {"train": topic_corpus(1)}}, "judge: expected names other than 'train'"),
-        ({"judge": {"dev": topic_corpus(words=13)}}, "judge 'dev': expected the 14 words of the training data, got 13"),
+        ({"evaluate_on": {"train": topic_corpus(1)}}, "evaluate_on: expected names other than 'train'"),
+        (
+            {"evaluate_on": {"dev": topic_corpus(words=13)}},
+            "evaluate_on 'dev': expected the 14 words of the training data",
+        ),
         ({"follow": ["none"]}, "follow: expected words of the vocabulary"),
-        ({"hold": ["none"]}, "hold: expected words of the vocabulary"),
-        ({"hold": [1], "train": TRAINABLE}, "hold: expected words whose key is 0 where the query is trained"),
+        ({"frozen_words": ["none"]}, "frozen_words: expected words of the vocabulary"),
+        (
+            {"frozen_words": [1], "train": TRAINABLE},
+            "frozen_words: expected words whose key is 0 where",
+        ),
         ({"solver": "Euler"}, "solver: expected one of DOP853, RK45, LSODA, Radau, BDF, got 'Euler'"),
         ({"rtol": 0.0}, "rtol: expected a finite number above 0"),
         ({"rtol": np.nan}, "rtol: expected"),

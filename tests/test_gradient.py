@@ -284,7 +284,7 @@ def test_a_head_by_its_own_methods_is_the_compiled_one(
     corpus, other = topic_corpus(0), topic_corpus(4)
     for d in (2, 6):
         start = parameters_for(corpus, model, 0, d=d, spread=spread)
-        options = {"epochs": 20, "learning_rate": 0.1, "judge": {"test": other}, "follow": [0, 1]}
+        options = {"epochs": 20, "learning_rate": 0.1, "evaluate_on": {"test": other}, "follow": [0, 1]}
         compiled = descend(corpus, start, **options).trajectory
         with monkeypatch.context() as patch:
             patch.setattr(type(start.head), "compiled", ())

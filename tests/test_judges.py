@@ -13,16 +13,18 @@ from attn_dynamics.model.initial import draw
 TRAIN = Corpus.from_sentences([["good", "film"], ["bad", "film"]] * 4, ["good", "bad"] * 4)
 START = draw("published", "attn-tc", n_words=3, n_classes=2, embedding_dim=4, rng=np.random.default_rng(0))
 WAYS: dict[str, Callable[[Corpus], Any]] = {
-    "descend": lambda judge: descend(TRAIN, START, learning_rate=1.0, epochs=300, judge={"test": judge}),
-    "descend_many": lambda judge: descend_many(TRAIN, [START], learning_rate=1.0, epochs=300, judge={"test": judge})[0],
-    "flow": lambda judge: flow(TRAIN, START, time=300.0, judge={"test": judge}),
+    "descend": lambda judge: descend(TRAIN, START, learning_rate=1.0, epochs=300, evaluate_on={"test": judge}),
+    "descend_many": lambda judge: descend_many(
+        TRAIN, [START], learning_rate=1.0, epochs=300, evaluate_on={"test": judge}
+    )[0],
+    "flow": lambda judge: flow(TRAIN, START, time=300.0, evaluate_on={"test": judge}),
 }
 SENTENCES, LABELS = [["bad", "film"], ["good", "film"]], ["bad", "good"]
 ALIKE = {"vocabulary": TRAIN.vocabulary, "class_names": TRAIN.class_names}
 OTHERS = {
     "words in another order": (
         {"vocabulary": ("bad", "film", "good")},
-        r"judge 'test': expected the 3 words of the training data, got 3, of which number 0 is 'bad' instead of 'good'",
+        r"'test': expected the 3 words of the training data, got 3, of which number 0 is 'bad' instead of 'good'",
     ),
     "more words": (
         {"vocabulary": (*TRAIN.vocabulary, "new")},

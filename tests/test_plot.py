@@ -27,7 +27,7 @@ def start() -> Parameters:
 
 @pytest.fixture(scope="module")
 def run(start: Parameters) -> Run:
-    return descend(TASK.train, start, follow=WORDS, judge={"test": TASK.splits["test"]}, **SETTINGS)
+    return descend(TASK.train, start, follow=WORDS, evaluate_on={"test": TASK.splits["test"]}, **SETTINGS)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -49,10 +49,8 @@ def test_of_a_corpus_alone_nothing_is_predicted(run: Run, start: Parameters) -> 
 
 
 def test_without_a_trained_key_there_is_no_relation(run: Run, start: Parameters) -> None:
-    assert [len(plot(run, TASK, start, train=train).axes) for train in (["embeddings"], ["keys", "embeddings"])] == [
-        1,
-        2,
-    ]
+    without = descend(TASK.train, start, follow=WORDS, **SETTINGS | {"train": ("embeddings",)})
+    assert [len(plot(each, TASK, start).axes) for each in (without, run)] == [1, 2]
 
 
 def test_what_cannot_be_drawn_is_told(run: Run, start: Parameters) -> None:

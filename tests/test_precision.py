@@ -19,6 +19,7 @@ from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.training.dynamics import Coordinates
 from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.replicates.equations import Replicates
+from attn_dynamics.training.training import Training
 from tests.exact import exact
 from tests.support import MODELS, Array, attention_of, dense, named, numbered, own_logits, trained_names
 
@@ -48,7 +49,7 @@ def together(device: str) -> Engine:
 
     def answer(corpus: Corpus, starts: list[Parameters]) -> list[Answer]:
         engine, none = engine_for(device, "float64"), np.empty(0, np.int64)
-        coordinates = [Coordinates(start, TRAINABLE, reduced=False) for start in starts]
+        coordinates = [Coordinates(start, Training(train=TRAINABLE, reduced=False)) for start in starts]
         fits, gradient, _ = Replicates(engine, {"train": corpus}, coordinates, none, none).evaluate()
         losses, values = (engine.numbers(each) for each in (fits["train"], gradient.values))
         if gradient.readout_matrix is not None:

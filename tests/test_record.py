@@ -60,7 +60,7 @@ def test_every_recorded_number_is_that_of_the_state_before_the_step(
         learning_rate=RATE,
         epochs=EPOCHS,
         train=train,
-        judge=judge,
+        evaluate_on=judge,
         follow=FOLLOW,
         reduced=reduced,
     )
@@ -108,7 +108,7 @@ def test_lengths_are_right_where_their_squares_are_too_small_for_floats(embeddin
         weight = drawn.head.first_layer * 2.0**u
         start = replace(drawn, embeddings=drawn.embeddings * 2.0**e, head=FixedLinear(weight=weight))
         options |= {"epochs": 0, "follow": FOLLOW}
-        hold = descend(corpus, start, **options, hold=[3])
+        hold = descend(corpus, start, **options, frozen_words=[3])
         alone, (many, _) = descend(corpus, start, **options), descend_many(corpus, [start, drawn], **options)
         by = {"score": e + u, "followed_score": e + u, "embedding": u}
         return {
@@ -189,15 +189,15 @@ def test_no_epochs_record_the_start() -> None:
 
 def test_corpora_may_be_judged_under_any_name() -> None:
     corpus, start, _ = small_run()
-    run = descend(corpus, start, epochs=2, judge={"dev": corpus, "held_out": corpus, "out of domain": corpus})
+    run = descend(corpus, start, epochs=2, evaluate_on={"dev": corpus, "held_out": corpus, "out of domain": corpus})
     for name in ("dev", "held_out", "out of domain"):
         np.testing.assert_array_equal(run.trajectory[f"{name}_loss"], run.trajectory.train_loss)
 
 
 def test_the_training_corpus_keeps_its_name() -> None:
     corpus, start, _ = small_run()
-    with pytest.raises(InputError, match="judge"):
-        descend(corpus, start, epochs=2, judge={"train": corpus})
+    with pytest.raises(InputError, match="evaluate_on"):
+        descend(corpus, start, epochs=2, evaluate_on={"train": corpus})
 
 
 def test_an_unknown_word_to_follow_is_refused() -> None:

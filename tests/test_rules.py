@@ -29,12 +29,12 @@ from attn_dynamics import (
 from attn_dynamics.commands.sweep.grid import Grid
 from attn_dynamics.commands.sweep.table import settings
 from attn_dynamics.results.assumptions import PLAIN_STEPS
-from attn_dynamics.training import checkpoint, descent, experiment
+from attn_dynamics.training import checkpoint, experiment, loop
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
-from attn_dynamics.training.descent import course
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.rules import RULES, Arrays, Descent, Update
-from attn_dynamics.training.settings import Config, UpdateOptions
+from attn_dynamics.training.rules import RULES, Arrays, Descent
+from attn_dynamics.training.settings import Config
+from attn_dynamics.training.training import Training
 from tests.support import (
     MODELS,
     built,
@@ -154,7 +154,7 @@ def plain_torch(
 
     counts, labels = torch.tensor(CORPUS.counts.toarray(), dtype=torch.float64), torch.tensor(CORPUS.labels)
     head = {name.removeprefix("head."): leaf for name, leaf in leaves.items() if name.startswith("head.")}
-    update = Update(batch_size=batch or CORPUS.n_sentences, batch_seed=SEED)
+    update = Training(batch_size=batch or CORPUS.n_sentences, batch_seed=SEED)
     for epoch in range(epochs):
         everything = [np.arange(CORPUS.n_sentences)]
         for rows in update.batches(CORPUS.n_sentences, epoch) if batch else everything:
@@ -184,7 +184,13 @@ EPOCHS = 200
 
 def trained(model: str, case: str, train: tuple[str, ...], batch: int | None, held: tuple[int, ...], **other) -> Run:
     """A run of a case, or of other settings at its rate."""
-    settings: Options = {"train": train, "hold": held, "batch_size": batch, "batch_seed": SEED, "epochs": EPOCHS}
+    settings: Options = {
+        "train": train,
+        "frozen_words": held,
+        "batch_size": batch,
+        "batch_seed": SEED,
+        "epochs": EPOCHS,
+    }
     settings |= CASES[case].ours | {"learning_rate": CASES[case].rate} | other
     return descend(CORPUS, started(model, held), **settings)
 
@@ -283,8 +289,7 @@ def test_reduced_coordinates_change_round_off_alone(model: str, case: str, batch
 
 @pytest.mark.parametrize("case", CASES)
 def test_only_rules_that_commute_with_them_run_in_reduced_coordinates(case: str) -> None:
-    update = Update(**CASES[case].ours)
-    state = Dynamics(CORPUS, started("attn-fc"), train=FIXED, update=update).state()
+    state = Dynamics(CORPUS, started("attn-fc"), Training(train=FIXED, **CASES[case].ours)).state()
     reduces = case in ("descent", "momentum", "nesterov")
     assert ("scores" in state, "keys" in state) == (reduces, not reduces)
     assert state["axes"].shape[0] == (2 if reduces else 5)
@@ -322,7 +327,7 @@ def test_a_part_decays_alone(part: str, decoupled: bool) -> None:
 
 
 def test_each_epoch_takes_every_sentence_once_in_an_order_of_its_own() -> None:
-    update = Update(batch_size=BATCH, batch_seed=SEED)
+    update = Training(batch_size=BATCH, batch_seed=SEED)
     epochs = [[rows.tolist() for rows in update.batches(24, epoch)] for epoch in range(3)]
     assert [[len(rows) for rows in batches] for batches in epochs] == 3 * [[10, 10, 4]]
     orders = [[row for rows in batches for row in rows] for batches in epochs]
@@ -330,7 +335,7 @@ def test_each_epoch_takes_every_sentence_once_in_an_order_of_its_own() -> None:
     assert orders[0] != orders[1] != orders[2]
     again = [rows.tolist() for rows in update.batches(24, 1)]
     assert again == epochs[1]
-    assert again != [rows.tolist() for rows in Update(batch_size=BATCH, batch_seed=SEED + 1).batches(24, 1)]
+    assert again != [rows.tolist() for rows in Training(batch_size=BATCH, batch_seed=SEED + 1).batches(24, 1)]
 
 
 def test_what_is_recorded_is_evaluated_on_all_sentences() -> None:
@@ -399,7 +404,7 @@ DEV = topic_corpus(1)
 
 def resumed(case: str, batch: int | None, train: tuple[str, ...], **options) -> tuple[Run, Run]:
     """A run as a whole, and the same one killed twice and resumed."""
-    options |= {"judge": {"dev": DEV}, "follow": (3, 1), "epochs": 130}
+    options |= {"evaluate_on": {"dev": DEV}, "follow": (3, 1), "epochs": 130}
     whole = trained("attn-tl", case, train, batch, (), **options)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.npz"
@@ -439,14 +444,14 @@ def test_what_a_checkpoint_forgets_is_missed(
 def stopped(case: str, batch: int | None) -> tuple[Run, Run]:
     """A run that patience ended, and one that ends by itself at the best epoch of the first."""
     judge = {"dev": replace(DEV, labels=DEV.labels[::-1].copy())}
-    run = trained("attn-tc", case, FIXED, batch, (), patience=60, epochs=400, judge=judge)
+    run = trained("attn-tc", case, FIXED, batch, (), patience=60, epochs=400, evaluate_on=judge)
     assert (run.ended, run.best_epoch > 2) == ("patience", True)
     return run, trained("attn-tc", case, FIXED, batch, (), epochs=run.best_epoch)
 
 
 @pytest.fixture
 def state_kept_at_every_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(descent, "EVERY", 2)
+    monkeypatch.setattr(loop, "EVERY", 2)
 
 
 @pytest.mark.usefixtures("state_kept_at_every_second_epoch")
@@ -478,18 +483,25 @@ def test_a_checkpoint_belongs_to_one_rule(tmp_path: Path) -> None:
 
 
 def test_plain_descent_keeps_its_identity_and_every_other_setting_has_its_own() -> None:
-    args = (0.1, FIXED, {}, (), (), None)
-    updates = [Update(**CASES[case].ours) for case in CASES if case != "descent"]
-    updates += [
-        Update(batch_size=9),
-        Update(batch_size=8),
-        Update(batch_size=9, batch_seed=1),
-        Update(decay={"head": 1}),
+    others = [Training(**CASES[case].ours) for case in CASES if case != "descent"]
+    others += [
+        Training(batch_size=9),
+        Training(batch_size=8),
+        Training(batch_size=9, batch_seed=1),
+        Training(decay={"head": 1}),
+        Training(decay=0.1),
+        Training(decay=0.1, decoupled=True),
+        Training(learning_rate=0.2),
+        Training(train=("keys",)),
+        Training(frozen_words=(3,)),
+        Training(patience=7),
+        Training(reduced=False),
     ]
-    found = {repr(course(*args, reduced=True, update=update)) for update in updates}
-    assert len(found) == len(updates)
-    plain = repr(course(*args, reduced=True))
-    assert plain == repr(course(*args, reduced=True, update=Update(batch_seed=3, decay={"head": 0.0})))
+    found = {repr(each.identity) for each in others}
+    assert len(found) == len(others)
+    plain = repr(Training().identity)
+    same = Training(batch_seed=3, decay={"head": 0.0}, decoupled=True, epochs=9, train=["head", "embeddings", "keys"])
+    assert plain == repr(same.identity)
     assert plain not in found
 
 
@@ -500,7 +512,7 @@ def test_plain_descent_keeps_its_identity_and_every_other_setting_has_its_own() 
 @pytest.mark.parametrize("case", ["descent", "nesterov", "adam", "adamw", "sign"])
 def test_replicates_are_single_runs_to_the_bit(case: str, batch: int | None) -> None:
     starts = [started("attn-tc", HELD), parameters_for(CORPUS, "attn-tc", 8, d=5)]
-    options: Options = CASES[case].ours | {"batch_size": batch, "hold": HELD, "epochs": 20, "train": FIXED}
+    options: Options = CASES[case].ours | {"batch_size": batch, "frozen_words": HELD, "epochs": 20, "train": FIXED}
     runs = descend_many(CORPUS, starts, **options)
     alone = [descend(CORPUS, start, **options) for start in starts]
     assert [same(*pair) for pair in zip(runs, alone, strict=True)] == [True, True]
@@ -516,38 +528,39 @@ def test_a_device_of_torch_refuses_what_it_does_not_compute() -> None:
 
 
 def test_memory_counts_the_buffers_of_a_rule() -> None:
-    assert [Update(RULES[name]()).buffers for name in RULES] == [0, 1, 2, 0]
+    assert [Training(rule=RULES[name]()).buffers for name in RULES] == [0, 1, 2, 0]
 
 
 # --- the command
 
 
 def test_a_configuration_trains_by_its_rule() -> None:
-    steps = UpdateOptions(rule="momentum", momentum=0.5, nesterov=True, decay=1e-3, decoupled=True, batch_size=100)
     task = Synthetic(dictionary=50, sentences=240, test_sentences=10).draw(3)
-    config = Config(epochs=12, steps=steps, seed=3)
+    plain = Config(epochs=12, seed=3)
+    config = replace(plain, rule="momentum", momentum=0.5, nesterov=True, decay=1e-3, decoupled=True, batch_size=100)
     start = experiment.start(config, task)
     update: Options = {"decay": 1e-3, "decoupled": True, "batch_size": 100, "batch_seed": 3}
     alone = descend(task.train, start, epochs=12, rule=Momentum(0.5, nesterov=True), **update)
     assert same_ends(experiment.train(config, task, start), alone)
-    assert not same_ends(experiment.train(replace(config, steps=UpdateOptions()), task, start), alone), "control"
+    assert not same_ends(experiment.train(plain, task, start), alone), "control"
     with pytest.raises(InputError, match="device: expected 'numpy'"):
         experiment.check(replace(config, device="cpu"), task)
 
 
 def test_settings_that_a_rule_does_not_read_are_named() -> None:
-    notes = Config(steps=UpdateOptions(momentum=0.5, decoupled=True)).notes
+    notes = Config(momentum=0.5, decoupled=True).notes
     assert notes == ["Without effect on the rule descent: --momentum, --decoupled."]
-    assert Config(steps=UpdateOptions(rule="momentum", momentum=0.5, decay=0.1, decoupled=True)).notes == []
-    refused: list[Options] = [{"momentum": 1.0}, {"decay": -1.0}, {"batch_size": 0}]
+    assert Config(rule="momentum", momentum=0.5, decay=0.1, decoupled=True).notes == []
+    assert Config(rule="adam", beta1=0.5).training.rule == Adam(beta1=0.5)
+    refused: list[Options] = [{"momentum": 1.0}, {"beta2": 1.0}, {"epsilon": 0.0}, {"decay": -1.0}, {"batch_size": 0}]
     for bad in refused:
         with pytest.raises(InputError, match=next(iter(bad))):
-            UpdateOptions(**bad)
+            Config(**bad)
 
 
 def test_a_sweep_takes_rules_as_an_axis() -> None:
     configs = Grid(rule=("descent", "adam"), decay=(0.0, 0.1), batch_size=(None, 8)).configs()
-    assert len({repr(config.update) for config in configs}) == 8
+    assert len({repr(config.training) for config in configs}) == 8
     row = settings(configs[-1])
     assert (row["rule"], row["decay"], row["batch_size"]) == ("adam", 0.1, 8)
 
@@ -556,31 +569,30 @@ def test_a_sweep_takes_rules_as_an_axis() -> None:
 
 
 LAWS = {
-    "momentum": (Update(Momentum()), {"C10"}),
-    "batches": (Update(batch_size=10), {"C10"}),
-    "decay": (Update(decay=0.1), {"B1", "C10"}),
-    "adam": (Update(Adam()), {"A1", "B1", "C10"}),
-    "sign": (Update(SignDescent()), {"A1", "B1", "C10"}),
+    "momentum": (Training(rule=Momentum()), {"C10"}),
+    "batches": (Training(batch_size=10), {"C10"}),
+    "decay": (Training(decay=0.1), {"B1", "C10"}),
+    "adam": (Training(rule=Adam()), {"A1", "B1", "C10"}),
+    "sign": (Training(rule=SignDescent()), {"A1", "B1", "C10"}),
 }
 """Laws whose steps another update than plain descent breaks, from scores that sum to 0."""
 
 
 @pytest.mark.parametrize("name", LAWS)
 def test_the_laws_that_an_update_breaks_are_named(name: str) -> None:
-    update, broken = LAWS[name]
+    training, broken = LAWS[name]
     task = Synthetic(dictionary=500, sentences=80).draw(0)
     start = draw(
         "paper", "attn-tc", n_words=task.train.n_words, n_classes=4, embedding_dim=5, rng=np.random.default_rng(0)
     )
-    found = check_assumptions(task, start, train=FIXED, update=update)
+    found = check_assumptions(task, start, training, train=FIXED)
     assert {each.law for each in found if each.assumption == PLAIN_STEPS and not each.holds} == broken
     assert not [each for each in check_assumptions(task, start, train=FIXED) if each.assumption == PLAIN_STEPS]
     moved = replace(start, keys=np.ones_like(start.keys))
     if name == "decay":
-        found = check_assumptions(task, moved, train=FIXED, update=update)
+        found = check_assumptions(task, moved, training, train=FIXED)
         assert {each.law for each in found if each.assumption == PLAIN_STEPS and not each.holds} == {"A1", *broken}
-    given: Options = {name: getattr(update, name) for name in ("rule", "decay", "batch_size")}
-    run = descend(task.train, moved, epochs=60, learning_rate=0.05, **given)
+    run = descend(task.train, moved, training, epochs=60, learning_rate=0.05)
     drift = np.abs(run.trajectory.score_sum - run.trajectory.score_sum[0]).max().item()
     assert (drift > 1e-3) == (name in ("adam", "sign", "decay")), "A1 as it is said"
 

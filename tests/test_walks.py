@@ -44,7 +44,7 @@ def test_an_epoch_crosses_few_borders_in_few_files() -> None:
     start = draw(
         "paper", "attn-tc", n_words=task.train.n_words, n_classes=4, embedding_dim=10, rng=np.random.default_rng(0)
     )
-    options = {"judge": {"test": task.test}, "follow": ["t1.1"]}
+    options = {"evaluate_on": {"test": task.test}, "follow": ["t1.1"]}
     descend(task.train, start, epochs=1, **options)
 
     def crossings(epochs: int) -> list[tuple[str, str]]:

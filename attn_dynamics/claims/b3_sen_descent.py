@@ -48,5 +48,5 @@ def _descended(model: str, rate: float, hold: bool) -> Followed:
     corpus, words, rest = topic_words_among(3, topics=3)
     start = start_of_topic_words(corpus, words, model)
     held, epochs = rest if hold else (), round(FLOW_TIME / rate)
-    run = descend(corpus, start, learning_rate=rate, epochs=epochs, follow=words, hold=held).trajectory
+    run = descend(corpus, start, learning_rate=rate, epochs=epochs, follow=words, frozen_words=held).trajectory
     return followed(run.isel(epoch=[0, -1]), start, 3)

@@ -45,7 +45,9 @@ def trained_query_along_flow(
             corpus, words, rest = topic_words_among(others, topics=1)
             start = start_of_topic_words(corpus, words, model, seed=1, key=key, embedding=0.0)
             train = ("query", "keys", "embeddings", "head")
-            run = flow(corpus, start, train=train, time=FLOW_TIME, follow=words, hold=rest, rtol=RTOL, atol=ATOL)
+            run = flow(
+                corpus, start, train=train, time=FLOW_TIME, follow=words, frozen_words=rest, rtol=RTOL, atol=ATOL
+            )
             assert run.parameters is not None
             square = start.query @ start.query
             law = run.parameters.query @ run.parameters.query - np.square(run.parameters.keys).sum()

@@ -109,7 +109,7 @@ class WindowConfig:
         given = [*changed(self, WindowConfig()), *changed(self.options, WindowOptions())]
         return without_effect(f"the task {self.task}", [name for name in given if name in UNREAD.get(self.task, ())])
 
-    def course(self) -> dict[str, Any]:
+    def identity_settings(self) -> dict[str, Any]:
         """Return all settings that decide the course of the run, ready for JSON, without its length and folder."""
         kept = dataclasses.asdict(self)
         for name in ("epochs", "out", "resume", "overwrite"):

@@ -278,13 +278,13 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
     )
 
 
-def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus] | None = None) -> None:
+def check_fit(corpus: Corpus, parameters: Parameters, evaluate_on: Mapping[str, Corpus] | None = None) -> None:
     """Refuse parameters, and further corpora, that do not fit this corpus.
 
     Args:
         corpus: training corpus.
         parameters: query, keys, embeddings, head.
-        judge: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
+        evaluate_on: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
 
     Raises:
         InputError: no corpus, no parameters, or other words or classes.
@@ -302,23 +302,26 @@ def check_fit(corpus: Corpus, parameters: Parameters, judge: Mapping[str, Corpus
                 given=f"{given}",
                 fix="Draw the parameters with the corpus's n_words and n_classes.",
             )
-    for name, other in (judge or {}).items():
-        other.check_alike(corpus, f"judge {name!r}")
+    for name, other in (evaluate_on or {}).items():
+        other.check_alike(corpus, f"evaluate_on {name!r}")
 
 
-def corpora(judge: Mapping[str, Corpus] | None) -> dict[str, Corpus]:
+def corpora(evaluate_on: Mapping[str, Corpus] | None) -> dict[str, Corpus]:
     """Return the further corpora to evaluate, by name.
 
     Raises:
-        InputError: `judge` does not map names to corpora, or names one "train", which is always evaluated.
+        InputError: `evaluate_on` does not map names to corpora, or names one "train", which is always evaluated.
     """
-    fix = 'Pass judge={"dev": corpus}.'
-    found = mapping("judge", judge, fix=fix)
+    fix = 'Pass evaluate_on={"dev": corpus}.'
+    found = mapping("evaluate_on", evaluate_on, fix=fix)
     for name, corpus in found.items():
-        instance("judge", name, str, fix=fix)
-        instance(f"judge[{name!r}]", corpus, Corpus, fix=fix)
+        instance("evaluate_on", name, str, fix=fix)
+        instance(f"evaluate_on[{name!r}]", corpus, Corpus, fix=fix)
     if "train" in found:
         raise InputError(
-            "judge", expected="names other than 'train'", given=", ".join(found), fix="That one is always judged."
+            "evaluate_on",
+            expected="names other than 'train'",
+            given=", ".join(found),
+            fix="That one is always evaluated.",
         )
     return found

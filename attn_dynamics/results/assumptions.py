@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import rel_entr
 
-from attn_dynamics.check import some_of
 from attn_dynamics.model.heads import FixedLinear, TrainedLinear
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.rules import PLAIN, Update
+from attn_dynamics.training.training import Training, training_with
 
 ALLOWED = 0.01
 """Share of ‖ν‖ by which a broken assumption may move the relation: as much as B2 allows LMN21's published task."""
@@ -74,10 +73,10 @@ _Check = Callable[[], _Verdict]
 def check_assumptions(
     task: Task,
     start: Parameters,
+    training: Training | None = None,
     *,
-    train: Collection[str],
     words: Sequence[Hashable] | None = None,
-    update: Update = PLAIN,
+    **settings: Any,
 ) -> list[Assumption]:
     """Check the assumptions of the laws shown beside a run, before the run.
 
@@ -87,24 +86,25 @@ def check_assumptions(
     Args:
         task: the task; its training sentences and topic words are read.
         start: initial values.
-        train: names of the trained parts, any of query, keys, embeddings, head.
+        training: trained parts, update rule, weight decay and mini-batches, by default `Training()`.
         words: the words to check B1 for; the topic words by default.
-        update: update rule, weight decay and mini-batches.
+        settings: fields of `Training` that replace those of `training`, such as train=("keys",).
 
     Raises:
-        InputError: a word is not in the vocabulary, or a name in `train` is unknown.
+        InputError: a word is not in the vocabulary, or a setting is invalid.
     """
-    some_of("train", train, TRAINABLE)
+    training = training_with(training, settings)
+    train = training.train
     topic = [word for words in task.topic_words for word in words]
     found = [Assumption("A1", FIXED, *_query_fixed(train))]
     chosen = topic if words is None else list(dict.fromkeys(words))
     beside = _Beside.of(task.train, chosen, "topic" if set(chosen) <= set(topic) else "followed")
     found += _relation(beside, start, train)
     found += mean_field_assumptions(task, start, train=train)
-    if update.plain:
+    if training.plain:
         return found
     laws = dict.fromkeys(each.law for each in found)
-    return found + [Assumption(law, PLAIN_STEPS, *_plain_steps(law, update, start, task.train)) for law in laws]
+    return found + [Assumption(law, PLAIN_STEPS, *_plain_steps(law, training, start, task.train)) for law in laws]
 
 
 def mean_field_law(task: Task, start: Parameters, *, train: Collection[str]) -> str | None:
@@ -297,21 +297,21 @@ def _query_fixed(train: Collection[str]) -> _Verdict:
     return _Verdict(True, "the query is not trained")
 
 
-def _plain_steps(law: str, update: Update, start: Parameters, corpus: Corpus) -> _Verdict:
+def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus) -> _Verdict:
     """Find what takes steps off the gradient (A1, B1), or off the clock of mean field (C9, C10).
 
     Steps by sums of gradients keep Σ s (A1). As they shorten, momentum and mini-batches follow gradient flow at another
     speed, which B1 does not see. On LMN21's task the relation is 0.5 % off under descent and under mini-batches, 0.8 %
     under momentum 0.9, 3.5 % under a decay of 10⁻³, 24 % under Adam and 27 % under sign descent.
     """
-    name = type(update.rule).__name__
-    if not update.rule.linear:
+    name = type(training.rule).__name__
+    if not training.rule.linear:
         return _Verdict(False, f"{name} does not step along the gradient but weighs each of its entries anew")
-    moves_sum = update.decay_of("keys") and start.scores.sum() != 0.0
-    if update.decays and (law != "A1" or moves_sum):
+    moves_sum = training.decay_of("keys") and start.scores.sum() != 0.0
+    if training.decays and (law != "A1" or moves_sum):
         return _Verdict(False, "weight decay shrinks parameters beside the steps along the gradient")
-    if law.startswith("C") and update.batch_size is not None:
-        steps = -(-corpus.n_sentences // update.batch_size)
+    if law.startswith("C") and training.batch_size is not None:
+        steps = -(-corpus.n_sentences // training.batch_size)
         return _Verdict(False, f"an epoch takes {_count(steps, 'step')}, one a mini-batch, where time counts one")
     if law.startswith("C"):
         return _Verdict(False, f"{name} adds past gradients to each step, where time counts one")

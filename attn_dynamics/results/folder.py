@@ -56,7 +56,7 @@ class Config(Protocol):
         """Folder used if the user gives none."""
         ...
 
-    def course(self) -> dict[str, Any]:
+    def identity_settings(self) -> dict[str, Any]:
         """Return all other settings, which must agree for two runs to be the same."""
         ...
 
@@ -106,7 +106,7 @@ def write_config(folder: Path, config: Config) -> None:
 
 
 def _content(config: Config) -> dict[str, Any]:
-    return config.course() | {"epochs": config.max_epochs}
+    return config.identity_settings() | {"epochs": config.max_epochs}
 
 
 def _saved(folder: Path) -> dict[str, Any] | None:

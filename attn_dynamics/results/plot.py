@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from attn_dynamics.check import one_of
@@ -12,7 +11,6 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.summary import beside_theory
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.rules import PLAIN, Update
 from attn_dynamics.training.run import Run
 
 if TYPE_CHECKING:
@@ -24,9 +22,6 @@ def plot(
     task: Task | Corpus,
     start: Parameters,
     figure: str = "sen",
-    *,
-    train: Collection[str] = ("keys", "embeddings", "head"),
-    update: Update = PLAIN,
 ) -> Figure:
     """Draw one figure of a run of `descend` or `descend_many`, with the theory beside it.
 
@@ -36,8 +31,6 @@ def plot(
             words.
         start: the initial values.
         figure: name of the figure: sen, loss, words, distributions or signals.
-        train: the parts that were trained.
-        update: update rule, weight decay and mini-batches of the run.
 
     Returns:
         A matplotlib figure: a notebook shows it, `savefig` writes it.
@@ -56,6 +49,4 @@ def plot(
     if run.trajectory.vocabulary.values.tolist() != [*map(str, whole.train.vocabulary)]:
         raise InputError("task", expected="that of the run", given="one of other words", fix="Give what it trained on.")
     model = next((name for name, head in HEADS.items() if type(start.head) is head), type(start.head).__name__)
-    rate = float(run.trajectory.time[1])
-    beside = beside_theory(run, whole, start, model=model, train=train, learning_rate=rate, update=update)
-    return draw_figure(beside, figure)
+    return draw_figure(beside_theory(run, whole, start, model=model), figure)

@@ -1,6 +1,5 @@
 """Mean-field prediction of a run before it starts, if its assumptions hold (theory C9, C10)."""
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from attn_dynamics.results.assumptions import HARD, mean_field_assumptions, mean
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.flow import TooManyEvaluations
 from attn_dynamics.theory.unequal_topics import UnequalTopics
+from attn_dynamics.training.training import Training, training_with
 
 POINTS = 200
 """Number of epochs spaced evenly, and of those spaced by decades, at which the prediction is kept."""
@@ -23,20 +23,26 @@ SETTLED = 0.05
 """Share of the training after which the deviation counts; before it, scores are of the size of the start."""
 
 
-def predict(
-    task: Task, start: Parameters, *, train: Collection[str], learning_rate: float, epochs: int
-) -> xr.Dataset | str:
+def predict(task: Task, start: Parameters, training: Training | None = None, **settings: Any) -> xr.Dataset | str:
     """Predict scores and norms of the topic words, and the training loss, with no fitted parameter.
 
     The prediction needs a linear head, named topic words, and the assumptions in `HARD`. It includes memorisation as if
     each other word occurred in one sentence only, and descent to first order in the learning rate.
 
+    Args:
+        task: the task; its training sentences and topic words are read.
+        start: the initial values.
+        training: trained parts, learning rate and number of epochs, by default `Training()`.
+        settings: fields of `Training` that replace those of `training`, such as learning_rate=0.1.
+
     Returns:
         Dataset with predicted_score, predicted_embedding_norm and predicted_attention (predicted, word) and
         predicted_loss (predicted,) at the epochs `predicted`; or the reason why there is no prediction.
     """
-    if reason := _refusal(task, start, train):
+    training = training_with(training, settings)
+    if reason := _refusal(task, start, training):
         return reason
+    learning_rate = training.learning_rate
     words = [word for topic in task.topic_words for word in topic]
     columns = task.train.columns(words)
     frequency = task.train.counts[:, columns].mean(axis=0)
@@ -47,9 +53,9 @@ def predict(
         others=float(task.train.lengths[0] - 1),
         query_norm=float(np.linalg.norm(start.query)),
         sentences=task.train.n_sentences,
-        train=[name for name in train if name != "head" or start.head.trained],
+        train=[name for name in training.train if name != "head" or start.head.trained],
     )
-    kept = _kept(epochs)
+    kept = _kept(training.epochs)
     with np.errstate(over="ignore"):
         times = learning_rate * kept
     if not np.isfinite(times).all():
@@ -98,15 +104,17 @@ def deviation(run: xr.Dataset) -> float | None:
     return largest if np.isfinite(largest) else None
 
 
-def _refusal(task: Task, start: Parameters, train: Collection[str]) -> str | None:
+def _refusal(task: Task, start: Parameters, training: Training) -> str | None:
     """Return why the mean-field equations cannot be written down for a task; None if they can."""
+    if not training.plain:
+        return "mean field is that of plain descent on all sentences"
     if not any(task.topic_words):
         return "mean field (C9, C10) needs topic words, and the task names none"
-    law = mean_field_law(task, start, train=train)
+    law = mean_field_law(task, start, train=training.train)
     if law is None:
         name = next((name for name, head in HEADS.items() if isinstance(start.head, head)), type(start.head).__name__)
         return f"mean field (C9, C10) is known for linear heads, not for that of {name}"
-    found = mean_field_assumptions(task, start, train=train)
+    found = mean_field_assumptions(task, start, train=training.train)
     broken = [f"{each.assumption} ({each.detail})" for each in found if each.assumption in HARD and not each.holds]
     return f"mean field ({law}) does not apply without {', nor without '.join(broken)}" if broken else None
 

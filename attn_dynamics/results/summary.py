@@ -1,7 +1,7 @@
 """Results of a run: the annotated trajectory, a summary, and a table of measurements beside the theory."""
 
 import platform
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -32,9 +32,9 @@ from attn_dynamics.statistics import half_width, in_words, shown_as
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import digest
-from attn_dynamics.training.rules import PLAIN, Update
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Config
+from attn_dynamics.training.training import Training
 
 version = cache(metadata.version)
 """Version of a package; reading the metadata of all of them takes a tenth of a short run."""
@@ -55,8 +55,7 @@ learning rate beyond.
 
 def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Dataset:
     """Return the trajectory with all that its figures need, and with its seed, its data and the versions."""
-    settings = {"train": config.train, "learning_rate": config.learning_rate, "update": config.update}
-    beside = beside_theory(run, task, start, model=config.model, **settings)
+    beside = beside_theory(run, task, start, model=config.model)
     return beside.assign_attrs(
         title=printable(f"{beside.attrs['title']}, seed {config.seed}"),
         seed=config.seed if config.seed <= LARGEST_INTEGER else str(config.seed),
@@ -65,38 +64,28 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
     )
 
 
-def beside_theory(
-    run: Run,
-    task: Task,
-    start: Parameters,
-    *,
-    model: str,
-    train: Collection[str],
-    learning_rate: float,
-    update: Update = PLAIN,
-) -> xr.Dataset:
+def beside_theory(run: Run, task: Task, start: Parameters, *, model: str) -> xr.Dataset:
     """Return the trajectory with all that its figures need: m and frequency of each word, ‖q‖, prediction, names.
 
     The query norm ‖q‖ is NaN if the SEN relation does not apply. It requires a fixed query, trained keys and trained
     embeddings (theory §3).
     """
+    train = run.training.train
     sen_applies = {"keys", "embeddings"} <= set(train) and "query" not in train
     frequency, others = _neighbours(task.train)
     words = {
         "frequency": ("vocabulary", frequency, {"long_name": "training sentences that hold the word"}),
         "others": ("vocabulary", others, {"long_name": "m, mean number of other words in its sentences"}),
     }
-    trajectory, epochs = run.trajectory.assign(words), int(run.trajectory.epoch[-1])
-    predicted = "mean field is that of plain descent on all sentences"
-    if update.plain:
-        predicted = predict(task, start, train=train, learning_rate=learning_rate, epochs=epochs)
+    trajectory = run.trajectory.assign(words)
+    predicted = predict(task, start, run.training, epochs=int(run.trajectory.epoch[-1]))
     if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
     trajectory = trajectory.assign_attrs(
         title=printable(f"{model} on {Path(task.name).name}"),
         model=model,
         task=printable(task.name),
-        learning_rate=learning_rate,
+        learning_rate=run.training.learning_rate,
         query_norm=float(np.linalg.norm(start.query)) if sen_applies else np.nan,
         start_query_norm=float(np.linalg.norm(start.query)),
         best_epoch=run.best_epoch,
@@ -105,16 +94,14 @@ def beside_theory(
         not_predicted=predicted if isinstance(predicted, str) else "",
         classes=list(task.train.class_names) or [str(number) for number in range(task.train.n_classes)],
     )
-    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, task, start, train, update)))
+    return trajectory.assign_attrs(assumptions=as_text(_assumptions(trajectory, task, start, run.training)))
 
 
-def _assumptions(
-    run: xr.Dataset, task: Task, start: Parameters, train: Collection[str], update: Update
-) -> list[Assumption]:
+def _assumptions(run: xr.Dataset, task: Task, start: Parameters, training: Training) -> list[Assumption]:
     """Check the assumptions of the laws shown beside a run, for the words in its figures."""
     names = {str(word): word for word in task.train.vocabulary}
     shown = [names[track.word] for track in tracks(run)]
-    found = check_assumptions(task, start, train=train, words=shown, update=update)
+    found = check_assumptions(task, start, training, words=shown)
     steps = loss_steps(run.train_loss.values)
     over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
     return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])

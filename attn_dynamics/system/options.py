@@ -229,10 +229,10 @@ def _beside_none(hint: Any) -> Any:
 
 
 def _documentation(options: type) -> dict[str, str]:
-    """Return the texts below the fields of a class and its bases, by field name."""
+    """Return the texts below the fields of a class, of its bases and of its `SOURCES`, by field name."""
     found: dict[str, str] = {}
-    for kind in reversed(options.__mro__):
-        if not is_dataclass(kind):
+    for kind in (*getattr(options, "SOURCES", ()), *reversed(options.__mro__)):
+        if not is_dataclass(kind) or kind.__module__ == "types":  # one that was made, not written
             continue
         (node,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
         body = node.body if isinstance(node, ast.ClassDef) else []

@@ -7,48 +7,22 @@ contrasts). From E(0) = 0 the same holds with a trained first layer W: the rows 
 of W(0), and so does the change of W.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics import check
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import words
 from attn_dynamics.kernels.epochs import Rates
 from attn_dynamics.model.attention import Data
-from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, check_fit, corpora
+from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, check_fit
 from attn_dynamics.model.heads import Array, Head
-from attn_dynamics.model.parameters import TRAINABLE, Parameters
+from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import named
-from attn_dynamics.training.rules import PLAIN, Arrays, Update
-
-Choices = tuple[frozenset[str], dict[str, Corpus], tuple[Hashable, ...], tuple[Hashable, ...], bool]
-"""Parts to train, corpora to evaluate, words to follow, words to hold, and whether to use law A6."""
-
-
-def checked_choices(
-    train: Collection[str],
-    judge: Mapping[str, Corpus] | None,
-    follow: Iterable[Hashable],
-    hold: Iterable[Hashable],
-    *,
-    reduced: bool,
-) -> Choices:
-    """Return the checked choices that every kind of training takes, as collections that can be read more than once.
-
-    Raises:
-        InputError: a choice is of the wrong type, or names something unknown.
-    """
-    return (
-        check.some_of("train", train, TRAINABLE),
-        corpora(judge),
-        check.words("follow", follow),
-        check.words("hold", hold),
-        check.flag("reduced", reduced),
-    )
-
+from attn_dynamics.training.rules import Arrays
+from attn_dynamics.training.training import PLAIN, Training
 
 PARTS = {"query": "query", "keys": "keys", "scores": "keys", "axes": "embeddings", "head": "head"}
 """Part of a model, as `train` names it, of each array that moves, by the first word of its name."""
@@ -59,32 +33,19 @@ class Coordinates:
 
     Args:
         start: the initial values.
-        train: parts to train, any of query, keys, embeddings, head.
-        reduced: whether to use law A6.
+        training: trained parts, whether to use law A6, and a rule that decides whether keys or scores are stepped.
         from_zero: whether to use law A6 for a trained first layer too, if E(0) = 0.
-        by_keys: whether keys are stepped although the query is fixed.
-
-    Raises:
-        InputError: an unknown name in `train`.
     """
 
-    def __init__(
-        self,
-        start: Parameters,
-        train: Collection[str],
-        *,
-        reduced: bool = True,
-        from_zero: bool = False,
-        by_keys: bool = False,
-    ) -> None:
+    def __init__(self, start: Parameters, training: Training, *, from_zero: bool = False) -> None:
         head, embeddings, still = start.head, start.embeddings, np.zeros((start.embeddings.shape[0], 1))
         self.start = start
-        self.train = check.some_of("train", train, TRAINABLE)
-        self.by_keys = "query" in train or (by_keys and "keys" in train)
+        self.train = train = training.train
+        self.by_keys = "query" in train or ("keys" in train and not training.along_gradient)
         """Whether trained keys are stepped themselves, and not the scores alone."""
         self.trained_head = head.trained if "head" in train else ()
         closes = head.first not in self.trained_head or (from_zero and not embeddings.any())
-        self._basis = _basis(head) if reduced and closes else None
+        self._basis = _basis(head) if training.reduced and training.along_gradient and closes else None
         if self._basis is not None:
             head = head.replace(**{head.first: self._basis.T @ head.first_layer})
             embeddings = start.embeddings @ self._basis
@@ -118,38 +79,30 @@ class Dynamics:
     Args:
         corpus: sentences on which the gradient is computed.
         parameters: the initial values; copied.
-        train: parts to train, any of query, keys, embeddings, head.
-        reduced: whether to move F = E Q (V, k) instead of E (V, d) if law A6 allows it.
-        hold: words whose keys and embeddings keep their initial values, as in an infinite dictionary (theory §3).
+        training: trained parts, frozen words, whether to use law A6, update rule, weight decay and mini-batches.
         judged: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
-        update: update rule, weight decay and mini-batches.
-        data: the arrays of the corpora, held words included, where they exist already.
+        data: the arrays of the corpora, frozen words included, where they exist already.
 
     Raises:
-        InputError: an unknown name in `train`, parameters for another corpus, an unknown word to hold, or a held word
-            whose score a trained query would move.
+        InputError: parameters for another corpus, an unknown frozen word, or one whose score a trained query would
+            move.
     """
 
     def __init__(
         self,
         corpus: Corpus,
         parameters: Parameters,
+        training: Training = PLAIN,
         *,
-        train: Collection[str],
-        reduced: bool = True,
-        hold: Sequence[Hashable] = (),
         judged: Collection[Corpus] = (),
         followed: NDArray[np.int64] = NO_WORDS,
-        update: Update = PLAIN,
         data: Data | None = None,
     ) -> None:
         check_fit(corpus, parameters)
-        self._corpus, self._update = corpus, update
-        self._held = held_columns(corpus, parameters, train, hold)
-        self._coordinates = place = Coordinates(
-            parameters, train, reduced=reduced and update.reduces, from_zero=True, by_keys=not update.reduces
-        )
+        self._corpus, self._training = corpus, training
+        self._held = frozen_columns(corpus, parameters, training)
+        self._coordinates = place = Coordinates(parameters, training, from_zero=True)
         self._train, self._trained_head = place.train, place.trained_head
         self.head, self._axes, self.scores = place.head, place.axes, parameters.scores
         self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
@@ -164,7 +117,7 @@ class Dynamics:
             followed=followed,
             data=data,
         )
-        self._buffers = update.rule.start(self._moving())
+        self._buffers = training.rule.start(self._moving())
         self._passes = np.zeros(())
         """Number of passes over mini-batches, which decides the order of the next one."""
 
@@ -180,7 +133,7 @@ class Dynamics:
         Returns:
             The number of rows before the first that is not finite.
         """
-        if self._update.plain and self.head.compiled and "query" not in self._train:
+        if self._training.plain and self.head.compiled and "query" not in self._train:
             return self.objective.descend(rows, self.rates(learning_rate), threads=threads)
         for index, row in enumerate(rows):
             self._epoch(learning_rate)
@@ -196,14 +149,14 @@ class Dynamics:
         """Take one step of the update rule in all trained parameters at once."""
         state, slopes = self._moving(), self._slopes(gradient)
         for name, array in state.items():
-            if decay := self._update.decay_of(PARTS[name.split(".")[0]]):
+            if decay := self._training.decay_of(PARTS[name.split(".")[0]]):
                 self._decay(array, slopes, name, decay, learning_rate)
-        self._update.rule.step(state, slopes, self._buffers, learning_rate)
+        self._training.rule.step(state, slopes, self._buffers, learning_rate)
         self._follow_keys()
 
     def state(self) -> Arrays:
         """Return everything that moves, and what the update keeps, by name: the arrays themselves, not copies."""
-        passes = {} if self._update.batch_size is None else {"passes": self._passes}
+        passes = {} if self._training.batch_size is None else {"passes": self._passes}
         return self._moving() | named("rule.", self._buffers) | passes
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -274,21 +227,21 @@ class Dynamics:
 
     def _epoch(self, learning_rate: float) -> None:
         """Take the steps of one epoch: one on all sentences, or one on each mini-batch."""
-        if self._update.batch_size is None:
+        if self._training.batch_size is None:
             self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
             return
-        for rows in self._update.batches(self._corpus.n_sentences, int(self._passes)):
+        for rows in self._training.batches(self._corpus.n_sentences, int(self._passes)):
             batch = Objective(self._corpus.take(rows), self.scores, self._axes, self.head, held=self._held)
             self.step(batch.evaluate()[1], learning_rate)
         self._passes += 1.0
 
     def _decay(self, array: Array, slopes: Arrays, name: str, decay: float, learning_rate: float) -> None:
-        """Shrink an array at once if decay is decoupled, or add to its slope; words that are held stay."""
+        """Shrink an array at once if decay is decoupled, or add to its slope; frozen words stay."""
         shrinking = decay * array
         if name in ("keys", "axes"):
             by_word = shrinking if name == "keys" else shrinking.T
             by_word[self._held] = 0.0
-        if self._update.decoupled:
+        if self._training.decoupled:
             array -= learning_rate * shrinking
         else:
             slopes[name] = slopes[name] + shrinking
@@ -298,18 +251,21 @@ class Dynamics:
             self.scores[...] = self._keys @ self._query
 
 
-def held_columns(
-    corpus: Corpus, parameters: Parameters, train: Collection[str], hold: Sequence[Hashable]
-) -> NDArray[np.int64]:
+def frozen_columns(corpus: Corpus, parameters: Parameters, training: Training) -> NDArray[np.int64]:
     """Return the columns of the words that keep their initial values.
 
     Raises:
         InputError: a word is unknown, or a trained query would move its score.
     """
-    held = corpus.columns(hold, "hold")
-    if "query" in train:
-        _check_held(parameters.keys[held])
-    return held
+    frozen = corpus.columns(training.frozen_words, "frozen_words")
+    if "query" in training.train and (keys := parameters.keys[frozen]).any():
+        raise InputError(
+            "frozen_words",
+            expected="words whose key is 0 where the query is trained, for it moves the scores of all others",
+            given=f"{np.count_nonzero(keys.any(axis=1))} whose key is not",
+            fix="Leave the query out of `train`.",
+        )
+    return frozen
 
 
 def _copied(head: Head) -> Head:
@@ -320,13 +276,3 @@ def _basis(head: Head) -> Array | None:
     """Return an orthonormal basis (d, k) of what a head reads, or None if the head reads all d dimensions."""
     readout_matrix = head.readout_matrix
     return np.linalg.qr(readout_matrix)[0] if readout_matrix.shape[1] < readout_matrix.shape[0] else None
-
-
-def _check_held(keys: Array) -> None:
-    if keys.any():
-        raise InputError(
-            "hold",
-            expected="words whose key is 0 where the query is trained, for it moves the scores of all others",
-            given=f"{np.count_nonzero(keys.any(axis=1))} whose key is not",
-            fix="Leave the query out of `train`.",
-        )

@@ -1,7 +1,7 @@
 """A configuration carried out: the options of its task, its start, the words it follows and when it stops."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,11 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.loop import divergence_message
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates import check_update, descend_many, max_replicates, replicates_in, resume_points
+from attn_dynamics.training.replicates import check_rule, descend_many, max_replicates, replicates_in, resume_points
 from attn_dynamics.training.replicates.engine import check_device
-from attn_dynamics.training.rules import Update
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
+from attn_dynamics.training.training import Training
 
 Meter = Callable[[int, float], None]
 """Function called with every epoch and its training loss."""
@@ -43,7 +43,7 @@ def check(config: Config, task: Task) -> None:
             dev data, or a device that is not available.
     """
     check_device(config.device, config.precision)
-    check_update(config.device, config.update)
+    check_rule(config.device, config.training)
     check_words(task)
     layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
     if config.patience and task.dev is None:
@@ -106,7 +106,7 @@ def train(
         InputError, Interrupted, Diverged: as `descend` raises them.
     """
     if config.device == "numpy":
-        return descend(task.train, begin, **_settings(config, task), checkpoint=checkpoint, meter=meter)
+        return descend(task.train, begin, training(config, task), **_recorded(config, task, checkpoint), meter=meter)
     try:
         (run,) = train_many(config, task, [begin], checkpoint=checkpoint, meter=meter)
     except RunsInterrupted as stop:
@@ -129,8 +129,8 @@ def train_many(
     Raises:
         InputError, RunsInterrupted: as `descend_many` raises them.
     """
-    settings = {**_settings(config, task), "device": config.device, "precision": config.precision}
-    return descend_many(task.train, starts, **settings, checkpoint=checkpoint, meter=meter)
+    where = {"device": config.device, "precision": config.precision, "meter": meter}
+    return descend_many(task.train, starts, training(config, task), **_recorded(config, task, checkpoint), **where)
 
 
 def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkpoint: Checkpoint) -> int:
@@ -143,22 +143,21 @@ def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkp
     """
     if saved := replicates_in(checkpoint):
         return saved
-    settings = {name: value for name, value in _settings(config, task).items() if name != "learning_rate"}
-    room = max_replicates(task.train, start, share=SHARE, device=config.device, precision=config.precision, **settings)
+    where = {"device": config.device, "precision": config.precision, "share": SHARE}
+    room = max_replicates(task.train, start, training(config, task), **_recorded(config, task), **where)
     return wanted if room is None else min(wanted, max(1, room))
 
 
-def _settings(config: Config, task: Task) -> dict[str, Any]:
-    return {
-        "learning_rate": config.learning_rate,
-        "epochs": config.max_epochs,
-        "train": config.train,
-        "judge": {name: corpus for name, corpus in task.splits.items() if name != "train"},
-        "follow": _followed(config, task),
-        "patience": patience(config, task),
-        "reduced": not config.full,
-        **{each.name: getattr(config.update, each.name) for each in fields(Update)},
-    }
+def training(config: Config, task: Task) -> Training:
+    """Return what decides a run of this configuration on this task."""
+    return replace(config.training, patience=patience(config, task))
+
+
+def _recorded(config: Config, task: Task, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
+    """Return what is evaluated and followed, and the checkpoint if there is one, as arguments of `descend`."""
+    others = {name: corpus for name, corpus in task.splits.items() if name != "train"}
+    found: dict[str, Any] = {"evaluate_on": others, "follow": _followed(config, task)}
+    return found if checkpoint is None else found | {"checkpoint": checkpoint}
 
 
 def resume_point(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[int, bool] | None:

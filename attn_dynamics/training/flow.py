@@ -12,16 +12,17 @@ from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
 from scipy.optimize import brentq
 from threadpoolctl import threadpool_limits
 
-from attn_dynamics.check import as_floats, flag, function, integer, number, one_of
+from attn_dynamics.check import as_floats, flag, function, integer, number, one_of, renamed, words
 from attn_dynamics.errors import InputError
-from attn_dynamics.model.gradient import Fit, Gradient, check_fit
+from attn_dynamics.model.gradient import Fit, Gradient, check_fit, corpora
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.dynamics import Dynamics, checked_choices
+from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.recording import Layout, Recorder, snapshot_due
 from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
+from attn_dynamics.training.training import Training
 
 SOLVERS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "RK45": RK45, "LSODA": LSODA, "Radau": Radau, "BDF": BDF}
 """Solvers by name: the explicit ones for most models, the last three for small models whose flow is stiff."""
@@ -34,6 +35,7 @@ EXACT = 4 * np.finfo(float).eps
 """Relative accuracy of the time of an event."""
 
 
+@renamed(judge="evaluate_on", hold="frozen_words")
 def flow(
     corpus: Corpus,
     parameters: Parameters,
@@ -42,9 +44,9 @@ def flow(
     times: ArrayLike | None = None,
     log_time: bool = False,
     train: Collection[str] = ("keys", "embeddings", "head"),
-    judge: Mapping[str, Corpus] | None = None,
+    evaluate_on: Mapping[str, Corpus] | None = None,
     follow: Sequence[Hashable] = (),
-    hold: Sequence[Hashable] = (),
+    frozen_words: Collection[Hashable] = (),
     reduced: bool = True,
     solver: str = "DOP853",
     rtol: float = 1e-9,
@@ -66,9 +68,10 @@ def flow(
             Time 0 is always recorded, and so is the end of a run that an event stopped.
         log_time: whether the solver's clock is ln(1 + τ), for runs to very large times.
         train: parts to train, any of query, keys, embeddings, head.
-        judge: further corpora by name, evaluated at every recorded time.
+        evaluate_on: further corpora by name, evaluated at every recorded time.
         follow: words recorded at every recorded time.
-        hold: words whose scores and embeddings keep their initial values; their keys must be 0 if the query is trained.
+        frozen_words: words whose scores and embeddings keep their initial values; their keys must be 0 if the query is
+            trained.
         reduced: whether to use law A6 if it holds.
         solver: one of `SOLVERS`.
         rtol: relative tolerance of one solver step.
@@ -87,7 +90,8 @@ def flow(
         Interrupted: Ctrl-C was pressed; carries the run so far.
         Diverged: the solver cannot continue; carries the run so far.
     """
-    train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    training = Training(train=train, frozen_words=frozen_words, reduced=reduced)
+    evaluate_on, follow = corpora(evaluate_on), words("follow", follow)
     function("meter", meter)
     clock = LOG_TIME if flag("log_time", log_time) else LINEAR_TIME
     _check(
@@ -97,21 +101,13 @@ def flow(
         max_steps,
     )
     due = _due(time, times, clock)
-    check_fit(corpus, parameters, judge)
-    layout = Layout(corpus, judge, follow)
-    dynamics = Dynamics(
-        corpus,
-        parameters,
-        train=train,
-        reduced=reduced,
-        hold=hold,
-        judged=list(judge.values()),
-        followed=layout.columns,
-    )
+    check_fit(corpus, parameters, evaluate_on)
+    layout = Layout(corpus, evaluate_on, follow)
+    dynamics = Dynamics(corpus, parameters, training, judged=[*evaluate_on.values()], followed=layout.columns)
     with threadpool_limits(1, user_api="blas"):
         system = _System(dynamics, clock)
         _check_size(solver, system.start.size)
-        record = _Record(system, Recorder(dynamics, layout))
+        record = _Record(system, Recorder(dynamics, layout), training)
         stops = _stops(system, layout, stop_loss, stop_attention)
         with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
             end = float(clock.from_time(due[-1]))
@@ -169,9 +165,8 @@ class _System:
 class _Record:
     """Recorded states and their times."""
 
-    def __init__(self, system: _System, recorder: Recorder) -> None:
-        self._system = system
-        self._recorder = recorder
+    def __init__(self, system: _System, recorder: Recorder, training: Training) -> None:
+        self._system, self._recorder, self._training = system, recorder, training
         self._last = -1.0, system.start
         self.times: list[float] = []
 
@@ -196,6 +191,7 @@ class _Record:
             trajectory=_over_time(self._recorder, self.times),
             ended=ended,
             best_epoch=last,
+            training=self._training,
         )
 
 

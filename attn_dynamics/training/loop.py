@@ -12,6 +12,7 @@ from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.recording import Recorder, next_snapshot, snapshot_due
 from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
 from attn_dynamics.training.stopping import EVERY, Patience
+from attn_dynamics.training.training import Training
 
 
 class Loop:
@@ -20,20 +21,20 @@ class Loop:
     Args:
         dynamics: the model.
         recorder: the record of `dynamics`.
-        stopping: the rule for early stopping, or None.
-        learning_rate: learning rate η.
+        training: learning rate, number of epochs, and patience.
     """
 
-    def __init__(self, dynamics: Dynamics, recorder: Recorder, stopping: Patience | None, learning_rate: float) -> None:
-        self._dynamics, self._recorder, self._stopping = dynamics, recorder, stopping
-        self._learning_rate = learning_rate
+    def __init__(self, dynamics: Dynamics, recorder: Recorder, training: Training) -> None:
+        self._dynamics, self._recorder = dynamics, recorder
+        self._stopping = None if training.patience is None else Patience(training.patience)
+        self._training = training
         self._epoch = 0
         self._checkpoint: tuple[Checkpoint, str] | None = None
 
-    def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
+    def save_to(self, checkpoint: Checkpoint, identity: str) -> None:
         """Save to this checkpoint from now on, and resume from it if it holds this run."""
         self._checkpoint = checkpoint, identity
-        saved = checkpoint.resume(identity, epochs)
+        saved = checkpoint.resume(identity, self._training.epochs)
         if saved is None:
             return
         self._epoch = int(saved["epoch"])
@@ -42,14 +43,8 @@ class Loop:
         if self._stopping is not None:
             self._stopping.restore(part(saved, "stopping."))
 
-    def run(
-        self,
-        epochs: int,
-        meter: Callable[[int, float], None] | None,
-        interrupted: Callable[[], bool],
-        pace: Pace,
-    ) -> Run:
-        """Continue to `epochs`, or until the stopping rule, Ctrl-C or a loss that is not finite ends the run."""
+    def run(self, meter: Callable[[int, float], None] | None, interrupted: Callable[[], bool], pace: Pace) -> Run:
+        """Continue to the last epoch, or until the stopping rule, Ctrl-C or a loss that is not finite ends the run."""
         with np.errstate(over="ignore", invalid="ignore"):
             rows = self._recorder.rows(self._epoch, self._epoch + 1)
             if not self._dynamics.record(rows[0]):
@@ -60,28 +55,28 @@ class Loop:
             while True:
                 if meter is not None:
                     meter(self._epoch, self._recorder.rows(self._epoch, self._epoch + 1)[0, 0])
-                ended = self._ended(epochs, interrupted())
+                ended = self._ended(interrupted())
                 if ended is not None or snapshot_due(self._epoch):
                     self._recorder.snapshot(self._epoch)
                 if ended is not None:
                     break
                 self._save(only_if_due=True)
-                self._advance(epochs, pace)
+                self._advance(pace)
             run = self._finish(ended)
         if ended == "interrupted":
             raise Interrupted(run, f"epoch {self._epoch}")
         return run
 
-    def _ended(self, epochs: int, interrupted: bool) -> Ended | None:
+    def _ended(self, interrupted: bool) -> Ended | None:
         if self._stopping is not None and self._epoch >= self._stopping.limit:
             return "patience"
-        if self._epoch >= epochs:
+        if self._epoch >= self._training.epochs:
             return "epochs"
         return "interrupted" if interrupted else None
 
-    def _advance(self, epochs: int, pace: Pace) -> None:
+    def _advance(self, pace: Pace) -> None:
         """Take steps for one turn, or up to the next epoch at which the state itself is needed."""
-        stop = min(epochs, next_snapshot(self._epoch), self._epoch + pace.epochs)
+        stop = min(self._training.epochs, next_snapshot(self._epoch), self._epoch + pace.epochs)
         if self._stopping is not None:
             if self._epoch % EVERY == 0:
                 self._stopping.keep(self._epoch, self._dynamics.state())
@@ -89,7 +84,7 @@ class Loop:
         first = self._epoch + 1
         rows = self._recorder.rows(first, stop + 1)
         with pace.timed(len(rows)) as threads:
-            done = self._dynamics.advance(rows, self._learning_rate, threads=threads)
+            done = self._dynamics.advance(rows, self._training.learning_rate, threads=threads)
         self._epoch += done
         self._watch(first, rows[:done])
         if done < len(rows):
@@ -101,9 +96,15 @@ class Loop:
 
     def _diverge(self, epoch: int) -> NoReturn:
         """Raise the error of a run whose state is not finite at this epoch; it has no parameters."""
-        trajectory = self._recorder.dataset(epoch, self._learning_rate)
-        run = Run(parameters=None, trajectory=trajectory, ended="diverged", best_epoch=max(epoch - 1, 0))
-        raise Diverged(run, divergence_message(epoch, self._learning_rate))
+        trajectory = self._recorder.dataset(epoch, self._training.learning_rate)
+        run = Run(
+            parameters=None,
+            trajectory=trajectory,
+            ended="diverged",
+            best_epoch=max(epoch - 1, 0),
+            training=self._training,
+        )
+        raise Diverged(run, divergence_message(epoch, self._training.learning_rate))
 
     def _finish(self, ended: Ended) -> Run:
         """Save the run and return it, with the parameters of its best epoch."""
@@ -114,12 +115,13 @@ class Loop:
             dynamics.restore(stopping.kept)
             again = np.empty((best - stopping.kept_epoch + 1, self._recorder.layout.width))
             dynamics.record(again[0])
-            dynamics.advance(again[1:], self._learning_rate)
+            dynamics.advance(again[1:], self._training.learning_rate)
         return Run(
             parameters=dynamics.parameters(),
-            trajectory=self._recorder.dataset(self._epoch + 1, self._learning_rate),
+            trajectory=self._recorder.dataset(self._epoch + 1, self._training.learning_rate),
             ended=ended,
             best_epoch=best,
+            training=self._training,
         )
 
     def _save(self, *, over: bool = False, only_if_due: bool = False) -> None:

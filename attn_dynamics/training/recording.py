@@ -75,6 +75,11 @@ class Layout:
         self.width = self.scalars + len(WORDS) * self.columns.size
         """Number of values in a row: fits, SIGNALS, then each of WORDS for all followed words."""
 
+    @property
+    def identity(self) -> tuple[list[str], list[str]]:
+        """Return the names of the corpora and the words that decide what a record holds."""
+        return [*self.losses], self._words
+
     def followed(self, row: Array, name: str) -> Array:
         """Return one of `WORDS` of all followed words in a row."""
         place = self.scalars + list(WORDS).index(name) * self.columns.size

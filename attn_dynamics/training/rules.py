@@ -1,20 +1,18 @@
-"""Update rules: how a step follows from the gradient, with weight decay and mini-batches.
+"""Update rules: how a step follows from the gradient.
 
 A new rule is one class and one line in `RULES`. It steps named arrays in place and keeps what it remembers in named
 buffers, so that checkpoints and early stopping treat these like the parameters.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Protocol, final, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from attn_dynamics.check import flag, instance, integer, number, some_of
+from attn_dynamics.check import flag, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
-from attn_dynamics.model.parameters import TRAINABLE
 
 Arrays = dict[str, Array]
 """Arrays by name, those that a rule steps or those that it keeps between steps."""
@@ -145,98 +143,8 @@ RULES: dict[str, Callable[..., Rule]] = {
 """Rules by the name that the command gives them."""
 
 
-@final
-@dataclass(frozen=True)
-class Update:
-    """Everything between a gradient and a step: rule, weight decay, mini-batches. By default plain descent.
-
-    Raises:
-        InputError: a value out of range, or of the wrong type.
-    """
-
-    rule: Rule = DESCENT
-    """Update rule."""
-    _: KW_ONLY
-    decay: float | Mapping[str, float] = 0.0
-    """Weight decay λ, at least 0: one number for all trained parts, or one each by the name of the part."""
-    decoupled: bool = False
-    """Whether decay shrinks parameters by η λ at each step, as in AdamW, or adds λ θ to the gradient."""
-    batch_size: int | None = None
-    """Sentences a step; None for all of them."""
-    batch_seed: int = 0
-    """Random seed of the order of sentences."""
-
-    def __post_init__(self) -> None:
-        fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
-        instance("rule", self.rule, Rule, fix=fix)
-        if isinstance(self.rule, type):
-            raise InputError("rule", expected="a rule", given=f"the class {self.rule.__name__}", fix=fix)
-        object.__setattr__(self, "decay", _decay(self.decay))
-        object.__setattr__(self, "decoupled", flag("decoupled", self.decoupled))
-        if self.batch_size is not None:
-            size = integer("batch_size", self.batch_size, 1, fix="Leave it out for all sentences.")
-            object.__setattr__(self, "batch_size", size)
-        object.__setattr__(self, "batch_seed", integer("batch_seed", self.batch_seed, 0, most=None))
-
-    @property
-    def plain(self) -> bool:
-        """Return whether this is gradient descent on all sentences without decay."""
-        return type(self.rule) is Descent and not self.decays and self.batch_size is None
-
-    @property
-    def decays(self) -> bool:
-        """Return whether any parameter decays."""
-        return any(map(self.decay_of, TRAINABLE))
-
-    @property
-    def reduces(self) -> bool:
-        """Return whether reduced coordinates give the same run: decay also shrinks what these do not hold."""
-        return self.rule.linear and not self.decays
-
-    @property
-    def buffers(self) -> int:
-        """Return how many arrays the rule keeps for each that it steps."""
-        many = 1000
-        return sum(array.size for array in self.rule.start({"one": np.zeros(many)}).values()) // many
-
-    def check_trained(self, train: Collection[str]) -> None:
-        """Refuse the decay of a part that is not trained.
-
-        Raises:
-            InputError: there is one.
-        """
-        by_part = self.decay if isinstance(self.decay, Mapping) else {}
-        still = [name for name, rate in by_part.items() if rate and name not in train]
-        if still:
-            fix = "Train it, or leave its decay out."
-            raise InputError("decay", expected="trained parts alone", given=", ".join(still), fix=fix)
-
-    def decay_of(self, part: str) -> float:
-        """Return the weight decay λ of a trained part: query, keys, embeddings or head."""
-        return self.decay.get(part, 0.0) if isinstance(self.decay, Mapping) else self.decay
-
-    def batches(self, sentences: int, epoch: int) -> Iterator[NDArray[np.int64]]:
-        """Yield the rows of each mini-batch of an epoch; together they are all sentences, in an order of the seed."""
-        order = np.random.default_rng([self.batch_seed, epoch]).permutation(sentences)
-        size = self.batch_size or sentences
-        for first in range(0, sentences, size):
-            yield order[first : first + size]
-
-
 def _share(name: str, value: object) -> float:
     found = number(name, value, least=0, most=1, fix="Usual are 0.9 and 0.999.")
     if found == 1.0:
         raise InputError(name, expected="a number below 1", given=found, fix="At 1 nothing would be forgotten.")
     return found
-
-
-def _decay(decay: object) -> float | dict[str, float]:
-    fix = 'Give one number, or one a part: {"keys": 1e-3}.'
-    if not isinstance(decay, Mapping):
-        return number("decay", decay, least=0, fix=fix)
-    names = some_of("decay", [*decay], TRAINABLE)
-    return {name: number(f"decay[{name!r}]", decay[name], least=0, fix=fix) for name in sorted(names)}
-
-
-PLAIN = Update()
-"""Plain descent."""

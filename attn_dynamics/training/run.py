@@ -6,6 +6,7 @@ from typing import Literal
 import xarray as xr
 
 from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.training.training import Training
 
 Ended = Literal["epochs", "patience", "time", "loss", "attention", "interrupted", "diverged"]
 
@@ -25,6 +26,8 @@ class Run:
     """Reason why the run ended."""
     best_epoch: int
     """Epoch of `parameters`; under flow, the index of their time among the recorded times."""
+    training: Training
+    """What decided the run; under flow, of it the trained parts, frozen words and reduction."""
 
 
 class Interrupted(KeyboardInterrupt):

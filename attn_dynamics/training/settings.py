@@ -14,7 +14,8 @@ from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.system.options import changed, without_effect
 from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training.replicates.engine import DEVICES, PRECISIONS
-from attn_dynamics.training.rules import RULES, Momentum, Update
+from attn_dynamics.training.rules import RULES, Adam, Momentum
+from attn_dynamics.training.training import Training
 
 WINDOW = "attn-window"
 """Name of the model whose settings are those of `commands.window_settings`."""
@@ -39,47 +40,11 @@ UNREAD = {"attn-fc": ("hidden_dim",), "attn-tc": ("hidden_dim",), "mean-field": 
 """Settings that a model or a start does not read, by its name."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class UpdateOptions:
-    """How a step follows from the gradient; by default plain descent on all sentences.
-
-    Raises:
-        InputError: a value out of range.
-    """
-
-    rule: RuleName = "descent"
-    """Update rule: descent, momentum, adam (with its usual 0.9, 0.999 and 1e-8) or sign."""
-    momentum: float = Momentum.beta
-    """Share of the last step that --rule momentum keeps."""
-    nesterov: bool = Momentum.nesterov
-    """Take Nesterov's variant of --rule momentum."""
-    decay: float = 0.0
-    """Weight decay of all trained parts; full coordinates are then used."""
-    decoupled: bool = False
-    """Shrink parameters by learning rate × decay a step, as AdamW does, instead of adding decay to the gradient."""
-    batch_size: int | None = None
-    """Sentences a step, shuffled by the seed (default: all of them). An epoch is then a pass over all."""
-
-    def __post_init__(self) -> None:
-        number("momentum", self.momentum, least=0, most=1 - 1e-16, fix="0.9 is usual.")
-        self.update(0)
-
-    def update(self, seed: int) -> Update:
-        """Return the update that these settings make, with the random seed of the order of sentences."""
-        given = {"beta": self.momentum, "nesterov": self.nesterov} if self.rule == "momentum" else {}
-        return Update(
-            RULES[self.rule](**given),
-            decay=self.decay,
-            decoupled=self.decoupled,
-            batch_size=self.batch_size,
-            batch_seed=seed,
-        )
-
-    @property
-    def unread(self) -> tuple[str, ...]:
-        """Return the names of the settings that have no effect."""
-        unread = () if self.rule == "momentum" else ("momentum", "nesterov")
-        return unread if self.decay else (*unread, "decoupled")
+RULE_OPTIONS: dict[str, dict[str, str]] = {
+    "momentum": {"momentum": "beta", "nesterov": "nesterov"},
+    "adam": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
+}
+"""Settings that an update rule reads, by its name: of the command, and as the rule calls them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,8 +65,26 @@ class Config:
     """Folder with the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
     epochs: int | None = None
     """Largest number of steps of gradient descent (default: 5,000 on the synthetic task, 50,000 on text)."""
-    learning_rate: float = 0.1
+    learning_rate: float = Training.learning_rate
     """Learning rate η; time = η × epoch."""
+    rule: RuleName = "descent"
+    """Update rule: plain gradient descent, momentum, adam or sign descent."""
+    momentum: float = Momentum.beta
+    """Share of the last step that --rule momentum keeps."""
+    nesterov: bool = Momentum.nesterov
+    """Take Nesterov's variant of --rule momentum."""
+    beta1: float = Adam.beta1
+    """Share of the mean of gradients that --rule adam keeps."""
+    beta2: float = Adam.beta2
+    """Share of the mean of squared gradients that --rule adam keeps."""
+    epsilon: float = Adam.epsilon
+    """Summand of the divisor of --rule adam."""
+    decay: float = 0.0
+    """Weight decay of all trained parts; all coordinates are then stepped."""
+    decoupled: bool = Training.decoupled
+    """Shrink parameters by learning rate × decay a step, as AdamW does, instead of adding decay to the gradient."""
+    batch_size: int | None = Training.batch_size
+    """Sentences a step, shuffled by the seed (default: all of them). An epoch is then a pass over all."""
     embedding_dim: int = 10
     """Dimension d of the embeddings."""
     key_dim: int | None = None
@@ -113,7 +96,7 @@ class Config:
     analysis; or mean-field, those of the mean-field theory."""
     start_scale: float = 1.0
     """Factor on the initial embeddings, whose standard deviation is 0.001 (published: 10⁻⁶; mean-field: 0)."""
-    train: tuple[Trainable, ...] = ("keys", "embeddings", "head")
+    train: tuple[Trainable, ...] = tuple(Training.train)
     """Parts to train: any of query, keys, embeddings, head."""
     patience: int | None = None
     """Number of epochs without a lower dev loss after which to stop; 0 for never (default with dev data: 2,000, as in
@@ -128,35 +111,49 @@ class Config:
     """Compiled loops on numpy's arrays, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
     precision: Precision = "float64"
     """Precision of PyTorch's numbers; compiled loops need float64."""
-    full: bool = False
-    """Do not use law A6: move all d dimensions of the embeddings even if fewer can move."""
+    reduction: bool = Training.reduced
+    """Use law A6: where fewer than d dimensions of the embeddings can move, step only these."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False
     """Resume from the checkpoint in the folder, or start if there is none."""
     overwrite: bool = False
     """Replace the results in the folder."""
-    steps: Annotated[UpdateOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=UpdateOptions)
     text: Annotated[TextOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=TextOptions)
     synthetic: Annotated[Synthetic, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Synthetic)
 
     def __post_init__(self) -> None:
-        least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1}
-        if self.epochs is not None:
-            least["epochs"] = 0
-        if self.patience is not None:
-            least["patience"] = 0
-        if self.key_dim is not None:
-            least["key_dim"] = 1
+        least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1, "epochs": 0, "patience": 0, "key_dim": 1}
         for name, bound in least.items():
-            integer(name, getattr(self, name), bound)
+            if (given := getattr(self, name)) is not None:
+                integer(name, given, bound)
         if self.model == WINDOW:
             fix = f"A window runs by itself, without a sweep: python -m attn_dynamics.simulate --model {WINDOW}."
             raise InputError("model", expected=f"one of {', '.join(HEADS)}", given=WINDOW, fix=fix)
         integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
-        number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1.")
         number("start_scale", self.start_scale, least=0, fix="1 is the start's own.")
         at_most_one(resume=self.resume, overwrite=self.overwrite)
+        number("momentum", self.momentum, least=0, most=1 - 1e-16, fix="0.9 is usual.")
+        Adam(self.beta1, self.beta2, self.epsilon)
+        _ = self.training
+
+    @property
+    def training(self) -> Training:
+        """Return what these settings decide of a run; patience depends on the task, too."""
+        read = RULE_OPTIONS.get(self.rule, {})
+        same = {
+            each.name: getattr(self, each.name) for each in dataclasses.fields(Training) if hasattr(self, each.name)
+        }
+        return Training(
+            **same
+            | {
+                "rule": RULES[self.rule](**{name: getattr(self, option) for option, name in read.items()}),
+                "epochs": self.max_epochs,
+                "patience": self.patience or None,
+                "reduced": self.reduction,
+                "batch_seed": self.seed,
+            }
+        )
 
     @property
     def max_epochs(self) -> int:
@@ -172,18 +169,14 @@ class Config:
     def notes(self) -> list[str]:
         """Return a note about settings that were given but have no effect."""
         unread = (*UNREAD.get(self.model, ()), *UNREAD.get(self.start, ()))
-        given = [name for name in changed(self, Config()) if name in unread]
-        still = [name for name in changed(self.steps, UpdateOptions()) if name in self.steps.unread]
-        notes = without_effect(f"{self.model} from the start {self.start}", given)
-        return notes + without_effect(f"the rule {self.steps.rule}", still)
+        given, read = changed(self, Config()), RULE_OPTIONS.get(self.rule, {})
+        idle = [name for options in RULE_OPTIONS.values() for name in options if name not in read]
+        idle += ["decoupled"] * (not self.decay)
+        notes = without_effect(f"{self.model} from the start {self.start}", [name for name in given if name in unread])
+        return notes + without_effect(f"the rule {self.rule}", [name for name in given if name in idle])
 
-    @property
-    def update(self) -> Update:
-        """Return update rule, weight decay and mini-batches."""
-        return self.steps.update(self.seed)
-
-    def course(self) -> dict[str, Any]:
-        """Return all settings that decide the course of the run, ready for JSON, without its length and its folder."""
+    def identity_settings(self) -> dict[str, Any]:
+        """Return all settings that decide the run, ready for JSON, without its length and its folder."""
         kept = dataclasses.asdict(self)
         for name in ("epochs", "out", "resume", "overwrite"):
             del kept[name]

@@ -29,6 +29,7 @@ from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import Diverged, RunsInterrupted
+from attn_dynamics.training.training import Training
 from tests.support import (
     MODELS,
     SUBSETS,
@@ -126,7 +127,7 @@ def test_replicates_are_single_runs_for_every_head_and_subset(
     judge = {"dev": topic_corpus(5), "test": topic_corpus(6)}
     for reduced, d in ((True, 6), (False, 6), (True, 2)):
         starts = starts_for(corpus, model, 3, d=d)
-        off = farthest(corpus, starts, device=device, judge=judge, reduced=reduced, **options)
+        off = farthest(corpus, starts, device=device, evaluate_on=judge, reduced=reduced, **options)
         assert off <= TOLERANCE[device], (reduced, d)
 
 
@@ -149,7 +150,7 @@ def test_scores_spread_over_thousands_do_no_harm_to_any_replicate(model: str, de
     starts = [
         parameters_for(corpus, model, k, spread=spread) for k, spread in enumerate((1.0, 40.0, 2000.0, 3.0, 300.0))
     ]
-    options = {"learning_rate": 1e-3, "epochs": 5, "judge": {"test": topic_corpus(4)}, "follow": [1, 4]}
+    options = {"learning_rate": 1e-3, "epochs": 5, "evaluate_on": {"test": topic_corpus(4)}, "follow": [1, 4]}
     # The keys that come back are s q/‖q‖², and s up to 2000: a unit in the last place of s is 2e-13.
     assert farthest(corpus, starts, device=device, **options) <= max(TOLERANCE[device], 1e-11)
 
@@ -165,7 +166,7 @@ def test_so_are_64_on_sst2_at_its_published_dimension() -> None:
     starts = [draw("paper", "attn-fc", **shape, rng=np.random.default_rng(k)) for k in range(64)]
     options: dict[str, Any] = {
         "epochs": 300,
-        "judge": {name: task.splits[name] for name in ("dev", "test")},
+        "evaluate_on": {name: task.splits[name] for name in ("dev", "test")},
         "follow": ["stupid"],
     }
     many = descend_many(task.train, starts, **options)
@@ -178,7 +179,7 @@ def test_so_are_64_on_sst2_at_its_published_dimension() -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_words_that_are_held_stay(device: str, corpus: Corpus) -> None:
     starts = starts_for(corpus, "attn-tc", 3, d=6)
-    options = {"learning_rate": 0.1, "epochs": 6, "hold": [0, 5], "follow": [0, 1]}
+    options = {"learning_rate": 0.1, "epochs": 6, "frozen_words": [0, 5], "follow": [0, 1]}
     assert farthest(corpus, starts, device=device, **options) <= TOLERANCE[device]
 
 
@@ -232,7 +233,13 @@ def test_on_any_number_of_threads_they_are_single_runs_to_the_bit(
 ) -> None:
     monkeypatch.setattr(Threads, "at_once", threads)
     starts = starts_for(corpus, "attn-tc", 5, d=6)
-    options = {"learning_rate": 0.1, "epochs": 40, "follow": [2], "judge": {"dev": topic_corpus(3)}, "patience": 9}
+    options = {
+        "learning_rate": 0.1,
+        "epochs": 40,
+        "follow": [2],
+        "evaluate_on": {"dev": topic_corpus(3)},
+        "patience": 9,
+    }
     for start, run in zip(starts, descend_many(corpus, starts, **options), strict=True):
         assert single(corpus, start, **options).trajectory.identical(run.trajectory)
 
@@ -244,7 +251,7 @@ def overfitting(number: int, model: str = "attn-tl") -> tuple[Corpus, list[Param
     """Starts that get worse on development data at different epochs."""
     train, dev = topic_corpus(0, sentences=12), topic_corpus(1)
     dev = replace(dev, labels=np.random.default_rng(0).permutation(dev.labels))
-    return train, starts_for(train, model, number), {"learning_rate": 0.1, "judge": {"dev": dev}, "epochs": 150}
+    return train, starts_for(train, model, number), {"learning_rate": 0.1, "evaluate_on": {"dev": dev}, "epochs": 150}
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -346,8 +353,8 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
 ) -> None:
     starts = starts_for(corpus, "attn-tc", 9)
     engine = Threads() if device == "numpy" else engine_for(device, "float64")
-    course: Any = {"train": ("keys",), "reduced": True, "epochs": 1, "patience": None, "saved": False}
-    ((fixed, each, start),) = memory.bytes_needed(engine, [corpus], starts[0], Layout(corpus, (), ()), **course)
+    training, layout = Training(train=("keys",), epochs=1), Layout(corpus, (), ())
+    ((fixed, each, start),) = memory.bytes_needed(engine, [corpus], starts[0], layout, training, saved=False)
     held = [9 * start]
     monkeypatch.setattr(type(engine), "free_memory", lambda self: fixed + 5 * each - held[0])
     options = {"device": device, "train": ("keys",), "epochs": 1}
@@ -376,10 +383,9 @@ def test_a_device_with_memory_of_its_own_leaves_starts_and_records_to_the_host(
             self.on_host = False
 
     starts = starts_for(corpus, "attn-tc", 9)
-    course: Any = {"train": TRAINED, "reduced": True, "epochs": 9, "patience": None}
-    layout = Layout(corpus, (), ())
+    training, layout = Training(train=TRAINED, epochs=9), Layout(corpus, (), ())
     (whole,), (device, host) = (
-        memory.bytes_needed(engine, [corpus], starts[0], layout, **course)
+        memory.bytes_needed(engine, [corpus], starts[0], layout, training)
         for engine in (tensors.Torch("cpu", "float64"), Apart())
     )
     assert [*whole] == [one + other for one, other in zip(device, host, strict=True)]
@@ -415,21 +421,16 @@ def peak_and_estimate(
     """Bytes that starts and a run of so many epochs take at most, and those said to be needed for `counted` epochs."""
     corpus, test = topic_corpus(0, sentences=400, words=3000), topic_corpus(1, words=3000)
     follow = range(8)
-    options = {"judge": {"test": test}, "follow": follow, "learning_rate": 0.01}
+    options = {"evaluate_on": {"test": test}, "follow": follow, "learning_rate": 0.01}
     descend_many(corpus, starts_for(corpus, model, 1, d=20, d_k=d_k), epochs=1, **options)
     tracemalloc.start()
     starts = starts_for(corpus, model, replicates, d=20, d_k=d_k)
     descend_many(corpus, starts, epochs=epochs, **options)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    course: Any = {
-        "train": TRAINED,
-        "reduced": True,
-        "epochs": epochs if counted is None else counted,
-        "patience": None,
-        "saved": False,
-    }
-    (needed,) = memory.bytes_needed(Threads(), [corpus, test], starts[0], Layout(corpus, ("test",), follow), **course)
+    training = Training(train=TRAINED, epochs=epochs if counted is None else counted)
+    layout = Layout(corpus, ("test",), follow)
+    (needed,) = memory.bytes_needed(Threads(), [corpus, test], starts[0], layout, training, saved=False)
     return peak, needed
 
 

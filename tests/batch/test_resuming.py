@@ -46,7 +46,7 @@ def go(model: str = "attn-tc", path: Path | None = None, **options: Any) -> list
     """Replicates among those of this file, by default the same ones: they lose their patience at different epochs."""
     begin = options.pop("starts", None) or starts(model)
     corpus, every = options.pop("corpus", topic_corpus(0)), options.pop("every", 0.0)
-    defaults: dict[str, Any] = {"learning_rate": 0.3, "epochs": 40, "judge": {"dev": DEV}, "follow": (3, 1, 13)}
+    defaults: dict[str, Any] = {"learning_rate": 0.3, "epochs": 40, "evaluate_on": {"dev": DEV}, "follow": (3, 1, 13)}
     saving: dict[str, Any] = {} if path is None else {"checkpoint": Checkpoint(path, every=every)}
     return descend_many(corpus, begin, **defaults | saving | options)
 
@@ -110,7 +110,7 @@ def test_these_replicates_end_in_every_way() -> None:
 
 def test_what_early_stopping_kept_is_not_changed_by_a_resumed_run_that_is_cut_off(tmp_path: Path) -> None:
     """Beyond the epochs at which copies are taken, where the dev loss falls all the way."""
-    options: dict[str, Any] = {"patience": 300, "judge": {"dev": topic_corpus(0)}, "learning_rate": 0.01}
+    options: dict[str, Any] = {"patience": 300, "evaluate_on": {"dev": topic_corpus(0)}, "learning_rate": 0.01}
     for at in (100, 200):
         with pytest.raises(PowerCut):
             go(path=tmp_path / "runs.npz", epochs=400, meter=cut(at), **options)
@@ -237,9 +237,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     "patience": {"patience": 9},
     "full instead of reduced": {"reduced": False},
     "followed words": {"follow": (3, 1)},
-    "held words": {"hold": (4,)},
-    "name of the judge": {"judge": {"test": DEV}},
-    "another judge": {"judge": {"dev": topic_corpus(2)}},
+    "held words": {"frozen_words": (4,)},
+    "name of the judge": {"evaluate_on": {"test": DEV}},
+    "another judge": {"evaluate_on": {"dev": topic_corpus(2)}},
     "another corpus": {"corpus": topic_corpus(3)},
     "device": {"device": "cpu"},
     "query of one start": {"starts": nudged("query")},
@@ -295,7 +295,7 @@ def test_a_replicate_does_not_know_who_stands_beside_it(model: str, n_classes: i
     corpus = topic_corpus(0, sentences=60, words=120, n_classes=n_classes)
     begin = [parameters_for(corpus, model, k, d=5) for k in range(7)]
     for train in TRAINED:
-        options: dict[str, Any] = {"corpus": corpus, "train": train, "judge": {}, "epochs": 25}
+        options: dict[str, Any] = {"corpus": corpus, "train": train, "evaluate_on": {}, "epochs": 25}
         together = go(starts=begin, **options)
         for few in (begin[:1], begin[:2], begin[:3]):
             assert unlike(go(starts=few, **options), together[: len(few)]) == [], (train, len(few))

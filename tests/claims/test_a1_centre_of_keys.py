@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Parameters, flow
 from attn_dynamics.training.dynamics import Dynamics
+from attn_dynamics.training.training import Training
 from tests.claims.test_a2_to_a4_balance import trainings
 from tests.support import (
     MODELS,
@@ -35,7 +36,7 @@ def score_sum_excess(corpus: Corpus, parameters: Parameters, gradient: Array) ->
 @settings(max_examples=examples(100))
 @given(st.sampled_from(MODELS).flatmap(cases))
 def test_a1_the_score_gradients_sum_to_zero(case: Case) -> None:
-    gradient = Dynamics(case.corpus, case.parameters, train=()).evaluate()[1]
+    gradient = Dynamics(case.corpus, case.parameters, Training(train=())).evaluate()[1]
     assert score_sum_excess(case.corpus, case.parameters, gradient.scores) <= 1.0
 
 
@@ -76,7 +77,7 @@ def test_a1_a_held_word_takes_the_sum_along() -> None:
     """Negative control."""
     corpus = topic_corpus(4)
     start = parameters_for(corpus, "attn-tc", 4)
-    after = end(flow(corpus, start, times=[1.0], hold=[0]))
+    after = end(flow(corpus, start, times=[1.0], frozen_words=[0]))
     assert key_sum_drift(iter((start, after))) > 1e-4
 
 
@@ -84,7 +85,7 @@ def test_a1_rejects_a_score_gradient_with_a_lost_term(monkeypatch: pytest.Monkey
     """Negative control: without the −v of ν − v, and with a part of the sentences left out of it."""
     corpus = topic_corpus(4)
     start = parameters_for(corpus, "attn-tc", 4)
-    gradient = Dynamics(corpus, start, train=(), reduced=False).evaluate()[1]
+    gradient = Dynamics(corpus, start, Training(train=(), reduced=False)).evaluate()[1]
     weight, slope = gradient.embeddings, gradient.scores
     assert score_sum_excess(corpus, start, slope) <= 1.0
     assert score_sum_excess(corpus, start, (weight * start.embeddings).sum(axis=1)) > 1e6

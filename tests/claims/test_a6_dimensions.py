@@ -12,6 +12,7 @@ from attn_dynamics import Corpus, FixedLinear, Parameters, TrainedLinear, descen
 from attn_dynamics.kernels.epochs import Rates
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.dynamics import Dynamics
+from attn_dynamics.training.training import Training
 from tests.support import MODELS, apart, corpora, differences, end, examples, ids, parameters_for, states, topic_corpus
 
 WITHOUT_HEAD = [("embeddings",), ("keys", "embeddings"), ("query", "keys", "embeddings")]
@@ -25,7 +26,7 @@ def test_a6_the_reduced_course_is_the_full_one(model: str, train: tuple[str, ...
         corpus, test = topic_corpus(seed), topic_corpus(seed + 10)
         start = parameters_for(corpus, model, seed, d=d, hidden=hidden)
         reduced, full = (
-            descend(corpus, start, train=train, epochs=60, judge={"test": test}, follow=range(6), reduced=choice)
+            descend(corpus, start, train=train, epochs=60, evaluate_on={"test": test}, follow=range(6), reduced=choice)
             for choice in (True, False)
         )
         assert max(differences(reduced, full).values()) <= 1e-11
@@ -52,7 +53,7 @@ def test_a6_fewer_numbers_move_where_it_holds() -> None:
     ):
         start = parameters_for(corpus, model, 0, d=9, hidden=4)
         for reduced, wanted in ((True, moving), (False, 9)):
-            state = Dynamics(corpus, start, train=train, reduced=reduced).state()
+            state = Dynamics(corpus, start, Training(train=train, reduced=reduced)).state()
             assert sorted(state["axes"].shape) == sorted((wanted, corpus.n_words))
 
 
@@ -146,8 +147,10 @@ def test_a6_a_trained_head_from_zero_is_reduced_too(model: str, train: tuple[str
     )
     assert max(differences(reduced, full).values()) <= 1e-11
     assert apart(end(reduced), end(full)) <= 1e-11
-    assert Dynamics(corpus, start, train=train).state()["axes"].shape[0] < 9
-    assert Dynamics(corpus, drawn, train=train).state()["axes"].shape[0] == 9, "negative control: E(0) is not 0"
+    assert Dynamics(corpus, start, Training(train=train)).state()["axes"].shape[0] < 9
+    assert Dynamics(corpus, drawn, Training(train=train)).state()["axes"].shape[0] == 9, (
+        "negative control: E(0) is not 0"
+    )
 
 
 def test_a6_a_trained_head_leads_embeddings_out_of_it_from_another_start() -> None:

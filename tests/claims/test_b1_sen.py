@@ -25,7 +25,9 @@ def runs(draw: st.DrawFn, *, hold: bool) -> Followed:
     corpus = Corpus.from_sentences(rows, labels, n_classes=3)
     start = start_of_topic_words(corpus, words, draw(st.sampled_from(SMOOTH)), draw(st.integers(0, 99)))
     rest = [word for word in corpus.vocabulary if word not in words]
-    run = flow(corpus, start, time=5.0, follow=words, hold=rest if hold else (), rtol=1e-10, atol=1e-13).trajectory
+    run = flow(
+        corpus, start, time=5.0, follow=words, frozen_words=rest if hold else (), rtol=1e-10, atol=1e-13
+    ).trajectory
     return followed(run, start, others)
 
 

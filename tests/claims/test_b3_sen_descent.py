@@ -17,7 +17,9 @@ def distances(model: str, others: int, seed: int, relation=sen_norm) -> Array:
     start = start_of_topic_words(corpus, words, model, seed)
     ends = []
     for rate in (0.02, 0.01):
-        run = descend(corpus, start, learning_rate=rate, epochs=round(4 / rate), follow=words, hold=rest).trajectory
+        run = descend(
+            corpus, start, learning_rate=rate, epochs=round(4 / rate), follow=words, frozen_words=rest
+        ).trajectory
         score, norm = run.score.values, run.embedding_norm.values
         ends.append(norm[-1] / relation(score[-1], others, np.linalg.norm(start.query), score[0], norm[0]) - 1.0)
     return np.abs(ends)

@@ -31,7 +31,7 @@ def test_the_relation_is_kept_along_the_flow(model: str, others: int, seed: int,
     corpus, words, rest = topic_words_among(others, topics=1)
     start = start_from_zero(corpus, words, model, seed)
     start = replace(start, query=scale * start.query)
-    run = flow(corpus, start, train=TRAINABLE, time=20.0, follow=words, hold=rest, rtol=1e-10, atol=1e-14)
+    run = flow(corpus, start, train=TRAINABLE, time=20.0, follow=words, frozen_words=rest, rtol=1e-10, atol=1e-14)
     assert run.parameters is not None
     q, q0, keys = run.parameters.query, start.query, run.parameters.keys
     assert q @ q - (keys**2).sum() == pytest.approx(q0 @ q0, rel=1e-8)
@@ -59,6 +59,6 @@ def test_with_all_words_trained_the_distance_falls_like_one_over_their_number() 
 def test_a_word_whose_key_is_not_zero_cannot_be_held_beside_a_trained_query() -> None:
     corpus, words, rest = topic_words_among(2, topics=2)
     start = start_of_topic_words(corpus, words, "attn-fc")
-    flow(corpus, start, train=TRAINABLE, time=0.1, hold=rest)
+    flow(corpus, start, train=TRAINABLE, time=0.1, frozen_words=rest)
     with pytest.raises(InputError, match="key is 0"):
-        flow(corpus, start, train=TRAINABLE, time=0.1, hold=words)
+        flow(corpus, start, train=TRAINABLE, time=0.1, frozen_words=words)

@@ -128,7 +128,7 @@ def test_what_the_task_cannot_use_is_refused_before_anything_is_written(
     assert expected in before
     assert given.removeprefix("got ") in after
     assert fix in after
-    assert "judge=" not in message, "what helps is an option of the command, not of the library"
+    assert "evaluate_on=" not in message, "what helps is an option of the command, not of the library"
 
 
 # --- data

@@ -157,7 +157,7 @@ def test_turns_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = topic_corpus(2, sentences=33)
     for model in MODELS:
         start = parameters_for(corpus, model, 2, d=7)
-        options = {"epochs": 70, "follow": (0, 5, 13), "judge": {"dev": topic_corpus(3)}, "patience": 60}
+        options = {"epochs": 70, "follow": (0, 5, 13), "evaluate_on": {"dev": topic_corpus(3)}, "patience": 60}
         whole = descend(corpus, start, **options).trajectory
         with monkeypatch.context() as patch:
             patch.setattr("attn_dynamics.system.threads.TURN", 0.0)
@@ -329,9 +329,7 @@ for model in MODELS:
             found = set()
             for threads in (0, 1, 2, 3):
                 numba.set_num_threads(threads or 3)
-                dynamics = Dynamics(
-                    task.train, start, train=("keys", "embeddings", "head"), judged=[task.test], followed=followed
-                )
+                dynamics = Dynamics(task.train, start, judged=[task.test], followed=followed)
                 assert dynamics.in_parts
                 rows = np.empty((9, 2 + 2 + 4 + 4 * 2))
                 dynamics.record(rows[0])

@@ -34,7 +34,7 @@ def published(model: str, seed: int, others: int = OTHERS) -> tuple[Task, float,
         rng=np.random.default_rng([seed, 0]),
     )
     words = list(chain.from_iterable(task.topic_words))
-    run = descend(task.train, start, judge={"test": task.test}, follow=words)
+    run = descend(task.train, start, evaluate_on={"test": task.test}, follow=words)
     return task, float(np.linalg.norm(start.query)), run
 
 

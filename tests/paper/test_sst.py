@@ -49,7 +49,7 @@ def trained(name: str, order: int) -> xr.Dataset:
     assert task.test is not None
     start = seeded(task.train.n_words, task.train.n_classes, order)
     judge = {"dev": task.dev, "test": task.test}
-    return descend(task.train, start, learning_rate=0.1, epochs=20_000, judge=judge, patience=2000).trajectory
+    return descend(task.train, start, learning_rate=0.1, epochs=20_000, evaluate_on=judge, patience=2000).trajectory
 
 
 def accuracy(run: xr.Dataset, patience: int) -> float:
@@ -109,7 +109,9 @@ def test_where_attn_tc_ends_on_sst5(seed: int) -> None:
     assert task.test is not None
     config = Config(model="attn-tc", task="sst5", seed=seed, embedding_dim=100, start="published", start_scale=0.0)
     judge, times = {"dev": task.dev, "test": task.test}, np.geomspace(1.0, 30_000.0, 400)
-    run = flow(task.train, experiment.start(config, task), times=times, judge=judge, rtol=1e-6, atol=1e-9).trajectory
+    run = flow(
+        task.train, experiment.start(config, task), times=times, evaluate_on=judge, rtol=1e-6, atol=1e-9
+    ).trajectory
     end = int(run.dev_loss.values.argmin())
     assert 0 < end < run.sizes["time"] - 1, "the dev loss still falls"
     assert 40.8 <= 100 * float(run.test_accuracy[end]) <= 42.3

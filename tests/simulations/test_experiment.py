@@ -32,6 +32,7 @@ from attn_dynamics.training import experiment as carried_out
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config
+from attn_dynamics.training.training import Training
 from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text
 from tests.command.driving import contents
 
@@ -147,7 +148,7 @@ def test_a_loss_that_is_not_finite_is_a_failure_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     so_far = xr.Dataset(coords={"epoch": range(7)})
-    error = Diverged(Run(parameters=None, trajectory=so_far, ended="diverged", best_epoch=6), "")
+    error = Diverged(Run(parameters=None, trajectory=so_far, ended="diverged", best_epoch=6, training=Training()), "")
     monkeypatch.setattr(carried_out, "train", stopping_after(1, lambda: error))
     assert run_tiny(tmp_path) == FAILED
     assert "error: 0.001-attn-fc-1: loss at epoch 7: expected a finite number" in capsys.readouterr().err
@@ -401,7 +402,7 @@ def test_seeds_beyond_memory_go_in_several_passes(
 
 
 def nothing() -> Run:
-    return Run(parameters=None, trajectory=xr.Dataset(), ended="interrupted", best_epoch=0)
+    return Run(parameters=None, trajectory=xr.Dataset(), ended="interrupted", best_epoch=0, training=Training())
 
 
 @pytest.mark.parametrize(

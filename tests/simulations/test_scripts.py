@@ -220,8 +220,8 @@ def test_early_stopping_is_that_of_descent(tmp_path: Path) -> None:
     dev = Corpus.from_sentences([["good"], ["bad"], ["good"]], [1, 0, 0], vocabulary=words)
     rng = np.random.default_rng(0)
     start = draw("paper", "attn-fc", n_words=len(words), n_classes=2, embedding_dim=4, rng=rng)
-    stopped = descend(task.train, start, epochs=300, patience=20, judge={"dev": dev})
-    whole = descend(task.train, start, epochs=300, judge={"dev": dev}).trajectory.dev_loss.values
+    stopped = descend(task.train, start, epochs=300, patience=20, evaluate_on={"dev": dev})
+    whole = descend(task.train, start, epochs=300, evaluate_on={"dev": dev}).trajectory.dev_loss.values
     assert stopped.ended == "patience"
     assert labelled.best_epoch(whole, 20) == stopped.best_epoch > 1
 

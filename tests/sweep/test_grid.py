@@ -9,7 +9,7 @@ from attn_dynamics.commands.sweep.grid import Grid
 from attn_dynamics.commands.sweep.table import SETTINGS, settings
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import Synthetic, TextOptions
-from attn_dynamics.training.settings import Config, UpdateOptions
+from attn_dynamics.training.settings import Config
 
 NO_SETTING = {"replicates", "follow", "out", "resume", "overwrite"}
 """Of one run, that a sweep does not have: other starts are other seeds, and its table names no words."""
@@ -63,13 +63,13 @@ def test_a_value_given_twice_counts_once() -> None:
 
 
 def test_every_setting_of_a_run_is_one_of_the_grid() -> None:
-    known = {each.name for each in fields(Grid)} | {"synthetic", "steps"}
+    known = {each.name for each in fields(Grid)} | {"synthetic"}
     assert {each.name for each in fields(Config)} - known == NO_SETTING
-    assert {each.name for kind in (Synthetic, UpdateOptions) for each in fields(kind)} <= known
+    assert {each.name for each in fields(Synthetic)} <= known
 
 
 def test_every_setting_of_a_run_is_a_column() -> None:
-    nested, kinds = {"text", "synthetic", "steps"}, (Config, Synthetic, TextOptions, UpdateOptions)
+    nested, kinds = {"text", "synthetic"}, (Config, Synthetic, TextOptions)
     wanted = {each.name for kind in kinds for each in fields(kind)} - nested - NO_SETTING
     assert set(SETTINGS) == wanted
     for name, value in settings(Config()).items():

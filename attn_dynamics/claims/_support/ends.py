@@ -22,7 +22,7 @@ def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...
     """Return the end of a flow."""
     solver = "LSODA" if not begin.head.smooth and corpus.n_words <= SMALL else "DOP853"
     steps = {"solver": solver, "rtol": RTOL, "atol": RTOL / 100, "max_steps": 20_000}
-    run = flow(corpus, begin, times=[time], train=train, hold=corpus.vocabulary[:hold], **steps)
+    run = flow(corpus, begin, times=[time], train=train, frozen_words=corpus.vocabulary[:hold], **steps)
     assert run.parameters is not None
     return run.parameters
 
@@ -33,6 +33,6 @@ def descended(
 ) -> Parameters:
     """Return the end of a descent."""
     epochs = round(time / rate)
-    run = descend(corpus, begin, learning_rate=rate, epochs=epochs, train=train, hold=corpus.vocabulary[:hold])
+    run = descend(corpus, begin, learning_rate=rate, epochs=epochs, train=train, frozen_words=corpus.vocabulary[:hold])
     assert run.parameters is not None
     return run.parameters

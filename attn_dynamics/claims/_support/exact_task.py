@@ -88,7 +88,15 @@ def exact_flow(
         head=TrainedLinear(weight=task.head_norm * columns),
     )
     return flow(
-        corpus, start, times=times, log_time=True, train=train, follow=words, hold=rest, rtol=rtol, atol=1e-3 * rtol
+        corpus,
+        start,
+        times=times,
+        log_time=True,
+        train=train,
+        follow=words,
+        frozen_words=rest,
+        rtol=rtol,
+        atol=1e-3 * rtol,
     ).trajectory
 
 

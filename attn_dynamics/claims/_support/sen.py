@@ -70,7 +70,7 @@ def along_flow(model: str, others: int, *, hold: bool = True) -> Followed:
     corpus, words, rest = topic_words_among(others, topics=3)
     start = start_of_topic_words(corpus, words, model)
     held = rest if hold else ()
-    run = flow(corpus, start, time=FLOW_TIME, follow=words, hold=held, rtol=RTOL, atol=ATOL).trajectory
+    run = flow(corpus, start, time=FLOW_TIME, follow=words, frozen_words=held, rtol=RTOL, atol=ATOL).trajectory
     return followed(run, start, others)
 
 

@@ -1,16 +1,17 @@
 """Table of a sweep: one Parquet file, a row per run, complete on disk after every result."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
+from attn_dynamics.commands.sweep.grid import ALONE
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import Kind, of_command
 from attn_dynamics.files.storage import make_folder, printable, write_whole
 from attn_dynamics.results.summary import LARGEST_INTEGER, data_digest
 from attn_dynamics.system.extras import imported
-from attn_dynamics.tasks import Options, load_task
+from attn_dynamics.tasks import Options, Synthetic, TextOptions, load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.settings import Config
 
@@ -18,44 +19,20 @@ Row = dict[str, Any]
 Key = tuple[Any, ...]
 
 FILE = "results.parquet"
-SETTINGS: dict[str, type] = {
-    "task": str,
-    "data_dir": str,
-    "preparation": str,
-    "vocabulary": str,
-    "split": str,
-    "padding": bool,
-    "encoding": str,
-    "text_column": str,
-    "label_column": str,
-    "topics": int,
-    "topic_words": int,
-    "topic_distribution": str,
-    "other_words": int,
-    "dictionary": int,
-    "sentences": int,
-    "test_sentences": int,
-    "model": str,
-    "embedding_dim": int,
-    "key_dim": int,
-    "hidden_dim": int,
-    "start": str,
-    "start_scale": float,
-    "train": str,
-    "learning_rate": float,
-    "rule": str,
-    "momentum": float,
-    "nesterov": bool,
-    "decay": float,
-    "decoupled": bool,
-    "batch_size": int,
-    "epochs": int,
-    "patience": int,
-    "device": str,
-    "precision": str,
-    "full": bool,
-    "seed": int,
-}
+
+
+def _columns(*kinds: type) -> dict[str, type]:
+    """Return the type of the column of each setting of these classes: text for names, paths and several values."""
+    found: dict[str, type] = {}
+    for kind in kinds:
+        for each in fields(kind):
+            hint = get_type_hints(kind)[each.name]
+            plain = next((one for one in (bool, int, float) if one in (hint, *get_args(hint))), str)
+            found[each.name] = str if get_origin(hint) is tuple else plain
+    return {name: column for name, column in found.items() if name not in ALONE}
+
+
+SETTINGS = _columns(Config, Synthetic, TextOptions)
 """Columns of the settings; several values of one setting, as in `train`, are joined by spaces."""
 RESULTS: dict[str, type] = {
     "ended": str,
@@ -89,8 +66,8 @@ the digest of loaded data, null if the data are drawn.
 
 def settings(config: Config) -> Row:
     """Return the columns `SETTINGS` of one run."""
-    course = config.course()
-    flat = course | course["text"] | course["synthetic"] | course["steps"] | {"epochs": config.max_epochs}
+    given = config.identity_settings()
+    flat = given | given["text"] | given["synthetic"] | {"epochs": config.max_epochs}
     return {name: _flat(flat[name]) for name in SETTINGS}
 
 

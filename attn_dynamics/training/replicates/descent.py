@@ -1,20 +1,21 @@
 """Gradient descent of many replicates, each recorded and stopped as if it ran alone."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
-from attn_dynamics.check import function, shown
+from attn_dynamics.check import function, renamed, shown, words
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.attention import Data
-from attn_dynamics.model.gradient import check_fit
+from attn_dynamics.model.gradient import check_fit, corpora
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
-from attn_dynamics.training.descent import checked_checkpoint, checked_settings, course
-from attn_dynamics.training.dynamics import Coordinates, Dynamics, checked_choices, held_columns
+from attn_dynamics.training.descent import checked_checkpoint
+from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_columns
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout, Recorder
 from attn_dynamics.training.replicates.engine import Engine, check_device, engine_for
@@ -24,32 +25,23 @@ from attn_dynamics.training.replicates.memory import MemoryNeed, bytes_needed, c
 from attn_dynamics.training.replicates.recording import Records
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.threads import Threads, run_on_threads
-from attn_dynamics.training.rules import DESCENT, Rule, Update
 from attn_dynamics.training.run import Ended, Run, RunsInterrupted
-from attn_dynamics.training.stopping import Patience
+from attn_dynamics.training.training import Training, training_with
 
 
+@renamed(judge="evaluate_on", hold="frozen_words")
 def descend_many(
     corpus: Corpus,
     parameters: Sequence[Parameters],
+    training: Training | None = None,
     *,
-    learning_rate: float = 0.1,
-    epochs: int = 5000,
-    train: Collection[str] = ("keys", "embeddings", "head"),
-    judge: Mapping[str, Corpus] | None = None,
+    evaluate_on: Mapping[str, Corpus] | None = None,
     follow: Sequence[Hashable] = (),
-    hold: Sequence[Hashable] = (),
-    patience: int | None = None,
-    reduced: bool = True,
-    rule: Rule = DESCENT,
-    decay: float | Mapping[str, float] = 0.0,
-    decoupled: bool = False,
-    batch_size: int | None = None,
-    batch_seed: int = 0,
     device: str = "numpy",
     precision: str = "float64",
     checkpoint: Checkpoint | None = None,
     meter: Callable[[int, float], None] | None = None,
+    **settings: Any,
 ) -> list[Run]:
     """Train each of R starts as `descend` would (theory §1).
 
@@ -60,25 +52,17 @@ def descend_many(
     Args:
         corpus: N sentences over V words to train on.
         parameters: the R starts, with one kind of head and the same shapes; not changed.
-        learning_rate: learning rate η > 0; time = η × epoch.
-        epochs: number of steps, at least 0.
-        train: parts to train, any of query, keys, embeddings, head.
-        judge: further corpora by name, evaluated at every epoch; `patience` watches "dev".
+        training: what decides the runs, by default `Training()`. Devices of torch know plain descent alone; replicates
+            share the order of sentences in mini-batches.
+        evaluate_on: further corpora by name, evaluated at every epoch; `patience` watches "dev".
         follow: words recorded at every epoch.
-        hold: words whose scores and embeddings keep their initial values.
-        patience: number of epochs without a lower dev loss after which to stop and return to the best state.
-        reduced: whether to use law A6 if it holds.
-        rule: update rule, as `descend` takes it; devices of torch know plain descent alone.
-        decay: weight decay, as `descend` takes it.
-        decoupled: whether decay shrinks parameters at once.
-        batch_size: number of sentences a step; replicates share the order of sentences.
-        batch_seed: random seed of that order.
         device: "numpy" (compiled loops on all cores), or "cpu" or "cuda" of torch.
         precision: "float64", or "float32" with torch.
         checkpoint: file to save all replicates to, and to resume from. A resumed run is the same to the bit, except on
             a GPU, whose sums vary.
         meter: function called with epoch and mean training loss: on a device of torch at every epoch, of the replicates
             still running; on processors ten times a second, with the means over all replicates.
+        settings: fields of `Training` that replace those of `training`, as `descend` takes them.
 
     Returns:
         R runs, in the order of the starts.
@@ -87,81 +71,52 @@ def descend_many(
         InputError: an argument is invalid, the starts differ in shape, memory is too small, or torch is not installed.
         RunsInterrupted: Ctrl-C was pressed; carries the runs so far.
     """
-    train, judge, follow, hold, reduced = checked_choices(train, judge, follow, hold, reduced=reduced)
+    training, evaluate_on, follow = training_with(training, settings), corpora(evaluate_on), words("follow", follow)
     function("meter", meter)
-    learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
+    training.check_judges(evaluate_on)
     check_device(device, precision)
-    update = Update(rule, decay=decay, decoupled=decoupled, batch_size=batch_size, batch_seed=batch_seed)
-    update.check_trained(train)
-    check_update(device, update)
+    check_rule(device, training)
     parameters, checkpoint = _starts(parameters), checked_checkpoint(checkpoint)
-    _check_starts(corpus, parameters, judge)
+    _check_starts(corpus, parameters, evaluate_on)
     if not parameters:
         return []
-    layout, judged = Layout(corpus, judge, follow), [*judge.values()]
+    layout, judged = Layout(corpus, evaluate_on, follow), [*evaluate_on.values()]
     engine = Threads() if device == "numpy" else engine_for(device, precision)
-    needed = bytes_needed(
-        engine,
-        [corpus, *judged],
-        parameters[0],
-        layout,
-        train=train,
-        reduced=reduced,
-        epochs=epochs,
-        patience=patience,
-        update=update,
-        saved=checkpoint is not None,
-    )
+    needed = bytes_needed(engine, [corpus, *judged], parameters[0], layout, training, saved=checkpoint is not None)
     check_memory(engine, needed, len(parameters))
-    held = np.unique(np.concatenate([held_columns(corpus, each, train, hold) for each in parameters]))
+    frozen = np.unique(np.concatenate([frozen_columns(corpus, each, training) for each in parameters]))
     saving = None
     if checkpoint is not None:
-        settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced, update=update)
-        saving = checkpoint, identity([corpus, *judged], parameters, *settings, device, precision, LAYOUT)
+        same = *training.identity, *layout.identity, device, precision, LAYOUT
+        saving = checkpoint, identity([corpus, *judged], parameters, *same)
     with _memory_told(engine, needed, len(parameters)):
         if isinstance(engine, Threads):
-            data = Data.of(corpus, judged, held)
+            data = Data.of(corpus, judged, frozen)
 
             def loop(replicate: int) -> Loop:
-                dynamics = Dynamics(
-                    corpus,
-                    parameters[replicate],
-                    train=train,
-                    reduced=reduced,
-                    hold=hold,
-                    followed=layout.columns,
-                    update=update,
-                    data=data,
-                )
-                stopping = Patience(patience) if patience else None
-                return Loop(dynamics, Recorder(dynamics, layout), stopping, learning_rate)
+                dynamics = Dynamics(corpus, parameters[replicate], training, followed=layout.columns, data=data)
+                return Loop(dynamics, Recorder(dynamics, layout), training)
 
-            return run_on_threads(loop, len(parameters), epochs, saving=saving, meter=meter)
-        starts = [Coordinates(each, train, reduced=reduced) for each in parameters]
-        models = Replicates(engine, {"train": corpus} | judge, starts, held, layout.columns)
-        stopping, records = Patiences(engine, patience, len(starts)) if patience else None, Records(len(starts), layout)
-        batch = _Batch(Group(engine, models, np.arange(len(starts)), records, stopping, learning_rate), records)
+            return run_on_threads(loop, len(parameters), training.epochs, saving=saving, meter=meter)
+        starts = [Coordinates(each, training) for each in parameters]
+        models = Replicates(engine, {"train": corpus} | evaluate_on, starts, frozen, layout.columns)
+        stopping = None if training.patience is None else Patiences(engine, training.patience, len(starts))
+        records = Records(len(starts), layout)
+        members = np.arange(len(starts))
+        batch = _Batch(Group(engine, models, members, records, stopping, training), records)
         if saving is not None:
-            batch.save_to(*saving, epochs)
-        return batch.run(epochs, meter)
+            batch.save_to(*saving, training.epochs)
+        return batch.run(training.epochs, meter)
 
 
 def max_replicates(
     corpus: Corpus,
     start: Parameters,
+    training: Training,
     *,
     share: float = 1.0,
-    epochs: int = 5000,
-    train: Collection[str] = ("keys", "embeddings", "head"),
-    judge: Mapping[str, Corpus] | None = None,
+    evaluate_on: Mapping[str, Corpus] | None = None,
     follow: Sequence[Hashable] = (),
-    patience: int | None = None,
-    reduced: bool = True,
-    rule: Rule = DESCENT,
-    decay: float | Mapping[str, float] = 0.0,
-    decoupled: bool = False,
-    batch_size: int | None = None,
-    batch_seed: int = 0,
     device: str = "numpy",
     precision: str = "float64",
 ) -> int | None:
@@ -173,12 +128,9 @@ def max_replicates(
         InputError: the corpus does not hold a followed word, or the device is not available.
     """
     check_device(device, precision)
-    engine, judge = Threads() if device == "numpy" else engine_for(device, precision), dict(judge or {})
-    judged, layout = [corpus, *judge.values()], Layout(corpus, judge, follow)
-    update = Update(rule, decay=decay, decoupled=decoupled, batch_size=batch_size, batch_seed=batch_seed)
-    needed = bytes_needed(
-        engine, judged, start, layout, train=train, reduced=reduced, epochs=epochs, patience=patience, update=update
-    )
+    engine = Threads() if device == "numpy" else engine_for(device, precision)
+    others = corpora(evaluate_on)
+    needed = bytes_needed(engine, [corpus, *others.values()], start, Layout(corpus, others, follow), training)
     return fitting(engine, needed, share)
 
 
@@ -209,13 +161,13 @@ LAYOUT = 2
 """Number of the layout of a checkpoint of replicates, so that a file of an older one is refused."""
 
 
-def check_update(device: str, update: Update) -> None:
+def check_rule(device: str, training: Training) -> None:
     """Refuse what the device does not compute.
 
     Raises:
         InputError: an update rule, decay or mini-batches on a device of torch.
     """
-    if device != "numpy" and not update.plain:
+    if device != "numpy" and not training.plain:
         raise InputError(
             "device",
             expected="'numpy' for update rules, weight decay and mini-batches",
@@ -296,9 +248,9 @@ def _starts(parameters: Iterable[Parameters]) -> Sequence[Parameters]:
     return list(parameters)
 
 
-def _check_starts(corpus: Corpus, parameters: Sequence[Parameters], judge: Mapping[str, Corpus]) -> None:
+def _check_starts(corpus: Corpus, parameters: Sequence[Parameters], evaluate_on: Mapping[str, Corpus]) -> None:
     for start in parameters:
-        check_fit(corpus, start, judge)
+        check_fit(corpus, start, evaluate_on)
         if _shapes(start) != _shapes(parameters[0]):
             raise InputError(
                 "parameters",

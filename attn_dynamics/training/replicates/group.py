@@ -14,6 +14,7 @@ from attn_dynamics.training.replicates.equations import Gradient, Replicates
 from attn_dynamics.training.replicates.recording import Members, Records
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.run import Ended, Run
+from attn_dynamics.training.training import Training
 
 
 class Group:
@@ -26,12 +27,12 @@ class Group:
         members: Members,
         records: Records,
         stopping: Patiences | None,
-        learning_rate: float,
+        training: Training,
     ) -> None:
         self.losses = np.empty(0)
         """Training losses of the running members at the last epoch."""
         self._engine, self._models, self._members, self._records = engine, models, members, records
-        self._stopping, self._learning_rate = stopping, learning_rate
+        self._stopping, self._training = stopping, training
         self._frequency = engine.array(records.layout.frequency)
         self._followed_frequency = engine.array(records.layout.frequency[records.layout.columns])
         self._dev = list(models.corpora).index("dev") * len(Fit._fields) if "dev" in models.corpora else None
@@ -57,7 +58,7 @@ class Group:
                 assert reason is not None
                 ended[int(self._members[place])] = self._finish(place, epoch, reason)
             if not leaving.all():
-                self._models.step(gradient, self._learning_rate)
+                self._models.step(gradient, self._training.learning_rate)
             if leaving.any():
                 self._keep(np.flatnonzero(~leaving))
             return ended
@@ -116,9 +117,10 @@ class Group:
     def _run(self, place: int, state: Mapping[str, Array], ended: Ended, best_epoch: int) -> Run:
         return Run(
             parameters=self._models.parameters(place, state) if ended != "diverged" else None,
-            trajectory=self._records.dataset(int(self._members[place]), self._learning_rate),
+            trajectory=self._records.dataset(int(self._members[place]), self._training.learning_rate),
             ended=ended,
             best_epoch=best_epoch,
+            training=self._training,
         )
 
     def _keep(self, places: NDArray[np.int64]) -> None:

@@ -1,6 +1,6 @@
 """The memory that replicates need, and the error if there is less."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine
 from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
 from attn_dynamics.training.replicates.threads import Threads
-from attn_dynamics.training.rules import PLAIN, Update
+from attn_dynamics.training.training import Training
 
 INDEX = 16
 """Bytes of an entry of the pattern on a device: both directions, each an index and a count."""
@@ -44,15 +44,11 @@ def bytes_needed(
     corpora: Sequence[Corpus],
     start: Parameters,
     layout: Layout,
+    training: Training,
     *,
-    train: Collection[str],
-    reduced: bool,
-    epochs: int,
-    patience: int | None,
-    update: Update = PLAIN,
     saved: bool = True,
 ) -> list[MemoryNeed]:
-    """Return the bytes a run of so many epochs needs of the engine's memory, and of the host's if that is separate.
+    """Return the bytes that a run needs of the engine's memory, and of the host's if that is separate.
 
     A replicate holds its state with the buffers of its rule, and under early stopping two copies. By words it holds an
     operand, sums and gradients. By sentences it holds contexts, their deviations from the leading word, logits, what
@@ -60,13 +56,13 @@ def bytes_needed(
     coordinates, its record (`bytes_kept`), and at the end its parameters. While a trajectory is made, it also holds the
     snapshots of one more replicate.
     """
-    place = Coordinates(start, train, reduced=reduced and update.reduces, by_keys=not update.reduces)
+    place = Coordinates(start, training)
     head, (d, size) = place.head, place.axes.shape
     read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
     state = (2 + d) * size + sum(array.size for array in head.arrays().values())
     if place.by_keys:
         state += 2 * start.keys.size + start.query.size
-    state *= (1 + update.buffers) * (3 if patience else 1)
+    state *= (1 + training.buffers) * (3 if training.patience else 1)
     by_words = 6 * (k + 1) * size
     rows = max(corpus.n_sentences for corpus in corpora)
     by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
@@ -74,9 +70,9 @@ def bytes_needed(
     each = engine.itemsize * (state + by_words + by_sentences + kept)
     pattern = INDEX * sum(corpus.counts.nnz for corpus in corpora)
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
-    on_host = given + place.axes.nbytes + place.still_norm.nbytes + bytes_kept(layout, epochs)
+    on_host = given + place.axes.nbytes + place.still_norm.nbytes + bytes_kept(layout, training.epochs)
     on_host += start.keys.nbytes + start.embeddings.nbytes
-    snapshots = bytes_of_snapshots(layout, epochs)
+    snapshots = bytes_of_snapshots(layout, training.epochs)
     if isinstance(engine, Threads):
         # Coordinates are of those that run; a checkpoint keeps the state of every replicate, of those that ended too.
         coordinates = place.axes.nbytes + place.still_norm.nbytes
@@ -84,7 +80,7 @@ def bytes_needed(
         return [MemoryNeed(pattern + snapshots + engine.at_once * (each + coordinates), on_host, given)]
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
-    copied = np.float64().itemsize * state if patience else 0  # of those that stopped, for the checkpoint
+    copied = np.float64().itemsize * state if training.patience else 0  # of those that stopped, for the checkpoint
     return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host + copied, given)]
 
 

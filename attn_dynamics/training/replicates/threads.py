@@ -66,9 +66,9 @@ def run_on_threads(
 
         loop = make_loop(replicate)
         if store is not None:
-            loop.save_to(store.member(replicate), store.identity, epochs)
+            loop.save_to(store.member(replicate), store.identity)
         try:
-            return loop.run(epochs, note, lambda: interrupted() or stop.is_set(), Pace(single=True))
+            return loop.run(note, lambda: interrupted() or stop.is_set(), Pace(single=True))
         except (Diverged, Interrupted) as ended:
             return ended.run
         finally:

@@ -1,0 +1,159 @@
+"""Everything that decides a run beside its data and its start, in one object."""
+
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.check import flag, instance, integer, number, some_of, words
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.parameters import TRAINABLE
+from attn_dynamics.training.rules import DESCENT, RULES, Descent, Rule
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Everything that decides a run beside its data and its start; by default LMN21's full-batch gradient descent.
+
+    Raises:
+        InputError: a value is out of range, or of the wrong type.
+    """
+
+    learning_rate: float = 0.1
+    """Learning rate η, above 0; time = η × epoch."""
+    epochs: int = 5000
+    """Number of steps, or of passes over mini-batches, at least 0; epochs 0 … `epochs` are recorded."""
+    train: Collection[str] = ("keys", "embeddings", "head")
+    """Parts to train, any of query, keys, embeddings, head."""
+    frozen_words: Collection[Hashable] = ()
+    """Words whose scores and embeddings keep their initial values, as in an infinite dictionary (theory §3); their keys
+    must be 0 if the query is trained."""
+    patience: int | None = None
+    """Number of epochs without a lower dev loss after which to stop and return to the best state; None for never."""
+    reduced: bool = True
+    """Whether to use law A6 if it holds; the results agree to round-off."""
+    rule: Rule = DESCENT
+    """Update rule, an object of one of `RULES`: Descent, Momentum, Adam or SignDescent."""
+    decay: float | Mapping[str, float] = 0.0
+    """Weight decay λ, at least 0: one number for all trained parts, or one each by the name of the part. All
+    coordinates are then stepped."""
+    decoupled: bool = False
+    """Whether decay shrinks parameters by η λ at each step, as in AdamW, or adds λ θ to the gradient."""
+    batch_size: int | None = None
+    """Number of sentences a step; None for all of them. An epoch is then a pass over all, in an order of its own. What
+    is recorded is evaluated on all sentences."""
+    batch_seed: int = 0
+    """Random seed of these orders."""
+
+    def __post_init__(self) -> None:
+        fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
+        if isinstance(self.rule, type):
+            raise InputError("rule", expected="a rule", given=f"the class {self.rule.__name__}", fix=fix)
+        trained = some_of("train", self.train, TRAINABLE)
+        checked = {
+            "learning_rate": number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1."),
+            "epochs": integer("epochs", self.epochs, 0, fix="Give the number of steps."),
+            "train": tuple(part for part in TRAINABLE if part in trained),
+            "frozen_words": words("frozen_words", self.frozen_words),
+            "reduced": flag("reduced", self.reduced),
+            "rule": instance("rule", self.rule, Rule, fix=fix),
+            "decay": _decay(self.decay, trained),
+            "decoupled": flag("decoupled", self.decoupled),
+            "batch_seed": integer("batch_seed", self.batch_seed, 0, most=None),
+        }
+        if self.patience is not None:
+            fix = "Give a positive integer, or leave it out."
+            checked["patience"] = integer("patience", self.patience, 1, fix=fix)
+        if self.batch_size is not None:
+            checked["batch_size"] = integer("batch_size", self.batch_size, 1, fix="Leave it out for all sentences.")
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def plain(self) -> bool:
+        """Return whether this is gradient descent on all sentences without decay."""
+        return type(self.rule) is Descent and not self.decays and self.batch_size is None
+
+    @property
+    def decays(self) -> bool:
+        """Return whether any parameter decays."""
+        return any(map(self.decay_of, TRAINABLE))
+
+    @property
+    def along_gradient(self) -> bool:
+        """Return whether steps are sums of gradients, so that reduced coordinates give the same run.
+
+        Decay also shrinks what these do not hold.
+        """
+        return self.rule.linear and not self.decays
+
+    @property
+    def buffers(self) -> int:
+        """Return how many arrays the rule keeps for each that it steps."""
+        many = 1000
+        return sum(array.size for array in self.rule.start({"one": np.zeros(many)}).values()) // many
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Return all settings but the number of epochs, in one form for runs that are the same."""
+        words = [str(word) for word in self.frozen_words]
+        kept = self.learning_rate, self.train, words, self.patience, self.reduced
+        batches = None if self.batch_size is None else (self.batch_size, self.batch_seed)
+        decay = {part: self.decay_of(part) for part in self.train}
+        return kept if self.plain else (*kept, self.rule, decay, self.decoupled and self.decays, batches)
+
+    def check_judges(self, evaluate_on: Collection[str]) -> None:
+        """Refuse patience without a dev corpus to watch.
+
+        Raises:
+            InputError: none of the corpora that are evaluated is called "dev".
+        """
+        if self.patience is not None and "dev" not in evaluate_on:
+            raise InputError(
+                "patience",
+                expected="a development corpus to watch",
+                given=f"{', '.join(evaluate_on) or 'none'}",
+                fix='Pass evaluate_on={"dev": corpus}, or leave patience out.',
+            )
+
+    def decay_of(self, part: str) -> float:
+        """Return the weight decay λ of a part: query, keys, embeddings or head."""
+        return self.decay.get(part, 0.0) if isinstance(self.decay, Mapping) else self.decay
+
+    def batches(self, sentences: int, epoch: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of each mini-batch of an epoch; together they are all sentences, in an order of the seed."""
+        order = np.random.default_rng([self.batch_seed, epoch]).permutation(sentences)
+        size = self.batch_size or sentences
+        for first in range(0, sentences, size):
+            yield order[first : first + size]
+
+
+def training_with(training: Training | None, settings: Mapping[str, Any]) -> Training:
+    """Return a training, by default the usual one, with some of its fields set.
+
+    Raises:
+        InputError: the object is no `Training`, or a value is out of range.
+        TypeError: there is no field of such a name.
+    """
+    fix = "Make one: Training(epochs=500). Or give its fields by name: epochs=500."
+    return replace(Training() if training is None else instance("training", training, Training, fix=fix), **settings)
+
+
+def _decay(decay: object, trained: Collection[str]) -> float | dict[str, float]:
+    fix = 'Give one number, or one a part: {"keys": 1e-3}.'
+    if not isinstance(decay, Mapping):
+        return number("decay", decay, least=0, fix=fix)
+    names = some_of("decay", [*decay], TRAINABLE)
+    found = {name: number(f"decay[{name!r}]", decay[name], least=0, fix=fix) for name in sorted(names)}
+    still = [name for name, rate in found.items() if rate and name not in trained]
+    if still:
+        fix = "Train it, or leave its decay out."
+        raise InputError("decay", expected="trained parts alone", given=", ".join(still), fix=fix)
+    return found
+
+
+PLAIN = Training()
+"""Plain descent with the usual settings."""

@@ -1,0 +1,77 @@
+"""Claim: one object decides a run, keywords are its fields, and former names of arguments work, with a warning."""
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attn_dynamics import InputError, Parameters, Run, Training, descend, descend_many, flow
+from tests.support import end, parameters_for, topic_corpus
+
+CORPUS, DEV = topic_corpus(0), topic_corpus(1)
+SETTINGS: dict[str, Any] = {"learning_rate": 0.3, "epochs": 12, "train": ("keys",), "patience": 5, "frozen_words": (2,)}
+
+
+@pytest.fixture(scope="module")
+def start() -> Parameters:
+    return parameters_for(CORPUS, "attn-tc", 0, d=6)
+
+
+def same_runs(first: Run, second: Run) -> bool:
+    return first.trajectory.identical(second.trajectory)
+
+
+WAYS: dict[str, Callable[..., Run]] = {
+    "descend": descend,
+    "descend_many": lambda corpus, start, *training, **settings: descend_many(corpus, [start], *training, **settings)[
+        0
+    ],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_keywords_are_fields_of_the_object_and_replace_them(way: str, start: Parameters) -> None:
+    train, given = WAYS[way], {"evaluate_on": {"dev": DEV}, "follow": (3,)}
+    by_keywords = train(CORPUS, start, **SETTINGS, **given)
+    assert by_keywords.training == Training(**SETTINGS)
+    assert same_runs(by_keywords, train(CORPUS, start, Training(**SETTINGS), **given))
+    replaced = train(CORPUS, start, Training(**SETTINGS | {"learning_rate": 0.1}), learning_rate=0.3, **given)
+    assert same_runs(by_keywords, replaced)
+    assert not same_runs(by_keywords, train(CORPUS, start, Training(**SETTINGS), learning_rate=0.1, **given)), "control"
+
+
+def test_the_object_is_frozen_and_in_one_form() -> None:
+    training = Training(train=["head", "keys"], learning_rate=np.float64(0.1), frozen_words=iter(["a"]))
+    assert training.train == ("keys", "head")
+    assert training.frozen_words == ("a",)
+    assert type(training.learning_rate) is float
+    with pytest.raises(FrozenInstanceError):
+        training.epochs = 3  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("way", [*WAYS, "flow"])
+def test_former_names_of_arguments_warn_and_do_the_same(way: str, start: Parameters) -> None:
+    train = flow if way == "flow" else WAYS[way]
+    length = {"time": 2.0} if way == "flow" else {"epochs": 12}
+    now = train(CORPUS, start, evaluate_on={"test": DEV}, frozen_words=(2,), **length)
+    with pytest.warns(DeprecationWarning, match="now") as told:
+        former = train(CORPUS, start, judge={"test": DEV}, hold=(2,), **length)  # pyright: ignore
+    assert {str(each.message) for each in told} == {
+        "judge is called evaluate_on now",
+        "hold is called frozen_words now",
+    }
+    assert {each.filename for each in told} <= {__file__, descend_many.__code__.co_filename}
+    assert "test_loss" in former.trajectory
+    np.testing.assert_array_equal(end(former).embeddings, end(now).embeddings)
+    np.testing.assert_array_equal(end(former).embeddings[2], start.embeddings[2])
+    with pytest.raises(InputError, match="hold: expected frozen_words alone, got both"):
+        train(CORPUS, start, hold=(2,), frozen_words=(2,), **length)  # pyright: ignore
+
+
+def test_what_is_no_training_is_refused(start: Parameters) -> None:
+    with pytest.raises(InputError, match="training: expected a Training, got 500"):
+        descend(CORPUS, start, 500)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
+        descend(CORPUS, start, rate=0.1)
