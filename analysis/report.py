@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -81,6 +81,8 @@ class Options:
     """File of the page; by default a new one, runs/report.html with a number."""
     overwrite: bool = False
     """Replace the page if it exists."""
+
+    EXAMPLE: ClassVar = "runs/attn-tc-synthetic-seed0 --out report.html"
 
 
 def run(options: Options) -> int:

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 from tqdm import tqdm
@@ -42,6 +43,8 @@ class Options:
     """Folder for verdicts.parquet, verdicts.md and verdicts.html; by default a new one, runs/verdicts with a number."""
     overwrite: bool = False
     """Replace the results in the folder."""
+
+    EXAMPLE: ClassVar = "--claim B1 --quick"
 
 
 def run(options: Options, line: str) -> int:

@@ -5,6 +5,7 @@ python -m benchmarks paper window
 
 import sys
 from dataclasses import dataclass
+from typing import ClassVar
 
 import tyro
 
@@ -24,6 +25,8 @@ class Options:
 
     benchmarks: tyro.conf.Positional[tuple[str, ...]] = ()
     """Names of benchmarks to run, of paper, sst2, growth, replicates, window; by default all."""
+
+    EXAMPLE: ClassVar = "paper growth"
 
 
 def main(arguments: list[str] | None = None) -> int:

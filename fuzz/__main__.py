@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.table import Table
 from tqdm import tqdm
@@ -29,6 +30,8 @@ class Options:
     """Stride through the cases of each family; above 1 for a smoke test."""
     family: tuple[str, ...] = ()
     """Try only families whose names start with one of these."""
+
+    EXAMPLE: ClassVar = "--seed 1 --every 20"
 
 
 def main(arguments: list[str] | None = None) -> int:

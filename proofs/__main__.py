@@ -6,6 +6,7 @@ python -m proofs --claim B1 C3 --latex proofs.tex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tqdm import tqdm
 
@@ -26,6 +27,8 @@ class Options:
     """File for a LaTeX document of statements, assumptions and steps."""
     overwrite: bool = False
     """Replace the file if it exists."""
+
+    EXAMPLE: ClassVar = "--claim B1 C3 --latex proofs.tex"
 
 
 def main(arguments: list[str] | None = None) -> int:

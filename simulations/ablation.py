@@ -45,6 +45,7 @@ class Settings(Options):
     """Initial values; C5 is proved for mean-field, whose embeddings start at 0: EF and Attn-TL then learn nothing."""
 
     name: ClassVar = "ablation"
+    GROUPS: ClassVar = Options.GROUPS | {"experiment": "start"}
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
 
 

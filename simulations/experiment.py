@@ -89,6 +89,9 @@ class Options:
     """Settings that may grow when an experiment resumes."""
     sizes: ClassVar[Mapping[str, Size]]
     """Sizes of the experiment: quick, usual, full."""
+    EXAMPLE: ClassVar = "--quick"
+    GROUPS: ClassVar = {"size": "quick", "output": "out"}
+    """First option of each group of the help; a subclass adds that of its own options."""
 
     def __post_init__(self) -> None:
         at_most_one(quick=self.quick, full=self.full)

@@ -84,6 +84,8 @@ class TextSettings(Options):
     words: tuple[str, ...] = ()
     """Words to follow; by default those that LMN21 followed, or if they do not occur, the most telling words."""
 
+    EXAMPLE: ClassVar = "--quick --models attn-fc"
+    GROUPS: ClassVar = Options.GROUPS | {"experiment": "models"}
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
 
     def __post_init__(self) -> None:

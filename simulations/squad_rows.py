@@ -108,10 +108,13 @@ class Settings(Options):
     error: float = 0.01
     """Error ε of the half-width w(σ, ε) to which stage 2 slices."""
     device: Literal["cpu", "cuda"] = "cpu"
+    """Device of PyTorch: a processor or a GPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Precision of products; σ and all other parameters stay in float32."""
 
     name: ClassVar = "squad"
+    EXAMPLE: ClassVar = "--quick --data-dir DIR"
+    GROUPS: ClassVar = Options.GROUPS | {"experiment": "data_dir"}
     grows: ClassVar = ("seeds", "rows")
     sizes: ClassVar = {"quick": Size(2, 1), "usual": Size(3, 1), "full": Size(3, 2)}
 

@@ -39,6 +39,7 @@ class Settings(TextSettings):
     """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
 
     name: ClassVar = "sst"
+    EXAMPLE: ClassVar = "--quick --data-dir DIR"
 
     def __post_init__(self) -> None:
         super().__post_init__()

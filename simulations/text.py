@@ -6,9 +6,7 @@ python -m simulations.text --quick --task reviews.txt
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-import tyro
+from typing import ClassVar
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import TextOptions, load_text
@@ -24,7 +22,7 @@ class Settings(TextSettings):
 
     task: Path
     """File to shuffle and split, or folder with files named …train, …dev, …test."""
-    text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
+    text: TextOptions = field(default_factory=TextOptions)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,6 +35,7 @@ class Settings(TextSettings):
             )
 
     name: ClassVar = "text"
+    EXAMPLE: ClassVar = "--quick --task reviews.txt"
 
 
 def study(options: Settings) -> Findings:

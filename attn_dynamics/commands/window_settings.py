@@ -4,9 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
-
-import tyro
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.model.bell import PLACEMENTS, SCALES, Bell
@@ -20,9 +18,9 @@ if TYPE_CHECKING:
     ScaleName: TypeAlias = str
     TaskName: TypeAlias = str
 else:
-    Placement = tyro.extras.literal_type_from_choices(PLACEMENTS)
-    ScaleName = tyro.extras.literal_type_from_choices(SCALES)
-    TaskName = tyro.extras.literal_type_from_choices(TASKS)
+    Placement = Literal[tuple(PLACEMENTS)]
+    ScaleName = Literal[tuple(SCALES)]
+    TaskName = Literal[tuple(TASKS)]
 
 
 UNREAD = {"needle": ("words", "classes"), "copying": ("classes",), "topics": ("loss",)}
@@ -39,17 +37,20 @@ class WindowConfig:
 
     model: Literal["attn-window"] = "attn-window"
     """A layer that attends within a bell around its query."""
-    task: TaskName = "needle"
-    """Task with a useful token at a known distance: a needle, copying, or LMN21's topic words."""
     placement: Placement = "renormalised"
     """Placement of the bell: softmax(s + ln U), softmax(s) U with the prefactor 1/(σ √(2π)), or without it."""
     scale: ScaleName = "deviation"
     """Trained parameter of the bell: its standard deviation, its variance, or ln σ."""
-    loss: Loss = "likelihood"
-    """Loss: -ln of the attention on what is useful, or minus that attention itself; topics have cross-entropy."""
     start_width: float | None = None
     """σ at the start, as a standard deviation, tokens (default: 3; twice the distance for topics, because a narrow
     bell learns its few words by heart)."""
+    seed: int = 0
+    """Random seed of the data and the head."""
+    task: TaskName = "needle"
+    """Task with a useful token at a known distance: a needle, copying, or LMN21's topic words."""
+    options: WindowOptions = dataclasses.field(default_factory=WindowOptions)
+    loss: Loss = "likelihood"
+    """Loss: -ln of the attention on what is useful, or minus that attention itself; topics have cross-entropy."""
     epochs: int = 3000
     """Number of steps of gradient descent."""
     learning_rate: float | None = None
@@ -58,15 +59,16 @@ class WindowConfig:
     """Factor on the learning rate of the bell."""
     flow: bool = False
     """Integrate gradient flow in ln(1 + time), over the same time, instead of descent."""
-    seed: int = 0
-    """Random seed of the data and the head."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False
     """Run again into the folder of this same configuration; such a run takes seconds and starts anew."""
     overwrite: bool = False
     """Replace the results in the folder."""
-    options: Annotated[WindowOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=WindowOptions)
+
+    EXAMPLE: ClassVar = "--model attn-window --task copying --placement product"
+    GROUPS: ClassVar = {"model": "model", "data": "seed", "training": "loss", "output": "out"}
+    """First option of each group of the help."""
 
     def __post_init__(self) -> None:
         integer("epochs", self.epochs, 1)

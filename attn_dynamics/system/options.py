@@ -7,14 +7,15 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import MISSING, fields, is_dataclass, make_dataclass
+from dataclasses import field as dataclass_field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -40,23 +41,24 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
     if "--version" in given:
         print(f"attn-dynamics {VERSION}")
         raise SystemExit(0)
+    given = _renamed(given, getattr(options, "FORMER", {}))
     _check_text(given)
     _check_values(given, options)
-    _describe(options)
-    about = f"{inspect.cleandoc(options.__doc__ or '').split('Raises:')[0].strip()}\n--version prints the version."
+    parser, about = _grouped(options), inspect.cleandoc(options.__doc__ or "").split("Raises:")[0].strip()
+    if example := getattr(options, "EXAMPLE", None):
+        about += f"\n\nExample: {prog} {example}"
+    about += "\n\n--version prints the version."
     try:
         with redirect_stderr(io.StringIO()):
-            return tyro.cli(options, args=given, prog=prog, description=about)
+            return _made(options, tyro.cli(parser, args=given, prog=prog, description=about))
     except SystemExit as stop:
         if not stop.code:
             raise
     box = io.StringIO()
     # Parse again without line breaks, which may fall within the typed text.
-    with redirect_stdout(_plain()), redirect_stderr(box), _wide_terminal():
-        try:
-            return tyro.cli(options, args=given, prog=prog)
-        except SystemExit as stop:
-            raise _by_options(_cause(stop), options) or _refusal(box.getvalue(), given, prog) from None
+    with redirect_stdout(_plain()), redirect_stderr(box), _wide_terminal(), suppress(SystemExit):
+        tyro.cli(parser, args=given, prog=prog)
+    raise _refusal(box.getvalue(), given, prog)
 
 
 def without_effect(what: str, given: Iterable[str]) -> list[str]:
@@ -68,6 +70,13 @@ def without_effect(what: str, given: Iterable[str]) -> list[str]:
 def changed(now: object, usual: object) -> list[str]:
     """Return the names of the settings that differ between two objects of one class."""
     return [name for name, value in vars(now).items() if value != vars(usual)[name]]
+
+
+def _renamed(given: Sequence[str], former: Mapping[str, str]) -> list[str]:
+    """Return the arguments with options under their present names, and say so for each that has another."""
+    for name in former.keys() & set(given):
+        print(f"{name} is called {former[name]} now", file=sys.stderr)
+    return [former.get(each, each) for each in given]
 
 
 def _check_text(given: Sequence[str]) -> None:
@@ -82,28 +91,16 @@ def _check_text(given: Sequence[str]) -> None:
 
 def _check_values(given: Sequence[str], options: type) -> None:
     """Refuse an option of several values without any, because its default, often all there are, would apply."""
+    several = {name for name, leaf in _leaves(options).items() if get_origin(leaf.hint) is tuple}
     for option, value in pairwise([*given, "--"]):
         name = option.removeprefix("--").replace("-", "_")
-        if option.startswith("--") and value.startswith("--") and name in _names(options, several=True):
+        if option.startswith("--") and value.startswith("--") and name in several:
             at_least_one(option, ())
 
 
 def by_option(error: InputError, options: type) -> InputError:
     """Return the error in terms of the option if the command has one of that name, else unchanged."""
     return error.as_option() if error.subject in _names(options) else error
-
-
-def _by_options(error: InputError | None, options: type) -> InputError | None:
-    return None if error is None else by_option(error, options)
-
-
-def _cause(error: BaseException) -> InputError | None:
-    """Return the error of the options themselves, of which tyro prints only the message."""
-    while error.__context__ is not None:
-        error = error.__context__
-        if isinstance(error, InputError):
-            return error
-    return None
 
 
 def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
@@ -170,38 +167,79 @@ def _wide_terminal() -> Iterator[None]:
 # --- how options are described
 
 
-@cache
-def _describe(options: type) -> None:
-    """Give tyro each option's description as running text, and a default only if there is one.
+class _Leaf(NamedTuple):
+    """One option: its group, its type, its default, and what the help says of it."""
 
-    Otherwise the text keeps the line breaks of the source, and an option without a default says "(default: None)".
+    group: str | None
+    hint: Any
+    default: Any
+    help: str
+
+
+@cache
+def _leaves(options: type) -> dict[str, _Leaf]:
+    """Return all options of a class by name, those of nested classes among them.
+
+    A class may name groups, each by the first of its fields: `GROUPS = {"data": "task", "output": "out"}`.
     """
     hints, told = get_type_hints(options, include_extras=True), _documentation(options)
+    starts = {first: title for title, first in getattr(options, "GROUPS", {}).items()}
+    found, group = {}, None
     for field in fields(options):
-        hint = hints[field.name]
+        group, hint = starts.get(field.name, group), hints[field.name]
         if inner := _nested(hint):
-            _describe(inner)
-            continue
-        settings: dict[str, Any] = {"help": told.get(field.name)}
-        if field.default in (None, (), (None,)):
+            found |= {name: leaf._replace(group=leaf.group or group) for name, leaf in _leaves(inner).items()}
+        else:
+            found[field.name] = _Leaf(group, hint, field.default, told.get(field.name, ""))
+    return found
+
+
+@cache
+def _grouped(options: type) -> Any:
+    """Return a class from which tyro reads the options, each with its help, under the titles of their groups.
+
+    A default is told only if there is one, where tyro would say "(default: None)".
+    """
+    groups: dict[str | None, list[tuple[str, Any, Any]]] = {}
+    for name, (group, hint, default, told) in _leaves(options).items():
+        settings: dict[str, Any] = {"help": told}
+        if default in (None, (), (None,)):
             settings["help_behavior_hint"] = ""
         if metavar := _metavar(hint):
             settings["metavar"] = metavar
-        options.__annotations__[field.name] = Annotated[hint, tyro.conf.arg(**settings)]
+        entry = name, Annotated[hint, tyro.conf.arg(**settings)], dataclass_field(default=default)
+        groups.setdefault(group, []).append(entry)
+    loose = groups.pop(None, [])
+    for title, entries in groups.items():
+        kind = make_dataclass(title, entries, kw_only=True)
+        whole = all(usual.default is not MISSING for _, _, usual in entries)
+        usual = dataclass_field(default_factory=kind) if whole else dataclass_field()
+        loose.append((title, Annotated[kind, tyro.conf.arg(help="")], usual))
+    return tyro.conf.OmitArgPrefixes[make_dataclass("options", loose, kw_only=True)]
+
+
+def _made(options: type[Given], read: Any) -> Given:
+    """Return the options that tyro read, in the classes that hold them.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+    values = {}
+    for name, value in vars(read).items():
+        values |= vars(value) if is_dataclass(value) else {name: value}
+    return _filled(options, values)
+
+
+def _filled(options: type[Given], values: Mapping[str, Any]) -> Given:
+    hints = get_type_hints(options, include_extras=True)
+    inner = {field.name: _nested(hints[field.name]) for field in fields(options)}
+    return options(**{name: _filled(kind, values) if kind else values[name] for name, kind in inner.items()})
 
 
 @cache
-def _names(options: type, *, several: bool = False) -> frozenset[str]:
-    """Return the names of all options, or of those with several values, nested classes included."""
-    hints, found = get_type_hints(options), set[str]()
-    for field in fields(options):
-        inner = _nested(hints[field.name])
-        if "Positional" not in str(field.type):
-            if inner:
-                found |= _names(inner, several=several)
-            elif not several or get_origin(hints[field.name]) is tuple:
-                found.add(field.name)
-    return frozenset(found)
+def _names(options: type) -> frozenset[str]:
+    """Return the names of all options, without those that are given by their place."""
+    return frozenset(name for name, leaf in _leaves(options).items() if "Positional" not in str(leaf.hint))
 
 
 def _nested(hint: Any) -> type | None:

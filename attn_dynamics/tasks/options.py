@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
-
-import tyro
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from attn_dynamics.tasks.preparation import PREPARATIONS
 from attn_dynamics.tasks.synthetic import Synthetic
@@ -14,8 +12,8 @@ if TYPE_CHECKING:
     Preparation: TypeAlias = str
     Vocabulary: TypeAlias = str
 else:
-    Preparation = tyro.extras.literal_type_from_choices(PREPARATIONS)
-    Vocabulary = tyro.extras.literal_type_from_choices(VOCABULARIES)
+    Preparation = Literal[tuple(PREPARATIONS)]
+    Vocabulary = Literal[tuple(VOCABULARIES)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
-
-import tyro
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.errors import InputError
@@ -27,14 +25,11 @@ if TYPE_CHECKING:
     RuleName: TypeAlias = str
     Trainable: TypeAlias = str
 else:
-    Device = tyro.extras.literal_type_from_choices(DEVICES)
-    Precision = tyro.extras.literal_type_from_choices(PRECISIONS)
-    Preset = tyro.extras.literal_type_from_choices(PRESETS)
-    RuleName = tyro.extras.literal_type_from_choices(RULES)
+    Device, Precision, Preset, RuleName, Trainable = (
+        Literal[tuple(names)] for names in (DEVICES, PRECISIONS, PRESETS, RULES, TRAINABLE)
+    )
     # The window has its own settings; its name is listed here, and `Config` refuses it with a pointer to its command.
-    Model = tyro.extras.literal_type_from_choices([*HEADS, WINDOW])
-    Trainable = tyro.extras.literal_type_from_choices(TRAINABLE)
-
+    Model = Literal[(*HEADS, WINDOW)]
 
 UNREAD = {"attn-fc": ("hidden_dim",), "attn-tc": ("hidden_dim",), "mean-field": ("start_scale",)}
 """Settings that a model or a start does not read, by its name."""
@@ -58,11 +53,28 @@ class Config:
     model: Model = "attn-tc"
     """Classifier on top of the attention block: fixed linear, trained linear or two-layer. attn-window is another
     layer with its own settings: --model attn-window --help."""
+    embedding_dim: int = 10
+    """Dimension d of the embeddings."""
+    key_dim: int | None = None
+    """Dimension d_k of keys and query (default: d; 10 for --start published)."""
+    hidden_dim: int = 10
+    """Number h of hidden units of attn-tl."""
+    start: Preset = "paper"
+    """Initial values: published, as LMN21's code draws them; paper, as its text states them; lmn21, those of its
+    analysis; or mean-field, those of the mean-field theory."""
+    start_scale: float = 1.0
+    """Factor on the initial embeddings, whose standard deviation is 0.001 (published: 10⁻⁶; mean-field: 0)."""
+    train: tuple[Trainable, ...] = tuple(Training.train)
+    """Parts to train: any of query, keys, embeddings, head."""
+    seed: int = 0
+    """Random seed of the data (synthetic task, splits) and of the initial values."""
     task: str = "synthetic"
     """Task to learn: synthetic, sst2, sst5, or the path of a file or folder of labelled texts: `LABEL text` lines, CSV,
     TSV or JSON."""
     data_dir: Path | None = None
     """Folder with the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
+    synthetic: Synthetic = dataclasses.field(default_factory=Synthetic)
+    text: TextOptions = dataclasses.field(default_factory=TextOptions)
     epochs: int | None = None
     """Largest number of steps of gradient descent (default: 5,000 on the synthetic task, 50,000 on text)."""
     learning_rate: float = Training.learning_rate
@@ -85,42 +97,31 @@ class Config:
     """Shrink parameters by learning rate × decay a step, as AdamW does, instead of adding decay to the gradient."""
     batch_size: int | None = Training.batch_size
     """Sentences a step, shuffled by the seed (default: all of them). An epoch is then a pass over all."""
-    embedding_dim: int = 10
-    """Dimension d of the embeddings."""
-    key_dim: int | None = None
-    """Dimension d_k of keys and query (default: d; 10 for --start published)."""
-    hidden_dim: int = 10
-    """Number h of hidden units of attn-tl."""
-    start: Preset = "paper"
-    """Initial values: published, as LMN21's code draws them; paper, as its text states them; lmn21, those of its
-    analysis; or mean-field, those of the mean-field theory."""
-    start_scale: float = 1.0
-    """Factor on the initial embeddings, whose standard deviation is 0.001 (published: 10⁻⁶; mean-field: 0)."""
-    train: tuple[Trainable, ...] = tuple(Training.train)
-    """Parts to train: any of query, keys, embeddings, head."""
     patience: int | None = None
     """Number of epochs without a lower dev loss after which to stop; 0 for never (default with dev data: 2,000, as in
     LMN21's published configuration; its text says 100)."""
-    seed: int = 0
-    """Random seed of the data (synthetic task, splits) and of the initial values."""
+    reduction: bool = Training.reduced
+    """Use law A6: where fewer than d dimensions of the embeddings can move, step only these."""
     replicates: int = 1
     """Number of runs from different initial values on the same data."""
-    follow: tuple[str, ...] = ()
-    """Words to record at every epoch, in addition to the topic words if the task names them."""
     device: Device = "numpy"
     """Compiled loops on numpy's arrays, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
     precision: Precision = "float64"
     """Precision of PyTorch's numbers; compiled loops need float64."""
-    reduction: bool = Training.reduced
-    """Use law A6: where fewer than d dimensions of the embeddings can move, step only these."""
+    follow: tuple[str, ...] = ()
+    """Words to record at every epoch, in addition to the topic words if the task names them."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False
     """Resume from the checkpoint in the folder, or start if there is none."""
     overwrite: bool = False
     """Replace the results in the folder."""
-    text: Annotated[TextOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=TextOptions)
-    synthetic: Annotated[Synthetic, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Synthetic)
+
+    EXAMPLE: ClassVar = "--model attn-fc --epochs 2000 --learning-rate 0.5"
+    GROUPS: ClassVar = {"model": "model", "data": "seed", "training": "epochs", "output": "follow"}
+    """First option of each group of the help."""
+    FORMER: ClassVar = {"--full": "--no-reduction"}
+    """Former names of options."""
 
     def __post_init__(self) -> None:
         least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1, "epochs": 0, "patience": 0, "key_dim": 1}

@@ -1,5 +1,6 @@
 """What is typed is refused by its name in one line, sizes before anything is built; help, version, Ctrl-C."""
 
+import re
 import time
 from pathlib import Path
 
@@ -84,16 +85,32 @@ HELP = {
 def test_help_tells_each_default_once_and_what_can_be_given(
     options: type, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "2000")
+    monkeypatch.setenv("COLUMNS", "80")  # groups stand one below the other
     with pytest.raises(SystemExit) as stop:
         read_options(options, ["--help"], "prog")
     assert stop.value.code == 0
-    told = capsys.readouterr().out
+    told = " ".join(line.strip("│| ") for line in capsys.readouterr().out.splitlines())
     assert "None" not in told
-    for line in told.splitlines():
-        assert line.count("(default") <= 1
-    for part in (*HELP[options], "--version"):
+    for option in re.split(r" (?=--[a-z-]+[ ,])", told):
+        assert option.count("(default") <= 1, option
+    for part in (*HELP[options], "--version", "Example: prog --"):
         assert part in told
+
+
+def test_help_is_in_groups(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for options in HELP:
+        with pytest.raises(SystemExit):
+            read_options(options, ["--help"], "prog")
+        groups = re.split(r"(?m)^ (\w+) options  ", capsys.readouterr().out)
+        assert groups[1::2] == ["model", "data", "training", "output"], options
+        assert ["--learning-rate" in group for group in groups[2::2]] == [False, False, True, False]
+        assert ["--out " in group for group in groups[2::2]] == [False, False, False, True]
+
+
+def test_a_former_name_of_an_option_still_works_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert read_options(Config, ["--full"], "prog") == Config(reduction=False) != Config()
+    assert capsys.readouterr().err == "--full is called --no-reduction now\n"
 
 
 def test_a_sweep_says_that_it_has_no_windows(capsys: pytest.CaptureFixture[str]) -> None:

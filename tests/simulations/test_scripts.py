@@ -18,6 +18,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import style
 from attn_dynamics.results.word_curves import sen_deviation, tracks
+from attn_dynamics.system.options import read_options
 from attn_dynamics.tasks import TextOptions, text_task
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
 from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text
@@ -266,7 +267,7 @@ def test_padding_is_an_option_of_the_text_or_part_of_the_configuration(tmp_path:
     base = ("--task", str(file), "--quick", "--epochs", "5", "--seeds", "2", "--models", "attn-fc")
     held = {}
     for given in (("--padding",), ("--configurations", "published")):
-        rest = text.tyro.cli(text.Settings, args=[*base, *given, "--out", str(tmp_path / "-".join(("out", *given)))])
+        rest = read_options(text.Settings, [*base, *given, "--out", str(tmp_path / "-".join(("out", *given)))], "prog")
         text.study(rest)
         held[given] = all("$PAD$" in run.vocabulary for run in loaded(rest.folder).values())
     assert held == {("--padding",): True, ("--configurations", "published"): True}

@@ -4,9 +4,8 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import ClassVar
 
-import tyro
 from tqdm import tqdm
 
 from attn_dynamics.check import at_most_one, integer
@@ -31,7 +30,7 @@ class Sweep:
         InputError: the options cannot be used.
     """
 
-    grid: Annotated[Grid, tyro.conf.arg(name="")] = field(default_factory=Grid)
+    grid: Grid = field(default_factory=Grid)
     workers: int | None = None
     """Processes of one thread each on this machine (default: one a core, or one that has the GPU)."""
     scheduler: str | None = None
@@ -42,6 +41,10 @@ class Sweep:
     """Run what is missing in the table in the folder."""
     overwrite: bool = False
     """Replace the table in the folder."""
+
+    EXAMPLE: ClassVar = "--model attn-fc attn-tc --other-words 5 10 20 --seed 0 1 2 3 4"
+    GROUPS: ClassVar = {"output": "workers"}
+    FORMER: ClassVar = Config.FORMER
 
     def __post_init__(self) -> None:
         if self.workers is not None:

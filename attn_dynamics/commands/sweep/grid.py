@@ -1,22 +1,23 @@
 """Grid of a sweep: several values for any setting, and the product of all of them."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import Field, dataclass, field, fields, make_dataclass, replace
 from itertools import product
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 import tyro
 
 from attn_dynamics.check import at_least_one
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
+from attn_dynamics.tasks import Synthetic, Task, load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.replicates import check_rule
 from attn_dynamics.training.settings import Config, Trainable
 
-ALONE = ("replicates", "follow", "out", "resume", "overwrite", "text", "synthetic")
-"""Settings of one run that are no axis: other starts are other seeds, and the table names no words."""
-SHARED = ("data_dir", "device", "precision", "reduction", "topic_distribution", "nesterov", "decoupled")
+ALONE = ("replicates", "follow", "out", "resume", "overwrite")
+"""Settings of one run alone: other starts are other seeds, and the table of a sweep names no words."""
+SHARED = ("data_dir", "device", "precision", "reduction", "topic_distribution", "nesterov", "decoupled", "text")
 """Settings that have one value for all runs; every other one is an axis."""
 SYNTHETIC = tuple(each.name for each in fields(Synthetic))
 
@@ -25,16 +26,17 @@ def _axes(kind: type) -> list[tuple[str, Any, Field[Any]]]:
     """Return the settings of a class as fields of the grid: a tuple of values of each axis."""
     hints, found = get_type_hints(kind, include_extras=True), []
     for each in fields(kind):
-        hint, default = hints[each.name], each.default
-        if each.name not in SHARED:
-            hint, default = tuple[hint, ...], (default,)
-        if each.name not in (*ALONE, "train"):
-            found.append((each.name, hint, field(default=default)))
+        if each.name == "synthetic":
+            found += _axes(Synthetic)
+        elif each.name in SHARED:
+            found.append((each.name, hints[each.name], copy(each)))
+        elif each.name not in ALONE:
+            found.append((each.name, tuple[hints[each.name], ...], field(default=(each.default,))))
     return found
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid(make_dataclass("Axes", _axes(Synthetic) + _axes(Config), frozen=True, kw_only=True)):
+class Grid(make_dataclass("Axes", _axes(Config), frozen=True, kw_only=True)):
     """Settings of all runs: the product of the values given for each.
 
     Values given twice count once, and so do two orders of one trained subset.
@@ -42,10 +44,10 @@ class Grid(make_dataclass("Axes", _axes(Synthetic) + _axes(Config), frozen=True,
 
     train: tyro.conf.UseAppendAction[tuple[tuple[Trainable, ...], ...]] = ()
     """Trained parts; one option a subset: --train keys --train keys embeddings (default: keys embeddings head)."""
-    text: Annotated[TextOptions, tyro.conf.arg(name="")] = field(default_factory=TextOptions)
 
     SOURCES: ClassVar = (Synthetic, Config)
     """Classes whose fields describe those of the grid."""
+    GROUPS: ClassVar = Config.GROUPS
 
     def configs(self) -> list[Config]:
         """Return the configuration of every run; seeds vary fastest.
@@ -54,7 +56,7 @@ class Grid(make_dataclass("Axes", _axes(Synthetic) + _axes(Config), frozen=True,
             InputError: a setting has no value, or a value is out of range.
         """
         axes: dict[str, Sequence[Any]] = {
-            each.name: getattr(self, each.name) for each in fields(self) if each.name not in (*SHARED, "text")
+            each.name: getattr(self, each.name) for each in fields(self) if each.name not in SHARED
         }
         axes["train"] = [
             tuple(name for name in TRAINABLE if name in subset) for subset in axes["train"] or (Config.train,)
@@ -66,7 +68,7 @@ class Grid(make_dataclass("Axes", _axes(Synthetic) + _axes(Config), frozen=True,
         return [self._config(dict(zip(axes, point, strict=True))) for point in points]
 
     def _config(self, point: Mapping[str, Any]) -> Config:
-        whole = {**point, "text": self.text} | {name: getattr(self, name) for name in SHARED}
+        whole = {**point} | {name: getattr(self, name) for name in SHARED}
         synthetic = Synthetic(**{name: whole.pop(name) for name in SYNTHETIC})
         return Config(**whole, synthetic=synthetic)
 

@@ -29,7 +29,7 @@ def _columns(*kinds: type) -> dict[str, type]:
             hint = get_type_hints(kind)[each.name]
             plain = next((one for one in (bool, int, float) if one in (hint, *get_args(hint))), str)
             found[each.name] = str if get_origin(hint) is tuple else plain
-    return {name: column for name, column in found.items() if name not in ALONE}
+    return {name: column for name, column in found.items() if name not in (*ALONE, "text", "synthetic")}
 
 
 SETTINGS = _columns(Config, Synthetic, TextOptions)
