@@ -44,9 +44,9 @@ def read(text: str) -> tuple[Mutation, ...]:
 
 
 def _read(head: str, noticed: str, right: str, wrong: str) -> Mutation:
-    file, told = head.split(": ", 1)
+    file, error = head.split(": ", 1)
     *claims, tests = noticed.split()
-    return Mutation(file, told, right.removeprefix("- "), wrong[2:], tuple(claims), tests)
+    return Mutation(file, error, right.removeprefix("- "), wrong[2:], tuple(claims), tests)
 
 
 MUTATIONS = read(Path(__file__).with_suffix(".txt").read_text(encoding="utf-8"))

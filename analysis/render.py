@@ -117,7 +117,7 @@ def _facts(row: Row) -> dict[str, str]:
 
 
 def _story(row: Row) -> dict[str, str]:
-    return {told: getattr(row, name) for name, told in STORY.items() if getattr(row, name)}
+    return {label: getattr(row, name) for name, label in STORY.items() if getattr(row, name)}
 
 
 @cache

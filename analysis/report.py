@@ -173,8 +173,8 @@ def _tables(folder: Path) -> list[Markup]:
 def _remarks(folder: Path) -> list[str]:
     """Describe the assumptions that a run breaks, from its summary; a sweep has them in its rows."""
     summary = read_json_object(folder / SUMMARY) if (folder / SUMMARY).exists() else {}
-    told = off_theory if summary.get("model") == WINDOW else broken
-    return told(summary) if "assumptions" in summary else []
+    columns = off_theory if summary.get("model") == WINDOW else broken
+    return columns(summary) if "assumptions" in summary else []
 
 
 def _of_summary(summary: dict[str, Any]) -> list[pd.DataFrame]:
@@ -209,8 +209,8 @@ def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of a sweep that differ between runs, in settings and results."""
     texts = results.astype(str)
     named = {BROKEN} if BROKEN in results and any(results[BROKEN].fillna("")) else set()
-    told = [name for name in texts if name in named or len(texts) == 1 or len({*texts[name]}) > 1]
-    return results.loc[:, told]
+    columns = [name for name in texts if name in named or len(texts) == 1 or len({*texts[name]}) > 1]
+    return results.loc[:, columns]
 
 
 def flat(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -64,11 +64,11 @@ def printed(rows: pd.DataFrame) -> Table:
     """Return the counts as a table, whose last row has the counts of W22."""
     start, learned, third = TABLE
     names = ("exponent", "prefactor", "float", "σ = 1", "σ = 9.5", f"{third.tokens}: σ in", "fits")
-    told = [
+    lines = [
         (*kind, str(one), str(few) if few == most else f"{few}–{most}", f"[{low:.2f}, {high:.2f})", ("no", "yes")[fits])
         for *kind, one, few, most, low, high, fits in rows.itertuples(index=False)
     ]
-    out = table("tokens reached, w = 128; 9.5 is any of 9.45 to 9.55", names, told, names[3:])
+    out = table("tokens reached, w = 128; 9.5 is any of 9.45 to 9.55", names, lines, names[3:])
     out.add_section()
     out.add_row("W22", "", "", str(start.tokens), str(learned.tokens), "blank", "")
     return out

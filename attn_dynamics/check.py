@@ -59,14 +59,14 @@ def number(
         InputError: it is outside of the bounds, not finite, or no real number.
     """
     bounds = {"above": above, "from": least, "to": None if most == math.inf else most}
-    told = "".join(f" {word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+    range_text = "".join(f" {word} {bound:g}" for word, bound in bounds.items() if bound is not None)
     try:
         found = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:
         found = math.inf
     inside = (above is None or found > above) and (least is None or found >= least) and found <= most
     if not (inside and math.isfinite(found)):
-        raise InputError(name, expected=f"a finite number{told}", given=shown(value), fix=fix)
+        raise InputError(name, expected=f"a finite number{range_text}", given=shown(value), fix=fix)
     return found
 
 

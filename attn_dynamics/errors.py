@@ -19,8 +19,8 @@ class InputError(ValueError):
     """Something the user gave cannot be used; the message says what was expected, what came and how to mend it."""
 
     def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
-        told = re.sub(r"(?<=[\w)\]])\.$", "", str(given))  # what libraries say may end as a sentence
-        super().__init__(_on_a_terminal(f"{subject}: expected {expected}, got {told}. {fix}"))
+        text = re.sub(r"(?<=[\w)\]])\.$", "", str(given))  # what libraries say may end as a sentence
+        super().__init__(_on_a_terminal(f"{subject}: expected {expected}, got {text}. {fix}"))
         self.subject = subject
         self._told = {"expected": expected, "given": given, "fix": fix}
 

@@ -366,8 +366,8 @@ def _leave(found: Findings, options: Options, begun: float) -> None:
     write_parquet(folder / ROWS, found.rows)
     write_whole(folder / TABLE, lambda file: found.table.to_csv(file, index=False))
     size = {"seeds": options.size.seeds, "epochs": options.size.epochs}
-    told = {"experiment": options.name, **size, **found.summary, "seconds": time.perf_counter() - begun}
-    write_json(folder / SUMMARY, told)
+    summary = {"experiment": options.name, **size, **found.summary, "seconds": time.perf_counter() - begun}
+    write_json(folder / SUMMARY, summary)
     write_json(folder / CONFIG, options.identity_settings() | {FIGURES: [*found.figures]})
 
 

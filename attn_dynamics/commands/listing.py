@@ -39,6 +39,6 @@ def list_commands(package: Path, arguments: list[str], more: str = "") -> int:
 
 def _purpose(text: str) -> str:
     """Return the first paragraph of a module's documentation."""
-    told = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
-    told = " ".join(told.split()).removeprefix("The command: ")
-    return told[:1].upper() + told[1:]
+    text = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
+    text = " ".join(text.split()).removeprefix("The command: ")
+    return text[:1].upper() + text[1:]

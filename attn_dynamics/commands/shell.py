@@ -55,7 +55,7 @@ def run_recorded(
     prog: str,
     interrupted: str = "interrupted before anything was computed",
 ) -> int:
-    """Run a command as `run_command` does, which is told the line that calls it anew."""
+    """Run a command as `run_command` does, and pass it the line that calls it."""
     line = command_line(prog, arguments)
     return run_command(options, lambda given: run(given, line), arguments, prog=prog, interrupted=interrupted)
 
@@ -75,13 +75,13 @@ def guarded(run: Callable[[], int], *, interrupted: str) -> int:
         print("error: memory: expected enough of it, got none that was left. Give smaller sizes.", file=sys.stderr)
         return FAILED
     except OSError as error:
-        told = InputError(
+        refusal = InputError(
             shown(str(error.filename or "a file")),
             expected="to read or write it",
             given=error.strerror or error,
             fix="Name another path.",
         )
-        print(f"error: {told}", file=sys.stderr)
+        print(f"error: {refusal}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)

@@ -214,7 +214,7 @@ class _Course:
 
     def record(self) -> xr.Dataset:
         """Return the series of all steps."""
-        found = {name: (("step", *AXES.get(name, ())), self.series[name], told) for name, told in SERIES.items()}
+        found = {name: (("step", *AXES.get(name, ())), self.series[name], label) for name, label in SERIES.items()}
         return xr.Dataset(found, {"step": np.arange(self.steps)}, {"stage_2": self.stage_2})
 
     def _windows(self) -> NDArray[np.int64]:

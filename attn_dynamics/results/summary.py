@@ -222,12 +222,12 @@ def broken(summary: dict[str, Any]) -> list[str]:
     names = {"A1": "the law of Σ s (A1)", "B1": f"SEN (B1, {sen})"}
     names |= {law: f"mean field ({law}, {mean_field})" for law in ("C9", "C10")}
     advice = {SHORT: " A smaller --learning-rate keeps descent near gradient flow."}
-    told = [
+    remarks = [
         text[0].upper() + text[1:] + "".join(more for assumption, more in advice.items() if assumption in text)
         for text in sentences(found, names)
     ]
     unsaid = summary["not_predicted"] and not any(each["law"].startswith("C") for each in summary["assumptions"])
-    return told + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
+    return remarks + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
 
 
 def _distances(run: dict[str, Any]) -> Iterator[tuple[float, str]]:
@@ -320,8 +320,8 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
     Round-off and step sizes are no samples of a distribution: the largest is reported. Seconds are summed.
     """
     names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
-    told = [name for name in names if all(each[name] is not None for each in summaries)]
-    numbers = {name: np.array([each[name] for each in summaries]) for name in told}
+    known = [name for name in names if all(each[name] is not None for each in summaries)]
+    numbers = {name: np.array([each[name] for each in summaries]) for name in known}
     shared = {name: summaries[0][name] for name in ("model", "task", "classes", "seed", "versions")}
     return shared | {
         "replicates": len(summaries),

@@ -63,8 +63,8 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
 
 def without_effect(what: str, given: Iterable[str]) -> list[str]:
     """Return a note if options were given that a run does not read; `what` names the run."""
-    told = ", ".join("--" + each.replace("_", "-") for each in given)
-    return [f"Without effect on {what}: {told}."] if told else []
+    listed = ", ".join("--" + each.replace("_", "-") for each in given)
+    return [f"Without effect on {what}: {listed}."] if listed else []
 
 
 def changed(now: object, usual: object) -> list[str]:
@@ -182,7 +182,7 @@ def _leaves(options: type) -> dict[str, _Leaf]:
 
     A class may name groups, each by the first of its fields: `GROUPS = {"data": "task", "output": "out"}`.
     """
-    hints, told = get_type_hints(options, include_extras=True), _documentation(options)
+    hints, text = get_type_hints(options, include_extras=True), _documentation(options)
     starts = {first: title for title, first in getattr(options, "GROUPS", {}).items()}
     found, group = {}, None
     for field in fields(options):
@@ -190,7 +190,7 @@ def _leaves(options: type) -> dict[str, _Leaf]:
         if inner := _nested(hint):
             found |= {name: leaf._replace(group=leaf.group or group) for name, leaf in _leaves(inner).items()}
         else:
-            found[field.name] = _Leaf(group, hint, field.default, told.get(field.name, ""))
+            found[field.name] = _Leaf(group, hint, field.default, text.get(field.name, ""))
     return found
 
 
@@ -198,11 +198,11 @@ def _leaves(options: type) -> dict[str, _Leaf]:
 def _grouped(options: type) -> Any:
     """Return a class from which tyro reads the options, each with its help, under the titles of their groups.
 
-    A default is told only if there is one, where tyro would say "(default: None)".
+    A default is named only if there is one, where tyro would say "(default: None)".
     """
     groups: dict[str | None, list[tuple[str, Any, Any]]] = {}
-    for name, (group, hint, default, told) in _leaves(options).items():
-        settings: dict[str, Any] = {"help": told}
+    for name, (group, hint, default, text) in _leaves(options).items():
+        settings: dict[str, Any] = {"help": text}
         if default in (None, (), (None,)):
             settings["help_behavior_hint"] = ""
         if metavar := _metavar(hint):

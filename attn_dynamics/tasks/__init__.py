@@ -45,8 +45,8 @@ def load_text(
     Raises:
         InputError: as `text_task` raises it.
     """
-    told = {option.name: getattr(options, option.name) for option in fields(options) if option.name != "padding"}
-    task = text_task(path, **told, seed=seed, name=name, prefer=prefer)
+    reading = {option.name: getattr(options, option.name) for option in fields(options) if option.name != "padding"}
+    task = text_task(path, **reading, seed=seed, name=name, prefer=prefer)
     if options.split != TextOptions.split and not path.is_file():
         task = replace(task, notes=(*task.notes, *without_effect("files that are split already", ["split"])))
     return padded(task) if options.padding else task
@@ -88,8 +88,8 @@ def _unheard(task: Task) -> list[str]:
     """Return a note if topic words occur in no training sentence: they keep their start and have no theory."""
     words = [word for topic in task.topic_words for word in topic]
     heard = np.bincount(task.train.counts.indices, minlength=task.train.n_words)[task.train.columns(words)]
-    told = [str(word) for word, tokens in zip(words, heard, strict=True) if not tokens]
-    return [f"No training sentence of {task.name} holds the topic words {', '.join(told)}."] if told else []
+    unseen = [str(word) for word, tokens in zip(words, heard, strict=True) if not tokens]
+    return [f"No training sentence of {task.name} holds the topic words {', '.join(unseen)}."] if unseen else []
 
 
 def _at_path(name: str, options: Options) -> Task:

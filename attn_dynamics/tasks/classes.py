@@ -111,8 +111,8 @@ def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes])
 
 def listed(names: Sequence[str]) -> str:
     """Return the first classes with their numbers, and the count of the others."""
-    told = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_TOLD]))
-    return told + (f" and {len(names) - _TOLD:,} more, all of which summary.json holds" if len(names) > _TOLD else "")
+    listed = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_TOLD]))
+    return listed + (f" and {len(names) - _TOLD:,} more, all of which summary.json holds" if len(names) > _TOLD else "")
 
 
 def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]:

@@ -51,15 +51,15 @@ class RowReader:
         beginning = first.lstrip()[:1]
         if beginning == "{" or (beginning == "[" and ".json" in path.suffixes):
             in_list = beginning == "["
-            told = (self.columns, self.labels, self.notes)
-            return json_rows(path, stream, *told, needs_labels=needs_labels, in_list=in_list)
+            shared = (self.columns, self.labels, self.notes)
+            return json_rows(path, stream, *shared, needs_labels=needs_labels, in_list=in_list)
         mark = separator(path, first, self.columns)
         if mark is not None:
             quoted = mark != "\t" or first.startswith('"')  # a TSV file has quotes only if it begins with one
             # If lines end in \n alone, a carriage return is white space within a text.
             form = TableFormat(mark, quoted=quoted, line_end="\n" if "\n" in head and "\r\n" not in head else None)
-            told = (self.columns, self.labels, self.notes)
-            return table_rows(path, stream, form, *told, needs_labels=needs_labels)
+            shared = (self.columns, self.labels, self.notes)
+            return table_rows(path, stream, form, *shared, needs_labels=needs_labels)
         return labelled_lines(str(path), stream, self.labels)
 
 

@@ -160,14 +160,14 @@ def _assemble(
     counted = parts if vocabulary == "all" else ["train"]
     spoken = (memoryview(sentences.tokens[parts[part]].indices) for part in counted)
     order = list(dict.fromkeys(chain.from_iterable(spoken)))  # in order of first appearance
-    tokens, codes, dropped, told = {}, {}, {}, []
+    tokens, codes, dropped, found_notes = {}, {}, {}, []
     for part, rows in parts.items():
         prepared = sentences.tokens[rows]
         known = prepared[:, order]
         filled = np.diff(known.indptr) > 0
         tokens[part], codes[part] = known[filled], sentences.codes[rows][filled]
         dropped[part] = np.count_nonzero(~filled)
-        told += _dropped(part, np.diff(prepared.indptr) > 0, filled, preparation)
+        found_notes += _dropped(part, np.diff(prepared.indptr) > 0, filled, preparation)
         if not filled.any():
             subject, fix = f"{name}, {part} data", "Add sentences, or choose another preparation, vocabulary or split."
             raise InputError(subject, expected="at least one sentence with known words", given="none", fix=fix)
@@ -179,10 +179,10 @@ def _assemble(
         part: Corpus.from_tokens(kept.indices, kept.indptr, classes[part], words, class_names=names)
         for part, kept in tokens.items()
     }
-    told += [*sentences.notes, *_one_word_notes(tokens["train"]), *class_notes(names, classes)]
-    told = [*dict.fromkeys(notes), *without.values(), *told]
+    found_notes += [*sentences.notes, *_one_word_notes(tokens["train"]), *class_notes(names, classes)]
+    found_notes = [*dict.fromkeys(notes), *without.values(), *found_notes]
     dev, test = corpora.get("dev"), corpora.get("test")
-    return Task(name=name, train=corpora["train"], dev=dev, test=test, notes=tuple(told), dropped=dropped)
+    return Task(name=name, train=corpora["train"], dev=dev, test=test, notes=tuple(found_notes), dropped=dropped)
 
 
 def _dropped(part: str, prepared: NDArray[np.bool_], known: NDArray[np.bool_], preparation: str) -> list[str]:

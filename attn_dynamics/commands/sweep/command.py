@@ -139,5 +139,5 @@ def _standing(table: Table) -> str:
     ends = [row["ended"] for row in table.rows]
     if not ends:
         return f"none of {len(table.missing):,} runs has ended"
-    told = "".join(f", {ends.count(end):,} {end}" for end in ("diverged", "refused") if end in ends)
-    return f"{len(ends):,} of {len(ends) + len(table.missing):,} runs are in {table.path}{told}"
+    others = "".join(f", {ends.count(end):,} {end}" for end in ("diverged", "refused") if end in ends)
+    return f"{len(ends):,} of {len(ends) + len(table.missing):,} runs are in {table.path}{others}"

@@ -94,8 +94,8 @@ class Group:
         self.losses = rows[:, 0]
         scalars = self._records.layout.scalars
         # The training loss and the two signals, as in `kernels.epochs`.
-        told = rows[:, [0, scalars - 4, scalars - 2]]
-        return rows, gradient, np.isfinite(told).all(axis=1) & ~self._models.has_nonfinite_scores()
+        watched = rows[:, [0, scalars - 4, scalars - 2]]
+        return rows, gradient, np.isfinite(watched).all(axis=1) & ~self._models.has_nonfinite_scores()
 
     def _stops(self, epoch: int, rows: Array) -> NDArray[np.bool_]:
         if self._stopping is None or self._dev is None:

@@ -43,8 +43,8 @@ class Patiences:
     def states(self) -> list[dict[str, Array]]:
         """Return for each replicate everything kept, for a checkpoint."""
         best = {f"best.{name}": self._engine.numbers(array) for name, array in self.best.items()}
-        told = {"best_loss": self._best_loss, "best_epoch": self.best_epoch} | best
-        return [{name: array[place] for name, array in told.items()} for place in range(len(self.best_epoch))]
+        saved = {"best_loss": self._best_loss, "best_epoch": self.best_epoch} | best
+        return [{name: array[place] for name, array in saved.items()} for place in range(len(self.best_epoch))]
 
     def restore(self, states: Sequence[Mapping[str, Array]], like: Mapping[str, Any]) -> None:
         """Resume from what `states` returned, with arrays `like` those of `update`; an empty state starts anew."""
