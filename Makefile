@@ -93,7 +93,7 @@ coverage: $(VENV)/.dev
 	$(MAKE) test ARGS="--cov --cov-report= --cov-fail-under=0 $(ARGS)"
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n $(WORKERS) tests/kernels --cov --cov-append
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
@@ -114,6 +114,10 @@ $(VENV)/.analysis: $(VENV)/.core
 
 $(VENV)/.test: $(VENV)/.analysis
 	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e ".[test]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e ".[bench]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.test

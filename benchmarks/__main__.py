@@ -11,9 +11,9 @@ import tyro
 
 from attn_dynamics.check import some_of
 from attn_dynamics.commands.shell import run_command
-from benchmarks.against_torch import paper, sst2
 from benchmarks.growth import growth
 from benchmarks.replicates import replicates
+from benchmarks.rivals import paper, sst2
 from benchmarks.window import window
 
 BENCHMARKS = {"paper": paper, "sst2": sst2, "growth": growth, "replicates": replicates, "window": window}

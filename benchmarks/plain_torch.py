@@ -1,6 +1,6 @@
 """Plain PyTorch as one would write it without the theory: a padded batch, nn.Embedding, autograd and SGD."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -55,9 +55,18 @@ class PlainModel(nn.Module):
 
 
 def train(
-    model: PlainModel, batch: Batch, test: Batch, followed: Tensor, learning_rate: float, *, record: bool
+    model: PlainModel,
+    batch: Batch,
+    test: Batch,
+    followed: Tensor,
+    learning_rate: float,
+    *,
+    record: bool,
+    forward: Callable[[Batch], tuple[Tensor, Tensor]],
 ) -> Iterator[Tensor | None]:
     """Run gradient descent without end; yield after each epoch the record of the state before its step.
+
+    `forward` is the model, or the model compiled.
 
     The record has what the simulators record at every epoch: losses, accuracies, training signals, score sum, and for
     the followed words score, embedding norm, attention and score gradient.
@@ -66,7 +75,7 @@ def train(
     places = [torch.nonzero(batch.words == word, as_tuple=True) for word in followed]
     while True:
         optimiser.zero_grad()
-        logits, attention = model(batch)
+        logits, attention = forward(batch)
         loss = cross_entropy(logits, batch.labels)
         loss.backward()
         yield _row(model, batch, test, followed, places, loss, logits, attention) if record else None
