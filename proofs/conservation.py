@@ -1,7 +1,7 @@
 """Exact laws A1 to A6 for any data and any initial values (theory §2)."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sympy as sp
 
@@ -184,11 +184,12 @@ def closed_in_classes(
     across: Term = lambda c: sp.S.Zero,
     start: Term = lambda w, b: sp.S.Zero,
 ) -> Iterator[Step]:
-    """With a linear head the dynamics close in n dimensions, whatever d.
+    """With a linear head the dynamics close in n dimensions, whatever d; from E(0) = 0, in h with a hidden layer.
 
     Attn-FC: P = E U obeys dP/dτ = -Aᵀ ζ UᵀU, scores see P alone, and what of E is orthogonal to the columns of U never
-    moves. Attn-TC from E(0) = 0: E = B U₀ᵀ and U = U₀ R stay so, with dB/dτ = -Aᵀ ζ Rᵀ and dR/dτ = -BᵀAᵀ ζ. The rates
-    are linear in what moves, so a step of descent keeps both as the flow does.
+    moves. Attn-TC from E(0) = 0: E = B U₀ᵀ and U = U₀ R stay so, with dB/dτ = -Aᵀ ζ Rᵀ and dR/dτ = -BᵀAᵀ ζ. Attn-TL
+    from E(0) = 0 likewise: E = B U₁₀ᵀ and U₁ = U₁₀ R, in h dimensions, for the slopes of hidden units stand where ζ
+    does. The rates are linear in what moves, so a step of descent keeps all this as the flow does.
     """
     projected = lambda w, c: total(lambda b: E[w, b] * U[b, c], D_E)
     rate = -total(lambda i, e: A[i, w] * SLOPE[i, e] * GRAM(e, c), N, n)
@@ -200,16 +201,20 @@ def closed_in_classes(
     rate = total(lambda b: embeddings(w, b) * OTHER[b], D_E)
     yield Equal("rate of E in a direction", rate, moved(lambda c: total(lambda b: U[b, c] * OTHER[b], D_E)))
     yield Equal("rate in one that is orthogonal to U", moved(across), 0, concludes=True)
-    yield from _trained_head(start)
+    yield from _trained_first_layer("U", U, lambda i, c: SLOPE[i, c], n, start)
+    hidden = lambda i, h: ACTIVE[i, h] * total(lambda c: U2[h, c] * SLOPE[i, c], n)
+    yield from _trained_first_layer("U₁", U1, hidden, H, start)
 
 
-def _trained_head(start: Term) -> Iterator[Step]:
-    """Prove the rates of Attn-TC for E = B U₀ᵀ and U = U₀ R."""
-    embedding = lambda w, b: start(w, b) + total(lambda c: B[w, c] * U[b, c], n)
-    head = lambda b, c: total(lambda e: U[b, e] * R[e, c], n)
-    slope_of_b = lambda w, c: -total(lambda i, e: A[i, w] * SLOPE[i, e] * R[c, e], N, n)
-    slope_of_r = lambda e, c: -total(lambda i, w: A[i, w] * B[w, e] * SLOPE[i, c], N, V)
-    rate = -total(lambda i, c: A[i, w] * SLOPE[i, c] * head(b, c), N, n)
-    yield Equal("dE/dτ = dB/dτ U₀ᵀ", rate, total(lambda c: slope_of_b(w, c) * U[b, c], n), concludes=True)
-    rate = -total(lambda i, w: A[i, w] * embedding(w, b) * SLOPE[i, c], N, V)
-    yield Equal("dU/dτ = U₀ dR/dτ", rate, total(lambda e: U[b, e] * slope_of_r(e, c), n), concludes=True)
+def _trained_first_layer(name: str, layer: Any, slope: Term, columns: Expr, start: Term) -> Iterator[Step]:
+    """Prove the rates of E = B L₀ᵀ and L = L₀ R for a trained first layer L with these slopes ∂L/∂(v·L)."""
+    embedding = lambda w, b: start(w, b) + total(lambda c: B[w, c] * layer[b, c], columns)
+    moved = lambda b, c: total(lambda e: layer[b, e] * R[e, c], columns)
+    slope_of_b = lambda w, c: -total(lambda i, e: A[i, w] * slope(i, e) * R[c, e], N, columns)
+    slope_of_r = lambda e, c: -total(lambda i, w: A[i, w] * B[w, e] * slope(i, c), N, V)
+    rate = -total(lambda i, c: A[i, w] * slope(i, c) * moved(b, c), N, columns)
+    expected = total(lambda c: slope_of_b(w, c) * layer[b, c], columns)
+    yield Equal(f"dE/dτ = dB/dτ {name}₀ᵀ", rate, expected, concludes=True)
+    rate = -total(lambda i, w: A[i, w] * embedding(w, b) * slope(i, c), N, V)
+    expected = total(lambda e: layer[b, e] * slope_of_r(e, c), columns)
+    yield Equal(f"d{name}/dτ = {name}₀ dR/dτ", rate, expected, concludes=True)
