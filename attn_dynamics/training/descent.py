@@ -14,10 +14,9 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.dynamics import Dynamics, checked_choices
 from attn_dynamics.training.loop import Loop
-from attn_dynamics.training.recording import Layout, Recorder
+from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.rules import DESCENT, PLAIN, Rule, Update
 from attn_dynamics.training.run import Run
-from attn_dynamics.training.stopping import Patience
 
 
 def descend(
@@ -87,7 +86,7 @@ def descend(
         followed=layout.columns,
         update=update,
     )
-    loop = Loop(dynamics, Recorder(dynamics, layout), Patience(patience) if patience else None, learning_rate)
+    loop = Loop(dynamics, layout, patience, learning_rate)
     if checkpoint is not None:
         settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced, update=update)
         loop.save_to(checkpoint, identity([corpus, *judge.values()], [parameters], *settings), epochs)

@@ -1,19 +1,27 @@
 """A windowed layer under descent, with a separate rate for the bell, and under gradient flow (theory D4 to D7)."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
-from typing import NamedTuple
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
+from threadpoolctl import threadpool_limits
 
-from attn_dynamics.check import as_floats, integer, number, shown, some_of
+from attn_dynamics.check import LARGEST, ascending, function, integer, integers, mapping, number, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
-from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME
-from attn_dynamics.window.layer import Fit, Layer, LayerGradient, loss_and_gradient
+from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.system.threads import Pace
+from attn_dynamics.training.checkpoint import Checkpoint, digest_of_arrays
+from attn_dynamics.training.descent import checked_checkpoint, checked_settings
+from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME, System, integrate
+from attn_dynamics.training.loop import Loop
+from attn_dynamics.training.recording import next_snapshot, snapshot_due
+from attn_dynamics.training.run import Ended
+from attn_dynamics.window.layer import Fit, Layer, LayerGradient, evaluate, loss_and_gradient
 from attn_dynamics.window.readout import CrossEntropy
 from attn_dynamics.window.windows import Windows
 
@@ -21,23 +29,55 @@ TRAINABLE = ("scores", "values", "head", "bell")
 """Names of the parts that may be trained."""
 FEW = 64
 """Largest number of coordinates for which the solver may use a dense Jacobian."""
+# A bell may rest for hundreds of e-folds of time; a longer step in log time could miss the end of the rest.
+CLOCKS = {False: LINEAR_TIME, True: LOG_TIME._replace(longest=0.5)}
+"""Clocks of the flow, by whether they run in log time."""
+TRAIN, STATE = "train", "state"
+FIT = len(Fit._fields)
 
 
-class Course(NamedTuple):
-    """Recorded course of a run."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trajectory:
+    """Recorded trajectory of a run."""
 
     times: Array
     """Times (times,), learning rate × epoch."""
     layers: list[Layer]
     """State at each time."""
-    fits: list[Fit]
-    diverged: bool = False
-    """Whether the last step led to no bell or to a loss that is not finite; that state is not recorded."""
+    epochs: list[int]
+    """Epoch of each time; under flow, its index among the times that the solver recorded."""
+    curves: dict[str, Array]
+    """Loss and accuracy (epochs, 2) on the training windows and on others by name, at every epoch."""
+    layer: Layer | None
+    """Final state, or under early stopping that of the lowest dev loss; None if the run diverged."""
+    ended: Ended
+    """Reason why the run ended."""
+    best_epoch: int
+    """Epoch of `layer`."""
 
     @property
     def widths(self) -> Array:
         """Return the widths σ (times,), in tokens."""
         return np.array([each.width for each in self.layers])
+
+    @property
+    def fits(self) -> list[Fit]:
+        """Return training loss and accuracy at each time."""
+        return [self.fit(TRAIN, epoch) for epoch in self.epochs]
+
+    def fit(self, name: str, epoch: int) -> Fit:
+        """Return loss and accuracy on some windows at an epoch."""
+        loss, accuracy = self.curves[name][epoch].tolist()
+        return Fit(loss, None if math.isnan(accuracy) else accuracy)
+
+    @property
+    def recorded(self) -> int:
+        """Return the number of recorded epochs or times."""
+        return len(self.curves[TRAIN])
+
+    def over(self, times: Array) -> "Trajectory":
+        """Return this trajectory over recorded times instead of epochs."""
+        return replace(self, times=times[self.epochs])
 
 
 def descend(
@@ -48,9 +88,12 @@ def descend(
     epochs: int,
     train: Collection[str] = ("bell",),
     bell_rate: float = 1.0,
-    record: Collection[int] | None = None,
+    judge: Mapping[str, Windows] | None = None,
+    patience: int | None = None,
+    record: Collection[int] | int | None = None,
+    checkpoint: Checkpoint | None = None,
     meter: Callable[[int, float], None] | None = None,
-) -> Course:
+) -> Trajectory:
     """Train a layer by full-batch gradient descent.
 
     Args:
@@ -60,32 +103,28 @@ def descend(
         epochs: number of steps.
         train: parts to train, any of scores, values, head, bell.
         bell_rate: factor on η for the bell's parameter, r of theory D6.
-        record: epochs at which to keep the state; by default all.
-        meter: function called with epoch and loss.
+        judge: further windows by name, evaluated at every epoch; `patience` watches "dev".
+        patience: number of epochs without a lower dev loss after which to stop and return to the best state.
+        record: epochs at which to keep the state beside the last, or how many per decade; by default all.
+        checkpoint: file to save to, and to resume from.
+        meter: function called with epoch and training loss at the start, some twenty times a second, and at the end.
 
     Raises:
-        InputError: a name in `train` is unknown, or a rate is not above 0.
+        InputError: an argument is invalid.
+        Interrupted: Ctrl-C was pressed; carries the trajectory so far.
+        Diverged: a step leads to no bell or to a loss that is not finite; carries the trajectory so far.
     """
-    rates = _rates(layer, train, bell_rate)
-    learning_rate, epochs = number("learning_rate", learning_rate, above=0), integer("epochs", epochs, 0)
-    due = range(epochs + 1) if record is None else frozenset(record)
-    at, layers, fits = [], [], []
-    for epoch in range(epochs + 1):
-        fit, gradient = loss_and_gradient(windows, layer)
-        if not math.isfinite(fit.loss):
-            return Course(learning_rate * np.array(at), layers, fits, diverged=True)
-        if meter is not None:
-            meter(epoch, fit.loss)
-        if epoch in due:
-            at.append(epoch)
-            layers.append(layer)
-            fits.append(fit)
-        if epoch < epochs:
-            moved = _moved(layer, gradient, rates, learning_rate)
-            if moved is None:
-                return Course(learning_rate * np.array(at), layers, fits, diverged=True)
-            layer = moved
-    return Course(learning_rate * np.array(at), layers, fits)
+    judge = mapping("judge", judge or {}, fix="Name windows: {'dev': windows}.")
+    rates, due = _rates(layer, train, bell_rate), _due(record)
+    learning_rate, epochs, patience = checked_settings(learning_rate, epochs, patience, judge)
+    checkpoint, model = checked_checkpoint(checkpoint), _Model(windows, layer, rates, judge)
+    loop = Loop(model, _Layout(model, due), patience, learning_rate)
+    if checkpoint is not None:
+        settings = learning_rate, rates, model.names, patience, due, layer.bell, *_kinds(layer)
+        data = (each for of in (windows, *judge.values()) for each in (of.words, of.distances, of.offsets, of.labels))
+        loop.save_to(checkpoint, digest_of_arrays(chain(data, _arrays(layer)), *settings), epochs)
+    with threadpool_limits(1, user_api="blas"), deferred_interrupt() as interrupted:
+        return loop.run(epochs, function("meter", meter), interrupted, Pace(single=True))
 
 
 def flow(
@@ -97,7 +136,8 @@ def flow(
     train: Collection[str] = ("bell",),
     bell_rate: float = 1.0,
     rtol: float = 1e-10,
-) -> Course:
+    meter: Callable[[float, float], None] | None = None,
+) -> Trajectory:
     """Follow the gradient flow, which descent approaches as its learning rate goes to 0.
 
     Args:
@@ -108,46 +148,20 @@ def flow(
         train: parts to train, any of scores, values, head, bell.
         bell_rate: factor on the rate of the bell's parameter.
         rtol: relative tolerance of a step of the solver: LSODA, or DOP853 for more than `FEW` coordinates.
+        meter: function called with the time reached and its training loss.
 
     Raises:
-        InputError: as `descend` raises it, or times do not ascend from 0 or later.
-        ArithmeticError: the solver cannot continue, or the state has no bell.
+        InputError: an argument is invalid.
+        Interrupted: Ctrl-C was pressed; carries the trajectory so far.
+        Diverged: the solver cannot continue, or the state has no bell; carries the trajectory so far.
     """
-    rates, clock = _rates(layer, train, bell_rate), LOG_TIME if log_time else LINEAR_TIME
-    due = np.atleast_1d(as_floats("times", times))
-    if not (due.size and due[0] >= 0.0 and np.all(np.diff(due) > 0.0)):
-        raise InputError("times", expected="numbers from 0 on that ascend", given=shown(times), fix="Sort them.")
+    due, model = ascending("times", times), _Model(windows, layer, _rates(layer, train, bell_rate), {})
+    system = System(model, CLOCKS[log_time])
+    # The solver records its start too.
+    kept = range(0 if due[0] == 0.0 else 1, due.size + 1)
+    solver = "LSODA" if system.start.size <= FEW else "DOP853"
+    return integrate(system, _Layout(model, kept), due, solver, rtol=rtol, atol=1e-3 * rtol, meter=meter)
 
-    def velocity(clock_time: float, state: Array) -> Array:
-        try:
-            at = _unpacked(layer, rates, state)
-        except InputError:
-            stuck = f"flow: expected a bell at time {clock.time(clock_time):g}, got a state that is none"
-            raise ArithmeticError(f"{stuck}. Follow it for a shorter time, or at a lower rate.") from None
-        speed = clock.speed(clock.time(clock_time))
-        return -speed * _packed(loss_and_gradient(windows, at)[1], rates, layer)
-
-    clock_times = np.asarray(clock.from_time(due))
-    begin = _state(layer, rates)
-    # A bell may rest for hundreds of e-folds of time; a longer step in log time could miss the end of the rest.
-    largest = 0.5 if log_time else np.inf
-    solved = solve_ivp(
-        velocity,
-        (0.0, max(float(clock_times[-1]), 1e-300)),
-        begin,
-        method="LSODA" if begin.size <= FEW else "DOP853",
-        t_eval=clock_times,
-        rtol=rtol,
-        atol=1e-3 * rtol,
-        max_step=largest,
-    )
-    if not solved.success:
-        raise ArithmeticError(f"flow: expected a solution up to time {due[-1]}, got: {solved.message}")
-    layers = [_unpacked(layer, rates, state) for state in solved.y.T]
-    return Course(due, layers, [loss_and_gradient(windows, each)[0] for each in layers])
-
-
-# --- a layer as a vector of its moving parts
 
 Rates = Mapping[str, float]
 """Type of the trained parts, each with the factor on its rate."""
@@ -165,44 +179,151 @@ def _head_names(layer: Layer) -> tuple[str, ...]:
     return layer.readout.head.trained if isinstance(layer.readout, CrossEntropy) else ()
 
 
-def _moved(layer: Layer, gradient: LayerGradient, rates: Rates, learning_rate: float) -> Layer | None:
-    """Return the layer after one step of descent; None if the step leads to no layer."""
-    state = _state(layer, rates) - learning_rate * _packed(gradient, rates, layer)
-    if not np.isfinite(state).all() or ("bell" in rates and not layer.bell.admits(float(state[-1]))):
-        return None
-    return _unpacked(layer, rates, state)
+def _kinds(layer: Layer) -> list[str]:
+    """Return the names of the readout's class and of its head's."""
+    head = [layer.readout.head] if isinstance(layer.readout, CrossEntropy) else []
+    return [type(each).__name__ for each in (layer.readout, *head)]
 
 
-def _parts(layer: Layer, rates: Rates) -> dict[str, Array]:
-    """Return the arrays that move, by name, with the bell's parameter last."""
-    parts = {name: getattr(layer, name) for name in ("scores", "values") if name in rates}
-    if "head" in rates and isinstance(layer.readout, CrossEntropy):
-        arrays = layer.readout.head.arrays()
-        parts |= {name: arrays[name] for name in _head_names(layer)}
-    return parts | ({"bell": np.array([layer.parameter])} if "bell" in rates else {})
+def _arrays(layer: Layer) -> list[Array]:
+    """Return all arrays of a layer."""
+    head = layer.readout.head.arrays().values() if isinstance(layer.readout, CrossEntropy) else ()
+    return [layer.scores, layer.values, np.array(layer.parameter), *head]
 
 
-def _state(layer: Layer, rates: Rates) -> Array:
-    return np.concatenate([each.ravel() for each in _parts(layer, rates).values()])
+class _Model:
+    """A layer in training, whose state is one vector of its moving parts."""
+
+    def __init__(self, windows: Windows, layer: Layer, rates: Rates, judge: Mapping[str, Windows]) -> None:
+        self.names = TRAIN, *judge
+        self._windows, self._judged, self._rates, self._layer = windows, [*judge.values()], rates, layer
+        self._gradient: LayerGradient | None = None
+
+    def evaluate(self) -> tuple[Fit, LayerGradient]:
+        """Return training loss, accuracy and gradient."""
+        return loss_and_gradient(self._windows, self._layer)
+
+    def record(self, row: Array) -> bool:
+        """Fill a row with loss and accuracy on each data set; return whether the training loss is finite."""
+        fit, self._gradient = self.evaluate()
+        fits = [fit, *(evaluate(each, self._layer) for each in self._judged)]
+        row[:] = [np.nan if each is None else each for fit in fits for each in fit]
+        return math.isfinite(fit.loss)
+
+    def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
+        """Take steps of descent, as in `Stepping`; a step to no bell counts as not finite."""
+        for index, row in enumerate(rows):
+            assert self._gradient is not None
+            state = self.vector() + learning_rate * self.velocity(self._gradient)[STATE]
+            if not np.isfinite(state).all() or ("bell" in self._rates and not self._layer.bell.admits(state[-1])):
+                return index
+            self._layer = self.layer_at(state)
+            if not self.record(row):
+                return index
+        return len(rows)
+
+    def vector(self) -> Array:
+        """Return the moving parts as one vector, the bell's parameter last."""
+        return np.concatenate([each.ravel() for each in self._parts().values()])
+
+    def layer_at(self, vector: Array) -> Layer:
+        """Return the layer of such a vector."""
+        parts, new = self._parts(), dict[str, Array]()
+        ends = np.cumsum([each.size for each in parts.values()])[:-1]
+        for (name, old), piece in zip(parts.items(), np.split(vector, ends), strict=True):
+            new[name] = piece.reshape(old.shape)
+        changed: dict[str, object] = {name: new[name] for name in ("scores", "values") if name in new}
+        if "bell" in new:
+            changed["parameter"] = float(new["bell"][0])
+        if "head" in self._rates and isinstance(self._layer.readout, CrossEntropy):
+            arrays = {name: new[name] for name in _head_names(self._layer)}
+            changed["readout"] = CrossEntropy(self._layer.readout.head.replace(**arrays))
+        return replace(self._layer, **changed)  # pyright: ignore[reportArgumentType]
+
+    def state(self) -> dict[str, Array]:
+        """Return the vector by a name, for a checkpoint."""
+        return {STATE: self.vector()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go to another state; raises ArithmeticError if there is no such layer."""
+        try:
+            self._layer = self.layer_at(state[STATE])
+        except InputError:
+            raise ArithmeticError("a state that has no bell") from None
+
+    def velocity(self, gradient: LayerGradient) -> dict[str, Array]:
+        """Return minus the gradient in the form of the state, each part times its rate."""
+        by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
+        by_name["bell"] = np.array([self._rates.get("bell", 1.0) * gradient.parameter])
+        return {STATE: -np.concatenate([by_name[name].ravel() for name in self._parts()])}
+
+    def parameters(self) -> Layer:
+        """Return the present layer."""
+        return self._layer
+
+    def _parts(self) -> dict[str, Array]:
+        layer = self._layer
+        parts = {name: getattr(layer, name) for name in ("scores", "values") if name in self._rates}
+        if "head" in self._rates and isinstance(layer.readout, CrossEntropy):
+            arrays = layer.readout.head.arrays()
+            parts |= {name: arrays[name] for name in _head_names(layer)}
+        return parts | ({"bell": np.array([layer.parameter])} if "bell" in self._rates else {})
 
 
-def _packed(gradient: LayerGradient, rates: Rates, layer: Layer) -> Array:
-    """Return the gradient, each part times its rate, in the order of the state."""
-    by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
-    by_name["bell"] = np.array([rates.get("bell", 1.0) * gradient.parameter])
-    return np.concatenate([by_name[name].ravel() for name in _parts(layer, rates)])
+Due = int | Sequence[int] | None
+"""Type of the epochs at which the state is kept: how many per decade, a list, or None for all."""
 
 
-def _unpacked(layer: Layer, rates: Rates, state: Array) -> Layer:
-    parts = _parts(layer, rates)
-    ends = np.cumsum([each.size for each in parts.values()])[:-1]
-    new = {
-        name: piece.reshape(old.shape) for (name, old), piece in zip(parts.items(), np.split(state, ends), strict=True)
-    }
-    changed: dict[str, object] = {name: new[name] for name in ("scores", "values") if name in new}
-    if "bell" in new:
-        changed["parameter"] = float(new["bell"][0])
-    if "head" in rates and isinstance(layer.readout, CrossEntropy):
-        arrays = {name: new[name] for name in _head_names(layer)}
-        changed["readout"] = CrossEntropy(layer.readout.head.replace(**arrays))
-    return replace(layer, **changed)  # pyright: ignore[reportArgumentType]
+def _due(record: Collection[int] | int | None) -> Due:
+    if record is None or isinstance(record, int):
+        return record if record is None else integer("record", record, 1)
+    return sorted({*integers("record", [*record]).tolist()})
+
+
+class _Layout:
+    """The record of a layer: fits on each data set at every epoch, and the state at those that are due."""
+
+    def __init__(self, model: _Model, due: Due) -> None:
+        self._model, self._due = model, due
+        self.losses = {name: FIT * index for index, name in enumerate(model.names)}
+        self.width = FIT * len(model.names)
+
+    def snapshot_due(self, epoch: int) -> bool:
+        """Return whether to keep the state at this epoch."""
+        if isinstance(self._due, int):
+            return snapshot_due(epoch, self._due)
+        return self._due is None or epoch in self._due
+
+    def next_snapshot(self, epoch: int) -> int:
+        """Return the first epoch after this one at which to keep the state."""
+        if isinstance(self._due, int):
+            return next_snapshot(epoch, self._due)
+        if self._due is None:
+            return epoch + 1
+        index = bisect_right(self._due, epoch)
+        return self._due[index] if index < len(self._due) else LARGEST
+
+    def snapshot(self, model: _Model) -> Array:
+        """Return the state."""
+        return model.vector()
+
+    def run(
+        self,
+        rows: Array,
+        snapshots: Mapping[int, Array],
+        learning_rate: float,
+        *,
+        parameters: Layer | None,
+        ended: Ended,
+        best_epoch: int,
+    ) -> Trajectory:
+        """Return the trajectory, as in `model.Layout`."""
+        return Trajectory(
+            times=learning_rate * np.array([*snapshots], float),
+            layers=[self._model.layer_at(each) for each in snapshots.values()],
+            epochs=[*snapshots],
+            curves={name: rows[:, first : first + FIT].copy() for name, first in self.losses.items()},
+            layer=parameters,
+            ended=ended,
+            best_epoch=best_epoch,
+        )

@@ -100,6 +100,12 @@ def loss_at(windows: Windows, layer: Layer, parameter: complex) -> Any:
     return layer.readout.loss(seen, windows.labels)
 
 
+def evaluate(windows: Windows, layer: Layer) -> Fit:
+    """Return loss and accuracy."""
+    read = layer.readout.read(contexts(windows, layer, attention(windows, layer).weights), windows.labels)
+    return Fit(read.loss, read.accuracy)
+
+
 def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradient]:
     """Return the loss and its exact gradient in every part of the layer.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.training.run import Diverged
 from attn_dynamics.window.dynamics import TRAINABLE, descend, flow
 from attn_dynamics.window.layer import loss_and_gradient
 from attn_dynamics.window.readout import CrossEntropy
@@ -31,7 +32,8 @@ def test_two_epochs_are_those_of_a_loop_by_hand(model: str) -> None:
         )
     run = descend(windows, case.layer, learning_rate=0.1, epochs=2, train=TRAINABLE, bell_rate=3.0)
     assert run.times.tolist() == [0.0, 0.1, 0.2]
-    assert run.layers[0] is case.layer
+    assert run.layers[0].scores.tolist() == case.layer.scores.tolist()
+    assert run.layers[0].parameter == case.layer.parameter
     end = run.layers[-1]
     np.testing.assert_allclose(end.scores, layer.scores, rtol=1e-14, atol=1e-16)
     np.testing.assert_allclose(end.values, layer.values, rtol=1e-14, atol=1e-16)
@@ -89,12 +91,18 @@ def test_a_rate_of_its_own_is_time_for_the_bell_alone() -> None:
     assert abs(fast.widths[0] - case.layer.width) > 1e-3
 
 
-def test_a_step_to_no_bell_ends_the_run() -> None:
-    case = setting("renormalised", "deviation", "reward", 5)
-    pushed = descend(case.windows, case.layer, learning_rate=1e9, epochs=50)
-    bound = [each.parameter > 0 for each in pushed.layers]
-    assert pushed.diverged == (len(bound) < 51)
-    assert all(bound)
+def test_a_step_to_no_bell_ends_the_run_and_keeps_what_was_before() -> None:
+    case = setting("renormalised", "deviation", "reward", 6)
+    halving = 0.5 * case.layer.parameter / loss_and_gradient(case.windows, case.layer)[1].parameter
+    with pytest.raises(Diverged, match="loss at epoch 2") as caught:
+        descend(case.windows, case.layer, learning_rate=halving, epochs=50)
+    pushed = caught.value.run
+    assert pushed.ended == "diverged"
+    assert pushed.layer is None
+    assert len(pushed.layers) == pushed.recorded == 2
+    assert all(each.parameter > 0 for each in pushed.layers)
+    # Negative control: a shorter step leads to a bell.
+    assert descend(case.windows, case.layer, learning_rate=0.1 * halving, epochs=2).ended == "epochs"
 
 
 @pytest.mark.parametrize(

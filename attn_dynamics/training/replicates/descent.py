@@ -16,7 +16,7 @@ from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.training.descent import checked_checkpoint, checked_settings, course
 from attn_dynamics.training.dynamics import Coordinates, Dynamics, checked_choices, held_columns
 from attn_dynamics.training.loop import Loop
-from attn_dynamics.training.recording import Layout, Recorder
+from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine, check_device, engine_for
 from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.group import Group
@@ -26,7 +26,6 @@ from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.threads import Threads, run_on_threads
 from attn_dynamics.training.rules import DESCENT, Rule, Update
 from attn_dynamics.training.run import Ended, Run, RunsInterrupted
-from attn_dynamics.training.stopping import Patience
 
 
 def descend_many(
@@ -133,8 +132,7 @@ def descend_many(
                     update=update,
                     data=data,
                 )
-                stopping = Patience(patience) if patience else None
-                return Loop(dynamics, Recorder(dynamics, layout), stopping, learning_rate)
+                return Loop(dynamics, layout, patience, learning_rate)
 
             return run_on_threads(loop, len(parameters), epochs, saving=saving, meter=meter)
         starts = [Coordinates(each, train, reduced=reduced) for each in parameters]
