@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
-from threadpoolctl import threadpool_limits
-
 from attn_dynamics.check import function, instance, integer, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
-from attn_dynamics.system.threads import Pace
+from attn_dynamics.system.threads import Pace, one_blas_thread
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.dynamics import Dynamics, checked_choices
@@ -90,8 +88,7 @@ def descend(
     if checkpoint is not None:
         settings = course(learning_rate, train, judge, follow, hold, patience, reduced=reduced, update=update)
         loop.save_to(checkpoint, identity([corpus, *judge.values()], [parameters], *settings), epochs)
-    # BLAS threads would only wait for the compiled loops, and change the last bits of small products.
-    with threadpool_limits(1, user_api="blas"), deferred_interrupt() as interrupted:
+    with one_blas_thread(), deferred_interrupt() as interrupted:
         return loop.run(epochs, meter, interrupted, Pace(single=not dynamics.in_parts))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
 from scipy.optimize import brentq
-from threadpoolctl import threadpool_limits
 
 from attn_dynamics.check import as_floats, flag, function, integer, number, one_of
 from attn_dynamics.errors import InputError
@@ -17,6 +16,7 @@ from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.system.threads import one_blas_thread
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training import model
 from attn_dynamics.training.dynamics import Dynamics, checked_choices
@@ -239,7 +239,7 @@ def integrate(
     end = float(system.clock.from_time(due[-1]))
     options = {"rtol": rtol, "atol": atol, "max_step": system.clock.longest}
     with (
-        threadpool_limits(1, user_api="blas"),
+        one_blas_thread(),
         deferred_interrupt() as interrupted,
         np.errstate(over="ignore", invalid="ignore"),
     ):

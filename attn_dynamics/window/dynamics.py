@@ -8,13 +8,12 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike
-from threadpoolctl import threadpool_limits
 
 from attn_dynamics.check import LARGEST, ascending, function, integer, integers, mapping, number, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.interrupt import deferred_interrupt
-from attn_dynamics.system.threads import Pace
+from attn_dynamics.system.threads import Pace, one_blas_thread
 from attn_dynamics.training.checkpoint import Checkpoint, digest_of_arrays
 from attn_dynamics.training.descent import checked_checkpoint, checked_settings
 from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME, System, integrate
@@ -123,7 +122,7 @@ def descend(
         settings = learning_rate, rates, model.names, patience, due, layer.bell, *_kinds(layer)
         data = (each for of in (windows, *judge.values()) for each in (of.words, of.distances, of.offsets, of.labels))
         loop.save_to(checkpoint, digest_of_arrays(chain(data, _arrays(layer)), *settings), epochs)
-    with threadpool_limits(1, user_api="blas"), deferred_interrupt() as interrupted:
+    with one_blas_thread(), deferred_interrupt() as interrupted:
         return loop.run(epochs, function("meter", meter), interrupted, Pace(single=True))
 
 
@@ -197,7 +196,12 @@ class _Model:
     def __init__(self, windows: Windows, layer: Layer, rates: Rates, judge: Mapping[str, Windows]) -> None:
         self.names = TRAIN, *judge
         self._windows, self._judged, self._rates, self._layer = windows, [*judge.values()], rates, layer
+        parts = _parts(layer, rates)
+        self._shapes = {name: each.shape for name, each in parts.items()}
+        self._ends = np.cumsum([each.size for each in parts.values()])[:-1]
         self._gradient: LayerGradient | None = None
+        self.vector = np.concatenate([each.ravel() for each in parts.values()])
+        """All moving parts, the bell's parameter last."""
 
     def evaluate(self) -> tuple[Fit, LayerGradient]:
         """Return training loss, accuracy and gradient."""
@@ -214,40 +218,33 @@ class _Model:
         """Take steps of descent, as in `Stepping`; a step to no bell counts as not finite."""
         for index, row in enumerate(rows):
             assert self._gradient is not None
-            state = self.vector() + learning_rate * self.velocity(self._gradient)[STATE]
-            if not np.isfinite(state).all() or ("bell" in self._rates and not self._layer.bell.admits(state[-1])):
+            vector = self.vector + learning_rate * self.velocity(self._gradient)[STATE]
+            if not np.isfinite(vector).all() or ("bell" in self._rates and not self._layer.bell.admits(vector[-1])):
                 return index
-            self._layer = self.layer_at(state)
+            self.restore({STATE: vector})
             if not self.record(row):
                 return index
         return len(rows)
 
-    def vector(self) -> Array:
-        """Return the moving parts as one vector, the bell's parameter last."""
-        return np.concatenate([each.ravel() for each in self._parts().values()])
-
     def layer_at(self, vector: Array) -> Layer:
-        """Return the layer of such a vector."""
-        parts, new = self._parts(), dict[str, Array]()
-        ends = np.cumsum([each.size for each in parts.values()])[:-1]
-        for (name, old), piece in zip(parts.items(), np.split(vector, ends), strict=True):
-            new[name] = piece.reshape(old.shape)
-        changed: dict[str, object] = {name: new[name] for name in ("scores", "values") if name in new}
+        """Return the layer whose moving parts are these."""
+        pieces = zip(self._shapes.items(), np.split(vector, self._ends), strict=True)
+        new = {name: piece.reshape(shape) for (name, shape), piece in pieces}
+        changed: dict[str, object] = {name: new.pop(name) for name in ("scores", "values") if name in new}
         if "bell" in new:
-            changed["parameter"] = float(new["bell"][0])
-        if "head" in self._rates and isinstance(self._layer.readout, CrossEntropy):
-            arrays = {name: new[name] for name in _head_names(self._layer)}
-            changed["readout"] = CrossEntropy(self._layer.readout.head.replace(**arrays))
+            changed["parameter"] = float(new.pop("bell")[0])
+        if new and isinstance(self._layer.readout, CrossEntropy):
+            changed["readout"] = CrossEntropy(self._layer.readout.head.replace(**new))
         return replace(self._layer, **changed)  # pyright: ignore[reportArgumentType]
 
     def state(self) -> dict[str, Array]:
-        """Return the vector by a name, for a checkpoint."""
-        return {STATE: self.vector()}
+        """Return the vector of the moving parts by a name."""
+        return {STATE: self.vector}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Go to another state; raises ArithmeticError if there is no such layer."""
+        """Go to another state, as in `Model`."""
         try:
-            self._layer = self.layer_at(state[STATE])
+            self._layer, self.vector = self.layer_at(state[STATE]), state[STATE]
         except InputError:
             raise ArithmeticError("a state that has no bell") from None
 
@@ -255,19 +252,20 @@ class _Model:
         """Return minus the gradient in the form of the state, each part times its rate."""
         by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
         by_name["bell"] = np.array([self._rates.get("bell", 1.0) * gradient.parameter])
-        return {STATE: -np.concatenate([by_name[name].ravel() for name in self._parts()])}
+        return {STATE: -np.concatenate([by_name[name].ravel() for name in self._shapes])}
 
     def parameters(self) -> Layer:
         """Return the present layer."""
         return self._layer
 
-    def _parts(self) -> dict[str, Array]:
-        layer = self._layer
-        parts = {name: getattr(layer, name) for name in ("scores", "values") if name in self._rates}
-        if "head" in self._rates and isinstance(layer.readout, CrossEntropy):
-            arrays = layer.readout.head.arrays()
-            parts |= {name: arrays[name] for name in _head_names(layer)}
-        return parts | ({"bell": np.array([layer.parameter])} if "bell" in self._rates else {})
+
+def _parts(layer: Layer, rates: Rates) -> dict[str, Array]:
+    """Return the moving arrays by name, the bell's parameter last."""
+    parts = {name: getattr(layer, name) for name in ("scores", "values") if name in rates}
+    if "head" in rates and isinstance(layer.readout, CrossEntropy):
+        arrays = layer.readout.head.arrays()
+        parts |= {name: arrays[name] for name in _head_names(layer)}
+    return parts | ({"bell": np.array([layer.parameter])} if "bell" in rates else {})
 
 
 Due = int | Sequence[int] | None
@@ -305,7 +303,7 @@ class _Layout:
 
     def snapshot(self, model: _Model) -> Array:
         """Return the state."""
-        return model.vector()
+        return model.vector.copy()
 
     def run(
         self,

@@ -114,7 +114,8 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
     its mean over α_i, which makes it a covariance (theory G1, D2, D3).
     """
     shares, weights = attention(windows, layer)
-    read = layer.readout.read(contexts(windows, layer, weights), windows.labels)
+    matrix = windows.matrix(weights)
+    read = layer.readout.read((matrix @ layer.values).T, windows.labels)
     products = windows.products(read.slopes, layer.values)
     if layer.bell.renormalises:
         # Shares sum to 1, so a constant may be subtracted; if it is the leading token's product, nothing cancels.
@@ -124,7 +125,7 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
     slope = layer.bell.log_slope(layer.parameter, windows.distances)
     gradient = LayerGradient(
         scores=windows.by_word(centred),
-        values=windows.matrix(weights).T @ read.slopes.T,
+        values=matrix.T @ read.slopes.T,
         parameter=float((centred if layer.bell.renormalises else work) @ slope),
         head=read.gradient,
     )
