@@ -1,15 +1,22 @@
 """Claim: descent is the loop by hand, flow its limit, in time and in log time; the bell has a rate of its own."""
 
+import signal
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.training.run import Diverged
-from attn_dynamics.window.dynamics import TRAINABLE, descend, flow
-from attn_dynamics.window.layer import loss_and_gradient
+from attn_dynamics.model.bell import Bell
+from attn_dynamics.training import checkpoint
+from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
+from attn_dynamics.training.run import Diverged, Interrupted
+from attn_dynamics.window.dynamics import TRAINABLE, Trajectory, descend, flow
+from attn_dynamics.window.layer import evaluate, loss_and_gradient
 from attn_dynamics.window.readout import CrossEntropy
+from attn_dynamics.window.tasks import WindowOptions, WindowTask, load_window_task
 from tests.window.drawn import KINDS, setting
 
 
@@ -125,3 +132,154 @@ def test_times_must_ascend(times: list[float]) -> None:
     case = setting("peak", "log", "reward", 0)
     with pytest.raises(InputError, match="ascend"):
         flow(case.windows, case.layer, times=times)
+
+
+# --- cut off and resumed
+
+DRAWN = WindowOptions(window=21, length=31, distance=3, sequences=12, words=20)
+
+
+def topics(seed: int = 0) -> WindowTask:
+    return load_window_task("topics", DRAWN, Bell(), 6.0, "likelihood", seed, dev=True)
+
+
+def go(task: WindowTask, path: Path | None = None, **options) -> Trajectory:
+    saving = {} if path is None else {"checkpoint": Checkpoint(path, every=0.0)}
+    usual = {"learning_rate": 1.0, "epochs": 90, "train": task.train, "judge": task.judged, "record": 10}
+    return descend(task.windows, task.layer, **usual | saving | options)
+
+
+def assert_same(one: Trajectory, other: Trajectory) -> None:
+    """To the bit."""
+    assert (one.ended, one.best_epoch, one.epochs) == (other.ended, other.best_epoch, other.epochs)
+    assert one.times.tobytes() == other.times.tobytes()
+    assert {name: each.tobytes() for name, each in one.curves.items()} == {
+        name: each.tobytes() for name, each in other.curves.items()
+    }
+    for ours, theirs in zip([*one.layers, one.layer], [*other.layers, other.layer], strict=True):
+        assert ours is not None
+        assert theirs is not None
+        assert ours.scores.tobytes() == theirs.scores.tobytes()
+        assert ours.values.tobytes() == theirs.values.tobytes()
+        assert ours.parameter == theirs.parameter
+
+
+class PowerCut(BaseException):
+    """Ends a run in the middle of an epoch."""
+
+
+def cut(at: int) -> Callable[[int, float], None]:
+    def meter(epoch: int, loss: float) -> None:
+        if epoch >= at:
+            raise PowerCut
+
+    return meter
+
+
+@pytest.mark.usefixtures("epoch_by_epoch")
+@pytest.mark.parametrize("patience", [None, 5])
+def test_a_run_cut_off_again_and_again_ends_to_the_bit(
+    patience: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "SHARE", 0)
+    task, path = topics(), tmp_path / "run.npz"
+    whole = go(task, patience=patience, epochs=400)
+    assert whole.ended == ("patience" if patience else "epochs")
+    last = whole.recorded - 1
+    for at in (last // 4, last // 2, last):
+        with pytest.raises(PowerCut):
+            go(task, path, patience=patience, epochs=400, meter=cut(at))
+    assert int(Checkpoint(path).peek("epoch")["epoch"]) >= last - 1
+    assert_same(go(task, path, patience=patience, epochs=400), whole)
+
+
+def test_a_longer_run_is_what_it_would_have_been(tmp_path: Path) -> None:
+    task = topics()
+    go(task, tmp_path / "run.npz", epochs=37)
+    assert_same(go(task, tmp_path / "run.npz", epochs=90), go(task))
+
+
+def test_patience_returns_to_the_lowest_dev_loss() -> None:
+    task = topics()
+    run = go(task, patience=30, epochs=2000)
+    dev = run.curves["dev"][:, 0]
+    assert run.ended == "patience"
+    assert run.best_epoch == dev.argmin() == dev.size - 31 > 0
+    assert run.layer is not None
+    assert task.dev is not None
+    assert evaluate(task.dev, run.layer).loss == dev.min()
+    # Negative control: the last state is another, with a higher loss on these windows.
+    assert evaluate(task.dev, run.layers[-1]).loss > dev.min()
+
+
+def test_judged_windows_change_nothing_of_the_training() -> None:
+    task = topics()
+    alone = go(task, judge={})
+    assert alone.curves["train"].tobytes() == go(task).curves["train"].tobytes()
+    # Negative control: the further windows are others.
+    assert go(task).curves["dev"].tobytes() != alone.curves["train"].tobytes()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"learning_rate": 0.9},
+        {"bell_rate": 2.0},
+        {"train": ("bell",)},
+        {"record": None},
+        {"judge": {}},
+        {"patience": 9},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_checkpoint_of_other_settings_is_refused(other: dict, tmp_path: Path) -> None:
+    task, path = topics(), tmp_path / "run.npz"
+    go(task, path)
+    with pytest.raises(CheckpointMismatch, match="another corpus, start or setting"):
+        go(task, path, **other)
+    assert_same(go(task, path), go(task))
+
+
+def test_a_checkpoint_of_other_data_another_start_or_a_longer_run_is_refused(tmp_path: Path) -> None:
+    task, path = topics(), tmp_path / "run.npz"
+    go(task, path)
+    wider = replace(task, layer=replace(task.layer, parameter=7.0))
+    for another in (replace(task, windows=topics(1).windows), replace(task, dev=topics(1).dev), wider):
+        with pytest.raises(CheckpointMismatch, match="another corpus, start or setting"):
+            go(another, path)
+    with pytest.raises(CheckpointMismatch, match="epochs"):
+        go(task, path, epochs=89)
+
+
+@pytest.mark.usefixtures("epoch_by_epoch")
+def test_ctrl_c_keeps_what_was_computed_and_the_run_resumes_to_the_bit(tmp_path: Path) -> None:
+    def press(epoch: int, loss: float) -> None:
+        if epoch == 23:
+            signal.raise_signal(signal.SIGINT)
+
+    task, path = topics(), tmp_path / "run.npz"
+    with pytest.raises(Interrupted, match="epoch 23") as caught:
+        go(task, path, meter=press)
+    assert caught.value.run.ended == "interrupted"
+    assert caught.value.run.recorded == 24
+    whole = go(task)
+    assert caught.value.run.curves["dev"].tobytes() == whole.curves["dev"][:24].tobytes()
+    assert_same(go(task, path), whole)
+
+
+def test_ctrl_c_keeps_what_the_flow_reached() -> None:
+    def press(time: float, loss: float) -> None:
+        if time > 5.0:
+            signal.raise_signal(signal.SIGINT)
+
+    task, times = topics(), np.linspace(0.0, 50.0, 101)
+    with pytest.raises(Interrupted) as caught:
+        flow(task.windows, task.layer, times=times, train=task.train, meter=press)
+    run, whole = caught.value.run, flow(task.windows, task.layer, times=times, train=task.train)
+    assert 5.0 < run.times[-1] < 50.0
+    assert run.widths[:-1].tolist() == whole.widths[: len(run.widths) - 1].tolist()
+
+
+def test_patience_wants_dev_windows() -> None:
+    with pytest.raises(InputError, match="patience"):
+        go(topics(), judge={}, patience=3)
