@@ -118,7 +118,9 @@ PATIENT = (*STOPPED, "--sequences", "12", "--epochs", "2000", "--patience", "900
 
 
 @pytest.mark.parametrize(
-    "arguments", [(*WINDOW, "--epochs", "1500", "--sequences", "3", "--out"), PATIENT], ids=["epochs", "patience"]
+    "arguments",
+    [(*WINDOW, "--epochs", "1500", "--sequences", "3", "--out"), pytest.param(PATIENT, marks=pytest.mark.slow)],
+    ids=["epochs", "patience"],
 )
 def test_a_run_killed_again_and_again_ends_as_if_it_never_was(
     arguments: tuple[str, ...], call: Call, place: Path
@@ -178,9 +180,8 @@ def test_patience_stops_at_the_lowest_loss_on_further_windows(call: Call) -> Non
     summary, run = read_json(Path("here/summary.json")), trajectory(Path("here"))
     assert summary["ended"] == "patience"
     assert summary["epochs"] == summary["best_epoch"] + 900
-    assert f"stopped early at epoch {summary['epochs']:,}, best at {summary['best_epoch']}" in " ".join(
-        done.out.split()
-    )
+    story = f"stopped early at epoch {summary['epochs']:,}, best at {summary['best_epoch']}"
+    assert story in " ".join(done.out.split())
     assert summary["dev_loss"] <= float(run.dev_loss.min()) < float(run.dev_loss[-1])
     # Negative control: without patience it runs on, and draws the same training windows.
     call(*STOPPED, "--sequences", "12", "--epochs", "1200", "--out", "on")

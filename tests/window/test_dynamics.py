@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,8 +145,14 @@ def topics(seed: int = 0) -> WindowTask:
 
 
 def go(task: WindowTask, path: Path | None = None, **options) -> Trajectory:
-    saving = {} if path is None else {"checkpoint": Checkpoint(path, every=0.0)}
-    usual = {"learning_rate": 1.0, "epochs": 90, "train": task.train, "judge": task.judged, "record": 10}
+    saving: dict[str, Any] = {} if path is None else {"checkpoint": Checkpoint(path, every=0.0)}
+    usual: dict[str, Any] = {
+        "learning_rate": 1.0,
+        "epochs": 90,
+        "train": task.train,
+        "judge": task.judged,
+        "record": 10,
+    }
     return descend(task.windows, task.layer, **usual | saving | options)
 
 
