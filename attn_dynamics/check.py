@@ -239,6 +239,18 @@ def as_floats(name: str, values: object) -> Array:
     return array
 
 
+def ascending(name: str, values: object) -> Array:
+    """Return float64 numbers from 0 on, in their given order.
+
+    Raises:
+        InputError: there is none, or they do not ascend from 0 or later.
+    """
+    array = np.atleast_1d(as_floats(name, values))
+    if not (array.size and array[0] >= 0.0 and np.all(np.diff(array) > 0.0)):
+        raise InputError(name, expected="numbers from 0 on that ascend", given=shown(values), fix="Sort them.")
+    return array
+
+
 def reals(name: str, values: object) -> Array:
     """Return a float64 array in C order, whose entries need not be finite.
 

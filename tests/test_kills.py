@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from attn_dynamics.commands import simulate, window
+from attn_dynamics.commands import simulate, steps, window
 from attn_dynamics.files.storage import read_netcdf, read_parquet
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures import style
@@ -42,7 +42,7 @@ def _simulated(arguments: tuple[str, ...], *more: str) -> int:
     simulate.save_figures = without_figures
     spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
     window.save_window_figures = without_figures
-    simulate.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
+    steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     return simulate.main([*arguments, *more])
 
 

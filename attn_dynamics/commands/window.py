@@ -2,35 +2,32 @@
 
 import math
 import sys
-import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from rich.table import Table
-from rich.text import Text
 
-from attn_dynamics.commands.shell import FAILED, record_command
+from attn_dynamics.commands.steps import Meter, Result, into_folder, one_run
 from attn_dynamics.commands.window_settings import WindowConfig
 from attn_dynamics.errors import InputError
-from attn_dynamics.files.storage import write_json, write_netcdf
 from attn_dynamics.results import summary as results
 from attn_dynamics.results.assumptions import as_text, from_text, percent, sentences
 from attn_dynamics.results.figures.window import save_window_figures
-from attn_dynamics.results.folder import SUMMARY, TRAJECTORY, begin, open_folder, write_config
-from attn_dynamics.results.window import dataset, predict, recorded_epochs
+from attn_dynamics.results.window import dataset, predict
 from attn_dynamics.results.window_assumptions import OFF, window_assumptions
-from attn_dynamics.system.console import console
-from attn_dynamics.system.progress import meter
-from attn_dynamics.window.dynamics import Course, descend, flow
-from attn_dynamics.window.layer import loss_and_gradient
-from attn_dynamics.window.tasks import TASKS, WindowTask
+from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.descent import resume_point
+from attn_dynamics.training.recording import snapshots_due
+from attn_dynamics.window.dynamics import TRAIN, Trajectory, descend, flow
+from attn_dynamics.window.layer import Fit, loss_and_gradient
+from attn_dynamics.window.tasks import STATES, WindowTask, load_window_task
 
 WIDEST = 1e150
 """Bound on σ at the start, tokens: beyond it the square of σ and the tokens it reaches are not finite."""
-TOO_FAST = "the step after time {time:g} leads to no bell, or to a loss that is no number: lower --learning-rate"
 
 
 def simulate_window(config: WindowConfig, line: str) -> int:
@@ -43,41 +40,51 @@ def simulate_window(config: WindowConfig, line: str) -> int:
     task = load(config)
     for note in config.notes:
         print(note, file=sys.stderr)
-    with open_folder(config) as out:
-        begin(out, config)
-        try:
-            return _simulate(config, task, out, line)
-        except ArithmeticError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return FAILED
+    return into_folder(config, line, lambda out: _run(config, task, out))
 
 
-def _simulate(config: WindowConfig, task: WindowTask, out: Path, line: str) -> int:
-    """Train into an open folder, and draw last; return the exit code."""
-    begun = time.perf_counter()
-    course, rate = _course(config, task), 0.0 if config.flow else config.rate
-    predicted = predict(task, course.times, learning_rate=rate, bell_rate=config.bell_rate)
-    run = dataset(task, course, predicted)
-    run = run.assign_attrs(
-        assumptions=as_text(window_assumptions(task, run, learning_rate=rate)),
+def _run(config: WindowConfig, task: WindowTask, out: Path) -> Result:
+    return one_run(
+        config,
+        out,
+        resume_point=partial(resume_point, epochs=config.epochs, patience=config.patience),
+        train=partial(_train, config, task),
+        annotate=partial(_annotate, config, task),
+        summarise=partial(summarise, config),
+        table=table,
+        remarks=off_theory,
+        draw=save_window_figures,
+    )
+
+
+def _train(config: WindowConfig, task: WindowTask, checkpoint: Checkpoint, meter: Meter) -> Trajectory:
+    if config.flow:
+        settings = {"train": task.train, "bell_rate": config.bell_rate}
+        times = config.rate * np.array([*snapshots_due(config.epochs - 1, STATES), config.epochs])
+        shown = lambda time, loss: meter(round(time / config.rate), loss)  # noqa: E731
+        return flow(task.windows, task.layer, times=times, log_time=True, **settings, meter=shown)
+    recorded = {"evaluate_on": task.judged, "record": STATES, "checkpoint": checkpoint, "meter": meter}
+    return descend(task.windows, task.layer, config.training, train=task.train, **recorded)
+
+
+def _annotate(config: WindowConfig, task: WindowTask, run: Trajectory) -> xr.Dataset:
+    """Return the trajectory with its prediction and all that figures and summary need."""
+    rate = 0.0 if config.flow else config.rate
+    predicted = predict(task, run.times, learning_rate=rate, bell_rate=config.bell_rate)
+    trajectory = dataset(task, run, predicted)
+    best = {name: run.fit(name, run.best_epoch) for name in run.curves}
+    fits = {f"{name}_{part}": value for name, fit in best.items() for part, value in fit._asdict().items()}
+    last = round(float(run.times[-1]) / config.rate)
+    return trajectory.assign_attrs(
+        assumptions=as_text(window_assumptions(task, trajectory, learning_rate=rate)),
         title=f"{config.model}, {config.task}, {config.placement}, {config.scale} trained, seed {config.seed}",
         settles=math.nan if task.settles is None else task.settles,
         versions=results.versions(),
+        epochs=last,
+        ended="epochs" if run.ended == "time" else run.ended,
+        best_epoch=last if config.flow else run.best_epoch,
+        **{name: value for name, value in fits.items() if value is not None},
     )
-    summary = summarise(config, run, course, time.perf_counter() - begun)
-    write_netcdf(out / TRAJECTORY, run)
-    write_json(out / SUMMARY, summary)
-    write_config(out, config)
-    record_command(out, line)
-    terminal = console()
-    terminal.print(table(summary))
-    for remark in off_theory(summary):
-        terminal.print(remark, soft_wrap=True)
-    if course.diverged:
-        print(f"error: {TOO_FAST.format(time=course.times[-1])}", file=sys.stderr)
-    save_window_figures(run, out / "figures")
-    terminal.print(f"results and figures in {out}", soft_wrap=True)
-    return FAILED if course.diverged else 0
 
 
 def load(config: WindowConfig) -> WindowTask:
@@ -86,11 +93,11 @@ def load(config: WindowConfig) -> WindowTask:
     Raises:
         InputError: the bell at the start reaches nothing useful, is too wide, or has no finite loss and gradient.
     """
-    config.options.check_room(config.task)
-    rng = np.random.default_rng(config.seed)
+    config.options.check_room(config.task, config.epochs)
     # A bell that is too narrow or too wide has a NaN loss or gradient.
     with suppress(InputError, OverflowError), np.errstate(all="ignore"):
-        task = TASKS[config.task](config.options, config.bell, config.width, config.loss, rng)
+        drawn = config.task, config.options, config.bell, config.width, config.loss, config.seed
+        task = load_window_task(*drawn, dev=config.patience is not None and not config.flow)
         fit, gradient = loss_and_gradient(task.windows, task.layer)
         if math.isfinite(fit.loss) and math.isfinite(gradient.parameter) and config.width < WIDEST:
             return task
@@ -102,41 +109,37 @@ def load(config: WindowConfig) -> WindowTask:
     )
 
 
-def summarise(config: WindowConfig, run: xr.Dataset, course: Course, seconds: float) -> dict[str, Any]:
-    """Summarise a run; its residual is the largest relative distance of σ from its prediction."""
-    ends = run.isel(time=-1)
-    found: dict[str, Any] = {
+def summarise(config: WindowConfig, run: xr.Dataset, seconds: float) -> dict[str, Any]:
+    """Summarise a run: losses and accuracies at the best epoch, all else at the last.
+
+    Its residual is the largest relative distance of σ from its prediction.
+    """
+    ends, predicted = run.isel(time=-1), "predicted_width" in run
+    return {
         "model": config.model,
         "task": config.task,
         "placement": config.placement,
         "scale": config.scale,
         "seed": config.seed,
-        "epochs": config.epochs,
-        "ended": "diverged" if course.diverged else "epochs",
-        "train_loss": float(ends.loss),
-        "train_accuracy": float(ends.accuracy) if "accuracy" in run else None,
+        **{name: run.attrs[name] for name in ("epochs", "ended", "best_epoch")},
+        **{f"{name}_{part}": run.attrs.get(f"{name}_{part}") for name in (TRAIN, "dev") for part in Fit._fields},
         "start_width": float(run.width[0]),
         "width": float(ends.width),
-        "predicted_width": float(ends.predicted_width) if "predicted_width" in run else None,
-        "prediction_residual": None,
+        "predicted_width": float(ends.predicted_width) if predicted else None,
+        "prediction_residual": float(abs(run.width / run.predicted_width - 1.0).max()) if predicted else None,
         "assumptions": [each._asdict() for each in from_text(run.attrs["assumptions"])],
         "settles": float(run.attrs["settles"]),
         "tokens_reached": int(ends.reached),
         "tokens_held": int(ends.held),
         "score": float(ends.score),
+        "versions": run.attrs["versions"],
+        "seconds": seconds,
     }
-    if "predicted_width" in run:
-        found["prediction_residual"] = float(abs(run.width / run.predicted_width - 1.0).max())
-    return found | {"versions": run.attrs["versions"], "seconds": seconds}
 
 
 def table(summary: dict[str, Any]) -> Table:
     """Show one run beside the theory."""
-    story = "diverged" if summary["ended"] == "diverged" else f"{summary['epochs']:,} epochs"
-    out = Table(title=Text(f"attn-window, {summary['task']}, seed {summary['seed']}: {story}"))
-    for name in ("quantity", "measured", "theory", "difference", "source"):
-        out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
-    out.add_row("training loss", f"{summary['train_loss']:.4g}", "", "", "")
+    out = results.fits_table(summary)
     width, predicted, settles = (summary[name] for name in ("width", "predicted_width", "settles"))
     for theory, source in ((predicted, "D2–D6, now"), (settles, "D4, in the end")):
         if theory is not None and math.isfinite(theory):
@@ -153,28 +156,10 @@ def off_theory(summary: dict[str, Any]) -> list[str]:
     residual = summary["prediction_residual"]
     off = "no prediction" if residual is None else f"here up to {percent(residual)} off"
     names = {law: f"the prediction of σ ({law}, {off})" for law in ("D2", "D3")} | {"D4": "where σ settles (D4)"}
-    told = [text[0].upper() + text[1:] for text in sentences(summary["assumptions"], names)]
+    remarks = [text[0].upper() + text[1:] for text in sentences(summary["assumptions"], names)]
     if residual is None:
-        return [*told, "No prediction: its equations could not be followed at these rates."]
-    if residual > OFF and not told:
+        return [*remarks, "No prediction: its equations could not be followed at these rates."]
+    if residual > OFF and not remarks:
         off = f"σ is up to {percent(residual)} off its prediction, though every assumption that is checked holds."
         return [f"{off} --flow, or a smaller --learning-rate, shows whether it is the steps."]
-    return told
-
-
-def _course(config: WindowConfig, task: WindowTask) -> Course:
-    epochs = recorded_epochs(config.epochs)
-    if config.flow:
-        times = config.rate * np.array(epochs)
-        return flow(task.windows, task.layer, times=times, log_time=True, train=task.train, bell_rate=config.bell_rate)
-    with meter(config.epochs, config.model) as show:
-        return descend(
-            task.windows,
-            task.layer,
-            learning_rate=config.rate,
-            epochs=config.epochs,
-            train=task.train,
-            bell_rate=config.bell_rate,
-            record=epochs,
-            meter=show,
-        )
+    return remarks

@@ -11,6 +11,7 @@ from attn_dynamics.model.bell import PLACEMENTS, SCALES, Bell
 from attn_dynamics.system.options import changed, without_effect
 from attn_dynamics.theory.bell_width import Loss
 from attn_dynamics.training.settings import WINDOW
+from attn_dynamics.window.dynamics import WindowTraining
 from attn_dynamics.window.tasks import TASKS, WindowOptions
 
 if TYPE_CHECKING:
@@ -59,10 +60,13 @@ class WindowConfig:
     """Factor on the learning rate of the bell."""
     flow: bool = False
     """Integrate gradient flow in ln(1 + time), over the same time, instead of descent."""
+    patience: int | None = None
+    """Number of epochs without a lower loss on further windows, as many as are trained on, after which to stop
+    (default: never)."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False
-    """Run again into the folder of this same configuration; such a run takes seconds and starts anew."""
+    """Resume from the checkpoint in the folder, or start if there is none; --flow always starts anew."""
     overwrite: bool = False
     """Replace the results in the folder."""
 
@@ -72,6 +76,8 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         integer("epochs", self.epochs, 1)
+        if self.patience is not None:
+            integer("patience", self.patience, 1, fix="Leave it out for never.")
         integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
         for name, usual in {"start_width": "3 tokens", "learning_rate": "0.1", "bell_rate": "1"}.items():
             if getattr(self, name) is not None or name == "bell_rate":
@@ -96,6 +102,12 @@ class WindowConfig:
         return usual if self.learning_rate is None else self.learning_rate
 
     @property
+    def training(self) -> WindowTraining:
+        """What these settings decide of a run; the task decides which parts are trained."""
+        settings = {"epochs": self.epochs, "patience": self.patience, "bell_rate": self.bell_rate}
+        return WindowTraining(learning_rate=self.rate, **settings)
+
+    @property
     def max_epochs(self) -> int:
         """Number of epochs to run."""
         return self.epochs
@@ -109,7 +121,8 @@ class WindowConfig:
     def notes(self) -> list[str]:
         """Notes on settings without effect."""
         given = [*changed(self, WindowConfig()), *changed(self.options, WindowOptions())]
-        return without_effect(f"the task {self.task}", [name for name in given if name in UNREAD.get(self.task, ())])
+        notes = without_effect(f"the task {self.task}", [name for name in given if name in UNREAD.get(self.task, ())])
+        return notes + without_effect("gradient flow", ["patience"] if self.flow and self.patience else [])
 
     def identity_settings(self) -> dict[str, Any]:
         """Return all settings that decide the course of the run, ready for JSON, without its length and folder."""

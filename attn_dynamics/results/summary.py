@@ -241,19 +241,27 @@ def _distances(run: dict[str, Any]) -> Iterator[tuple[float, str]]:
 
 def table(summary: dict[str, Any]) -> Group:
     """Show one run beside the theory: its numbers, then its words."""
-    place = Path(summary["task"]).name
-    out = _entitled(f"{summary['model']} on {place}, seed {summary['seed']}: {_story(summary)}")
-    out.caption = Text("\n".join(_remarks(summary)))
-    for name in ("quantity", "measured", "theory", "difference", "source"):
-        out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
-    for name, value in summary.items():
-        if name.endswith(("_loss", "_accuracy")) and value is not None:
-            out.add_row(name.replace("_", " "), f"{value:.4g}", "", "", "")
+    out = fits_table(summary)
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
     if summary["prediction_residual"] is not None:
         most = f"≤ {100 * summary['prediction_residual']:.2f} %"
         out.add_row("topic words' s", "", "predicted", most, "mean field C9, C10")
     return Group(out, _words_table(summary)) if summary["words"] else Group(out)
+
+
+def fits_table(summary: dict[str, Any]) -> Table:
+    """Show how a run ended and its losses and accuracies; the columns take further rows beside the theory."""
+    place = Path(summary["task"]).name
+    out = _entitled(f"{summary['model']} on {place}, seed {summary['seed']}: {_story(summary)}")
+    if summary["best_epoch"] < summary["epochs"]:
+        at = summary["best_epoch"], summary["epochs"]
+        out.caption = Text("losses and accuracies at epoch {:,}, all else at epoch {:,}".format(*at))
+    for name in ("quantity", "measured", "theory", "difference", "source"):
+        out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
+    for name, value in summary.items():
+        if name.endswith(("_loss", "_accuracy")) and value is not None:
+            out.add_row(name.replace("_", " "), f"{value:.4g}", "", "", "")
+    return out
 
 
 def word_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
@@ -295,14 +303,6 @@ def _words_table(summary: dict[str, Any]) -> Table:
 def _entitled(title: str) -> Table:
     """Make a table at least as wide as its title; the title may contain rich's markup characters."""
     return Table(title=Text(title), min_width=len(title))
-
-
-def _remarks(summary: dict[str, Any]) -> list[str]:
-    remarks = []
-    if summary["best_epoch"] < summary["epochs"]:
-        at = summary["best_epoch"], summary["epochs"]
-        remarks.append("losses and accuracies at epoch {:,}, words at epoch {:,}".format(*at))
-    return remarks
 
 
 def join(trajectories: list[xr.Dataset]) -> xr.Dataset:

@@ -8,7 +8,7 @@ import xarray as xr
 from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.flow import Velocity
 from attn_dynamics.theory.flow import flow as integrate
-from attn_dynamics.window.dynamics import Course
+from attn_dynamics.window.dynamics import TRAIN, Trajectory
 from attn_dynamics.window.layer import Layer, attention
 from attn_dynamics.window.support import mass_width, reached
 from attn_dynamics.window.tasks import WindowTask
@@ -16,38 +16,29 @@ from attn_dynamics.window.windows import Windows
 
 MOMENTS = ("start", "end")
 """Times at which the whole bell is kept."""
-RECORDED = 120
-"""Largest number of recorded times."""
 MOST = 10_000
 """Largest number of evaluations of a predicted rate; with far too long steps the modified flow would never finish."""
 
 
-def recorded_epochs(epochs: int) -> list[int]:
-    """Return the epochs to record: the start, the end, and geometrically spaced ones between."""
-    return sorted({0, *np.unique(np.geomspace(1, epochs, RECORDED - 1).round().astype(int)).tolist()})
-
-
-def dataset(task: WindowTask, course: Course, predicted: Array | None) -> xr.Dataset:
+def dataset(task: WindowTask, run: Trajectory, predicted: Array | None) -> xr.Dataset:
     """Return the Dataset that figures and summary of a run read.
 
     Args:
         task: the learned task.
-        course: the run.
+        run: the recorded run.
         predicted: states of `predict` at the run's times; None leaves the prediction out.
     """
-    found = _seen(task, course.layers)
-    found["loss"] = (
-        "time",
-        np.array([each.loss for each in course.fits]),
-        {"long_name": "training loss", "units": "nats"},
-    )
-    if task.layer.readout is not None and course.fits[0].accuracy is not None:
-        found["accuracy"] = ("time", np.array([each.accuracy for each in course.fits]), {"long_name": "accuracy"})
+    found = _seen(task, run.layers)
+    for name, fits in run.curves.items():
+        prefix, (loss, accuracy) = "" if name == TRAIN else f"{name}_", fits[run.epochs].T
+        found[f"{prefix}loss"] = ("time", loss, {"long_name": f"{name} loss", "units": "nats"})
+        if np.isfinite(accuracy).all():
+            found[f"{prefix}accuracy"] = ("time", accuracy, {"long_name": f"{name} accuracy"})
     if predicted is not None:
         theirs = _seen(task, [task.layer_at(state) for state in predicted])
         found |= {f"predicted_{name}": each for name, each in theirs.items()}
     half = int(np.abs(task.windows.distances).max())
-    time = ("time", course.times, {"long_name": "learning rate × epoch"})
+    time = ("time", run.times, {"long_name": "learning rate × epoch"})
     return xr.Dataset(found, {"time": time, "moment": list(MOMENTS), "distance": np.arange(-half, half + 1)})
 
 

@@ -5,9 +5,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 
 import numba
+from threadpoolctl import ThreadpoolController
 
 TURN = 0.05
 """Seconds of epochs computed at a time; between them, progress is shown and Ctrl-C is heard."""
@@ -61,6 +63,15 @@ class Pace:
         else:
             self._threads, self._until = self._costs[True] < self._costs[False], now + TERM
             self._costs = {False: math.inf, True: math.inf}
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Keep BLAS to one thread: more would only wait for the compiled loops, and change last bits of small products."""
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+# To look for the libraries takes milliseconds, as long as a short run.
+_libraries = cache(ThreadpoolController)
 
 
 def threads_are_usable() -> bool:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 
+from attn_dynamics.check import ascending
+
 Array = NDArray[np.float64]
 Velocity = Callable[[NDArray], NDArray]
 """Velocity ẏ as a function of y alone, of the same shape; analytic, because it is also called with complex y."""
@@ -50,14 +52,12 @@ def flow(
         Solution y of shape (times, ...).
 
     Raises:
-        ValueError: times do not ascend from 0 or later.
+        InputError: times do not ascend from 0 or later.
         TooManyEvaluations: the solver needs more than `most` evaluations.
         ArithmeticError: a velocity is not finite, or the solver failed.
     """
     y0 = np.asarray(start, float)
-    theta = np.log1p(np.atleast_1d(np.asarray(times, float)))
-    if not (theta[0] >= 0.0 and np.all(np.diff(theta) >= 0.0)):
-        raise ValueError(f"times: expected numbers from 0 on that ascend, got {times}")
+    theta = np.log1p(ascending("times", times))
     followed = modified(velocity, learning_rate) if learning_rate else velocity
     evaluations = count()
 

@@ -115,12 +115,16 @@ def identity(corpora: Collection[Corpus], starts: Sequence[Parameters], *setting
 
 def digest(corpora: Collection[Corpus], arrays: Iterable[np.ndarray] = (), *settings: object) -> str:
     """Return the SHA-256 digest of corpora over one vocabulary, of arrays, and of the `repr` of any settings."""
-    vocabulary = next(iter(corpora)).vocabulary
-    found = hashlib.sha256(repr((*settings, vocabulary)).encode())
     content = (
         part for each in corpora for part in (each.counts.indptr, each.counts.indices, each.counts.data, each.labels)
     )
-    for array in chain(content, arrays):
+    return digest_of_arrays(chain(content, arrays), *settings, next(iter(corpora)).vocabulary)
+
+
+def digest_of_arrays(arrays: Iterable[np.ndarray], *settings: object) -> str:
+    """Return the SHA-256 digest of arrays, and of the `repr` of any settings."""
+    found = hashlib.sha256(repr(settings).encode())
+    for array in arrays:
         found.update(repr(array.shape).encode())
         found.update(np.ascontiguousarray(array).view(np.uint8).data)
     return found.hexdigest()

@@ -3,18 +3,16 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from attn_dynamics.check import function, instance, renamed, words
 from attn_dynamics.model.gradient import check_fit, corpora
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
-from attn_dynamics.system.threads import Pace
+from attn_dynamics.system.threads import Pace, one_blas_thread
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.loop import Loop
-from attn_dynamics.training.recording import Layout, Recorder
+from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.training import Training, training_with
 
@@ -59,12 +57,11 @@ def descend(
         layout.check_room(training.epochs)
     judged = [*evaluate_on.values()]
     dynamics = Dynamics(corpus, parameters, training, judged=judged, followed=layout.columns)
-    loop = Loop(dynamics, Recorder(dynamics, layout), training)
+    loop = Loop(dynamics, layout, training)
     if checkpoint is not None:
-        same = identity([corpus, *judged], [parameters], *training.identity, *layout.identity)
-        loop.save_to(checkpoint, same)
-    # BLAS threads would only wait for the compiled loops, and change the last bits of small products.
-    with threadpool_limits(1, user_api="blas"), deferred_interrupt() as interrupted:
+        same = *training.identity, *layout.identity
+        loop.save_to(checkpoint, identity([corpus, *judged], [parameters], *same))
+    with one_blas_thread(), deferred_interrupt() as interrupted:
         return loop.run(meter, interrupted, Pace(single=not dynamics.in_parts))
 
 

@@ -3,24 +3,25 @@
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
 from scipy.optimize import brentq
-from threadpoolctl import threadpool_limits
 
 from attn_dynamics.check import as_floats, flag, function, integer, number, one_of, renamed, words
 from attn_dynamics.errors import InputError
-from attn_dynamics.model.gradient import Fit, Gradient, check_fit, corpora
+from attn_dynamics.model.gradient import check_fit, corpora
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.system.threads import one_blas_thread
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training import model
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.recording import Layout, Recorder, snapshot_due
+from attn_dynamics.training.model import Flowing
+from attn_dynamics.training.recording import Layout, Recorder
 from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
 from attn_dynamics.training.training import Training
 
@@ -104,16 +105,11 @@ def flow(
     check_fit(corpus, parameters, evaluate_on)
     layout = Layout(corpus, evaluate_on, follow)
     dynamics = Dynamics(corpus, parameters, training, judged=[*evaluate_on.values()], followed=layout.columns)
-    with threadpool_limits(1, user_api="blas"):
-        system = _System(dynamics, clock)
-        _check_size(solver, system.start.size)
-        record = _Record(system, Recorder(dynamics, layout), training)
-        stops = _stops(system, layout, stop_loss, stop_attention)
-        with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
-            end = float(clock.from_time(due[-1]))
-            options = {"rtol": rtol, "atol": atol, "max_step": clock.longest}
-            solution = SOLVERS[solver](system.velocity, 0.0, system.start, end, **options)  # pyright: ignore
-            return _integrate(system, record, stops, due, solution, max_steps or math.inf, interrupted, meter)
+    system = System(dynamics, clock)
+    _check_size(solver, system.start.size)
+    stops = _stops(system, layout, stop_loss, stop_attention)
+    tolerances = {"rtol": rtol, "atol": atol}
+    return integrate(system, layout, training, due, solver, **tolerances, stops=stops, max_steps=max_steps, meter=meter)
 
 
 class Clock(NamedTuple):
@@ -132,10 +128,10 @@ LINEAR_TIME = Clock(np.asarray, float, lambda _: 1.0, np.inf)
 LOG_TIME = Clock(np.log1p, math.expm1, lambda time: 1.0 + time, 1.0)
 
 
-class _System:
+class System:
     """Everything that moves, as one vector for the solver."""
 
-    def __init__(self, dynamics: Dynamics, clock: Clock) -> None:
+    def __init__(self, dynamics: Flowing, clock: Clock) -> None:
         self.dynamics = dynamics
         self.clock = clock
         state = dynamics.state()
@@ -143,7 +139,7 @@ class _System:
         self._ends = np.cumsum([array.size for array in state.values()], dtype=int)
         self.start = self._join(state)
 
-    def evaluate(self, state: Array) -> tuple[Fit, Gradient]:
+    def evaluate(self, state: Array) -> tuple[Any, Any]:
         """Return loss, accuracy and gradient at a state vector."""
         self.restore(state)
         return self.dynamics.evaluate()
@@ -165,7 +161,7 @@ class _System:
 class _Record:
     """Recorded states and their times."""
 
-    def __init__(self, system: _System, recorder: Recorder, training: Training) -> None:
+    def __init__(self, system: System, recorder: Recorder, training: Training) -> None:
         self._system, self._recorder, self._training = system, recorder, training
         self._last = -1.0, system.start
         self.times: list[float] = []
@@ -176,37 +172,26 @@ class _Record:
             return
         self._system.restore(state)
         self._system.dynamics.record(self._recorder.rows(len(self.times), len(self.times) + 1)[0])
-        if snapshot_due(len(self.times)):
+        if self._recorder.layout.snapshot_due(len(self.times)):
             self._recorder.snapshot(len(self.times))
         self._last = clock_time, state
         self.times.append(self._system.clock.time(clock_time) if time is None else time)
 
-    def run(self, ended: Ended) -> Run:
+    def run(self, ended: Ended) -> Any:
         """Return the run: all that was recorded, and the state recorded last."""
-        last = len(self.times) - 1
-        self._system.evaluate(self._last[1])  # the solver has been elsewhere since
+        last, system = len(self.times) - 1, self._system
+        system.evaluate(self._last[1])  # the solver has been elsewhere since
         self._recorder.snapshot(last)
-        return Run(
-            parameters=self._system.dynamics.parameters() if ended != "diverged" else None,
-            trajectory=_over_time(self._recorder, self.times),
-            ended=ended,
-            best_epoch=last,
-            training=self._training,
-        )
-
-
-def _over_time(recorder: Recorder, times: list[float]) -> xr.Dataset:
-    recorded = recorder.dataset(len(times), 1.0)
-    time = ("epoch", np.array(times), {"long_name": "time of gradient flow, learning rate × epoch"})
-    snapshot = np.array(times)[recorded.snapshot.values]
-    return recorded.assign_coords(time=time, snapshot=snapshot).swap_dims(epoch="time").drop_vars("epoch")
+        parameters = system.dynamics.parameters() if ended != "diverged" else None
+        run = self._recorder.run(last + 1, self._training, parameters=parameters, ended=ended, best_epoch=last)
+        return run.over(np.array(self.times))
 
 
 Stops = dict[Ended, Callable[[Array], float]]
 """Events by name: an event occurs when its function of the state falls to 0."""
 
 
-def _stops(system: _System, layout: Layout, loss: float | None, attention: float | None) -> Stops:
+def _stops(system: System, layout: Layout, loss: float | None, attention: float | None) -> Stops:
     stops: Stops = {}
     if loss is not None:
         stops["loss"] = lambda state: system.evaluate(state)[0].loss - loss
@@ -229,8 +214,38 @@ def _stops(system: _System, layout: Layout, loss: float | None, attention: float
     return stops
 
 
+def integrate(
+    system: System,
+    layout: model.Layout,
+    training: Training,
+    due: Array,
+    solver: str,
+    *,
+    rtol: float,
+    atol: float,
+    stops: Stops | None = None,
+    max_steps: int | None = None,
+    meter: Callable[[float, float], None] | None = None,
+) -> Any:
+    """Follow the flow of a system to the last of the due times, or until an event, Ctrl-C or a failure ends the run.
+
+    Raises:
+        Interrupted, Diverged: as `flow` raises them.
+    """
+    end = float(system.clock.from_time(due[-1]))
+    options = {"rtol": rtol, "atol": atol, "max_step": system.clock.longest}
+    with (
+        one_blas_thread(),
+        deferred_interrupt() as interrupted,
+        np.errstate(over="ignore", invalid="ignore"),
+    ):
+        solution = SOLVERS[solver](system.velocity, 0.0, system.start, end, **options)  # pyright: ignore
+        record = _Record(system, Recorder(system.dynamics, layout), training)
+        return _integrate(system, record, stops or {}, due, solution, max_steps or math.inf, interrupted, meter)
+
+
 def _integrate(
-    system: _System,
+    system: System,
     record: _Record,
     stops: Stops,
     due: Array,
@@ -238,15 +253,14 @@ def _integrate(
     max_steps: float,
     interrupted: Callable[[], bool],
     meter: Callable[[float, float], None] | None,
-) -> Run:
-    """Integrate to the last recorded time, or until an event, Ctrl-C or a failure of the solver ends the run."""
+) -> Any:
     record.add(0.0, system.start)
     for name, missing in stops.items():
         if missing(system.start) <= 0.0:
             return record.run(name)
     ahead, steps = deque(zip(system.clock.from_time(due).tolist(), due.tolist(), strict=True)), 0
     while solver.status == "running":
-        message, steps = solver.step(), steps + 1
+        message, steps = _step(solver), steps + 1
         if steps > max_steps:
             message = f"more than {max_steps} steps"
         elif not np.isfinite(solver.y).all():
@@ -266,6 +280,14 @@ def _integrate(
                 return record.run(event)
             raise Interrupted(record.run("interrupted"), f"time {record.times[-1]:g}")
     return record.run("time")
+
+
+def _step(solver: OdeSolver) -> str | None:
+    """Take a step; return why it failed, or None."""
+    try:
+        return solver.step()
+    except ArithmeticError as error:  # the model has no such state
+        return str(error)
 
 
 def _within(solver: OdeSolver) -> Callable[[float], Array]:

@@ -1,16 +1,16 @@
 """The loop of training in steps: it drives a model, its record and a stopping rule, and knows the inside of none."""
 
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.threads import Pace
 from attn_dynamics.training.checkpoint import Checkpoint, named, part
-from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.recording import Recorder, next_snapshot, snapshot_due
-from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
+from attn_dynamics.training.model import Layout, Stepping
+from attn_dynamics.training.recording import Recorder
+from attn_dynamics.training.run import Diverged, Ended, Interrupted
 from attn_dynamics.training.stopping import EVERY, Patience
 from attn_dynamics.training.training import Training
 
@@ -20,14 +20,13 @@ class Loop:
 
     Args:
         dynamics: the model.
-        recorder: the record of `dynamics`.
+        layout: contents of the record.
         training: learning rate, number of epochs, and patience.
     """
 
-    def __init__(self, dynamics: Dynamics, recorder: Recorder, training: Training) -> None:
-        self._dynamics, self._recorder = dynamics, recorder
+    def __init__(self, dynamics: Stepping, layout: Layout, training: Training) -> None:
+        self._dynamics, self._recorder, self._training = dynamics, Recorder(dynamics, layout), training
         self._stopping = None if training.patience is None else Patience(training.patience)
-        self._training = training
         self._epoch = 0
         self._checkpoint: tuple[Checkpoint, str] | None = None
 
@@ -43,7 +42,7 @@ class Loop:
         if self._stopping is not None:
             self._stopping.restore(part(saved, "stopping."))
 
-    def run(self, meter: Callable[[int, float], None] | None, interrupted: Callable[[], bool], pace: Pace) -> Run:
+    def run(self, meter: Callable[[int, float], None] | None, interrupted: Callable[[], bool], pace: Pace) -> Any:
         """Continue to the last epoch, or until the stopping rule, Ctrl-C or a loss that is not finite ends the run."""
         with np.errstate(over="ignore", invalid="ignore"):
             rows = self._recorder.rows(self._epoch, self._epoch + 1)
@@ -56,7 +55,7 @@ class Loop:
                 if meter is not None:
                     meter(self._epoch, self._recorder.rows(self._epoch, self._epoch + 1)[0, 0])
                 ended = self._ended(interrupted())
-                if ended is not None or snapshot_due(self._epoch):
+                if ended is not None or self._recorder.layout.snapshot_due(self._epoch):
                     self._recorder.snapshot(self._epoch)
                 if ended is not None:
                     break
@@ -76,7 +75,8 @@ class Loop:
 
     def _advance(self, pace: Pace) -> None:
         """Take steps for one turn, or up to the next epoch at which the state itself is needed."""
-        stop = min(self._training.epochs, next_snapshot(self._epoch), self._epoch + pace.epochs)
+        due = self._recorder.layout.next_snapshot(self._epoch)
+        stop = min(self._training.epochs, due, self._epoch + pace.epochs)
         if self._stopping is not None:
             if self._epoch % EVERY == 0:
                 self._stopping.keep(self._epoch, self._dynamics.state())
@@ -96,17 +96,10 @@ class Loop:
 
     def _diverge(self, epoch: int) -> NoReturn:
         """Raise the error of a run whose state is not finite at this epoch; it has no parameters."""
-        trajectory = self._recorder.dataset(epoch, self._training.learning_rate)
-        run = Run(
-            parameters=None,
-            trajectory=trajectory,
-            ended="diverged",
-            best_epoch=max(epoch - 1, 0),
-            training=self._training,
-        )
+        run = self._recorder.run(epoch, self._training, ended="diverged", best_epoch=max(epoch - 1, 0))
         raise Diverged(run, divergence_message(epoch, self._training.learning_rate))
 
-    def _finish(self, ended: Ended) -> Run:
+    def _finish(self, ended: Ended) -> Any:
         """Save the run and return it, with the parameters of its best epoch."""
         best, stopping, dynamics = self._epoch, self._stopping, self._dynamics
         self._save(over=ended == "patience")
@@ -116,13 +109,8 @@ class Loop:
             again = np.empty((best - stopping.kept_epoch + 1, self._recorder.layout.width))
             dynamics.record(again[0])
             dynamics.advance(again[1:], self._training.learning_rate)
-        return Run(
-            parameters=dynamics.parameters(),
-            trajectory=self._recorder.dataset(self._epoch + 1, self._training.learning_rate),
-            ended=ended,
-            best_epoch=best,
-            training=self._training,
-        )
+        parameters = dynamics.parameters()
+        return self._recorder.run(self._epoch + 1, self._training, parameters=parameters, ended=ended, best_epoch=best)
 
     def _save(self, *, over: bool = False, only_if_due: bool = False) -> None:
         if self._checkpoint is None:

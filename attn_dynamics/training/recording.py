@@ -6,15 +6,20 @@ epochs that thin out (ten per decade) and at the end: three quantities of all wo
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from attn_dynamics.model.gradient import Fit
 from attn_dynamics.model.heads import Array
+from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training import model
 from attn_dynamics.training.dynamics import Dynamics
+from attn_dynamics.training.run import Ended, Run
+from attn_dynamics.training.training import Training
 
 SIGNALS = {
     "score_signal": "T_s = ‖∂L/∂s‖₂ over all words",
@@ -31,23 +36,23 @@ WORDS = {
 ALL_WORDS = {name: f"{WORDS[name]}, all words" for name in ("score", "embedding_norm", "attention")}
 
 
-def snapshot_due(epoch: int) -> bool:
-    """Return whether all words are recorded at this epoch: at 0 and ten times per decade, for a run of any length."""
-    return epoch == 0 or epoch == round(10 ** (round(10 * math.log10(epoch)) / 10))
+def snapshot_due(epoch: int, decade: int = 10) -> bool:
+    """Return whether the state is recorded at this epoch: at 0 and so often per decade, for a run of any length."""
+    return epoch == 0 or epoch == round(10 ** (round(decade * math.log10(epoch)) / decade))
 
 
-def next_snapshot(epoch: int) -> int:
-    """Return the first epoch after this one at which all words are recorded."""
-    tenth = math.floor(10 * math.log10(max(epoch, 1)))
-    due = (round(10 ** (each / 10)) for each in range(tenth, tenth + 12))
+def next_snapshot(epoch: int, decade: int = 10) -> int:
+    """Return the first epoch after this one at which the state is recorded."""
+    part = math.floor(decade * math.log10(max(epoch, 1)))
+    due = (round(10 ** (each / decade)) for each in range(part, part + decade + 2))
     return next(each for each in due if each > epoch)
 
 
-def snapshots_due(epochs: int) -> list[int]:
-    """Return the epochs up to this one at which all words are recorded, without testing every epoch."""
-    decades = range(round(10 * math.log10(max(epochs, 1))) + 2)
-    rounded = {0, *(round(10 ** (tenth / 10)) for tenth in decades)}
-    return sorted(epoch for epoch in rounded if epoch <= epochs and snapshot_due(epoch))
+def snapshots_due(epochs: int, decade: int = 10) -> list[int]:
+    """Return the epochs up to this one at which the state is recorded, without testing every epoch."""
+    parts = range(round(decade * math.log10(max(epochs, 1))) + 2)
+    rounded = {0, *(round(10 ** (part / decade)) for part in parts)}
+    return sorted(epoch for epoch in rounded if epoch <= epochs and snapshot_due(epoch, decade))
 
 
 class Layout:
@@ -85,6 +90,15 @@ class Layout:
         place = self.scalars + list(WORDS).index(name) * self.columns.size
         return row[place : place + self.columns.size]
 
+    snapshot_due = staticmethod(snapshot_due)
+    next_snapshot = staticmethod(next_snapshot)
+
+    def snapshot(self, model: Dynamics) -> Array:
+        """Return the score, embedding norm and mean attention of all words."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            attention = model.objective.received() / self.frequency
+        return np.stack([model.scores, model.embedding_norms(), attention])
+
     def check_room(self, epochs: int, replicates: int = 1) -> None:
         """Refuse a record larger than memory: rows and snapshots of every replicate, and a copy in its trajectory.
 
@@ -116,17 +130,36 @@ class Layout:
         }
         return xr.Dataset(variables, coordinates)
 
+    def run(
+        self,
+        rows: Array,
+        snapshots: Mapping[int, Array],
+        training: Training,
+        *,
+        parameters: Parameters | None,
+        ended: Ended,
+        best_epoch: int,
+    ) -> Run:
+        """Return the run, as in `model.Layout`."""
+        return Run(
+            parameters=parameters,
+            trajectory=self.dataset(rows, snapshots, training.learning_rate),
+            ended=ended,
+            best_epoch=best_epoch,
+            training=training,
+        )
+
 
 class Recorder:
-    """Record of a run of `dynamics`.
+    """Record of a run of a model.
 
     Args:
-        dynamics: the model in training, which evaluates the corpora of the layout and follows its words.
-        layout: contents of a recorded row.
+        model: the model in training, which evaluates and follows what the layout names.
+        layout: contents of the record.
     """
 
-    def __init__(self, dynamics: Dynamics, layout: Layout) -> None:
-        self._dynamics, self.layout = dynamics, layout
+    def __init__(self, model: object, layout: model.Layout) -> None:
+        self._model, self.layout = model, layout
         self._rows = np.empty((0, layout.width))
         self._snapshots: dict[int, Array] = {}
 
@@ -139,11 +172,8 @@ class Recorder:
         return self._rows[start:stop]
 
     def snapshot(self, epoch: int) -> None:
-        """Record all words at the state that was last evaluated."""
-        dynamics = self._dynamics
-        with np.errstate(invalid="ignore", divide="ignore"):
-            attention = dynamics.objective.received() / self.layout.frequency
-        self._snapshots[epoch] = np.stack([dynamics.scores, dynamics.embedding_norms(), attention])
+        """Record the state that was last evaluated."""
+        self._snapshots[epoch] = self.layout.snapshot(self._model)
 
     def state(self, count: int) -> dict[str, np.ndarray]:
         """Return everything recorded before epoch `count`, for a checkpoint."""
@@ -159,9 +189,10 @@ class Recorder:
         kept = zip(state["snapshot_epochs"].tolist(), state["snapshots"], strict=True)
         self._snapshots = {at: words for at, words in kept if at < epoch}
 
-    def dataset(self, count: int, learning_rate: float) -> xr.Dataset:
-        """Return the trajectory of `count` epochs in the form of `Layout.dataset`."""
-        return self.layout.dataset(self._rows[:count], self._snapshots, learning_rate)
+    def run(self, count: int, training: Training, *, ended: Ended, best_epoch: int, parameters: object = None) -> Any:
+        """Return the run of `count` epochs in the form of the layout."""
+        ending = {"parameters": parameters, "ended": ended, "best_epoch": best_epoch}
+        return self.layout.run(self._rows[:count], self._snapshots, training, **ending)
 
 
 def _describe(name: str) -> dict[str, str]:

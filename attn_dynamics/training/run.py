@@ -1,10 +1,11 @@
 """The result of a run, however it ended."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import xarray as xr
 
+from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.training.training import Training
 
@@ -29,11 +30,24 @@ class Run:
     training: Training
     """What decided the run; under flow, of it the trained parts, frozen words and reduction."""
 
+    def over(self, times: Array) -> Self:
+        """Return this run over recorded times instead of epochs."""
+        time = ("epoch", times, {"long_name": "time of gradient flow, learning rate × epoch"})
+        timed = self.trajectory.assign_coords(time=time, snapshot=times[self.trajectory.snapshot.values])
+        return replace(self, trajectory=timed.swap_dims(epoch="time").drop_vars("epoch"))
+
+    @property
+    def recorded(self) -> int:
+        """Return the number of recorded epochs or times."""
+        return self.trajectory.train_loss.size
+
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, handled at the end of a step; `run` holds everything recorded so far."""
 
-    def __init__(self, run: Run, after: str) -> None:
+    run: Any  # a Run, or that of another kind of model
+
+    def __init__(self, run: object, after: str) -> None:
         super().__init__(f"interrupted after {after}")
         self.run = run
 
@@ -49,6 +63,8 @@ class RunsInterrupted(KeyboardInterrupt):
 class Diverged(ArithmeticError):
     """The run cannot continue; `run` holds everything recorded so far."""
 
-    def __init__(self, run: Run, message: str) -> None:
+    run: Any  # as in `Interrupted`
+
+    def __init__(self, run: object, message: str) -> None:
         super().__init__(message)
         self.run = run

@@ -1,5 +1,7 @@
 """Early stopping: when to stop waiting for a lower loss on held-out data, and how to return to the lowest."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from attn_dynamics.model.heads import Array
@@ -23,7 +25,7 @@ class Patience:
         """State at `kept_epoch`, at most `EVERY` epochs before the best one."""
         self._latest: dict[str, Array] = {}
 
-    def keep(self, epoch: int, state: dict[str, Array]) -> None:
+    def keep(self, epoch: int, state: Mapping[str, Array]) -> None:
         """Copy the state at an epoch that is a multiple of `EVERY`, once the losses up to it are known."""
         self._latest_epoch = epoch
         for name, array in state.items():

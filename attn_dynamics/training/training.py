@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.rules import DESCENT, RULES, Descent, Rule
 
 
-@final
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """Everything that decides a run beside its data and its start; by default LMN21's full-batch gradient descent.
@@ -47,16 +46,18 @@ class Training:
     is recorded is evaluated on all sentences."""
     batch_seed: int = 0
     """Random seed of these orders."""
+    PARTS: ClassVar[tuple[str, ...]] = TRAINABLE
+    """Parts that may be trained."""
 
     def __post_init__(self) -> None:
         fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
         if isinstance(self.rule, type):
             raise InputError("rule", expected="a rule", given=f"the class {self.rule.__name__}", fix=fix)
-        trained = some_of("train", self.train, TRAINABLE)
+        trained = some_of("train", self.train, self.PARTS)
         checked = {
             "learning_rate": number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1."),
             "epochs": integer("epochs", self.epochs, 0, fix="Give the number of steps."),
-            "train": tuple(part for part in TRAINABLE if part in trained),
+            "train": tuple(part for part in self.PARTS if part in trained),
             "frozen_words": words("frozen_words", self.frozen_words),
             "reduced": flag("reduced", self.reduced),
             "rule": instance("rule", self.rule, Rule, fix=fix),
@@ -80,7 +81,7 @@ class Training:
     @property
     def decays(self) -> bool:
         """Return whether any parameter decays."""
-        return any(map(self.decay_of, TRAINABLE))
+        return any(map(self.decay_of, self.PARTS))
 
     @property
     def along_gradient(self) -> bool:
@@ -131,15 +132,18 @@ class Training:
             yield order[first : first + size]
 
 
-def training_with(training: Training | None, settings: Mapping[str, Any]) -> Training:
-    """Return a training, by default the usual one, with some of its fields set.
+Kind = TypeVar("Kind", bound=Training)
+
+
+def training_with(training: Kind | None, settings: Mapping[str, Any], kind: type[Kind] = Training) -> Kind:
+    """Return a training, by default the usual one of its kind, with some of its fields set.
 
     Raises:
         InputError: the object is no `Training`, or a value is out of range.
         TypeError: there is no field of such a name.
     """
-    fix = "Make one: Training(epochs=500). Or give its fields by name: epochs=500."
-    return replace(Training() if training is None else instance("training", training, Training, fix=fix), **settings)
+    fix = f"Make one: {kind.__name__}(epochs=500). Or give its fields by name: epochs=500."
+    return replace(kind() if training is None else instance("training", training, kind, fix=fix), **settings)
 
 
 def _decay(decay: object, trained: Collection[str]) -> float | dict[str, float]:

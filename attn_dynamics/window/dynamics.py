@@ -1,91 +1,157 @@
 """A windowed layer under descent, with a separate rate for the bell, and under gradient flow (theory D4 to D7)."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
-from typing import NamedTuple
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
 
-from attn_dynamics.check import as_floats, integer, number, shown, some_of
+from attn_dynamics.check import LARGEST, ascending, function, integer, integers, mapping, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
-from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME
-from attn_dynamics.window.layer import Fit, Layer, LayerGradient, loss_and_gradient
+from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.system.threads import Pace, one_blas_thread
+from attn_dynamics.training.checkpoint import Checkpoint, digest_of_arrays
+from attn_dynamics.training.descent import checked_checkpoint
+from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME, System, integrate
+from attn_dynamics.training.loop import Loop
+from attn_dynamics.training.recording import next_snapshot, snapshot_due
+from attn_dynamics.training.run import Ended
+from attn_dynamics.training.training import Training, training_with
+from attn_dynamics.window.layer import Fit, Layer, LayerGradient, evaluate, loss_and_gradient
 from attn_dynamics.window.readout import CrossEntropy
 from attn_dynamics.window.windows import Windows
 
-TRAINABLE = ("scores", "values", "head", "bell")
-"""Names of the parts that may be trained."""
 FEW = 64
 """Largest number of coordinates for which the solver may use a dense Jacobian."""
+# A bell may rest for hundreds of e-folds of time; a longer step in log time could miss the end of the rest.
+CLOCKS = {False: LINEAR_TIME, True: LOG_TIME._replace(longest=0.5)}
+"""Clocks of the flow, by whether they run in log time."""
+TRAIN, STATE = "train", "state"
+FIT = len(Fit._fields)
 
 
-class Course(NamedTuple):
-    """Recorded course of a run."""
+@dataclass(frozen=True, kw_only=True)
+class WindowTraining(Training):
+    """Everything that decides a run of a windowed layer beside its data and its start; by default its width is trained.
+
+    Raises:
+        InputError: a value is out of range or of the wrong type, or not that of plain descent on all windows.
+    """
+
+    epochs: int = 3000
+    """Number of steps, at least 0."""
+    train: Collection[str] = ("bell",)
+    """Parts to train, any of scores, values, head, bell."""
+    bell_rate: float = 1.0
+    """Factor on the learning rate of the bell's parameter, r of theory D6."""
+    PARTS: ClassVar = ("scores", "values", "head", "bell")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.train:
+            fix = "Choose among these."
+            raise InputError("train", expected=f"any of {', '.join(self.PARTS)}", given="nothing", fix=fix)
+        number("bell_rate", self.bell_rate, above=0, fix="1 is usual for a bell's rate.")
+        if not self.plain or self.frozen_words:
+            given = "another rule, decay, mini-batches or frozen words"
+            raise InputError("training", expected="plain descent on all windows", given=given, fix="Leave them out.")
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Return all settings but the number of epochs, in one form for runs that are the same."""
+        return *super().identity, float(self.bell_rate)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trajectory:
+    """Recorded trajectory of a run."""
 
     times: Array
     """Times (times,), learning rate × epoch."""
     layers: list[Layer]
     """State at each time."""
-    fits: list[Fit]
-    diverged: bool = False
-    """Whether the last step led to no bell or to a loss that is not finite; that state is not recorded."""
+    epochs: list[int]
+    """Epoch of each time; under flow, its index among the times that the solver recorded."""
+    curves: dict[str, Array]
+    """Loss and accuracy (epochs, 2) on the training windows and on others by name, at every epoch."""
+    layer: Layer | None
+    """Final state, or under early stopping that of the lowest dev loss; None if the run diverged."""
+    ended: Ended
+    """Reason why the run ended."""
+    best_epoch: int
+    """Epoch of `layer`."""
 
     @property
     def widths(self) -> Array:
         """Return the widths σ (times,), in tokens."""
         return np.array([each.width for each in self.layers])
 
+    @property
+    def fits(self) -> list[Fit]:
+        """Return training loss and accuracy at each time."""
+        return [self.fit(TRAIN, epoch) for epoch in self.epochs]
+
+    def fit(self, name: str, epoch: int) -> Fit:
+        """Return loss and accuracy on some windows at an epoch."""
+        loss, accuracy = self.curves[name][epoch].tolist()
+        return Fit(loss, None if math.isnan(accuracy) else accuracy)
+
+    @property
+    def recorded(self) -> int:
+        """Return the number of recorded epochs or times."""
+        return len(self.curves[TRAIN])
+
+    def over(self, times: Array) -> "Trajectory":
+        """Return this trajectory over recorded times instead of epochs."""
+        return replace(self, times=times[self.epochs])
+
 
 def descend(
     windows: Windows,
     layer: Layer,
+    training: WindowTraining | None = None,
     *,
-    learning_rate: float,
-    epochs: int,
-    train: Collection[str] = ("bell",),
-    bell_rate: float = 1.0,
-    record: Collection[int] | None = None,
+    evaluate_on: Mapping[str, Windows] | None = None,
+    record: Collection[int] | int | None = None,
+    checkpoint: Checkpoint | None = None,
     meter: Callable[[int, float], None] | None = None,
-) -> Course:
+    **settings: Any,
+) -> Trajectory:
     """Train a layer by full-batch gradient descent.
 
     Args:
         windows: training data.
         layer: the initial state; not changed.
-        learning_rate: learning rate η.
-        epochs: number of steps.
-        train: parts to train, any of scores, values, head, bell.
-        bell_rate: factor on η for the bell's parameter, r of theory D6.
-        record: epochs at which to keep the state; by default all.
-        meter: function called with epoch and loss.
+        training: what decides the run, by default `WindowTraining()`.
+        evaluate_on: further windows by name, evaluated at every epoch; `patience` watches "dev".
+        record: epochs at which to keep the state beside the last, or how many per decade; by default all.
+        checkpoint: file to save to, and to resume from.
+        meter: function called with epoch and training loss at the start, some twenty times a second, and at the end.
+        settings: fields of `WindowTraining` that replace those of `training`, such as learning_rate=0.1, epochs=500,
+            train=("bell", "scores") or bell_rate=10.
 
     Raises:
-        InputError: a name in `train` is unknown, or a rate is not above 0.
+        InputError: an argument is invalid.
+        Interrupted: Ctrl-C was pressed; carries the trajectory so far.
+        Diverged: a step leads to no bell or to a loss that is not finite; carries the trajectory so far.
     """
-    rates = _rates(layer, train, bell_rate)
-    learning_rate, epochs = number("learning_rate", learning_rate, above=0), integer("epochs", epochs, 0)
-    due = range(epochs + 1) if record is None else frozenset(record)
-    at, layers, fits = [], [], []
-    for epoch in range(epochs + 1):
-        fit, gradient = loss_and_gradient(windows, layer)
-        if not math.isfinite(fit.loss):
-            return Course(learning_rate * np.array(at), layers, fits, diverged=True)
-        if meter is not None:
-            meter(epoch, fit.loss)
-        if epoch in due:
-            at.append(epoch)
-            layers.append(layer)
-            fits.append(fit)
-        if epoch < epochs:
-            moved = _moved(layer, gradient, rates, learning_rate)
-            if moved is None:
-                return Course(learning_rate * np.array(at), layers, fits, diverged=True)
-            layer = moved
-    return Course(learning_rate * np.array(at), layers, fits)
+    training = training_with(training, settings, WindowTraining)
+    others = mapping("evaluate_on", evaluate_on, fix="Name windows: {'dev': windows}.")
+    training.check_judges(others)
+    checkpoint, due = checked_checkpoint(checkpoint), _due(record)
+    model = _Model(windows, layer, training, others)
+    loop = Loop(model, _Layout(model, due), training)
+    if checkpoint is not None:
+        same = *training.identity, model.names, due, layer.bell, *_kinds(layer)
+        data = (each for of in (windows, *others.values()) for each in (of.words, of.distances, of.offsets, of.labels))
+        loop.save_to(checkpoint, digest_of_arrays(chain(data, _arrays(layer)), *same))
+    with one_blas_thread(), deferred_interrupt() as interrupted:
+        return loop.run(function("meter", meter), interrupted, Pace(single=True))
 
 
 def flow(
@@ -97,7 +163,8 @@ def flow(
     train: Collection[str] = ("bell",),
     bell_rate: float = 1.0,
     rtol: float = 1e-10,
-) -> Course:
+    meter: Callable[[float, float], None] | None = None,
+) -> Trajectory:
     """Follow the gradient flow, which descent approaches as its learning rate goes to 0.
 
     Args:
@@ -108,73 +175,120 @@ def flow(
         train: parts to train, any of scores, values, head, bell.
         bell_rate: factor on the rate of the bell's parameter.
         rtol: relative tolerance of a step of the solver: LSODA, or DOP853 for more than `FEW` coordinates.
+        meter: function called with the time reached and its training loss.
 
     Raises:
-        InputError: as `descend` raises it, or times do not ascend from 0 or later.
-        ArithmeticError: the solver cannot continue, or the state has no bell.
+        InputError: an argument is invalid.
+        Interrupted: Ctrl-C was pressed; carries the trajectory so far.
+        Diverged: the solver cannot continue, or the state has no bell; carries the trajectory so far.
     """
-    rates, clock = _rates(layer, train, bell_rate), LOG_TIME if log_time else LINEAR_TIME
-    due = np.atleast_1d(as_floats("times", times))
-    if not (due.size and due[0] >= 0.0 and np.all(np.diff(due) > 0.0)):
-        raise InputError("times", expected="numbers from 0 on that ascend", given=shown(times), fix="Sort them.")
+    training = WindowTraining(train=train, bell_rate=bell_rate)
+    due, model = ascending("times", times), _Model(windows, layer, training, {})
+    system = System(model, CLOCKS[log_time])
+    # The solver records its start too.
+    kept = range(0 if due[0] == 0.0 else 1, due.size + 1)
+    solver = "LSODA" if system.start.size <= FEW else "DOP853"
+    layout, tolerances = _Layout(model, kept), {"rtol": rtol, "atol": 1e-3 * rtol}
+    return integrate(system, layout, training, due, solver, **tolerances, meter=meter)
 
-    def velocity(clock_time: float, state: Array) -> Array:
-        try:
-            at = _unpacked(layer, rates, state)
-        except InputError:
-            stuck = f"flow: expected a bell at time {clock.time(clock_time):g}, got a state that is none"
-            raise ArithmeticError(f"{stuck}. Follow it for a shorter time, or at a lower rate.") from None
-        speed = clock.speed(clock.time(clock_time))
-        return -speed * _packed(loss_and_gradient(windows, at)[1], rates, layer)
-
-    clock_times = np.asarray(clock.from_time(due))
-    begin = _state(layer, rates)
-    # A bell may rest for hundreds of e-folds of time; a longer step in log time could miss the end of the rest.
-    largest = 0.5 if log_time else np.inf
-    solved = solve_ivp(
-        velocity,
-        (0.0, max(float(clock_times[-1]), 1e-300)),
-        begin,
-        method="LSODA" if begin.size <= FEW else "DOP853",
-        t_eval=clock_times,
-        rtol=rtol,
-        atol=1e-3 * rtol,
-        max_step=largest,
-    )
-    if not solved.success:
-        raise ArithmeticError(f"flow: expected a solution up to time {due[-1]}, got: {solved.message}")
-    layers = [_unpacked(layer, rates, state) for state in solved.y.T]
-    return Course(due, layers, [loss_and_gradient(windows, each)[0] for each in layers])
-
-
-# --- a layer as a vector of its moving parts
 
 Rates = Mapping[str, float]
 """Type of the trained parts, each with the factor on its rate."""
 
 
-def _rates(layer: Layer, train: Collection[str], bell_rate: float) -> Rates:
-    if not some_of("train", train, TRAINABLE):
-        raise InputError("train", expected=f"any of {', '.join(TRAINABLE)}", given="nothing", fix="Choose among these.")
-    number("bell_rate", bell_rate, above=0, fix="1 is usual for a bell's rate.")
-    trained = [name for name in TRAINABLE if name in train and (name != "head" or _head_names(layer))]
-    return {name: bell_rate if name == "bell" else 1.0 for name in trained}
+def _rates(layer: Layer, training: WindowTraining) -> Rates:
+    trained = [name for name in training.train if name != "head" or _head_names(layer)]
+    return {name: training.bell_rate if name == "bell" else 1.0 for name in trained}
 
 
 def _head_names(layer: Layer) -> tuple[str, ...]:
     return layer.readout.head.trained if isinstance(layer.readout, CrossEntropy) else ()
 
 
-def _moved(layer: Layer, gradient: LayerGradient, rates: Rates, learning_rate: float) -> Layer | None:
-    """Return the layer after one step of descent; None if the step leads to no layer."""
-    state = _state(layer, rates) - learning_rate * _packed(gradient, rates, layer)
-    if not np.isfinite(state).all() or ("bell" in rates and not layer.bell.admits(float(state[-1]))):
-        return None
-    return _unpacked(layer, rates, state)
+def _kinds(layer: Layer) -> list[str]:
+    """Return the names of the readout's class and of its head's."""
+    head = [layer.readout.head] if isinstance(layer.readout, CrossEntropy) else []
+    return [type(each).__name__ for each in (layer.readout, *head)]
+
+
+def _arrays(layer: Layer) -> list[Array]:
+    """Return all arrays of a layer."""
+    head = layer.readout.head.arrays().values() if isinstance(layer.readout, CrossEntropy) else ()
+    return [layer.scores, layer.values, np.array(layer.parameter), *head]
+
+
+class _Model:
+    """A layer in training, whose state is one vector of its moving parts."""
+
+    def __init__(self, windows: Windows, layer: Layer, training: WindowTraining, others: Mapping[str, Windows]) -> None:
+        self.names = TRAIN, *others
+        self._windows, self._others, self._layer = windows, [*others.values()], layer
+        self._rates = _rates(layer, training)
+        parts = _parts(layer, self._rates)
+        self._shapes = {name: each.shape for name, each in parts.items()}
+        self._ends = np.cumsum([each.size for each in parts.values()])[:-1]
+        self._gradient: LayerGradient | None = None
+        self.vector = np.concatenate([each.ravel() for each in parts.values()])
+        """All moving parts, the bell's parameter last."""
+
+    def evaluate(self) -> tuple[Fit, LayerGradient]:
+        """Return training loss, accuracy and gradient."""
+        return loss_and_gradient(self._windows, self._layer)
+
+    def record(self, row: Array) -> bool:
+        """Fill a row with loss and accuracy on each data set; return whether the training loss is finite."""
+        fit, self._gradient = self.evaluate()
+        fits = [fit, *(evaluate(each, self._layer) for each in self._others)]
+        row[:] = [np.nan if each is None else each for fit in fits for each in fit]
+        return math.isfinite(fit.loss)
+
+    def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
+        """Take steps of descent, as in `Stepping`; a step to no bell counts as not finite."""
+        for index, row in enumerate(rows):
+            assert self._gradient is not None
+            vector = self.vector + learning_rate * self.velocity(self._gradient)[STATE]
+            if not np.isfinite(vector).all() or ("bell" in self._rates and not self._layer.bell.admits(vector[-1])):
+                return index
+            self.restore({STATE: vector})
+            if not self.record(row):
+                return index
+        return len(rows)
+
+    def layer_at(self, vector: Array) -> Layer:
+        """Return the layer whose moving parts are these."""
+        pieces = zip(self._shapes.items(), np.split(vector, self._ends), strict=True)
+        new = {name: piece.reshape(shape) for (name, shape), piece in pieces}
+        changed: dict[str, object] = {name: new.pop(name) for name in ("scores", "values") if name in new}
+        if "bell" in new:
+            changed["parameter"] = float(new.pop("bell")[0])
+        if new and isinstance(self._layer.readout, CrossEntropy):
+            changed["readout"] = CrossEntropy(self._layer.readout.head.replace(**new))
+        return replace(self._layer, **changed)  # pyright: ignore[reportArgumentType]
+
+    def state(self) -> dict[str, Array]:
+        """Return the vector of the moving parts by a name."""
+        return {STATE: self.vector}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go to another state, as in `Model`."""
+        try:
+            self._layer, self.vector = self.layer_at(state[STATE]), state[STATE]
+        except InputError:
+            raise ArithmeticError("a state that has no bell") from None
+
+    def velocity(self, gradient: LayerGradient) -> dict[str, Array]:
+        """Return minus the gradient in the form of the state, each part times its rate."""
+        by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
+        by_name["bell"] = np.array([self._rates.get("bell", 1.0) * gradient.parameter])
+        return {STATE: -np.concatenate([by_name[name].ravel() for name in self._shapes])}
+
+    def parameters(self) -> Layer:
+        """Return the present layer."""
+        return self._layer
 
 
 def _parts(layer: Layer, rates: Rates) -> dict[str, Array]:
-    """Return the arrays that move, by name, with the bell's parameter last."""
+    """Return the moving arrays by name, the bell's parameter last."""
     parts = {name: getattr(layer, name) for name in ("scores", "values") if name in rates}
     if "head" in rates and isinstance(layer.readout, CrossEntropy):
         arrays = layer.readout.head.arrays()
@@ -182,27 +296,60 @@ def _parts(layer: Layer, rates: Rates) -> dict[str, Array]:
     return parts | ({"bell": np.array([layer.parameter])} if "bell" in rates else {})
 
 
-def _state(layer: Layer, rates: Rates) -> Array:
-    return np.concatenate([each.ravel() for each in _parts(layer, rates).values()])
+Due = int | Sequence[int] | None
+"""Type of the epochs at which the state is kept: how many per decade, a list, or None for all."""
 
 
-def _packed(gradient: LayerGradient, rates: Rates, layer: Layer) -> Array:
-    """Return the gradient, each part times its rate, in the order of the state."""
-    by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
-    by_name["bell"] = np.array([rates.get("bell", 1.0) * gradient.parameter])
-    return np.concatenate([by_name[name].ravel() for name in _parts(layer, rates)])
+def _due(record: Collection[int] | int | None) -> Due:
+    if record is None or isinstance(record, int):
+        return record if record is None else integer("record", record, 1)
+    return sorted({*integers("record", [*record]).tolist()})
 
 
-def _unpacked(layer: Layer, rates: Rates, state: Array) -> Layer:
-    parts = _parts(layer, rates)
-    ends = np.cumsum([each.size for each in parts.values()])[:-1]
-    new = {
-        name: piece.reshape(old.shape) for (name, old), piece in zip(parts.items(), np.split(state, ends), strict=True)
-    }
-    changed: dict[str, object] = {name: new[name] for name in ("scores", "values") if name in new}
-    if "bell" in new:
-        changed["parameter"] = float(new["bell"][0])
-    if "head" in rates and isinstance(layer.readout, CrossEntropy):
-        arrays = {name: new[name] for name in _head_names(layer)}
-        changed["readout"] = CrossEntropy(layer.readout.head.replace(**arrays))
-    return replace(layer, **changed)  # pyright: ignore[reportArgumentType]
+class _Layout:
+    """The record of a layer: fits on each data set at every epoch, and the state at those that are due."""
+
+    def __init__(self, model: _Model, due: Due) -> None:
+        self._model, self._due = model, due
+        self.losses = {name: FIT * index for index, name in enumerate(model.names)}
+        self.width = FIT * len(model.names)
+
+    def snapshot_due(self, epoch: int) -> bool:
+        """Return whether to keep the state at this epoch."""
+        if isinstance(self._due, int):
+            return snapshot_due(epoch, self._due)
+        return self._due is None or epoch in self._due
+
+    def next_snapshot(self, epoch: int) -> int:
+        """Return the first epoch after this one at which to keep the state."""
+        if isinstance(self._due, int):
+            return next_snapshot(epoch, self._due)
+        if self._due is None:
+            return epoch + 1
+        index = bisect_right(self._due, epoch)
+        return self._due[index] if index < len(self._due) else LARGEST
+
+    def snapshot(self, model: _Model) -> Array:
+        """Return the state."""
+        return model.vector.copy()
+
+    def run(
+        self,
+        rows: Array,
+        snapshots: Mapping[int, Array],
+        training: Training,
+        *,
+        parameters: Layer | None,
+        ended: Ended,
+        best_epoch: int,
+    ) -> Trajectory:
+        """Return the trajectory, as in `model.Layout`."""
+        return Trajectory(
+            times=training.learning_rate * np.array([*snapshots], float),
+            layers=[self._model.layer_at(each) for each in snapshots.values()],
+            epochs=[*snapshots],
+            curves={name: rows[:, first : first + FIT].copy() for name, first in self.losses.items()},
+            layer=parameters,
+            ended=ended,
+            best_epoch=best_epoch,
+        )

@@ -100,6 +100,12 @@ def loss_at(windows: Windows, layer: Layer, parameter: complex) -> Any:
     return layer.readout.loss(seen, windows.labels)
 
 
+def evaluate(windows: Windows, layer: Layer) -> Fit:
+    """Return loss and accuracy."""
+    read = layer.readout.read(contexts(windows, layer, attention(windows, layer).weights), windows.labels)
+    return Fit(read.loss, read.accuracy)
+
+
 def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradient]:
     """Return the loss and its exact gradient in every part of the layer.
 
@@ -108,7 +114,8 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
     its mean over α_i, which makes it a covariance (theory G1, D2, D3).
     """
     shares, weights = attention(windows, layer)
-    read = layer.readout.read(contexts(windows, layer, weights), windows.labels)
+    matrix = windows.matrix(weights)
+    read = layer.readout.read((matrix @ layer.values).T, windows.labels)
     products = windows.products(read.slopes, layer.values)
     if layer.bell.renormalises:
         # Shares sum to 1, so a constant may be subtracted; if it is the leading token's product, nothing cancels.
@@ -118,7 +125,7 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
     slope = layer.bell.log_slope(layer.parameter, windows.distances)
     gradient = LayerGradient(
         scores=windows.by_word(centred),
-        values=windows.matrix(weights).T @ read.slopes.T,
+        values=matrix.T @ read.slopes.T,
         parameter=float((centred if layer.bell.renormalises else work) @ slope),
         head=read.gradient,
     )

@@ -13,6 +13,7 @@ from attn_dynamics.model.heads import Array, FixedLinear
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.theory.bell_width import Loss, Needles, Topics, settled_width
 from attn_dynamics.theory.flow import Velocity
+from attn_dynamics.training.recording import snapshots_due
 from attn_dynamics.window.layer import Layer
 from attn_dynamics.window.readout import CrossEntropy, Likelihood, Reward
 from attn_dynamics.window.windows import Integers, Windows, half_width_of
@@ -21,8 +22,8 @@ DIMENSION = 10
 """Dimension d of the embeddings of the topic task, as in LMN21's task."""
 TOPIC_WORDS = 2
 """Number of topic words of each class, as in LMN21's task."""
-STATES = 120
-"""Number of states of a run that are recorded with all attention and everything trained."""
+STATES = 40
+"""Number of states per decade of epochs that are recorded with all attention and everything trained."""
 SIZES = {"needle": (50, 1), "copying": (4, 10_000), "topics": (400, 1000)}
 """Default numbers of sequences and words, by task."""
 Distances = Literal["fixed", "uniform", "geometric"]
@@ -79,7 +80,7 @@ class WindowOptions:
         sequences, words = SIZES[task]
         return self.sequences or sequences, self.words or words
 
-    def check_room(self, task: str) -> None:
+    def check_room(self, task: str, epochs: int) -> None:
         """Refuse sizes that do not fit into memory: sequences, attention within windows, and recorded states.
 
         Raises:
@@ -91,7 +92,7 @@ class WindowOptions:
         sizes = {"sequences": sequences, "length": self.length, "window": window}
         if task == "topics":
             sizes |= {"words": words, "classes": self.classes}
-        kept = STATES * (pairs + (trained if task == "topics" else 0))
+        kept = len(snapshots_due(epochs, STATES)) * (pairs + (trained if task == "topics" else 0))
         check_room(8 * (2 * sequences * self.length + kept), sizes)
 
 
@@ -114,6 +115,13 @@ class WindowTask:
     """Words whose mean score is recorded."""
     settles: float | None = None
     """Width σ that the bell approaches, if it is known (theory D4)."""
+    dev: Windows | None = None
+    """Further windows, for early stopping."""
+
+    @property
+    def judged(self) -> dict[str, Windows]:
+        """Return the windows beside the training data, by name."""
+        return {} if self.dev is None else {"dev": self.dev}
 
 
 class _Drawn(NamedTuple):
@@ -204,6 +212,15 @@ TASKS: Mapping[str, Callable[[WindowOptions, Bell, float, Loss, np.random.Genera
     "topics": topics,
 }
 """Tasks by name; each is drawn from options, bell, initial width, loss and a random generator."""
+
+
+def load_window_task(
+    name: str, options: WindowOptions, bell: Bell, width: float, loss: Loss, seed: int, *, dev: bool
+) -> WindowTask:
+    """Return a task drawn by its random seed; with `dev`, as many further windows are drawn after the training data."""
+    rng = np.random.default_rng(seed)
+    task = TASKS[name](options, bell, width, loss, rng)
+    return replace(task, dev=TASKS[name](options, bell, width, loss, rng).windows) if dev else task
 
 
 def _uniform(options: WindowOptions, rng: np.random.Generator, size: int) -> Integers:

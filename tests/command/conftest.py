@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.commands import simulate, window
+from attn_dynamics.commands import simulate, steps, window
 from attn_dynamics.results.figures import replicates as spread
 from tests.command.driving import Call, Outcome, calling_at, without_figures
 
@@ -56,6 +56,6 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
 
-        monkeypatch.setattr(simulate, "meter", partial(calling_at, epoch, press))
+        monkeypatch.setattr(steps, "meter", partial(calling_at, epoch, press))
 
     return choose

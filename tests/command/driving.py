@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.commands import simulate
+from attn_dynamics.commands import simulate, steps, window
 from attn_dynamics.files.output import of_command, results_folder
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
@@ -118,8 +118,9 @@ def _child(
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     threads.TURN = 0.0
     simulate.save_figures = without_figures
+    window.save_window_figures = without_figures
     spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
-    simulate.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
+    steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     if killed is not None:
         _arm(killed)
     if largest_file is not None:
@@ -148,7 +149,7 @@ def _arm(killed: Moment) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     os.fsync = synced
-    simulate.meter = functools.partial(calling_at, killed.epoch, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    steps.meter = functools.partial(calling_at, killed.epoch, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Claim: `--model attn-window` leaves results and figures, says what theory says, and refuses what it cannot use."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,23 @@ from attn_dynamics.commands.window_settings import is_window
 from attn_dynamics.results.assumptions import MANY, SHORT
 from attn_dynamics.results.figures.window import FIGURES, width_figure
 from attn_dynamics.results.window_assumptions import ONE_TOKEN
-from tests.command.driving import Call, contents, ended, read_json, started, trajectory
+from tests.command.driving import (
+    Call,
+    Moment,
+    contents,
+    differences,
+    ended,
+    forked,
+    read_json,
+    started,
+    trajectory,
+    unfinished,
+)
+from tests.command.test_resume import KILLED
 
 WINDOW = ("--model", "attn-window")
 BRIEF = (*WINDOW, "--epochs", "200", "--sequences", "3", "--out", "here")
-LEFT = {"config.json", "command.txt", "summary.json", "trajectory.nc"}
+LEFT = {"config.json", "checkpoint.npz", "command.txt", "summary.json", "trajectory.nc"}
 DRAWN = {f"figures/{name}.png" for name in FIGURES}
 
 
@@ -90,17 +104,103 @@ def test_again_with_resume_is_the_same_and_another_run_is_refused(call: Call, pl
     assert refused.code == 2
     assert "--resume" in refused.err
     assert call(*BRIEF, "--resume", "--seed", "1").code == 2
-    assert call(*BRIEF, "--resume").code == 0
+    again = call(*BRIEF, "--resume")
+    assert again.code == 0
+    assert "here: complete at epoch 200" in again.err
     assert (place / "here" / "trajectory.nc").read_bytes() == before
     assert call(*BRIEF, "--overwrite", "--seed", "1").code == 0
     assert files(place) == LEFT
 
 
+STOPPED = (*WINDOW, "--task", "topics", "--window", "21", "--length", "31", "--distance", "3", "--words", "20")
+PATIENT = (*STOPPED, "--sequences", "12", "--epochs", "2000", "--patience", "900", "--out")
+"""A run whose loss on further windows is lowest near epoch 170."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(*WINDOW, "--epochs", "1500", "--sequences", "3", "--out"), pytest.param(PATIENT, marks=pytest.mark.slow)],
+    ids=["epochs", "patience"],
+)
+def test_a_run_killed_again_and_again_ends_as_if_it_never_was(
+    arguments: tuple[str, ...], call: Call, place: Path
+) -> None:
+    assert call(*arguments, "whole").code == 0
+    last = read_json(Path("whole/summary.json"))["epochs"]
+    for moment in (Moment(epoch=last // 2), Moment(write=2), Moment(epoch=last - 5)):
+        assert forked(*arguments, "torn", "--resume", cwd=place, killed=moment).code == KILLED
+    done = call(*arguments, "torn", "--resume")
+    assert done.code == 0
+    assert re.search("torn: goes on from epoch [1-9]", done.err)
+    assert differences(place / "torn", place / "whole") == []
+    assert unfinished(place / "torn") == []
+
+
+def test_ctrl_c_keeps_what_was_computed_and_the_run_goes_on_to_the_same_bits(
+    call: Call, call_drawing: Call, ctrl_c: Callable[..., None], place: Path
+) -> None:
+    assert call(*BRIEF[:-1], "whole").code == 0
+    ctrl_c(77)
+    done = call_drawing(*BRIEF[:-1], "torn")
+    assert done.code == 130
+    assert "interrupted after epoch 77" in done.said
+    summary = read_json(Path("torn/summary.json"))
+    assert (summary["ended"], summary["epochs"]) == ("interrupted", 77)
+    whole = trajectory(Path("whole")).width
+    shared = trajectory(Path("torn")).width[:-1]
+    np.testing.assert_array_equal(shared, whole[: shared.size])
+    ctrl_c(-1)
+    done = call(*BRIEF[:-1], "torn", "--resume")
+    assert done.err.startswith("torn: goes on from epoch 77\n")
+    assert differences(place / "torn", place / "whole") == []
+
+
+def test_ctrl_c_ends_the_flow_with_what_it_reached(call: Call, ctrl_c: Callable[..., None]) -> None:
+    ctrl_c(50)
+    done = call(*BRIEF, "--flow")
+    assert done.code == 130
+    assert "interrupted after time" in done.said
+    assert 50 <= read_json(Path("here/summary.json"))["epochs"] < 200
+    ctrl_c(-1)
+    assert call(*BRIEF, "--flow", "--resume").err.startswith("here: nothing to go on from, starts anew")
+    assert read_json(Path("here/summary.json"))["ended"] == "epochs"
+
+
+def test_a_longer_run_is_what_it_would_have_been(call: Call, place: Path) -> None:
+    call(*BRIEF)
+    longer = (*WINDOW, "--epochs", "333", "--sequences", "3", "--out")
+    assert call(*longer, "here", "--resume").code == 0
+    assert call(*longer, "whole").code == 0
+    assert differences(place / "here", place / "whole") == []
+    assert call(*BRIEF, "--resume").code == 2
+
+
+def test_patience_stops_at_the_lowest_loss_on_further_windows(call: Call) -> None:
+    done = call(*PATIENT, "here")
+    summary, run = read_json(Path("here/summary.json")), trajectory(Path("here"))
+    assert summary["ended"] == "patience"
+    assert summary["epochs"] == summary["best_epoch"] + 900
+    story = f"stopped early at epoch {summary['epochs']:,}, best at {summary['best_epoch']}"
+    assert story in " ".join(done.out.split())
+    assert summary["dev_loss"] <= float(run.dev_loss.min()) < float(run.dev_loss[-1])
+    # Negative control: without patience it runs on, and draws the same training windows.
+    call(*STOPPED, "--sequences", "12", "--epochs", "1200", "--out", "on")
+    on = read_json(Path("on/summary.json"))
+    assert (on["ended"], on["epochs"], on["dev_loss"]) == ("epochs", 1200, None)
+    assert float(trajectory(Path("on")).loss[0]) == float(run.loss[0])
+    np.testing.assert_array_equal(trajectory(Path("on")).width[:90], run.width[:90])
+
+
+def test_patience_has_no_effect_on_the_flow(call: Call) -> None:
+    assert "Without effect on gradient flow: --patience." in call(*BRIEF, "--flow", "--patience", "5").err
+    assert "Without effect" not in call(*BRIEF, "--overwrite", "--patience", "5").err
+
+
 def test_steps_that_leave_no_bell_end_with_what_was_recorded(call_drawing: Call, place: Path) -> None:
     done = call_drawing(*BRIEF, "--learning-rate", "1e5", "--start-width", "20")
     assert done.code == 1
-    assert "lower --learning-rate" in done.err
-    assert files(place) == LEFT | DRAWN
+    assert "A learning rate below 100000 may mend it" in done.err
+    assert files(place) == (LEFT | DRAWN) - {"checkpoint.npz"}
     assert read_json(Path("here/summary.json"))["ended"] == "diverged"
 
 
@@ -117,6 +217,7 @@ def test_steps_that_leave_no_bell_end_with_what_was_recorded(call_drawing: Call,
         (("--distance", "51"), ("--distance", "half-width 50", "got 51")),
         (("--bell-rate", "0"), ("--bell-rate", "above 0", "got 0.0")),
         (("--epochs", "0"), ("--epochs", "1 or more", "got 0")),
+        (("--patience", "0"), ("--patience", "1 or more", "got 0")),
         (("--scale", "width"), ("--scale", "deviation", "variance")),
         (("--embedding-dim", "3"), ("--embedding-dim",)),
     ],
@@ -150,6 +251,14 @@ def test_the_program_does_the_same(place: Path) -> None:
 @pytest.mark.parametrize(("width", "told"), [(1.0 - 1e-9, "+0.00 %"), (0.9, "-10.00 %")])
 def test_a_difference_that_rounds_to_zero_has_no_minus(width: float, told: str) -> None:
     numbers = {"train_loss": 0.1, "prediction_residual": None, "tokens_reached": 29, "tokens_held": 5}
-    summary = {"task": "needle", "seed": 0, "epochs": 5, "ended": "epochs", "settles": float("nan")}
+    summary = {
+        "model": "attn-window",
+        "task": "needle",
+        "seed": 0,
+        "epochs": 5,
+        "best_epoch": 5,
+        "ended": "epochs",
+        "settles": float("nan"),
+    }
     shown = table(summary | numbers | {"width": width, "predicted_width": 1.0})
     assert told in [*shown.columns[3].cells]

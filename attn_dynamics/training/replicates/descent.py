@@ -17,7 +17,7 @@ from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
 from attn_dynamics.training.descent import checked_checkpoint
 from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_columns
 from attn_dynamics.training.loop import Loop
-from attn_dynamics.training.recording import Layout, Recorder
+from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine, check_device, engine_for
 from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.group import Group
@@ -95,7 +95,7 @@ def descend_many(
 
             def loop(replicate: int) -> Loop:
                 dynamics = Dynamics(corpus, parameters[replicate], training, followed=layout.columns, data=data)
-                return Loop(dynamics, Recorder(dynamics, layout), training)
+                return Loop(dynamics, layout, training)
 
             return run_on_threads(loop, len(parameters), training.epochs, saving=saving, meter=meter)
         starts = [Coordinates(each, training) for each in parameters]

@@ -6,11 +6,10 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import numba
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.system.memory import available_memory
-from attn_dynamics.system.threads import Pace
+from attn_dynamics.system.threads import Pace, one_blas_thread
 from attn_dynamics.training.checkpoint import Checkpoint, named, part
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
@@ -76,7 +75,7 @@ def run_on_threads(
                 store.leave(replicate)
 
     with (
-        threadpool_limits(1, user_api="blas"),
+        one_blas_thread(),
         deferred_interrupt() as interrupted,
         ThreadPoolExecutor(Threads().at_once) as pool,
     ):

@@ -1,0 +1,82 @@
+"""What training asks of a model, and of the layout of its record: so little that any model can be trained."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from attn_dynamics.model.heads import Array
+from attn_dynamics.training.run import Ended
+from attn_dynamics.training.training import Training
+
+
+class Model(Protocol):
+    """A model in training, at its present state."""
+
+    def state(self) -> Mapping[str, Array]:
+        """Return everything that moves, by name; the arrays may be the model's own."""
+        ...
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go to a state of the same form; raises ArithmeticError if the model has no such state."""
+        ...
+
+    def record(self, row: Array) -> bool:
+        """Fill a row of the record; return whether it is finite."""
+        ...
+
+    def parameters(self) -> Any:
+        """Return the state in the form of the start."""
+        ...
+
+
+class Stepping(Model, Protocol):
+    """A model that takes steps."""
+
+    def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
+        """Train from the state recorded last, one epoch a row; return the number of rows before one not finite."""
+        ...
+
+
+class Flowing(Model, Protocol):
+    """A model that moves along a velocity."""
+
+    def evaluate(self) -> tuple[Any, Any]:
+        """Return the fit, which has a loss, and the gradient."""
+        ...
+
+    def velocity(self, gradient: Any) -> Mapping[str, Array]:
+        """Return d/dτ of everything in `state` along gradient flow."""
+        ...
+
+
+class Layout(Protocol):
+    """The contents of a record, a row per epoch and snapshots of the state, and the run that they become."""
+
+    width: int
+    """Number of values in a row; the first is the training loss."""
+    losses: dict[str, int]
+    """Index of the loss on each data set in a row."""
+
+    def snapshot_due(self, epoch: int) -> bool:
+        """Return whether to take a snapshot at this epoch."""
+        ...
+
+    def next_snapshot(self, epoch: int) -> int:
+        """Return the first epoch after this one at which to take a snapshot."""
+        ...
+
+    def snapshot(self, model: Any) -> Array:
+        """Return a snapshot of the model at the state that was last evaluated."""
+        ...
+
+    def run(
+        self,
+        rows: Array,
+        snapshots: Mapping[int, Array],
+        training: Training,
+        *,
+        parameters: Any,
+        ended: Ended,
+        best_epoch: int,
+    ) -> Any:
+        """Return the run of these rows and snapshots, with its parameters and how it ended."""
+        ...
