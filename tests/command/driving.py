@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.commands import simulate
+from attn_dynamics.commands import running, simulate
 from attn_dynamics.files.output import of_command, results_folder
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
@@ -117,9 +117,9 @@ def _child(
         os.dup2(os.open(stream, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     threads.TURN = 0.0
-    simulate.save_figures = without_figures
+    running.save_figures = without_figures
     spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
-    simulate.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
+    running.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     if killed is not None:
         _arm(killed)
     if largest_file is not None:
@@ -148,7 +148,7 @@ def _arm(killed: Moment) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     os.fsync = synced
-    simulate.meter = functools.partial(calling_at, killed.epoch, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    running.meter = functools.partial(calling_at, killed.epoch, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 @contextmanager

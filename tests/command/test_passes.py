@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from attn_dynamics.commands import simulate
+from attn_dynamics.commands import running
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
@@ -83,7 +83,7 @@ def test_the_passes_chosen_at_first_are_gone_on_with_whatever_room_there_is_late
     call(*FIVE, "one")
     room(2)
     with monkeypatch.context() as patch:
-        patch.setattr(simulate, "meter", pressing_in_pass(1, 20))
+        patch.setattr(running, "meter", pressing_in_pass(1, 20))
         done = call(*FIVE, "torn")
     assert done.code == 130
     ends = [run["ended"] for run in read_json(Path("torn/summary.json"))["runs"]]

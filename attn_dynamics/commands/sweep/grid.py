@@ -11,7 +11,7 @@ from attn_dynamics.check import at_least_one
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, TextOptions, load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.replicates import check_update
+from attn_dynamics.training.replicates.descent import check_update
 from attn_dynamics.training.settings import Config, Device, Model, Precision, Preset, RuleName, Trainable, UpdateOptions
 
 SHARED = ("data_dir", "device", "precision", "full", "topic_distribution", "text", "nesterov", "decoupled")
