@@ -26,4 +26,5 @@ from attn_dynamics.training.rules import Momentum as Momentum
 from attn_dynamics.training.rules import SignDescent as SignDescent
 from attn_dynamics.training.run import Run as Run
 
+__all__: list[str]
 __version__: str

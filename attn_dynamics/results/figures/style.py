@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.errors import DrawingError
 from attn_dynamics.files.storage import make_folder, write_whole
+from attn_dynamics.results.figures.layout import Margins
 from attn_dynamics.statistics import FEWEST, mean_interval
 
 Array = NDArray[np.float64]
@@ -80,7 +81,7 @@ def panels(
     size: tuple[float, float], rows: int = 1, columns: int = 1, *, titles: Iterable[str] = (), **shared: Any
 ) -> tuple[Figure, NDArray[Any]]:
     """Make a figure of some inches and its axes (rows, columns), with titles above the first of them as plain text."""
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, layout=Margins())
     axes = figure.subplots(rows, columns, squeeze=False, **shared)
     for each, title in zip(axes.ravel(), titles, strict=False):
         each.set_title(title, parse_math=False)
