@@ -27,7 +27,7 @@ SHORT = {"attn-fc": "FC", "attn-tc": "TC", "attn-tl": "TL"}
 
 def size_panels(sizes: Mapping[str, Sequence[float]]) -> tuple[Figure, NDArray[Any]]:
     """Make a panel for each varied size of a task, over the measured sizes."""
-    figure, (row,) = style.panels((9.6, 3.5), 1, len(sizes), sharey=True)
+    figure, (row,) = style.panels((9.6, 3.5), 1, len(sizes), layout="constrained", sharey=True)
     for axes, (varied, measured) in zip(row, sizes.items(), strict=True):
         axes.set(xlabel=NAMES[varied], xscale="log", yscale="log")
         label_sizes(axes, measured)

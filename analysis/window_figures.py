@@ -95,7 +95,7 @@ def _ours(axes: Axes, rows: pd.DataFrame, placement: str, k: int) -> None:
 
 def scores(rows: pd.DataFrame) -> Figure:
     """Draw F1 of W22's rows and of ours, relative to F1 without a bell."""
-    figure, ((axes,),) = style.panels((6.4, 3.6))
+    figure, ((axes,),) = style.panels((6.4, 3.6), layout="constrained")
     ours = rows.pivot_table(index="seed", columns="row", values="f1")
     names = list(rows.row.unique())
     for place, name in enumerate(names):

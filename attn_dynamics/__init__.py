@@ -1,6 +1,9 @@
 """How a single attention layer learns: exact-gradient simulators whose every run stands beside the theory."""
 
+import ast
 import os
+from importlib import import_module
+from pathlib import Path
 
 from attn_dynamics.system import interrupt
 
@@ -9,53 +12,28 @@ if interrupt.command_starts():
 if "MPLBACKEND" in os.environ:
     from attn_dynamics.system import backend as backend
 
-from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.model.gradient import Objective, loss_and_gradient
-from attn_dynamics.model.heads import FixedLinear, TrainedLinear, TwoLayer
-from attn_dynamics.model.initial import draw
-from attn_dynamics.model.parameters import Parameters
-from attn_dynamics.results.assumptions import check_assumptions
-from attn_dynamics.results.plot import plot
-from attn_dynamics.results.prediction import predict
 from attn_dynamics.system.version import VERSION
-from attn_dynamics.tasks import Synthetic, load_task, text_task
-from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.theory.sen import sen_norm
-from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.descent import descend
-from attn_dynamics.training.flow import flow
-from attn_dynamics.training.replicates import descend_many
-from attn_dynamics.training.rules import Adam, Momentum, SignDescent
-from attn_dynamics.training.run import Run
-from attn_dynamics.training.training import Training
+
+
+def _public() -> dict[str, str]:
+    """Return the module of each public name, which the stub beside this file imports."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    lines = (line for line in stub.body if isinstance(line, ast.ImportFrom))
+    return {each.name: line.module or "" for line in lines for each in line.names}
+
 
 __version__ = VERSION
-__all__ = [
-    "Adam",
-    "Checkpoint",
-    "Corpus",
-    "FixedLinear",
-    "InputError",
-    "Momentum",
-    "Objective",
-    "Parameters",
-    "Run",
-    "SignDescent",
-    "StorageError",
-    "Synthetic",
-    "TrainedLinear",
-    "Training",
-    "TwoLayer",
-    "__version__",
-    "check_assumptions",
-    "descend",
-    "descend_many",
-    "draw",
-    "flow",
-    "load_task",
-    "loss_and_gradient",
-    "plot",
-    "predict",
-    "sen_norm",
-    "text_task",
-]
+_MODULES = _public()
+__all__ = ["__version__", *sorted(_MODULES)]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, because the libraries behind all of them load for a second."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(_MODULES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -6,6 +6,11 @@ python -m attn_dynamics.simulate --model attn-tc
 import gc
 import sys
 
+if __name__ == "__main__":
+    # Numba and xarray load these where they are installed, which takes a tenth of a short run; a run uses neither.
+    for unused in ("coverage", "dask"):
+        sys.modules.setdefault(unused, None)  # pyright: ignore[reportArgumentType]
+
 from attn_dynamics.commands.simulate import main
 
 if __name__ == "__main__":

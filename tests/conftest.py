@@ -25,8 +25,8 @@ settings.register_profile("ci", derandomize=True, deadline=None, max_examples=10
 settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=SLOW_TO_DRAW)
 settings.load_profile("ci")
 
-HALVES = ("single", "threads")
-"""Compiled loops, each compiled in a process of its own."""
+HALVES = ("loop", "head")
+"""Halves of the compiled code, each compiled in a process of its own."""
 ROOT = Path(__file__).resolve().parents[1]
 BESIDE = ROOT.parent / "shared/data"
 for variable, folder in {"SST_DIR": BESIDE / "sst", "SQUAD_DIR": BESIDE / "squad"}.items():

@@ -1,8 +1,11 @@
 """Claim: curves of one figure differ in grey, bands are what they say, and a legend names each curve once."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from attn_dynamics.results.figures import style
 
@@ -53,3 +56,42 @@ def test_names_of_lines_are_plain_text_even_where_they_look_like_none() -> None:
 @pytest.mark.parametrize(("size", "number", "places"), [(10, 4, [0, 3, 6, 9]), (2, 24, [0, 1]), (1, 24, [0])])
 def test_places_are_spread_from_first_to_last(size: int, number: int, places: list[int]) -> None:
     assert style.spaced(size, number) == places
+
+
+def drawn(size: tuple[float, float], dpi: int, layout: str | None = None) -> tuple[Figure, Bbox]:
+    """Two rows of panels with long labels, a title and a legend, drawn; and the smallest box that holds all texts."""
+    figure, grid = style.panels(size, 2, 2, titles=["above"])
+    for axes in grid.flat:
+        axes.plot([0, 1], [-2e6, 3e6], label="run")
+        axes.set(xlabel="horizontal", ylabel="vertical")
+    style.legend_below(figure)
+    style.entitled(figure, "title")
+    if layout is not None:
+        figure.set_layout_engine(layout)
+    figure.savefig(BytesIO(), dpi=300)  # sizes of this resolution must not be remembered
+    figure.savefig(BytesIO(), dpi=dpi)
+    figure.set_dpi(dpi)
+    return figure, figure.get_tightbbox()
+
+
+def area(figure: Figure) -> float:
+    """Share of a figure that its panels take."""
+    return sum(axes.get_position().width * axes.get_position().height for axes in figure.axes)
+
+
+@pytest.mark.parametrize("dpi", [60, 160])
+def test_margins_hold_all_labels_at_any_resolution(dpi: int) -> None:
+    """The panels take what labels leave, as in matplotlib's constrained layout; without one labels are cut off."""
+    size = (3.2, 4.0)
+    (figure, box), (constrained, _), (_, cut_off) = (drawn(size, dpi, each) for each in (None, "constrained", "none"))
+    assert box.x0 >= 0.0
+    assert box.y0 >= 0.0
+    assert box.x1 <= size[0]
+    assert box.y1 <= size[1]
+    assert cut_off.x0 < 0.0
+    assert area(figure) == pytest.approx(area(constrained), rel=0.2)
+
+
+def test_a_figure_too_small_for_its_labels_is_drawn_all_the_same() -> None:
+    figure, _ = drawn((1.0, 1.0), 160)
+    assert all(axes.get_position().width > 0.0 for axes in figure.axes)

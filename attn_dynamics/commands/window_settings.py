@@ -1,8 +1,6 @@
 """Settings of `--model attn-window`."""
 
 import dataclasses
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -10,9 +8,8 @@ from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.model.bell import PLACEMENTS, SCALES, Bell
 from attn_dynamics.system.options import changed, without_effect
 from attn_dynamics.theory.bell_width import Loss
-from attn_dynamics.training.settings import WINDOW
-from attn_dynamics.window.dynamics import WindowTraining
 from attn_dynamics.window.tasks import TASKS, WindowOptions
+from attn_dynamics.window.training import WindowTraining
 
 if TYPE_CHECKING:
     Placement: TypeAlias = str
@@ -130,9 +127,3 @@ class WindowConfig:
         for name in ("epochs", "out", "resume", "overwrite"):
             del kept[name]
         return kept
-
-
-def is_window(arguments: Sequence[str]) -> bool:
-    """Return whether a command line asks for the model attn-window."""
-    told = [each.partition("=")[::2] if "=" in each else (each, next_) for each, next_ in pairwise([*arguments, ""])]
-    return ("--model", WINDOW) in told

@@ -1,4 +1,9 @@
-"""Files that are either complete or absent, and that are read only as they were written."""
+"""Files that are either complete or absent, and that are read only as they were written.
+
+Libraries for tables and NetCDF are imported when such a file is read or written, because they load slowly.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import glob
@@ -11,14 +16,15 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
 from attn_dynamics.errors import InputError, StorageError
-from attn_dynamics.files import netcdf
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 """Mark of this machine, from its own name, because several machines may write into the same folder."""
@@ -42,7 +48,7 @@ class Damaged(InputError):
         )
         self.path, self.reason = path, str(reason)
 
-    def __reduce__(self) -> tuple[type["Damaged"], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type[Damaged], tuple[Path, str]]:
         return type(self), (self.path, self.reason)
 
 
@@ -168,6 +174,8 @@ def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
 
 def write_netcdf(path: Path, dataset: xr.Dataset) -> None:
     """Write a dataset as NetCDF-4, with a digest of the file at its end."""
+    from attn_dynamics.files import netcdf
+
     content = netcdf.encode(dataset).getbuffer()
 
     def write(file: BinaryIO) -> None:
@@ -183,6 +191,8 @@ def read_netcdf(path: Path) -> xr.Dataset:
     Raises:
         Damaged: the file does not exist, or it is not as it was written.
     """
+    from attn_dynamics.files import netcdf
+
     try:
         content = path.read_bytes()
         body, mark = memoryview(content)[: -len(_mark(b""))], content[-len(_mark(b"")) :]
@@ -209,6 +219,8 @@ def read_parquet(path: Path) -> pd.DataFrame:
     Raises:
         Damaged: the file does not exist, or it is not as it was written.
     """
+    import pandas as pd
+
     try:
         with path.open("rb") as file:
             return pd.read_parquet(file, engine="pyarrow", page_checksum_verification=True)

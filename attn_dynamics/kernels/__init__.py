@@ -45,9 +45,9 @@ try:
 except RuntimeError:  # neither the package nor the home folder is writable
     numba.config.CACHE_DIR = _own_folder()  # pyright: ignore
 
-kernel = numba.njit(cache=True, error_model="numpy", nogil=True)
+kernel = numba.njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
 """Compile a function."""
-leaf = numba.njit(cache=True, error_model="numpy", nogil=True, _nrt=False)  # pyright: ignore[reportCallIssue]
+leaf = numba.njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True, _nrt=False)  # pyright: ignore[reportCallIssue]
 """Compile a function that makes no arrays, without counting references to those that it gets.
 
 The counting would cost as much as the sums where a function is called for each sentence or word."""

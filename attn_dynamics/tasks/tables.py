@@ -1,5 +1,7 @@
 """Tables of labelled texts: CSV, TSV and JSON, with columns found by their names."""
 
+from __future__ import annotations
+
 import csv
 import json
 import re
@@ -7,11 +9,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from attn_dynamics.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Label = int | str | None
 """Type of a label: an integer or a name, or None if there is no label."""
@@ -168,12 +171,14 @@ def table_rows(
 
 def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
     """Yield a table in chunks of rows, all as strings."""
+    import pandas as pd  # late, because it loads slowly and few tasks are tables
+
     chunks = None
     while True:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas would cut off surplus fields
-                chunks = chunks or _opened(stream, form)
+                chunks = chunks or iter(pd.read_csv(stream, sep=form.separator, chunksize=_CHUNK, **_options(form)))
                 chunk = next(chunks, None)
         except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
             given, fix = " ".join(str(error).split()), "Put fields that hold the separator in double quotes."
@@ -183,10 +188,9 @@ def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFr
         yield chunk
 
 
-def _opened(stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
+def _options(form: TableFormat) -> Any:
     written = {"quoting": csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE, "lineterminator": form.line_end}
-    kept = {"dtype": str, "keep_default_na": False, "index_col": False}
-    return iter(pd.read_csv(stream, sep=form.separator, chunksize=_CHUNK, **written, **kept))
+    return {**written, "dtype": str, "keep_default_na": False, "index_col": False}
 
 
 def json_rows(

@@ -16,7 +16,13 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.loop import divergence_message
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates import check_rule, descend_many, max_replicates, replicates_in, resume_points
+from attn_dynamics.training.replicates.descent import (
+    check_rule,
+    descend_many,
+    max_replicates,
+    replicates_in,
+    resume_points,
+)
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Config

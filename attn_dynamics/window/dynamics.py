@@ -5,12 +5,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn_dynamics.check import LARGEST, ascending, function, integer, integers, mapping, number
+from attn_dynamics.check import LARGEST, ascending, function, integer, integers, mapping
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.interrupt import deferred_interrupt
@@ -24,6 +24,7 @@ from attn_dynamics.training.run import Ended
 from attn_dynamics.training.training import Training, training_with
 from attn_dynamics.window.layer import Fit, Layer, LayerGradient, evaluate, loss_and_gradient
 from attn_dynamics.window.readout import CrossEntropy
+from attn_dynamics.window.training import WindowTraining
 from attn_dynamics.window.windows import Windows
 
 FEW = 64
@@ -33,38 +34,6 @@ CLOCKS = {False: LINEAR_TIME, True: LOG_TIME._replace(longest=0.5)}
 """Clocks of the flow, by whether they run in log time."""
 TRAIN, STATE = "train", "state"
 FIT = len(Fit._fields)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowTraining(Training):
-    """Everything that decides a run of a windowed layer beside its data and its start; by default its width is trained.
-
-    Raises:
-        InputError: a value is out of range or of the wrong type, or not that of plain descent on all windows.
-    """
-
-    epochs: int = 3000
-    """Number of steps, at least 0."""
-    train: Collection[str] = ("bell",)
-    """Parts to train, any of scores, values, head, bell."""
-    bell_rate: float = 1.0
-    """Factor on the learning rate of the bell's parameter, r of theory D6."""
-    PARTS: ClassVar = ("scores", "values", "head", "bell")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.train:
-            fix = "Choose among these."
-            raise InputError("train", expected=f"any of {', '.join(self.PARTS)}", given="nothing", fix=fix)
-        number("bell_rate", self.bell_rate, above=0, fix="1 is usual for a bell's rate.")
-        if not self.plain or self.frozen_words:
-            given = "another rule, decay, mini-batches or frozen words"
-            raise InputError("training", expected="plain descent on all windows", given=given, fix="Leave them out.")
-
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """Return all settings but the number of epochs, in one form for runs that are the same."""
-        return *super().identity, float(self.bell_rate)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

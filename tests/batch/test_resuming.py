@@ -16,7 +16,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.loop import Loop
-from attn_dynamics.training.replicates import resume_points
+from attn_dynamics.training.replicates.descent import resume_points
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import RunsInterrupted
 from attn_dynamics.training.stopping import Patience

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.commands import simulate, steps, window
+from attn_dynamics.commands import running, simulate, steps, window
 from attn_dynamics.files.output import of_command, results_folder
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
@@ -117,7 +117,7 @@ def _child(
         os.dup2(os.open(stream, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     threads.TURN = 0.0
-    simulate.save_figures = without_figures
+    running.save_figures = without_figures
     window.save_window_figures = without_figures
     spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
     steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]

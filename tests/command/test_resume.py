@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attn_dynamics.commands import simulate, steps
+from attn_dynamics.commands import running, steps
 from attn_dynamics.system import interrupt
 from tests.command.driving import (
     TASK,
@@ -297,7 +297,7 @@ def test_ctrl_c_while_figures_are_drawn_keeps_the_numbers(
         raise KeyboardInterrupt
 
     call(*TINY, "--out", "whole")
-    monkeypatch.setattr(simulate, "save_figures", cut_off)
+    monkeypatch.setattr(running, "save_figures", cut_off)
     done = call(*TINY, "--out", "here")
     assert done.code == 130
     assert "before anything was computed" not in done.err

@@ -9,7 +9,7 @@ import pytest
 
 import attn_dynamics.commands.sweep.command as command
 from attn_dynamics import Run
-from attn_dynamics.commands import simulate
+from attn_dynamics.commands import running
 from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.commands.sweep.table import RESULTS, Row, settings
 from attn_dynamics.errors import InputError
@@ -28,10 +28,10 @@ SMALL = Synthetic(dictionary=50, sentences=40, test_sentences=10, other_words=5)
 def test_a_row_says_what_the_summary_of_the_same_run_says(
     text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulate, "save_figures", without_figures)
+    monkeypatch.setattr(running, "save_figures", without_figures)
     task = str(film_folder(tmp_path / "films")) if text else "synthetic"
     config = Config(task=task, model="attn-tl", epochs=60, seed=3, synthetic=SMALL, out=tmp_path / "one")
-    simulate.simulate(config, "python")
+    running.simulate(config, "python")
     summary = read_json(tmp_path / "one" / "summary.json")
     found = outcome(config)
     assert found["broken_assumptions"] != ""

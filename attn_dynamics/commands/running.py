@@ -1,0 +1,140 @@
+"""One run, or replicates of it, from settings to a folder of results."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED
+from attn_dynamics.commands.steps import (
+    Result,
+    checkpoint_in,
+    into_folder,
+    one_run,
+    print_resume_point,
+    trained,
+    write_numbers,
+)
+from attn_dynamics.files.storage import Damaged, make_folder, read_json_object, read_netcdf
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.results import summary as results
+from attn_dynamics.results.figures.run import save_figures
+from attn_dynamics.results.folder import SUMMARY, TRAJECTORY
+from attn_dynamics.tasks import Task, load_task
+from attn_dynamics.training import experiment
+from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.loop import divergence_message
+from attn_dynamics.training.settings import Config
+
+
+def simulate(config: Config, line: str) -> int:
+    """Run one configuration from data to figures; return the exit code. `line` calls the command.
+
+    Raises:
+        InputError: settings or data are bad; nothing was written.
+        StorageError: a result could not be written.
+    """
+    task = load_task(config.task, experiment.task_options(config))
+    for note in (*config.notes, *task.notes):
+        print(note, file=sys.stderr)
+    experiment.check(config, task)
+    start = experiment.start(config, task)
+    run = _run if config.replicates == 1 else _run_replicates
+    return into_folder(config, line, lambda out: run(config, task, start, out))
+
+
+def _run(config: Config, task: Task, start: Parameters, out: Path) -> Result:
+    return one_run(
+        config,
+        out,
+        resume_point=partial(experiment.resume_point, config, task),
+        train=lambda checkpoint, show: experiment.train(config, task, start, checkpoint=checkpoint, meter=show),
+        annotate=partial(results.annotate, config=config, task=task, start=start),
+        summarise=results.summarise,
+        table=results.table,
+        remarks=results.broken,
+        draw=save_figures,
+    )
+
+
+def _run_replicates(config: Config, task: Task, start: Parameters, out: Path) -> Result:
+    """Train in as few passes as memory allows; drop replicates without an epoch, whose first loss is not finite."""
+    summaries: dict[Path, dict[str, Any]] = {}
+    first = code = 0
+    while first < config.replicates and code != INTERRUPTED:
+        checkpoint, wanted = checkpoint_in(out, first), config.replicates - first
+        size = min(experiment.pass_size(config, task, start, wanted, checkpoint), wanted)
+        ended, left = _pass(config, task, range(first, first + size), checkpoint)
+        first, code, summaries = first + size, max(code, ended), summaries | left
+    if not summaries:
+        raise FloatingPointError("no replicate has a finite loss at its start")
+    summary, draw = _write_all(summaries, out)
+    each = out / "replicate-0" / "figures"
+    place = f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
+    return Result(code, results.replicates_table(summary), results.broken(summary), draw, place)
+
+
+def _pass(
+    config: Config, task: Task, replicates: range, checkpoint: Checkpoint
+) -> tuple[int, dict[Path, dict[str, Any]]]:
+    """Train some replicates, write each one's numbers into its folder, and keep only their summaries in memory."""
+    begun, out, whole = time.perf_counter(), checkpoint.path.parent, len(replicates) == config.replicates
+    folders, which = [out / f"replicate-{replicate}" for replicate in replicates], _named(replicates)
+    if config.resume:
+        where = f"{out}" if whole else f"{out}, {which}"
+        print_resume_point(where, experiment.resume_point(config, task, checkpoint))
+        found = {folder: _finished(config, task, folder) for folder in folders}
+        if all(found.values()):  # reading them from the checkpoint would need the memory of training again
+            return 0, {folder: summary for folder, summary in found.items() if summary}
+    starts = [experiment.start(config, task, replicate) for replicate in replicates]
+    label = f"{config.model}, {config.replicates} replicates" if whole else f"{config.model}, {which}"
+    train = lambda show: experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)  # noqa: E731
+    runs, code = trained(train, config.max_epochs, label)
+    seconds, summaries = (time.perf_counter() - begun) / len(replicates), {}
+    for replicate, folder, run, start in zip(replicates, folders, runs, starts, strict=True):
+        epochs = run.trajectory.sizes["epoch"]
+        if run.ended == "diverged":
+            code = code or FAILED
+            print(f"replicate {replicate}: {divergence_message(epochs, config.learning_rate)}", file=sys.stderr)
+        if epochs:
+            trajectory = results.annotate(run, config, task, start)
+            summaries[folder] = results.summarise(trajectory, seconds)
+            write_numbers(trajectory, summaries[folder], make_folder(folder))
+    return code, summaries
+
+
+def _named(replicates: range) -> str:
+    first, last = replicates[0], replicates[-1]
+    return f"replicate {first}" if first == last else f"replicates {first} to {last}"
+
+
+def _finished(config: Config, task: Task, folder: Path) -> dict[str, Any] | None:
+    """Return the summary of a replicate if its folder has the complete results of this configuration and data."""
+    try:
+        summary = read_json_object(folder / SUMMARY)
+        same = read_netcdf(folder / TRAJECTORY).attrs.get("data") == results.data_digest(task)
+    except Damaged:
+        return None
+    ended = {"patience": True, "epochs": summary.get("epochs") == config.max_epochs}.get(
+        str(summary.get("ended")), False
+    )
+    return summary if same and ended and results.is_summary(summary) else None
+
+
+def _write_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> tuple[dict[str, Any], Callable[[], object]]:
+    """Write the joint results of replicates; return their summary, and a function that draws them."""
+    runs = [read_netcdf(folder / TRAJECTORY) for folder in summaries]
+    summary = results.summarise_replicates([*summaries.values()])
+    write_numbers(results.join(runs), summary, out)
+
+    def draw() -> None:
+        # Import late: matplotlib loads slowly, and single runs do not need it here.
+        from attn_dynamics.results.figures.replicates import save_spread
+
+        save_spread(runs, out / "figures")
+        for folder, run in zip(summaries, runs, strict=True):
+            save_figures(run, folder / "figures")
+
+    return summary, draw

@@ -1,0 +1,41 @@
+"""Everything that decides a run of a windowed layer beside its data and its start, in one object."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+from attn_dynamics.check import number
+from attn_dynamics.errors import InputError
+from attn_dynamics.training.training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowTraining(Training):
+    """Everything that decides a run of a windowed layer beside its data and its start; by default its width is trained.
+
+    Raises:
+        InputError: a value is out of range or of the wrong type, or not that of plain descent on all windows.
+    """
+
+    epochs: int = 3000
+    """Number of steps, at least 0."""
+    train: Collection[str] = ("bell",)
+    """Parts to train, any of scores, values, head, bell."""
+    bell_rate: float = 1.0
+    """Factor on the learning rate of the bell's parameter, r of theory D6."""
+    PARTS: ClassVar = ("scores", "values", "head", "bell")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.train:
+            fix = "Choose among these."
+            raise InputError("train", expected=f"any of {', '.join(self.PARTS)}", given="nothing", fix=fix)
+        number("bell_rate", self.bell_rate, above=0, fix="1 is usual for a bell's rate.")
+        if not self.plain or self.frozen_words:
+            given = "another rule, decay, mini-batches or frozen words"
+            raise InputError("training", expected="plain descent on all windows", given=given, fix="Leave them out.")
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Return all settings but the number of epochs, in one form for runs that are the same."""
+        return *super().identity, float(self.bell_rate)
