@@ -37,13 +37,13 @@ def test_keywords_are_fields_of_the_object_and_replace_them(way: str, start: Par
     by_keywords = train(CORPUS, start, **SETTINGS, **given)
     assert by_keywords.training == Training(**SETTINGS)
     assert same_runs(by_keywords, train(CORPUS, start, Training(**SETTINGS), **given))
-    replaced = train(CORPUS, start, Training(**SETTINGS | {"learning_rate": 0.1}), learning_rate=0.3, **given)
+    replaced = train(CORPUS, start, Training(**{**SETTINGS, "learning_rate": 0.1}), learning_rate=0.3, **given)
     assert same_runs(by_keywords, replaced)
     assert not same_runs(by_keywords, train(CORPUS, start, Training(**SETTINGS), learning_rate=0.1, **given)), "control"
 
 
 def test_the_object_is_frozen_and_in_one_form() -> None:
-    training = Training(train=["head", "keys"], learning_rate=np.float64(0.1), frozen_words=iter(["a"]))
+    training = Training(train=["head", "keys"], learning_rate=np.float64(0.1), frozen_words=["a"])
     assert training.train == ("keys", "head")
     assert training.frozen_words == ("a",)
     assert type(training.learning_rate) is float
@@ -54,7 +54,7 @@ def test_the_object_is_frozen_and_in_one_form() -> None:
 @pytest.mark.parametrize("way", [*WAYS, "flow"])
 def test_former_names_of_arguments_warn_and_do_the_same(way: str, start: Parameters) -> None:
     train = flow if way == "flow" else WAYS[way]
-    length = {"time": 2.0} if way == "flow" else {"epochs": 12}
+    length: dict[str, Any] = {"time": 2.0} if way == "flow" else {"epochs": 12}
     now = train(CORPUS, start, evaluate_on={"test": DEV}, frozen_words=(2,), **length)
     with pytest.warns(DeprecationWarning, match="now") as told:
         former = train(CORPUS, start, judge={"test": DEV}, hold=(2,), **length)  # pyright: ignore
