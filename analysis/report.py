@@ -31,8 +31,8 @@ from attn_dynamics.files.storage import Damaged, read_json_object, read_parquet,
 from attn_dynamics.results.folder import TRAJECTORY
 from attn_dynamics.results.summary import broken, largest_difference, word_rows
 from attn_dynamics.statistics import in_words, shown_as
-from attn_dynamics.tasks.classes import listed
-from attn_dynamics.training.settings import WINDOW
+from attn_dynamics.tasks.class_labels import listed
+from attn_dynamics.training.config import WINDOW
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """Files that a folder may hold beside its command and figures, in the order of preference."""

@@ -10,7 +10,7 @@ from attn_dynamics.claims.e1_early_scores import grown, start_on_text
 from attn_dynamics.claims.e2_top_words import RATE, REPLICATES, course, followed, sources
 from attn_dynamics.results.figures import style
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.theory.early import EarlyScores, early_scores
+from attn_dynamics.theory.early_training import EarlyScores, early_scores
 
 Array = NDArray[np.float64]
 WORDS = 200

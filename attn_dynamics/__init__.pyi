@@ -10,7 +10,7 @@ from attn_dynamics.model.heads import TwoLayer as TwoLayer
 from attn_dynamics.model.initial import draw as draw
 from attn_dynamics.model.parameters import Parameters as Parameters
 from attn_dynamics.results.assumptions import check_assumptions as check_assumptions
-from attn_dynamics.results.plot import plot as plot
+from attn_dynamics.results.figures.plot import plot as plot
 from attn_dynamics.results.prediction import predict as predict
 from attn_dynamics.tasks import Synthetic as Synthetic
 from attn_dynamics.tasks import load_task as load_task
@@ -25,7 +25,7 @@ from attn_dynamics.training.rules import Adam as Adam
 from attn_dynamics.training.rules import Momentum as Momentum
 from attn_dynamics.training.rules import SignDescent as SignDescent
 from attn_dynamics.training.run import Run as Run
-from attn_dynamics.training.training import Training as Training
+from attn_dynamics.training.settings import Training as Training
 
 __all__: list[str]
 __version__: str

@@ -19,10 +19,10 @@ from attn_dynamics import (
     flow,
     loss_and_gradient,
 )
-from attn_dynamics.commands.window_settings import WindowConfig
+from attn_dynamics.commands.window_config import WindowConfig
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.tasks import Synthetic, text_task
-from attn_dynamics.theory.early import early_scores
+from attn_dynamics.theory.early_training import early_scores
 from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.window.layer import Layer
 from attn_dynamics.window.readout import Likelihood

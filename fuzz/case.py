@@ -175,7 +175,7 @@ def trying(function: Callable[..., object], *arguments: object, **named: object)
 @contextlib.contextmanager
 def without_figures() -> Iterator[None]:
     """Disable figures within the block."""
-    places = ((running, "save_figures"), (spread, "save_spread"), (window_command, "save_window_figures"))
+    places = ((running, "save_figures"), (spread, "save_replicates"), (window_command, "save_window_figures"))
     usual = [(module, name, getattr(module, name)) for module, name in places]
     for module, name, _ in usual:
         setattr(module, name, lambda *given: [])

@@ -22,8 +22,8 @@ import simulations.synthetic
 import simulations.text
 from attn_dynamics.commands import simulate
 from attn_dynamics.commands.sweep import command as sweep
-from attn_dynamics.commands.window_settings import WindowConfig
-from attn_dynamics.training.settings import Config
+from attn_dynamics.commands.window_config import WindowConfig
+from attn_dynamics.training.config import Config
 from fuzz.case import FAILED, NOTED, OK, REFUSED, Case, calling
 
 Main = Callable[[list[str]], int]

@@ -40,9 +40,9 @@ from attn_dynamics.system.workers import finished, spawned
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint, identity
+from attn_dynamics.training.config import Config
 from attn_dynamics.training.loop import divergence_message
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
-from attn_dynamics.training.settings import Config
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
 """Names of the models in LMN21."""

@@ -23,11 +23,11 @@ from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.figures import style
 from attn_dynamics.results.prediction import predict
-from attn_dynamics.results.word_curves import tracks
+from attn_dynamics.results.word_curves import word_curves
 from attn_dynamics.statistics import FEWEST
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_score
-from attn_dynamics.training.settings import Config
+from attn_dynamics.training.config import Config
 from simulations.experiment import NAMES, Cell, Findings, Options, Size, alike, command, grouped, run_all
 
 SCALES = (0.001, 0.1, 0.3, 1.0, 3.0)
@@ -213,7 +213,7 @@ def relation_figure(runs: Runs) -> Figure:
     for axes, model in zip(row, HEADS, strict=True):
         run, gains = runs[SHOWN, model][0], [0.0]
         for k, column in enumerate(_fallen(run)):
-            track = tracks(run)[column]
+            track = word_curves(run)[column]
             places = style.spaced(track.time.size, 40)
             gain = 0.5 * run.attrs["query_norm"] ** 2 * (track.embedding_norm**2 - track.embedding_norm[0] ** 2)
             axes.plot(gain[places], track.score[places], label=track.word, **style.marks(k, 3.5))

@@ -20,7 +20,7 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.run import Run
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.run import Diverged, Interrupted
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 from tests.support import (
     MODELS,
     PAIRS,

@@ -12,7 +12,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 from tests.support import (
     MODELS,
     PAIRS,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.commands.shell import guarded
+from attn_dynamics.commands.shell import exit_code_of
 from attn_dynamics.errors import InputError
 from fuzz import case
 from fuzz.__main__ import selected, told
@@ -43,7 +43,7 @@ MISHANDLED: dict[str, tuple[Callable[[Path], Seen], str]] = {
 def test_a_command_without_an_end_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands tell errors of the system in one line, as which no limit of time may pass."""
     monkeypatch.setattr(case, "SECONDS", 0.05)
-    command = Case("control", "slow", lambda _: Seen(guarded(lambda: time.sleep(9.0) or 0, interrupted="")))
+    command = Case("control", "slow", lambda _: Seen(exit_code_of(lambda: time.sleep(9.0) or 0, interrupted="")))
     verdict = judged(command)
     assert (verdict.ended, verdict.mishandled) == (SLOW, True)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from attn_dynamics import FixedLinear, Parameters, TrainedLinear, TwoLayer, descend, loss_and_gradient
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import HEADS
-from attn_dynamics.model.reference import reference_loss_and_gradient
+from attn_dynamics.model.readable_gradient import reference_loss_and_gradient
 from tests.support import (
     EPS,
     MODELS,

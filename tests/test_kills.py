@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from attn_dynamics.commands import running, simulate, steps, window
+from attn_dynamics.commands import run_steps, running, simulate, window
 from attn_dynamics.files.storage import read_netcdf, read_parquet
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures import style
@@ -40,9 +40,9 @@ SUPPRESSED = ("--quick", "--seeds", "2", "--epochs", "300")
 
 def _simulated(arguments: tuple[str, ...], *more: str) -> int:
     running.save_figures = without_figures
-    spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
+    spread.save_replicates = without_figures  # pyright: ignore[reportAttributeAccessIssue]
     window.save_window_figures = without_figures
-    steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
+    run_steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     return simulate.main([*arguments, *more])
 
 

@@ -19,7 +19,7 @@ from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.training.dynamics import Coordinates
 from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.replicates.equations import Replicates
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 from tests.exact import exact
 from tests.support import MODELS, Array, attention_of, dense, named, numbered, own_logits, trained_names
 

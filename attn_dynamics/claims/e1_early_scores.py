@@ -13,7 +13,7 @@ from attn_dynamics.claims.claim import Measured, claims, control, largest, toget
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.theory.early import EarlyScores, early_scores
+from attn_dynamics.theory.early_training import EarlyScores, early_scores
 from attn_dynamics.training.flow import flow
 
 LINEAR = ("attn-fc", "attn-tc")

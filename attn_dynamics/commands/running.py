@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED
-from attn_dynamics.commands.steps import (
+from attn_dynamics.commands.run_steps import (
     Result,
     checkpoint_in,
     into_folder,
@@ -17,6 +16,7 @@ from attn_dynamics.commands.steps import (
     trained,
     write_numbers,
 )
+from attn_dynamics.commands.shell import FAILED, INTERRUPTED
 from attn_dynamics.files.storage import Damaged, make_folder, read_json_object, read_netcdf
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results import summary as results
@@ -25,8 +25,8 @@ from attn_dynamics.results.folder import SUMMARY, TRAJECTORY
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.config import Config
 from attn_dynamics.training.loop import divergence_message
-from attn_dynamics.training.settings import Config
 
 
 def simulate(config: Config, line: str) -> int:
@@ -131,9 +131,9 @@ def _write_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> tuple[dic
 
     def draw() -> None:
         # Import late: matplotlib loads slowly, and single runs do not need it here.
-        from attn_dynamics.results.figures.replicates import save_spread
+        from attn_dynamics.results.figures.replicates import save_replicates
 
-        save_spread(runs, out / "figures")
+        save_replicates(runs, out / "figures")
         for folder, run in zip(summaries, runs, strict=True):
             save_figures(run, folder / "figures")
 

@@ -44,7 +44,7 @@ def run_command(
         except InputError as error:
             raise by_option(error, options) from None
 
-    return guarded(named, interrupted=interrupted)
+    return exit_code_of(named, interrupted=interrupted)
 
 
 def run_recorded(
@@ -60,7 +60,7 @@ def run_recorded(
     return run_command(options, lambda given: run(given, line), arguments, prog=prog, interrupted=interrupted)
 
 
-def guarded(run: Callable[[], int], *, interrupted: str) -> int:
+def exit_code_of(run: Callable[[], int], *, interrupted: str) -> int:
     """Run a command and return its exit code; print `interrupted` on Ctrl-C."""
     steady_streams()
     try:

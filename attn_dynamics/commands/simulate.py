@@ -7,7 +7,7 @@ from typing import Any
 
 from attn_dynamics.commands.shell import run_recorded
 from attn_dynamics.system.interrupt import deferred_interrupt
-from attn_dynamics.training.settings import WINDOW, Config
+from attn_dynamics.training.config import WINDOW, Config
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     prog = "python -m attn_dynamics.simulate"
     if not is_window(sys.argv[1:] if arguments is None else arguments):
         return run_recorded(Config, _simulate, arguments, prog=prog)
-    from attn_dynamics.commands.window_settings import WindowConfig
+    from attn_dynamics.commands.window_config import WindowConfig
 
     return run_recorded(WindowConfig, _simulate, arguments, prog=prog)
 

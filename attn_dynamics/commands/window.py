@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from rich.table import Table
 
-from attn_dynamics.commands.steps import Meter, Result, into_folder, one_run
-from attn_dynamics.commands.window_settings import WindowConfig
+from attn_dynamics.commands.run_steps import Meter, Result, into_folder, one_run
+from attn_dynamics.commands.window_config import WindowConfig
 from attn_dynamics.errors import InputError
 from attn_dynamics.results import summary as results
 from attn_dynamics.results.assumptions import as_text, from_text, percent, sentences

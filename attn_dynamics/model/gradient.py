@@ -253,7 +253,7 @@ def _kept_rows(sentences: int, n_words: int, width: int) -> Kept:
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
     """Return the mean cross-entropy and its exact gradient in every parameter, in float64 (theory §1).
 
-    `model/reference.py` computes the same in ten lines of numpy.
+    `model/readable_gradient.py` computes the same in ten lines of numpy.
 
     Args:
         corpus: N sentences over V words.

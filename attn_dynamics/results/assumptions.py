@@ -23,7 +23,7 @@ from attn_dynamics.model.heads import FixedLinear, TrainedLinear
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.training import Training, training_with
+from attn_dynamics.training.settings import Training, training_with
 
 ALLOWED = 0.01
 """Share of ‖ν‖ by which a broken assumption may move the relation: as much as B2 allows LMN21's published task."""

@@ -11,7 +11,7 @@ from attn_dynamics.results.assumptions import HARD, mean_field_assumptions, mean
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.flow import TooManyEvaluations
 from attn_dynamics.theory.unequal_topics import UnequalTopics
-from attn_dynamics.training.training import Training, training_with
+from attn_dynamics.training.settings import Training, training_with
 
 POINTS = 200
 """Number of epochs spaced evenly, and of those spaced by decades, at which the prediction is kept."""

@@ -27,14 +27,14 @@ from attn_dynamics.results.assumptions import (
     short_steps,
 )
 from attn_dynamics.results.prediction import deviation, predict
-from attn_dynamics.results.word_curves import Track, sen_deviation, tracks
+from attn_dynamics.results.word_curves import WordCurve, sen_deviation, word_curves
 from attn_dynamics.statistics import half_width, in_words, shown_as
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import digest
+from attn_dynamics.training.config import Config
 from attn_dynamics.training.run import Run
-from attn_dynamics.training.settings import Config
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 version = cache(metadata.version)
 """Version of a package; reading the metadata of all of them takes a tenth of a short run."""
@@ -100,7 +100,7 @@ def beside_theory(run: Run, task: Task, start: Parameters, *, model: str) -> xr.
 def _assumptions(run: xr.Dataset, task: Task, start: Parameters, training: Training) -> list[Assumption]:
     """Check the assumptions of the laws shown beside a run, for the words in its figures."""
     names = {str(word): word for word in task.train.vocabulary}
-    shown = [names[track.word] for track in tracks(run)]
+    shown = [names[track.word] for track in word_curves(run)]
     found = check_assumptions(task, start, training, words=shown)
     steps = loss_steps(run.train_loss.values)
     over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
@@ -146,7 +146,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
         "query_norm": trajectory.attrs["query_norm"],
-        "words": {track.word: _final(track, trajectory.attrs["query_norm"]) for track in tracks(trajectory)},
+        "words": {track.word: _final(track, trajectory.attrs["query_norm"]) for track in word_curves(trajectory)},
         "versions": trajectory.attrs["versions"],
         "seconds": seconds,
     }
@@ -181,7 +181,7 @@ def sen_residual(trajectory: xr.Dataset) -> float | None:
     """
     topic = set(trajectory.attrs["topic_words"])
     query_norm = trajectory.attrs["query_norm"]
-    shown = [track for track in tracks(trajectory) if track.word in topic and track.others > 0]
+    shown = [track for track in word_curves(trajectory) if track.word in topic and track.others > 0]
     ends = [abs(sen_deviation(track, query_norm)[-1]) for track in shown]
     return float(np.max(ends)) if ends and np.isfinite(query_norm) else None
 
@@ -357,7 +357,7 @@ def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
         return frequency, corpus.lengths @ present / frequency - 1.0
 
 
-def _final(track: Track, query_norm: float) -> dict[str, float]:
+def _final(track: WordCurve, query_norm: float) -> dict[str, float]:
     return {
         "score": float(track.score[-1]),
         "embedding_norm": float(track.embedding_norm[-1]),

@@ -12,7 +12,7 @@ SHOWN = 8
 """Number of words to follow if the user named none."""
 
 
-class Track(NamedTuple):
+class WordCurve(NamedTuple):
     """Recorded course of one word."""
 
     word: str
@@ -34,12 +34,12 @@ class Track(NamedTuple):
         return sen_norm(at, self.others or np.nan, query_norm, self.score[0], self.embedding_norm[0])
 
 
-def tracks(run: xr.Dataset) -> list[Track]:
+def word_curves(run: xr.Dataset) -> list[WordCurve]:
     """Return the followed words; if none, those of largest final score, at the epochs of the snapshots."""
-    return common_tracks([run])[0]
+    return common_word_curves([run])[0]
 
 
-def common_tracks(runs: Sequence[xr.Dataset]) -> list[list[Track]]:
+def common_word_curves(runs: Sequence[xr.Dataset]) -> list[list[WordCurve]]:
     """Return, for each of several runs on the same data, tracks of the same words at the epochs all runs reached.
 
     If no words were followed, the words have the largest median score at the last common snapshot.
@@ -48,20 +48,20 @@ def common_tracks(runs: Sequence[xr.Dataset]) -> list[list[Track]]:
     names = runs[0].vocabulary.values.tolist()
     if runs[0].sizes["word"]:
         places = [names.index(word) for word in runs[0].word.values]
-        return [[_track(run, "", column, place) for column, place in enumerate(places)] for run in runs]
+        return [[_word_curve(run, "", column, place) for column, place in enumerate(places)] for run in runs]
     final = np.median([run.all_score.values[-1] for run in runs], axis=0)
     leaders = np.argsort(-np.where(runs[0].frequency.values > 0, final, -np.inf), kind="stable")[:SHOWN]
-    return [[_track(run, "all_", place, place) for place in leaders] for run in runs]
+    return [[_word_curve(run, "all_", place, place) for place in leaders] for run in runs]
 
 
-def sen_deviation(track: Track, query_norm: float) -> np.ndarray:
+def sen_deviation(track: WordCurve, query_norm: float) -> np.ndarray:
     """Return the relative distance of ‖ν‖ from the SEN curve through the word's start (theory B1)."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return track.embedding_norm / track.sen_norm(query_norm) - 1.0
 
 
-def _track(run: xr.Dataset, prefix: str, column: int, place: int) -> Track:
-    return Track(
+def _word_curve(run: xr.Dataset, prefix: str, column: int, place: int) -> WordCurve:
+    return WordCurve(
         word=str(run.vocabulary.values[place]),
         time=run.attrs["learning_rate"] * run.snapshot.values if prefix else run.time.values,
         score=run[f"{prefix}score"].values[:, column],

@@ -12,14 +12,14 @@ from scipy.sparse import csr_array
 
 from attn_dynamics.check import instance, integer, one_of, reals, shown
 from attn_dynamics.errors import InputError
-from attn_dynamics.tasks.classes import can_be_written, check_classes, check_label, class_notes, in_order, left_out
+from attn_dynamics.tasks.class_labels import can_be_written, check_classes, check_label, class_notes, in_order, left_out
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.tasks.decoding import UTF_8, check_encoding
 from attn_dynamics.tasks.preparation import PREPARATIONS, SpellingWatch
-from attn_dynamics.tasks.rows import RowReader
 from attn_dynamics.tasks.split_files import choose_files
-from attn_dynamics.tasks.tables import Columns, Label
+from attn_dynamics.tasks.table_files import Columns, Label
 from attn_dynamics.tasks.task import Task
+from attn_dynamics.tasks.text_decoding import UTF_8, check_encoding
+from attn_dynamics.tasks.text_rows import RowReader
 
 VOCABULARIES = ("all", "train")
 """Vocabularies by name: the words of all splits, or of the training data alone."""

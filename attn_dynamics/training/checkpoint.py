@@ -130,11 +130,11 @@ def digest_of_arrays(arrays: Iterable[np.ndarray], *settings: object) -> str:
     return found.hexdigest()
 
 
-def named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def with_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the arrays of a part under the names they have in the whole: the prefix is added."""
     return {prefix + name: array for name, array in arrays.items()}
 
 
-def part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Return the arrays whose name begins with the prefix, without it: the inverse of `named`."""
+def without_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays whose name begins with the prefix, without it: the inverse of `with_prefix`."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -14,7 +14,7 @@ from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.run import Run
-from attn_dynamics.training.training import Training, training_with
+from attn_dynamics.training.settings import Training, training_with
 
 
 @renamed(judge="evaluate_on", hold="frozen_words")

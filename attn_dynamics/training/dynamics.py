@@ -20,9 +20,9 @@ from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, che
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.checkpoint import named
+from attn_dynamics.training.checkpoint import with_prefix
 from attn_dynamics.training.rules import Arrays
-from attn_dynamics.training.training import PLAIN, Training
+from attn_dynamics.training.settings import PLAIN, Training
 
 PARTS = {"query": "query", "keys": "keys", "scores": "keys", "axes": "embeddings", "head": "head"}
 """Part of a model, as `train` names it, of each array that moves, by the first word of its name."""
@@ -157,7 +157,7 @@ class Dynamics:
     def state(self) -> Arrays:
         """Return everything that moves, and what the update keeps, by name: the arrays themselves, not copies."""
         passes = {} if self._training.batch_size is None else {"passes": self._passes}
-        return self._moving() | named("rule.", self._buffers) | passes
+        return self._moving() | with_prefix("rule.", self._buffers) | passes
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Return to a state that `state` returned."""

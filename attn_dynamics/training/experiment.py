@@ -10,9 +10,10 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Options, Task
-from attn_dynamics.tasks.classes import can_be_written
+from attn_dynamics.tasks.class_labels import can_be_written
 from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.config import Config
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.loop import divergence_message
 from attn_dynamics.training.recording import Layout
@@ -25,8 +26,7 @@ from attn_dynamics.training.replicates.descent import (
 )
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
-from attn_dynamics.training.settings import Config
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 Meter = Callable[[int, float], None]
 """Function called with every epoch and its training loss."""

@@ -18,12 +18,12 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.system.threads import one_blas_thread
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training import model
+from attn_dynamics.training import interface
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.model import Flowing
+from attn_dynamics.training.interface import Flowing
 from attn_dynamics.training.recording import Layout, Recorder
 from attn_dynamics.training.run import Diverged, Ended, Interrupted, Run
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 SOLVERS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "RK45": RK45, "LSODA": LSODA, "Radau": Radau, "BDF": BDF}
 """Solvers by name: the explicit ones for most models, the last three for small models whose flow is stiff."""
@@ -216,7 +216,7 @@ def _stops(system: System, layout: Layout, loss: float | None, attention: float 
 
 def integrate(
     system: System,
-    layout: model.Layout,
+    layout: interface.Layout,
     training: Training,
     due: Array,
     solver: str,

@@ -7,12 +7,12 @@ import numpy as np
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.threads import Pace
-from attn_dynamics.training.checkpoint import Checkpoint, named, part
-from attn_dynamics.training.model import Layout, Stepping
+from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
+from attn_dynamics.training.interface import Layout, Stepping
 from attn_dynamics.training.recording import Recorder
 from attn_dynamics.training.run import Diverged, Ended, Interrupted
+from attn_dynamics.training.settings import Training
 from attn_dynamics.training.stopping import EVERY, Patience
-from attn_dynamics.training.training import Training
 
 
 class Loop:
@@ -37,10 +37,10 @@ class Loop:
         if saved is None:
             return
         self._epoch = int(saved["epoch"])
-        self._dynamics.restore(part(saved, "dynamics."))
-        self._recorder.restore(part(saved, "recorder."), self._epoch)
+        self._dynamics.restore(without_prefix(saved, "dynamics."))
+        self._recorder.restore(without_prefix(saved, "recorder."), self._epoch)
         if self._stopping is not None:
-            self._stopping.restore(part(saved, "stopping."))
+            self._stopping.restore(without_prefix(saved, "stopping."))
 
     def run(self, meter: Callable[[int, float], None] | None, interrupted: Callable[[], bool], pace: Pace) -> Any:
         """Continue to the last epoch, or until the stopping rule, Ctrl-C or a loss that is not finite ends the run."""
@@ -118,10 +118,12 @@ class Loop:
         checkpoint, identity = self._checkpoint
         if only_if_due and not checkpoint.due():
             return
-        arrays = {"epoch": np.array(self._epoch), "over": np.array(over)} | named("dynamics.", self._dynamics.state())
-        arrays |= named("recorder.", self._recorder.state(self._epoch))
+        arrays = {"epoch": np.array(self._epoch), "over": np.array(over)} | with_prefix(
+            "dynamics.", self._dynamics.state()
+        )
+        arrays |= with_prefix("recorder.", self._recorder.state(self._epoch))
         if self._stopping is not None:
-            arrays |= named("stopping.", self._stopping.state())
+            arrays |= with_prefix("stopping.", self._stopping.state())
         checkpoint.save(identity, arrays)
 
 

@@ -16,10 +16,10 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training import model
+from attn_dynamics.training import interface
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.run import Ended, Run
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 SIGNALS = {
     "score_signal": "T_s = ‖∂L/∂s‖₂ over all words",
@@ -140,7 +140,7 @@ class Layout:
         ended: Ended,
         best_epoch: int,
     ) -> Run:
-        """Return the run, as in `model.Layout`."""
+        """Return the run, as in `interface.Layout`."""
         return Run(
             parameters=parameters,
             trajectory=self.dataset(rows, snapshots, training.learning_rate),
@@ -158,7 +158,7 @@ class Recorder:
         layout: contents of the record.
     """
 
-    def __init__(self, model: object, layout: model.Layout) -> None:
+    def __init__(self, model: object, layout: interface.Layout) -> None:
         self._model, self.layout = model, layout
         self._rows = np.empty((0, layout.width))
         self._snapshots: dict[int, Array] = {}

@@ -7,7 +7,7 @@ import xarray as xr
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 Ended = Literal["epochs", "patience", "time", "loss", "attention", "interrupted", "diverged"]
 

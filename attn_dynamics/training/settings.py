@@ -1,191 +1,163 @@
-"""The settings of one run of the command, and which of them identify the run."""
+"""Everything that decides a run beside its data and its start, in one object."""
 
-import dataclasses
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeVar
 
-from attn_dynamics.check import at_most_one, integer, number
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.check import flag, instance, integer, number, some_of, words
 from attn_dynamics.errors import InputError
-from attn_dynamics.model.heads import HEADS
-from attn_dynamics.model.initial import PRESETS
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.system.options import changed, without_effect
-from attn_dynamics.tasks import Synthetic, TextOptions
-from attn_dynamics.training.replicates.engine import DEVICES, PRECISIONS
-from attn_dynamics.training.rules import RULES, Adam, Momentum
-from attn_dynamics.training.training import Training
-
-WINDOW = "attn-window"
-"""Name of the model whose settings are those of `commands.window_settings`."""
-if TYPE_CHECKING:
-    Device: TypeAlias = str
-    Model: TypeAlias = str
-    Precision: TypeAlias = str
-    Preset: TypeAlias = str
-    RuleName: TypeAlias = str
-    Trainable: TypeAlias = str
-else:
-    Device, Precision, Preset, RuleName, Trainable = (
-        Literal[tuple(names)] for names in (DEVICES, PRECISIONS, PRESETS, RULES, TRAINABLE)
-    )
-    # The window has its own settings; its name is listed here, and `Config` refuses it with a pointer to its command.
-    Model = Literal[(*HEADS, WINDOW)]
-
-UNREAD = {"attn-fc": ("hidden_dim",), "attn-tc": ("hidden_dim",), "mean-field": ("start_scale",)}
-"""Settings that a model or a start does not read, by its name."""
+from attn_dynamics.training.rules import DESCENT, RULES, Descent, Rule
 
 
-RULE_OPTIONS: dict[str, dict[str, str]] = {
-    "momentum": {"momentum": "beta", "nesterov": "nesterov"},
-    "adam": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
-}
-"""Settings that an update rule reads, by its name: of the command, and as the rule calls them."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """Train an attention model with its exact gradient and set what happens beside the theory.
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Everything that decides a run beside its data and its start; by default LMN21's full-batch gradient descent.
 
     Raises:
-        InputError: a value out of range.
+        InputError: a value is out of range, or of the wrong type.
     """
 
-    model: Model = "attn-tc"
-    """Classifier on top of the attention block: fixed linear, trained linear or two-layer. attn-window is another
-    layer with its own settings: --model attn-window --help."""
-    embedding_dim: int = 10
-    """Dimension d of the embeddings."""
-    key_dim: int | None = None
-    """Dimension d_k of keys and query (default: d; 10 for --start published)."""
-    hidden_dim: int = 10
-    """Number h of hidden units of attn-tl."""
-    start: Preset = "paper"
-    """Initial values: published, as LMN21's code draws them; paper, as its text states them; lmn21, those of its
-    analysis; or mean-field, those of the mean-field theory."""
-    start_scale: float = 1.0
-    """Factor on the initial embeddings, whose standard deviation is 0.001 (published: 10⁻⁶; mean-field: 0)."""
-    train: tuple[Trainable, ...] = tuple(Training.train)
-    """Parts to train: any of query, keys, embeddings, head."""
-    seed: int = 0
-    """Random seed of the data (synthetic task, splits) and of the initial values."""
-    task: str = "synthetic"
-    """Task to learn: synthetic, sst2, sst5, or the path of a file or folder of labelled texts: `LABEL text` lines, CSV,
-    TSV or JSON."""
-    data_dir: Path | None = None
-    """Folder with the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
-    synthetic: Synthetic = dataclasses.field(default_factory=Synthetic)
-    text: TextOptions = dataclasses.field(default_factory=TextOptions)
-    epochs: int | None = None
-    """Largest number of steps of gradient descent (default: 5,000 on the synthetic task, 50,000 on text)."""
-    learning_rate: float = Training.learning_rate
-    """Learning rate η; time = η × epoch."""
-    rule: RuleName = "descent"
-    """Update rule: plain gradient descent, momentum, adam or sign descent."""
-    momentum: float = Momentum.beta
-    """Share of the last step that --rule momentum keeps."""
-    nesterov: bool = Momentum.nesterov
-    """Take Nesterov's variant of --rule momentum."""
-    beta1: float = Adam.beta1
-    """Share of the mean of gradients that --rule adam keeps."""
-    beta2: float = Adam.beta2
-    """Share of the mean of squared gradients that --rule adam keeps."""
-    epsilon: float = Adam.epsilon
-    """Summand of the divisor of --rule adam."""
-    decay: float = 0.0
-    """Weight decay of all trained parts; all coordinates are then stepped."""
-    decoupled: bool = Training.decoupled
-    """Shrink parameters by learning rate × decay a step, as AdamW does, instead of adding decay to the gradient."""
-    batch_size: int | None = Training.batch_size
-    """Sentences a step, shuffled by the seed (default: all of them). An epoch is then a pass over all."""
+    learning_rate: float = 0.1
+    """Learning rate η, above 0; time = η × epoch."""
+    epochs: int = 5000
+    """Number of steps, or of passes over mini-batches, at least 0; epochs 0 … `epochs` are recorded."""
+    train: Collection[str] = ("keys", "embeddings", "head")
+    """Parts to train, any of query, keys, embeddings, head."""
+    frozen_words: Collection[Hashable] = ()
+    """Words whose scores and embeddings keep their initial values, as in an infinite dictionary (theory §3); their keys
+    must be 0 if the query is trained."""
     patience: int | None = None
-    """Number of epochs without a lower dev loss after which to stop; 0 for never (default with dev data: 2,000, as in
-    LMN21's published configuration; its text says 100)."""
-    reduction: bool = Training.reduced
-    """Use law A6: where fewer than d dimensions of the embeddings can move, step only these."""
-    replicates: int = 1
-    """Number of runs from different initial values on the same data."""
-    device: Device = "numpy"
-    """Compiled loops on numpy's arrays, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
-    precision: Precision = "float64"
-    """Precision of PyTorch's numbers; compiled loops need float64."""
-    follow: tuple[str, ...] = ()
-    """Words to record at every epoch, in addition to the topic words if the task names them."""
-    out: Path | None = None
-    """Folder for the results; by default a new one below runs/."""
-    resume: bool = False
-    """Resume from the checkpoint in the folder, or start if there is none."""
-    overwrite: bool = False
-    """Replace the results in the folder."""
-
-    EXAMPLE: ClassVar = "--model attn-fc --epochs 2000 --learning-rate 0.5"
-    GROUPS: ClassVar = {"model": "model", "data": "seed", "training": "epochs", "output": "follow"}
-    """First option of each group of the help."""
-    FORMER: ClassVar = {"--full": "--no-reduction"}
-    """Former names of options."""
+    """Number of epochs without a lower dev loss after which to stop and return to the best state; None for never."""
+    reduced: bool = True
+    """Whether to use law A6 if it holds; the results agree to round-off."""
+    rule: Rule = DESCENT
+    """Update rule, an object of one of `RULES`: Descent, Momentum, Adam or SignDescent."""
+    decay: float | Mapping[str, float] = 0.0
+    """Weight decay λ, at least 0: one number for all trained parts, or one each by the name of the part. All
+    coordinates are then stepped."""
+    decoupled: bool = False
+    """Whether decay shrinks parameters by η λ at each step, as in AdamW, or adds λ θ to the gradient."""
+    batch_size: int | None = None
+    """Number of sentences a step; None for all of them. An epoch is then a pass over all, in an order of its own. What
+    is recorded is evaluated on all sentences."""
+    batch_seed: int = 0
+    """Random seed of these orders."""
+    PARTS: ClassVar[tuple[str, ...]] = TRAINABLE
+    """Parts that may be trained."""
 
     def __post_init__(self) -> None:
-        least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1, "epochs": 0, "patience": 0, "key_dim": 1}
-        for name, bound in least.items():
-            if (given := getattr(self, name)) is not None:
-                integer(name, given, bound)
-        if self.model == WINDOW:
-            fix = f"A window runs by itself, without a sweep: python -m attn_dynamics.simulate --model {WINDOW}."
-            raise InputError("model", expected=f"one of {', '.join(HEADS)}", given=WINDOW, fix=fix)
-        integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
-        number("start_scale", self.start_scale, least=0, fix="1 is the start's own.")
-        at_most_one(resume=self.resume, overwrite=self.overwrite)
-        number("momentum", self.momentum, least=0, most=1 - 1e-16, fix="0.9 is usual.")
-        Adam(self.beta1, self.beta2, self.epsilon)
-        _ = self.training
-
-    @property
-    def training(self) -> Training:
-        """Return what these settings decide of a run; patience depends on the task, too."""
-        read = RULE_OPTIONS.get(self.rule, {})
-        same = {
-            each.name: getattr(self, each.name) for each in dataclasses.fields(Training) if hasattr(self, each.name)
+        fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
+        if isinstance(self.rule, type):
+            raise InputError("rule", expected="a rule", given=f"the class {self.rule.__name__}", fix=fix)
+        trained = some_of("train", self.train, self.PARTS)
+        checked = {
+            "learning_rate": number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1."),
+            "epochs": integer("epochs", self.epochs, 0, fix="Give the number of steps."),
+            "train": tuple(part for part in self.PARTS if part in trained),
+            "frozen_words": words("frozen_words", self.frozen_words),
+            "reduced": flag("reduced", self.reduced),
+            "rule": instance("rule", self.rule, Rule, fix=fix),
+            "decay": _decay(self.decay, trained),
+            "decoupled": flag("decoupled", self.decoupled),
+            "batch_seed": integer("batch_seed", self.batch_seed, 0, most=None),
         }
-        return Training(
-            **same
-            | {
-                "rule": RULES[self.rule](**{name: getattr(self, option) for option, name in read.items()}),
-                "epochs": self.max_epochs,
-                "patience": self.patience or None,
-                "reduced": self.reduction,
-                "batch_seed": self.seed,
-            }
-        )
+        if self.patience is not None:
+            fix = "Give a positive integer, or leave it out."
+            checked["patience"] = integer("patience", self.patience, 1, fix=fix)
+        if self.batch_size is not None:
+            checked["batch_size"] = integer("batch_size", self.batch_size, 1, fix="Leave it out for all sentences.")
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     @property
-    def max_epochs(self) -> int:
-        """Return the largest number of epochs."""
-        return self.epochs if self.epochs is not None else 5000 if self.task == "synthetic" else 50_000
+    def plain(self) -> bool:
+        """Return whether this is gradient descent on all sentences without decay."""
+        return type(self.rule) is Descent and not self.decays and self.batch_size is None
 
     @property
-    def default_out(self) -> Path:
-        """Return the folder below runs/ that is named after model, task and random seed."""
-        return Path("runs") / f"{self.model}-{Path(self.task).name or 'task'}-seed{self.seed}"
+    def decays(self) -> bool:
+        """Return whether any parameter decays."""
+        return any(map(self.decay_of, self.PARTS))
 
     @property
-    def notes(self) -> list[str]:
-        """Return a note about settings that were given but have no effect."""
-        unread = (*UNREAD.get(self.model, ()), *UNREAD.get(self.start, ()))
-        given, read = changed(self, Config()), RULE_OPTIONS.get(self.rule, {})
-        idle = [name for options in RULE_OPTIONS.values() for name in options if name not in read]
-        idle += ["decoupled"] * (not self.decay)
-        notes = without_effect(f"{self.model} from the start {self.start}", [name for name in given if name in unread])
-        return notes + without_effect(f"the rule {self.rule}", [name for name in given if name in idle])
+    def along_gradient(self) -> bool:
+        """Return whether steps are sums of gradients, so that reduced coordinates give the same run.
 
-    def identity_settings(self) -> dict[str, Any]:
-        """Return all settings that decide the run, ready for JSON, without its length and its folder."""
-        kept = dataclasses.asdict(self)
-        for name in ("epochs", "out", "resume", "overwrite"):
-            del kept[name]
-        kept["data_dir"] = None if self.data_dir is None else str(self.data_dir.resolve())
-        return _as_json(kept)
+        Decay also shrinks what these do not hold.
+        """
+        return self.rule.linear and not self.decays
+
+    @property
+    def buffers(self) -> int:
+        """Return how many arrays the rule keeps for each that it steps."""
+        many = 1000
+        return sum(array.size for array in self.rule.start({"one": np.zeros(many)}).values()) // many
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """Return all settings but the number of epochs, in one form for runs that are the same."""
+        words = [str(word) for word in self.frozen_words]
+        kept = self.learning_rate, self.train, words, self.patience, self.reduced
+        batches = None if self.batch_size is None else (self.batch_size, self.batch_seed)
+        decay = {part: self.decay_of(part) for part in self.train}
+        return kept if self.plain else (*kept, self.rule, decay, self.decoupled and self.decays, batches)
+
+    def check_judges(self, evaluate_on: Collection[str]) -> None:
+        """Refuse patience without a dev corpus to watch.
+
+        Raises:
+            InputError: none of the corpora that are evaluated is called "dev".
+        """
+        if self.patience is not None and "dev" not in evaluate_on:
+            raise InputError(
+                "patience",
+                expected="a development corpus to watch",
+                given=f"{', '.join(evaluate_on) or 'none'}",
+                fix='Pass evaluate_on={"dev": corpus}, or leave patience out.',
+            )
+
+    def decay_of(self, part: str) -> float:
+        """Return the weight decay λ of a part: query, keys, embeddings or head."""
+        return self.decay.get(part, 0.0) if isinstance(self.decay, Mapping) else self.decay
+
+    def batches(self, sentences: int, epoch: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of each mini-batch of an epoch; together they are all sentences, in an order of the seed."""
+        order = np.random.default_rng([self.batch_seed, epoch]).permutation(sentences)
+        size = self.batch_size or sentences
+        for first in range(0, sentences, size):
+            yield order[first : first + size]
 
 
-def _as_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _as_json(each) for key, each in value.items()}
-    return [_as_json(each) for each in value] if isinstance(value, tuple) else value
+Kind = TypeVar("Kind", bound=Training)
+
+
+def training_with(training: Kind | None, settings: Mapping[str, Any], kind: type[Kind] = Training) -> Kind:
+    """Return a training, by default the usual one of its kind, with some of its fields set.
+
+    Raises:
+        InputError: the object is no `Training`, or a value is out of range.
+        TypeError: there is no field of such a name.
+    """
+    fix = f"Make one: {kind.__name__}(epochs=500). Or give its fields by name: epochs=500."
+    return replace(kind() if training is None else instance("training", training, kind, fix=fix), **settings)
+
+
+def _decay(decay: object, trained: Collection[str]) -> float | dict[str, float]:
+    fix = 'Give one number, or one a part: {"keys": 1e-3}.'
+    if not isinstance(decay, Mapping):
+        return number("decay", decay, least=0, fix=fix)
+    names = some_of("decay", [*decay], TRAINABLE)
+    found = {name: number(f"decay[{name!r}]", decay[name], least=0, fix=fix) for name in sorted(names)}
+    still = [name for name, rate in found.items() if rate and name not in trained]
+    if still:
+        fix = "Train it, or leave its decay out."
+        raise InputError("decay", expected="trained parts alone", given=", ".join(still), fix=fix)
+    return found
+
+
+PLAIN = Training()
+"""Plain descent with the usual settings."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from attn_dynamics.model.heads import Array
-from attn_dynamics.training.checkpoint import named, part
+from attn_dynamics.training.checkpoint import with_prefix, without_prefix
 
 EVERY = 64
 """Epochs between two copies of the state; the best state is recomputed from the copy before it, to the bit."""
@@ -49,12 +49,13 @@ class Patience:
         """Return everything kept, for a checkpoint."""
         numbers = {name: np.array(getattr(self, name)) for name in ("best_loss", "best_epoch", "kept_epoch")}
         numbers["latest_epoch"] = np.array(self._latest_epoch)
-        return numbers | named("kept.", self.kept) | named("latest.", self._latest)
+        return numbers | with_prefix("kept.", self.kept) | with_prefix("latest.", self._latest)
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Resume from what `state` returned."""
         self.best_loss, self.best_epoch = float(state["best_loss"]), int(state["best_epoch"])
         self.kept_epoch, self._latest_epoch = int(state["kept_epoch"]), int(state["latest_epoch"])
         self.kept, self._latest = (
-            {name: array.copy() for name, array in part(state, prefix).items()} for prefix in ("kept.", "latest.")
+            {name: array.copy() for name, array in without_prefix(state, prefix).items()}
+            for prefix in ("kept.", "latest.")
         )

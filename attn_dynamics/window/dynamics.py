@@ -21,10 +21,10 @@ from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME, System, integrate
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import next_snapshot, snapshot_due
 from attn_dynamics.training.run import Ended
-from attn_dynamics.training.training import Training, training_with
+from attn_dynamics.training.settings import Training, training_with
 from attn_dynamics.window.layer import Fit, Layer, LayerGradient, evaluate, loss_and_gradient
 from attn_dynamics.window.readout import CrossEntropy
-from attn_dynamics.window.training import WindowTraining
+from attn_dynamics.window.settings import WindowTraining
 from attn_dynamics.window.windows import Windows
 
 FEW = 64
@@ -312,7 +312,7 @@ class _Layout:
         ended: Ended,
         best_epoch: int,
     ) -> Trajectory:
-        """Return the trajectory, as in `model.Layout`."""
+        """Return the trajectory, as in `interface.Layout`."""
         return Trajectory(
             times=training.learning_rate * np.array([*snapshots], float),
             layers=[self._model.layer_at(each) for each in snapshots.values()],

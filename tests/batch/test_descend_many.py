@@ -29,7 +29,7 @@ from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import Diverged, RunsInterrupted
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 from tests.support import (
     MODELS,
     SUBSETS,

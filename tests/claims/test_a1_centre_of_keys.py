@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Corpus, Parameters, flow
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 from tests.claims.test_a2_to_a4_balance import trainings
 from tests.support import (
     MODELS,

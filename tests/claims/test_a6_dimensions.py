@@ -12,7 +12,7 @@ from attn_dynamics import Corpus, FixedLinear, Parameters, TrainedLinear, descen
 from attn_dynamics.kernels.epochs import Rates
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 from tests.support import MODELS, apart, corpora, differences, end, examples, ids, parameters_for, states, topic_corpus
 
 WITHOUT_HEAD = [("embeddings",), ("keys", "embeddings"), ("query", "keys", "embeddings")]

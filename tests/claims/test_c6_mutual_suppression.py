@@ -11,7 +11,7 @@ from attn_dynamics.claims._support.drawn import zipf_text
 from attn_dynamics.claims._support.synthetic_run import PUBLISHED, synthetic_task
 from attn_dynamics.claims.c6_mutual_suppression import misalignment, suppressed, trained, turn, waited, without_contexts
 from attn_dynamics.claims.e1_early_scores import start_on_text
-from attn_dynamics.theory.early import early_scores
+from attn_dynamics.theory.early_training import early_scores
 from tests.support import MODELS, Array, Case, cases, examples
 
 

@@ -8,7 +8,7 @@ import pytest
 from attn_dynamics import Corpus
 from attn_dynamics.claims._support.drawn import sst2, zipf_text
 from attn_dynamics.claims.e1_early_scores import LINEAR, distances, grown, of_shuffled_labels, start_on_text
-from attn_dynamics.theory.early import early_scores
+from attn_dynamics.theory.early_training import early_scores
 from tests.support import needs_sst
 
 

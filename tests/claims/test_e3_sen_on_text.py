@@ -6,7 +6,7 @@ import pytest
 from attn_dynamics.claims._support.drawn import sst2, zipf_text
 from attn_dynamics.claims.e1_early_scores import start_on_text
 from attn_dynamics.claims.e3_sen_on_text import deviation, scale, trained
-from attn_dynamics.theory.early import early_scores
+from attn_dynamics.theory.early_training import early_scores
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.training.flow import flow
 from tests.support import needs_sst, numbered

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.commands import running, simulate, steps, window
+from attn_dynamics.commands import run_steps, running, simulate, window
 from attn_dynamics.results.figures import replicates as spread
 from tests.command.driving import Call, Outcome, calling_at, without_figures
 
@@ -42,7 +42,7 @@ def call_drawing(place: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 def call(call_drawing: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Run the command in this process and draw no figures."""
     monkeypatch.setattr(running, "save_figures", without_figures)
-    monkeypatch.setattr(spread, "save_spread", without_figures)
+    monkeypatch.setattr(spread, "save_replicates", without_figures)
     monkeypatch.setattr(window, "save_window_figures", without_figures)
     return call_drawing
 
@@ -56,6 +56,6 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
 
-        monkeypatch.setattr(steps, "meter", partial(calling_at, epoch, press))
+        monkeypatch.setattr(run_steps, "meter", partial(calling_at, epoch, press))
 
     return choose

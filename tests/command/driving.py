@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from attn_dynamics.commands import running, simulate, steps, window
+from attn_dynamics.commands import run_steps, running, simulate, window
 from attn_dynamics.files.output import of_command, results_folder
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
@@ -119,8 +119,8 @@ def _child(
     threads.TURN = 0.0
     running.save_figures = without_figures
     window.save_window_figures = without_figures
-    spread.save_spread = without_figures  # pyright: ignore[reportAttributeAccessIssue]
-    steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
+    spread.save_replicates = without_figures  # pyright: ignore[reportAttributeAccessIssue]
+    run_steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     if killed is not None:
         _arm(killed)
     if largest_file is not None:
@@ -149,7 +149,7 @@ def _arm(killed: Moment) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     os.fsync = synced
-    steps.meter = functools.partial(calling_at, killed.epoch, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    run_steps.meter = functools.partial(calling_at, killed.epoch, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures.replicates import spread_figure
 from attn_dynamics.results.figures.run import FIGURES, draw_figure, save_figures
 from attn_dynamics.results.figures.style import STYLE, write_figure
-from attn_dynamics.results.word_curves import sen_deviation, tracks
+from attn_dynamics.results.word_curves import sen_deviation, word_curves
 from tests.command import driving
 
 TOLERANCE = 1.0
@@ -362,7 +362,7 @@ def replicates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[xr.Da
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setattr(running, "save_figures", driving.without_figures)
-        patch.setattr(spread, "save_spread", driving.without_figures)
+        patch.setattr(spread, "save_replicates", driving.without_figures)
         contrary = driving.films(Path("contrary"), sentences=8, flipped=True, seed=3).read_text(encoding="utf-8")
         dev = driving.films(driving.film_folder(Path("films")) / "dev.txt", sentences=24, seed=2)
         dev.write_text(dev.read_text(encoding="utf-8") + contrary, encoding="utf-8")
@@ -421,7 +421,7 @@ def test_lines_are_medians_and_bands_hold_what_lies_between(
         assert points(line)[-1, 1] == np.median(each)
         assert min(each) <= low < np.median(each) < high <= max(each)
     assert [axes.get_title().strip("“”") for axes in words] == runs[0].word.values.tolist()
-    largest = [[abs(sen_deviation(track, run.attrs["query_norm"])[-1]) for track in tracks(run)] for run in runs]
+    largest = [[abs(sen_deviation(track, run.attrs["query_norm"])[-1]) for track in word_curves(run)] for run in runs]
     assert points(curves(off)[0])[-1, 1] == pytest.approx(100 * np.median(np.max(largest, axis=1)))
 
 
@@ -464,7 +464,9 @@ def test_replicates_of_text_are_drawn_as_far_as_all_came_with_the_words_that_lea
     leading = runs[0].vocabulary.values[np.argsort(-final)[:8]].tolist()
     assert [axes.get_title().strip("“”") for axes in words] == leading
     assert {axes.get_xscale() for axes in words} == {"log"}, "words known at snapshots alone"
-    assert len({tuple(track.word for track in tracks(run)) for run in runs}) > 1, "all lead alike: it shows nothing"
+    assert len({tuple(track.word for track in word_curves(run)) for run in runs}) > 1, (
+        "all lead alike: it shows nothing"
+    )
 
 
 def test_replicates_to_which_the_relation_does_not_apply_are_not_set_beside_it(together: dict[str, Figure]) -> None:
@@ -490,7 +492,7 @@ def test_replicates_that_were_cut_off_are_drawn_as_far_as_they_came(
     call: driving.Call, ctrl_c: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[list[int]] = []
-    monkeypatch.setattr(spread, "save_spread", lambda runs, _: drawn.append([run.sizes["epoch"] for run in runs]))
+    monkeypatch.setattr(spread, "save_replicates", lambda runs, _: drawn.append([run.sizes["epoch"] for run in runs]))
     ctrl_c(20)
     assert call(*driving.TINY, "--replicates", "3", "--out", "torn").code == 130
     ctrl_c(-1)

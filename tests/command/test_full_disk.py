@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics.commands import running, steps
+from attn_dynamics.commands import run_steps, running
 from tests.command.driving import (
     TASK,
     TINY,
@@ -138,7 +138,7 @@ def test_a_file_where_the_figures_belong_is_an_error_and_no_trace(call_drawing: 
 def test_a_checkpoint_that_cannot_be_written_ends_the_run_with_the_last_one_standing(
     call: Call, place: Path, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "Checkpoint", eager)
+    monkeypatch.setattr(run_steps, "Checkpoint", eager)
     monkeypatch.setattr("attn_dynamics.training.checkpoint.SHARE", 0)
     arguments = ("--epochs", "40", *TASK, "--out")
     call(*arguments, "whole")

@@ -10,9 +10,9 @@ from attn_dynamics.commands import simulate
 from attn_dynamics.commands.listing import commands
 from attn_dynamics.commands.sweep import command as sweep
 from attn_dynamics.commands.sweep.command import Sweep
-from attn_dynamics.commands.window_settings import WindowConfig
+from attn_dynamics.commands.window_config import WindowConfig
 from attn_dynamics.system.options import read_options
-from attn_dynamics.training.settings import Config
+from attn_dynamics.training.config import Config
 from fuzz.processes import interrupted
 from tests.command.driving import TINY, Call, contents
 

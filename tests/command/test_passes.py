@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from attn_dynamics.commands import steps
+from attn_dynamics.commands import run_steps
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
+from attn_dynamics.training.config import Config
 from attn_dynamics.training.replicates import descent
 from attn_dynamics.training.replicates.memory import MemoryNeed
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import Run
-from attn_dynamics.training.settings import Config
 from tests.command.driving import TINY, Call, calling_at, contents, differences, films, read_json, trajectory
 
 THREE = (*TINY, "--replicates", "3", "--out")
@@ -83,7 +83,7 @@ def test_the_passes_chosen_at_first_are_gone_on_with_whatever_room_there_is_late
     call(*FIVE, "one")
     room(2)
     with monkeypatch.context() as patch:
-        patch.setattr(steps, "meter", pressing_in_pass(1, 20))
+        patch.setattr(run_steps, "meter", pressing_in_pass(1, 20))
         done = call(*FIVE, "torn")
     assert done.code == 130
     ends = [run["ended"] for run in read_json(Path("torn/summary.json"))["runs"]]
@@ -214,12 +214,12 @@ def test_starts_that_are_not_counted_are_noticed(
     call: Call, limited: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: a pass is sized by what training adds to its starts, and to the brim."""
-    usual = descent.fitting
+    usual = descent.most_replicates
 
     def short(engine: Threads, needed: list[MemoryNeed], share: float) -> int | None:
         return usual(engine, [each._replace(each=each.each - each.start) for each in needed], share)
 
-    monkeypatch.setattr(descent, "fitting", short)
+    monkeypatch.setattr(descent, "most_replicates", short)
     monkeypatch.setattr(experiment, "SHARE", 1.0)
     done = call(*SEVEN)
     assert done.code == 2

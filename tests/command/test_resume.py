@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attn_dynamics.commands import running, steps
+from attn_dynamics.commands import run_steps, running
 from attn_dynamics.system import interrupt
 from tests.command.driving import (
     TASK,
@@ -94,7 +94,7 @@ def test_a_run_with_a_checkpoint_is_not_done_again(
     ctrl_c(40)
     assert call(*arguments).code == 130
     seen: list[int] = []
-    monkeypatch.setattr(steps, "meter", _Watching(seen))
+    monkeypatch.setattr(run_steps, "meter", _Watching(seen))
     assert call(*arguments, "--resume").code == 0
     assert seen == list(range(40, 61))
 
@@ -237,7 +237,7 @@ def test_a_run_that_stopped_early_stays_as_it_is(call: Call, tmp_path: Path) -> 
 def test_ctrl_c_leaves_usable_results_and_the_run_goes_on_to_the_same_bits(
     kind: str, call: Call, ctrl_c: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "Checkpoint", eager)
+    monkeypatch.setattr(run_steps, "Checkpoint", eager)
     arguments = settings(kind, tmp_path)
     assert call(*arguments, "--out", "whole").code == 0
     for epoch in (123, 457):
@@ -277,7 +277,7 @@ def test_ctrl_c_keeps_all_replicates(call: Call, ctrl_c: Callable[..., None]) ->
 def test_a_second_ctrl_c_does_not_wait_and_the_run_can_still_go_on(
     call: Call, ctrl_c: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "Checkpoint", eager)
+    monkeypatch.setattr(run_steps, "Checkpoint", eager)
     arguments = (*TINY, "--out")
     call(*arguments, "whole")
     ctrl_c(30, times=2)

@@ -17,7 +17,7 @@ from attn_dynamics import Corpus, descend, draw
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import style
-from attn_dynamics.results.word_curves import sen_deviation, tracks
+from attn_dynamics.results.word_curves import sen_deviation, word_curves
 from attn_dynamics.system.options import read_options
 from attn_dynamics.tasks import TextOptions, text_task
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
@@ -73,7 +73,7 @@ def test_synthetic(tmp_path: Path) -> None:
         assert of["low"] is of["high"] is None, "two seeds are too few for an interval"
     # Negative control: ‖q‖ off by 5 %.
     run = loaded(tmp_path)["attn-fc-0"]
-    wrong = [abs(sen_deviation(track, 1.05 * run.attrs["query_norm"])[-1]) for track in tracks(run)]
+    wrong = [abs(sen_deviation(track, 1.05 * run.attrs["query_norm"])[-1]) for track in word_curves(run)]
     assert min(wrong) > 0.03
 
 

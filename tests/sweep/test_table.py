@@ -56,7 +56,7 @@ def test_numbers_and_gaps_come_back_to_the_bit(place: Path) -> None:
     assert found["versions"] == " ".join(versions())
     assert found["dev_loss"] is None
     again = Table(place, [config, *others])
-    again.take_up()
+    again.resume()
     assert differences(again.rows, [found]) == []
     assert again.missing == others
 

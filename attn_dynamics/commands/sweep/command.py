@@ -17,7 +17,7 @@ from attn_dynamics.files.output import clear, results_folder
 from attn_dynamics.results.summary import versions
 from attn_dynamics.system.extras import imported
 from attn_dynamics.system.workers import clustered
-from attn_dynamics.training.settings import Config
+from attn_dynamics.training.config import Config
 
 DEFAULT = Path("runs/sweep")
 
@@ -93,7 +93,7 @@ def sweep(options: Sweep, line: str) -> int:
 def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> int:
     """Run what is missing in an open folder; return the exit code."""
     if options.resume:
-        table.take_up()
+        table.resume()
     for note in check(configs, here=options.here):
         print(note, file=sys.stderr)
     if options.here:
@@ -103,13 +103,13 @@ def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> in
     except KeyboardInterrupt:
         if table.rows:
             table.write()
-        print(f"interrupted; {_standing(table)}, --resume runs what is missing", file=sys.stderr)
+        print(f"interrupted; {_state_of(table)}, --resume runs what is missing", file=sys.stderr)
         return INTERRUPTED
     if failures:
         print(f"error: {len(failures):,} runs failed, the first by {failures[0]}", file=sys.stderr)
-        print(f"{_standing(table)}, --resume tries what is missing again", file=sys.stderr)
+        print(f"{_state_of(table)}, --resume tries what is missing again", file=sys.stderr)
         return FAILED
-    print(_standing(table))
+    print(_state_of(table))
     return 0
 
 
@@ -135,7 +135,7 @@ def _run(options: Sweep, table: Table, line: str) -> list[str]:
     return failures
 
 
-def _standing(table: Table) -> str:
+def _state_of(table: Table) -> str:
     ends = [row["ended"] for row in table.rows]
     if not ends:
         return f"none of {len(table.missing):,} runs has ended"

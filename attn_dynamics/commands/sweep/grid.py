@@ -12,8 +12,8 @@ from attn_dynamics.check import at_least_one
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, load_task
 from attn_dynamics.training import experiment
+from attn_dynamics.training.config import Config, Trainable
 from attn_dynamics.training.replicates.descent import check_rule
-from attn_dynamics.training.settings import Config, Trainable
 
 ALONE = ("replicates", "follow", "out", "resume", "overwrite")
 """Settings of one run alone: other starts are other seeds, and the table of a sweep names no words."""

@@ -14,9 +14,9 @@ from attn_dynamics.results.assumptions import broken_in_words
 from attn_dynamics.system.workers import error_of, finished, in_line
 from attn_dynamics.tasks import load_task
 from attn_dynamics.training import experiment
+from attn_dynamics.training.config import Config
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged
-from attn_dynamics.training.settings import Config
 
 AT_ONCE = 1000
 """Number of runs that a scheduler is given at a time, from which it keeps all its workers busy."""

@@ -13,7 +13,7 @@ from attn_dynamics.results.summary import LARGEST_INTEGER, data_digest
 from attn_dynamics.system.extras import imported
 from attn_dynamics.tasks import Options, Synthetic, TextOptions, load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.settings import Config
+from attn_dynamics.training.config import Config
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -134,7 +134,7 @@ class Table:
             self._rows = {_key(each): each for each in _read(self.path)}
             self._check_same()
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Read the rows from the file, if it exists, and check their data.
 
         Raises:

@@ -14,7 +14,7 @@ from attn_dynamics.files.storage import make_folder
 from attn_dynamics.results.assumptions import curve_name
 from attn_dynamics.results.figures import style
 from attn_dynamics.results.figures.run import only_start, style_of
-from attn_dynamics.results.word_curves import SHOWN, Track, common_tracks, sen_deviation
+from attn_dynamics.results.word_curves import SHOWN, WordCurve, common_word_curves, sen_deviation
 from attn_dynamics.statistics import FEWEST
 
 ACROSS = 4
@@ -22,7 +22,7 @@ ACROSS = 4
 POINTS = 12
 """Number of epochs at which each replicate is a point beside the SEN curve."""
 
-_Words = list[tuple[Track, ...]]
+_Words = list[tuple[WordCurve, ...]]
 """Tracks of each word, one a replicate."""
 
 
@@ -32,7 +32,7 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     A band reaches from the smallest to the largest value; its line is the median. With fewer than five replicates, each
     is a thin line. Every word has its own panel, because overlapping bands hide each other.
     """
-    words = list(zip(*common_tracks(runs), strict=True))[:SHOWN]
+    words = list(zip(*common_word_curves(runs), strict=True))[:SHOWN]
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
     applies, rows = bool(np.isfinite(query_norms).all()) and not only_start(*runs), -(-len(words) // ACROSS)
     with mpl.rc_context(style_of(*runs)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -50,7 +50,7 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
         return style.entitled(figure, f"{runs[0].attrs['title']}: {shown.format(f'{len(runs)} replicates')}")
 
 
-def save_spread(runs: Sequence[xr.Dataset], folder: Path) -> Path:
+def save_replicates(runs: Sequence[xr.Dataset], folder: Path) -> Path:
     """Draw the figure of replicates as PNG into a folder.
 
     Raises:

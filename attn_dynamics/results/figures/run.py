@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from attn_dynamics.results.assumptions import curve_name
 from attn_dynamics.results.figures import style
-from attn_dynamics.results.word_curves import SHOWN, Track, sen_deviation, tracks
+from attn_dynamics.results.word_curves import SHOWN, WordCurve, sen_deviation, word_curves
 
 BELOW: Any = {"loc": "outside lower center", "ncols": 5}
 """Place of a legend of words."""
@@ -25,7 +25,7 @@ BELOW: Any = {"loc": "outside lower center", "ncols": 5}
 
 def sen_figure(run: xr.Dataset) -> Figure:
     """Draw score against embedding norm beside the SEN curve, and the deviation from it."""
-    followed = tracks(run)[:SHOWN]
+    followed = word_curves(run)[:SHOWN]
     alike = len({round(track.others, 9) for track in followed}) == 1
     return _sen_together(run, followed) if alike else _sen_apart(run, followed)
 
@@ -59,7 +59,7 @@ def words_figure(run: xr.Dataset) -> Figure:
     Words recorded only at snapshots, which lie ever farther apart, are drawn over log time.
     """
     figure, (row,) = style.panels((10.0, 3.2), 1, 3)
-    followed, predicted, rare = tracks(run)[:SHOWN], "predicted_score" in run, not run.sizes["word"]
+    followed, predicted, rare = word_curves(run)[:SHOWN], "predicted_score" in run, not run.sizes["word"]
     for axes, (name, label) in zip(row, style.QUANTITIES.items(), strict=True):
         for k, track in enumerate(followed):
             places = None if rare else style.spaced(track.time.size)
@@ -84,7 +84,7 @@ def distributions_figure(run: xr.Dataset) -> Figure:
     figure, ((left, right),) = style.panels((8.0, 3.2), 1, 2)
     named = np.atleast_1d(run.attrs["topic_words"])
     kind = "topic words" if named.size else "followed words" if run.sizes["word"] else "words of largest score"
-    topic = np.isin(run.vocabulary.values, named if named.size else [track.word for track in tracks(run)])
+    topic = np.isin(run.vocabulary.values, named if named.size else [track.word for track in word_curves(run)])
     groups = {"other words": ~topic & (run.frequency.values > 0), kind: topic}
     for axes, name in ((left, "score"), (right, "embedding_norm")):
         values = run[f"all_{name}"].values[-1]
@@ -150,7 +150,7 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
         StorageError: a file could not be written.
         DrawingError: a figure could not be drawn; the others are written.
     """
-    if unknown := [track.word for track in tracks(run) if not _has_letters(track.word)]:
+    if unknown := [track.word for track in word_curves(run) if not _has_letters(track.word)]:
         print(f"figures show boxes for letters that their font lacks, as in {unknown[0]!r}", file=sys.stderr)
     return style.draw_all({folder / f"{name}.png": partial(draw_figure, run, name) for name in FIGURES})
 
@@ -161,7 +161,7 @@ def _has_letters(word: str) -> bool:
     return all(font.get_char_index(ord(letter)) for letter in word)
 
 
-def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
+def _sen_together(run: xr.Dataset, followed: list[WordCurve]) -> Figure:
     query_norm = run.attrs["query_norm"]
     applies = not np.isnan(query_norm)
     moved = applies and not only_start(run)  # at its start a word is on the curve
@@ -185,7 +185,7 @@ def _sen_together(run: xr.Dataset, followed: list[Track]) -> Figure:
     return figure
 
 
-def _sen_apart(run: xr.Dataset, followed: list[Track]) -> Figure:
+def _sen_apart(run: xr.Dataset, followed: list[WordCurve]) -> Figure:
     rows = -(-len(followed) // 4)
     figure, grid = style.panels((10.0, 2.6 * rows + 0.4), rows, 4)
     for axes in grid.flat[len(followed) :]:
@@ -210,7 +210,7 @@ def _prediction_name(run: xr.Dataset) -> str:
     return curve_name(style.PREDICTION, ("C9", "C10"), run.attrs)
 
 
-def _draw_theory(axes: Axes, run: xr.Dataset, followed: list[Track]) -> None:
+def _draw_theory(axes: Axes, run: xr.Dataset, followed: list[WordCurve]) -> None:
     first, query_norm = followed[0], run.attrs["query_norm"]
     if np.isnan(query_norm):
         return

@@ -13,7 +13,7 @@ from attn_dynamics.model.gradient import check_fit, corpora
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.checkpoint import Checkpoint, identity, named, part
+from attn_dynamics.training.checkpoint import Checkpoint, identity, with_prefix, without_prefix
 from attn_dynamics.training.descent import checked_checkpoint
 from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_columns
 from attn_dynamics.training.loop import Loop
@@ -21,12 +21,19 @@ from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine, check_device, engine_for
 from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.group import Group
-from attn_dynamics.training.replicates.memory import MemoryNeed, bytes_needed, check_memory, fitting, rooms, too_large
+from attn_dynamics.training.replicates.memory import (
+    MemoryNeed,
+    bytes_needed,
+    check_memory,
+    memory_for,
+    most_replicates,
+    too_large,
+)
 from attn_dynamics.training.replicates.recording import Records
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.threads import Threads, run_on_threads
 from attn_dynamics.training.run import Ended, Run, RunsInterrupted
-from attn_dynamics.training.training import Training, training_with
+from attn_dynamics.training.settings import Training, training_with
 
 
 @renamed(judge="evaluate_on", hold="frozen_words")
@@ -131,7 +138,7 @@ def max_replicates(
     engine = Threads() if device == "numpy" else engine_for(device, precision)
     others = corpora(evaluate_on)
     needed = bytes_needed(engine, [corpus, *others.values()], start, Layout(corpus, others, follow), training)
-    return fitting(engine, needed, share)
+    return most_replicates(engine, needed, share)
 
 
 def resume_points(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
@@ -192,7 +199,7 @@ class _Batch:
         if saved is None:
             return
         self._epoch = int(saved["epoch"])
-        self._records.restore(part(saved, "records."))
+        self._records.restore(without_prefix(saved, "records."))
         ends = zip(saved["ended"].tolist(), saved["best_epoch"].tolist(), strict=True)
         ended = {member: end for member, end in enumerate(ends) if end[0]}
         self._runs |= self._group.restore(saved, ended)
@@ -236,7 +243,7 @@ class _Batch:
             "over": np.array([run is not None for run in runs]),
             "ended": np.array(["" if run is None else run.ended for run in runs]),
             "best_epoch": np.array([-1 if run is None else run.best_epoch for run in runs]),
-        } | named("records.", self._records.state())
+        } | with_prefix("records.", self._records.state())
         checkpoint.save(identity, arrays | self._group.states())
 
 
@@ -270,7 +277,7 @@ def _shapes(parameters: Parameters) -> str:
 @contextmanager
 def _memory_told(engine: Engine | Threads, needed: Sequence[MemoryNeed], replicates: int) -> Iterator[None]:
     """Raise an error that says how many replicates would fit, if memory runs out during the run."""
-    first, room = next(iter(rooms(engine, needed, replicates)), (needed[0], 0))
+    first, room = next(iter(memory_for(engine, needed, replicates)), (needed[0], 0))
     try:
         yield
     except engine.out_of_memory:

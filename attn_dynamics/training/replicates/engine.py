@@ -18,7 +18,7 @@ PRECISIONS = ("float64", "float32")
 class Operand(Protocol):
     """The columns [e^s ⊙ P | e^s] of all replicates, side by side, shared by all corpora over one vocabulary."""
 
-    apart: NDArray[np.bool_]
+    wide_scores: NDArray[np.bool_]
     """Mask (R,) of replicates whose scores are NaN or spread too wide for one shift; each sentence then has its own."""
 
     def update(self, scores: Any, values: Any) -> None:

@@ -85,7 +85,7 @@ class Replicates:
 
     def has_nonfinite_scores(self) -> NDArray[np.bool_]:
         """Return a mask (R,) of replicates whose last evaluated scores hold NaN or infinity."""
-        wide = self._operand.apart
+        wide = self._operand.wide_scores
         if not wide.any():
             return wide
         finite = self._engine.xp.all(self._engine.xp.isfinite(self._arrays["scores"]), axis=1)

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from attn_dynamics.model.gradient import Fit
 from attn_dynamics.model.heads import Array
-from attn_dynamics.training.checkpoint import named, part
+from attn_dynamics.training.checkpoint import with_prefix, without_prefix
 from attn_dynamics.training.recording import snapshot_due
 from attn_dynamics.training.replicates.engine import Engine
 from attn_dynamics.training.replicates.equations import Gradient, Replicates
 from attn_dynamics.training.replicates.recording import Members, Records
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.run import Ended, Run
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 
 class Group:
@@ -65,24 +65,26 @@ class Group:
 
     def states(self) -> dict[str, np.ndarray]:
         """Return the unrecorded state of every replicate that was ever here, by number and name, for a checkpoint."""
-        found = {member: named("state.", state) for member, state in self._left.items()}
+        found = {member: with_prefix("state.", state) for member, state in self._left.items()}
         if len(self):
             stopping = [{}] * len(self) if self._stopping is None else self._stopping.states()
             for member, state, kept in zip(self._members.tolist(), self._models.states(), stopping, strict=True):
-                found[member] = named("state.", state) | named("stopping.", kept)
-        return {name: array for member, arrays in found.items() for name, array in named(f"{member}.", arrays).items()}
+                found[member] = with_prefix("state.", state) | with_prefix("stopping.", kept)
+        return {
+            name: array for member, arrays in found.items() for name, array in with_prefix(f"{member}.", arrays).items()
+        }
 
     def restore(self, saved: Mapping[str, np.ndarray], ended: Mapping[int, tuple[Ended, int]]) -> dict[int, Run]:
         """Resume from what `states` returned; return the runs of the `ended` members (reason, best epoch)."""
-        mine = [part(saved, f"{member}.") for member in self._members.tolist()]
-        self._models.restore([part(each, "state.") for each in mine])
+        mine = [without_prefix(saved, f"{member}.") for member in self._members.tolist()]
+        self._models.restore([without_prefix(each, "state.") for each in mine])
         if self._stopping is not None:
-            self._stopping.restore([part(each, "stopping.") for each in mine], self._models.moving())
+            self._stopping.restore([without_prefix(each, "stopping.") for each in mine], self._models.moving())
         over = np.array([member in ended for member in self._members.tolist()])
         runs = {}
         for place in np.flatnonzero(over).tolist():
             member = int(self._members[place])
-            self._left[member] = part(mine[place], "state.")
+            self._left[member] = without_prefix(mine[place], "state.")
             runs[member] = self._run(place, self._models.moving(), *ended[member])
         if over.any():
             self._keep(np.flatnonzero(~over))

@@ -14,7 +14,7 @@ from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import Engine
 from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
 from attn_dynamics.training.replicates.threads import Threads
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 INDEX = 16
 """Bytes of an entry of the pattern on a device: both directions, each an index and a count."""
@@ -34,7 +34,7 @@ class MemoryNeed(NamedTuple):
         """Return the bytes for this number of replicates."""
         return self.fixed + self.each * replicates
 
-    def fitting(self, room: int) -> int:
+    def replicates_in(self, room: int) -> int:
         """Return how many replicates fit into this many bytes."""
         return max(0, (room - self.fixed) // self.each)
 
@@ -84,9 +84,9 @@ def bytes_needed(
     return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host + copied, given)]
 
 
-def fitting(engine: Engine | Threads, needed: Sequence[MemoryNeed], share: float) -> int | None:
+def most_replicates(engine: Engine | Threads, needed: Sequence[MemoryNeed], share: float) -> int | None:
     """Return how many replicates, not drawn yet, fit into a share of the free memory; None if that is unknown."""
-    return min((each.fitting(int(share * room)) for each, room in rooms(engine, needed, 0)), default=None)
+    return min((each.replicates_in(int(share * room)) for each, room in memory_for(engine, needed, 0)), default=None)
 
 
 def check_memory(engine: Engine | Threads, needed: Sequence[MemoryNeed], replicates: int) -> None:
@@ -95,12 +95,12 @@ def check_memory(engine: Engine | Threads, needed: Sequence[MemoryNeed], replica
     Raises:
         InputError: memory is too small; the message gives the bytes needed and the largest R that fits.
     """
-    for each, room in rooms(engine, needed, replicates):
+    for each, room in memory_for(engine, needed, replicates):
         if each.of(replicates) > room:
             raise too_large(each, replicates, room)
 
 
-def rooms(engine: Engine | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
+def memory_for(engine: Engine | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
     """Return the need of each memory and the bytes available: free ones and those of the starts already there."""
     found = [engine.free_memory()] if engine.on_host else [engine.free_memory(), available_memory()]
     known = ((each, free) for each, free in zip(needed, found, strict=True) if free is not None)
@@ -109,7 +109,7 @@ def rooms(engine: Engine | Threads, needed: Sequence[MemoryNeed], there: int) ->
 
 def too_large(needed: MemoryNeed, replicates: int, room: int) -> InputError:
     """Return the error that says how many replicates would fit."""
-    most = min(needed.fitting(room), replicates - 1)
+    most = min(needed.replicates_in(room), replicates - 1)
     fix = f"At most {most:,} fit at a time: train them in several calls." if most else "Not even one fits."
     return InputError(
         "parameters",

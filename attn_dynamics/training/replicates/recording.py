@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from attn_dynamics.model.heads import Array
-from attn_dynamics.training.checkpoint import part
+from attn_dynamics.training.checkpoint import without_prefix
 from attn_dynamics.training.recording import ALL_WORDS, Layout, snapshots_due
 
 Members = NDArray[np.int64]
@@ -55,7 +55,7 @@ class Records:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Resume from what `state` returned."""
         self._rows, self._counts = state["rows"], state["counts"]
-        for name, words in part(state, "snapshot.").items():
+        for name, words in without_prefix(state, "snapshot.").items():
             member, epoch = map(int, name.split("."))
             self._snapshots[member][epoch] = words
 

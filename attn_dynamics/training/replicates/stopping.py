@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.model.heads import Array
-from attn_dynamics.training.checkpoint import part
+from attn_dynamics.training.checkpoint import without_prefix
 from attn_dynamics.training.replicates.engine import Engine
 
 
@@ -48,10 +48,10 @@ class Patiences:
 
     def restore(self, states: Sequence[Mapping[str, Array]], like: Mapping[str, Any]) -> None:
         """Resume from what `states` returned, with arrays `like` those of `update`; an empty state starts anew."""
-        if any(part(state, "best.") for state in states):
+        if any(without_prefix(state, "best.") for state in states):
             self.best = {name: self._engine.xp.empty_like(array) for name, array in like.items()}
         for place, state in enumerate(states):
             if state:
                 self._best_loss[place], self.best_epoch[place] = state["best_loss"], state["best_epoch"]
-            for name, array in part(state, "best.").items():
+            for name, array in without_prefix(state, "best.").items():
                 self.best[name][place] = self._engine.array(array)

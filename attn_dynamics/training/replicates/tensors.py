@@ -85,7 +85,7 @@ class Torch:
 class TorchOperand:
     """The operand of all replicates."""
 
-    apart: NDArray[np.bool_]
+    wide_scores: NDArray[np.bool_]
     scores: Tensor
     values: Tensor
     near: Tensor
@@ -101,9 +101,9 @@ class TorchOperand:
         self.scores, self.values = scores, values
         low, high = scores.amin(dim=1), scores.amax(dim=1)
         # Negated comparison, so that NaN counts as wide.
-        apart = ~(high - low <= NEAR_SPREAD)
-        self.apart = apart.cpu().numpy()
-        self.near, self.far = (torch.nonzero(each)[:, 0] for each in (~apart, apart))
+        wide_scores = ~(high - low <= NEAR_SPREAD)
+        self.wide_scores = wide_scores.cpu().numpy()
+        self.near, self.far = (torch.nonzero(each)[:, 0] for each in (~wide_scores, wide_scores))
         self.weights = torch.exp(scores[self.near] - high[self.near, None])
         self.columns = _side_by_side(self.weights[:, None] * values[self.near], self.weights)
 

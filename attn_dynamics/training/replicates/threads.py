@@ -10,7 +10,7 @@ import numpy as np
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.system.threads import Pace, one_blas_thread
-from attn_dynamics.training.checkpoint import Checkpoint, named, part
+from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 
@@ -119,7 +119,7 @@ class Store:
         self.identity = identity
         self._checkpoint = checkpoint
         saved = checkpoint.resume(identity, epochs) or {}
-        self._states = [part(saved, f"{replicate}.") for replicate in range(replicates)]
+        self._states = [without_prefix(saved, f"{replicate}.") for replicate in range(replicates)]
         self._lock, self._waiting, self._running = threading.Lock(), set[int](), set[int]()
 
     def member(self, replicate: int) -> "Member":
@@ -164,7 +164,7 @@ class Store:
             "over": np.array([bool(state) and bool(state["over"]) for state in self._states]),
         }
         for replicate, state in enumerate(self._states):
-            arrays |= named(f"{replicate}.", state)
+            arrays |= with_prefix(f"{replicate}.", state)
         self._checkpoint.save(self.identity, arrays)
 
     def _write_if_complete(self, replicate: int) -> None:

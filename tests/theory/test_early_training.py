@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attn_dynamics import Corpus, Parameters, loss_and_gradient
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import FixedLinear
-from attn_dynamics.theory.early import EarlyScores, early_scores
+from attn_dynamics.theory.early_training import EarlyScores, early_scores
 from tests.support import Array, corpora, examples, numbered, parameters_for, topic_corpus
 
 LINEAR = ("attn-fc", "attn-tc")

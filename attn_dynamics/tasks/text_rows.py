@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TextIO
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.tasks.decoding import UTF_8, open_text
-from attn_dynamics.tasks.tables import Columns, Label, Labels, Row, TableFormat, json_rows, separator, table_rows
+from attn_dynamics.tasks.table_files import Columns, Label, Labels, Row, TableFormat, json_rows, separator, table_rows
+from attn_dynamics.tasks.text_decoding import UTF_8, open_text
 
 _SPARSE = re.compile(r"\s*(?:\d+:[\d.eE+-]+\s*)+")
 """Pattern of word numbers with their counts, as in `0:9 1:1`, the format of LIBSVM."""

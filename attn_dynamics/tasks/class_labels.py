@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.tasks.tables import Label
+from attn_dynamics.tasks.table_files import Label
 
 Codes = NDArray[np.int64]
 """Type of indices (N,) into a sequence of labels."""

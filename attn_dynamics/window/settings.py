@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from attn_dynamics.check import number
 from attn_dynamics.errors import InputError
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 
 @dataclass(frozen=True, kw_only=True)

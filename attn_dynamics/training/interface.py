@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.training.run import Ended
-from attn_dynamics.training.training import Training
+from attn_dynamics.training.settings import Training
 
 
 class Model(Protocol):

@@ -8,8 +8,8 @@ from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.model.bell import PLACEMENTS, SCALES, Bell
 from attn_dynamics.system.options import changed, without_effect
 from attn_dynamics.theory.bell_width import Loss
+from attn_dynamics.window.settings import WindowTraining
 from attn_dynamics.window.tasks import TASKS, WindowOptions
-from attn_dynamics.window.training import WindowTraining
 
 if TYPE_CHECKING:
     Placement: TypeAlias = str
