@@ -77,8 +77,8 @@ def by_word(corpus: Corpus, held: NDArray[np.int64]) -> Words:
 
 
 def columns_of(width: int) -> int:
-    """Return k + 1, or one more if that is odd: columns are processed in fours and in twos."""
-    return width + 1 + (width + 1) % 2
+    """Return k + 1 rounded up to a multiple of 4, or 2 if k is 1: columns are processed in fours, or as a pair."""
+    return 2 if width == 1 else 4 * (width // 4 + 1)
 
 
 def _limit(counts: NDArray[np.int32]) -> float:
