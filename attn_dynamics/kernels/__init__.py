@@ -49,7 +49,7 @@ except RuntimeError:  # neither the package nor the home folder is writable
 OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 kernel = numba.njit(**OPTIONS)
 """Compile a function."""
-LEAF = OPTIONS | {"_nrt": False}
+LEAF: dict[str, Any] = OPTIONS | {"_nrt": False}
 leaf = numba.njit(**LEAF, fastmath={"contract"})
 """Compile a function that makes no arrays, without counting references to those it gets; a·b + c is rounded once.
 

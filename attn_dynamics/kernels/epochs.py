@@ -46,8 +46,8 @@ class Sentences(NamedTuple):
     """Class (N,) of each sentence."""
     bounds: NDArray[np.int64]
     """Bounds (corpora + 1,) of the sentences of each corpus."""
-    limit: float
-    """Normaliser, in units of the largest weight, above which no word leads a sentence."""
+    limits: Array
+    """Normaliser (N,) of each sentence, in units of the largest e^s, above which no word leads it."""
 
 
 class Words(NamedTuple):
@@ -169,7 +169,7 @@ def contexts_of(start, stop, wide, sentences, scores, operand, sums, deviations,
         attend(start, stop, offsets, words_of, counts, operand, sums)
         for row in range(size):
             leads[place + row] = NO_LEAD
-            if sums[row, 0] <= sentences.limit:
+            if sums[row, 0] <= sentences.limits[start + row]:
                 first, last = offsets[start + row], offsets[start + row + 1]
                 leads[place + row] = find_lead(first, last, words_of, counts, operand, sums, deviations, row)
     for row in range(size):

@@ -18,13 +18,15 @@ def dot(left, right):
 
 
 @summing
-def two_dots(left, right, other):
-    """Return Σ left · right and Σ left · other."""
-    first = second = 0.0
-    for place in range(left.size):
-        first += left[place] * right[place]
-        second += left[place] * other[place]
-    return first, second
+def four_dots(a, b, c, d, right):
+    """Return Σ a · right, Σ b · right, Σ c · right and Σ d · right."""
+    p = q = r = s = 0.0
+    for place in range(right.size):
+        p += a[place] * right[place]
+        q += b[place] * right[place]
+        r += c[place] * right[place]
+        s += d[place] * right[place]
+    return p, q, r, s
 
 
 @summing
@@ -77,14 +79,19 @@ def multiply(matrix, columns, out, size):
 @leaf
 def add_outer(left, right, out, start, stop):
     """Add left (m, B) @ rightᵀ (B, k) to out (m, k), of the columns from start to stop."""
-    last = right.shape[0] - 1
-    for row in range(left.shape[0]):
-        for column in range(0, last, 2):
-            first, second = two_dots(left[row, start:stop], right[column, start:stop], right[column + 1, start:stop])
-            out[row, column] += first
-            out[row, column + 1] += second
-        if last % 2 == 0:
-            out[row, last] += dot(left[row, start:stop], right[last, start:stop])
+    fours = left.shape[0] // 4 * 4
+    for row in range(0, fours, 4):
+        a, b = left[row, start:stop], left[row + 1, start:stop]
+        c, d = left[row + 2, start:stop], left[row + 3, start:stop]
+        for column in range(right.shape[0]):
+            p, q, r, s = four_dots(a, b, c, d, right[column, start:stop])
+            out[row, column] += p
+            out[row + 1, column] += q
+            out[row + 2, column] += r
+            out[row + 3, column] += s
+    for row in range(fours, left.shape[0]):
+        for column in range(right.shape[0]):
+            out[row, column] += dot(left[row, start:stop], right[column, start:stop])
 
 
 @leaf

@@ -13,8 +13,8 @@ from attn_dynamics.kernels.sentences import gather, gather_two
 
 BLOCK = 256
 """Number of words whose values stay in the innermost cache."""
-WIDE = 512
-"""Number of words in a block of a pass over E (d, V), long enough for the processor's prefetch."""
+LONG = 4096
+"""Number of words in a block of a pass over E (d, V) if k = 1, long enough for the processor's prefetch."""
 ONE = np.uint64(1)
 MANTISSA = 2**63 - 1
 """All bits of an integer but its sign."""
@@ -112,29 +112,46 @@ def attend_back_apart(start, stop, wide, pattern, kept, scores, operand, score_s
     The share of ∂L/∂s of a sentence that word l leads is A g·(v - P_l), from `lead_slopes`. As a difference A g·v -
     A g·P_l it would be noise.
     """
-    rows, leads, led, width = kept.rows, kept.leads, kept.led, value_slopes.shape[0]
-    for word in range(start, stop):
-        if not wide and not led[word]:
-            continue
-        for column in range(width + 1):
-            sums[0, column] = sums[1, column] = 0.0
-        for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
-            row, weight, place = pattern.rows[entry], float(pattern.counts[entry]), 0
-            if wide:
-                weight *= exponential(scores[word] - kept.largest[row])
-            if leads[row] == word:
-                sums[1, 0] += weight * kept.lead_slopes[row]
-                place = 1
-            else:
-                sums[0, 0] += weight * rows[row, np.uint64(0)]
-            for column in range(1, width + 1):
-                sums[place, column] += weight * rows[row, np.uint64(column)]
-        weight = operand[word, np.uint64(0)]
-        slope = -weight * (sums[0, 0] + sums[1, 0])
+    for first in range(start, stop, BLOCK):
+        last = min(stop, first + BLOCK)
+        if wide or _any(kept.led[first:last]):
+            for word in range(first, last):
+                if wide or kept.led[word]:
+                    _attend_back_one(word, wide, pattern, kept, scores, operand, score_slopes, value_slopes, sums)
+
+
+@leaf
+def _any(mask):
+    """Return whether any entry is true, all of them read, in vector instructions."""
+    found = False
+    for place in range(mask.size):
+        found |= mask[place]
+    return found
+
+
+@leaf
+def _attend_back_one(word, wide, pattern, kept, scores, operand, score_slopes, value_slopes, sums):
+    """Do what `attend_back_apart` does for one word."""
+    rows, leads, width = kept.rows, kept.leads, value_slopes.shape[0]
+    for column in range(width + 1):
+        sums[0, column] = sums[1, column] = 0.0
+    for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
+        row, weight, place = pattern.rows[entry], float(pattern.counts[entry]), 0
+        if wide:
+            weight *= exponential(scores[word] - kept.largest[row])
+        if leads[row] == word:
+            sums[1, 0] += weight * kept.lead_slopes[row]
+            place = 1
+        else:
+            sums[0, 0] += weight * rows[row, np.uint64(0)]
         for column in range(1, width + 1):
-            slope += operand[word, np.uint64(column)] * sums[0, column]
-            value_slopes[column - 1, word] = weight * (sums[0, column] + sums[1, column])
-        score_slopes[word] = slope
+            sums[place, column] += weight * rows[row, np.uint64(column)]
+    weight = operand[word, np.uint64(0)]
+    slope = -weight * (sums[0, 0] + sums[1, 0])
+    for column in range(1, width + 1):
+        slope += operand[word, np.uint64(column)] * sums[0, column]
+        value_slopes[column - 1, word] = weight * (sums[0, column] + sums[1, column])
+    score_slopes[word] = slope
 
 
 @leaf
@@ -174,8 +191,9 @@ def joint_square(start, stop, columns, metric):
 @leaf
 def pull_back(start, stop, axes, value_slopes, out):
     """Add Eᵀ (∂L/∂P) of these words to out (d, k)."""
-    for first in range(start, stop, BLOCK):
-        add_outer(axes, value_slopes, out, first, min(stop, first + BLOCK))
+    block = LONG if len(value_slopes) == 1 else BLOCK
+    for first in range(start, stop, block):
+        add_outer(axes, value_slopes, out, first, min(stop, first + block))
 
 
 @leaf
@@ -184,16 +202,35 @@ def step_and_project(start, stop, axes, value_slopes, readout_matrix, rate, read
 
     The arguments are axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), R (d, k) before and R′ after the step; a rate of 0 takes none.
     """
-    for first in range(start, stop, WIDE):
-        last = min(stop, first + WIDE)
-        for column in range(out.shape[0]):
+    block = LONG if len(out) == 1 else BLOCK
+    for first in range(start, stop, block):
+        last = min(stop, first + block)
+        for column in range(len(out)):
             for word in range(first, last):
                 out[column, word] = 0.0
-        for axis in range(0, axes.shape[0], 4):  # which stay in the innermost cache between step and projection
-            some = axes[axis : axis + 4]
-            if rate != 0.0:
-                add_product(-rate, readout_matrix[axis : axis + 4], value_slopes, some, first, last)
-            add_product(1.0, readout_after[axis : axis + 4].T, some, out, first, last)
+        for axis in range(0, len(axes), 4):  # which stay in the cache between step and projection
+            some, before, after = axes[axis : axis + 4], readout_matrix[axis : axis + 4], readout_after[axis : axis + 4]
+            if rate == 0.0:
+                add_product(1.0, after.T, some, out, first, last)
+            elif len(out) == 1 and len(some) == 4:
+                slopes, sums = value_slopes[0, first:last], out[0, first:last]
+                _step_and_project_four(some, rate, before, after, slopes, sums, first, last)
+            else:
+                add_product(-rate, before, value_slopes, some, first, last)
+                add_product(1.0, after.T, some, out, first, last)
+
+
+@leaf
+def _step_and_project_four(axes, rate, before, after, slopes, sums, start, stop):
+    """Do what `step_and_project` does for four axes and one column, adding to the sums."""
+    a, b, c, d = axes[0, start:stop], axes[1, start:stop], axes[2, start:stop], axes[3, start:stop]
+    p, q, r, s = rate * before[0, 0], rate * before[1, 0], rate * before[2, 0], rate * before[3, 0]
+    e, f, g, h = after[0, 0], after[1, 0], after[2, 0], after[3, 0]
+    for word in range(slopes.size):
+        slope = slopes[word]
+        t, u, v, w = a[word] - p * slope, b[word] - q * slope, c[word] - r * slope, d[word] - s * slope
+        a[word], b[word], c[word], d[word] = t, u, v, w
+        sums[word] += (e * t + f * u) + (g * v + h * w)
 
 
 @leaf
@@ -205,7 +242,7 @@ def subtract(start, stop, array, rate, step):
             target[place] -= rate * source[place]
 
 
-@kernel
+@leaf
 def norms(axes, still, columns, out):
     """Set out = ‖ν‖ of the words in columns (words,), from axes Eᵀ (d, V) and the norms still (V,) outside of them."""
     for place in range(columns.size):
@@ -213,8 +250,30 @@ def norms(axes, still, columns, out):
         square = still[word] ** 2
         for axis in range(axes.shape[0]):
             square += axes[axis, word] ** 2
-        out[place] = np.sqrt(square)
-        if square <= SMALLEST_SQUARE:
-            out[place] = still[word]
-            for axis in range(axes.shape[0]):
-                out[place] = np.hypot(out[place], axes[axis, word])
+        out[place] = _norm(square, axes, still, word)
+
+
+@leaf
+def all_norms(axes, still, out):
+    """Set out = ‖ν‖ of all words (V,), as `norms` does, reading axes Eᵀ (d, V) in their order."""
+    for first in range(0, out.size, BLOCK):
+        squares = out[first : first + BLOCK]
+        for place in range(squares.size):
+            squares[place] = still[first + place] ** 2
+        for axis in range(axes.shape[0]):
+            row = axes[axis, first : first + BLOCK]
+            for place in range(squares.size):
+                squares[place] += row[place] ** 2
+        for place in range(squares.size):
+            squares[place] = _norm(squares[place], axes, still, first + place)
+
+
+@leaf
+def _norm(square, axes, still, word):
+    """Return the root of a square, computed without squares if they underflow."""
+    if not square <= SMALLEST_SQUARE:
+        return np.sqrt(square)
+    norm = still[word]
+    for axis in range(axes.shape[0]):
+        norm = np.hypot(norm, axes[axis, word])
+    return norm
