@@ -46,22 +46,15 @@ def add_product(factor, matrix, columns, out, start, stop):
     """
     depth = matrix.shape[1]
     for row in range(matrix.shape[0]):
-        target, axis = out[row, start:stop], 0
-        while axis + 4 <= depth:
+        target = out[row, start:stop]
+        for axis in range(0, depth - 3, 4):
             a, b, c, d = columns[axis], columns[axis + 1], columns[axis + 2], columns[axis + 3]
             a, b, c, d = a[start:stop], b[start:stop], c[start:stop], d[start:stop]
             p, q = factor * matrix[row, axis], factor * matrix[row, axis + 1]
             r, s = factor * matrix[row, axis + 2], factor * matrix[row, axis + 3]
             for place in range(target.size):
                 target[place] += (p * a[place] + q * b[place]) + (r * c[place] + s * d[place])
-            axis += 4
-        if axis + 2 <= depth:
-            a, b = columns[axis, start:stop], columns[axis + 1, start:stop]
-            p, q = factor * matrix[row, axis], factor * matrix[row, axis + 1]
-            for place in range(target.size):
-                target[place] += p * a[place] + q * b[place]
-            axis += 2
-        if axis < depth:
+        for axis in range(depth - depth % 4, depth):
             a, p = columns[axis, start:stop], factor * matrix[row, axis]
             for place in range(target.size):
                 target[place] += p * a[place]
