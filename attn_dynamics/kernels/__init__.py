@@ -5,6 +5,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numba
 
@@ -45,9 +46,11 @@ try:
 except RuntimeError:  # neither the package nor the home folder is writable
     numba.config.CACHE_DIR = _own_folder()  # pyright: ignore
 
-kernel = numba.njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+kernel = numba.njit(**OPTIONS)
 """Compile a function."""
-leaf = numba.njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True, _nrt=False)  # pyright: ignore[reportCallIssue]
-"""Compile a function that makes no arrays, without counting references to those that it gets.
+LEAF: dict[str, Any] = OPTIONS | {"_nrt": False}
+leaf = numba.njit(**LEAF, fastmath={"contract"})
+"""Compile a function that makes no arrays, without counting references to those it gets; a·b + c is rounded once.
 
 The counting would cost as much as the sums where a function is called for each sentence or word."""

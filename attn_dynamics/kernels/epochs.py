@@ -21,7 +21,7 @@ from attn_dynamics.kernels.heads import (
     multiply,
     total,
 )
-from attn_dynamics.kernels.loss import softmax
+from attn_dynamics.kernels.loss import SCRATCH, softmax
 from attn_dynamics.kernels.sentences import NO_LEAD, attend, find_lead, relative_weights
 
 Array = NDArray[np.float64]
@@ -46,8 +46,8 @@ class Sentences(NamedTuple):
     """Class (N,) of each sentence."""
     bounds: NDArray[np.int64]
     """Bounds (corpora + 1,) of the sentences of each corpus."""
-    limit: float
-    """Normaliser, in units of the largest weight, above which no word leads a sentence."""
+    limits: Array
+    """Normaliser (N,) of each sentence, in units of the largest e^s, above which no word leads it."""
 
 
 class Words(NamedTuple):
@@ -99,8 +99,8 @@ class Kept(NamedTuple):
 
     rows: Array
     """Rows (N, k + 1 and padding) of g·v/D and g/D, with g = ∂L/∂v."""
-    normalisers: Array
-    """Normalisers D (N,)."""
+    inverses: Array
+    """Inverses 1/D (N,) of the normalisers."""
     largest: Array
     """Largest score (N,) of each sentence if scores are spread wide."""
     leads: NDArray[np.uint32]
@@ -148,10 +148,10 @@ class Rates(NamedTuple):
 def contexts_of(start, stop, wide, sentences, scores, operand, sums, deviations, kept, place, contexts):
     """Compute contexts (k, B) and deviations (B, k + 1) of the sentences from start to stop.
 
-    From `place` on, keep normalisers, largest scores and leading words of the sentences; sums (B, k + 1) is scratch.
+    From `place` on, keep 1/D, largest scores and leading words of the sentences; sums (B, k + 1) is scratch.
     """
     size, offsets, words_of, counts = stop - start, sentences.offsets, sentences.words, sentences.counts
-    normalisers, largest, leads = kept.normalisers, kept.largest, kept.leads
+    inverses, largest, leads = kept.inverses, kept.largest, kept.leads
     if wide:
         base, end = np.int64(offsets[start]), np.int64(offsets[stop])
         own_words, own_counts = words_of[base:end], counts[base:end]
@@ -169,26 +169,24 @@ def contexts_of(start, stop, wide, sentences, scores, operand, sums, deviations,
         attend(start, stop, offsets, words_of, counts, operand, sums)
         for row in range(size):
             leads[place + row] = NO_LEAD
-            if sums[row, 0] <= sentences.limit:
+            if sums[row, 0] <= sentences.limits[start + row]:
                 first, last = offsets[start + row], offsets[start + row + 1]
                 leads[place + row] = find_lead(first, last, words_of, counts, operand, sums, deviations, row)
     for row in range(size):
-        normalisers[place + row] = sums[row, 0]
+        inverses[place + row] = 1.0 / sums[row, 0]
     for column in range(contexts.shape[0]):
         for row in range(size):
-            contexts[column, row] = sums[row, column + 1] / sums[row, 0]
+            contexts[column, row] = sums[row, column + 1] * inverses[place + row]
 
 
 @kernel
 def keep_slopes(slopes, contexts, deviations, kept, place, size):
     """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass; overwrites them."""
-    width, normalisers, rows = contexts.shape[0], kept.normalisers, kept.rows
-    inverse, along = np.empty(size), np.zeros(size)
-    for row in range(size):
-        inverse[row] = 1.0 / normalisers[place + row]
+    width, inverses, rows = contexts.shape[0], kept.inverses, kept.rows
+    along = np.zeros(size)
     for column in range(width):
         for row in range(size):
-            slopes[column, row] *= inverse[row]
+            slopes[column, row] *= inverses[place + row]
             along[row] += slopes[column, row] * contexts[column, row]
     for row in range(size):
         rows[place + row, 0] = along[row]
@@ -215,7 +213,7 @@ def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, hea
     reads, width = entry.shape
     hidden, training = head.bias_in.size > 0, kept.led.size > 0
     sums, deviations = np.empty((BLOCK, operand.shape[1])), np.empty((BLOCK, operand.shape[1]))
-    losses, excess, scratch = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    losses, scratch = np.empty(BLOCK), np.empty((SCRATCH, BLOCK))
     contexts, outward, projected = np.empty((width, BLOCK)), np.empty((width, BLOCK)), np.empty((reads, BLOCK))
     units = np.empty((reads if hidden else 0, BLOCK))
     logits = np.empty((head.bias_out.shape[1], BLOCK)) if hidden else projected
@@ -227,9 +225,8 @@ def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, hea
         multiply(entry, contexts, projected, size)
         if hidden:
             hidden_forward(projected, head.bias_in, head.weight_out, head.bias_out, logits, size)
-        correct += softmax(logits, sentences.labels, begin, size, corpus_size, losses, excess, scratch)
-        for row in range(size):
-            loss += losses[row] + np.log1p(excess[row])
+        correct += softmax(logits, sentences.labels, begin, size, corpus_size, losses, scratch)
+        loss += total(losses[:size])
         if training:
             slopes = logits
             if hidden:
@@ -237,7 +234,7 @@ def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, hea
                 hidden_backward(projected, logits, head.weight_out, units, more[0], more[1], more[2], size)
                 slopes = units
             if partial.first.size > 0:
-                add_outer(contexts, slopes, partial.first[part], size)
+                add_outer(contexts, slopes, partial.first[part], 0, size)
             multiply(entry.T, slopes, outward, size)
             keep_slopes(outward, contexts, deviations, kept, begin, size)
     return loss, correct
@@ -279,7 +276,7 @@ def _backward(part, wide, by_word, state, kept, buffers):
     score_slopes, value_slopes, operand = buffers.score_slopes[0], buffers.value_slopes, buffers.operand
     sums = np.empty((2, kept.rows.shape[1]))
     if not wide:
-        words.attend_back(start, stop, by_word, kept.rows, operand, score_slopes, value_slopes, sums)
+        words.attend_back(start, stop, by_word, kept.rows, operand, score_slopes, value_slopes)
     words.attend_back_apart(start, stop, wide, by_word, kept, state.scores, operand, score_slopes, value_slopes, sums)
     if buffers.readout.size > 0:
         clear(buffers.pulled[part])

@@ -2,49 +2,92 @@
 
 from numba import njit
 
-from attn_dynamics.kernels import kernel
+from attn_dynamics.kernels import LEAF, leaf
+
+summing = njit(**LEAF, fastmath={"reassoc", "contract"})
+"""Compile a function that sums in as many parts as the processor takes at a time."""
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@summing
 def dot(left, right):
-    """Return Σ left · right, in as many partial sums as the processor takes at a time."""
+    """Return Σ left · right."""
     total = 0.0
     for place in range(left.size):
         total += left[place] * right[place]
     return total
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc"})
+@summing
+def four_dots(a, b, c, d, right):
+    """Return Σ a · right, Σ b · right, Σ c · right and Σ d · right."""
+    p = q = r = s = 0.0
+    for place in range(right.size):
+        p += a[place] * right[place]
+        q += b[place] * right[place]
+        r += c[place] * right[place]
+        s += d[place] * right[place]
+    return p, q, r, s
+
+
+@summing
 def total(row):
-    """Return the sum of a row, in as many partial sums as the processor takes at a time."""
+    """Return the sum of a row."""
     found = 0.0
     for place in range(row.size):
         found += row[place]
     return found
 
 
-@kernel
+@leaf
+def add_product(factor, matrix, columns, out, start, stop):
+    """Compute out (m, B) += factor · matrix (m, k) @ columns (k, B) in the columns from start to stop.
+
+    Four rows at a time, so that a row of `out` is read and written less often.
+    """
+    depth = matrix.shape[1]
+    for row in range(matrix.shape[0]):
+        target = out[row, start:stop]
+        for axis in range(0, depth - 3, 4):
+            a, b, c, d = columns[axis], columns[axis + 1], columns[axis + 2], columns[axis + 3]
+            a, b, c, d = a[start:stop], b[start:stop], c[start:stop], d[start:stop]
+            p, q = factor * matrix[row, axis], factor * matrix[row, axis + 1]
+            r, s = factor * matrix[row, axis + 2], factor * matrix[row, axis + 3]
+            for place in range(target.size):
+                target[place] += (p * a[place] + q * b[place]) + (r * c[place] + s * d[place])
+        for axis in range(depth - depth % 4, depth):
+            a, p = columns[axis, start:stop], factor * matrix[row, axis]
+            for place in range(target.size):
+                target[place] += p * a[place]
+
+
+@leaf
 def multiply(matrix, columns, out, size):
     """Fill out (m, B) = matrix (m, k) @ columns (k, B), with `size` sentences side by side."""
     for row in range(matrix.shape[0]):
-        target = out[row, :size]
         for place in range(size):
-            target[place] = 0.0
-        for axis in range(matrix.shape[1]):
-            factor, source = matrix[row, axis], columns[axis]
-            for place in range(target.size):
-                target[place] += factor * source[place]
+            out[row, place] = 0.0
+    add_product(1.0, matrix, columns, out, 0, size)
 
 
-@kernel
-def add_outer(left, right, out, size):
-    """Add left (m, B) @ rightᵀ (B, k) to out (m, k), with `size` sentences side by side."""
-    for row in range(left.shape[0]):
+@leaf
+def add_outer(left, right, out, start, stop):
+    """Add left (m, B) @ rightᵀ (B, k) to out (m, k), of the columns from start to stop."""
+    fours = left.shape[0] // 4 * 4
+    for row in range(0, fours, 4):
+        a, b = left[row, start:stop], left[row + 1, start:stop]
+        c, d = left[row + 2, start:stop], left[row + 3, start:stop]
         for column in range(right.shape[0]):
-            out[row, column] += dot(left[row, :size], right[column, :size])
+            p, q, r, s = four_dots(a, b, c, d, right[column, start:stop])
+            out[row, column] += p
+            out[row + 1, column] += q
+            out[row + 2, column] += r
+            out[row + 3, column] += s
+    for row in range(fours, left.shape[0]):
+        for column in range(right.shape[0]):
+            out[row, column] += dot(left[row, start:stop], right[column, start:stop])
 
 
-@kernel
+@leaf
 def hidden_forward(projected, bias_in, weight_out, bias_out, logits, size):
     """Fill the logits z = U₂ᵀ relu(u + b₁) + b₂ (n, B); u (h, B) becomes the hidden units relu(u + b₁)."""
     for unit in range(projected.shape[0]):
@@ -58,7 +101,7 @@ def hidden_forward(projected, bias_in, weight_out, bias_out, logits, size):
             row[place] += bias
 
 
-@kernel
+@leaf
 def hidden_backward(hidden, slopes, weight_out, slopes_in, bias_in_sums, weight_out_sums, bias_out_sums, size):
     """Fill ∂L/∂u (h, B) from the hidden units and ∂L/∂z (n, B); add the gradients of b₁, U₂, b₂ to their sums."""
     multiply(weight_out, slopes, slopes_in, size)
@@ -67,6 +110,6 @@ def hidden_backward(hidden, slopes, weight_out, slopes_in, bias_in_sums, weight_
         for place in range(row.size):
             row[place] = row[place] if active[place] > 0.0 else 0.0
         bias_in_sums[0, unit] += total(row)
-    add_outer(hidden, slopes, weight_out_sums, size)
+    add_outer(hidden, slopes, weight_out_sums, 0, size)
     for label in range(slopes.shape[0]):
         bias_out_sums[0, label] += total(slopes[label, :size])

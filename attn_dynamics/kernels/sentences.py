@@ -8,6 +8,7 @@ negative ones and a third of the time. The pattern alone fixes the order of ever
 import numpy as np
 
 from attn_dynamics.kernels import leaf
+from attn_dynamics.kernels.elementary import exponential
 
 NO_LEAD = 2**32 - 1
 """Leading word of a sentence that no word leads."""
@@ -88,5 +89,5 @@ def relative_weights(start, stop, words, counts, scores, out):
     for entry in range(start, stop):
         largest = max(largest, scores[words[entry]])
     for entry in range(start, stop):
-        out[entry] = float(counts[entry]) * np.exp(scores[words[entry]] - largest)
+        out[entry] = float(counts[entry]) * exponential(scores[words[entry]] - largest)
     return largest

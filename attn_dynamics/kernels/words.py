@@ -7,14 +7,15 @@ products are stored word by word, (V, k + 1). Each function treats the words fro
 import numpy as np
 
 from attn_dynamics.kernels import kernel, leaf
-from attn_dynamics.kernels.exponential import exponentials
-from attn_dynamics.kernels.heads import dot
+from attn_dynamics.kernels.elementary import exponential
+from attn_dynamics.kernels.heads import add_outer, add_product, dot
 from attn_dynamics.kernels.sentences import gather, gather_two
 
 BLOCK = 256
 """Number of words whose values stay in the innermost cache."""
-WIDE = 512
-"""Number of words in a block of a pass over E (d, V), long enough for the processor's prefetch."""
+LONG = 4096
+"""Number of words in a block of a pass over E (d, V) if k = 1, long enough for the processor's prefetch."""
+ONE = np.uint64(1)
 MANTISSA = 2**63 - 1
 """All bits of an integer but its sign."""
 SMALLEST_SQUARE = 1e-276
@@ -38,14 +39,12 @@ def extent(scores):
 @kernel
 def fill_operand(start, stop, wide, high, scores, values, operand):
     """Fill the operand [e^(s - high) | e^(s - high) ⊙ P], or [1 | P] if scores are spread wide."""
-    width, weights, scratch = values.shape[0], np.ones(BLOCK), np.empty(BLOCK)
-    bits = scratch.view(np.int64)
+    width, weights = values.shape[0], np.ones(BLOCK)
     for first in range(start, stop, BLOCK):
         size = min(stop - first, BLOCK)
         if not wide:
             for place in range(size):
-                weights[place] = scores[first + place] - high
-            exponentials(weights[:size], scratch, bits)
+                weights[place] = exponential(scores[first + place] - high)
         if width == 3:  # four numbers side by side become one vector
             for place in range(size):
                 word, weight = np.uint64(first + place), weights[place]
@@ -70,44 +69,40 @@ def fill_operand(start, stop, wide, high, scores, values, operand):
 
 
 @leaf
-def attend_back(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums):
-    """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1) of g·v/D and g/D; sums (2, k + 1) is scratch."""
+def attend_back(start, stop, pattern, rows, operand, score_slopes, value_slopes):
+    """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1 and padding) of g·v/D and g/D."""
     offsets, sentences, counts = pattern.offsets, pattern.rows, pattern.counts
     width = value_slopes.shape[0]
-    if width == 1:
-        for word in range(start, stop):
-            weight, value = operand[word, np.uint64(0)], operand[word, np.uint64(1)]
-            a, b = gather_two(offsets[word], offsets[word + 1], sentences, counts, rows, 0)
-            score_slopes[word] = value * b - weight * a
+    for word in range(np.uint64(start), np.uint64(stop)):
+        first, last, weight = offsets[word], offsets[word + ONE], operand[word, np.uint64(0)]
+        if width == 1:
+            a, b = gather_two(first, last, sentences, counts, rows, 0)
+            score_slopes[word] = operand[word, np.uint64(1)] * b - weight * a
             value_slopes[0, word] = weight * b
-    elif width == 3:
-        for word in range(start, stop):
-            weight = operand[word, np.uint64(0)]
-            a, b, c, d = gather(offsets[word], offsets[word + 1], sentences, counts, rows, 0)
-            along = operand[word, np.uint64(1)] * b + operand[word, np.uint64(2)] * c + operand[word, np.uint64(3)] * d
-            score_slopes[word] = along - weight * a
-            value_slopes[0, word], value_slopes[1, word], value_slopes[2, word] = weight * b, weight * c, weight * d
-    else:
-        _attend_back_columns(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums)
+            continue
+        a, b, c, d = gather(first, last, sentences, counts, rows, 0)
+        slope = _along(operand, word, 0, 0.0, b, c, d) - weight * a
+        _set_four(value_slopes, word, -1, 0.0, weight * b, weight * c, weight * d)
+        for column in range(4, rows.shape[1], 4):
+            a, b, c, d = gather(first, last, sentences, counts, rows, column)
+            slope += _along(operand, word, column, a, b, c, d)
+            _set_four(value_slopes, word, column - 1, weight * a, weight * b, weight * c, weight * d)
+        score_slopes[word] = slope
 
 
 @leaf
-def _attend_back_columns(start, stop, pattern, rows, operand, score_slopes, value_slopes, sums):
-    """Do what `attend_back` does for any number of columns, four at a time."""
-    offsets, sentences, counts, columns = pattern.offsets, pattern.rows, pattern.counts, rows.shape[1]
-    for word in range(start, stop):
-        first, last, weight = offsets[word], offsets[word + 1], operand[word, np.uint64(0)]
-        for column in range(0, columns - 3, 4):
-            a, b, c, d = gather(first, last, sentences, counts, rows, column)
-            sums[0, column], sums[0, column + 1], sums[0, column + 2], sums[0, column + 3] = a, b, c, d
-        if columns % 4:
-            a, b = gather_two(first, last, sentences, counts, rows, columns - 2)
-            sums[0, columns - 2], sums[0, columns - 1] = a, b
-        slope = -weight * sums[0, 0]
-        for column in range(value_slopes.shape[0]):
-            slope += operand[word, np.uint64(column + 1)] * sums[0, column + 1]
-            value_slopes[column, word] = weight * sums[0, column + 1]
-        score_slopes[word] = slope
+def _along(operand, word, column, a, b, c, d):
+    """Return the product of a row of the operand, in the four columns from `column` on, with (a, b, c, d)."""
+    left = operand[word, np.uint64(column)] * a + operand[word, np.uint64(column + 1)] * b
+    return left + (operand[word, np.uint64(column + 2)] * c + operand[word, np.uint64(column + 3)] * d)
+
+
+@leaf
+def _set_four(columns, word, row, a, b, c, d):
+    """Set four entries of a word, from `row` on, in columns (k, V); entries out of range are padding."""
+    for place, number in enumerate((a, b, c, d)):
+        if 0 <= row + place < columns.shape[0]:
+            columns[np.uint64(row + place), word] = number
 
 
 @leaf
@@ -117,29 +112,46 @@ def attend_back_apart(start, stop, wide, pattern, kept, scores, operand, score_s
     The share of ∂L/∂s of a sentence that word l leads is A g·(v - P_l), from `lead_slopes`. As a difference A g·v -
     A g·P_l it would be noise.
     """
-    rows, leads, led, width = kept.rows, kept.leads, kept.led, value_slopes.shape[0]
-    for word in range(start, stop):
-        if not wide and not led[word]:
-            continue
-        for column in range(width + 1):
-            sums[0, column] = sums[1, column] = 0.0
-        for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
-            row, weight, place = pattern.rows[entry], float(pattern.counts[entry]), 0
-            if wide:
-                weight *= np.exp(scores[word] - kept.largest[row])
-            if leads[row] == word:
-                sums[1, 0] += weight * kept.lead_slopes[row]
-                place = 1
-            else:
-                sums[0, 0] += weight * rows[row, np.uint64(0)]
-            for column in range(1, width + 1):
-                sums[place, column] += weight * rows[row, np.uint64(column)]
-        weight = operand[word, np.uint64(0)]
-        slope = -weight * (sums[0, 0] + sums[1, 0])
+    for first in range(start, stop, BLOCK):
+        last = min(stop, first + BLOCK)
+        if wide or _any(kept.led[first:last]):
+            for word in range(first, last):
+                if wide or kept.led[word]:
+                    _attend_back_one(word, wide, pattern, kept, scores, operand, score_slopes, value_slopes, sums)
+
+
+@leaf
+def _any(mask):
+    """Return whether any entry is true, all of them read, in vector instructions."""
+    found = False
+    for place in range(mask.size):
+        found |= mask[place]
+    return found
+
+
+@leaf
+def _attend_back_one(word, wide, pattern, kept, scores, operand, score_slopes, value_slopes, sums):
+    """Do what `attend_back_apart` does for one word."""
+    rows, leads, width = kept.rows, kept.leads, value_slopes.shape[0]
+    for column in range(width + 1):
+        sums[0, column] = sums[1, column] = 0.0
+    for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
+        row, weight, place = pattern.rows[entry], float(pattern.counts[entry]), 0
+        if wide:
+            weight *= exponential(scores[word] - kept.largest[row])
+        if leads[row] == word:
+            sums[1, 0] += weight * kept.lead_slopes[row]
+            place = 1
+        else:
+            sums[0, 0] += weight * rows[row, np.uint64(0)]
         for column in range(1, width + 1):
-            slope += operand[word, np.uint64(column)] * sums[0, column]
-            value_slopes[column - 1, word] = weight * (sums[0, column] + sums[1, column])
-        score_slopes[word] = slope
+            sums[place, column] += weight * rows[row, np.uint64(column)]
+    weight = operand[word, np.uint64(0)]
+    slope = -weight * (sums[0, 0] + sums[1, 0])
+    for column in range(1, width + 1):
+        slope += operand[word, np.uint64(column)] * sums[0, column]
+        value_slopes[column - 1, word] = weight * (sums[0, column] + sums[1, column])
+    score_slopes[word] = slope
 
 
 @leaf
@@ -159,8 +171,8 @@ def received(word, wide, pattern, kept, scores, operand):
     for entry in range(pattern.offsets[word], pattern.offsets[word + 1]):
         row, weight = pattern.rows[entry], float(pattern.counts[entry])
         if wide:
-            weight *= np.exp(scores[word] - kept.largest[row])
-        found += weight / kept.normalisers[row]
+            weight *= exponential(scores[word] - kept.largest[row])
+        found += weight * kept.inverses[row]
     return found * operand[word, np.uint64(0)]
 
 
@@ -179,11 +191,9 @@ def joint_square(start, stop, columns, metric):
 @leaf
 def pull_back(start, stop, axes, value_slopes, out):
     """Add Eᵀ (∂L/∂P) of these words to out (d, k)."""
-    for first in range(start, stop, BLOCK):
-        last = min(stop, first + BLOCK)
-        for axis in range(axes.shape[0]):
-            for column in range(value_slopes.shape[0]):
-                out[axis, column] += dot(axes[axis, first:last], value_slopes[column, first:last])
+    block = LONG if len(value_slopes) == 1 else BLOCK
+    for first in range(start, stop, block):
+        add_outer(axes, value_slopes, out, first, min(stop, first + block))
 
 
 @leaf
@@ -192,22 +202,35 @@ def step_and_project(start, stop, axes, value_slopes, readout_matrix, rate, read
 
     The arguments are axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), R (d, k) before and R′ after the step; a rate of 0 takes none.
     """
-    for first in range(start, stop, WIDE):
-        last = min(stop, first + WIDE)
-        for column in range(out.shape[0]):
+    block = LONG if len(out) == 1 else BLOCK
+    for first in range(start, stop, block):
+        last = min(stop, first + block)
+        for column in range(len(out)):
             for word in range(first, last):
                 out[column, word] = 0.0
-        for axis in range(axes.shape[0]):
-            row = axes[axis, first:last]
-            if rate != 0.0:
-                for column in range(readout_matrix.shape[1]):
-                    factor, slope = rate * readout_matrix[axis, column], value_slopes[column, first:last]
-                    for word in range(row.size):
-                        row[word] -= factor * slope[word]
-            for column in range(readout_after.shape[1]):
-                factor, sums = readout_after[axis, column], out[column, first:last]
-                for word in range(row.size):
-                    sums[word] += factor * row[word]
+        for axis in range(0, len(axes), 4):  # which stay in the cache between step and projection
+            some, before, after = axes[axis : axis + 4], readout_matrix[axis : axis + 4], readout_after[axis : axis + 4]
+            if rate == 0.0:
+                add_product(1.0, after.T, some, out, first, last)
+            elif len(out) == 1 and len(some) == 4:
+                slopes, sums = value_slopes[0, first:last], out[0, first:last]
+                _step_and_project_four(some, rate, before, after, slopes, sums, first, last)
+            else:
+                add_product(-rate, before, value_slopes, some, first, last)
+                add_product(1.0, after.T, some, out, first, last)
+
+
+@leaf
+def _step_and_project_four(axes, rate, before, after, slopes, sums, start, stop):
+    """Do what `step_and_project` does for four axes and one column, adding to the sums."""
+    a, b, c, d = axes[0, start:stop], axes[1, start:stop], axes[2, start:stop], axes[3, start:stop]
+    p, q, r, s = rate * before[0, 0], rate * before[1, 0], rate * before[2, 0], rate * before[3, 0]
+    e, f, g, h = after[0, 0], after[1, 0], after[2, 0], after[3, 0]
+    for word in range(slopes.size):
+        slope = slopes[word]
+        t, u, v, w = a[word] - p * slope, b[word] - q * slope, c[word] - r * slope, d[word] - s * slope
+        a[word], b[word], c[word], d[word] = t, u, v, w
+        sums[word] += (e * t + f * u) + (g * v + h * w)
 
 
 @leaf
@@ -219,7 +242,7 @@ def subtract(start, stop, array, rate, step):
             target[place] -= rate * source[place]
 
 
-@kernel
+@leaf
 def norms(axes, still, columns, out):
     """Set out = ‖ν‖ of the words in columns (words,), from axes Eᵀ (d, V) and the norms still (V,) outside of them."""
     for place in range(columns.size):
@@ -227,8 +250,30 @@ def norms(axes, still, columns, out):
         square = still[word] ** 2
         for axis in range(axes.shape[0]):
             square += axes[axis, word] ** 2
-        out[place] = np.sqrt(square)
-        if square <= SMALLEST_SQUARE:
-            out[place] = still[word]
-            for axis in range(axes.shape[0]):
-                out[place] = np.hypot(out[place], axes[axis, word])
+        out[place] = _norm(square, axes, still, word)
+
+
+@leaf
+def all_norms(axes, still, out):
+    """Set out = ‖ν‖ of all words (V,), as `norms` does, reading axes Eᵀ (d, V) in their order."""
+    for first in range(0, out.size, BLOCK):
+        squares = out[first : first + BLOCK]
+        for place in range(squares.size):
+            squares[place] = still[first + place] ** 2
+        for axis in range(axes.shape[0]):
+            row = axes[axis, first : first + BLOCK]
+            for place in range(squares.size):
+                squares[place] += row[place] ** 2
+        for place in range(squares.size):
+            squares[place] = _norm(squares[place], axes, still, first + place)
+
+
+@leaf
+def _norm(square, axes, still, word):
+    """Return the root of a square, computed without squares if they underflow."""
+    if not square <= SMALLEST_SQUARE:
+        return np.sqrt(square)
+    norm = still[word]
+    for axis in range(axes.shape[0]):
+        norm = np.hypot(norm, axes[axis, word])
+    return norm

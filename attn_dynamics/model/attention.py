@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from attn_dynamics.kernels.epochs import PARTS, Sentences, Words
+from attn_dynamics.kernels.epochs import PARTS, Array, Sentences, Words
 from attn_dynamics.kernels.sentences import LEADING
 from attn_dynamics.tasks.corpus import Corpus
 
@@ -51,7 +51,7 @@ def by_sentence(corpora: Collection[Corpus]) -> Sentences:
         (corpus,) = corpora
         pattern = _pattern(corpus.counts)
         return Sentences(
-            *pattern, np.asarray(corpus.labels, np.int64), np.array([0, corpus.n_sentences]), _limit(pattern[2])
+            *pattern, np.asarray(corpus.labels, np.int64), np.array([0, corpus.n_sentences]), _limits([corpus])
         )
     before = np.cumsum([0, *(corpus.counts.nnz for corpus in corpora)])
     starts = (corpus.counts.indptr[:-1] + shift for corpus, shift in zip(corpora, before, strict=False))
@@ -62,7 +62,7 @@ def by_sentence(corpora: Collection[Corpus]) -> Sentences:
         counts,
         _joined([corpus.labels for corpus in corpora], np.int64),
         np.cumsum([0, *(corpus.n_sentences for corpus in corpora)]),
-        _limit(counts),
+        _limits(corpora),
     )
 
 
@@ -77,12 +77,14 @@ def by_word(corpus: Corpus, held: NDArray[np.int64]) -> Words:
 
 
 def columns_of(width: int) -> int:
-    """Return k + 1, or one more if that is odd: columns are processed in fours and in twos."""
-    return width + 1 + (width + 1) % 2
+    """Return k + 1 rounded up to a multiple of 4, or 2 if k is 1: columns are processed in fours, or as a pair."""
+    return 2 if width == 1 else 4 * (width // 4 + 1)
 
 
-def _limit(counts: NDArray[np.int32]) -> float:
-    return float(counts.max(initial=1)) / LEADING
+def _limits(corpora: Collection[Corpus]) -> Array:
+    """Return the largest count of each sentence, in units of LEADING."""
+    largest = (np.maximum.reduceat(corpus.counts.data, corpus.counts.indptr[:-1]) for corpus in corpora)
+    return np.concatenate([np.empty(0), *largest]) / LEADING
 
 
 def _pattern(matrix: csr_array | csc_array) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:

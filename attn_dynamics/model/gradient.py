@@ -1,5 +1,6 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
+import math
 from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from attn_dynamics.tasks.corpus import Corpus
 
 STILL = Rates(0.0, 0.0, 0.0)
 """Rates at which nothing moves."""
+CACHE_LINE = 64
+"""Number of bytes that the processor fetches at a time."""
 NO_WORDS = np.empty(0, np.int64)
 
 
@@ -217,7 +220,7 @@ class Objective:
         head, parts, contrasts = self._head, self.parts, self._state.contrasts
         (d, k), size = head.readout_matrix.shape, corpus.n_words
         return Buffers(
-            operand=np.zeros((size, columns_of(width))),
+            operand=_cache_lines(size, columns_of(width)),
             values=np.empty((width, size if self._narrows else 0)),
             readout=np.array(head.readout_matrix, order="C") if self._narrows else np.empty((0, 0)),
             score_slopes=np.empty((1, size)),
@@ -244,10 +247,17 @@ def _layers(head: Head) -> Layers:
     return Layers(*(array.reshape(-1, array.shape[-1]) for array in arrays), *missing)
 
 
+def _cache_lines(*shape: int) -> Array:
+    """Return zeros that begin with a line of the cache, so that no row of four numbers lies across two of them."""
+    room = np.zeros(math.prod(shape) + CACHE_LINE // 8)
+    begin = -room.ctypes.data % CACHE_LINE // 8
+    return room[begin : begin + math.prod(shape)].reshape(shape)
+
+
 def _kept_rows(sentences: int, n_words: int, width: int) -> Kept:
-    rows, leads = np.zeros((sentences, columns_of(width))), np.empty(sentences, np.uint32)
-    normalisers, largest, slopes = (np.zeros(sentences) for _ in range(3))
-    return Kept(rows, normalisers, largest, leads, slopes, np.zeros(n_words, np.bool_))
+    rows, leads = _cache_lines(sentences, columns_of(width)), np.empty(sentences, np.uint32)
+    inverses, largest, slopes = (np.zeros(sentences) for _ in range(3))
+    return Kept(rows, inverses, largest, leads, slopes, np.zeros(n_words, np.bool_))
 
 
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:

@@ -15,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -230,7 +230,7 @@ def _made(options: type[Given], read: Any) -> Given:
     return _filled(options, values)
 
 
-def _filled(options: type[Given], values: Mapping[str, Any]) -> Given:
+def _filled(options: Any, values: Mapping[str, Any]) -> Any:
     hints = get_type_hints(options, include_extras=True)
     inner = {field.name: _nested(hints[field.name]) for field in fields(options)}
     return options(**{name: _filled(kind, values) if kind else values[name] for name, kind in inner.items()})
@@ -272,7 +272,7 @@ def _documentation(options: type) -> dict[str, str]:
     for kind in (*getattr(options, "SOURCES", ()), *reversed(options.__mro__)):
         if not is_dataclass(kind) or kind.__module__ == "types":  # one that was made, not written
             continue
-        (node,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        (node,) = ast.parse(textwrap.dedent(inspect.getsource(cast("type", kind)))).body
         body = node.body if isinstance(node, ast.ClassDef) else []
         for field, text in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(field.target, ast.Name):

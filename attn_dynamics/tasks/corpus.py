@@ -249,7 +249,8 @@ class Corpus:
         Raises:
             InputError: a word is not in the vocabulary.
         """
-        index = {word: column for column, word in enumerate(self.vocabulary)}
+        words = list(words)
+        index = {word: column for column, word in enumerate(self.vocabulary if words else ())}
         return np.array(list(_look_up(index, words, name)), dtype=np.int64)
 
 

@@ -24,6 +24,8 @@ from attn_dynamics.training.checkpoint import with_prefix
 from attn_dynamics.training.rules import Arrays
 from attn_dynamics.training.settings import PLAIN, Training
 
+SOME_WORDS = 512
+"""Number of words whose embeddings stay in the cache."""
 PARTS = {"query": "query", "keys": "keys", "scores": "keys", "axes": "embeddings", "head": "head"}
 """Part of a model, as `train` names it, of each array that moves, by the first word of its name."""
 
@@ -38,7 +40,7 @@ class Coordinates:
     """
 
     def __init__(self, start: Parameters, training: Training, *, from_zero: bool = False) -> None:
-        head, embeddings, still = start.head, start.embeddings, np.zeros((start.embeddings.shape[0], 1))
+        head, embeddings = start.head, start.embeddings
         self.start = start
         self.train = train = training.train
         self.by_keys = "query" in train or ("keys" in train and not training.along_gradient)
@@ -49,14 +51,17 @@ class Coordinates:
         if self._basis is not None:
             head = head.replace(**{head.first: self._basis.T @ head.first_layer})
             embeddings = start.embeddings @ self._basis
-            still = start.embeddings - embeddings @ self._basis.T
         self.head = _copied(head)
         """Head on the reduced embeddings, as copies."""
+        self.scores = start.scores
+        """Scores (V,) at the start."""
+        self._reduced = embeddings
         self.axes = np.array(embeddings.T, order="C")
         """Transposed coordinates Fᵀ (k, V), or Eᵀ (d, V) if law A6 is not used."""
-        self.still_norm = np.empty(len(still))
+        self.still_norm = np.zeros(len(embeddings))
         """Norm (V,) of the part of each embedding outside of these axes."""
-        words.norms(np.ascontiguousarray(still.T), np.zeros(len(still)), np.arange(len(still)), self.still_norm)
+        if self._basis is not None:
+            _set_norms_outside(start.embeddings, self._basis, self.still_norm)
 
     def parameters(self, *, scores: Array, axes: Array, head: Head, keys: Array, query: Array) -> Parameters:
         """Return a later state as parameters of the same shapes as the start, as copies."""
@@ -66,11 +71,15 @@ class Coordinates:
             if head.first in self.trained_head:
                 first += self._basis @ (head.first_layer - self._basis.T @ first)
             head = head.replace(**{head.first: first})
-            embeddings = start.embeddings + (embeddings - start.embeddings @ self._basis) @ self._basis.T
-        keys, query = keys.copy(), query.copy()
+            embeddings = (embeddings - self._reduced) @ self._basis.T
+            embeddings += start.embeddings
         if "keys" in self.train and not self.by_keys:
-            keys += np.outer(scores - start.scores, query / max(query @ query, np.finfo(float).tiny))
-        return Parameters(query=query, keys=keys, embeddings=embeddings, head=head)
+            moved = np.outer(scores - self.scores, query / max(query @ query, np.finfo(float).tiny))
+            moved += keys
+            keys = moved
+        else:
+            keys = keys.copy()
+        return Parameters(query=query.copy(), keys=keys, embeddings=embeddings, head=head)
 
 
 class Dynamics:
@@ -104,8 +113,10 @@ class Dynamics:
         self._held = frozen_columns(corpus, parameters, training)
         self._coordinates = place = Coordinates(parameters, training, from_zero=True)
         self._train, self._trained_head = place.train, place.trained_head
-        self.head, self._axes, self.scores = place.head, place.axes, parameters.scores
-        self._keys, self._query = parameters.keys.copy(), parameters.query.copy()
+        self.head, self._axes, self.scores = place.head, place.axes, place.scores.copy()
+        steps_keys = "keys" in self._train and place.by_keys
+        self._keys = parameters.keys.copy() if steps_keys else parameters.keys
+        self._query = parameters.query.copy()
         self.objective = Objective(
             corpus,
             self.scores,
@@ -178,7 +189,7 @@ class Dynamics:
     def embedding_norms(self) -> Array:
         """Return the embedding norms ‖ν_w‖ of all words (V,)."""
         out = np.empty(self.scores.size)
-        words.norms(self._axes, self._coordinates.still_norm, np.arange(out.size), out)
+        words.all_norms(self._axes, self._coordinates.still_norm, out)
         return out
 
     @property
@@ -276,3 +287,11 @@ def _basis(head: Head) -> Array | None:
     """Return an orthonormal basis (d, k) of what a head reads, or None if the head reads all d dimensions."""
     readout_matrix = head.readout_matrix
     return np.linalg.qr(readout_matrix)[0] if readout_matrix.shape[1] < readout_matrix.shape[0] else None
+
+
+def _set_norms_outside(embeddings: Array, basis: Array, out: Array) -> None:
+    """Set out (V,) to the norm of the part of each embedding orthogonal to a basis (d, k), some words at a time."""
+    for start in range(0, len(out), SOME_WORDS):
+        some = embeddings[start : start + SOME_WORDS]
+        across = np.ascontiguousarray((some - some @ basis @ basis.T).T)
+        words.all_norms(across, np.zeros(len(some)), out[start : start + SOME_WORDS])

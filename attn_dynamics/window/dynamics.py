@@ -157,8 +157,8 @@ def flow(
     # The solver records its start too.
     kept = range(0 if due[0] == 0.0 else 1, due.size + 1)
     solver = "LSODA" if system.start.size <= FEW else "DOP853"
-    layout, tolerances = _Layout(model, kept), {"rtol": rtol, "atol": 1e-3 * rtol}
-    return integrate(system, layout, training, due, solver, **tolerances, meter=meter)
+    layout = _Layout(model, kept)
+    return integrate(system, layout, training, due, solver, rtol=rtol, atol=1e-3 * rtol, meter=meter)
 
 
 Rates = Mapping[str, float]
