@@ -40,7 +40,7 @@ from attn_dynamics.system.workers import finished, spawned
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint, identity
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.loop import divergence_message
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 

@@ -41,7 +41,7 @@ from attn_dynamics.results.assumptions import (
 from attn_dynamics.results.summary import annotate, summarise
 from attn_dynamics.tasks import Synthetic, Task
 from attn_dynamics.theory.sen import sen_norm
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.experiment import start, train
 
 TRAIN = ("keys", "embeddings", "head")

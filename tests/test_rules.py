@@ -31,7 +31,7 @@ from attn_dynamics.commands.sweep.table import settings
 from attn_dynamics.results.assumptions import PLAIN_STEPS
 from attn_dynamics.training import checkpoint, experiment, loop
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.rules import RULES, Arrays, Descent
 from attn_dynamics.training.settings import Training

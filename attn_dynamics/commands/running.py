@@ -25,7 +25,7 @@ from attn_dynamics.results.folder import SUMMARY, TRAJECTORY
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.loop import divergence_message
 
 

@@ -17,7 +17,7 @@ from attn_dynamics.commands import run_steps
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.replicates import descent
 from attn_dynamics.training.replicates.memory import MemoryNeed
 from attn_dynamics.training.replicates.threads import Threads

@@ -16,7 +16,7 @@ from attn_dynamics import FixedLinear, Parameters, descend, flow
 from attn_dynamics.tasks import Options, TextOptions, load_task
 from attn_dynamics.tasks.treebank import sst_folder
 from attn_dynamics.training import experiment
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from simulations.configurations import CONFIGURATIONS
 from simulations.labelled import best_epoch
 from tests.support import needs_sst

@@ -30,7 +30,7 @@ from attn_dynamics.statistics import interval
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment as carried_out
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Training
 from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text

@@ -15,7 +15,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.results.summary import annotate
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from simulations.labelled import ALL, attention_weights, followed, subset, telling, unseen, with_leaders
 
 DRAWS = 200

@@ -17,7 +17,7 @@ from attn_dynamics.results.summary import versions
 from attn_dynamics.system.workers import in_line
 from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training import experiment
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from tests.command.driving import Call, film_folder, read_json, without_figures
 from tests.sweep.driving import TINY, differences, rows
 

@@ -17,7 +17,7 @@ from attn_dynamics.files.output import clear, results_folder
 from attn_dynamics.results.summary import versions
 from attn_dynamics.system.extras import imported
 from attn_dynamics.system.workers import clustered
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 
 DEFAULT = Path("runs/sweep")
 

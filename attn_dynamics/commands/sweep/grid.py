@@ -12,7 +12,7 @@ from attn_dynamics.check import at_least_one
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.config import Config, Trainable
+from attn_dynamics.training.command_options import Config, Trainable
 from attn_dynamics.training.replicates.descent import check_rule
 
 ALONE = ("replicates", "follow", "out", "resume", "overwrite")

@@ -14,7 +14,7 @@ from attn_dynamics.results.assumptions import broken_in_words
 from attn_dynamics.system.workers import error_of, finished, in_line
 from attn_dynamics.tasks import load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged
 

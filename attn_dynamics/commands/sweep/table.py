@@ -13,7 +13,7 @@ from attn_dynamics.results.summary import LARGEST_INTEGER, data_digest
 from attn_dynamics.system.extras import imported
 from attn_dynamics.tasks import Options, Synthetic, TextOptions, load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.config import Config
+from attn_dynamics.training.command_options import Config
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
