@@ -11,9 +11,9 @@ EXPERIMENTS ?= synthetic ablation suppression capacity query
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 
 # What needs no PyTorch, whose builds are for some interpreters only: commands, files, data, proofs.
-SUBSET := tests/command tests/proofs tests/sweep tests/tasks/test_synthetic.py tests/window/test_dynamics.py \
-	tests/theory/test_flow.py tests/theory/test_bell_width.py tests/test_corpus.py tests/test_netcdf.py \
-	tests/test_prediction.py tests/test_stopping.py tests/test_storage.py
+SUBSET := tests/commands tests/proofs tests/tasks/test_synthetic.py tests/window/test_dynamics.py \
+	tests/theory/test_flow.py tests/theory/test_bell_width.py tests/tasks/test_corpus.py tests/files/test_netcdf.py \
+	tests/results/test_prediction.py tests/training/test_stopping.py tests/files/test_storage.py
 CONSTRAINTS ?= requirements.txt
 
 .PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 test-wheel fuzz check \

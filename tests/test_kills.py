@@ -20,7 +20,7 @@ from attn_dynamics.files.storage import read_netcdf, read_parquet
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures import style
 from simulations import experiment, suppression
-from tests.command.driving import TASK, contents, differences, eager, unfinished, without_figures
+from tests.commands.driving import TASK, contents, differences, eager, unfinished, without_figures
 from tests.forking import context
 from tests.sweep import driving as sweeps
 

@@ -11,7 +11,7 @@ import pytest
 import attn_dynamics
 from attn_dynamics import Synthetic, descend, draw
 from attn_dynamics.commands import running, simulate
-from tests.command.driving import TINY
+from tests.commands.driving import TINY
 
 ROOT = str(Path(attn_dynamics.__file__).parent)
 

@@ -6,7 +6,7 @@ It runs no kernel of several threads, because a thread does not come along into 
 import numba
 import xarray as xr
 
-import tests.command.driving  # noqa: F401
+import tests.commands.driving  # noqa: F401
 
 numba.njit(lambda: None)()  # the compiler reads its tables at its first use
 xr.Variable("x", [0])  # xarray looks for other kinds of arrays, and imports dask

@@ -34,7 +34,7 @@ from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Training
 from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text
-from tests.command.driving import contents
+from tests.commands.driving import contents
 
 SCRIPTS = {script.Settings.name: script for script in (ablation, capacity, query, sst, suppression, synthetic)}
 TINY = ("--quick", "--seeds", "2", "--epochs", "30")

@@ -22,7 +22,7 @@ from attn_dynamics.system.options import read_options
 from attn_dynamics.tasks import TextOptions, text_task
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
 from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text
-from tests.command.driving import films
+from tests.commands.driving import films
 from tests.support import needs_sst
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import attn_dynamics.commands.sweep.command as command
-from tests.command.driving import Call, Outcome
-from tests.sweep.driving import nothing, one_by_one
+from tests.commands.driving import Call, calling
+from tests.commands.sweep.driving import nothing, one_by_one
 
 
 @pytest.fixture
@@ -21,17 +21,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def call_dask(place: Path, capsys: pytest.CaptureFixture[str]) -> Call:
     """Run the command in this process, its workers in others."""
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        try:
-            code = command.main([*map(str, arguments)])
-        except SystemExit as stop:  # from the parser of arguments
-            code = stop.code if isinstance(stop.code, int) else 1
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
-
-    return run
+    return calling(command.main, capsys)
 
 
 @pytest.fixture

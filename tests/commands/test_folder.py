@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attn_dynamics.commands import running, simulate
-from tests.command.driving import TASK, TINY, Call, contents, differences, films, read_json, without_figures
+from tests.commands.driving import TASK, TINY, Call, contents, differences, films, read_json, without_figures
 
 
 @pytest.fixture(scope="module")

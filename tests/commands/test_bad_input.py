@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attn_dynamics.commands import running
-from tests.command.driving import TINY, Call, contents, ended, film_folder, started, trajectory
+from tests.commands.driving import TINY, Call, contents, ended, film_folder, started, trajectory
 
 
 def one_message(err: str) -> str:

@@ -15,8 +15,8 @@ from attn_dynamics.files.storage import HOST
 from attn_dynamics.results import summary as results
 from attn_dynamics.results.summary import versions
 from attn_dynamics.tasks import load_task
-from tests.command.driving import Call, contents, film_folder
-from tests.sweep.driving import TINY, differences, holds, rows
+from tests.commands.driving import Call, contents, film_folder
+from tests.commands.sweep.driving import TINY, differences, holds, rows
 
 SWEEP = (*TINY, "--model", "attn-fc", "attn-tc", "--seed", "0", "1")
 
@@ -24,7 +24,7 @@ SWEEP = (*TINY, "--model", "attn-fc", "attn-tc", "--seed", "0", "1")
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The table of four runs."""
-    from tests.sweep.driving import nothing, one_by_one
+    from tests.commands.sweep.driving import nothing, one_by_one
 
     folder = tmp_path_factory.mktemp("kept") / "sweep"
     with pytest.MonkeyPatch.context() as patch:

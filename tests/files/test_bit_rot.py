@@ -43,7 +43,7 @@ def _write_table(path: Path) -> None:
 
 def _read_table(path: Path) -> Any:
     table = Table(path.parent, CONFIGS)
-    table.take_up()
+    table.resume()
     return table.rows
 
 

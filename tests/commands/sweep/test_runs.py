@@ -18,8 +18,8 @@ from attn_dynamics.system.workers import in_line
 from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training import experiment
 from attn_dynamics.training.command_options import Config
-from tests.command.driving import Call, film_folder, read_json, without_figures
-from tests.sweep.driving import TINY, differences, rows
+from tests.commands.driving import Call, film_folder, read_json, without_figures
+from tests.commands.sweep.driving import TINY, differences, rows
 
 SMALL = Synthetic(dictionary=50, sentences=40, test_sentences=10, other_words=5)
 

@@ -20,7 +20,7 @@ from attn_dynamics.files.output import clear, default_file, of_command, results_
 from attn_dynamics.files.storage import HOST
 from proofs import __main__ as proofs
 from simulations import ablation, capacity, query, squad, sst, suppression, synthetic, text
-from tests.command.driving import contents, hold
+from tests.commands.driving import contents, hold
 from tests.forking import context
 
 CALLED = ("python -m some.command", "a measurement", "numbers.txt", "figures/*.png")

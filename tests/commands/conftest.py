@@ -10,7 +10,7 @@ import pytest
 
 from attn_dynamics.commands import run_steps, running, simulate, window
 from attn_dynamics.results.figures import replicates as spread
-from tests.command.driving import Call, Outcome, calling_at, without_figures
+from tests.commands.driving import Call, calling, calling_at, without_figures
 
 
 @pytest.fixture
@@ -25,17 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch_by_epoch: None)
 @pytest.fixture
 def call_drawing(place: Path, capsys: pytest.CaptureFixture[str]) -> Call:
     """Run the command in this process."""
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        try:
-            code = simulate.main([*map(str, arguments)])
-        except SystemExit as stop:  # from the parser of arguments
-            code = stop.code if isinstance(stop.code, int) else 1
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
-
-    return run
+    return calling(simulate.main, capsys)
 
 
 @pytest.fixture

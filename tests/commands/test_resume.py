@@ -12,7 +12,7 @@ import pytest
 
 from attn_dynamics.commands import run_steps, running
 from attn_dynamics.system import interrupt
-from tests.command.driving import (
+from tests.commands.driving import (
     TASK,
     TINY,
     Call,

@@ -21,7 +21,7 @@ from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import RunsInterrupted
 from attn_dynamics.training.stopping import Patience
 from tests.support import MODELS, examples, named, parameters_for, press, topic_corpus
-from tests.test_checkpoint import DEV, TRAINED, PowerCut, cut, saved_at_every_epoch
+from tests.training.test_checkpoint import DEV, TRAINED, PowerCut, cut, saved_at_every_epoch
 
 try:
     import torch

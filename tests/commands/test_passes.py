@@ -22,7 +22,7 @@ from attn_dynamics.training.replicates import descent
 from attn_dynamics.training.replicates.memory import MemoryNeed
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import Run
-from tests.command.driving import TINY, Call, calling_at, contents, differences, films, read_json, trajectory
+from tests.commands.driving import TINY, Call, calling_at, contents, differences, films, read_json, trajectory
 
 THREE = (*TINY, "--replicates", "3", "--out")
 FIVE = (*TINY, "--replicates", "5", "--out")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attn_dynamics.commands import run_steps, running
-from tests.command.driving import (
+from tests.commands.driving import (
     TASK,
     TINY,
     Call,

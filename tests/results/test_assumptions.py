@@ -279,7 +279,7 @@ def test_an_unknown_name_or_word_is_refused() -> None:
 
 
 def test_the_passage_of_the_readme_names_the_noise(capsys: pytest.CaptureFixture[str]) -> None:
-    readme = Path(__file__).parents[1] / "README.md"
+    readme = Path(__file__).parents[2] / "README.md"
     section = readme.read_text(encoding="utf-8").split("\n## Change an assumption")[1]
     example = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     assert example is not None

@@ -12,7 +12,7 @@ from attn_dynamics.commands.window import table
 from attn_dynamics.results.assumptions import MANY, SHORT
 from attn_dynamics.results.figures.window import FIGURES, width_figure
 from attn_dynamics.results.window_assumptions import ONE_TOKEN
-from tests.command.driving import (
+from tests.commands.driving import (
     Call,
     Moment,
     contents,
@@ -24,7 +24,7 @@ from tests.command.driving import (
     trajectory,
     unfinished,
 )
-from tests.command.test_resume import KILLED
+from tests.commands.test_resume import KILLED
 
 WINDOW = ("--model", "attn-window")
 BRIEF = (*WINDOW, "--epochs", "200", "--sequences", "3", "--out", "here")

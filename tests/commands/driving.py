@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 import xarray as xr
 
 from attn_dynamics.commands import run_steps, running, simulate, window
@@ -49,6 +50,21 @@ class Outcome(NamedTuple):
 
 
 Call = Callable[..., Outcome]
+
+
+def calling(main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]) -> Call:
+    """A function that runs a command in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        try:
+            code = main([*map(str, arguments)])
+        except SystemExit as stop:  # from the parser of arguments
+            code = stop.code if isinstance(stop.code, int) else 1
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
+
+    return run
 
 
 def without_figures(run: object, folder: Path) -> list[Path]:

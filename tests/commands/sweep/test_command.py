@@ -21,8 +21,8 @@ from attn_dynamics.system.workers import in_line
 from attn_dynamics.training import experiment
 from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.replicates.engine import Engine, engine_for
-from tests.command.driving import TASK, Call, contents, film_folder
-from tests.sweep.driving import (
+from tests.commands.driving import TASK, Call, contents, film_folder
+from tests.commands.sweep.driving import (
     LONGER,
     TINY,
     differences,

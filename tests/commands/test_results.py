@@ -13,7 +13,7 @@ from scipy import stats
 from attn_dynamics.results import summary as results
 from attn_dynamics.results.assumptions import BESIDE, LABELS, MANY, RARE, SHORT, percent
 from attn_dynamics.results.figures.run import draw_figure
-from tests.command.driving import (
+from tests.commands.driving import (
     FIGURES,
     TASK,
     TINY,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attn_dynamics.results.summary import loss_steps
-from tests.command.driving import TASK, TINY, Call, film_folder, read_json, trajectory
+from tests.commands.driving import TASK, TINY, Call, film_folder, read_json, trajectory
 
 
 @pytest.mark.parametrize(

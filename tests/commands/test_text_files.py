@@ -12,7 +12,7 @@ import pytest
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.text import text_task
-from tests.command.driving import Call, contents, film_folder, read_json
+from tests.commands.driving import Call, contents, film_folder, read_json
 
 QUESTIONS = {
     1: ("Où naît", "fleuve"),

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.commands.sweep.table import FILE, RESULTS, SETTINGS, Row
 from attn_dynamics.training.command_options import Config
-from tests.command.driving import TASK, Outcome
+from tests.commands.driving import TASK, Outcome
 
 TINY = ("--epochs", "60", *TASK)
 LONGER = ("--epochs", "2000", *TASK)

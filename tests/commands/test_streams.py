@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attn_dynamics.system.console import NARROWEST, console
-from tests.command.driving import TINY
+from tests.commands.driving import TINY
 
 FILES = {"config.json", "command.txt", "summary.json", "trajectory.nc", "checkpoint.npz", "figures"}
 SIMULATE = (sys.executable, "-m", "attn_dynamics.simulate")

@@ -14,7 +14,7 @@ from attn_dynamics.commands.window_config import WindowConfig
 from attn_dynamics.system.options import read_options
 from attn_dynamics.training.command_options import Config
 from fuzz.processes import interrupted
-from tests.command.driving import TINY, Call, contents
+from tests.commands.driving import TINY, Call, contents
 
 ROOT = Path(__file__).resolve().parents[2]
 REFUSALS = {
