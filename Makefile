@@ -9,6 +9,8 @@ PIP_FLAGS ?=
 EXPERIMENTS ?= synthetic ablation suppression capacity query
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
+# Libraries keep their bytecode, because a process that starts would compile them for two seconds.
+export PYTHONDONTWRITEBYTECODE =
 
 # What needs no PyTorch, whose builds are for some interpreters only: commands, files, data, proofs.
 SUBSET := tests/commands tests/proofs tests/tasks/test_synthetic.py tests/window/test_dynamics.py \

@@ -173,8 +173,8 @@ def _tables(folder: Path) -> list[Markup]:
 def _remarks(folder: Path) -> list[str]:
     """Describe the assumptions that a run breaks, from its summary; a sweep has them in its rows."""
     summary = read_json_object(folder / SUMMARY) if (folder / SUMMARY).exists() else {}
-    columns = off_theory if summary.get("model") == WINDOW else broken
-    return columns(summary) if "assumptions" in summary else []
+    describe = off_theory if summary.get("model") == WINDOW else broken
+    return describe(summary) if "assumptions" in summary else []
 
 
 def _of_summary(summary: dict[str, Any]) -> list[pd.DataFrame]:

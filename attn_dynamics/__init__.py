@@ -3,6 +3,7 @@
 import ast
 import os
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from attn_dynamics.system import interrupt
@@ -29,10 +30,12 @@ __all__ = ["__version__", *sorted(_MODULES)]  # pyright: ignore[reportUnsupporte
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used, because the libraries behind all of them load for a second."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(_MODULES[name]), name)
-    return found
+    if name in _MODULES:
+        globals()[name] = found = getattr(import_module(_MODULES[name]), name)
+        return found
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -178,14 +178,21 @@ def words(name: str, values: object) -> tuple[Hashable, ...]:
     return found
 
 
-def renamed(**names: str) -> Callable[[Callable[Arguments, Returned]], Callable[Arguments, Returned]]:
-    """Let a function take keywords by former names too, with a DeprecationWarning: `renamed(former="name")`."""
+def renamed(**names: str | None) -> Callable[[Callable[Arguments, Returned]], Callable[Arguments, Returned]]:
+    """Let a function take keywords by former names too, with a DeprecationWarning: `renamed(former="name")`.
+
+    A keyword that is read no longer is `renamed(former=None)`.
+    """
 
     def decorate(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
         @wraps(function)
         def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Returned:
             for former in names.keys() & kwargs.keys():
                 name = names[former]
+                if name is None:
+                    warnings.warn(f"{former} is no longer read", DeprecationWarning, stacklevel=2)
+                    del kwargs[former]
+                    continue
                 if name in kwargs:
                     raise InputError(former, expected=f"{name} alone", given="both", fix=f"Leave out {former}.")
                 warnings.warn(f"{former} is called {name} now", DeprecationWarning, stacklevel=2)
@@ -206,6 +213,23 @@ def mapping(name: str, value: object, *, fix: str) -> dict[Any, Any]:
     if value is not None and not isinstance(value, Mapping):
         raise InputError(name, expected="a mapping", given=shown(value), fix=fix)
     return dict(value or {})
+
+
+def data_sets(name: str, value: object, kind: type[Kind]) -> dict[str, Kind]:
+    """Return further data sets to evaluate, by name.
+
+    Raises:
+        InputError: the value does not map names to such data, or names one "train", which is always evaluated.
+    """
+    fix = f'Pass {name}={{"dev": …}}, with a {kind.__name__}.'
+    found = mapping(name, value, fix=fix)
+    for key, each in found.items():
+        instance(name, key, str, fix=fix)
+        instance(f"{name}[{key!r}]", each, kind, fix=fix)
+    if "train" in found:
+        fix = "That one is always evaluated."
+        raise InputError(name, expected="names other than 'train'", given=", ".join(found), fix=fix)
+    return found
 
 
 def integers(name: str, values: object) -> NDArray[np.int64]:

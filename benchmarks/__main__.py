@@ -1,4 +1,4 @@
-"""Benchmarks of training time, beside PyTorch and by size: all, or those named.
+"""Benchmarks of training time, beside PyTorch and JAX, and by size: all, or those named.
 
 python -m benchmarks paper window
 """

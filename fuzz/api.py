@@ -98,9 +98,9 @@ def _signatures() -> Iterator[tuple[Callable[..., object], dict[str, Any], dict[
     sizes = {"n_words": words, "n_classes": 2, "embedding_dim": 2}
     start = draw("published", "attn-tc", **sizes, rng=np.random.default_rng(0))
     never = frozenset[str]()
-    course = {"evaluate_on": NONE, "follow": WORDS, "frozen_words": WORDS, "train": WORDS}
-    course |= {"reduced": frozenset({"True"}), "meter": NONE | {"a function", "a class"}, "corpus": never}
-    steps = {"learning_rate": NUMBERS, "epochs": INTEGERS, "patience": NONE | INTEGERS, "checkpoint": NONE} | course
+    choices = {"evaluate_on": NONE, "follow": WORDS, "frozen_words": WORDS, "train": WORDS}
+    choices |= {"reduced": frozenset({"True"}), "meter": NONE | {"a function", "a class"}, "corpus": never}
+    steps = {"learning_rate": NUMBERS, "epochs": INTEGERS, "patience": NONE | INTEGERS, "checkpoint": NONE} | choices
     common: dict[str, Any] = {"corpus": corpus, "epochs": 2}
     yield descend, common | {"parameters": start}, steps | {"parameters": never}
     lists = frozenset({"an empty list"})
@@ -113,7 +113,7 @@ def _signatures() -> Iterator[tuple[Callable[..., object], dict[str, Any], dict[
         "solver": never,
     }
     times |= {"log_time": frozenset({"True"}), "stop_loss": NONE | NUMBERS, "max_steps": NONE | INTEGERS}
-    yield flow, {"corpus": corpus, "parameters": start, "time": 0.1}, times | course | {"parameters": never}
+    yield flow, {"corpus": corpus, "parameters": start, "time": 0.1}, times | choices | {"parameters": never}
     yield loss_and_gradient, {"corpus": corpus, "parameters": start}, {"corpus": never, "parameters": never}
     drawn = {"n_words": INTEGERS, "n_classes": INTEGERS, "embedding_dim": INTEGERS, "hidden_dim": INTEGERS}
     named = {"preset": "published", "model": "attn-tl", "rng": np.random.default_rng(0)}

@@ -202,8 +202,7 @@ def closed_in_classes(
     yield Equal("rate of E in a direction", rate, moved(lambda c: total(lambda b: U[b, c] * OTHER[b], D_E)))
     yield Equal("rate in one that is orthogonal to U", moved(across), 0, concludes=True)
     yield from _trained_first_layer("U", U, lambda i, c: SLOPE[i, c], n, start)
-    hidden = lambda i, h: ACTIVE[i, h] * total(lambda c: U2[h, c] * SLOPE[i, c], n)
-    yield from _trained_first_layer("U₁", U1, hidden, H, start)
+    yield from _trained_first_layer("U₁", U1, reached, H, start)
 
 
 def _trained_first_layer(name: str, layer: Any, slope: Term, columns: Expr, start: Term) -> Iterator[Step]:

@@ -41,8 +41,7 @@ from attn_dynamics.tasks import Task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.command_options import Config
-from attn_dynamics.training.loop import divergence_message
-from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted, divergence_message
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
 """Names of the models in LMN21."""

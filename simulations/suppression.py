@@ -213,10 +213,10 @@ def relation_figure(runs: Runs) -> Figure:
     for axes, model in zip(row, HEADS, strict=True):
         run, gains = runs[SHOWN, model][0], [0.0]
         for k, column in enumerate(_fallen(run)):
-            track = word_curves(run)[column]
-            places = style.spaced(track.time.size, 40)
-            gain = 0.5 * run.attrs["query_norm"] ** 2 * (track.embedding_norm**2 - track.embedding_norm[0] ** 2)
-            axes.plot(gain[places], track.score[places], label=track.word, **style.marks(k, 3.5))
+            curve = word_curves(run)[column]
+            places = style.spaced(curve.time.size, 40)
+            gain = 0.5 * run.attrs["query_norm"] ** 2 * (curve.embedding_norm**2 - curve.embedding_norm[0] ** 2)
+            axes.plot(gain[places], curve.score[places], label=curve.word, **style.marks(k, 3.5))
             gains += gain.tolist()
         _draw_relation(axes, np.linspace(min(gains), max(gains), 200))
         axes.set(xlabel=r"$\|q\|^2(\|\nu\|^2-\|\nu_0\|^2)/2$")

@@ -72,7 +72,7 @@ def study(options: Settings) -> Findings:
 def _row(run: xr.Dataset) -> dict[str, object]:
     """Return numbers of one run at its end; score and norm are means over its topic words."""
     plain = {name: value for name, value in summarise(run, 0.0).items() if not isinstance(value, list | dict)}
-    ends = [(track.score[-1], track.embedding_norm[-1]) for track in word_curves(run)]
+    ends = [(curve.score[-1], curve.embedding_norm[-1]) for curve in word_curves(run)]
     score, norm = np.mean(ends, axis=0)
     return plain | {"score": float(score), "norm": float(norm), "seconds": run.attrs["seconds"]}
 
@@ -105,7 +105,7 @@ def _points(run: xr.Dataset) -> Array:
 
 
 def _deviation(run: xr.Dataset) -> Array:
-    return np.max([abs(sen_deviation(track, run.attrs["query_norm"])[1:]) for track in word_curves(run)], axis=0)
+    return np.max([abs(sen_deviation(curve, run.attrs["query_norm"])[1:]) for curve in word_curves(run)], axis=0)
 
 
 def loss_figure(runs: Runs) -> Figure:

@@ -14,7 +14,7 @@ from attn_dynamics.files.storage import write_json, write_netcdf
 from attn_dynamics.results.folder import (
     SUMMARY,
     TRAJECTORY,
-    Config,
+    Settings,
     begin,
     open_folder,
     pass_checkpoint,
@@ -43,7 +43,7 @@ class Result(NamedTuple):
     """Sentence that says where the results are."""
 
 
-def into_folder(config: Config, line: str, run: Callable[[Path], Result]) -> int:
+def into_folder(config: Settings, line: str, run: Callable[[Path], Result]) -> int:
     """Run into the folder of a configuration and draw last; return the exit code. `line` calls the command.
 
     Raises:

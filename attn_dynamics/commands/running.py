@@ -20,13 +20,14 @@ from attn_dynamics.commands.shell import FAILED, INTERRUPTED
 from attn_dynamics.files.storage import Damaged, make_folder, read_json_object, read_netcdf
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results import summary as results
+from attn_dynamics.results.figures import replicates as replicates_figure
 from attn_dynamics.results.figures.run import save_figures
 from attn_dynamics.results.folder import SUMMARY, TRAJECTORY
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.command_options import Config
-from attn_dynamics.training.loop import divergence_message
+from attn_dynamics.training.run import divergence_message
 
 
 def simulate(config: Config, line: str) -> int:
@@ -130,10 +131,7 @@ def _write_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> tuple[dic
     write_numbers(results.join(runs), summary, out)
 
     def draw() -> None:
-        # Import late: matplotlib loads slowly, and single runs do not need it here.
-        from attn_dynamics.results.figures.replicates import save_replicates
-
-        save_replicates(runs, out / "figures")
+        replicates_figure.save_replicates(runs, out / "figures")
         for folder, run in zip(summaries, runs, strict=True):
             save_figures(run, folder / "figures")
 

@@ -74,7 +74,7 @@ def _annotate(config: WindowConfig, task: WindowTask, run: Trajectory) -> xr.Dat
     trajectory = dataset(task, run, predicted)
     best = {name: run.fit(name, run.best_epoch) for name in run.curves}
     fits = {f"{name}_{part}": value for name, fit in best.items() for part, value in fit._asdict().items()}
-    last = round(float(run.times[-1]) / config.rate)
+    last = round(float(run.times[-1]) / config.rate) if config.flow else run.recorded - 1
     return trajectory.assign_attrs(
         assumptions=as_text(window_assumptions(task, trajectory, learning_rate=rate)),
         title=f"{config.model}, {config.task}, {config.placement}, {config.scale} trained, seed {config.seed}",

@@ -122,7 +122,7 @@ class WindowConfig:
         return notes + without_effect("gradient flow", ["patience"] if self.flow and self.patience else [])
 
     def identity_settings(self) -> dict[str, Any]:
-        """Return all settings that decide the course of the run, ready for JSON, without its length and folder."""
+        """Return all settings that decide the run, ready for JSON, without its length and folder."""
         kept = dataclasses.asdict(self)
         for name in ("epochs", "out", "resume", "overwrite"):
             del kept[name]

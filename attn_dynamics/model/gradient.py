@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.check import instance, mapping
+from attn_dynamics.check import instance
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import epochs
 from attn_dynamics.kernels.epochs import Buffers, Kept, Layers, Rates, Sentences, State
@@ -314,24 +314,3 @@ def check_fit(corpus: Corpus, parameters: Parameters, evaluate_on: Mapping[str, 
             )
     for name, other in (evaluate_on or {}).items():
         other.check_alike(corpus, f"evaluate_on {name!r}")
-
-
-def corpora(evaluate_on: Mapping[str, Corpus] | None) -> dict[str, Corpus]:
-    """Return the further corpora to evaluate, by name.
-
-    Raises:
-        InputError: `evaluate_on` does not map names to corpora, or names one "train", which is always evaluated.
-    """
-    fix = 'Pass evaluate_on={"dev": corpus}.'
-    found = mapping("evaluate_on", evaluate_on, fix=fix)
-    for name, corpus in found.items():
-        instance("evaluate_on", name, str, fix=fix)
-        instance(f"evaluate_on[{name!r}]", corpus, Corpus, fix=fix)
-    if "train" in found:
-        raise InputError(
-            "evaluate_on",
-            expected="names other than 'train'",
-            given=", ".join(found),
-            fix="That one is always evaluated.",
-        )
-    return found

@@ -47,6 +47,7 @@ SILENT = "other words blind to the label"
 MANY = "many sentences a topic word"
 SHORT = "short steps"
 PLAIN_STEPS = "steps of plain descent"
+FREE = "no frozen words"
 HARD = (FIXED, ONE_WORD, LABELS, BESIDE, ONE_LENGTH, FROM_ZERO)
 """Assumptions without which the mean-field equations cannot be written down for a task."""
 
@@ -101,6 +102,7 @@ def check_assumptions(
     beside = _Beside.of(task.train, chosen, "topic" if set(chosen) <= set(topic) else "followed")
     found += _relation(beside, start, train)
     found += mean_field_assumptions(task, start, train=train)
+    found += _frozen([each.law for each in found], training, chosen)
     if training.plain:
         return found
     laws = dict.fromkeys(each.law for each in found)
@@ -316,6 +318,19 @@ def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus
     if law.startswith("C"):
         return _Verdict(False, f"{name} adds past gradients to each step, where time counts one")
     return _Verdict(True, "steps are sums of gradients")
+
+
+def _frozen(laws: Collection[str], training: Training, chosen: Sequence[Hashable]) -> list[Assumption]:
+    """Report frozen words, of which A1 and mean field allow none, and B1 none among the chosen words."""
+    if not training.frozen_words:
+        return []
+    verdicts = {}
+    for law in dict.fromkeys(laws):
+        counted = {*training.frozen_words} & {*chosen} if law == "B1" else training.frozen_words
+        some = f"{_count(len(counted), 'word')} of those" if law == "B1" else _count(len(counted), "word")
+        detail = f"{some} {'is' if len(counted) == 1 else 'are'} frozen" if counted else "no word shown is frozen"
+        verdicts[law] = _Verdict(not counted, detail)
+    return [Assumption(law, FREE, *verdict) for law, verdict in verdicts.items()]
 
 
 def _both_trained(train: Collection[str]) -> _Verdict:

@@ -28,7 +28,7 @@ KNOWN_BY = {"model", "task"}
 """Keys in the configuration of every run, whatever its version."""
 
 
-class Config(Protocol):
+class Settings(Protocol):
     """Settings of a command that decide where its results go."""
 
     @property
@@ -66,7 +66,7 @@ def pass_checkpoint(first: int) -> str:
     return f"checkpoint-{first}.npz" if first else CHECKPOINT
 
 
-def open_folder(config: Config) -> AbstractContextManager[Path]:
+def open_folder(config: Settings) -> AbstractContextManager[Path]:
     """Open the folder for this configuration with `results_folder`.
 
     Raises:
@@ -84,7 +84,7 @@ def open_folder(config: Config) -> AbstractContextManager[Path]:
     )
 
 
-def begin(folder: Path, config: Config) -> None:
+def begin(folder: Path, config: Settings) -> None:
     """Remove results that are to be overwritten, and write the configuration of a new run.
 
     Raises:
@@ -96,7 +96,7 @@ def begin(folder: Path, config: Config) -> None:
         write_config(folder, config)
 
 
-def write_config(folder: Path, config: Config) -> None:
+def write_config(folder: Path, config: Settings) -> None:
     """Write the configuration; a run that was made longer writes it again at its end.
 
     Raises:
@@ -105,7 +105,7 @@ def write_config(folder: Path, config: Config) -> None:
     write_json(folder / CONFIG, _content(config))
 
 
-def _content(config: Config) -> dict[str, Any]:
+def _content(config: Settings) -> dict[str, Any]:
     return config.identity_settings() | {"epochs": config.max_epochs}
 
 

@@ -108,6 +108,8 @@ def _refusal(task: Task, start: Parameters, training: Training) -> str | None:
     """Return why the mean-field equations cannot be written down for a task; None if they can."""
     if not training.plain:
         return "mean field is that of plain descent on all sentences"
+    if training.frozen_words:
+        return "mean field moves every word, and some are frozen"
     if not any(task.topic_words):
         return "mean field (C9, C10) needs topic words, and the task names none"
     law = mean_field_law(task, start, train=training.train)

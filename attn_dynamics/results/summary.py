@@ -100,7 +100,7 @@ def beside_theory(run: Run, task: Task, start: Parameters, *, model: str) -> xr.
 def _assumptions(run: xr.Dataset, task: Task, start: Parameters, training: Training) -> list[Assumption]:
     """Check the assumptions of the laws shown beside a run, for the words in its figures."""
     names = {str(word): word for word in task.train.vocabulary}
-    shown = [names[track.word] for track in word_curves(run)]
+    shown = [names[curve.word] for curve in word_curves(run)]
     found = check_assumptions(task, start, training, words=shown)
     steps = loss_steps(run.train_loss.values)
     over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
@@ -146,7 +146,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
         "query_norm": trajectory.attrs["query_norm"],
-        "words": {track.word: _final(track, trajectory.attrs["query_norm"]) for track in word_curves(trajectory)},
+        "words": {curve.word: _final(curve, trajectory.attrs["query_norm"]) for curve in word_curves(trajectory)},
         "versions": trajectory.attrs["versions"],
         "seconds": seconds,
     }
@@ -181,8 +181,8 @@ def sen_residual(trajectory: xr.Dataset) -> float | None:
     """
     topic = set(trajectory.attrs["topic_words"])
     query_norm = trajectory.attrs["query_norm"]
-    shown = [track for track in word_curves(trajectory) if track.word in topic and track.others > 0]
-    ends = [abs(sen_deviation(track, query_norm)[-1]) for track in shown]
+    shown = [curve for curve in word_curves(trajectory) if curve.word in topic and curve.others > 0]
+    ends = [abs(sen_deviation(curve, query_norm)[-1]) for curve in shown]
     return float(np.max(ends)) if ends and np.isfinite(query_norm) else None
 
 
@@ -357,13 +357,13 @@ def _neighbours(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
         return frequency, corpus.lengths @ present / frequency - 1.0
 
 
-def _final(track: WordCurve, query_norm: float) -> dict[str, float]:
+def _final(curve: WordCurve, query_norm: float) -> dict[str, float]:
     return {
-        "score": float(track.score[-1]),
-        "embedding_norm": float(track.embedding_norm[-1]),
-        "sen_norm": float(track.sen_norm(query_norm)[-1]),
-        "attention": float(track.attention[-1]),
-        "others": float(track.others),
+        "score": float(curve.score[-1]),
+        "embedding_norm": float(curve.embedding_norm[-1]),
+        "sen_norm": float(curve.sen_norm(query_norm)[-1]),
+        "attention": float(curve.attention[-1]),
+        "others": float(curve.others),
     }
 
 

@@ -1,4 +1,4 @@
-"""Course of single words in a run, read from its trajectory, and their distance from the SEN curve."""
+"""Curves of single words in a run, read from its trajectory, and their distance from the SEN curve."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ SHOWN = 8
 
 
 class WordCurve(NamedTuple):
-    """Recorded course of one word."""
+    """Recorded curves of one word."""
 
     word: str
     time: np.ndarray
@@ -40,7 +40,7 @@ def word_curves(run: xr.Dataset) -> list[WordCurve]:
 
 
 def common_word_curves(runs: Sequence[xr.Dataset]) -> list[list[WordCurve]]:
-    """Return, for each of several runs on the same data, tracks of the same words at the epochs all runs reached.
+    """Return, for each of several runs on the same data, curves of the same words at the epochs all runs reached.
 
     If no words were followed, the words have the largest median score at the last common snapshot.
     """
@@ -54,10 +54,10 @@ def common_word_curves(runs: Sequence[xr.Dataset]) -> list[list[WordCurve]]:
     return [[_word_curve(run, "all_", place, place) for place in leaders] for run in runs]
 
 
-def sen_deviation(track: WordCurve, query_norm: float) -> np.ndarray:
+def sen_deviation(curve: WordCurve, query_norm: float) -> np.ndarray:
     """Return the relative distance of ‖ν‖ from the SEN curve through the word's start (theory B1)."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return track.embedding_norm / track.sen_norm(query_norm) - 1.0
+        return curve.embedding_norm / curve.sen_norm(query_norm) - 1.0
 
 
 def _word_curve(run: xr.Dataset, prefix: str, column: int, place: int) -> WordCurve:

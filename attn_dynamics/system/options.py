@@ -91,7 +91,7 @@ def _check_text(given: Sequence[str]) -> None:
 
 def _check_values(given: Sequence[str], options: type) -> None:
     """Refuse an option of several values without any, because its default, often all there are, would apply."""
-    several = {name for name, leaf in _leaves(options).items() if get_origin(leaf.hint) is tuple}
+    several = {name for name, leaf in _leaves(options).items() if get_origin(_bare(leaf.hint)) is tuple}
     for option, value in pairwise([*given, "--"]):
         name = option.removeprefix("--").replace("-", "_")
         if option.startswith("--") and value.startswith("--") and name in several:
@@ -244,8 +244,13 @@ def _names(options: type) -> frozenset[str]:
 
 def _nested(hint: Any) -> type | None:
     """Return the class of a field that holds options; None for other fields."""
-    kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    kind = _bare(hint)
     return kind if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+def _bare(hint: Any) -> Any:
+    """Return a type without its annotations."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def _metavar(hint: Any) -> str | None:
@@ -270,9 +275,10 @@ def _documentation(options: type) -> dict[str, str]:
     """Return the texts below the fields of a class, of its bases and of its `SOURCES`, by field name."""
     found: dict[str, str] = {}
     for kind in (*getattr(options, "SOURCES", ()), *reversed(options.__mro__)):
-        if not is_dataclass(kind) or kind.__module__ == "types":  # one that was made, not written
+        try:
+            (node,) = ast.parse(textwrap.dedent(inspect.getsource(cast("type", kind)))).body
+        except (OSError, TypeError):  # a class that was made, not written
             continue
-        (node,) = ast.parse(textwrap.dedent(inspect.getsource(cast("type", kind)))).body
         body = node.body if isinstance(node, ast.ClassDef) else []
         for field, text in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(field.target, ast.Name):

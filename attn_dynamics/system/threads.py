@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -67,11 +68,13 @@ class Pace:
 
 def one_blas_thread() -> AbstractContextManager[object]:
     """Keep BLAS to one thread: more would only wait for the compiled loops, and change last bits of small products."""
-    return _libraries().limit(limits=1, user_api="blas")
+    return _libraries("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
 
 
-# To look for the libraries takes milliseconds, as long as a short run.
-_libraries = cache(ThreadpoolController)
+@cache
+def _libraries(_with_scipy: bool) -> ThreadpoolController:
+    """Look for the libraries once, and again when scipy has brought its own: it takes as long as a short run."""
+    return ThreadpoolController()
 
 
 def threads_are_usable() -> bool:

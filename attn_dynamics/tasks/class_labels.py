@@ -16,7 +16,7 @@ Codes = NDArray[np.int64]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FEW = 10
 """Number of classes up to which each may have a single sentence, as in an example by hand."""
-_TOLD = 12
+_LISTED = 12
 """Number of classes listed in a note."""
 
 
@@ -111,8 +111,10 @@ def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes])
 
 def listed(names: Sequence[str]) -> str:
     """Return the first classes with their numbers, and the count of the others."""
-    listed = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_TOLD]))
-    return listed + (f" and {len(names) - _TOLD:,} more, all of which summary.json holds" if len(names) > _TOLD else "")
+    text = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_LISTED]))
+    return text + (
+        f" and {len(names) - _LISTED:,} more, all of which summary.json holds" if len(names) > _LISTED else ""
+    )
 
 
 def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]:
@@ -140,4 +142,4 @@ def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]
 
 def _listed(labels: Iterable[Label]) -> str:
     names = sorted("none" if label is None else str(label) for label in labels)
-    return ", ".join(names[:_TOLD]) + (" and more" if len(names) > _TOLD else "")
+    return ", ".join(names[:_LISTED]) + (" and more" if len(names) > _LISTED else "")

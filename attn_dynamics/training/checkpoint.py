@@ -106,7 +106,7 @@ class Checkpoint:
 
 
 def identity(corpora: Collection[Corpus], starts: Sequence[Parameters], *settings: object) -> str:
-    """Return a digest that two runs, or two batches of runs, share exactly if they take the same course."""
+    """Return a digest that two runs, or two batches of runs, share exactly if they are the same."""
     arrays = (
         array for each in starts for array in (each.query, each.keys, each.embeddings, *each.head.arrays().values())
     )

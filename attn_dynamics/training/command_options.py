@@ -12,7 +12,7 @@ from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.system.options import changed, without_effect
 from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training.replicates.engine import DEVICES, PRECISIONS
-from attn_dynamics.training.rules import RULES, Adam, Momentum
+from attn_dynamics.training.rules import RULES, Adam, Momentum, share
 from attn_dynamics.training.settings import Training
 
 WINDOW = "attn-window"
@@ -134,7 +134,7 @@ class Config:
         integer("seed", self.seed, 0, most=None)  # numpy advises seeds of 128 bits
         number("start_scale", self.start_scale, least=0, fix="1 is the start's own.")
         at_most_one(resume=self.resume, overwrite=self.overwrite)
-        number("momentum", self.momentum, least=0, most=1 - 1e-16, fix="0.9 is usual.")
+        share("momentum", self.momentum)
         Adam(self.beta1, self.beta2, self.epsilon)
         _ = self.training
 

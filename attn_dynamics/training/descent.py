@@ -3,8 +3,8 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from attn_dynamics.check import function, instance, renamed, words
-from attn_dynamics.model.gradient import check_fit, corpora
+from attn_dynamics.check import data_sets, function, instance, renamed, words
+from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.system.threads import Pace, one_blas_thread
@@ -47,9 +47,13 @@ def descend(
         Interrupted: Ctrl-C was pressed; carries the run so far.
         Diverged: the loss is not finite; carries the run so far.
     """
-    training, evaluate_on, follow = training_with(training, settings), corpora(evaluate_on), words("follow", follow)
+    training, evaluate_on, follow = (
+        training_with(training, settings),
+        data_sets("evaluate_on", evaluate_on, Corpus),
+        words("follow", follow),
+    )
     function("meter", meter)
-    training.check_judges(evaluate_on)
+    training.check_dev(evaluate_on)
     checkpoint = checked_checkpoint(checkpoint)
     check_fit(corpus, parameters, evaluate_on)
     layout = Layout(corpus, evaluate_on, follow)

@@ -22,6 +22,7 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix
 from attn_dynamics.training.rules import Arrays
+from attn_dynamics.training.run import divergence_message
 from attn_dynamics.training.settings import PLAIN, Training
 
 SOME_WORDS = 512
@@ -201,6 +202,10 @@ class Dynamics:
     def in_parts(self) -> bool:
         """Return whether the compiled loop can use several threads."""
         return self.objective.parts > 1
+
+    def divergence(self, epoch: int, learning_rate: float) -> str:
+        """Return the error message of a run that diverged at an epoch."""
+        return divergence_message(epoch, learning_rate)
 
     def rates(self, learning_rate: float) -> Rates:
         """Return the factor on the gradient of each part in a step of the compiled loop."""

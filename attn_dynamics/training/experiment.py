@@ -15,7 +15,6 @@ from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.descent import descend
-from attn_dynamics.training.loop import divergence_message
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.descent import (
     check_rule,
@@ -25,7 +24,7 @@ from attn_dynamics.training.replicates.descent import (
     resume_points,
 )
 from attn_dynamics.training.replicates.engine import check_device
-from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
+from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted, divergence_message
 from attn_dynamics.training.settings import Training
 
 Meter = Callable[[int, float], None]

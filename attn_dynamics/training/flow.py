@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
 from scipy.optimize import brentq
 
-from attn_dynamics.check import as_floats, flag, function, integer, number, one_of, renamed, words
+from attn_dynamics.check import as_floats, data_sets, flag, function, integer, number, one_of, renamed, words
 from attn_dynamics.errors import InputError
-from attn_dynamics.model.gradient import check_fit, corpora
+from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
@@ -92,7 +92,7 @@ def flow(
         Diverged: the solver cannot continue; carries the run so far.
     """
     training = Training(train=train, frozen_words=frozen_words, reduced=reduced)
-    evaluate_on, follow = corpora(evaluate_on), words("follow", follow)
+    evaluate_on, follow = data_sets("evaluate_on", evaluate_on, Corpus), words("follow", follow)
     function("meter", meter)
     clock = LOG_TIME if flag("log_time", log_time) else LINEAR_TIME
     _check(
@@ -271,7 +271,10 @@ def _integrate(
         end, event = _first_event(stops, state, solver)
         while ahead and ahead[0][0] <= end:
             clock_time, time = ahead.popleft()
-            record.add(clock_time, state(clock_time), time)
+            try:
+                record.add(clock_time, state(clock_time), time)
+            except ArithmeticError as error:  # the model has no such state
+                raise Diverged(record.run("diverged"), _stuck(record.times[-1], str(error))) from None
         if meter is not None:
             meter(system.clock.time(end), system.evaluate(state(end))[0].loss)
         if event is not None or interrupted():

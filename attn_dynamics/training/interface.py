@@ -31,6 +31,10 @@ class Model(Protocol):
 class Stepping(Model, Protocol):
     """A model that takes steps."""
 
+    def divergence(self, epoch: int, learning_rate: float) -> str:
+        """Return the error message of a run whose state is not finite at an epoch."""
+        ...
+
     def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
         """Train from the state recorded last, one epoch a row; return the number of rows before one not finite."""
         ...

@@ -97,7 +97,7 @@ class Loop:
     def _diverge(self, epoch: int) -> NoReturn:
         """Raise the error of a run whose state is not finite at this epoch; it has no parameters."""
         run = self._recorder.run(epoch, self._training, ended="diverged", best_epoch=max(epoch - 1, 0))
-        raise Diverged(run, divergence_message(epoch, self._training.learning_rate))
+        raise Diverged(run, self._dynamics.divergence(epoch, self._training.learning_rate))
 
     def _finish(self, ended: Ended) -> Any:
         """Save the run and return it, with the parameters of its best epoch."""
@@ -125,16 +125,3 @@ class Loop:
         if self._stopping is not None:
             arrays |= with_prefix("stopping.", self._stopping.state())
         checkpoint.save(identity, arrays)
-
-
-def divergence_message(epoch: int, learning_rate: float) -> str:
-    """Return the error message of a run that diverged at an epoch."""
-    if epoch == 0:
-        return (
-            "loss at epoch 0: expected a finite number, got one that is not. "
-            "Start from smaller numbers: the embeddings, keys or head overflow before the first step."
-        )
-    return (
-        f"loss at epoch {epoch}: expected a finite number, got one that is not. "
-        f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
-    )

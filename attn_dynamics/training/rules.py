@@ -69,7 +69,7 @@ class Momentum:
     linear: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "beta", _share("beta", self.beta))
+        object.__setattr__(self, "beta", share("beta", self.beta))
         object.__setattr__(self, "nesterov", flag("nesterov", self.nesterov))
 
     def start(self, state: Mapping[str, Array]) -> Arrays:
@@ -101,7 +101,7 @@ class Adam:
 
     def __post_init__(self) -> None:
         for name in ("beta1", "beta2"):
-            object.__setattr__(self, name, _share(name, getattr(self, name)))
+            object.__setattr__(self, name, share(name, getattr(self, name)))
         object.__setattr__(self, "epsilon", number("epsilon", self.epsilon, above=0, fix="1e-8 is usual."))
 
     def start(self, state: Mapping[str, Array]) -> Arrays:
@@ -143,7 +143,12 @@ RULES: dict[str, Callable[..., Rule]] = {
 """Rules by the name that the command gives them."""
 
 
-def _share(name: str, value: object) -> float:
+def share(name: str, value: object) -> float:
+    """Return a share that a rule keeps of the past, from 0 to below 1.
+
+    Raises:
+        InputError: the number is out of range.
+    """
     found = number(name, value, least=0, most=1, fix="Usual are 0.9 and 0.999.")
     if found == 1.0:
         raise InputError(name, expected="a number below 1", given=found, fix="At 1 nothing would be forgotten.")

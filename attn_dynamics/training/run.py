@@ -68,3 +68,16 @@ class Diverged(ArithmeticError):
     def __init__(self, run: object, message: str) -> None:
         super().__init__(message)
         self.run = run
+
+
+def divergence_message(epoch: int, learning_rate: float) -> str:
+    """Return the error message of a run that diverged at an epoch."""
+    if epoch == 0:
+        return (
+            "loss at epoch 0: expected a finite number, got one that is not. "
+            "Start from smaller numbers: the embeddings, keys or head overflow before the first step."
+        )
+    return (
+        f"loss at epoch {epoch}: expected a finite number, got one that is not. "
+        f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
+    )

@@ -36,7 +36,7 @@ class Training:
     """Whether to use law A6 if it holds; the results agree to round-off."""
     rule: Rule = DESCENT
     """Update rule, an object of one of `RULES`: Descent, Momentum, Adam or SignDescent."""
-    decay: float | Mapping[str, float] = 0.0
+    decay: float | Mapping[str, float] | tuple[tuple[str, float], ...] = 0.0
     """Weight decay λ, at least 0: one number for all trained parts, or one each by the name of the part. All
     coordinates are then stepped."""
     decoupled: bool = False
@@ -61,7 +61,7 @@ class Training:
             "frozen_words": words("frozen_words", self.frozen_words),
             "reduced": flag("reduced", self.reduced),
             "rule": instance("rule", self.rule, Rule, fix=fix),
-            "decay": _decay(self.decay, trained),
+            "decay": _decay(self.decay, self.PARTS, trained),
             "decoupled": flag("decoupled", self.decoupled),
             "batch_seed": integer("batch_seed", self.batch_seed, 0, most=None),
         }
@@ -100,13 +100,13 @@ class Training:
     @property
     def identity(self) -> tuple[object, ...]:
         """Return all settings but the number of epochs, in one form for runs that are the same."""
-        words = [str(word) for word in self.frozen_words]
+        words = sorted({_name(word) for word in self.frozen_words})
         kept = self.learning_rate, self.train, words, self.patience, self.reduced
         batches = None if self.batch_size is None else (self.batch_size, self.batch_seed)
         decay = {part: self.decay_of(part) for part in self.train}
         return kept if self.plain else (*kept, self.rule, decay, self.decoupled and self.decays, batches)
 
-    def check_judges(self, evaluate_on: Collection[str]) -> None:
+    def check_dev(self, evaluate_on: Collection[str]) -> None:
         """Refuse patience without a dev corpus to watch.
 
         Raises:
@@ -122,7 +122,7 @@ class Training:
 
     def decay_of(self, part: str) -> float:
         """Return the weight decay λ of a part: query, keys, embeddings or head."""
-        return self.decay.get(part, 0.0) if isinstance(self.decay, Mapping) else self.decay
+        return dict(self.decay).get(part, 0.0) if isinstance(self.decay, tuple | Mapping) else self.decay
 
     def batches(self, sentences: int, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Yield the rows of each mini-batch of an epoch; together they are all sentences, in an order of the seed."""
@@ -143,20 +143,31 @@ def training_with(training: Kind | None, settings: Mapping[str, Any], kind: type
         TypeError: there is no field of such a name.
     """
     fix = f"Make one: {kind.__name__}(epochs=500). Or give its fields by name: epochs=500."
-    return replace(kind() if training is None else instance("training", training, kind, fix=fix), **settings)
+    training = kind() if training is None else instance("training", training, kind, fix=fix)
+    if training.PARTS != kind.PARTS:
+        name = type(training).__name__
+        raise InputError("training", expected=f"a {kind.__name__}", given=f"a {name}", fix=fix)
+    return replace(training, **settings)
 
 
-def _decay(decay: object, trained: Collection[str]) -> float | dict[str, float]:
+def _name(word: Hashable) -> str:
+    """Return what tells a word from all others in an identity, whether numpy holds it or Python."""
+    return repr(word.item() if isinstance(word, np.generic) else word)
+
+
+def _decay(decay: object, parts: Collection[str], trained: Collection[str]) -> float | tuple[tuple[str, float], ...]:
+    """Return weight decay as one number, or as pairs of a part and a number, which unlike a dict can be frozen."""
     fix = 'Give one number, or one a part: {"keys": 1e-3}.'
-    if not isinstance(decay, Mapping):
+    if not isinstance(decay, Mapping | tuple):
         return number("decay", decay, least=0, fix=fix)
-    names = some_of("decay", [*decay], TRAINABLE)
+    decay = dict(decay)
+    names = some_of("decay", [*decay], parts)
     found = {name: number(f"decay[{name!r}]", decay[name], least=0, fix=fix) for name in sorted(names)}
     still = [name for name, rate in found.items() if rate and name not in trained]
     if still:
         fix = "Train it, or leave its decay out."
         raise InputError("decay", expected="trained parts alone", given=", ".join(still), fix=fix)
-    return found
+    return tuple(found.items())
 
 
 PLAIN = Training()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn_dynamics.check import LARGEST, ascending, function, integer, integers, mapping
+from attn_dynamics.check import LARGEST, ascending, data_sets, flag, function, integer, integers
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.interrupt import deferred_interrupt
@@ -110,8 +110,8 @@ def descend(
         Diverged: a step leads to no bell or to a loss that is not finite; carries the trajectory so far.
     """
     training = training_with(training, settings, WindowTraining)
-    others = mapping("evaluate_on", evaluate_on, fix="Name windows: {'dev': windows}.")
-    training.check_judges(others)
+    others = data_sets("evaluate_on", evaluate_on, Windows)
+    training.check_dev(others)
     checkpoint, due = checked_checkpoint(checkpoint), _due(record)
     model = _Model(windows, layer, training, others)
     loop = Loop(model, _Layout(model, due), training)
@@ -153,7 +153,7 @@ def flow(
     """
     training = WindowTraining(train=train, bell_rate=bell_rate)
     due, model = ascending("times", times), _Model(windows, layer, training, {})
-    system = System(model, CLOCKS[log_time])
+    system = System(model, CLOCKS[flag("log_time", log_time)])
     # The solver records its start too.
     kept = range(0 if due[0] == 0.0 else 1, due.size + 1)
     solver = "LSODA" if system.start.size <= FEW else "DOP853"
@@ -223,6 +223,18 @@ class _Model:
                 return index
         return len(rows)
 
+    def divergence(self, epoch: int, learning_rate: float) -> str:
+        """Return the error message of a run whose step leads to no layer, or to a loss that is not finite."""
+        if epoch == 0:
+            return (
+                "loss at epoch 0: expected a finite number, got one that is not. Start from smaller scores and values."
+            )
+        bell = ", or a lower bell rate," if self._rates.get("bell", 1.0) != 1.0 else ""
+        return (
+            f"epoch {epoch}: expected a bell and a finite loss, got a step to none. A learning rate below "
+            f"{learning_rate:g}{bell} may mend it; all epochs before this one are kept."
+        )
+
     def layer_at(self, vector: Array) -> Layer:
         """Return the layer whose moving parts are these."""
         pieces = zip(self._shapes.items(), np.split(vector, self._ends), strict=True)
@@ -270,7 +282,7 @@ Due = int | Sequence[int] | None
 
 
 def _due(record: Collection[int] | int | None) -> Due:
-    if record is None or isinstance(record, int):
+    if record is None or isinstance(record, int | np.integer):
         return record if record is None else integer("record", record, 1)
     return sorted({*integers("record", [*record]).tolist()})
 

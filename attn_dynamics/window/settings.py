@@ -1,7 +1,7 @@
 """Everything that decides a run of a windowed layer beside its data and its start, in one object."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from attn_dynamics.check import number
@@ -31,9 +31,14 @@ class WindowTraining(Training):
             fix = "Choose among these."
             raise InputError("train", expected=f"any of {', '.join(self.PARTS)}", given="nothing", fix=fix)
         number("bell_rate", self.bell_rate, above=0, fix="1 is usual for a bell's rate.")
-        if not self.plain or self.frozen_words:
-            given = "another rule, decay, mini-batches or frozen words"
-            raise InputError("training", expected="plain descent on all windows", given=given, fix="Leave them out.")
+        own = {"learning_rate", "epochs", "train", "patience"}
+        other = [
+            each.name for each in fields(Training) if each.name not in own and getattr(self, each.name) != each.default
+        ]
+        if other:
+            fix = "Leave it out, for windows train by plain descent on all of them."
+            given = f"{other[0]} = {getattr(self, other[0])}"
+            raise InputError(other[0], expected=f"any of {', '.join(sorted(own))}, bell_rate", given=given, fix=fix)
 
     @property
     def identity(self) -> tuple[object, ...]:

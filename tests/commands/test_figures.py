@@ -421,7 +421,7 @@ def test_lines_are_medians_and_bands_hold_what_lies_between(
         assert points(line)[-1, 1] == np.median(each)
         assert min(each) <= low < np.median(each) < high <= max(each)
     assert [axes.get_title().strip("“”") for axes in words] == runs[0].word.values.tolist()
-    largest = [[abs(sen_deviation(track, run.attrs["query_norm"])[-1]) for track in word_curves(run)] for run in runs]
+    largest = [[abs(sen_deviation(curve, run.attrs["query_norm"])[-1]) for curve in word_curves(run)] for run in runs]
     assert points(curves(off)[0])[-1, 1] == pytest.approx(100 * np.median(np.max(largest, axis=1)))
 
 
@@ -464,7 +464,7 @@ def test_replicates_of_text_are_drawn_as_far_as_all_came_with_the_words_that_lea
     leading = runs[0].vocabulary.values[np.argsort(-final)[:8]].tolist()
     assert [axes.get_title().strip("“”") for axes in words] == leading
     assert {axes.get_xscale() for axes in words} == {"log"}, "words known at snapshots alone"
-    assert len({tuple(track.word for track in word_curves(run)) for run in runs}) > 1, (
+    assert len({tuple(curve.word for curve in word_curves(run)) for run in runs}) > 1, (
         "all lead alike: it shows nothing"
     )
 

@@ -17,6 +17,7 @@ from attn_dynamics.results.assumptions import (
     ALLOWED,
     BESIDE,
     FIXED,
+    FREE,
     FROM_ZERO,
     LABELS,
     MANY,
@@ -38,6 +39,7 @@ from attn_dynamics.results.assumptions import (
     sentences,
     short_steps,
 )
+from attn_dynamics.results.prediction import predict
 from attn_dynamics.results.summary import annotate, summarise
 from attn_dynamics.tasks import Synthetic, Task
 from attn_dynamics.theory.sen import sen_norm
@@ -399,3 +401,14 @@ def test_steps_are_an_assumption_of_the_flow_alone() -> None:
     (held,) = short_steps(["B1"], None, 0.012)
     assert held.holds
     assert "1.2 %" in held.detail
+
+
+def test_frozen_words_break_what_needs_all_words_to_move() -> None:
+    """Topic words break every law; other words all but the relation, and nothing is predicted then."""
+    topic = [word for words in DEFAULT.topic_words for word in words]
+    others = [word for word in DEFAULT.train.vocabulary if word not in topic]
+    for frozen, broken in ((topic, {"A1", "B1", "C10"}), (others, {"A1", "C10"}), ((), set())):
+        found = check_assumptions(DEFAULT, begun(DEFAULT), train=TRAIN, frozen_words=frozen)
+        assert {each.law for each in found if each.assumption == FREE and not each.holds} == broken
+        predicted = predict(DEFAULT, begun(DEFAULT), train=TRAIN, epochs=10, frozen_words=frozen)
+        assert isinstance(predicted, str) == bool(frozen)

@@ -1,13 +1,17 @@
 """Claim: one object decides a run, keywords are its fields, and former names of arguments work, with a warning."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from attn_dynamics import InputError, Parameters, Run, Training, descend, descend_many, flow
+from attn_dynamics.window.settings import WindowTraining
 from tests.support import end, parameters_for, topic_corpus
 
 CORPUS, DEV = topic_corpus(0), topic_corpus(1)
@@ -75,3 +79,39 @@ def test_what_is_no_training_is_refused(start: Parameters) -> None:
         descend(CORPUS, start, 500)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
         descend(CORPUS, start, rate=0.1)
+
+
+def test_runs_that_are_the_same_have_one_identity_and_others_another() -> None:
+    assert Training(frozen_words={"a", "b"}).identity == Training(frozen_words=("b", "a", np.str_("b"))).identity
+    assert Training(frozen_words=(1,)).identity == Training(frozen_words=(np.int64(1),)).identity
+    assert Training(frozen_words=(1,)).identity != Training(frozen_words=("1",)).identity
+    assert hash(Training(decay={"keys": 0.1})) == hash(Training(decay={"keys": 0.1}))
+    assert replace(Training(decay={"keys": 0.1}), epochs=3).decay_of("keys") == 0.1
+
+
+def test_a_training_of_windows_is_none_of_models(start: Parameters) -> None:
+    with pytest.raises(InputError, match="training: expected a Training, got a WindowTraining"):
+        descend(CORPUS, start, WindowTraining())
+
+
+def test_every_blas_library_is_kept_to_one_thread() -> None:
+    """One that scipy brings after the first look, too; the control looks once."""
+    script = """
+import numpy, threadpoolctl
+from attn_dynamics.system.threads import one_blas_thread
+with one_blas_thread():
+    pass
+import scipy.linalg
+with one_blas_thread():
+    print({each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"})
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout == "{1}\n"
+
+
+def test_modules_are_reached_by_the_package_without_an_import_of_their_own() -> None:
+    script = "import attn_dynamics; print(attn_dynamics.tasks.Synthetic().topics); attn_dynamics.nothing"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "4\n"
+    assert "has no attribute 'nothing'" in done.stderr

@@ -13,6 +13,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.training import checkpoint
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
+from attn_dynamics.training.rules import Momentum
 from attn_dynamics.training.run import Diverged, Interrupted
 from attn_dynamics.window.dynamics import Trajectory, WindowTraining, descend, flow
 from attn_dynamics.window.layer import evaluate, loss_and_gradient
@@ -104,7 +105,7 @@ def test_a_rate_of_its_own_is_time_for_the_bell_alone() -> None:
 def test_a_step_to_no_bell_ends_the_run_and_keeps_what_was_before() -> None:
     case = setting("renormalised", "deviation", "reward", 6)
     halving = 0.5 * case.layer.parameter / loss_and_gradient(case.windows, case.layer)[1].parameter
-    with pytest.raises(Diverged, match="loss at epoch 2") as caught:
+    with pytest.raises(Diverged, match="epoch 2: expected a bell") as caught:
         descend(case.windows, case.layer, learning_rate=halving, epochs=50)
     pushed = caught.value.run
     assert pushed.ended == "diverged"
@@ -292,3 +293,23 @@ def test_ctrl_c_keeps_what_the_flow_reached() -> None:
 def test_patience_wants_dev_windows() -> None:
     with pytest.raises(InputError, match="patience"):
         go(topics(), evaluate_on={}, patience=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"evaluate_on": {"train": None}}, r"evaluate_on\['train'\]: expected a Windows"),
+        ({"evaluate_on": {"dev": [1]}}, r"evaluate_on\['dev'\]: expected a Windows"),
+        ({"rule": Momentum()}, "rule: expected any of"),
+        ({"reduced": False}, "reduced: expected any of"),
+        ({"decay": {"keys": 0.1}}, "decay: expected any of scores, values, head, bell, got 'keys'"),
+        ({"bell_rate": 0.0}, "bell_rate: expected a finite number above 0"),
+        ({"train": ()}, "train: expected any of scores, values, head, bell, got nothing"),
+    ],
+)
+def test_what_windows_do_not_take_is_refused(options: dict, told: str) -> None:
+    case = setting("renormalised", "deviation", "attn-fc", 5)
+    with pytest.raises(InputError, match=told):
+        descend(case.windows, case.layer, epochs=1, **options)
+    with pytest.raises(InputError, match="evaluate_on: expected names other than 'train'"):
+        descend(case.windows, case.layer, epochs=1, evaluate_on={"train": case.windows})

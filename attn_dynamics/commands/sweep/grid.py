@@ -95,4 +95,5 @@ def check(configs: list[Config], *, here: bool) -> list[str]:
             tasks[config.task, options] = load_task(config.task, options)
         experiment.check(config, tasks[config.task, options])
         experiment.start(config, tasks[config.task, options])
-    return [note for task in tasks.values() for note in task.notes]
+    notes = [note for each in (*configs, *tasks.values()) for note in each.notes]
+    return list(dict.fromkeys(notes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attn_dynamics.check import one_of
+from attn_dynamics.check import one_of, renamed
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.parameters import Parameters
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@renamed(train=None, update=None)
 def plot(
     run: Run,
     task: Task | Corpus,

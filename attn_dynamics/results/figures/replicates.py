@@ -1,4 +1,4 @@
-"""Figure of replicates: their common course, and their spread."""
+"""Figure of replicates: what they have in common, and their spread."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ POINTS = 12
 """Number of epochs at which each replicate is a point beside the SEN curve."""
 
 _Words = list[tuple[WordCurve, ...]]
-"""Tracks of each word, one a replicate."""
+"""Curves of each word, one a replicate."""
 
 
 def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
@@ -74,13 +74,13 @@ def _draw_losses(axes: Axes, runs: Sequence[xr.Dataset]) -> None:
 
 def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
     """Draw one word per panel, over log time if scores are known only at snapshots."""
-    for k, (axes, tracks) in enumerate(zip(panels, words, strict=False)):
-        _draw_all(axes, tracks[0].time, np.array([track.score for track in tracks]), k, tracks[0].word)
-        axes.set_title(f"“{tracks[0].word}”", parse_math=False)
+    for k, (axes, curves) in enumerate(zip(panels, words, strict=False)):
+        _draw_all(axes, curves[0].time, np.array([curve.score for curve in curves]), k, curves[0].word)
+        axes.set_title(f"“{curves[0].word}”", parse_math=False)
         axes.set(xlabel=style.TIME, ylabel=style.QUANTITIES["score"])
         axes.xaxis.set_major_locator(MaxNLocator(4))
         if rare:
-            style.log_time(axes, tracks[0].time)
+            style.log_time(axes, curves[0].time)
         axes.label_outer()
     for axes in panels[len(words) :]:
         axes.set_axis_off()
@@ -89,10 +89,10 @@ def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
 def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str) -> None:
     """Plot measured norms against those that SEN predicts from the score and each replicate's query norm ‖q‖."""
     beside = []
-    for tracks in words:
-        places = style.spaced(tracks[0].time.size, POINTS)
-        for track, query_norm in zip(tracks, query_norms, strict=True):
-            beside.append([track.sen_norm(query_norm)[places], track.embedding_norm[places]])
+    for curves in words:
+        places = style.spaced(curves[0].time.size, POINTS)
+        for curve, query_norm in zip(curves, query_norms, strict=True):
+            beside.append([curve.sen_norm(query_norm)[places], curve.embedding_norm[places]])
     predicted, norms = np.moveaxis(np.array(beside), 1, 0).reshape(2, -1)
     axes.plot(predicted, norms, label="words of all runs", **style.marks(0))
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
@@ -105,7 +105,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
     """Draw for each replicate the largest deviation among its words that have a SEN curve."""
     off = [
-        [sen_deviation(track, norm)[1:] for track, norm in zip(tracks, query_norms, strict=True)] for tracks in words
+        [sen_deviation(curve, norm)[1:] for curve, norm in zip(curves, query_norms, strict=True)] for curves in words
     ]
     largest = 100 * np.fmax.reduce(np.abs(off))
     _draw_all(axes, words[0][0].time[1:], largest, 0, "largest of the words")

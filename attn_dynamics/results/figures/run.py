@@ -26,7 +26,7 @@ BELOW: Any = {"loc": "outside lower center", "ncols": 5}
 def sen_figure(run: xr.Dataset) -> Figure:
     """Draw score against embedding norm beside the SEN curve, and the deviation from it."""
     followed = word_curves(run)[:SHOWN]
-    alike = len({round(track.others, 9) for track in followed}) == 1
+    alike = len({round(curve.others, 9) for curve in followed}) == 1
     return _sen_together(run, followed) if alike else _sen_apart(run, followed)
 
 
@@ -61,11 +61,11 @@ def words_figure(run: xr.Dataset) -> Figure:
     figure, (row,) = style.panels((10.0, 3.2), 1, 3)
     followed, predicted, rare = word_curves(run)[:SHOWN], "predicted_score" in run, not run.sizes["word"]
     for axes, (name, label) in zip(row, style.QUANTITIES.items(), strict=True):
-        for k, track in enumerate(followed):
-            places = None if rare else style.spaced(track.time.size)
+        for k, curve in enumerate(followed):
+            places = None if rare else style.spaced(curve.time.size)
             look = {"color": style.COLOURS[k], "linestyle": "" if predicted else style.LINES[k], "linewidth": 1.0}
-            values = getattr(track, name)
-            axes.plot(track.time, values, marker=style.MARKERS[k], ms=3.5, markevery=places, label=track.word, **look)
+            values = getattr(curve, name)
+            axes.plot(curve.time, values, marker=style.MARKERS[k], ms=3.5, markevery=places, label=curve.word, **look)
         if predicted:
             for k in range(len(followed)):
                 look = {"color": style.COLOURS[k], "linewidth": 0.8, "label": _prediction_name(run)}
@@ -73,7 +73,7 @@ def words_figure(run: xr.Dataset) -> Figure:
         axes.set(xlabel=style.TIME, ylabel=label)
         if rare:
             style.log_time(axes, followed[0].time)
-    lines, names = row[0].lines[: len(followed)], [track.word for track in followed]
+    lines, names = row[0].lines[: len(followed)], [curve.word for curve in followed]
     theory = [Line2D([], [], **style.REFERENCE)] * predicted
     style.name_lines(figure, [*lines, *theory], names + [_prediction_name(run)] * predicted, **BELOW)
     return figure
@@ -84,7 +84,7 @@ def distributions_figure(run: xr.Dataset) -> Figure:
     figure, ((left, right),) = style.panels((8.0, 3.2), 1, 2)
     named = np.atleast_1d(run.attrs["topic_words"])
     kind = "topic words" if named.size else "followed words" if run.sizes["word"] else "words of largest score"
-    topic = np.isin(run.vocabulary.values, named if named.size else [track.word for track in word_curves(run)])
+    topic = np.isin(run.vocabulary.values, named if named.size else [curve.word for curve in word_curves(run)])
     groups = {"other words": ~topic & (run.frequency.values > 0), kind: topic}
     for axes, name in ((left, "score"), (right, "embedding_norm")):
         values = run[f"all_{name}"].values[-1]
@@ -150,7 +150,7 @@ def save_figures(run: xr.Dataset, folder: Path) -> list[Path]:
         StorageError: a file could not be written.
         DrawingError: a figure could not be drawn; the others are written.
     """
-    if unknown := [track.word for track in word_curves(run) if not _has_letters(track.word)]:
+    if unknown := [curve.word for curve in word_curves(run) if not _has_letters(curve.word)]:
         print(f"figures show boxes for letters that their font lacks, as in {unknown[0]!r}", file=sys.stderr)
     return style.draw_all({folder / f"{name}.png": partial(draw_figure, run, name) for name in FIGURES})
 
@@ -166,14 +166,14 @@ def _sen_together(run: xr.Dataset, followed: list[WordCurve]) -> Figure:
     applies = not np.isnan(query_norm)
     moved = applies and not only_start(run)  # at its start a word is on the curve
     figure, ((left, *rest),) = style.panels((8.6 if applies else 4.8, 3.6), 1, 1 + moved)
-    for k, track in enumerate(followed):
-        look = {"color": style.COLOURS[k], "label": track.word}
-        places = style.spaced(track.time.size)
-        left.plot(track.score[places], track.embedding_norm[places], style.MARKERS[k], ms=4, **look)
+    for k, curve in enumerate(followed):
+        look = {"color": style.COLOURS[k], "label": curve.word}
+        places = style.spaced(curve.time.size)
+        left.plot(curve.score[places], curve.embedding_norm[places], style.MARKERS[k], ms=4, **look)
         for right in rest:
-            off = 100 * sen_deviation(track, query_norm)[1:]
+            off = 100 * sen_deviation(curve, query_norm)[1:]
             marks = np.unique(np.geomspace(1, max(off.size, 1), 12).astype(int) - 1).tolist() if off.size else []
-            right.plot(track.time[1:], off, style.MARKERS[k], linestyle=style.LINES[k], ms=4, markevery=marks, **look)
+            right.plot(curve.time[1:], off, style.MARKERS[k], linestyle=style.LINES[k], ms=4, markevery=marks, **look)
     _draw_theory(left, run, followed)
     left.set(xlabel=style.QUANTITIES["score"], ylabel=style.QUANTITIES["embedding_norm"])
     left.xaxis.set_major_locator(MaxNLocator(5))
@@ -190,12 +190,12 @@ def _sen_apart(run: xr.Dataset, followed: list[WordCurve]) -> Figure:
     figure, grid = style.panels((10.0, 2.6 * rows + 0.4), rows, 4)
     for axes in grid.flat[len(followed) :]:
         axes.set_axis_off()
-    for axes, track in zip(grid.flat, followed, strict=False):
-        _draw_theory(axes, run, [track])
-        places = style.spaced(track.time.size)
-        axes.plot(track.score[places], track.embedding_norm[places], "o", color=style.COLOURS[0], ms=3.5, label="run")
-        where = "in no training sentence" if np.isnan(track.others) else f"m = {track.others:.1f}"
-        axes.set_title(f"“{track.word}”, {where}", parse_math=False)
+    for axes, curve in zip(grid.flat, followed, strict=False):
+        _draw_theory(axes, run, [curve])
+        places = style.spaced(curve.time.size)
+        axes.plot(curve.score[places], curve.embedding_norm[places], "o", color=style.COLOURS[0], ms=3.5, label="run")
+        where = "in no training sentence" if np.isnan(curve.others) else f"m = {curve.others:.1f}"
+        axes.set_title(f"“{curve.word}”, {where}", parse_math=False)
         axes.set(xlabel=style.QUANTITIES["score"], ylabel=style.QUANTITIES["embedding_norm"])
     # The legend is below the panels because the theory's name may be wider than one of them.
     style.legend_below(figure, 2)
@@ -214,6 +214,6 @@ def _draw_theory(axes: Axes, run: xr.Dataset, followed: list[WordCurve]) -> None
     first, query_norm = followed[0], run.attrs["query_norm"]
     if np.isnan(query_norm):
         return
-    scores = np.linspace(first.score[0], max(track.score.max() for track in followed), 200)
+    scores = np.linspace(first.score[0], max(curve.score.max() for curve in followed), 200)
     name = curve_name("SEN, theory B1", ("B1",), run.attrs)
     axes.plot(scores, first.sen_norm(query_norm, scores), label=name, **style.THEORY)

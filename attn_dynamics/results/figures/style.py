@@ -297,7 +297,7 @@ def _plainly_labelled(figure: Figure) -> Figure:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            if not isinstance(axis.get_major_formatter(), LogFormatter):
+            if axis.get_scale() != "log" or not isinstance(axis.get_major_formatter(), LogFormatter):
                 continue
             if high < 10 * low:
                 axis.set_major_formatter(ScalarFormatter(useOffset=False))

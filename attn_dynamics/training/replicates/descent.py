@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from attn_dynamics.check import function, renamed, shown, words
+from attn_dynamics.check import data_sets, function, renamed, shown, words
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.attention import Data
-from attn_dynamics.model.gradient import check_fit, corpora
+from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.tasks.corpus import Corpus
@@ -78,9 +78,13 @@ def descend_many(
         InputError: an argument is invalid, the starts differ in shape, memory is too small, or torch is not installed.
         RunsInterrupted: Ctrl-C was pressed; carries the runs so far.
     """
-    training, evaluate_on, follow = training_with(training, settings), corpora(evaluate_on), words("follow", follow)
+    training, evaluate_on, follow = (
+        training_with(training, settings),
+        data_sets("evaluate_on", evaluate_on, Corpus),
+        words("follow", follow),
+    )
     function("meter", meter)
-    training.check_judges(evaluate_on)
+    training.check_dev(evaluate_on)
     check_device(device, precision)
     check_rule(device, training)
     parameters, checkpoint = _starts(parameters), checked_checkpoint(checkpoint)
@@ -136,7 +140,7 @@ def max_replicates(
     """
     check_device(device, precision)
     engine = Threads() if device == "numpy" else engine_for(device, precision)
-    others = corpora(evaluate_on)
+    others = data_sets("evaluate_on", evaluate_on, Corpus)
     needed = bytes_needed(engine, [corpus, *others.values()], start, Layout(corpus, others, follow), training)
     return most_replicates(engine, needed, share)
 

@@ -7,6 +7,7 @@ import pytest
 from attn_dynamics.commands.sweep.grid import Grid
 from attn_dynamics.commands.sweep.table import SETTINGS, settings
 from attn_dynamics.errors import InputError
+from attn_dynamics.system import options
 from attn_dynamics.system.options import read_options
 from attn_dynamics.tasks import Synthetic, TextOptions
 from attn_dynamics.training.command_options import Config
@@ -102,3 +103,15 @@ def test_an_empty_axis_is_refused_by_name(flag: str) -> None:
 def test_one_value_out_of_range_refuses_the_grid(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         parsed(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [("--train",), ("--train", "--seed", "0")])
+def test_an_empty_subset_is_refused(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="--train: expected at least one value"):
+        parsed(*arguments)
+
+
+def test_options_are_read_where_classes_that_are_made_name_their_maker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As since Python 3.12."""
+    monkeypatch.setattr(Grid.__mro__[1], "__module__", Grid.__module__)
+    assert options._documentation(Grid)["learning_rate"].startswith("Learning rate")
