@@ -21,8 +21,8 @@ from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures import style
 from simulations import experiment, suppression
 from tests.commands.driving import TASK, contents, differences, eager, unfinished, without_figures
+from tests.commands.sweep import driving as sweeps
 from tests.forking import context
-from tests.sweep import driving as sweeps
 
 KILLS = int(os.environ.get("KILLS", "12"))
 """In all; some meet a command that has ended already, and are counted out."""

@@ -16,7 +16,6 @@ from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
-from tests.command import driving
 
 from attn_dynamics.commands import running, simulate
 from attn_dynamics.results.figures import replicates as spread
@@ -24,6 +23,7 @@ from attn_dynamics.results.figures.replicates import spread_figure
 from attn_dynamics.results.figures.run import FIGURES, draw_figure, save_figures
 from attn_dynamics.results.figures.style import STYLE, write_figure
 from attn_dynamics.results.word_curves import sen_deviation, word_curves
+from tests.commands import driving
 
 TOLERANCE = 1.0
 """Pixels by which two texts may touch: glyphs do not fill their boxes."""

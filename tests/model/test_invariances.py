@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, Parameters, descend, flow
+from attn_dynamics import Corpus, Parameters, Run, descend, flow
 from tests.support import (
     MODELS,
     Case,
@@ -28,8 +28,17 @@ READOUTS = ("weight", "weight_out", "bias_out")
 """Arrays of heads whose last axis is the classes."""
 
 
+def run(corpus: Corpus, start: Parameters) -> Run:
+    return descend(corpus, start, learning_rate=0.05, epochs=50, train=("keys", "embeddings", "head"))
+
+
 def trained(corpus: Corpus, start: Parameters) -> Parameters:
-    return end(descend(corpus, start, learning_rate=0.05, epochs=50, train=("keys", "embeddings", "head")))
+    return end(run(corpus, start))
+
+
+def stable(case: Case) -> bool:
+    """Whether the loss never rises; where it does, each step makes round-off larger by a factor."""
+    return np.diff(run(case.corpus, case.parameters).trajectory.train_loss.values).max() <= 1e-12
 
 
 def ordinary(model: str) -> st.SearchStrategy[Case]:
@@ -49,6 +58,7 @@ def shifted(start: Parameters, by: float) -> Parameters:
 @settings(max_examples=examples(40))
 @given(any_model, st.floats(-50.0, 50.0))
 def test_a_constant_in_all_scores_changes_nothing(case: Case, by: float) -> None:
+    assume(stable(case))
     ours = trained(case.corpus, case.parameters)
     theirs = trained(case.corpus, shifted(case.parameters, by))
     assert apart(shifted(ours, by), theirs) <= ROUND_OFF
@@ -105,6 +115,7 @@ SIZES = {"words": "n_words", "classes": "n_classes", "sentences": "n_sentences"}
 @settings(max_examples=examples(30))
 @given(any_model, st.data())
 def test_names_and_order_change_nothing(what: str, case: Case, data: st.DataObject) -> None:
+    assume(stable(case))
     order = data.draw(st.permutations(range(getattr(case.corpus, SIZES[what]))), label=what)
     said = SAID[what](case, order)
     after = SAID[what](Case(case.corpus, trained(case.corpus, case.parameters)), order).parameters
