@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from attn_dynamics.kernels import kernel, words
+from attn_dynamics.kernels import OPTIONS, kernel, words
 from attn_dynamics.kernels.heads import (
     add_outer,
     dot,
@@ -507,7 +507,7 @@ def _compiled(name: str, *, parallel: bool) -> Callable[..., Any]:
     # Numba keeps compiled code by a function's name, so that the two need names of their own.
     function = FunctionType(_epochs.__code__, _epochs.__globals__, name)
     function.__qualname__, function.__doc__ = name, _epochs.__doc__
-    return njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True, parallel=parallel)(function)
+    return njit(**OPTIONS, parallel=parallel)(function)
 
 
 epochs = _compiled("epochs", parallel=False)

@@ -200,7 +200,7 @@ def _grouped(options: type) -> Any:
 
     A default is named only if there is one, where tyro would say "(default: None)".
     """
-    groups: dict[str | None, list[tuple[str, Any, Any]]] = {}
+    groups: dict[str, list[tuple[str, Any, Any]]] = {}
     for name, (group, hint, default, text) in _leaves(options).items():
         settings: dict[str, Any] = {"help": text}
         if default in (None, (), (None,)):
@@ -208,8 +208,8 @@ def _grouped(options: type) -> Any:
         if metavar := _metavar(hint):
             settings["metavar"] = metavar
         entry = name, Annotated[hint, tyro.conf.arg(**settings)], dataclass_field(default=default)
-        groups.setdefault(group, []).append(entry)
-    loose = groups.pop(None, [])
+        groups.setdefault(group or "", []).append(entry)
+    loose = groups.pop("", [])
     for title, entries in groups.items():
         kind = make_dataclass(title, entries, kw_only=True)
         whole = all(usual.default is not MISSING for _, _, usual in entries)

@@ -59,7 +59,9 @@ def test_places_are_spread_from_first_to_last(size: int, number: int, places: li
     assert style.spaced(size, number) == places
 
 
-def drawn(size: tuple[float, float], dpi: int, layout: Literal["constrained"] | None = None) -> tuple[Figure, Bbox]:
+def drawn(
+    size: tuple[float, float], dpi: int, layout: Literal["constrained", "none"] | None = None
+) -> tuple[Figure, Bbox]:
     """Two rows of panels with long labels, a title and a legend, drawn; and the smallest box that holds all texts."""
     figure, grid = style.panels(size, 2, 2, titles=["above"])
     for axes in grid.flat:
