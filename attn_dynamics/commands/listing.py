@@ -23,7 +23,8 @@ def list_commands(package: Path, arguments: list[str], more: str = "") -> int:
     """Print a package's commands and further text, or the version; return the exit code."""
     unknown = [each for each in arguments if each not in ("-h", "--help", "--version")]
     if unknown:
-        fix = f"Run python -m {package.name} to see them."
+        dotted = f"python -m {package.name}.{unknown[0]}"
+        fix = f"Run {dotted}." if dotted in commands(package) else f"Run python -m {package.name} to see them."
         error = InputError(package.name, expected="one of its commands", given=shown(unknown[0]), fix=fix)
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -47,7 +47,7 @@ def _run(config: WindowConfig, task: WindowTask, out: Path) -> Result:
     return one_run(
         config,
         out,
-        resume_point=partial(resume_point, epochs=config.epochs, patience=config.patience),
+        resume_point=partial(resume_point, epochs=config.epochs, patience=config.training.patience),
         train=partial(_train, config, task),
         annotate=partial(_annotate, config, task),
         summarise=partial(summarise, config),
@@ -97,7 +97,7 @@ def load(config: WindowConfig) -> WindowTask:
     # A bell that is too narrow or too wide has a NaN loss or gradient.
     with suppress(InputError, OverflowError), np.errstate(all="ignore"):
         drawn = config.task, config.options, config.bell, config.width, config.loss, config.seed
-        task = load_window_task(*drawn, dev=config.patience is not None and not config.flow)
+        task = load_window_task(*drawn, dev=config.training.patience is not None and not config.flow)
         fit, gradient = loss_and_gradient(task.windows, task.layer)
         if math.isfinite(fit.loss) and math.isfinite(gradient.parameter) and config.width < WIDEST:
             return task

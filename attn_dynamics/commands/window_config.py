@@ -101,7 +101,7 @@ class WindowConfig:
     @property
     def training(self) -> WindowTraining:
         """What these settings decide of a run; the task decides which parts are trained."""
-        settings = {"epochs": self.epochs, "patience": self.patience, "bell_rate": self.bell_rate}
+        settings = {"epochs": self.epochs, "patience": self.patience or None, "bell_rate": self.bell_rate}
         return WindowTraining(learning_rate=self.rate, **settings)
 
     @property

@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from attn_dynamics.check import instance
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.assumptions import HARD, mean_field_assumptions, mean_field_law
 from attn_dynamics.tasks import Task
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.tasks.task import as_task
 from attn_dynamics.theory.flow import TooManyEvaluations
 from attn_dynamics.theory.unequal_topics import UnequalTopics
 from attn_dynamics.training.settings import Training, training_with
@@ -23,14 +26,16 @@ SETTLED = 0.05
 """Share of the training after which the deviation counts; before it, scores are of the size of the start."""
 
 
-def predict(task: Task, start: Parameters, training: Training | None = None, **settings: Any) -> xr.Dataset | str:
+def predict(
+    task: Task | Corpus, start: Parameters, training: Training | None = None, **settings: Any
+) -> xr.Dataset | str:
     """Predict scores and norms of the topic words, and the training loss, with no fitted parameter.
 
     The prediction needs a linear head, named topic words, and the assumptions in `HARD`. It includes memorisation as if
     each other word occurred in one sentence only, and descent to first order in the learning rate.
 
     Args:
-        task: the task; its training sentences and topic words are read.
+        task: the task, or a corpus alone; its training sentences and topic words are read.
         start: the initial values.
         training: trained parts, learning rate and number of epochs, by default `Training()`.
         settings: fields of `Training` that replace those of `training`, such as learning_rate=0.1.
@@ -39,7 +44,8 @@ def predict(task: Task, start: Parameters, training: Training | None = None, **s
         Dataset with predicted_score, predicted_embedding_norm and predicted_attention (predicted, word) and
         predicted_loss (predicted,) at the epochs `predicted`; or the reason why there is no prediction.
     """
-    training = training_with(training, settings)
+    task, training = as_task(task), training_with(training, settings)
+    instance("start", start, Parameters, fix="draw(…) makes them.")
     if reason := _refusal(task, start, training):
         return reason
     learning_rate = training.learning_rate

@@ -90,8 +90,13 @@ def _check_text(given: Sequence[str]) -> None:
 
 
 def _check_values(given: Sequence[str], options: type) -> None:
-    """Refuse an option of several values without any, because its default, often all there are, would apply."""
+    """Refuse an option of several values without any, as its default would apply, or given twice, as the last would."""
     several = {name for name, leaf in _leaves(options).items() if get_origin(_bare(leaf.hint)) is tuple}
+    once = {name for name in several if get_origin(_leaves(options)[name].hint) is not Annotated}
+    typed = [each.partition("=")[0] for each in given if each.startswith("--")]
+    for option in typed:
+        if option.removeprefix("--").replace("-", "_") in once and typed.count(option) > 1:
+            raise InputError(option, expected="one such option", given="several", fix="Give all its values after one.")
     for option, value in pairwise([*given, "--"]):
         name = option.removeprefix("--").replace("-", "_")
         if option.startswith("--") and value.startswith("--") and name in several:

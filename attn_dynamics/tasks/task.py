@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
+from attn_dynamics.check import instance
 from attn_dynamics.tasks.corpus import Corpus
 
 
@@ -38,3 +39,14 @@ class Task:
         """Return the corpora that exist by name, "train" first."""
         named = {"train": self.train, "dev": self.dev, "test": self.test}
         return {name: corpus for name, corpus in named.items() if corpus is not None}
+
+
+def as_task(task: Task | Corpus) -> Task:
+    """Return a task, or the task of a corpus alone, which names no topic words.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(task, Corpus):
+        return Task(name="a corpus", train=task)
+    return instance("task", task, Task, fix="Give what load_task returns, or a Corpus.")

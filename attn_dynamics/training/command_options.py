@@ -105,7 +105,8 @@ class Config:
     replicates: int = 1
     """Number of runs from different initial values on the same data."""
     device: Device = "numpy"
-    """Compiled loops on numpy's arrays, or the same equations by PyTorch (extra 'torch') on a processor or a GPU."""
+    """Compiled loops on numpy's arrays, or the same equations by PyTorch (extra 'torch') on a processor or a GPU;
+    update rules, decay and mini-batches need numpy."""
     precision: Precision = "float64"
     """Precision of PyTorch's numbers; compiled loops need float64."""
     follow: tuple[str, ...] = ()

@@ -30,6 +30,11 @@ class Run:
     training: Training
     """What decided the run; under flow, of it the trained parts, frozen words and reduction."""
 
+    def __repr__(self) -> str:
+        """Return one line instead of all arrays."""
+        ends = f", train loss {float(self.trajectory.train_loss[-1]):.4g}" if self.recorded else ""
+        return f"Run({self.recorded} recorded, ended by {self.ended}{ends})"
+
     def over(self, times: Array) -> Self:
         """Return this run over recorded times instead of epochs."""
         time = ("epoch", times, {"long_name": "time of gradient flow, learning rate × epoch"})

@@ -1,7 +1,8 @@
 """Everything that decides a run beside its data and its start, in one object."""
 
 from collections.abc import Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -139,9 +140,13 @@ def training_with(training: Kind | None, settings: Mapping[str, Any], kind: type
     """Return a training, by default the usual one of its kind, with some of its fields set.
 
     Raises:
-        InputError: the object is no `Training`, or a value is out of range.
-        TypeError: there is no field of such a name.
+        InputError: the object is no `Training`, there is no field of such a name, or a value is out of range.
     """
+    known = [each.name for each in fields(kind)]
+    for name in settings.keys() - {*known}:
+        near = get_close_matches(name, known, 1)
+        fix = f"Perhaps you meant {near[0]}." if near else f"It has {', '.join(known)}."
+        raise InputError(name, expected=f"a field of {kind.__name__}", given="an unknown keyword", fix=fix)
     fix = f"Make one: {kind.__name__}(epochs=500). Or give its fields by name: epochs=500."
     training = kind() if training is None else instance("training", training, kind, fix=fix)
     if training.PARTS != kind.PARTS:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn_dynamics.check import LARGEST, ascending, data_sets, flag, function, integer, integers
+from attn_dynamics.check import LARGEST, ascending, data_sets, flag, function, instance, integer, integers
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.interrupt import deferred_interrupt
@@ -110,6 +110,8 @@ def descend(
         Diverged: a step leads to no bell or to a loss that is not finite; carries the trajectory so far.
     """
     training = training_with(training, settings, WindowTraining)
+    instance("windows", windows, Windows, fix="Windows.of makes them.")
+    instance("layer", layer, Layer, fix="Layer(…) makes one.")
     others = data_sets("evaluate_on", evaluate_on, Windows)
     training.check_dev(others)
     checkpoint, due = checked_checkpoint(checkpoint), _due(record)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from attn_dynamics.commands import simulate
-from attn_dynamics.commands.listing import commands
+from attn_dynamics.commands.listing import commands, list_commands
 from attn_dynamics.commands.sweep import command as sweep
 from attn_dynamics.commands.sweep.command import Sweep
 from attn_dynamics.commands.window_config import WindowConfig
@@ -29,6 +29,7 @@ REFUSALS = {
     ("--out",): "--out: expected a value, got none. ",
     ("--follow",): "--follow: expected at least one value, got none. ",
     ("--train", "--seed", "1"): "--train: expected at least one value, got none. ",
+    ("--train", "keys", "--train", "head"): "--train: expected one such option, got several. ",
     ("--follow", "nowhere"): "--follow: expected words of the vocabulary",
     ("--follow", "a\x00b"): "--follow: expected text in UTF-8 without NUL",
     ("--embedding-dim", "4294967296"): "--embedding-dim: expected a size that fits into the ",
@@ -144,6 +145,13 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         simulate.main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out.startswith("attn-dynamics ")
+
+
+def test_a_command_without_its_dot_is_told_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list_commands(ROOT / "attn_dynamics", ["simulate"]) == 2
+    assert "Run python -m attn_dynamics.simulate." in capsys.readouterr().err
+    assert list_commands(ROOT / "attn_dynamics", ["train"]) == 2
+    assert "Run python -m attn_dynamics to see them." in capsys.readouterr().err
 
 
 def test_a_package_lists_its_commands() -> None:

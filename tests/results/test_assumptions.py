@@ -412,3 +412,14 @@ def test_frozen_words_break_what_needs_all_words_to_move() -> None:
         assert {each.law for each in found if each.assumption == FREE and not each.holds} == broken
         predicted = predict(DEFAULT, begun(DEFAULT), train=TRAIN, epochs=10, frozen_words=frozen)
         assert isinstance(predicted, str) == bool(frozen)
+
+
+def test_a_corpus_alone_is_checked_as_a_task_without_topic_words() -> None:
+    found = check_assumptions(DEFAULT.train, begun(DEFAULT), train=TRAIN)
+    assert {each.law for each in found} == {"A1", "B1"}
+    assert isinstance(predict(DEFAULT.train, begun(DEFAULT)), str)
+    for call in (check_assumptions, predict):
+        with pytest.raises(InputError, match="task: expected a Task"):
+            call(begun(DEFAULT), DEFAULT)  # pyright: ignore
+        with pytest.raises(InputError, match="start: expected a Parameters"):
+            call(DEFAULT, DEFAULT)  # pyright: ignore

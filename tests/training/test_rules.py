@@ -569,7 +569,7 @@ def test_a_sweep_takes_rules_as_an_axis() -> None:
 
 
 LAWS = {
-    "momentum": (Training(rule=Momentum()), {"C10"}),
+    "momentum": (Training(rule=Momentum()), {"B1", "C10"}),
     "batches": (Training(batch_size=10), {"C10"}),
     "decay": (Training(decay=0.1), {"B1", "C10"}),
     "adam": (Training(rule=Adam()), {"A1", "B1", "C10"}),

@@ -77,8 +77,8 @@ def test_former_names_of_arguments_warn_and_do_the_same(way: str, start: Paramet
 def test_what_is_no_training_is_refused(start: Parameters) -> None:
     with pytest.raises(InputError, match="training: expected a Training, got 500"):
         descend(CORPUS, start, 500)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
-        descend(CORPUS, start, rate=0.1)
+    with pytest.raises(InputError, match=r"epoch: expected a field .* Perhaps you meant epochs"):
+        descend(CORPUS, start, epoch=1)
 
 
 def test_runs_that_are_the_same_have_one_identity_and_others_another() -> None:
@@ -115,3 +115,7 @@ def test_modules_are_reached_by_the_package_without_an_import_of_their_own() -> 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == "4\n"
     assert "has no attribute 'nothing'" in done.stderr
+
+
+def test_a_run_is_one_line(start: Parameters) -> None:
+    assert repr(descend(CORPUS, start, epochs=3)).startswith("Run(4 recorded, ended by epochs, train loss ")

@@ -206,7 +206,9 @@ class Table:
 def _read(path: Path) -> list[Row]:
     try:
         with path.open("rb") as file:
-            table = imported("distributed", "pyarrow.parquet").read_table(file, page_checksum_verification=True)
+            read = imported("distributed", "pyarrow.parquet").read_table
+            # Its threads may still run when a refused command ends.
+            table = read(file, page_checksum_verification=True, use_threads=False)
             table.validate(full=True)
     # Pyarrow raises any kind of exception for a damaged file.
     except Exception as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attn_dynamics.check import one_of, renamed
+from attn_dynamics.check import instance, one_of, renamed
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.summary import beside_theory
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.tasks.task import as_task
 from attn_dynamics.training.run import Run
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def plot(
     if run.trajectory.sizes.get("epoch", 0) < 2:
         given = "a run of `flow`" if "epoch" not in run.trajectory.dims else "one without a step"
         raise InputError("run", expected="a run of `descend` with a step or more", given=given, fix="Train by descent.")
-    whole = task if isinstance(task, Task) else Task(name="a corpus", train=task)
+    whole = as_task(task)
+    instance("start", start, Parameters, fix="Give the initial values of the run.")
     if run.trajectory.vocabulary.values.tolist() != [*map(str, whole.train.vocabulary)]:
         raise InputError("task", expected="that of the run", given="one of other words", fix="Give what it trained on.")
     model = next((name for name, head in HEADS.items() if type(start.head) is head), type(start.head).__name__)

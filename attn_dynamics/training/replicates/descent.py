@@ -183,7 +183,7 @@ def check_rule(device: str, training: Training) -> None:
             "device",
             expected="'numpy' for update rules, weight decay and mini-batches",
             given=repr(device),
-            fix="Replicates on a device of torch train by plain descent on all sentences.",
+            fix="A device of torch trains by plain descent on all sentences.",
         )
 
 
