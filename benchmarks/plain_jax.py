@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
+import jax  # pyright: ignore[reportMissingImports]  # an extra of its own
+import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 import numpy as np
 
 from attn_dynamics.model.heads import FixedLinear

@@ -75,7 +75,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(
     assert unfinished(place / "torn") == []
 
 
-@pytest.mark.parametrize("write", [1, 2, 3, 4])
+@pytest.mark.parametrize("write", [2, 4, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 3))])
 def test_a_run_that_is_killed_as_it_writes_a_file_goes_on(write: int, call: Call, place: Path) -> None:
     # Configuration, checkpoint (perhaps more than once), trajectory, summary.
     arguments = ("--epochs", 3, *TASK, "--out")

@@ -199,7 +199,7 @@ def test_the_gradient_is_the_slope_of_the_loss(model: str) -> None:
     """Holds for a head that these tests have never seen."""
     kept = 0
 
-    @settings(max_examples=examples(100))
+    @settings(max_examples=examples(50))
     @given(corpora(max_sentences=5), st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32 - 1))
     def check(corpus, d: int, hidden: int, seed: int) -> None:
         nonlocal kept
