@@ -83,40 +83,40 @@ class WindowConfig:
 
     @property
     def bell(self) -> Bell:
-        """Placement and scale of the bell."""
+        """Return placement and scale of the bell."""
         return Bell(self.placement, self.scale)
 
     @property
     def width(self) -> float:
-        """Standard deviation σ of the bell at the start, tokens."""
+        """Return the standard deviation σ of the bell at the start, tokens."""
         usual = 2.0 * self.options.distance if self.task == "topics" else 3.0
         return usual if self.start_width is None else self.start_width
 
     @property
     def rate(self) -> float:
-        """Learning rate η."""
+        """Return the learning rate η."""
         usual = 1.0 if self.task == "topics" else 0.1
         return usual if self.learning_rate is None else self.learning_rate
 
     @property
     def training(self) -> WindowTraining:
-        """What these settings decide of a run; the task decides which parts are trained."""
+        """Return all that decides a run but its trained parts, which the task decides."""
         settings = {"epochs": self.epochs, "patience": self.patience or None, "bell_rate": self.bell_rate}
         return WindowTraining(learning_rate=self.rate, **settings)
 
     @property
     def max_epochs(self) -> int:
-        """Number of epochs to run."""
+        """Return the number of epochs to run."""
         return self.epochs
 
     @property
     def default_out(self) -> Path:
-        """Folder below runs/, named after the run."""
+        """Return the folder below runs/ that is named after the run."""
         return Path("runs") / f"{self.model}-{self.task}-seed{self.seed}"
 
     @property
     def notes(self) -> list[str]:
-        """Notes on settings without effect."""
+        """Return notes on settings without effect."""
         given = [*changed(self, WindowConfig()), *changed(self.options, WindowOptions())]
         notes = without_effect(f"the task {self.task}", [name for name in given if name in UNREAD.get(self.task, ())])
         return notes + without_effect("gradient flow", ["patience"] if self.flow and self.patience else [])

@@ -307,9 +307,9 @@ def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus
     """Find what takes steps off the gradient (A1, B1), or off the clock of mean field (C9, C10).
 
     Steps by sums of gradients keep Σ s (A1). As they shorten, momentum and mini-batches follow gradient flow at another
-    speed, which B1 does not see in the end. On LMN21's task the relation is 0.5 % off under descent and mini-batches,
-    0.8 % under momentum 0.9 (4.4 % after a tenth of the training), 3.5 % under a decay of 10⁻³, 24 % under Adam and
-    27 % under sign descent.
+    speed, which B1 does not see. At the end of the command's default run, Attn-TC from seed 0, the relation is 0.5 %
+    off under descent and under batches of 100; under momentum 0.9 by 3.8 % at the learning rate 0.1 and 0.8 % at
+    0.01; by 9.6 % under a decay of 10⁻³, 17 % under Adam and 198 % under sign descent, both at the rate 0.001.
     """
     name = type(training.rule).__name__
     if not training.rule.linear:

@@ -1,4 +1,4 @@
-"""What training asks of a model, and of the layout of its record: so little that any model can be trained."""
+"""Protocols of training: the methods by which it drives any model, and those that lay out the record of a run."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -16,7 +16,11 @@ class Model(Protocol):
         ...
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Go to a state of the same form; raises ArithmeticError if the model has no such state."""
+        """Set the model to a state of the form that `state` returns.
+
+        Raises:
+            ArithmeticError: the model has no such state.
+        """
         ...
 
     def record(self, row: Array) -> bool:
@@ -24,7 +28,7 @@ class Model(Protocol):
         ...
 
     def parameters(self) -> Any:
-        """Return the state in the form of the start."""
+        """Return the present state in the form of the initial values."""
         ...
 
 
@@ -36,7 +40,7 @@ class Stepping(Model, Protocol):
         ...
 
     def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
-        """Train from the state recorded last, one epoch a row; return the number of rows before one not finite."""
+        """Train from the state recorded last, an epoch a row; return the number of rows before the first not finite."""
         ...
 
 

@@ -140,7 +140,7 @@ class Layout:
         ended: Ended,
         best_epoch: int,
     ) -> Run:
-        """Return the run, as in `interface.Layout`."""
+        """Return the run of these rows and snapshots, with its parameters and how it ended."""
         return Run(
             parameters=parameters,
             trajectory=self.dataset(rows, snapshots, training.learning_rate),

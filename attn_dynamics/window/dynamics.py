@@ -214,7 +214,7 @@ class _Model:
         return math.isfinite(fit.loss)
 
     def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
-        """Take steps of descent, as in `Stepping`; a step to no bell counts as not finite."""
+        """Take and record a step for each row; return the number of steps before one to no bell or no finite loss."""
         for index, row in enumerate(rows):
             assert self._gradient is not None
             vector = self.vector + learning_rate * self.velocity(self._gradient)[STATE]
@@ -253,7 +253,11 @@ class _Model:
         return {STATE: self.vector}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Go to another state, as in `Model`."""
+        """Set the layer to a state of its moving parts.
+
+        Raises:
+            ArithmeticError: no bell has such a parameter.
+        """
         try:
             self._layer, self.vector = self.layer_at(state[STATE]), state[STATE]
         except InputError:
@@ -313,7 +317,7 @@ class _Layout:
         return self._due[index] if index < len(self._due) else LARGEST
 
     def snapshot(self, model: _Model) -> Array:
-        """Return the state."""
+        """Return a copy of the vector of the moving parts."""
         return model.vector.copy()
 
     def run(
@@ -326,7 +330,7 @@ class _Layout:
         ended: Ended,
         best_epoch: int,
     ) -> Trajectory:
-        """Return the trajectory, as in `interface.Layout`."""
+        """Return the trajectory of these rows and snapshots, with its last layer and how it ended."""
         return Trajectory(
             times=training.learning_rate * np.array([*snapshots], float),
             layers=[self._model.layer_at(each) for each in snapshots.values()],

@@ -80,10 +80,12 @@ def eager(path: Path) -> Checkpoint:
 # --- as its users do
 
 
-def started(*arguments: object, cwd: Path, background: bool = False) -> subprocess.Popen[str]:
-    """The command as a program of its own; in the background it is deaf to Ctrl-C, as a script's `&` makes it."""
+def started(
+    *arguments: object, cwd: Path, background: bool = False, command: str = "simulate", leads: bool = False
+) -> subprocess.Popen[str]:
+    """A command as a program of its own; in the background it is deaf to Ctrl-C, as a script's `&` makes it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "attn_dynamics.simulate", *map(str, arguments)],
+        [sys.executable, "-m", f"attn_dynamics.{command}", *map(str, arguments)],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -91,6 +93,7 @@ def started(*arguments: object, cwd: Path, background: bool = False) -> subproce
         encoding="utf-8",
         env=os.environ | {"PYTHONUTF8": "1"},
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_IGN) if background else None,
+        start_new_session=leads,
     )
 
 

@@ -3,10 +3,10 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.commands.sweep.table import FILE, RESULTS, SETTINGS, Row
 from attn_dynamics.training.command_options import Config
-from tests.commands.driving import TASK, Outcome
+from tests.commands import driving
+from tests.commands.driving import TASK
 
 TINY = ("--epochs", "60", *TASK)
 LONGER = ("--epochs", "2000", *TASK)
@@ -43,24 +44,12 @@ def one_by_one(client: None, configs: Sequence[Config]) -> Iterator[tuple[list[R
 # --- as its users do
 
 
-def started(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """The command as a program of its own, the leader of its process group."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "attn_dynamics.sweep", *map(str, arguments)],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env=os.environ | {"PYTHONUTF8": "1"},
-        start_new_session=True,
-    )
+started = partial(driving.started, command="sweep", leads=True)
+"""Start the command as a program of its own, the leader of its process group."""
 
 
-def ended(process: subprocess.Popen[str]) -> Outcome:
-    """Wait for a sweep to end."""
-    out, err = process.communicate(timeout=DEADLINE)
-    return Outcome(process.returncode, out, err)
+ended = partial(driving.ended, seconds=DEADLINE)
+"""Wait for a sweep to end."""
 
 
 def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
