@@ -15,7 +15,7 @@ __all__ = ["CLAIMS", "GROUPS", "PROOFS", "Agrees", "Mutant", "Proof", "Result", 
 GROUPS = (attention, heads, conservation, sen, mean_field, signs, asymptotics, early_training, window)
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)
-"""Ids of proved claims: those of the theory, and G1 to G5 for the gradients."""
+"""Ids of proved claims: those of the theory, and M1 to M5 for the gradients."""
 
 
 def find(claim: str) -> Proof:

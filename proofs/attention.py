@@ -36,7 +36,7 @@ def score_gradient(attention: Term, context: Term) -> Term:
 
 
 @proves(
-    "G1",
+    "M1",
     sign("scores enter with the other sign", attention=normalised(lambda i, w: C[i, w] * sp.exp(-s[w]))),
     factor("counts left out of the numerator", attention=lambda i, w: attention(i, w) / C[i, w]),
     assumption("attention is not normalised", attention=weight),

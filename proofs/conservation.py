@@ -81,12 +81,12 @@ def context(i: Expr, b: Expr) -> Expr:
 
 
 def linear_back(i: Expr, b: Expr) -> Expr:
-    """Return g_ib = Σ_c U_bc ζ_ic, which a linear head sends back (G4)."""
+    """Return g_ib = Σ_c U_bc ζ_ic, which a linear head sends back (M4)."""
     return total(lambda c: U[b, c] * SLOPE[i, c], n)
 
 
 def linear_flow(b: Expr, c: Expr) -> Expr:
-    """Return dU_bc/dτ = -Σ_i v_ib ζ_ic (G4)."""
+    """Return dU_bc/dτ = -Σ_i v_ib ζ_ic (M4)."""
     return -total(lambda i: context(i, b) * SLOPE[i, c], N)
 
 
@@ -104,7 +104,7 @@ def embeddings_and_head(*, embeddings: Term = embedding_flow(linear_back), head:
 
 
 def reached(i: Expr, h: Expr) -> Expr:
-    """Return ∂L/∂(Σ_b U₁_bh v_ib + b₁_h) = σ_ih Σ_c U₂_hc ζ_ic (G5)."""
+    """Return ∂L/∂(Σ_b U₁_bh v_ib + b₁_h) = σ_ih Σ_c U₂_hc ζ_ic (M5)."""
     return ACTIVE[i, h] * total(lambda c: U2[h, c] * SLOPE[i, c], n)
 
 
@@ -127,7 +127,7 @@ def layers(
 ) -> Iterator[Step]:
     """Attn-TL: EᵀE - U₁U₁ᵀ is constant along the flow, and so is ‖U₁[:,h]‖² + b₁[h]² - ‖U₂[h,:]‖² for every unit h.
 
-    The derivative of relu is the one almost everywhere (G5). The second law is Euler's x relu'(x) = relu(x), summed.
+    The derivative of relu is the one almost everywhere (M5). The second law is Euler's x relu'(x) = relu(x), summed.
     """
     back = lambda i, b: total(lambda h: U1[b, h] * reached(i, h), H)
     flow: Flow = {

@@ -45,7 +45,7 @@ def relu(i: Expr, h: Expr) -> Expr:
 
 
 @proves(
-    "G2",
+    "M2",
     sign("the likelihood is made small", sense=1),
     factor("a sum over the sentences instead of the mean", share=1),
     assumption("targets do not sum to one", target=lambda i, c: array("t")[i, c]),
@@ -64,7 +64,7 @@ def _linearised(logit: Term) -> Expr:
 
 
 @proves(
-    "G3",
+    "M3",
     sign("the head reads -v", logit=lambda i, c: -linear(i, c)),
     factor("a factor 2 in the logits", logit=lambda i, c: 2 * linear(i, c)),
     assumption("the head is not linear", logit=lambda i, c: linear(i, c) ** 2),
@@ -76,7 +76,7 @@ def fixed_linear(*, logit: Term = linear) -> Iterator[Step]:
 
 
 @proves(
-    "G4",
+    "M4",
     sign("the head reads -v", logit=lambda i, c: -linear(i, c)),
     factor("a factor 2 in the logits", logit=lambda i, c: 2 * linear(i, c)),
     assumption("the head is not linear", logit=lambda i, c: linear(i, c) ** 2),
@@ -91,7 +91,7 @@ def trained_linear(*, logit: Term = linear) -> Iterator[Step]:
 
 
 @proves(
-    "G5",
+    "M5",
     sign("relu of what is below zero", activation=lambda x: sp.Max(0, -x)),
     factor("a factor 2 in what a unit passes on", unit=lambda i, h: 2 * relu(i, h)),
     assumption("units that are not piecewise linear", unit=lambda i, h: relu(i, h) ** 2),

@@ -174,7 +174,7 @@ def _in_vectors(other: Term, sense: Expr) -> Iterator[Step]:
     """
     embedding = lambda b: EMBEDDING[b]
     context = lambda b: A * embedding(b) + m * A_W * other(b)
-    # G2 and G4: ζ = -δ/N in each sentence, and g = Uζ.
+    # M2 and M4: ζ = -δ/N in each sentence, and g = Uζ.
     back = lambda b: -total(lambda c: WEIGHT[b, c] * ERROR[c], n) / N
     pulled = total(lambda c: WEIGHT[b, c] * ERROR[c], n)
     yield Equal("dν/dτ", -sense * RHO * N * A * back(b), RHO * A * pulled, concludes=True)

@@ -26,7 +26,7 @@ def push(b: Expr) -> Expr:
 
 
 def inward(b: Expr) -> Expr:
-    """Return dν_b/dτ = -Σ_i A_it g_ib (G1)."""
+    """Return dν_b/dτ = -Σ_i A_it g_ib (M1)."""
     return -ATTENTION * push(b)
 
 

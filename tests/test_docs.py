@@ -70,7 +70,7 @@ PLACES = re.compile(
 def places(text: str) -> dict[str, tuple[str | None, ...] | None]:
     """By its id, the files of proof, measurement and test that the passage under a heading names."""
     lines = {id: PLACES.search(passage) for id, passage in passages(text).items()}
-    return {id: line and line.group("proof", "claim", "test") for id, line in lines.items() if not id.startswith("G")}
+    return {id: line and line.group("proof", "claim", "test") for id, line in lines.items() if not id.startswith("M")}
 
 
 def file_of(source: Callable) -> str:
@@ -115,8 +115,8 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     assert misplaced(text.replace(measured, proved)) == {"B2", "C2", "C7", "D1", "D7", "E2", "E3"}
     assert misplaced(text.replace("claims/b1_sen.py", "claims/b3_sen_descent.py")) == {"B1"}
     assert misplaced(text.replace("[test_b1_sen.py]", "[test_b1.py]")) == {"B1"}
-    assert unnamed(text.replace("| G1 |", "| G7 |")) == ["G1"]
-    assert "G1" in unnamed(text.replace("../proofs/attention.py", "../proofs/sen.py"))
+    assert unnamed(text.replace("| M1 |", "| M7 |")) == ["M1"]
+    assert "M1" in unnamed(text.replace("../proofs/attention.py", "../proofs/sen.py"))
     page = tmp_path / "page.md"
     page.write_text("[here](page.md#top) [gone](gone.md) [far](https://far.org)\n```\n[code](none)\n```\n")
     assert dead(page) == ["gone.md"]

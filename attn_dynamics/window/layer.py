@@ -1,4 +1,4 @@
-"""One windowed attention layer: its loss and its exact gradient (theory G1, D2, D3)."""
+"""One windowed attention layer: its loss and its exact gradient (theory M1, D2, D3)."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
@@ -111,7 +111,7 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
 
     With h_ij = g_i·ν_j, B the weights and A the shares, ∂L/∂ν_w = Σ B_ij g_i over the pairs of w, and
     ∂L/∂s_w = Σ (B_ij h_ij - A_ij Σ_k B_ik h_ik). ∂L/∂p is Σ B_ij h_ij ∂ln U_ij/∂p; under renormalised placement minus
-    its mean over α_i, which makes it a covariance (theory G1, D2, D3).
+    its mean over α_i, which makes it a covariance (theory M1, D2, D3).
     """
     shares, weights = attention(windows, layer)
     matrix = windows.matrix(weights)

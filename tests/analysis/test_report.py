@@ -52,8 +52,8 @@ class Found(HTMLParser):
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     assert simulate.main([*TINY, "--out", str(folder / "one & two")]) == 0
-    verdicts.write([judge.judge("G4", quick=True)], make_folder(folder / "verdicts"))
-    record_command(folder / "verdicts", "python -m analysis.verdicts --claim G4")
+    verdicts.write([judge.judge("M4", quick=True)], make_folder(folder / "verdicts"))
+    record_command(folder / "verdicts", "python -m analysis.verdicts --claim M4")
     record_command(make_folder(folder / "one & two" / "within"), "python")
     return folder
 
@@ -82,7 +82,7 @@ def test_figures_come_before_tables_and_verdicts_are_folded(text: str, runs: Pat
     assert seen.tags.index("img") < seen.tags.index("table") < seen.tags.index("details")
     drawn = [line.split('alt="')[1].split(" of ")[0] for line in text.splitlines() if line.startswith("<img")]
     assert drawn == ["sen", "words", "loss", "distributions", "signals"]
-    assert '<details class="claim"><summary><b>G4</b> gradient of Attn-TC <span class="verdict">holds</span>' in text
+    assert '<details class="claim"><summary><b>M4</b> gradient of Attn-TC <span class="verdict">holds</span>' in text
     (link,) = seen.links
     assert (runs / link.split("#")[0]).resolve() == links.THEORY
 

@@ -112,8 +112,8 @@ def test_an_error_is_a_verdict_that_does_not_hold(monkeypatch: pytest.MonkeyPatc
 
 def test_the_table_in_its_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(CLAIMS, "B1", claim(0.7))
-    table = judge.in_order(judge.judge(id, quick=True) for id in ("G4", "B1"))
-    assert [row.id for row in table] == ["B1", "G4"]
+    table = judge.in_order(judge.judge(id, quick=True) for id in ("M4", "B1"))
+    assert [row.id for row in table] == ["B1", "M4"]
     assert render.summary(table) == "1 of 2 claims hold; 2 have a proof, 1 are measured (quick size)."
     verdicts.write(table, tmp_path)
     kept = pd.read_parquet(tmp_path / "verdicts.parquet")
@@ -123,9 +123,9 @@ def test_the_table_in_its_forms(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")] == [
         ["id", "name", "proof", "measured", "bound", "controls", "verdict"],
         ["B1", "SEN relation", "proved 7/7", "0.7", "0.5", "1/1", "FAILS"],
-        ["G4", "gradient of Attn-TC", "proved 3/3", "", "", "", "holds"],
+        ["M4", "gradient of Attn-TC", "proved 3/3", "", "", "", "holds"],
     ]
-    first, second = (lines.index(line) for line in ("## B1 SEN relation: FAILS", "## G4 gradient of Attn-TC: holds"))
+    first, second = (lines.index(line) for line in ("## B1 SEN relation: FAILS", "## M4 gradient of Attn-TC: holds"))
     assert lines[first + 2] == r"$x \leq \frac{1}{2} | \|\nu\|$"
     heads = [line.split(":")[0] for line in lines[first + 4 : second - 1]]
     assert len(heads) == len(set(heads)) > 8
@@ -164,9 +164,9 @@ def test_the_command_judges_and_says_so_by_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
-    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path)]) == 0
-    monkeypatch.setitem(CLAIMS, "G4", claim(0.7))
-    assert verdicts.main(["--claim", "G4", "--out", str(tmp_path), "--overwrite"]) == FAILED
+    assert verdicts.main(["--claim", "M4", "--out", str(tmp_path)]) == 0
+    monkeypatch.setitem(CLAIMS, "M4", claim(0.7))
+    assert verdicts.main(["--claim", "M4", "--out", str(tmp_path), "--overwrite"]) == FAILED
     assert "FAILS" in capsys.readouterr().out
 
 
@@ -190,7 +190,7 @@ def test_ctrl_c_ends_at_once_and_replaces_nothing_before_a_verdict_is_ready(
     monkeypatch.setattr(judge, "judge", _asleep)
     monkeypatch.setattr(system_workers, "wait", pressed)
     begun = time.monotonic()
-    assert verdicts.main(["--claim", "B1", "G4", "--out", str(tmp_path), "--overwrite"]) == INTERRUPTED
+    assert verdicts.main(["--claim", "B1", "M4", "--out", str(tmp_path), "--overwrite"]) == INTERRUPTED
     assert time.monotonic() - begun < 30  # one that waits for its workers takes a minute
     assert capsys.readouterr().err.endswith("interrupted; no verdict was ready\n")
     assert (tmp_path / "verdicts.md").read_text() == "of before"
@@ -208,11 +208,11 @@ def test_ctrl_c_keeps_the_verdicts_that_are_ready(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verdicts, "judge_all", cut_off)
-    assert verdicts.main(["--claim", "G4", "A5", "--out", str(tmp_path)]) == INTERRUPTED
+    assert verdicts.main(["--claim", "M4", "A5", "--out", str(tmp_path)]) == INTERRUPTED
     assert capsys.readouterr().err.endswith(
         f"interrupted; 1 of 2 verdicts were ready; {tmp_path} keeps what was written of them\n"
     )
-    assert pd.read_parquet(tmp_path / "verdicts.parquet").id.tolist() == ["G4"]
+    assert pd.read_parquet(tmp_path / "verdicts.parquet").id.tolist() == ["M4"]
 
 
 def test_ctrl_c_while_the_first_verdict_is_written_tells_that_one_was_ready(
@@ -223,7 +223,7 @@ def test_ctrl_c_while_the_first_verdict_is_written_tells_that_one_was_ready(
 
     monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
     monkeypatch.setattr(verdicts, "write_parquet", cut_off)
-    assert verdicts.main(["--claim", "G4", "A5", "--out", str(tmp_path)]) == INTERRUPTED
+    assert verdicts.main(["--claim", "M4", "A5", "--out", str(tmp_path)]) == INTERRUPTED
     assert "interrupted; 1 of 2 verdicts were ready" in capsys.readouterr().err
     assert (tmp_path / "verdicts.md").exists()
 
@@ -278,7 +278,7 @@ def test_the_table_says_whether_real_text_was_measured(
 
 @pytest.mark.slow
 def test_from_the_shell_in_processes_of_their_own(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "analysis.verdicts", "--quick", "--claim", "G4", "A5", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "analysis.verdicts", "--quick", "--claim", "M4", "A5", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert pd.read_parquet(tmp_path / "verdicts.parquet").verdict.tolist() == ["holds", "holds"]

@@ -1,4 +1,4 @@
-"""Claim: the dense window is the layer whose gradient is known exactly (G1, D2, D3), every placement and scale."""
+"""Claim: the dense window is the layer whose gradient is known exactly (M1, D2, D3), every placement and scale."""
 
 import numpy as np
 import pytest

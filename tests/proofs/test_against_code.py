@@ -16,7 +16,7 @@ from proofs.notation import D_E, D_K, SLOPE, C, E, G, H, K, N, P, Q, U, V, n, s,
 from proofs.proof import Equal
 from proofs.sums import Expr, index, total
 
-HEAD_PROOFS: dict[type[Head], str] = {FixedLinear: "G3", TrainedLinear: "G4", TwoLayer: "G5"}
+HEAD_PROOFS: dict[type[Head], str] = {FixedLinear: "M3", TrainedLinear: "M4", TwoLayer: "M5"}
 """Which proof is that of which head."""
 ARRAYS = {
     "weight": U, "weight_in": U1, "bias_in": B1, "weight_out": U2, "bias_out": B2,
@@ -93,13 +93,13 @@ def test_the_proved_gradient_is_the_one_in_the_code(model: str) -> None:
     if isinstance(head, TwoLayer):
         numbers.put(ACTIVE, (numbers.of(hidden(i, h), (i, 3), (h, 2)) > 0).astype(int))
     numbers.put(Z, numbers.of(logits(head), (i, 3), (c, 3)))
-    numbers.put(SLOPE, numbers.of(proved("G2", "∂L/∂z"), (i, 3), (c, 3)))
+    numbers.put(SLOPE, numbers.of(proved("M2", "∂L/∂z"), (i, 3), (c, 3)))
     numbers.put(G, numbers.of(proved(claim, "g"), (i, 3), (b, 2)))
-    numbers.put(P, numbers.of(proved("G1", "∂L/∂s"), (w, 4)))
+    numbers.put(P, numbers.of(proved("M1", "∂L/∂s"), (w, 4)))
 
-    close(numbers.of(proved("G1", "∂L/∂ν"), (w, 4), (b, 2)), gradient.embeddings)
-    close(numbers.of(proved("G1", "∂L/∂κ"), (w, 4), (b, 2)), gradient.keys)
-    close(numbers.of(proved("G1", "∂L/∂q"), (b, 2)), gradient.query)
+    close(numbers.of(proved("M1", "∂L/∂ν"), (w, 4), (b, 2)), gradient.embeddings)
+    close(numbers.of(proved("M1", "∂L/∂κ"), (w, 4), (b, 2)), gradient.keys)
+    close(numbers.of(proved("M1", "∂L/∂q"), (b, 2)), gradient.query)
     for name in head.trained:
         expected = getattr(gradient.head, name)
         free = {"weight": (b, c), "weight_in": (b, h), "bias_in": (h,), "weight_out": (h, c), "bias_out": (c,)}[name]
