@@ -22,7 +22,7 @@ from attn_dynamics.results.figures import style
 from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.command_options import Config, Preset
-from simulations.experiment import NAMES, Cell, Findings, Options, Size, alike, command, grouped, run_all
+from simulations.experiment import NAMES, Cell, Findings, SeededOptions, Size, alike, command, grouped, run_all
 
 ARMS = {
     "all": ("keys", "embeddings", "head"),
@@ -38,14 +38,14 @@ Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Options):
+class Settings(SeededOptions):
     """Pairs of runs that share data and start, and differ in their trained parts."""
 
     start: Preset = "paper"
     """Initial values; C5 is proved for mean-field, whose embeddings start at 0: EF and Attn-TL then learn nothing."""
 
     name: ClassVar = "ablation"
-    GROUPS: ClassVar = Options.GROUPS | {"experiment": "start"}
+    GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "start"}
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
 
 

@@ -23,7 +23,7 @@ from attn_dynamics.claims.c7_capacity import CAPACITY, SMALL
 from attn_dynamics.model.heads import Array
 from attn_dynamics.results.figures import style
 from attn_dynamics.statistics import in_words, interval
-from simulations.experiment import NAMES, Findings, Options, Size, alike, command, train_all
+from simulations.experiment import NAMES, Findings, SeededOptions, Size, alike, command, train_all
 
 PAIRS = list(pairwise(CAPACITY))
 MEASURES = {
@@ -37,7 +37,7 @@ Runs = Mapping[str, Sequence[xr.Dataset]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Options):
+class Settings(SeededOptions):
     """Heads of low, middle and high capacity on the same data, seed by seed; --quick takes a smaller task."""
 
     name: ClassVar = "capacity"

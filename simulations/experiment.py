@@ -66,34 +66,66 @@ class Options:
     """
 
     quick: bool = False
-    """Smoke test of some seconds: few seeds, few epochs."""
+    """Smoke test of some seconds: few and short runs."""
     full: bool = False
-    """As many seeds and epochs as the statements need."""
-    seeds: int | None = None
-    """Number of runs of each kind, at least 2; intervals need at least five. Seed k draws data and start."""
-    epochs: int | None = None
-    """Largest number of steps of descent."""
-    workers: int | None = None
-    """Number of processes; by default 1 with --quick, else one per core."""
+    """All that the statements need."""
     out: Path | None = None
     """Folder for the results; by default a new one, runs/NAME or runs/NAME-quick with a number."""
-    resume: bool = False
-    """Resume the experiment in the folder: its runs are reused, and more seeds may be requested."""
     overwrite: bool = False
     """Replace the results in the folder."""
 
     name: ClassVar[str]
     """Name of the module."""
-    grows: ClassVar[tuple[str, ...]] = ("seeds",)
+    grows: ClassVar[tuple[str, ...]] = ()
     """Settings that may grow when an experiment resumes."""
-    sizes: ClassVar[Mapping[str, Size]]
-    """Sizes of the experiment: quick, usual, full."""
     EXAMPLE: ClassVar = "--quick"
     GROUPS: ClassVar = {"size": "quick", "output": "out"}
     """First option of each group of the help; a subclass adds that of its own options."""
 
     def __post_init__(self) -> None:
         at_most_one(quick=self.quick, full=self.full)
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder for the results, unless it is taken."""
+        return self.out or Path("runs") / (f"{self.name}-quick" if self.quick else self.name)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the numbers that say how large the experiment is, by their options' names."""
+        return {}
+
+    def identity_settings(self) -> dict[str, Any]:
+        """Return the settings that identify an experiment, ready for JSON, without folder and number of processes."""
+        kept = asdict(self) | {"experiment": self.name} | self.counts
+        kept = {name: value for name, value in kept.items() if name not in ("out", "resume", "overwrite", "workers")}
+        return json.loads(json.dumps(kept, default=lambda path: str(Path(path).resolve())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeededOptions(Options):
+    """Options of an experiment whose runs differ by their seeds and are kept as they end.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    seeds: int | None = None
+    """Number of runs of each kind, at least 2; intervals need at least five. Seed k draws data and start."""
+    epochs: int | None = None
+    """Largest number of steps of descent."""
+    workers: int | None = None
+    """Number of processes; by default 1 with --quick, else one per core."""
+    resume: bool = False
+    """Resume the experiment in the folder: its runs are reused, and more seeds may be requested."""
+
+    grows: ClassVar[tuple[str, ...]] = ("seeds",)
+    sizes: ClassVar[Mapping[str, Size]]
+    """Sizes of the experiment: quick, usual, full."""
+    GROUPS: ClassVar = Options.GROUPS | {"runs": "seeds"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         at_most_one(resume=self.resume, overwrite=self.overwrite)
         for name, bound in {"seeds": 2, "epochs": 1, "workers": 1}.items():
             if getattr(self, name) is not None:
@@ -106,16 +138,9 @@ class Options:
         return Size(self.seeds or size.seeds, self.epochs or size.epochs)
 
     @property
-    def folder(self) -> Path:
-        """Return the folder for the results, unless it is taken."""
-        return self.out or Path("runs") / (f"{self.name}-quick" if self.quick else self.name)
-
-    def identity_settings(self) -> dict[str, Any]:
-        """Return the settings that identify an experiment, ready for JSON, without folder and number of processes."""
-        kept = asdict(self) | {"experiment": self.name, "seeds": self.size.seeds, "epochs": self.size.epochs}
-        for name in ("out", "resume", "overwrite", "workers"):
-            del kept[name]
-        return json.loads(json.dumps(kept, default=lambda path: str(Path(path).resolve())))
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of seeds and epochs by their options' names."""
+        return {"seeds": self.size.seeds, "epochs": self.size.epochs}
 
     @property
     def processes(self) -> int:
@@ -192,7 +217,7 @@ def _files(folder: Path) -> list[Path]:
     return [*(folder / name for name in (*NOTES, ROWS, TABLE, SUMMARY)), *cells, *figures]
 
 
-def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
+def run_all(cells: Sequence[Cell], options: SeededOptions) -> list[xr.Dataset]:
     """Return the trajectories of all cells, annotated as by the command `simulate`; each is written when it ends.
 
     The attributes that identify a cell are among those of its trajectory.
@@ -211,7 +236,9 @@ def run_all(cells: Sequence[Cell], options: Options) -> list[xr.Dataset]:
     return [store.read(cell.name).assign_attrs(cell.columns) for cell in cells]
 
 
-def train_all(models: Iterable[str], tasks: Sequence[Task], options: Options, **settings: Any) -> list[xr.Dataset]:
+def train_all(
+    models: Iterable[str], tasks: Sequence[Task], options: SeededOptions, **settings: Any
+) -> list[xr.Dataset]:
     """Train every model on the task of every seed, by settings that they share."""
     shared = {"epochs": options.size.epochs, **settings}
     configs = [Config(model=model, seed=seed, **shared) for model, seed in product(models, range(len(tasks)))]
@@ -230,7 +257,7 @@ def _batches(cells: Sequence[Cell]) -> list[list[Cell]]:
     return list(found.values())
 
 
-def _completed(batches: Sequence[Sequence[Cell]], store: RunStore, options: Options) -> Iterator[int]:
+def _completed(batches: Sequence[Sequence[Cell]], store: RunStore, options: SeededOptions) -> Iterator[int]:
     """Complete all batches; yield the number of cells of each. Ctrl-C and errors end the others, which keep theirs."""
     processes = min(options.processes, len(batches))
     if processes == 1:
@@ -335,7 +362,7 @@ def _run(study: Callable[[Given], Findings], options: Given, line: str) -> int:
         kind_of(options.name),
         options.out,
         options.folder,
-        resume=options.resume,
+        resume=isinstance(options, SeededOptions) and options.resume,
         overwrite=options.overwrite,
         fits=lambda folder: check_settings(
             saved_settings(folder), options.identity_settings(), f"the experiment in {folder}", options.grows
@@ -350,7 +377,7 @@ def _run(study: Callable[[Given], Findings], options: Given, line: str) -> int:
             return FAILED
         _leave(found, options, begun)
         record_command(folder, line)
-        seeds = options.size.seeds
+        seeds = options.counts.get("seeds", 0)
         terminal.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
         if found.wrong:
             terminal.print(found.wrong, soft_wrap=True)
@@ -364,8 +391,7 @@ def _leave(found: Findings, options: Options, begun: float) -> None:
     folder = options.folder
     write_parquet(folder / ROWS, found.rows)
     write_whole(folder / TABLE, lambda file: found.table.to_csv(file, index=False))
-    size = {"seeds": options.size.seeds, "epochs": options.size.epochs}
-    summary = {"experiment": options.name, **size, **found.summary, "seconds": time.perf_counter() - begun}
+    summary = {"experiment": options.name, **options.counts, **found.summary, "seconds": time.perf_counter() - begun}
     write_json(folder / SUMMARY, summary)
     write_json(folder / CONFIG, options.identity_settings() | {FIGURES: [*found.figures]})
 

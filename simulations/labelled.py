@@ -32,7 +32,7 @@ from attn_dynamics.training.command_options import Config, Device, Model, Precis
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.stopping import Patience
 from simulations.configurations import CONFIGURATIONS, Name
-from simulations.experiment import NAMES, Cell, Findings, Options, Size, alike, grouped, run_all
+from simulations.experiment import NAMES, Cell, Findings, SeededOptions, Size, alike, grouped, run_all
 
 Integers = NDArray[np.integer]
 
@@ -56,7 +56,7 @@ Runs = Mapping[tuple[str, str], Sequence[xr.Dataset]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSettings(Options):
+class TextSettings(SeededOptions):
     """Options of the experiments on labelled text.
 
     Raises:
@@ -85,7 +85,7 @@ class TextSettings(Options):
     """Words to follow; by default those that LMN21 followed, or if they do not occur, the most telling words."""
 
     EXAMPLE: ClassVar = "--quick --models attn-fc"
-    GROUPS: ClassVar = Options.GROUPS | {"experiment": "models"}
+    GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "models"}
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
 from attn_dynamics.training.flow import flow
-from simulations.experiment import NAMES, Findings, Options, Size, alike, command, grouped, train_all
+from simulations.experiment import NAMES, Findings, SeededOptions, Size, alike, command, grouped, train_all
 
 OTHERS = (1, 3, 20)
 """Numbers m of other words in the flows of one word."""
@@ -40,7 +40,7 @@ Runs = Mapping[str, Sequence[Beside]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Options):
+class Settings(SeededOptions):
     """LMN21's synthetic task with query, keys, embeddings and head trained."""
 
     name: ClassVar = "query"

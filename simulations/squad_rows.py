@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from attn_dynamics.check import integer, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.window.published import HALF_WIDTH
-from simulations.experiment import Options, Size
+from simulations.experiment import SeededOptions, Size
 
 WIDE = 30.0
 """Width σ of the wide start, tokens: above most distances between a question's word and the answer."""
@@ -70,7 +70,7 @@ GLANCE = ("fixed", "product", "two-stages")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Options):
+class Settings(SeededOptions):
     """Windows in a pretrained encoder trained on SQuAD, each row with the same budget.
 
     Raises:
@@ -114,7 +114,7 @@ class Settings(Options):
 
     name: ClassVar = "squad"
     EXAMPLE: ClassVar = "--quick --data-dir DIR"
-    GROUPS: ClassVar = Options.GROUPS | {"experiment": "data_dir"}
+    GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "data_dir"}
     grows: ClassVar = ("seeds", "rows")
     sizes: ClassVar = {"quick": Size(2, 1), "usual": Size(3, 1), "full": Size(3, 2)}
 

@@ -28,7 +28,7 @@ from attn_dynamics.statistics import FEWEST
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_score
 from attn_dynamics.training.command_options import Config
-from simulations.experiment import NAMES, Cell, Findings, Options, Size, alike, command, grouped, run_all
+from simulations.experiment import NAMES, Cell, Findings, SeededOptions, Size, alike, command, grouped, run_all
 
 SCALES = (0.001, 0.1, 0.3, 1.0, 3.0)
 """Standard deviations of the initial embeddings; the first is that of LMN21's text."""
@@ -45,7 +45,7 @@ Runs = Mapping[tuple[float, str], Sequence[xr.Dataset]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Options):
+class Settings(SeededOptions):
     """LMN21's synthetic task from embeddings of several sizes."""
 
     name: ClassVar = "suppression"

@@ -21,7 +21,7 @@ from attn_dynamics.results.word_curves import sen_deviation, word_curves
 from attn_dynamics.statistics import in_words, interval, shown_as
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.theory.sen import sen_norm
-from simulations.experiment import NAMES, Findings, Options, Size, alike, command, grouped, train_all
+from simulations.experiment import NAMES, Findings, SeededOptions, Size, alike, command, grouped, train_all
 
 TASK = Synthetic()
 MEASURES = ("train_loss", "test_loss", "test_accuracy", "sen_residual", "prediction_residual", "score", "norm")
@@ -30,7 +30,7 @@ Runs = Mapping[str, Sequence[xr.Dataset]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Options):
+class Settings(SeededOptions):
     """Three models on LMN21's synthetic task; seed k draws data and start."""
 
     name: ClassVar = "synthetic"
