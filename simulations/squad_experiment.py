@@ -2,17 +2,20 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
+from transformers import PreTrainedModel
 
 from attn_dynamics.encoder import Window, use_kernel
 from attn_dynamics.errors import InputError
@@ -22,6 +25,7 @@ from attn_dynamics.questions import (
     Features,
     Plan,
     Question,
+    attended_pairs,
     cut,
     fingerprint,
     fitting,
@@ -38,11 +42,14 @@ from attn_dynamics.questions import (
 from attn_dynamics.results.figures import style
 from attn_dynamics.statistics import FEWEST, in_words, interval
 from attn_dynamics.system.progress import meter
+from attn_dynamics.system.workers import finished, spawned
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.published import SCORES
 from simulations.experiment import Findings, begin
 from simulations.squad_rows import COMPARED, EVEN, ROWS, Settings
 
+GLIMPSED = 250
+"""Number of dev questions by which readers are judged along the way."""
 SHARED = 1 / 3
 """Share that a window of a long passage has in common with the next."""
 SMOOTHED = 20
@@ -59,6 +66,8 @@ class Data:
 
     train: Features
     dev: Features
+    glimpse: Features
+    """Part of dev by which readers are judged along the way."""
     mark: str
     """Digest of the data and of the encoder's weights."""
 
@@ -78,25 +87,65 @@ class Trial:
 
 
 def study(options: Settings) -> Findings:
-    """Train every row over all seeds, judge and compare; a row with a diverged seed is left out and reported."""
+    """Train every row over all seeds, judge and compare; a row with a failed seed is left out and reported."""
     trials, data = trials_of(options), _data(options)
-    store, found, failed = begin(options), {name: [] for name in options.chosen}, {}
-    for trial in tqdm(trials, desc=options.name, unit=" runs", dynamic_ncols=True):
-        try:
-            found[trial.row].append(_run(trial, options, data, store))
-        except ArithmeticError as error:
-            failed[trial.row] = f"{trial.title}: {error}"
-    runs = {name: each for name, each in found.items() if name not in failed}
+    store = begin(options)
+    if options.trained:
+        failed = _train_all(trials, options, data, store)
+    else:
+        failed = {each.row: "" for each in trials if not store.has(each.title)}
+    runs: dict[str, list[xr.Dataset]] = {}
+    for trial in trials:
+        if trial.row not in failed:
+            runs.setdefault(trial.row, []).append(_kept(trial, options, data, store))
     if not runs:
-        raise ArithmeticError("; ".join(failed.values()))
+        raise ArithmeticError("; ".join(failed.values()) or "no row is there")
     differences = _differences(runs)
     return Findings(
         rows=pd.DataFrame([_row(name, run) for name, each in runs.items() for run in each]),
         summary=_summary(runs, differences, options, data),
         table=pd.DataFrame([_line(name, each) for name, each in runs.items()]),
         figures=_figures(runs, differences),
-        wrong="; ".join(failed.values()),
+        wrong="; ".join(filter(None, failed.values())),
     )
+
+
+def _train_all(trials: Sequence[Trial], options: Settings, data: Data, store: RunStore) -> dict[str, str]:
+    """Train all trials that are missing; return by its row why one failed. What has ended stays."""
+    work = partial(_attempt, options=options, data=data, store=store)
+    missing = [each for each in trials if _found(each, options, data, store) is None]
+    with tqdm(
+        total=len(trials), initial=len(trials) - len(missing), desc=options.name, unit=" runs", dynamic_ncols=True
+    ) as bar:
+        failed: dict[str, str] = {}
+        for row, why in _attempts(work, missing, options.processes):
+            bar.update()
+            if why:
+                failed[row] = why
+    return failed
+
+
+def _attempts(
+    work: Callable[[Trial], tuple[str, str]], trials: Sequence[Trial], processes: int
+) -> Iterator[tuple[str, str]]:
+    """Yield the row of each trial as it ends, and why it failed."""
+    if min(processes, len(trials)) <= 1:
+        yield from map(work, trials)
+        return
+    with spawned(processes, resumes=True) as pool:
+        for done in finished(pool, work, trials, at_once=processes):
+            yield from [each.result() for each in done]
+
+
+def _attempt(trial: Trial, *, options: Settings, data: Data, store: RunStore) -> tuple[str, str]:
+    """Train, judge and keep a trial; return its row, and why it failed if it did."""
+    if options.processes > 1:
+        torch.set_num_threads(1)
+    try:
+        _run(trial, options, data, store)
+    except (ArithmeticError, InputError) as error:
+        return trial.row, f"{trial.title}: {error}"
+    return trial.row, ""
 
 
 def trials_of(options: Settings) -> list[Trial]:
@@ -115,12 +164,21 @@ def _trial(name: str, seed: int, options: Settings) -> Trial:
         batch=options.batch,
         learning_rate=options.learning_rate,
         bell_rate=row.bell_rate,
+        bell_rule=row.bell_rule,
         sliced_from=row.sliced_from,
         error=options.error,
+        judged=options.moments,
         seed=seed,
         precision=options.precision,
     )
-    window = Window(placement=row.placement, scale=row.scale, start_width=row.start_width, window=options.window)
+    window = Window(
+        placement=row.placement,
+        scale=row.scale,
+        start_width=row.start_width,
+        each=row.each,
+        window=options.window,
+        exempt="mask" if row.exempt == "random" else row.exempt,
+    )
     return Trial(name, window, plan)
 
 
@@ -133,8 +191,9 @@ def _data(options: Settings) -> Data:
     splits = load_squad(options.data_dir or squad_folder())
     chosen = [_chosen(each, most, tokenizer, options) for each, most in zip(splits, options.most, strict=True)]
     stride = 0 if options.fitting else int(SHARED * options.tokens)
-    train, dev = (cut(each, tokenizer, length=options.tokens, stride=stride) for each in chosen)
-    return Data(train, dev, _digest(repr((options.tokens, stride, chosen, fingerprint(model)))))
+    parts = (*chosen, chosen[1][: options.glimpsed or GLIMPSED])
+    train, dev, glimpse = (cut(each, tokenizer, length=options.tokens, stride=stride) for each in parts)
+    return Data(train, dev, glimpse, _digest(repr((options.tokens, stride, chosen, fingerprint(model)))))
 
 
 def _chosen(questions: Sequence[Question], most: int | None, tokenizer: Any, options: Settings) -> tuple[Question, ...]:
@@ -149,36 +208,61 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _run(trial: Trial, options: Settings, data: Data, store: RunStore) -> xr.Dataset:
-    """Return a run that was kept, or train, judge and keep it."""
-    identity = _digest(repr((data.mark, trial, options.device)))
-    if (run := store.take(trial.title, identity)) is not None:
-        return run
-    checkpoint = Checkpoint(store.checkpoint(trial.title), every=30.0)
+def _identity(trial: Trial, options: Settings, data: Data) -> str:
+    return _digest(repr((data.mark, trial, options.device)))
+
+
+def _found(trial: Trial, options: Settings, data: Data, store: RunStore) -> xr.Dataset | None:
+    """Return a run that was kept; None if it is missing."""
+    return store.take(trial.title, _identity(trial, options, data))
+
+
+def _kept(trial: Trial, options: Settings, data: Data, store: RunStore) -> xr.Dataset:
+    """Return a run that is there."""
+    run = _found(trial, options, data, store)
+    assert run is not None
+    return run
+
+
+def _run(trial: Trial, options: Settings, data: Data, store: RunStore) -> None:
+    """Train, judge and keep a run."""
+    identity, checkpoint = _identity(trial, options, data), Checkpoint(store.checkpoint(trial.title), every=30.0)
     found = _trained(trial, options, data, identity, checkpoint)
     found = found.assign_attrs(row=trial.row, seed=trial.plan.seed, window=options.window)
-    kept = store.keep(trial.title, identity, found)
+    store.keep(trial.title, identity, found)
     checkpoint.path.unlink(missing_ok=True)
-    return kept
 
 
 def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpoint: Checkpoint) -> xr.Dataset:
     """Return the record of a training, with the marks of every question and the tokens that hold the attention."""
-    plan = trial.plan
+    plan, parts = trial.plan, (data.train, data.dev, data.glimpse)
+    if trial.window.exempt == "mask":
+        parts = tuple(each.with_random_exempt() for each in parts)
+    train_on, dev, glimpse = parts
+
+    def f1(model: PreTrainedModel) -> float:
+        return mark(glimpse.questions, read(model, glimpse, precision=plan.precision)).f1
+
     model = reader(trial.window, encoder=options.encoder, seed=plan.seed, device=options.device).model
-    held = [tokens_held(model, data.dev)]
-    with meter(plan.steps(len(data.train)), trial.title, unit="steps", first="begins") as show:
-        found = train(model, data.train, plan, identity=identity, checkpoint=checkpoint, show=show)
-    with tqdm(total=len(data.dev), desc="judged", unit=" windows", leave=False, dynamic_ncols=True) as bar:
-        marks = mark(data.dev.questions, read(model, data.dev, show=bar.update))
+    held = [tokens_held(model, dev)]
+    alone, steps = options.processes == 1, plan.steps(len(train_on))  # bars of several processes would overlap
+    with meter(steps, trial.title, unit="steps", first="begins") if alone else nullcontext(_silent) as show:
+        found = train(model, train_on, plan, identity=identity, checkpoint=checkpoint, judge=f1, show=show)
+    with tqdm(total=len(dev), desc="judged", unit=" windows", leave=False, disable=not alone) as bar:
+        marks = mark(dev.questions, read(model, dev, precision=plan.precision, show=bar.update))
     use_kernel(model, "dense")
-    held.append(tokens_held(model, data.dev))
+    held.append(tokens_held(model, dev))
     return found.assign(
-        reached=tokens_reached(found, int(data.dev.lengths.max())),
+        reached=tokens_reached(found, int(dev.lengths.max())),
         held=(("moment", "layer"), np.array(held), {"units": "tokens"}),
+        attended=(("layer", "bell"), attended_pairs(model, dev, plan.error), {"units": "shares of all pairs"}),
         exact=("question", marks.exact),
         overlap=("question", marks.overlap),
     ).assign_attrs(f1=marks.f1, em=marks.exact_match, reach=_reach(found, plan))
+
+
+def _silent(step: int, loss: float) -> None:
+    """Show nothing."""
 
 
 def _reach(run: xr.Dataset, plan: Plan) -> float:
@@ -211,6 +295,7 @@ def _row(name: str, run: xr.Dataset) -> dict[str, Any]:
         "reached_last": float(last.reached.mean()),
         "held_first": float(run.held.isel(moment=0).mean()),
         "held_last": float(run.held.isel(moment=1).mean()),
+        "attended": float(run.attended.mean()),
         "pairs": float(run.pairs[second].mean()) if second.any() else 1.0,
         "stage_2_time": _ratio(pace[second], pace[~second]),
     }
@@ -231,6 +316,7 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
         "EM, %": in_words(numbers.em),
         "W22: F1, EM": ", ".join(map(str, SCORES.get(name, ()))),
         "σ": f"{row.start_width:g} to {numbers.width.mean():.3g}" if bell else "",
+        "pairs, %": f"{100 * numbers.attended.mean():.0f}",
         "reached": f"{numbers.reached_first.mean():.0f} to {numbers.reached_last.mean():.0f}",
         "hold 95 %": f"{numbers.held_first.mean():.0f} to {numbers.held_last.mean():.0f}",
     }
@@ -266,7 +352,7 @@ def _differences(runs: Runs) -> dict[str, Array]:
 def _figures(runs: Runs, differences: Mapping[str, Array]) -> dict[str, Callable[[], Figure]]:
     """Return the figures that have data."""
     bells = {name: each for name, each in runs.items() if ROWS[name].start_width < EVEN}
-    found = {"scores": (scores_figure, runs), "loss": (loss_figure, runs)}
+    found = {"scores": (scores_figure, runs), "loss": (loss_figure, runs), "learning": (learning_figure, runs)}
     found |= {"differences": (differences_figure, differences), "widths": (widths_figure, bells)}
     return {name: partial(draw, given) for name, (draw, given) in found.items() if given}
 
@@ -333,6 +419,23 @@ def loss_figure(runs: Runs) -> Figure:
         values = np.mean([[run.loss.values[part].mean() for part in parts] for run in each], axis=0)
         axes.plot([part.mean() + 1 for part in parts], values, label=ROWS[name].title, **_stroke(name))
     axes.set(xlabel="step", ylabel="training loss (nats)")
+    style.legend_below(figure, 2)
+    return figure
+
+
+def learning_figure(runs: Runs) -> Figure:
+    """Draw F1 along the training of each row, on a fixed part of the dev questions, as mean over seeds."""
+    figure, ((axes,),) = style.panels((6.4, 4.8))
+    for name, each in runs.items():
+        found = np.mean([run.judged.values for run in each], axis=0)
+        places = np.flatnonzero(np.isfinite(found))
+        axes.plot(
+            [0, *places, each[0].sizes["step"]],
+            [np.nan, *found[places], np.mean(_scores(each, "f1"))],
+            label=ROWS[name].title,
+            **_stroke(name),
+        )
+    axes.set(xlabel="step", ylabel="F1 on dev questions (%)", ylim=(0.0, None))
     style.legend_below(figure, 2)
     return figure
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from attn_dynamics.check import integer, some_of
-from attn_dynamics.errors import InputError
 from attn_dynamics.window.published import HALF_WIDTH
 from simulations.experiment import SeededOptions, Size
 
@@ -21,6 +20,8 @@ class Row:
     """A window and its training."""
 
     title: str
+    tests: str
+    """Ids of the claims that the row tests."""
     placement: str
     scale: str
     start_width: float
@@ -29,42 +30,129 @@ class Row:
     """Factor on the learning rate; 0 for a fixed window."""
     sliced_from: float | None = None
     """Share of the steps after which σ is frozen and keys are sliced."""
+    each: Literal["layer", "head"] = "layer"
+    """Part of the encoder with its own σ."""
+    bell_rule: Literal["adam", "descent"] = "adam"
+    """Update rule of σ."""
+    exempt: Literal["none", "special", "question", "random"] = "none"
+    """Tokens exempt from the bell; random ones are as many as question and special tokens."""
+
+
+FROZEN = (1, 2, 3, 5, 10, 15, 20, 30, 60)
+"""Widths σ of the rows that are not trained, tokens: the curve on which every trained width is a point."""
+
+
+def _frozen(placement: str) -> dict[str, Row]:
+    """Return the rows of a placement with frozen widths."""
+    of = {"renormalised": "frozen", "peak": "frozen-peak"}[placement]
+    return {f"{of}-{σ}": Row(f"{placement}, σ = {σ}", "D10", placement, "deviation", float(σ), 0.0) for σ in FROZEN}
 
 
 ROWS: Mapping[str, Row] = {
-    "fixed": Row("no bell", "renormalised", "deviation", EVEN, 0.0),
-    # W22's σ acts as a variance (theory D1); its formula is the product. A variance as wide start would change the
-    # prefactor too: 1/(900 √(2π)) instead of the 1/(30 √(2π)) of theory D10.
-    "product": Row("product, σ₀ = 1, rate × 1", "product", "variance", 1.0, 1.0),
-    "product-10": Row("product, σ₀ = 1, rate × 10", "product", "variance", 1.0, 10.0),
-    "product-100": Row("product, σ₀ = 1, rate × 100", "product", "variance", 1.0, 100.0),
-    "product-wide": Row("product, σ₀ = 30, rate × 1", "product", "deviation", WIDE, 1.0),
-    "peak-wide": Row("peak, σ₀ = 30, rate × 1", "peak", "deviation", WIDE, 1.0),
-    "narrow": Row("renormalised, σ₀ = 1, rate × 1", "renormalised", "deviation", 1.0, 1.0),
-    "narrow-100": Row("renormalised, σ₀ = 1, rate × 100", "renormalised", "deviation", 1.0, 100.0),
-    "narrow-1000": Row("renormalised, σ₀ = 1, rate × 1000", "renormalised", "deviation", 1.0, 1000.0),
-    "narrow-log": Row("renormalised, σ₀ = 1, ln σ, rate × 1000", "renormalised", "log", 1.0, 1000.0),
-    "wide": Row("renormalised, σ₀ = 30, rate × 1", "renormalised", "deviation", WIDE, 1.0),
-    "wide-log": Row("renormalised, σ₀ = 30, ln σ, rate × 100", "renormalised", "log", WIDE, 100.0),
+    "fixed": Row("no bell", "", "renormalised", "deviation", EVEN, 0.0),
+    # W22's counts are those of a variance without the prefactor (theory D1).
+    "peak-narrow": Row("peak, variance, σ₀ = 1, rate × 1", "D1 D5", "peak", "variance", 1.0, 1.0),
+    "peak-narrow-10": Row("peak, variance, σ₀ = 1, rate × 10", "D1 D6", "peak", "variance", 1.0, 10.0),
+    "peak-narrow-100": Row("peak, variance, σ₀ = 1, rate × 100", "D1 D6", "peak", "variance", 1.0, 100.0),
+    # W22's printed formula. A variance as wide start would change the prefactor too: 1/(900 √(2π)) instead of the
+    # 1/(30 √(2π)) of theory D10.
+    "product": Row("product, σ₀ = 1, rate × 1", "D10", "product", "variance", 1.0, 1.0),
+    "product-10": Row("product, σ₀ = 1, rate × 10", "D6 D10", "product", "variance", 1.0, 10.0),
+    "product-100": Row("product, σ₀ = 1, rate × 100", "D6 D10", "product", "variance", 1.0, 100.0),
+    "product-wide": Row("product, σ₀ = 30, rate × 1", "D7 D10", "product", "deviation", WIDE, 1.0),
+    "peak-wide": Row("peak, σ₀ = 30, rate × 1", "D7", "peak", "deviation", WIDE, 1.0),
+    "narrow": Row("renormalised, σ₀ = 1, rate × 1", "D5", "renormalised", "deviation", 1.0, 1.0),
+    "narrow-100": Row("renormalised, σ₀ = 1, rate × 100", "D6", "renormalised", "deviation", 1.0, 100.0),
+    "narrow-1000": Row("renormalised, σ₀ = 1, rate × 1000", "D6", "renormalised", "deviation", 1.0, 1000.0),
+    "narrow-descent": Row(
+        "renormalised, σ₀ = 1, plain descent × 1000",
+        "D6 D13",
+        "renormalised",
+        "deviation",
+        1.0,
+        1000.0,
+        bell_rule="descent",
+    ),
+    "narrow-log": Row("renormalised, σ₀ = 1, ln σ, rate × 1000", "D7", "renormalised", "log", 1.0, 1000.0),
+    "narrow-log-gentle": Row("renormalised, σ₀ = 1, ln σ, rate × 100", "D7", "renormalised", "log", 1.0, 100.0),
+    "narrow-heads": Row(
+        "renormalised, σ₀ = 1 a head, ln σ, rate × 100", "D11", "renormalised", "log", 1.0, 100.0, each="head"
+    ),
+    "wide": Row("renormalised, σ₀ = 30, rate × 1", "D7", "renormalised", "deviation", WIDE, 1.0),
+    "wide-log": Row("renormalised, σ₀ = 30, ln σ, rate × 100", "D7", "renormalised", "log", WIDE, 100.0),
+    "wide-heads": Row(
+        "renormalised, σ₀ = 30 a head, ln σ, rate × 100", "D11", "renormalised", "log", WIDE, 100.0, each="head"
+    ),
     "two-stages": Row(
-        "renormalised, σ₀ = 30, ln σ, × 100; sliced half-way", "renormalised", "log", WIDE, 100.0, sliced_from=0.5
+        "renormalised, σ₀ = 30, ln σ, × 100; sliced half-way", "D8", "renormalised", "log", WIDE, 100.0, sliced_from=0.5
+    ),
+    **_frozen("renormalised"),
+    **_frozen("peak"),
+    "exempt-narrow": Row(
+        "question exempt, σ₀ = 1 a head, ln σ, rate × 100",
+        "D14 D11",
+        "renormalised",
+        "log",
+        1.0,
+        100.0,
+        each="head",
+        exempt="question",
+    ),
+    "exempt-wide": Row(
+        "question exempt, σ₀ = 30 a head, ln σ, rate × 100",
+        "D14 D7",
+        "renormalised",
+        "log",
+        WIDE,
+        100.0,
+        each="head",
+        exempt="question",
+    ),
+    "exempt-peak-narrow": Row(
+        "question exempt, peak, variance, σ₀ = 1, rate × 100",
+        "D14 D1",
+        "peak",
+        "variance",
+        1.0,
+        100.0,
+        exempt="question",
+    ),
+    "exempt-1": Row("question exempt, σ = 1", "D14", "renormalised", "deviation", 1.0, 0.0, exempt="question"),
+    "exempt-3": Row("question exempt, σ = 3", "D14", "renormalised", "deviation", 3.0, 0.0, exempt="question"),
+    "exempt-10": Row("question exempt, σ = 10", "D14", "renormalised", "deviation", 10.0, 0.0, exempt="question"),
+    "exempt-special-3": Row(
+        "special tokens exempt, σ = 3", "D14", "renormalised", "deviation", 3.0, 0.0, exempt="special"
+    ),
+    "exempt-random-3": Row(
+        "as many random tokens exempt, σ = 3", "D14", "renormalised", "deviation", 3.0, 0.0, exempt="random"
     ),
 }
 """Rows by their names in the option."""
 COMPARED: Mapping[str, tuple[str, str]] = {
-    "W22's gap: no bell, less narrow product": ("fixed", "product"),
+    "W22's gap: no bell, less narrow peak": ("fixed", "peak-narrow"),
+    "no bell, less narrow product": ("fixed", "product"),
+    "no bell, less question exempt, σ = 3": ("fixed", "exempt-3"),
+    "no bell, less question exempt, σ from 1": ("fixed", "exempt-narrow"),
+    "question exempt: σ from 1, less σ = 1": ("exempt-narrow", "exempt-1"),
+    "question exempt, less not: σ = 3": ("exempt-3", "frozen-3"),
+    "question exempt, less special tokens: σ = 3": ("exempt-3", "exempt-special-3"),
+    "question exempt, less random tokens: σ = 3": ("exempt-3", "exempt-random-3"),
     "wide start, less narrow: product": ("product-wide", "product"),
     "wide start, less narrow: renormalised": ("wide", "narrow"),
+    "wide start, less narrow: peak": ("peak-wide", "peak-narrow"),
     "renormalised, less product: narrow start": ("narrow", "product"),
     "renormalised, less product: wide start": ("wide", "product-wide"),
     "peak, less product: wide start": ("peak-wide", "product-wide"),
+    "rate × 100, less × 1: peak": ("peak-narrow-100", "peak-narrow"),
     "rate × 100, less × 1: product": ("product-100", "product"),
     "rate × 100, less × 1: renormalised": ("narrow-100", "narrow"),
     "ln σ, less σ: narrow start, rate × 1000": ("narrow-log", "narrow-1000"),
+    "Adam, less plain descent: σ, rate × 1000": ("narrow-1000", "narrow-descent"),
+    "a σ a head, less a layer: narrow start": ("narrow-heads", "narrow-log-gentle"),
     "stage 2, less stage 1 to the end": ("two-stages", "wide-log"),
     "no bell, less wide renormalised": ("fixed", "wide"),
 }
-"""Comparisons of two rows, seed by seed, for theory D7 and D10."""
+"""Comparisons of two rows, seed by seed, for theory D1, D7, D10, D13 and D14."""
 GLANCE = ("fixed", "product", "two-stages")
 """Rows that --quick trains."""
 
@@ -83,7 +171,7 @@ class Settings(SeededOptions):
     epochs: int | None = None
     """Number of passes over the questions."""
     workers: int | None = None
-    """Number of processes, at most 1, because a run uses the whole machine."""
+    """Number of processes, of one thread each; by default 1 with --quick and on a GPU, else one per core."""
     data_dir: Path | None = None
     """Folder of train*.json and dev*.json; by default the one that SQUAD_DIR names, or the hub (extra 'data')."""
     encoder: str | None = None
@@ -94,6 +182,12 @@ class Settings(SeededOptions):
     """Number of training questions; by default 800, with --quick 48, with --full all."""
     judged: int | None = None
     """Number of dev questions to judge by; by default 500, with --quick 24, with --full all."""
+    glimpsed: int | None = None
+    """Number of them by which readers are judged along the way as well, at most those judged; by default 250."""
+    moments: int = 7
+    """Number of times along the way."""
+    trained: bool = True
+    """Train what is missing; without it, tell what is there and leave the folder's other rows out."""
     passages: Literal["short", "all"] | None = None
     """Passages that fit into one window with their question, or all, cut if necessary; by default short, with --full
     all."""
@@ -120,12 +214,9 @@ class Settings(SeededOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("questions", "judged", "length", "batch"):
+        for name in ("questions", "judged", "glimpsed", "length", "batch"):
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), 1)
-        if self.workers not in (None, 1):
-            fix = "Leave it out, or start several commands, each with rows and a folder of its own."
-            raise InputError("--workers", expected="1", given=self.workers, fix=fix)
         some_of("rows", self.rows, ROWS)
 
     @property
@@ -136,7 +227,13 @@ class Settings(SeededOptions):
 
     def identity_settings(self) -> dict[str, Any]:
         """Return `Options.identity_settings` with the trained rows."""
-        return super().identity_settings() | {"rows": [*self.chosen]}
+        kept = super().identity_settings() | {"rows": [*self.chosen]}
+        return {name: value for name, value in kept.items() if name != "trained"}
+
+    @property
+    def processes(self) -> int:
+        """Return the number of simultaneous runs."""
+        return super().processes if self.device == "cpu" else self.workers or 1
 
     @property
     def most(self) -> tuple[int | None, int | None]:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from attn_dynamics.encoder.exempt import NOTHING, Exemption
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import ROOT, Bell
 
@@ -29,6 +30,7 @@ class TrainedBell(nn.Module):
         heads: number of parameters: 1, or one for each head.
         half_width: distance w of the farthest visible token; None for no limit.
         kernel: one of `attn_dynamics.encoder.KERNELS`.
+        exemption: tokens whose pairs have no bell.
         dtype: type of the parameter; float32 or wider, because a narrower type loses small steps.
 
     Raises:
@@ -43,11 +45,15 @@ class TrainedBell(nn.Module):
         *,
         half_width: int | None = None,
         kernel: str = "dense",
+        exemption: Exemption = NOTHING,
         dtype: torch.dtype = torch.float32,
         device: torch.device | None = None,
     ) -> None:
         super().__init__()
         self.bell, self.half_width, self.kernel = bell, half_width, kernel
+        self.exemption = exemption
+        self.exempt: Tensor | None = None
+        """Mask (B, L) of the exempt tokens of the batch that is being read; None if there are none."""
         self.parameter = nn.Parameter(torch.full((heads,), bell.parameter(width), dtype=dtype, device=device))
 
     @property

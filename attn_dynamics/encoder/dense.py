@@ -26,6 +26,8 @@ class AttentionInputs(NamedTuple):
     """Factor on the scores, 1/√d."""
     dropout: float
     """Share of the weights that is dropped."""
+    exempt: Tensor | None = None
+    """Mask (B, L), true at tokens exempt from the bell; None if there are none."""
 
 
 def dense(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, Tensor]:
@@ -33,14 +35,18 @@ def dense(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, Tensor]:
     places = torch.arange(asked.key.shape[2], device=asked.key.device)
     distances = places - places[:, None]
     scores = asked.query @ asked.key.mT * asked.scaling
-    seen = None if asked.padding is None else asked.padding[:, None, None]
-    if bell.half_width is not None:
-        seen = both(seen, distances.abs() <= bell.half_width)
+    seen, log_bell = None if asked.padding is None else asked.padding[:, None, None], bell.log(distances)
+    near = None if bell.half_width is None else distances.abs() <= bell.half_width
+    if asked.exempt is not None:
+        pairs = exempt_pairs(asked.exempt)
+        log_bell, near = torch.where(pairs, 0.0, log_bell), None if near is None else near | pairs
+    if near is not None:
+        seen = both(seen, near)
     if asked.mask is not None and asked.mask.dtype == torch.bool:
         seen = both(seen, asked.mask)
     elif asked.mask is not None:
         scores = scores + asked.mask
-    weights = drop(masked_weights(scores, bell.log(distances), bell, seen), asked.dropout)
+    weights = drop(masked_weights(scores, log_bell, bell, seen), asked.dropout)
     return weights.to(asked.value.dtype) @ asked.value, weights
 
 
@@ -61,6 +67,11 @@ def masked_weights(scores: Tensor, log_bell: Tensor, bell: TrainedBell, seen: Te
     if seen is not None:
         shares = shares * seen.any(dim=-1, keepdim=True)
     return shares if bell.bell.renormalises else shares * torch.exp(log_bell)
+
+
+def exempt_pairs(exempt: Tensor, queries: slice = slice(None), keys: slice = slice(None)) -> Tensor:
+    """Return the pairs (B, 1, queries, keys) whose query or key is exempt, from the tokens (B, L)."""
+    return exempt[:, None, queries, None] | exempt[:, None, None, keys]
 
 
 def both(one: Tensor | None, other: Tensor) -> Tensor:

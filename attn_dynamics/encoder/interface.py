@@ -68,7 +68,6 @@ def gaussian_window(
     if passed := [name for name in UNKNOWN if others.get(name) is not None]:
         fix = "Choose an encoder without it."
         raise InputError(NAME, expected="plain scores", given=f"a {passed[0]}", fix=fix)
-    bell.widths  # noqa: B018  refuses a parameter that has no bell
     if key.shape[1] != query.shape[1]:
         key, value = (each.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for each in (key, value))
     pairs = attention_mask is not None and attention_mask.ndim == 4
@@ -80,6 +79,7 @@ def gaussian_window(
         mask=attention_mask if pairs else None,
         scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
         dropout=dropout,
+        exempt=bell.exempt,
     )
     contexts, weights = KERNELS[bell.kernel](asked, bell)
     return contexts.transpose(1, 2).contiguous(), weights

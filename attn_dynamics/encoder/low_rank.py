@@ -1,6 +1,7 @@
 """Renormalised bells by any attention kernel: ln U as two further dimensions of queries and keys (theory D9).
 
-A third dimension carries padding, so that kernels need no mask, whose gradient some of them cannot compute.
+A third dimension carries padding, so that kernels need no mask, whose gradient some of them cannot compute. A fourth
+gives exempt keys what the first two leave out of every other key of a query; exempt queries have none of them.
 """
 
 import torch
@@ -9,7 +10,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from attn_dynamics.encoder.bell import TrainedBell
-from attn_dynamics.encoder.dense import AttentionInputs, both, dense
+from attn_dynamics.encoder.dense import AttentionInputs, both, dense, exempt_pairs
 
 REACH = 16.0
 """Number of queries with one centre, in units of the smallest σ: terms that cancel stay below some hundred (D9)."""
@@ -43,8 +44,9 @@ def low_rank(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
 def _part(asked: AttentionInputs, precision: Tensor, half_width: int | None, first: int, block: int) -> Tensor:
     length = asked.query.shape[2]
     last = min(first + block, length)
-    # Keys that no query of the block sees are dropped before the product.
-    low, high = (0, length) if half_width is None else (max(first - half_width, 0), min(last + half_width, length))
+    # Keys that no query of the block sees are dropped before the product; exempt ones stand anywhere.
+    near = None if asked.exempt is not None else half_width
+    low, high = (0, length) if near is None else (max(first - near, 0), min(last + near, length))
     if low == 0 and high == length and last - first == length:
         return _attend(asked, precision, half_width, slice(first, last), slice(low, high))
     # Each block has its own keys, which the backward pass builds again, so that memory stays linear in the length.
@@ -56,27 +58,45 @@ def _attend(asked: AttentionInputs, precision: Tensor, half_width: int | None, q
     places = torch.arange(asked.query.shape[2], device=query.device, dtype=query.dtype)
     centre = 0.5 * (queries.start + queries.stop - 1)
     i, j = places[queries] - centre, places[keys] - centre
-    # -Δ²/2σ² = i j/σ² - j²/2σ² minus a constant of the row; the kernel multiplies by the scaling.
-    slope = (precision / asked.scaling)[:, None]
-    more = [slope * i, (-0.5 * slope).expand(-1, len(i)), torch.ones_like(i).expand(len(slope), -1)]
-    padding = asked.padding
-    hidden = torch.zeros_like(j)[None] if padding is None else ~padding[:, keys] * (-HIDDEN)
-    theirs = [j.expand(len(hidden), -1), (j**2).expand(len(hidden), -1), hidden.to(j.dtype)]
-    size = -(-(query.shape[-1] + len(more)) // ALIGNED) * ALIGNED
+    near = None if half_width is None else (j - i[:, None]).abs() <= half_width
+    if near is not None and asked.exempt is not None:
+        near = near | exempt_pairs(asked.exempt, queries, keys)
+    # The kernel multiplies by the scaling.
+    ours, theirs = _ours(asked, precision / asked.scaling, i, queries), _theirs(asked, j, keys)
+    size = -(-(query.shape[-1] + theirs.shape[-1]) // ALIGNED) * ALIGNED
     out = scaled_dot_product_attention(
-        _beside(query, torch.stack(more, dim=-1)[None], size),
-        _beside(key, torch.stack(theirs, dim=-1)[:, None], size),
+        _beside(query, ours, size),
+        _beside(key, theirs, size),
         pad(value, (0, size - value.shape[-1])),
-        attn_mask=_mask(asked.mask, half_width, queries, keys, j - i[:, None]),
+        attn_mask=_mask(asked.mask, near, queries, keys),
         dropout_p=asked.dropout,
         scale=asked.scaling,
     )[..., : value.shape[-1]]
-    if padding is None:
+    if asked.padding is None:
         return out
-    some = padding[:, None, None, keys]
-    if half_width is not None:
-        some = some & ((j - i[:, None]).abs() <= half_width)
-    return out * some.any(dim=-1, keepdim=True)
+    some = asked.padding[:, None, None, keys]
+    return out * (some if near is None else some & near).any(dim=-1, keepdim=True)
+
+
+def _ours(asked: AttentionInputs, precision: Tensor, i: Tensor, queries: slice) -> Tensor:
+    """Return the further dimensions (1 or B, 1 or H, queries, 4) of queries at places i.
+
+    -Δ²/2σ² = i j/σ² - j²/2σ² minus i²/2σ², which is a constant of the row unless a key is exempt.
+    """
+    slope = precision[:, None]
+    of_bell = [slope * i, (-0.5 * slope).expand(-1, len(i)), 0.5 * slope * i**2]
+    if asked.exempt is not None:
+        of_bell = [each * ~asked.exempt[:, None, queries] for each in of_bell]
+    found = torch.stack([*of_bell, torch.ones_like(of_bell[0])], dim=-1)
+    return found if asked.exempt is not None else found[None]
+
+
+def _theirs(asked: AttentionInputs, j: Tensor, keys: slice) -> Tensor:
+    """Return the further dimensions (1 or B, 1, keys, 4) of keys at places j."""
+    hidden = torch.zeros_like(j)[None] if asked.padding is None else ~asked.padding[:, keys] * (-HIDDEN)
+    exempt = torch.zeros_like(hidden, dtype=torch.bool) if asked.exempt is None else asked.exempt[:, keys]
+    found = torch.stack(torch.broadcast_tensors(j * ~exempt, j**2 * ~exempt, exempt, hidden), dim=-1)
+    return found[:, None].to(j.dtype)
 
 
 def _beside(columns: Tensor, more: Tensor, size: int) -> Tensor:
@@ -85,13 +105,12 @@ def _beside(columns: Tensor, more: Tensor, size: int) -> Tensor:
     return torch.cat([columns, more.expand(*columns.shape[:-1], -1)], dim=-1)
 
 
-def _mask(mask: Tensor | None, half_width: int | None, queries: slice, keys: slice, distances: Tensor) -> Tensor | None:
+def _mask(mask: Tensor | None, near: Tensor | None, queries: slice, keys: slice) -> Tensor | None:
     """Return the kernel's mask: None, unless there is a half-width or a mask beyond padding."""
     if mask is not None:
         mask = mask[:, :, queries, keys]
-    if half_width is None:
+    if near is None:
         return mask
-    band = distances.abs() <= half_width
     if mask is None or mask.dtype == torch.bool:
-        return both(mask, band)
-    return mask.masked_fill(~band, -torch.inf)
+        return both(mask, near)
+    return mask.masked_fill(~near, -torch.inf)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from attn_dynamics.check import number, one_of
 from attn_dynamics.encoder.bell import TrainedBell
+from attn_dynamics.encoder.exempt import ARGUMENT, KINDS, Exemption, Kind, Tokenizer
 from attn_dynamics.encoder.interface import KERNELS, NAME, attention_modules
 from attn_dynamics.encoder.sliced import computed
 from attn_dynamics.errors import InputError
@@ -45,10 +46,13 @@ class Window:
     """Number of tokens that a query may see, 2w + 1; None for all of them."""
     kernel: Literal["dense", "low-rank", "sliced"] = "dense"
     """Kernel, one of `KERNELS`."""
+    exempt: Kind = "none"
+    """Tokens exempt from the bell, one of `attn_dynamics.encoder.exempt.KINDS`."""
 
     def __post_init__(self) -> None:
         self.bell.parameter(self.start_width)
         one_of("each", self.each, EACH)
+        one_of("exempt", self.exempt, KINDS)
         if self.window is not None:
             check_window(self.window)
         _check_kernel(self.kernel, self.bell, self.half_width)
@@ -64,14 +68,24 @@ class Window:
         return None if self.window is None else self.window // 2
 
 
-def windowed(model: Encoder, settings: Window) -> Encoder:
+def windowed(model: Encoder, settings: Window, tokenizer: Tokenizer | None = None) -> Encoder:
     """Put a bell into every attention module of an encoder, in place, and switch its attention to the bells.
 
     The parameters are `….bell.parameter` of the model's state dict, (1,) or (heads,).
 
+    Args:
+        model: encoder.
+        settings: the bell.
+        tokenizer: the encoder's, if special tokens or the question are exempt.
+
     Raises:
-        InputError: no attention interface, bells already there, or a window longer than its sequences.
+        InputError: no attention interface, bells already there, a window longer than its sequences, or no tokenizer
+            although some tokens are exempt.
     """
+    return _put(model, settings, Exemption.of(settings.exempt, tokenizer))
+
+
+def _put(model: Encoder, settings: Window, exemption: Exemption) -> Encoder:
     if bells(model):
         raise InputError("encoder", expected="one without bells", given="bells in it", fix="Load it anew.")
     longest = getattr(model.config, "max_position_embeddings", None)
@@ -85,11 +99,13 @@ def windowed(model: Encoder, settings: Window) -> Encoder:
             heads if settings.each == "head" else 1,
             half_width=settings.half_width,
             kernel=settings.kernel,
+            exemption=exemption,
             # At least float32, because a narrower type would round a small step of a wide bell to 0.
             dtype=torch.promote_types(model.dtype, torch.float32),
             device=model.device,
         )
     model.set_attn_implementation(NAME)
+    model.base_model.register_forward_pre_hook(_begin_pass, with_kwargs=True)
     _note(model)
     return model
 
@@ -105,8 +121,9 @@ def restored(model: Encoder, saved: Mapping[str, torch.Tensor]) -> Encoder:
         InputError: a bell has no saved parameter, or one of another shape.
     """
     note = dict(getattr(model.config, NOTE))
-    reach = note.pop("half_widths"), note.pop("kernels")
-    windowed(model, Window(**note))
+    reach, special = (note.pop("half_widths"), note.pop("kernels")), note.pop("special_tokens", {})
+    settings = Window(**note)
+    _put(model, settings, Exemption(settings.exempt, tuple(special.get("ids", ())), special.get("separator")))
     for (name, each), half, kernel in zip(bells(model).items(), *reach, strict=True):
         # A task head adds a prefix to the names of its backbone, or removes it.
         found = [own for full, own in saved.items() if f".{full}".endswith(f".{name}.parameter")]
@@ -128,15 +145,39 @@ def _note(model: PreTrainedModel) -> None:
     without its bells instead of one with plain attention.
     """
     present = list(bells(model).values())
-    heads = max(each.parameter.numel() for each in present)
+    heads, exemption = max(each.parameter.numel() for each in present), present[0].exemption
     note = {
         "placement": present[0].bell.placement,
         "scale": present[0].bell.scale,
         "each": "head" if heads > 1 else "layer",
         "half_widths": [each.half_width for each in present],
         "kernels": [each.kernel for each in present],
+        "exempt": exemption.kind,
+        "special_tokens": {"ids": [*exemption.special], "separator": exemption.separator},
     }
     model.config.update({NOTE: note, "attn_implementation": NAME})
+
+
+def _begin_pass(
+    model: nn.Module, args: tuple[Any, ...], given: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Tell every bell the exempt tokens of a batch before the encoder reads it.
+
+    Here σ is read, once a pass and not in every layer.
+
+    Raises:
+        InputError: training has led a parameter to no bell, or the batch lacks what the exemption needs.
+    """
+    present, mask = _present(model).values(), given.pop(ARGUMENT, None)
+    widths(model)  # refuses a parameter that has no bell
+    ids, padding = (
+        given.get(name, args[place] if len(args) > place else None)
+        for place, name in enumerate(("input_ids", "attention_mask"))
+    )
+    exempt = next(iter(present)).exemption.tokens(ids, padding, mask)
+    for each in present:
+        each.exempt = exempt
+    return args, given
 
 
 def bells(model: nn.Module) -> dict[str, TrainedBell]:
@@ -198,14 +239,19 @@ def use_kernel(model: PreTrainedModel, kernel: Literal["dense", "low-rank", "sli
     _note(model)
 
 
-def computed_pairs(model: nn.Module, length: int) -> float:
+def computed_pairs(model: nn.Module, length: int, exempt: int = 0) -> float:
     """Return the share of all pairs of tokens whose scores are computed, as mean over layers; below 1 if sliced.
+
+    Args:
+        model: encoder with bells.
+        length: number of tokens of a sequence.
+        exempt: number of them that are exempt.
 
     Raises:
         InputError: there are no bells.
     """
     shares = [
-        computed(length, each.half_width) if each.kernel == "sliced" and each.half_width is not None else 1.0
+        computed(length, each.half_width, exempt) if each.kernel == "sliced" and each.half_width is not None else 1.0
         for each in _present(model).values()
     ]
     return float(np.mean(shares))

@@ -10,7 +10,7 @@ require("window", "torch", "torchmetrics", "transformers")
 from attn_dynamics.questions.answers import LONGEST, Spans, answers, best_spans  # noqa: E402
 from attn_dynamics.questions.features import Features, cut, fitting  # noqa: E402
 from attn_dynamics.questions.metric import Marks, mark  # noqa: E402
-from attn_dynamics.questions.reader import Device, Precision, fingerprint, read, reader, tokens_held  # noqa: E402
+from attn_dynamics.questions.reader import Device, Precision, attended_pairs, fingerprint, read, reader, tokens_held  # noqa: E402
 from attn_dynamics.questions.squad import (  # noqa: E402
     ABSENT,
     VARIABLE,
@@ -40,6 +40,7 @@ __all__ = [
     "Spans",
     "Splits",
     "answers",
+    "attended_pairs",
     "best_spans",
     "cut",
     "fingerprint",

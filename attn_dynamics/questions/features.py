@@ -5,7 +5,7 @@ all windows end to end, so that padding is added only per batch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -42,11 +42,25 @@ class Features:
     """(F, 2) first and last token of the first answer, both 0 if the window does not contain all of it."""
     padding: int
     """Token id that pads a batch."""
+    exempt: NDArray[np.bool_] | None = None
+    """(T,) tokens exempt from the bell; None if the encoder finds them itself, or if there are none."""
 
     @property
     def lengths(self) -> Ints:
         """(F,) number of tokens of each window."""
         return np.diff(self.begins)
+
+    @property
+    def asking(self) -> Ints:
+        """(F,) number of tokens of each window that do not belong to the passage: question and special tokens."""
+        return self.lengths - (self.passage[:, 1] - self.passage[:, 0])
+
+    def with_random_exempt(self, seed: int = 0) -> "Features":
+        """Return the same windows with as many exempt tokens, drawn at random, as do not belong to the passage."""
+        random, exempt = np.random.default_rng(seed), np.zeros(len(self.tokens), dtype=bool)
+        for begin, length, number in zip(self.begins, self.lengths, self.asking, strict=False):
+            exempt[begin + random.choice(length, number, replace=False)] = True
+        return replace(self, exempt=exempt)
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -54,7 +68,7 @@ class Features:
     def batch(self, windows: Sequence[int] | Ints) -> dict[str, Ints]:
         """Return windows padded on the right to the longest of them, by the argument names of the models.
 
-        They are `input_ids`, `attention_mask` and, if the encoder uses it, `token_type_ids` (B, L), and
+        They are `input_ids`, `attention_mask` and, if there are such, `token_type_ids` and `exempt_tokens` (B, L), and
         `start_positions` and `end_positions` (B,).
         """
         rows = np.asarray(windows, np.int64)
@@ -64,6 +78,8 @@ class Features:
         found = {"input_ids": np.where(real, self.tokens[places], self.padding), "attention_mask": real.astype(int)}
         if self.kinds is not None:
             found["token_type_ids"] = np.where(real, self.kinds[places], 0)
+        if self.exempt is not None:
+            found["exempt_tokens"] = real & self.exempt[places]
         starts, ends = self.labels[rows].T
         whole = {name: each.astype(np.int64) for name, each in found.items()}
         return {**whole, "start_positions": starts, "end_positions": ends}

@@ -13,11 +13,11 @@ from torch import Tensor
 from transformers import AutoModelForQuestionAnswering, PreTrainedModel
 from transformers.utils import logging
 
-from attn_dynamics.encoder import Backbone, Window, load_encoder, windowed
+from attn_dynamics.encoder import Backbone, Window, bells, half_widths, load_encoder, widths, windowed
 from attn_dynamics.errors import InputError
 from attn_dynamics.questions.answers import Spans, answers, best_spans
 from attn_dynamics.questions.features import Features
-from attn_dynamics.window.support import mass_width
+from attn_dynamics.window.support import half_width, mass_width
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
@@ -37,7 +37,7 @@ def reader(window: Window, *, encoder: str | Path | None = None, seed: int = 0, 
         torch.manual_seed(seed)
         # Float32 whatever the stored precision, because smaller types round small steps away.
         found = load_encoder(encoder, kind=AutoModelForQuestionAnswering, dtype=torch.float32)
-    model = windowed(found.model, window)
+    model = windowed(found.model, window, found.tokenizer)
     model.to(torch.device(device))  # pyright: ignore[reportArgumentType]  a decorator hides what it takes
     return Backbone(model, found.tokenizer)
 
@@ -46,13 +46,15 @@ def read(
     model: PreTrainedModel,
     features: Features,
     *,
+    precision: Precision = "float32",
     show: Callable[[int], object] = lambda windows: None,
 ) -> dict[str, str]:
-    """Return a reader's answers by question id, computed in the model's precision, so that few logits are equal.
+    """Return a reader's answers by question id.
 
     Args:
         model: a trained model from `reader`.
         features: the questions as windows.
+        precision: precision of the encoder's products; logits are in the model's own, so that few are equal.
         show: called with the number of windows just read.
 
     Raises:
@@ -61,7 +63,7 @@ def read(
     order, found = np.argsort(features.lengths, kind="stable"), []
     model.eval()
     for rows in np.split(order, range(AT_ONCE, len(order), AT_ONCE)):
-        with torch.inference_mode():
+        with torch.inference_mode(), _encoder_narrow(model, precision):
             out = model(**on_device(model, features.batch(rows)))
         starts, ends = (each.float().cpu().numpy() for each in (out.start_logits, out.end_logits))
         found.append(best_spans(starts, ends, features.passage[rows]))
@@ -94,6 +96,46 @@ def tokens_held(model: PreTrainedModel, features: Features, share: float = 0.95)
     return np.array([mass_width(each, distances, share) for each in sums])
 
 
+def attended_pairs(model: PreTrainedModel, features: Features, error: float = 0.01) -> NDArray[np.float64]:
+    """Return the share of pairs of tokens that each bell lets attend (layers, 1 or heads), over all windows.
+
+    They are the pairs within the half-width w(σ, ε) and those of an exempt token. What lies beyond moves a context by
+    at most ε of the largest value, for even scores (theory D8).
+
+    Args:
+        model: a model from `reader`.
+        features: the windows.
+        error: error ε.
+
+    Raises:
+        InputError: training has led a parameter to no bell, or the error is out of range.
+    """
+    found = widths(model)
+    limits = [np.inf if each is None else each for each in half_widths(model)]
+    reach = np.array(
+        [[min(half_width(each, error), limit) for each in row] for row, limit in zip(found, limits, strict=True)]
+    )
+    seen, pairs = np.zeros(found.shape), 0
+    for window in range(len(features)):
+        exempt = _exempt(model, features.batch([window]))
+        places, length = np.flatnonzero(~exempt), len(exempt)
+        counts = [
+            np.searchsorted(places, places + w, "right") - np.searchsorted(places, places - w) for w in reach.flat
+        ]
+        seen += np.reshape([each.sum() for each in counts], seen.shape) + length**2 - len(places) ** 2
+        pairs += length**2
+    return seen / pairs
+
+
+def _exempt(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Return the exempt tokens (L,) of a single window."""
+    exemption = next(iter(bells(model).values())).exemption
+    given = batch.get("exempt_tokens")
+    ids = torch.from_numpy(batch["input_ids"])
+    found = exemption.tokens(ids, None, None if given is None else torch.from_numpy(given))
+    return np.zeros(ids.shape[1], dtype=bool) if found is None else found[0].numpy()
+
+
 def fingerprint(model: PreTrainedModel) -> str:
     """Return a digest of the loaded weights, without those of the head and of the bells."""
     found = hashlib.sha256()
@@ -111,6 +153,25 @@ def on_device(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> di
 def narrow(model: PreTrainedModel, precision: Precision) -> torch.autocast:
     """Return a context with products in bfloat16 if the precision says so; parameters and σ keep their type."""
     return torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextmanager
+def _encoder_narrow(model: PreTrainedModel, precision: Precision) -> Iterator[None]:
+    """Let the encoder, but not the head on it, compute its products in this precision."""
+    encoder, cast = model.base_model, narrow(model, precision)
+
+    def enter(*_: object) -> None:
+        cast.__enter__()
+
+    def leave(*_: object) -> None:
+        cast.__exit__(None, None, None)
+
+    hooks = [encoder.register_forward_pre_hook(enter), encoder.register_forward_hook(leave, always_call=True)]
+    try:
+        yield
+    finally:
+        for each in hooks:
+            each.remove()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
-from attn_dynamics.check import integer, number
+from attn_dynamics.check import integer, number, one_of
 from attn_dynamics.encoder import bells, computed_pairs, half_widths, parameter_groups, slice_windows
 from attn_dynamics.errors import InputError
 from attn_dynamics.questions.features import Features
@@ -25,6 +25,8 @@ from attn_dynamics.window.support import reached
 
 NARROWEST, WIDEST = 0.25, 1e6
 """Bounds of σ in tokens: below, a neighbour's bell is under e⁻⁸; above, no two tokens differ."""
+ALIKE = 16
+"""Number of batches whose windows are shared out by their length, so that little is padded."""
 CLIPPED = 1.0
 """Largest norm of the backbone's gradient. Bells are not clipped, or their steps would depend on the backbone's."""
 SERIES = {
@@ -34,9 +36,10 @@ SERIES = {
     "tokens": {"long_name": "tokens of the batch, padding among them"},
     "pairs": {"long_name": "pairs of tokens whose scores are computed, in shares of all"},
     "half_width": {"long_name": "farthest token that a query may see", "units": "tokens"},
+    "judged": {"long_name": "F1 before the step on questions that are not trained on", "units": "%"},
     "seconds": {"units": "s"},
 }
-"""Quantities recorded at every step; slope is NaN once σ is frozen."""
+"""Quantities recorded at every step; slope is NaN once σ is frozen, judged where the reader is not judged."""
 AXES = {"width": ("layer", "bell"), "slope": ("layer", "bell"), "half_width": ("layer",)}
 """Dimensions of a series beside the step."""
 
@@ -65,12 +68,17 @@ class Plan:
     """Share of the steps after which stage 2 starts; None trains σ to the end."""
     error: float = 0.01
     """Error ε of the half-width w(σ, ε) to which stage 2 slices (theory D8)."""
+    bell_rule: Literal["adam", "descent"] = "adam"
+    """Update rule of the bells: Adam, as for the backbone, or plain descent."""
+    judged: int = 0
+    """Number of times the reader is judged before the last step, evenly spaced."""
     seed: int = 0
     """Random seed of the order of the windows and of dropout."""
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name, least in {"epochs": 1, "batch": 1, "seed": 0}.items():
+        one_of("bell_rule", self.bell_rule, ("adam", "descent"))
+        for name, least in {"epochs": 1, "batch": 1, "seed": 0, "judged": 0}.items():
             integer(name, getattr(self, name), least)
         for name in ("learning_rate", "error"):
             number(name, getattr(self, name), above=0)
@@ -97,6 +105,7 @@ def train(
     *,
     identity: str = "",
     checkpoint: Checkpoint | None = None,
+    judge: Callable[[PreTrainedModel], float] = lambda model: math.nan,
     show: Callable[[int, float], object] = lambda step, loss: None,
 ) -> xr.Dataset:
     """Train a reader in place; return the quantities of every step.
@@ -109,6 +118,7 @@ def train(
         plan: the training plan.
         identity: text that distinguishes this training's checkpoint from others.
         checkpoint: file to save to, and to resume from if it exists.
+        judge: function that returns F1 of the reader on questions that are not trained on, in per cent.
         show: called with the step and the loss.
 
     Raises:
@@ -119,7 +129,7 @@ def train(
     """
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
-        course = _Course(model, features, plan)
+        course = _Course(model, features, plan, judge)
         saved = None if checkpoint is None else checkpoint.resume(identity, course.steps)
         if saved is not None:
             course.restore(saved)
@@ -146,14 +156,22 @@ def _fitting_step(course: "_Course") -> float:
 class _Course:
     """State of a training between two steps."""
 
-    def __init__(self, model: PreTrainedModel, features: Features, plan: Plan) -> None:
-        self.model, self.features, self.plan = model, features, plan
+    def __init__(
+        self, model: PreTrainedModel, features: Features, plan: Plan, judge: Callable[[PreTrainedModel], float]
+    ) -> None:
+        self.model, self.features, self.plan, self.judge = model, features, plan, judge
         self.bells: list[nn.Parameter] = [each.parameter for each in bells(model).values()]
         self.backbone = [p for p in model.parameters() if not any(p is each for each in self.bells)]
-        groups = parameter_groups(model, learning_rate=plan.learning_rate, bell_rate=plan.bell_rate)
-        self.optimiser = torch.optim.AdamW(groups, weight_decay=plan.decay)
         self.step, self.steps, self.stage_2 = 0, plan.steps(len(features)), plan.stage_2(len(features))
-        self.rates = get_linear_schedule_with_warmup(self.optimiser, round(plan.warmup * self.steps), self.steps)
+        groups = parameter_groups(model, learning_rate=plan.learning_rate, bell_rate=plan.bell_rate)
+        plain = [each for each in groups if each["name"] == "bells" and plan.bell_rule == "descent"]
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW([each for each in groups if each not in plain], weight_decay=plan.decay),
+            *([torch.optim.SGD(plain)] if plain else []),
+        ]
+        warm = round(plan.warmup * self.steps)
+        self.rates = [get_linear_schedule_with_warmup(each, warm, self.steps) for each in self.optimisers]
+        self.moments = {round(k * self.steps / (plan.judged + 1)) for k in range(1, plan.judged + 1)}
         sizes = {"layer": len(self.bells), "bell": self.bells[0].numel()}
         shapes = {name: (self.steps, *(sizes[axis] for axis in AXES.get(name, ()))) for name in SERIES}
         self.series = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
@@ -165,6 +183,8 @@ class _Course:
         begun = time.perf_counter()
         if self.step == self.stage_2:
             self._slice()
+        if self.step in self.moments:
+            self._note(judged=self.judge(self.model))
         self.model.train()
         batch = on_device(self.model, self.features.batch(self._windows()))
         with narrow(self.model, self.plan.precision):
@@ -172,17 +192,17 @@ class _Course:
         self._note(loss=loss.item(), width=[each.widths for each in bells(self.model).values()])
         if not math.isfinite(loss.item()):
             raise ArithmeticError(f"the loss is {loss.item()} at step {self.step + 1}; lower the learning rate")
-        self.optimiser.zero_grad()
+        self.model.zero_grad()
         loss.backward()
         if self.step < self.stage_2:
             self._note(slope=[_gradient(each) for each in self.bells])
         nn.utils.clip_grad_norm_(self.backbone, CLIPPED)
-        self.optimiser.step()
-        self.rates.step()
+        for each in (*self.optimisers, *self.rates):
+            each.step()
         self._confine()
         length = batch["input_ids"].shape[1]
         reach = [math.inf if each is None else each for each in half_widths(self.model)]
-        self._note(tokens=batch["input_ids"].numel(), pairs=computed_pairs(self.model, length), half_width=reach)
+        self._note(tokens=batch["input_ids"].numel(), pairs=self._pairs(length), half_width=reach)
         self._note(seconds=time.perf_counter() - begun)
         self.step += 1
         return loss.item()
@@ -191,8 +211,8 @@ class _Course:
         """Return all that a later process needs to resume."""
         parts = {
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "rates": self.rates.state_dict(),
+            "optimisers": [each.state_dict() for each in self.optimisers],
+            "rates": [each.state_dict() for each in self.rates],
             "generator": self.generators.get_rng_state(),
         }
         file = io.BytesIO()
@@ -205,8 +225,9 @@ class _Course:
         parts = torch.load(io.BytesIO(saved["parts"].tobytes()), map_location="cpu", weights_only=True)
         self.step = int(saved["epoch"])
         self.model.load_state_dict(parts["model"])
-        self.optimiser.load_state_dict(parts["optimiser"])
-        self.rates.load_state_dict(parts["rates"])
+        for name in ("optimisers", "rates"):
+            for each, state in zip(getattr(self, name), parts[name], strict=True):
+                each.load_state_dict(state)
         self.generators.set_rng_state(parts["generator"])
         self.series = {name: saved[name] for name in SERIES}
         if self.step > self.stage_2:
@@ -218,10 +239,20 @@ class _Course:
         return xr.Dataset(found, {"step": np.arange(self.steps)}, {"stage_2": self.stage_2})
 
     def _windows(self) -> NDArray[np.int64]:
-        """Return the windows of this step: every epoch has its own order."""
+        """Return the windows of this step: every epoch has its own order, in which windows of like length are near."""
         epoch, number = divmod(self.step, -(-len(self.features) // self.plan.batch))
-        order = np.random.default_rng((self.plan.seed, epoch)).permutation(len(self.features))
-        return order[number * self.plan.batch : (number + 1) * self.plan.batch]
+        random = np.random.default_rng((self.plan.seed, epoch))
+        order, batch = random.permutation(len(self.features)), self.plan.batch
+        pools = np.split(order, range(ALIKE * batch, len(order), ALIKE * batch))
+        order = np.concatenate([each[np.argsort(self.features.lengths[each], kind="stable")] for each in pools])
+        # The last batch may be smaller and stays the last, so that all others are whole.
+        whole = random.permutation(len(order) // batch)
+        first = batch * (whole[number] if number < len(whole) else number)
+        return order[first : first + batch]
+
+    def _pairs(self, length: int) -> float:
+        exempt = next(iter(bells(self.model).values())).exempt
+        return computed_pairs(self.model, length, 0 if exempt is None else int(exempt.sum(dim=1).max()))
 
     def _slice(self) -> None:
         slice_windows(self.model, self.plan.error)

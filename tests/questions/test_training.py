@@ -131,9 +131,11 @@ def test_stage_2_holds_the_width_and_slices(fresh: Callable, long: Features, pla
     assert (one.pairs == 1.0).all()
     # Blocks of 64 with what is beside them, in the place of all; batches are of four.
     lengths = two.tokens.values / 4
-    blocks = np.ceil(lengths / 64)[:, None] * 64 * (64 + 2 * np.array(reach)) / lengths[:, None] ** 2
-    assert two.pairs.values == pytest.approx(blocks.mean(axis=1))
-    assert two.pairs.max() < 0.9
+    met = 64 + 2 * np.array(reach)
+    blocks = np.ceil(lengths / 64)[:, None] * 64 * met / lengths[:, None] ** 2
+    expected = np.where(met >= lengths[:, None], 1.0, blocks).mean(axis=1)
+    assert two.pairs.values == pytest.approx(expected)
+    assert two.pairs.min() < 0.9
     assert (tokens_reached(two, 192) == 2 * np.array(reach)[:, None] + 1).all()
     assert (tokens_reached(one, 192) > 2 * max(reach) + 1).all()
 
