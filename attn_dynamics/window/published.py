@@ -42,7 +42,7 @@ class Score(NamedTuple):
 
 
 SCORES = {"fixed": Score(73.25, 68.08), "peak-narrow": Score(57.29, 49.13), "peak-narrow-100": Score(58.01, 50.02)}
-"""W22's scores: a fixed window, and σ learned at 1 and 100 times the rate, in the rows that its counts name (theory D1)."""
+"""W22's scores: a fixed window, and σ learned at 1 and 100 times the rate, by the rows its counts name (theory D1)."""
 
 
 def tokens(formula: BellFormula, sigma: float) -> int:
