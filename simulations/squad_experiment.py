@@ -254,7 +254,7 @@ def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpo
     held.append(tokens_held(model, dev))
     return found.assign(
         reached=tokens_reached(found, int(dev.lengths.max())),
-        held=(("moment", "layer"), np.array(held), {"units": "tokens"}),
+        held=(("moment", "depth"), np.array(held), {"units": "tokens"}),
         attended=(("layer", "bell"), attended_pairs(model, dev, plan.error), {"units": "shares of all pairs"}),
         exact=("question", marks.exact),
         overlap=("question", marks.overlap),

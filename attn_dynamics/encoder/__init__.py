@@ -8,7 +8,7 @@ from attn_dynamics.system.extras import require
 # `load_encoder` asks for the package with MiniLM's weights when it needs it.
 require("window", "torch", "transformers")
 
-from attn_dynamics.encoder.backbone import Backbone, load_encoder  # noqa: E402
+from attn_dynamics.encoder.backbone import Backbone, load_encoder, restore_windows  # noqa: E402
 from attn_dynamics.encoder.bell import TrainedBell  # noqa: E402
 from attn_dynamics.encoder.interface import KERNELS, NAME  # noqa: E402
 from attn_dynamics.encoder.windows import (  # noqa: E402
@@ -36,6 +36,7 @@ __all__ = [
     "half_widths",
     "load_encoder",
     "parameter_groups",
+    "restore_windows",
     "slice_windows",
     "use_kernel",
     "widths",

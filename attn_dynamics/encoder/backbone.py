@@ -11,7 +11,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils.hub import cached_file
 
 from attn_dynamics.encoder.interface import attention_modules
-from attn_dynamics.encoder.windows import NOTE, restored
+from attn_dynamics.encoder.windows import NOTE, Encoder, encoder_in, restored
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.extras import how_to_get
 
@@ -53,6 +53,27 @@ def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **opt
         raise InputError("encoder", expected=f"a model at {source}", given=given, fix=fix) from error
     attention_modules(model)
     return Backbone(model if saved is None else restored(model, saved), tokenizer)
+
+
+def restore_windows(model: Encoder, source: str | Path) -> Encoder:
+    """Put the saved bells into an encoder that another library loaded from a folder, in place.
+
+    Trainer's checkpoints and a saved SentenceTransformer hold σ and its settings, but their own loaders leave σ out; the
+    encoder then refuses to run.
+
+    Args:
+        model: encoder of `transformers`, or a module with one in it.
+        source: the folder with config.json and the weights.
+
+    Raises:
+        InputError: the encoder was saved without bells, or the folder lacks a bell's parameter.
+    """
+    encoder = encoder_in(model)
+    if not hasattr(encoder.config, NOTE):
+        fix = "Put bells into it by windowed."
+        raise InputError("encoder", expected="one that was saved with bells", given="one without", fix=fix)
+    restored(encoder, _saved_bells(str(source), {}))
+    return model
 
 
 def _saved_bells(source: str, options: dict[str, Any]) -> dict[str, Tensor]:

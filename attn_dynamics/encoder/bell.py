@@ -87,6 +87,16 @@ class TrainedBell(nn.Module):
         height = self.parameter if self.bell.scale == "log" else torch.log(self.parameter)
         return exponent - height.view(axes) - ROOT
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TrainedBell":
+        """Move the parameter with its model, but keep its type where the new one would lose small steps."""
+
+        def wide(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            lossy = moved.is_floating_point() and torch.promote_types(moved.dtype, torch.float32) != moved.dtype
+            return tensor.to(moved.device) if lossy else moved
+
+        return super()._apply(wide, recurse)
+
     def extra_repr(self) -> str:
         """Return the settings shown when the model is printed."""
         return f"{self.bell.placement}, {self.bell.scale}, half_width={self.half_width}, kernel={self.kernel}"

@@ -56,7 +56,8 @@ def gaussian_window(
         others: arguments that a model passes to every attention function.
 
     Raises:
-        InputError: the module has no bell, the attention is cross-attention, or the model changes the scores.
+        InputError: the module has no bell, the attention is cross-attention, the model changes the scores, or weights
+            are asked of a kernel that has none.
     """
     bell = getattr(module, "bell", None)
     if not isinstance(bell, TrainedBell):
@@ -68,6 +69,9 @@ def gaussian_window(
     if passed := [name for name in UNKNOWN if others.get(name) is not None]:
         fix = "Choose an encoder without it."
         raise InputError(NAME, expected="plain scores", given=f"a {passed[0]}", fix=fix)
+    if others.get("output_attentions") and bell.kernel != "dense":
+        fix = "Call use_kernel(model, 'dense') first."
+        raise InputError("output_attentions", expected="the kernel 'dense'", given=repr(bell.kernel), fix=fix)
     if key.shape[1] != query.shape[1]:
         key, value = (each.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for each in (key, value))
     pairs = attention_mask is not None and attention_mask.ndim == 4
@@ -94,11 +98,15 @@ def gaussian_window_mask(
     return sdpa_mask(*args, mask_function=mask_function, attention_mask=attention_mask, **others)
 
 
-def attention_modules(model: PreTrainedModel) -> dict[nn.Module, int]:
-    """Return the modules that ask the interface for attention, with their heads, seen in a pass over dummy inputs.
+def attention_modules(model: PreTrainedModel, example: Mapping[str, Tensor] | None = None) -> dict[nn.Module, int]:
+    """Return the modules that ask the interface for attention, with their heads, seen in a pass over an example.
+
+    Args:
+        model: the encoder.
+        example: arguments of a pass; by default token ids.
 
     Raises:
-        InputError: the model does not use the interface, or is causal.
+        InputError: the model does not use the interface, is causal, or cannot take the example.
     """
     kind = type(model).__name__
     fix = "Take a bidirectional encoder such as BERT, RoBERTa or DistilBERT."
@@ -111,7 +119,10 @@ def attention_modules(model: PreTrainedModel) -> dict[nn.Module, int]:
     model.eval()
     try:
         with torch.no_grad():
-            model(**{name: each.to(model.device) for name, each in model.dummy_inputs.items()})
+            model(**{name: each.to(model.device) for name, each in (example or model.dummy_inputs).items()})
+    except Exception as error:  # whatever a model of another kind of input raises
+        given, told = f"{type(error).__name__}: {error}", "Pass example={…}, the arguments of a small batch."
+        raise InputError("example", expected=f"a batch that {kind} takes", given=given, fix=told) from error
     finally:
         model.set_attn_implementation(before)
         for each, mode in modes:

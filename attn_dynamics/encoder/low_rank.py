@@ -108,7 +108,7 @@ def _beside(columns: Tensor, more: Tensor, size: int) -> Tensor:
 def _mask(mask: Tensor | None, near: Tensor | None, queries: slice, keys: slice) -> Tensor | None:
     """Return the kernel's mask: None, unless there is a half-width or a mask beyond padding."""
     if mask is not None:
-        mask = mask[:, :, queries, keys]
+        mask = mask.expand(-1, -1, mask.shape[-1], -1)[:, :, queries, keys]
     if near is None:
         return mask
     if mask is None or mask.dtype == torch.bool:

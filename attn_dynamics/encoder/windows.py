@@ -19,7 +19,7 @@ from attn_dynamics.model.bell import Bell
 from attn_dynamics.window.support import half_width
 from attn_dynamics.window.windows import check_window
 
-Encoder = TypeVar("Encoder", bound=PreTrainedModel)
+Encoder = TypeVar("Encoder", bound=nn.Module)
 EACH = ("layer", "head")
 NOTE = "gaussian_window"
 """Name under which a model's configuration describes its bells."""
@@ -68,31 +68,57 @@ class Window:
         return None if self.window is None else self.window // 2
 
 
-def windowed(model: Encoder, settings: Window, tokenizer: Tokenizer | None = None) -> Encoder:
+def windowed(
+    model: Encoder,
+    settings: Window,
+    tokenizer: Tokenizer | None = None,
+    *,
+    example: Mapping[str, torch.Tensor] | None = None,
+) -> Encoder:
     """Put a bell into every attention module of an encoder, in place, and switch its attention to the bells.
 
     The parameters are `….bell.parameter` of the model's state dict, (1,) or (heads,).
 
     Args:
-        model: encoder.
+        model: encoder of `transformers`, or a module with one in it, such as a SentenceTransformer.
         settings: the bell.
         tokenizer: the encoder's, if special tokens or the question are exempt.
+        example: arguments of a small batch, if the encoder does not take token ids (B, L).
 
     Raises:
-        InputError: no attention interface, bells already there, a window longer than its sequences, or no tokenizer
-            although some tokens are exempt.
+        InputError: no attention interface, bells already there, a window longer than its sequences, no tokenizer
+            although some tokens are exempt, or an example is missing.
     """
-    return _put(model, settings, Exemption.of(settings.exempt, tokenizer))
+    _put(encoder_in(model), settings, Exemption.of(settings.exempt, tokenizer), example)
+    return model
 
 
-def _put(model: Encoder, settings: Window, exemption: Exemption) -> Encoder:
+def encoder_in(model: nn.Module) -> PreTrainedModel:
+    """Return the encoder of `transformers` that a module is, or that stands in it.
+
+    Raises:
+        InputError: there is none.
+    """
+    for each in model.modules():
+        if isinstance(each, PreTrainedModel):
+            return each
+    fix = "Load one by load_encoder."
+    raise InputError("encoder", expected="a model of transformers", given=type(model).__name__, fix=fix)
+
+
+def _put(
+    model: PreTrainedModel,
+    settings: Window,
+    exemption: Exemption,
+    example: Mapping[str, torch.Tensor] | None = None,
+) -> None:
     if bells(model):
         raise InputError("encoder", expected="one without bells", given="bells in it", fix="Load it anew.")
     longest = getattr(model.config, "max_position_embeddings", None)
     if settings.window is not None and longest is not None and settings.window > longest:
         expected, fix = f"at most the {longest} tokens of a sequence", "Make it shorter, or leave it out."
         raise InputError("window", expected=expected, given=settings.window, fix=fix)
-    for module, heads in attention_modules(model).items():
+    for module, heads in attention_modules(model, example).items():
         module.bell = TrainedBell(
             settings.bell,
             settings.start_width,
@@ -107,10 +133,9 @@ def _put(model: Encoder, settings: Window, exemption: Exemption) -> Encoder:
     model.set_attn_implementation(NAME)
     model.base_model.register_forward_pre_hook(_begin_pass, with_kwargs=True)
     _note(model)
-    return model
 
 
-def restored(model: Encoder, saved: Mapping[str, torch.Tensor]) -> Encoder:
+def restored(model: PreTrainedModel, saved: Mapping[str, torch.Tensor]) -> PreTrainedModel:
     """Put the bells that a configuration describes into its encoder, in place, with their saved parameters.
 
     Args:
@@ -169,7 +194,8 @@ def _begin_pass(
         InputError: training has led a parameter to no bell, or the batch lacks what the exemption needs.
     """
     present, mask = _present(model).values(), given.pop(ARGUMENT, None)
-    widths(model)  # refuses a parameter that has no bell
+    if not torch.compiler.is_compiling():
+        widths(model)  # refuses a parameter that has no bell
     ids, padding = (
         given.get(name, args[place] if len(args) > place else None)
         for place, name in enumerate(("input_ids", "attention_mask"))
@@ -225,7 +251,7 @@ def freeze_bells(model: nn.Module, *, frozen: bool = True) -> None:
         each.parameter.requires_grad_(not frozen)
 
 
-def use_kernel(model: PreTrainedModel, kernel: Literal["dense", "low-rank", "sliced"]) -> None:
+def use_kernel(model: nn.Module, kernel: Literal["dense", "low-rank", "sliced"]) -> None:
     """Switch all bells to another kernel.
 
     Raises:
@@ -236,7 +262,7 @@ def use_kernel(model: PreTrainedModel, kernel: Literal["dense", "low-rank", "sli
         _check_kernel(kernel, each.bell, each.half_width)
     for each in present.values():
         each.kernel = kernel
-    _note(model)
+    _note(encoder_in(model))
 
 
 def computed_pairs(model: nn.Module, length: int, exempt: int = 0) -> float:
@@ -257,7 +283,7 @@ def computed_pairs(model: nn.Module, length: int, exempt: int = 0) -> float:
     return float(np.mean(shares))
 
 
-def slice_windows(model: PreTrainedModel, error: float, *, spread: float = 0.0) -> list[int]:
+def slice_windows(model: nn.Module, error: float, *, spread: float = 0.0) -> list[int]:
     """Freeze the bells and slice keys to w(σ, ε) of each layer's widest bell; return the half-widths (theory D8).
 
     A state dict holds σ but no half-width: call this again after loading one. `save_pretrained` keeps both.
@@ -268,8 +294,12 @@ def slice_windows(model: PreTrainedModel, error: float, *, spread: float = 0.0) 
         spread: largest difference of scores; 0 for even attention.
 
     Raises:
-        InputError: there are no bells, or a number is out of range.
+        InputError: there are no bells, the encoder has windows of its own, or a number is out of range.
     """
+    encoder = encoder_in(model)
+    if "sliding_attention" in (getattr(encoder.config, "layer_types", None) or ()):
+        given, fix = f"{type(encoder).__name__}, whose layers have windows of their own", "Keep kernel='dense'."
+        raise InputError("encoder", expected="one whose mask is padding alone", given=given, fix=fix)
     present, found = _present(model), []
     for each in present.values():
         reach = half_width(float(each.widths.max()), error, spread)
@@ -277,7 +307,7 @@ def slice_windows(model: PreTrainedModel, error: float, *, spread: float = 0.0) 
     freeze_bells(model)
     for each, reach in zip(present.values(), found, strict=True):
         each.half_width, each.kernel = reach, "sliced"
-    _note(model)
+    _note(encoder)
     return found
 
 

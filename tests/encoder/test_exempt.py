@@ -62,8 +62,8 @@ def test_the_dense_window_is_the_sum_pair_by_pair(placement: str, scale: str, ha
 
 @pytest.mark.parametrize(("placement", "scale"), KINDS)
 @pytest.mark.parametrize("padded", [False, True])
-@pytest.mark.parametrize("share", [0.0, 0.03, 0.2])
-@pytest.mark.parametrize(("length", "half_width"), [(300, 7), (300, 40), (97, 0)])
+@pytest.mark.parametrize("share", [0.0, 0.1])
+@pytest.mark.parametrize(("length", "half_width"), [(300, 40), (97, 0)])
 def test_slices_gather_them(
     placement: str, scale: str, padded: bool, share: float, length: int, half_width: int
 ) -> None:

@@ -13,7 +13,9 @@ import torch
 import xarray as xr
 from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
+from transformers import AlbertConfig, AlbertModel
 
+from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.results.figures import style
 from simulations import squad, squad_experiment
@@ -110,6 +112,38 @@ def test_what_it_leaves(tmp_path: Path, asked_of: Path, tiny: Path, monkeypatch:
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     again = pd.read_parquet(tmp_path / "rows.parquet")
     pd.testing.assert_frame_equal(again.drop(columns="stage_2_time"), rows.drop(columns="stage_2_time"))
+
+
+def test_an_encoder_that_shares_its_layers(
+    tmp_path: Path, asked_of: Path, word_pieces: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has one bell for all of them; a row that it cannot train is left out, and the others stay."""
+    encoder, usual = tmp_path / "encoder", squad_experiment.train
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 8,
+    }
+    AlbertModel(AlbertConfig(vocab_size=len(word_pieces), embedding_size=8, **shape)).save_pretrained(encoder)
+    word_pieces.save_pretrained(encoder)
+
+    def refusing(model: Any, features: Any, plan: Any, **others: Any) -> xr.Dataset:
+        if plan.bell_rule == "descent":
+            raise InputError("encoder", expected="another", given="this", fix="Take another.")
+        return usual(model, features, plan, **others)
+
+    monkeypatch.setattr(squad_experiment, "train", refusing)
+    monkeypatch.setattr(style, "draw_all", lambda figures: [*figures])
+    few = ("--rows", "two-stages", "narrow-heads", "narrow-descent")
+    assert run(tmp_path / "out", asked_of, encoder, *few) == 1
+    rows = pd.read_parquet(tmp_path / "out/rows.parquet")
+    assert set(rows.row) == {"two-stages", "narrow-heads"}
+    # What is there can be told without training.
+    monkeypatch.setattr(squad_experiment, "train", lambda *given, **others: pytest.fail("nothing is trained"))
+    assert run(tmp_path / "out", asked_of, encoder, *few, "--resume", "--no-trained") == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out/rows.parquet"), rows)
 
 
 @pytest.mark.slow
