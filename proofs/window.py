@@ -311,3 +311,48 @@ def scale(
     transform = prefactor * sp.integrate(wave, (x, -sp.oo, sp.oo))
     stated = sp.exp(-2 * sp.pi**2 * frequency**2 * SIGMA**2)
     yield Equal("Fourier transform of U", transform, stated, by=poisson, concludes=True)
+
+
+RELAYS = size("E")
+"""Number of exempt tokens."""
+PART = sp.Symbol("u", real=True)
+"""Difference u of the scores of the useful token and of the others."""
+
+
+@proves(
+    "D14",
+    sign("the scores part the other way", pace=sp.Integer(-2)),
+    factor("the useful token's score alone is trained", pace=sp.S.One),
+    factor("the exponent without its ½", bell=lambda far: sp.exp(-(far**2) / SIGMA**2)),
+    assumption("exempt tokens see through the bell", relayed=sp.exp(-(DELTA**2) / (2 * SIGMA**2)) / (SIGMA * ROOT)),
+)
+def exempt(
+    *,
+    bell: Term = lambda far: sp.exp(-(far**2) / (2 * SIGMA**2)),
+    pace: Expr = sp.Integer(2),
+    relayed: Expr = 1 / L,
+) -> Iterator[Step]:
+    """Under -α_δ an exempt query finds its token at a time without δ or σ; E exempt tokens relay E/(L (σ √(2π) + E)).
+
+    Scores are even at the start. A query that is not exempt divides its attention by the sum of its bell plus E.
+    Without exempt tokens k layers convolve k bells.
+    """
+    others, alpha = L - 1, sp.exp(PART) / (sp.exp(PART) + L - 1)
+    # Under -α the useful score rises by α (1 - α), and the score of the others falls by as much.
+    rate, time = pace * alpha * (1 - alpha), (sp.exp(PART) / others + 2 * PART - others * sp.exp(-PART)) / 2
+    yield Equal("dτ/du", time.diff(PART), 1 / rate, concludes=True)
+    half = sp.log(others) + (others - 1 / others) / 2
+    yield Equal(
+        "τ from u = 0 to where α = 1/2", time.subs(PART, sp.log(others)) - time.subs(PART, 0), half, concludes=True
+    )
+    x, far = sp.Symbol("x", real=True), sp.Symbol("y", real=True)
+    poisson, mass = "Poisson summation", sp.integrate(bell(x), (x, -sp.oo, sp.oo))
+    yield Equal("sum of a bell", mass, SIGMA * ROOT, by=poisson)
+    given = 1 / (mass + RELAYS)
+    share = total(lambda j: given * relayed, RELAYS)
+    yield Equal("share through E exempt tokens", share, RELAYS / (L * (SIGMA * ROOT + RELAYS)), concludes=True)
+    spread = lambda k: sp.exp(-(far**2) / (2 * k * SIGMA**2)) / (SIGMA * sp.sqrt(2 * sp.pi * k))
+    k = sp.Symbol("k", positive=True, integer=True)
+    step = sp.integrate(spread(k).subs(far, far - x) * bell(x) / mass, (x, -sp.oo, sp.oo))
+    yield Equal("one layer more", step, spread(k + 1), by=poisson, concludes=True)
+    yield Equal("one layer", bell(far) / mass, spread(sp.S.One), concludes=True)

@@ -58,8 +58,8 @@ def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **opt
 def restore_windows(model: Encoder, source: str | Path) -> Encoder:
     """Put the saved bells into an encoder that another library loaded from a folder, in place.
 
-    Trainer's checkpoints and a saved SentenceTransformer hold σ and its settings, but their own loaders leave σ out; the
-    encoder then refuses to run.
+    Trainer's checkpoints and a saved SentenceTransformer hold σ and its settings, but their own loaders leave σ out, and
+    the encoder then refuses to run.
 
     Args:
         model: encoder of `transformers`, or a module with one in it.

@@ -119,7 +119,7 @@ def descend(
     loop = Loop(model, _Layout(model, due), training)
     if checkpoint is not None:
         same = *training.identity, model.names, due, layer.bell, *_kinds(layer)
-        data = (each for of in (windows, *others.values()) for each in (of.words, of.distances, of.offsets, of.labels))
+        data = (each for of in (windows, *others.values()) for each in of.arrays)
         loop.save_to(checkpoint, digest_of_arrays(chain(data, _arrays(layer)), *same))
     with one_blas_thread(), deferred_interrupt() as interrupted:
         return loop.run(function("meter", meter), interrupted, Pace(single=True))

@@ -81,7 +81,9 @@ class Attention(NamedTuple):
 
 def attention(windows: Windows, layer: Layer, parameter: complex | None = None) -> Attention:
     """Return the attention within the windows, at the layer's parameter or another one."""
-    log_bell = layer.bell.log(layer.parameter if parameter is None else parameter, windows.distances)
+    log_bell = windows.where_bells(
+        layer.bell.log(layer.parameter if parameter is None else parameter, windows.distances)
+    )
     scores = layer.scores[windows.words]
     exponents = scores + log_bell if layer.bell.renormalises else scores
     shares = np.exp(exponents - windows.spread(windows.largest(exponents.real)))
@@ -122,7 +124,7 @@ def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradien
         products -= windows.spread(products[windows.leads(shares)])
     work = weights * products
     centred = work - shares * windows.spread(windows.sums(work))
-    slope = layer.bell.log_slope(layer.parameter, windows.distances)
+    slope = windows.where_bells(layer.bell.log_slope(layer.parameter, windows.distances))
     gradient = LayerGradient(
         scores=windows.by_word(centred),
         values=matrix.T @ read.slopes.T,

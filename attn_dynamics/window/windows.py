@@ -30,6 +30,8 @@ class Windows:
     """Correct answer to each query (R,)."""
     n_words: int
     """Size V of the vocabulary."""
+    exempt: NDArray[np.bool_] | None = None
+    """Mask (P,), true at pairs without a bell, whose query or token is exempt; None if there are none."""
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class Windows:
         *,
         n_words: int,
         half_width: int | None = None,
+        exempt: Sequence[ArrayLike] | None = None,
     ) -> Self:
         """Return the windows of queries.
 
@@ -49,9 +52,12 @@ class Windows:
             labels: correct answer to each query (R,).
             n_words: size V of the vocabulary.
             half_width: distance w of the farthest visible token; None for the whole sequence.
+            exempt: for each sequence a mask of its tokens, true at those that see all and are seen by all, without a
+                bell.
 
         Raises:
-            InputError: there is no query, a query is outside its sequence, a word is not among the V, or w is below 0.
+            InputError: there is no query, a query is outside its sequence, a word is not among the V, w is below 0, or
+                a mask has another length than its sequence.
         """
         if isinstance(sequences, str) or not isinstance(sequences, Iterable):
             fix = "Give a list of arrays."
@@ -65,20 +71,36 @@ class Windows:
         lengths = np.array([each.size for each in tokens])
         _check(tokens, lengths, at, wanted, n_words, half_width)
         reach = int(lengths.max()) if half_width is None else half_width
-        sequence, position = at.T
-        first, last = np.maximum(position - reach, 0), np.minimum(position + reach + 1, lengths[sequence])
-        offsets = np.concatenate([[0], np.cumsum(last - first)])
-        # Position of a pair's token in its sequence, then start of that sequence among all tokens.
-        places = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, last - first)
-        begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        words = np.concatenate(tokens)[places + np.repeat(begins[sequence], last - first)]
-        distances = places - np.repeat(position, last - first)
-        return cls(words=words, distances=distances, offsets=offsets, labels=wanted, n_words=n_words)
+        masks = None if exempt is None else _masks(exempt, lengths)
+        places, offsets = _near(at, lengths, reach) if masks is None else _near_or_exempt(at, masks, reach)
+        # Places of tokens and queries among all tokens, by pair.
+        begins = (np.cumsum(lengths) - lengths)[at[:, 0]]
+        own = np.repeat(np.arange(len(at)), np.diff(offsets))
+        token, query = places + begins[own], (at[:, 1] + begins)[own]
+        free = None if masks is None else np.concatenate(masks)
+        return cls(
+            words=np.concatenate(tokens)[token],
+            distances=token - query,
+            offsets=offsets,
+            labels=wanted,
+            n_words=n_words,
+            exempt=None if free is None else free[token] | free[query],
+        )
 
     @property
     def n_queries(self) -> int:
         """Return the number R of queries."""
         return self.labels.size
+
+    @property
+    def arrays(self) -> tuple[NDArray, ...]:
+        """Return all that tells these windows from others of the same vocabulary."""
+        exempt = () if self.exempt is None else (self.exempt,)
+        return self.words, self.distances, self.offsets, self.labels, *exempt
+
+    def where_bells(self, pairs: NDArray) -> NDArray:
+        """Return ln U or its slope of each pair (P,), which is 0 at pairs without a bell."""
+        return pairs if self.exempt is None else np.where(self.exempt, 0.0, pairs)
 
     def sums(self, pairs: NDArray) -> NDArray:
         """Return the sums (..., R) over the pairs (..., P) of each query."""
@@ -136,6 +158,36 @@ def half_width_of(window: int, length: int) -> int:
         fix = "Make the window shorter or the sequences longer."
         raise InputError("window", expected=f"at most the {length} tokens of a sequence", given=window, fix=fix)
     return window // 2
+
+
+def _near(at: Integers, lengths: Integers, reach: int) -> tuple[Integers, Integers]:
+    """Return the position of each pair's token (P,), and the offsets (R + 1,), for tokens within a half-width."""
+    first, last = np.maximum(at[:, 1] - reach, 0), np.minimum(at[:, 1] + reach + 1, lengths[at[:, 0]])
+    offsets = np.concatenate([[0], np.cumsum(last - first)])
+    return np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, last - first), offsets
+
+
+def _near_or_exempt(at: Integers, masks: Sequence[NDArray[np.bool_]], reach: int) -> tuple[Integers, Integers]:
+    """Return the same for tokens within a half-width, exempt tokens, and all tokens of an exempt query."""
+    seen = [
+        np.flatnonzero((np.abs(np.arange(mask.size) - place) <= reach) | mask | mask[place])
+        for mask, place in ((masks[sequence], place) for sequence, place in at)
+    ]
+    return np.concatenate(seen), np.concatenate([[0], np.cumsum([each.size for each in seen])])
+
+
+def _masks(exempt: Sequence[ArrayLike], lengths: Integers) -> list[NDArray[np.bool_]]:
+    """Return a mask for each sequence.
+
+    Raises:
+        InputError: there are more or fewer masks than sequences, or one has another length than its sequence.
+    """
+    masks = [np.asarray(each).ravel().astype(bool) for each in exempt]
+    sizes = [each.size for each in masks]
+    if sizes != lengths.tolist():
+        fix = "Give a mask of its tokens for each sequence."
+        raise InputError("exempt", expected=f"masks of {shown(lengths.tolist())} tokens", given=shown(sizes), fix=fix)
+    return masks
 
 
 def _check(

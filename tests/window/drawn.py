@@ -18,19 +18,29 @@ KINDS = [(placement, scale) for placement in PLACEMENTS for scale in SCALES]
 
 @dataclass(frozen=True)
 class Setting:
-    """Sequences, queries and a layer; `cut` is the half-width."""
+    """Sequences, queries and a layer; `cut` is the half-width, `exempt` says which tokens have no bell."""
 
     sequences: list[list[int]]
     queries: list[tuple[int, int]]
     labels: list[int]
     cut: int | None
     layer: Layer
+    exempt: list[list[bool]] | None = None
 
     @property
     def windows(self) -> Windows:
         return Windows.of(
-            self.sequences, self.queries, self.labels, n_words=self.layer.scores.size, half_width=self.cut
+            self.sequences,
+            self.queries,
+            self.labels,
+            n_words=self.layer.scores.size,
+            half_width=self.cut,
+            exempt=self.exempt,
         )
+
+    def free(self, sequence: int, *places: int) -> bool:
+        """Whether one of these tokens is exempt."""
+        return self.exempt is not None and any(self.exempt[sequence][place] for place in places)
 
 
 def setting(placement: str, scale: str, readout: str, seed: int) -> Setting:
@@ -89,7 +99,9 @@ def cases(draw: st.DrawFn, placement: str, scale: str = "deviation", readout: st
         bell=bell,
         readout=_readout(named, head, d, classes),
     )
-    return Setting(sequences, queries, labels, draw(st.none() | st.integers(0, 4), label="cut"), layer)
+    masks = st.tuples(*(st.lists(st.booleans(), min_size=len(each), max_size=len(each)) for each in sequences))
+    exempt = draw(st.none() | masks.map(list), label="exempt")
+    return Setting(sequences, queries, labels, draw(st.none() | st.integers(0, 4), label="cut"), layer, exempt)
 
 
 def _floats(low: float, high: float) -> st.SearchStrategy[float]:
@@ -106,7 +118,7 @@ def round_off(case: Setting) -> dict[str, float]:
     slopes = layer.readout.read(contexts(windows, layer, weights), windows.labels).slopes
     sizes = weights * windows.products(np.abs(slopes), np.abs(layer.values))
     pairs = sizes + shares * windows.spread(windows.sums(sizes))
-    bell = np.abs(layer.bell.log_slope(layer.parameter, windows.distances))
+    bell = np.abs(windows.where_bells(layer.bell.log_slope(layer.parameter, windows.distances)))
     values = (windows.matrix(weights).T @ np.abs(slopes).T).max()
     terms = {"scores": windows.by_word(pairs).max(), "values": values, "parameter": pairs @ bell}
     return {name: 64 * float(np.finfo(float).eps) * float(size) for name, size in terms.items()}

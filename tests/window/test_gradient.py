@@ -38,12 +38,15 @@ def loss_of(case: Setting, leaves: dict[str, Tensor]) -> Tensor:
     bell, readout, losses = case.layer.bell, case.layer.readout, []
     for (sequence, position), label in zip(case.queries, case.labels, strict=True):
         seen = [
-            (word, float(place - position))
+            (word, float(place - position), case.free(sequence, place, position))
             for place, word in enumerate(case.sequences[sequence])
-            if case.cut is None or abs(place - position) <= case.cut
+            if case.cut is None or abs(place - position) <= case.cut or case.free(sequence, place, position)
         ]
-        bells = torch.stack([bell_of(bell.placement, bell.scale, leaves["parameter"], far) for _, far in seen])
-        words = [word for word, _ in seen]
+        one = torch.ones((), dtype=torch.float64)
+        bells = torch.stack(
+            [one if free else bell_of(bell.placement, bell.scale, leaves["parameter"], far) for _, far, free in seen]
+        )
+        words = [word for word, _, _ in seen]
         scores = torch.exp(leaves["scores"][words] - leaves["scores"].detach()[words].max())
         if bell.placement == "renormalised":
             weights = scores * bells / (scores * bells).sum()
@@ -66,7 +69,8 @@ def autograd(case: Setting) -> tuple[float, dict[str, np.ndarray]]:
     leaves = {name: torch.tensor(each, dtype=torch.float64, requires_grad=True) for name, each in arrays.items()}
     loss = loss_of(case, leaves)
     loss.backward()
-    return loss.item(), {name: each.grad.numpy() for name, each in leaves.items() if each.grad is not None}
+    slopes = {name: torch.zeros_like(each) if each.grad is None else each.grad for name, each in leaves.items()}
+    return loss.item(), {name: each.numpy() for name, each in slopes.items()}
 
 
 def errors(case: Setting, gradient: LayerGradient) -> dict[str, float]:

@@ -18,6 +18,19 @@ def test_windows_end_with_their_sequence_or_their_half_width() -> None:
     assert windows.offsets.tolist() == [0, 3, 7, 8, 10]
 
 
+def test_exempt_tokens_see_all_and_are_seen_by_all() -> None:
+    exempt = [[True, False, False, False, False], [False], [False, False]]
+    queries = [(0, 4), (0, 0), (2, 1)]
+    windows = Windows.of(SEQUENCES, queries, [0, 1, 2], n_words=8, half_width=1, exempt=exempt)
+    assert windows.offsets.tolist() == [0, 3, 8, 10]
+    assert windows.words.tolist() == [0, 3, 4, 0, 1, 2, 3, 4, 6, 7]
+    assert windows.distances.tolist() == [-4, -1, 0, 0, 1, 2, 3, 4, -1, 0]
+    assert windows.exempt is not None
+    assert windows.exempt.tolist() == [True, False, False, *[True] * 5, False, False]
+    with pytest.raises(InputError, match="exempt"):
+        Windows.of(SEQUENCES, queries, [0, 1, 2], n_words=8, exempt=exempt[:2])
+
+
 def test_without_a_half_width_all_of_a_sequence_is_seen() -> None:
     for seed in range(30):
         case = setting("peak", "log", "reward", seed)

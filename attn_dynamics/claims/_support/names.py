@@ -46,6 +46,7 @@ NAMES = {
     "D11": "when heads part",
     "D12": "hysteresis of a bell",
     "D13": "reach under Adam",
+    "D14": "exempt tokens",
     "E1": "how scores begin",
     "E2": "the lead passes on",
     "E3": "SEN on text",

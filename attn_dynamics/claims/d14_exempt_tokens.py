@@ -1,0 +1,115 @@
+"""A token far beyond the bell, found through tokens that are exempt from it (theory D14)."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.claims._support.distances import EPS, RTOL, farthest
+from attn_dynamics.claims._support.window_drawn import needle_layer
+from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, together
+from attn_dynamics.model.bell import PLACEMENTS, Bell
+from attn_dynamics.model.heads import Array
+from attn_dynamics.theory.exempt_tokens import finding_time, local_share, relayed_share
+from attn_dynamics.window.dynamics import flow
+from attn_dynamics.window.layer import Layer, attention
+from attn_dynamics.window.readout import Reward
+from attn_dynamics.window.windows import Windows
+
+LENGTH, QUERY = 401, 200
+"""Number of tokens, and the place of the query in the middle of them."""
+WIDTHS = (2.0, 3.0)
+"""Widths σ, tokens."""
+FAR = (100, 130, 170)
+"""Distances δ of a token beyond the bell, above 30 σ, so that a path from neighbour to neighbour leaves nothing."""
+NEAR = (0, 3, 12, 25)
+"""Distances at which such a path is measured."""
+RELAYS = (1, 16)
+"""Numbers of exempt tokens, at the start of the sequence."""
+SEARCHED = (60, 10)
+"""Number of tokens of the sequence on which the query is trained, and its place."""
+
+
+@claims(
+    "D14",
+    control("the query is not exempt", exempt=False),
+    control("one exempt token more", relayed=lambda length, exempt, width: relayed_share(length, exempt + 1, width)),
+    control("the relay sees through the bell", relays=False),
+    control(
+        "the variance of one layer in the place of their sum",
+        local=lambda far, width, layers: local_share(far, width, 1),
+    ),
+    control("one token less in the sequence", time=lambda length: finding_time(length - 1)),
+    statement=r"\mathrm{exempt\ query:}\ \frac{\partial\alpha_\delta}{\partial\sigma} = 0,\ \tau_{1/2} = "
+    r"\ln(L - 1) + \frac{1}{2}\left(L - 1 - \frac{1}{L - 1}\right); \quad "
+    r"\mathrm{two\ layers:}\ (A^2)_{i,i+\delta} = \frac{E}{L\,(\sigma\sqrt{2\pi} + E)}, \quad "
+    r"\mathrm{without:}\ (A^k)_{i,i+\delta} = \frac{e^{-\delta^2/2k\sigma^2}}{\sigma\sqrt{2\pi k}}",
+    assumptions="renormalised placement, for an exempt query any; even scores at the start; whole bells of some 0.7 of "
+    "a token or more; query, useful token and the E exempt ones farther apart than bells reach",
+    quantity="distance from 1/2 of the attention of an exempt query on its useful token at τ_1/2 under -α, δ = 3 and "
+    "45, σ = 2 and 3, every placement; relative distance of (A²) from the law through E = 1 and 16 exempt tokens, δ = "
+    "100 to 170; of (A^k) without them, k = 1, 2, 3, δ = 0 to 25",
+    tolerance="10 rtol, rtol = 1e-11 the solver's tolerance of a step; 32 ε, ε = 2⁻⁵²: pairwise sums of L terms lose "
+    "log₂ L ε, some 9 ε, and a path has up to three",
+)
+def through_exempt_tokens(
+    *,
+    quick: bool,
+    exempt: bool = True,
+    relays: bool = True,
+    relayed: Callable[[int, int, float], Array] = relayed_share,
+    local: Callable[[Array, float, int], Array] = local_share,
+    time: Callable[[int], Array] = finding_time,
+) -> Measured:
+    """Measure the training of a query's scores, and products of the attention of layers with even scores."""
+    length, _ = SEARCHED
+    placements = ("renormalised",) if quick else tuple(PLACEMENTS)
+    settings = [(far, width, name) for far in (3, 45) for width in WIDTHS[quick:] for name in placements]
+    found = [_attended(far, width, name, float(time(length)), exempt) - 0.5 for far, width, name in settings]
+    paths = [
+        _paths(width, number, 2, relays)[np.array(FAR)] / relayed(LENGTH, number, width) - 1.0
+        for width in WIDTHS
+        for number in RELAYS
+    ]
+    near = np.array(NEAR)
+    direct = [
+        _paths(width, 0, layers, True)[near] / local(near, width, layers) - 1.0
+        for width in WIDTHS
+        for layers in (1, 2, 3)
+    ]
+    return together(
+        one_layer=farthest(found, 10 * RTOL, within=SCATTER),
+        relayed=farthest(paths, 32 * EPS, within=SCATTER),
+        direct=farthest(direct, 32 * EPS, within=SCATTER),
+    )
+
+
+@cache
+def _attended(distance: int, width: float, placement: str, time: float, exempt: bool) -> float:
+    """Return the attention of a query on its useful token after training its scores under -α."""
+    length, place = SEARCHED
+    tokens, mask = np.zeros(length, np.int64), np.zeros(length, bool)
+    tokens[place + distance], mask[place] = 1, exempt
+    windows = Windows.of([tokens], [(0, place)], [0], n_words=2, exempt=[mask])
+    start = needle_layer(Bell(placement), width, "reward")
+    end = flow(windows, start, times=[time], train=("scores",), rtol=RTOL).layers[-1]
+    return float(attention(windows, end).weights @ (windows.words == 1))
+
+
+@cache
+def _paths(width: float, exempt: int, layers: int, relays: bool) -> Array:
+    """Return the share of the tokens after the query, by distance, in its context after some layers of even scores."""
+    mask = np.arange(LENGTH) < exempt
+    attend = _attention(width, mask)
+    if not relays:
+        attend[mask] = _attention(width, np.zeros_like(mask))[mask]
+    return np.linalg.matrix_power(attend, layers)[QUERY, QUERY:]
+
+
+def _attention(width: float, exempt: NDArray[np.bool_]) -> Array:
+    """Return the attention of every token to every other at even scores."""
+    layer = Layer(scores=np.zeros(LENGTH), values=np.zeros((LENGTH, 1)), parameter=width, bell=Bell(), readout=Reward())
+    queries = np.stack([np.zeros(LENGTH, np.int64), np.arange(LENGTH)], axis=1)
+    sight = Windows.of([np.arange(LENGTH)], queries, np.zeros(LENGTH, np.int64), n_words=LENGTH, exempt=[exempt])
+    return np.asarray(sight.matrix(attention(sight, layer).weights).todense())
