@@ -58,7 +58,7 @@ def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **opt
 def restore_windows(model: Encoder, source: str | Path) -> Encoder:
     """Put the saved bells into an encoder that another library loaded from a folder, in place.
 
-    Trainer's checkpoints and a saved SentenceTransformer hold σ and its settings, but their own loaders leave σ out, and
+    Trainer's checkpoints and a saved SentenceTransformer hold σ and its settings, but their own loaders leave σ out;
     the encoder then refuses to run.
 
     Args:

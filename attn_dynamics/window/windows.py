@@ -37,7 +37,7 @@ class Windows:
     def of(
         cls,
         sequences: Sequence[ArrayLike],
-        queries: ArrayLike,
+        queries: ArrayLike | Sequence[tuple[int, int]],
         labels: ArrayLike,
         *,
         n_words: int,
