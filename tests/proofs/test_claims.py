@@ -8,7 +8,7 @@ from attn_dynamics.errors import InputError
 from proofs import CLAIMS, GROUPS, PROOFS, Verdict, prove
 
 LISTED = {
-    *(f"A{k}" for k in range(1, 7)),
+    *(f"A{k}" for k in range(1, 9)),
     "B1",
     "B4",
     "B5",
