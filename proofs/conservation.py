@@ -1,6 +1,6 @@
-"""Exact laws A1 to A8 for any data and any initial values (theory §2)."""
+"""Exact laws A1 to A7 for any data and any initial values (theory §2)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import sympy as sp
@@ -11,7 +11,7 @@ from proofs.notation import D_E, D_K, SLOPE, A, E, H, K, N, P, Q, U, V, n
 from proofs.proof import Equal, Moves, Step, assumption, factor, proves, sign
 from proofs.sums import Expr, Flow, Term, array, delta, index, stepped, total
 
-i, w, a, b, c, h, e = (index(name) for name in "iwabche")
+i, w, a, b, c, h = (index(name) for name in "iwabch")
 ETA = sp.Symbol("eta", positive=True)
 """Learning rate."""
 
@@ -144,7 +144,7 @@ def layers(
     yield from _balanced(flow, first, Law("‖U₁[:,h]‖² + b₁[h]² - ‖U₂[h,:]‖²", unit, drift))
 
 
-# --- sums over classes, and units that are active in the same sentences
+# --- sums over classes
 
 READ = array("x")
 """x_ih that the last layer reads: contexts, or hidden units."""
@@ -179,31 +179,6 @@ def sum_over_classes(
     for name, kept in (("Σ_c U", total(lambda c: U[h, c], n)), ("Σ_c b", total(lambda c: B2[c], n))):
         yield Moves(f"d/dτ {name}", kept, flow, 0, concludes=True)
         yield Equal(f"{name} after a step of descent", stepped(kept, flow, ETA), kept, concludes=True)
-
-
-@proves(
-    "A8",
-    sign("the second layer climbs", out=lambda rate: -rate),
-    factor("the second layer learns at twice the rate", out=lambda rate: 2 * rate),
-    assumption("units that are active in different sentences", active=lambda i, h: ACTIVE[i, h]),
-    case="the laws that Attn-TL has within a region",
-)
-def twin_units(
-    *, active: Term = lambda i, h: array("sigma")[i], out: Callable[[Expr], Expr] = lambda rate: rate
-) -> Iterator[Step]:
-    """Attn-TL: units h, e that are active in the same sentences keep U₁[:,h]·U₁[:,e] + b₁[h] b₁[e] - U₂[h,:]·U₂[e,:].
-
-    A4 is the case e = h.
-    """
-    reached = lambda i, h: active(i, h) * total(lambda c: U2[h, c] * SLOPE[i, c], n)
-    flow: Flow = {
-        U1: lambda b, h: -total(lambda i: context(i, b) * reached(i, h), N),
-        B1: lambda h: -total(lambda i: reached(i, h), N),
-        U2: lambda h, c: out(-total(lambda i: active(i, h) * before(i, h) * SLOPE[i, c], N)),
-    }
-    inward = total(lambda b: U1[b, h] * U1[b, e], D_E) + B1[h] * B1[e]
-    law = inward - total(lambda c: U2[h, c] * U2[e, c], n)
-    yield Moves("d/dτ", law, flow, 0, concludes=True)
 
 
 # --- no loss of capacity, and closed dynamics

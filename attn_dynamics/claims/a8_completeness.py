@@ -136,7 +136,8 @@ def leave_out(id: str, *names: str) -> Control:
     control("gradients without their brackets", depth=1),
     control("units that are active in the same sentences have no further law", regional=lambda setting: 0),
     statement=r"\dim \mathrm{Lie}\{\nabla L_{data}\} + \mathrm{rank}\{\nabla law\} = \dim \theta",
-    assumptions="generic states; sizes as listed; in Attn-TL near a state where no unit is at its switch",
+    assumptions="generic states; in Attn-TL, where this is a count and no theorem, sizes as listed, near a state where "
+    "no unit is at its switch",
     quantity="the largest number of laws too few or too many over sizes, of linear heads and of two layers, and the "
     "number of directions along which a law changes",
     tolerance="0: ranks of whole numbers modulo a prime, nothing is rounded. The rank of the directions found is "

@@ -16,7 +16,7 @@ LISTED = {
     "D5",
     "E1",
 }
-GRADIENTS = {f"G{k}" for k in range(1, 6)}
+GRADIENTS = {f"M{k}" for k in range(1, 6)}
 
 
 @pytest.mark.parametrize("claim", CLAIMS)

@@ -11,7 +11,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.completeness import active_units, bracket, directions, law_gradients
 from attn_dynamics.theory.invariants import invariants
-from attn_dynamics.theory.modular import LONGEST, PRIME, constant, moved, rank, times
+from attn_dynamics.theory.modular import LONGEST, PRIME, Jet, constant, moved, rank, times
 from tests.support import Array
 
 SETTINGS = (
@@ -21,10 +21,13 @@ SETTINGS = (
 )
 
 
-def flat(drawn: Drawn, setting: Setting, counts: Array, label: int) -> Array:
+def flat(drawn: Drawn, setting: Setting, counts: Jet, label: int) -> Array:
     """The gradient of the model on one sentence, at equal scores, as one vector."""
     corpus = Corpus.from_sentences(
-        [np.repeat(range(len(counts)), counts)], [label], vocabulary=range(len(counts)), n_classes=setting.n_classes
+        [np.repeat(range(len(counts)), counts).tolist()],
+        [label],
+        vocabulary=range(len(counts)),
+        n_classes=setting.n_classes,
     )
     gradient = loss_and_gradient(corpus, drawn.parameters)[1]
     head = [gradient.head.arrays()[name].ravel() for name in drawn.parameters.head.trained]
@@ -39,6 +42,7 @@ def test_the_gradients_of_the_model_lie_among_the_directions(setting: Setting) -
     across = np.outer(np.arange(1, setting.n_words + 1), [q[1], -q[0]])
     state = Drawn(replace(state.parameters, keys=across), np.minimum(state.counts, 3), np.ones(setting.n_words, int))
     rows = directions(*state, depth=1)
+    whole = np.zeros(rows.shape[1])
     for counts in state.counts[: setting.n_words + 4]:
         apart = flat(state, setting, counts, 0) - flat(state, setting, counts, 1)
         whole = apart * counts.sum() ** 2
@@ -54,7 +58,7 @@ def test_the_bracket_of_linear_fields_is_their_commutator() -> None:
     rng = np.random.default_rng(0)
     one, other, x = (rng.integers(PRIME, size=shape) for shape in ((3, 3), (3, 3), (1, 3)))
 
-    def field(matrix: Array):
+    def field(matrix: Jet):
         return lambda state: {
             "weights": times(constant(matrix, state["weights"]), state["weights"][..., None], np.matmul)[..., 0]
         }
