@@ -309,9 +309,9 @@ def test_zipf(tmp_path: Path) -> None:
     assert (late.loss / late.predicted - 1).abs().max() < 0.05
     assert summary["sign_descent_spread"] < 1e-12
     law = summary["exponent 1.5"]
-    assert law["slope, trained"] == pytest.approx(1 / 3, abs=1e-6)
-    assert law["fixed/alone"] == pytest.approx(21 ** (2 / 3), rel=1e-8)
+    assert law["slope"] == pytest.approx(1 / 3, abs=1e-6)
+    assert law["A₀/A₁"] == pytest.approx(21 ** (2 / 3), rel=1e-8)
     # Negative controls: the factor against trained keys, and another word's frequency.
-    assert law["fixed/trained"] < 0.5 * law["fixed/alone"]
+    assert law["A₀/A"] < 0.5 * law["A₀/A₁"]
     predicted, seen = late.query("exponent == 1").predicted, late.query("exponent == 1.5").loss
     assert abs(predicted.to_numpy() / seen.to_numpy() - 1).max() > 0.05
