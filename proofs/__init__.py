@@ -19,6 +19,7 @@ from proofs import (
     sen_beyond,
     signs,
     window,
+    zipf,
 )
 from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict
 
@@ -36,6 +37,7 @@ GROUPS = (
     asymptotics,
     early_training,
     window,
+    zipf,
 )
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)

@@ -4,8 +4,9 @@ import textwrap
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from attn_dynamics.check import as_floats, integer
+from attn_dynamics.check import as_floats, integer, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.tasks.corpus import Corpus
@@ -21,8 +22,8 @@ LARGEST_CORPUS = 2**31
 class Synthetic:
     """The synthetic topic task; the defaults are LMN21's.
 
-    Each sentence holds one topic word of its class, drawn uniformly, and `other_words` words drawn uniformly and
-    independently from a dictionary (so a word may repeat).
+    Each sentence holds one topic word of its class, drawn uniformly or by Zipf's law, and `other_words` words drawn
+    uniformly and independently from a dictionary (so a word may repeat).
 
     Raises:
         InputError: a count is below its least value, or the topic distribution is invalid.
@@ -34,6 +35,8 @@ class Synthetic:
     """Number of topic words of each class."""
     topic_distribution: tuple[float, ...] | None = None
     """Probability of each class; by default uniform."""
+    zipf: float = 0.0
+    """Exponent α of the topic words' frequencies in their class, in proportion to rank^-α; at 0 all are alike."""
     other_words: int = 20
     """Number m of non-topic words in each sentence."""
     dictionary: int = 5000
@@ -47,6 +50,7 @@ class Synthetic:
         least = {"topics": 2, "topic_words": 1, "other_words": 0, "dictionary": 1, "sentences": 1, "test_sentences": 0}
         for name, bound in least.items():
             object.__setattr__(self, name, integer(name, getattr(self, name), bound))
+        object.__setattr__(self, "zipf", number("zipf", self.zipf, least=0, fix="1 is Zipf's own."))
         if self.topic_distribution is None:
             return
         p = as_floats("topic_distribution", self.topic_distribution)
@@ -89,10 +93,17 @@ class Synthetic:
 
     def _corpus(self, rng: np.random.Generator, sentences: int, vocabulary: tuple[str, ...]) -> Corpus:
         labels = rng.choice(self.topics, size=sentences, p=self.topic_distribution)
-        topic = labels * self.topic_words + rng.integers(self.topic_words, size=sentences)
+        topic = labels * self.topic_words + self._ranks(rng, sentences)
         first_other = self.topics * self.topic_words
         tokens = np.empty((sentences, 1 + self.other_words), np.int32)
         tokens[:, 0] = topic
         tokens[:, 1:] = rng.integers(first_other, first_other + self.dictionary, tokens[:, 1:].shape, dtype=np.int32)
         offsets = np.arange(sentences + 1) * tokens.shape[1]
         return Corpus.from_tokens(tokens.ravel(), offsets, labels, vocabulary, n_classes=self.topics)
+
+    def _ranks(self, rng: np.random.Generator, sentences: int) -> NDArray[np.int64]:
+        """Draw which of its class's topic words each sentence holds, from 0."""
+        if not self.zipf:
+            return rng.integers(self.topic_words, size=sentences)
+        weights = np.arange(1.0, self.topic_words + 1.0) ** -self.zipf
+        return rng.choice(self.topic_words, size=sentences, p=weights / weights.sum())

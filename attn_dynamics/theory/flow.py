@@ -57,7 +57,8 @@ def flow(
         ArithmeticError: a velocity is not finite, or the solver failed.
     """
     y0 = np.asarray(start, float)
-    theta = np.log1p(ascending("times", times))
+    # Neighbouring times may have one logarithm.
+    theta, places = np.unique(np.log1p(ascending("times", times)), return_inverse=True)
     followed = modified(velocity, learning_rate) if learning_rate else velocity
     evaluations = count()
 
@@ -91,7 +92,7 @@ def flow(
         )
     if not solution.success:
         raise ArithmeticError(f"flow: expected a solution up to time {np.max(times)}, got: {solution.message}")
-    return solution.y.T.reshape(-1, *y0.shape)
+    return solution.y.T[places].reshape(-1, *y0.shape)
 
 
 def modified(velocity: Velocity, learning_rate: float) -> Velocity:

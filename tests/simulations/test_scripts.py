@@ -21,7 +21,7 @@ from attn_dynamics.results.word_curves import sen_deviation, word_curves
 from attn_dynamics.system.options import read_options
 from attn_dynamics.tasks import TextOptions, text_task
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
-from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text
+from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text, zipf
 from tests.commands.driving import films
 from tests.support import needs_sst
 
@@ -299,3 +299,19 @@ def test_sst(tmp_path: Path) -> None:
     assert (run.pair.values > 0).all()
     assert (run.pair.values.sum(axis=1) <= 1 + 1e-12).all()
     assert run.led.sel(part="occurrence").values.min() >= 1
+
+
+def test_zipf(tmp_path: Path) -> None:
+    rows, summary = left_by(zipf, tmp_path, {"loss", "signs", "finite"})
+    descended = rows.query("rule == 'descent'")
+    late = descended[descended.time > 100]
+    # Theory C12: descent is O(η) off the flow, and late in training by η over the time that a word takes.
+    assert (late.loss / late.predicted - 1).abs().max() < 0.05
+    assert summary["sign_descent_spread"] < 1e-12
+    law = summary["exponent 1.5"]
+    assert law["slope"] == pytest.approx(1 / 3, abs=1e-6)
+    assert law["A₀/A₁"] == pytest.approx(21 ** (2 / 3), rel=1e-8)
+    # Negative controls: the factor against trained keys, and another word's frequency.
+    assert law["A₀/A"] < 0.5 * law["A₀/A₁"]
+    predicted, seen = late.query("exponent == 1").predicted, late.query("exponent == 1.5").loss
+    assert abs(predicted.to_numpy() / seen.to_numpy() - 1).max() > 0.05

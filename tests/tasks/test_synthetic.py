@@ -78,6 +78,16 @@ def test_training_sentences_do_not_depend_on_how_many_test_sentences_follow() ->
     assert digest(Synthetic(test_sentences=0).draw(3).train) == digest(Synthetic(test_sentences=50).draw(3).train)
 
 
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
+def test_topic_words_have_zipfs_frequencies_within_each_class(exponent: float) -> None:
+    task = Synthetic(topics=3, topic_words=5, zipf=exponent, sentences=30_000, dictionary=10, test_sentences=0).draw(0)
+    counts = np.asarray(task.train.counts.sum(axis=0))[:15].reshape(3, 5)
+    for law, fits in ((exponent, True), (exponent + 0.1, False)):
+        weights = np.arange(1.0, 6.0) ** -law
+        expected = counts.sum(axis=1, keepdims=True) * weights / weights.sum()
+        assert (chisquare(counts, expected, axis=1).pvalue > 1e-3).all() == fits, "negative control: another exponent"
+
+
 def test_the_command_knows_it_by_name() -> None:
     task = load_task("synthetic", Options(seed=4, synthetic=Synthetic(sentences=20)))
     assert digest(task.train) == digest(Synthetic(sentences=20).draw(4).train)
@@ -111,6 +121,8 @@ def test_a_wrong_distribution_is_told_from_the_right_one() -> None:
         ({"dictionary": 0}, "dictionary: expected 1 or more, got 0"),
         ({"sentences": 0}, "sentences: expected 1 or more, got 0"),
         ({"test_sentences": -1}, "test_sentences: expected 0 or more, got -1"),
+        ({"zipf": -1.0}, "zipf: expected a finite number from 0, got -1.0"),
+        ({"zipf": float("nan")}, "zipf: expected a finite number from 0, got nan"),
         ({"topic_distribution": (0.5, 0.5)}, "topic_distribution: expected 4 probabilities"),
         ({"topic_distribution": (0.5, 0.5, 0.5, 0.5)}, "that sum to 1"),
         ({"topic_distribution": (1.5, -0.5, 0.0, 0.0)}, "topic_distribution"),
