@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
-from transformers import PreTrainedModel
 
 from attn_dynamics.encoder import Window, use_kernel
 from attn_dynamics.errors import InputError
@@ -31,6 +29,7 @@ from attn_dynamics.questions import (
     fitting,
     load_squad,
     mark,
+    one_thread,
     read,
     reader,
     squad_folder,
@@ -140,7 +139,7 @@ def _attempts(
 def _attempt(trial: Trial, *, options: Settings, data: Data, store: RunStore) -> tuple[str, str]:
     """Train, judge and keep a trial; return its row, and why it failed if it did."""
     if options.processes > 1:
-        torch.set_num_threads(1)
+        one_thread()
     try:
         _run(trial, options, data, store)
     except (ArithmeticError, InputError) as error:
@@ -240,7 +239,7 @@ def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpo
         parts = tuple(each.with_random_exempt() for each in parts)
     train_on, dev, glimpse = parts
 
-    def f1(model: PreTrainedModel) -> float:
+    def f1(model: Any) -> float:
         return mark(glimpse.questions, read(model, glimpse, precision=plan.precision)).f1
 
     model = reader(trial.window, encoder=options.encoder, seed=plan.seed, device=options.device).model

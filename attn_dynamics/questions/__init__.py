@@ -10,7 +10,16 @@ require("window", "torch", "torchmetrics", "transformers")
 from attn_dynamics.questions.answers import LONGEST, Spans, answers, best_spans  # noqa: E402
 from attn_dynamics.questions.features import Features, cut, fitting  # noqa: E402
 from attn_dynamics.questions.metric import Marks, mark  # noqa: E402
-from attn_dynamics.questions.reader import Device, Precision, attended_pairs, fingerprint, read, reader, tokens_held  # noqa: E402
+from attn_dynamics.questions.reader import (  # noqa: E402
+    Device,
+    Precision,
+    attended_pairs,
+    fingerprint,
+    one_thread,
+    read,
+    reader,
+    tokens_held,
+)
 from attn_dynamics.questions.squad import (  # noqa: E402
     ABSENT,
     VARIABLE,
@@ -47,6 +56,7 @@ __all__ = [
     "fitting",
     "load_squad",
     "mark",
+    "one_thread",
     "read",
     "read_questions",
     "reader",

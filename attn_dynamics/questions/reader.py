@@ -25,6 +25,11 @@ AT_ONCE = 32
 """Number of windows per batch when reading."""
 
 
+def one_thread() -> None:
+    """Let torch use a single thread of this process, which works beside others."""
+    torch.set_num_threads(1)
+
+
 def reader(window: Window, *, encoder: str | Path | None = None, seed: int = 0, device: Device = "cpu") -> Backbone:
     """Build an encoder with windows, and a head for first and last token drawn by the random seed.
 
