@@ -18,6 +18,7 @@ from proofs import (
     sen,
     sen_beyond,
     signs,
+    widths,
     window,
 )
 from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict
@@ -36,6 +37,7 @@ GROUPS = (
     asymptotics,
     early_training,
     window,
+    widths,
 )
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)
