@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import sympy as sp
 
 from proofs.notation import N
-from proofs.proof import Equal, Step, assumption, factor, proves, sign
+from proofs.proof import Equal, Positive, Step, assumption, factor, proves, sign
 from proofs.sums import Expr, Term, array, index, size, total
 
 h, i, j = index("h"), index("i"), index("j")
@@ -180,3 +180,103 @@ def _ends() -> Iterator[Step]:
     share = lambda expression: expression.subs(y, c + 1 / (1 + AGAINST))
     stated = share(sp.exp(log_odds).subs(PART, y - c).subs(FAR, 1 / c))
     yield Equal("r in y", sp.simplify(share(odds)), sp.simplify(stated), concludes=True)
+
+
+B1, ROOT, TIME = sp.symbols("beta_1 b t", positive=True)
+"""β₁, √β₂, and t = η k."""
+AGE, COUNT = index("k"), size("n")
+"""Age of a gradient, or number of steps, and number of gradients so far."""
+G, W, RATIO = array("g"), array("w", positive=True), array("r")
+"""Sizes of gradients by age, their weights in the mean of squares, and those of the mean relative to these."""
+RHO = B1**2 / ROOT**2
+"""β₁²/β₂, below 1."""
+LARGEST = (1 - B1) / sp.sqrt((1 - ROOT**2) * (1 - RHO))
+"""Largest step in units of the learning rate."""
+
+
+def within_range(expression: Expr) -> Expr:
+    """Write β₁ < √β₂ < 1 by positive numbers, √β₂ = 1/(1 + x) and β₁ = √β₂/(1 + y)."""
+    x, y = sp.symbols("x y", positive=True)
+    return expression.subs(B1, ROOT / (1 + y)).subs(ROOT, 1 / (1 + x))
+
+
+@proves(
+    "D13",
+    sign("the worst gradients shrink", worst=lambda k: (ROOT**2 / B1) ** k),
+    factor("the bound of Kingma and Ba", largest=(1 - B1) / sp.sqrt(1 - ROOT**2)),
+    factor("a variance p₀ √(1 + t/p₀)", grown=sp.sqrt(1 + TIME)),
+    assumption("means are not corrected for their start", corrected=sp.S.Zero),
+)
+def reach(
+    *,
+    largest: Expr = LARGEST,
+    worst: Term = lambda k: (B1 / ROOT**2) ** k,
+    corrected: Expr = sp.S.One,
+    grown: Expr = sp.sqrt(1 + 2 * TIME),
+) -> Iterator[Step]:
+    """No step of Adam exceeds η (1 - β₁)/√((1 - β₂)(1 - β₁²/β₂)) where β₁² < β₂, and no smaller bound always holds.
+
+    By Cauchy and Schwarz (Σ β₁^j g_j)² is at most Σ (β₁²/β₂)^j times Σ β₂^j g_j²; both corrections for the start only
+    help. Where |g| never grows and β₁ ≤ β₂ no step exceeds η. While all squares are remembered, σ grows like
+    (η k)^{3/8}, and a variance is p₀ √(1 + 2 η k/p₀).
+    """
+    yield from _inequalities()
+    yield Equal("β₁^k", (B1 / ROOT) ** AGE * ROOT**AGE, B1**AGE)
+    # a = √β₂^k and b = (β₁/√β₂)^k, whose product is β₁^k; the sums of k terms are (1 - b²)/(1 - β₁²/β₂) and so on.
+    a, b = (1 / (1 + sp.Symbol(name, positive=True)) for name in "uv")
+    starts = ((1 - a**2) / (1 - a * b) ** 2) ** corrected
+    step = (1 - B1) ** 2 / ((1 - ROOT**2) * (1 - RHO)) * (1 - b**2) * starts
+    slack = largest**2 * ((a - b) / (1 - a * b)) ** 2
+    geometric = "the geometric series"
+    left = within_range(largest**2 - step)
+    yield Equal("the bound's square less that of step k", left, within_range(slack), by=geometric, concludes=True)
+    mean = (1 - B1) / (1 - B1 * worst(1))
+    square = (1 - ROOT**2) / (1 - ROOT**2 * worst(1) ** 2)
+    attained = within_range(mean**2 / square)
+    yield Equal("m²/v where gradients grow by β₂/β₁", attained, within_range(largest**2), by=geometric, concludes=True)
+    yield from _lag()
+    yield from _memory(grown)
+
+
+def _inequalities() -> Iterator[Step]:
+    """Show Lagrange's identity, and Chebyshev's, whose terms are not above 0 if r falls with age where g rises."""
+    pairs = lambda term: total(term, COUNT, COUNT) / 2
+    one, other = lambda j: RATIO[j], lambda j: G[j]
+    every = lambda term: total(term, COUNT)
+    left = every(lambda j: one(j) ** 2) * every(lambda j: other(j) ** 2) - every(lambda j: one(j) * other(j)) ** 2
+    squares = pairs(lambda j, k: (RATIO[j] * G[k] - RATIO[k] * G[j]) ** 2)
+    yield Equal("what Cauchy and Schwarz leave", left, squares)
+    mass, mean = every(lambda j: W[j]), every(lambda j: W[j] * G[j])
+    weighed = every(lambda j: W[j] * RATIO[j] * G[j]) * mass - every(lambda j: W[j] * RATIO[j]) * mean
+    ordered = pairs(lambda j, k: W[j] * W[k] * (RATIO[j] - RATIO[k]) * (G[j] - G[k]))
+    yield Equal("what the mean has less than that of the older ones", weighed, ordered, concludes=True)
+    variance = every(lambda j: W[j] * G[j] ** 2) * mass - mean**2
+    spread = pairs(lambda j, k: W[j] * W[k] * (G[j] - G[k]) ** 2)
+    yield Equal("what the square of a mean has less than the mean of squares", variance, spread, concludes=True)
+
+
+def _lag() -> Iterator[Step]:
+    """Show what means lose by age where gradients fall like 1/σ³ and σ moves by η a step, e = η/σ."""
+    e, share = sp.symbols("e beta", positive=True)
+    lag = lambda beta: (share * (1 / (1 - share)).diff(share) * (1 - share)).subs(share, beta)
+    yield Equal("mean age", lag(share), share / (1 - share), by="the geometric series")
+    speed = (1 + 3 * e * lag(B1)) / sp.sqrt(1 + 6 * e * lag(ROOT**2))
+    lost = -3 * (ROOT**2 / (1 - ROOT**2) - B1 / (1 - B1))
+    yield Equal("first order of the speed in η/σ", speed.diff(e).subs(e, 0), lost, concludes=True)
+
+
+def _memory(grown: Expr) -> Iterator[Step]:
+    """Show the growth of p/p₀ in units of p₀: dy/dt = y^-n √(t/S) with dS/dt = y^-2n, n = 2 for a variance, 3 for σ."""
+    s = sp.Symbol("s", positive=True)
+    squares = sp.integrate(grown.subs(TIME, s) ** -4, (s, 0, TIME))
+    yield Equal("(dy/dt)² of a variance", grown.diff(TIME) ** 2, grown**-4 * TIME / squares, concludes=True)
+    whole, fall = sp.symbols("S n", positive=True)
+    power = 3 / (2 * fall + 2)
+    late = (sp.Rational(2, 3) * (fall + 1) / sp.sqrt(whole)) ** (1 / (fall + 1)) * TIME**power
+    left = late.diff(TIME) * late**fall / sp.sqrt(TIME / whole)
+    yield Equal("dy/dt over y^-n √(t/S) with S at rest", sp.powsimp(left, force=True), 1, concludes=True)
+    yield Positive(
+        "2n times its power exceeds 1 from n = 1 on, so S rests", (2 * fall * power - 1).subs(fall, 1 + whole)
+    )
+    yield Equal("power of σ", power.subs(fall, 3), sp.Rational(3, 8), concludes=True)
+    yield Equal("power of a variance", power.subs(fall, 2), sp.Rational(1, 2), concludes=True)
