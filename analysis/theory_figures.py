@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analysis.drawing import Figures, Place, command
 from analysis.finite_figures import draw_law, regimes, residual, size_panels
 from analysis.text_figures import early, leaders
+from analysis.width_figures import heads, hysteresis
 from attn_dynamics.check import some_of
 from attn_dynamics.claims._support.exact_task import ExactTask, Theory, exact_flow, forgetful
 from attn_dynamics.claims._support.long_run import LMN21, MODEL_RTOL, in_mean_field
@@ -156,6 +157,8 @@ FIGURES: dict[str, Callable[[bool], Figure]] = {
     "regimes": regimes,
     "early": early,
     "leaders": leaders,
+    "heads": heads,
+    "hysteresis": hysteresis,
 }
 
 
@@ -164,7 +167,8 @@ class Options(Place):
     """Draw the theory beside runs."""
 
     figure: tuple[str, ...] = ()
-    """Names of figures, by default all: prediction, scaling, long-run, capacity, residual, regimes, early, leaders."""
+    """Names of figures, by default all: prediction, scaling, long-run, capacity, residual, regimes, early, leaders,
+    heads, hysteresis."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
 

@@ -1,6 +1,6 @@
 """When heads whose widths are trained come to differ (theory D11)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +76,19 @@ def rate_error(useful: Useful, law: Callable[..., float]) -> tuple[float, float]
     higher = abs(orders.cubic) + orders.mixing**2 / (2.0 * orders.power)
     predicted = law(useful.distances, useful.chances, useful.half_width, useful.heads, useful.power)
     return abs(predicted / seen - 1.0), higher * SMALL**2 / abs(orders.linear) + 100 * RTOL / SMALL
+
+
+def rates_by_power(cases: Iterable[Useful]) -> dict[float, tuple[Array, Array]]:
+    """Return CV² and H times the measured rate of cases, by the power of their kernel; a CV² above 5 is left out."""
+    found: dict[float, list[tuple[float, float]]] = {}
+    for useful in cases:
+        scatter = moments(useful.distances, useful.chances, useful.power)[1]
+        rate = parting_rate(useful.distances, useful.chances, useful.half_width, useful.heads, useful.power)
+        if scatter <= 5.0:
+            seen = measured_rate(useful, 1.0 / abs(rate), grows=rate > 0.0)
+            found.setdefault(useful.power, []).append((scatter, useful.heads * seen))
+    columns = {power: np.array(each).T for power, each in sorted(found.items(), reverse=True)}
+    return {power: (each[0], each[1]) for power, each in columns.items()}
 
 
 def settled_apart(useful: Useful) -> float:

@@ -64,7 +64,7 @@ def remembering_width(time: ArrayLike, distance: float, start: float, scale: str
 
     The limit of small η and β₂ → 1, under the loss and placement of D4: the divisor is the root of the mean of all
     squares so far, as in AdaGrad. With the gradient g(p) and its squares S, dp/dt = -g √(t/S) and dS/dt = g². Far below
-    δ σ comes to grow like t^{3/8}, and like t^{3/4} under ln σ; a variance is p₀ √(1 + 2t/p₀), so it grows like t^{1/2}.
+    δ σ comes to grow like t^{3/8}, and like t^{3/4} under ln σ; a variance is p₀ √(1 + 2t/p₀), in the end like t^{1/2}.
 
     Args:
         time: values t = η k ≥ 0, ascending, in units of the trained parameter.

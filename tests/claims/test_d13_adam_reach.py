@@ -46,7 +46,7 @@ def variance(distance_squared: float, rate: float, steps: int) -> float:
 
 
 def test_ten_times_the_rate_buys_the_root_of_ten_unless_the_bell_has_settled() -> None:
-    """A base rate that reaches W22's 9.5 reaches some 30 at ten times the rate; its 14.55 to 15.08 then were a δ²."""
+    """A base rate that reaches W22's 9.5 reaches some 29 at ten times the rate; 14.55 to 15.08 would be a δ²."""
     base = (9.5**2 - 1) / 2 / 1000
     far, faster = variance(1e6, base, 1000), variance(1e6, 10 * base, 1000)
     assert far == pytest.approx(9.5, rel=0.15)
