@@ -73,8 +73,8 @@ def parting(
     square, first = mean(lambda j: X[j] ** 2), mean(lambda j: X[j])
     own = exponent(DELTA) - normalised * sp.log(total(weight, L))
     slope = inverse * (DELTA - first)
-    yield Equal("ℓ′", own.diff(U), slope, concludes=True)
-    yield Equal("ℓ″", own.diff(U, 2), -POWER * slope - inverse**2 * (square - first**2))
+    yield Equal("∂ℓ/∂u", own.diff(U), slope, concludes=True)
+    yield Equal("∂²ℓ/∂u²", own.diff(U, 2), -POWER * slope - inverse**2 * (square - first**2))
     # ∂ ln(Σ_h α_h)/∂u_h of heads at u + s t_h, Σ t_h = 0, to first order in s.
     length = sp.Symbol("s", real=True)
     parted = lambda h: APART[h] - centred * total(lambda k: APART[k], HEADS) / HEADS
@@ -86,7 +86,7 @@ def parting(
     ahead = lambda i: inverse * (USEFUL[i] - middle)
     sentence = total(lambda i: -POWER * ahead(i) - inverse**2 * VAR + ahead(i) ** 2, N) / N
     scatter = total(lambda i: USEFUL[i] ** 2, N) / N - middle**2
-    yield Equal("E(ℓ″ + ℓ′²)", sentence, inverse**2 * (scatter - VAR), concludes=True)
+    yield Equal("E of ∂²ℓ/∂u² + (∂ℓ/∂u)²", sentence, inverse**2 * (scatter - VAR), concludes=True)
     yield Equal("E_α X/σ^p of a whole kernel", POWER * moment(1), 1, by="the integral for the sum over tokens")
     yield Equal("Var_α X/σ^{2p}", POWER**2 * sp.expand(moment(2) - moment(1) ** 2), POWER, concludes=True)
     yield from _alibi()
@@ -274,7 +274,7 @@ def _memory(grown: Expr) -> Iterator[Step]:
     power = 3 / (2 * fall + 2)
     late = (sp.Rational(2, 3) * (fall + 1) / sp.sqrt(whole)) ** (1 / (fall + 1)) * TIME**power
     left = late.diff(TIME) * late**fall / sp.sqrt(TIME / whole)
-    yield Equal("dy/dt over y^-n √(t/S) with S at rest", sp.powsimp(left, force=True), 1, concludes=True)
+    yield Equal("dy/dt over y^{-n} √(t/S) with S at rest", sp.powsimp(left, force=True), 1, concludes=True)
     yield Positive(
         "2n times its power exceeds 1 from n = 1 on, so S rests", (2 * fall * power - 1).subs(fall, 1 + whole)
     )
