@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analysis.drawing import Figures, Place, command
 from analysis.finite_figures import draw_law, regimes, residual, size_panels
 from analysis.text_figures import early, leaders
+from analysis.width_figures import heads, hysteresis
 from analysis.zipf_figure import zipf
 from attn_dynamics.check import some_of
 from attn_dynamics.claims._support.exact_task import ExactTask, Theory, exact_flow, forgetful
@@ -158,6 +159,8 @@ FIGURES: dict[str, Callable[[bool], Figure]] = {
     "regimes": regimes,
     "early": early,
     "leaders": leaders,
+    "heads": heads,
+    "hysteresis": hysteresis,
 }
 
 
@@ -167,7 +170,7 @@ class Options(Place):
 
     figure: tuple[str, ...] = ()
     """Names of figures, by default all: prediction, scaling, long-run, capacity, zipf, residual, regimes, early,
-    leaders."""
+    leaders, heads, hysteresis."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
 

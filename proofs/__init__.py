@@ -18,6 +18,7 @@ from proofs import (
     sen,
     sen_beyond,
     signs,
+    widths,
     window,
     zipf,
 )
@@ -38,6 +39,7 @@ GROUPS = (
     early_training,
     window,
     zipf,
+    widths,
 )
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)

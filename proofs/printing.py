@@ -76,7 +76,7 @@ SIGNS = {
     "₀": "_0", "₁": "_1", "₂": "_2", "ˢ": "^s", "Û": r"\hat U", "…": r"\dots", "η": r"\eta", "α": r"\alpha",
     "ζ": r"\zeta", "κ": r"\kappa", "ν": r"\nu", "μ": r"\mu", "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma",
     "τ": r"\tau", "ω": r"\omega", "δ": r"\delta", "³": "^3", "Δ": r"\Delta", "½": r"\tfrac{1}{2}", "ψ": r"\psi",
-    "≪": r"\ll", "⁶": "^6", "⁷": "^7", "ô": r"\hat{o}",
+    "≪": r"\ll", "⁶": "^6", "⁷": "^7", "ô": r"\hat{o}", "β": r"\beta", "ε": r"\varepsilon",
 }  # fmt: skip
 """LaTeX of the mathematical signs in texts."""
 

@@ -15,7 +15,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.system.threads import Pace, one_blas_thread
-from attn_dynamics.training.checkpoint import Checkpoint, digest_of_arrays
+from attn_dynamics.training.checkpoint import Checkpoint, digest_of_arrays, with_prefix, without_prefix
 from attn_dynamics.training.descent import checked_checkpoint
 from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME, System, integrate
 from attn_dynamics.training.loop import Loop
@@ -91,7 +91,7 @@ def descend(
     meter: Callable[[int, float], None] | None = None,
     **settings: Any,
 ) -> Trajectory:
-    """Train a layer by full-batch gradient descent.
+    """Train a layer on all windows at once, by gradient descent or another update rule.
 
     Args:
         windows: training data.
@@ -102,7 +102,7 @@ def descend(
         checkpoint: file to save to, and to resume from.
         meter: function called with epoch and training loss at the start, some twenty times a second, and at the end.
         settings: fields of `WindowTraining` that replace those of `training`, such as learning_rate=0.1, epochs=500,
-            train=("bell", "scores") or bell_rate=10.
+            train=("bell", "scores"), bell_rate=10 or rule=Adam().
 
     Raises:
         InputError: an argument is invalid.
@@ -194,13 +194,15 @@ class _Model:
     def __init__(self, windows: Windows, layer: Layer, training: WindowTraining, others: Mapping[str, Windows]) -> None:
         self.names = TRAIN, *others
         self._windows, self._others, self._layer = windows, [*others.values()], layer
-        self._rates = _rates(layer, training)
+        self._rates, self._rule = _rates(layer, training), training.rule
         parts = _parts(layer, self._rates)
         self._shapes = {name: each.shape for name, each in parts.items()}
         self._ends = np.cumsum([each.size for each in parts.values()])[:-1]
         self._gradient: LayerGradient | None = None
         self.vector = np.concatenate([each.ravel() for each in parts.values()])
         """All moving parts, the bell's parameter last."""
+        self._factors = np.concatenate([np.full(each.size, self._rates[_part(name)]) for name, each in parts.items()])
+        self._buffers = self._rule.start({STATE: self.vector})
 
     def evaluate(self) -> tuple[Fit, LayerGradient]:
         """Return training loss, accuracy and gradient."""
@@ -216,14 +218,27 @@ class _Model:
     def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
         """Take and record a step for each row; return the number of steps before one to no bell or no finite loss."""
         for index, row in enumerate(rows):
-            assert self._gradient is not None
-            vector = self.vector + learning_rate * self.velocity(self._gradient)[STATE]
+            vector = self._stepped(learning_rate)
             if not np.isfinite(vector).all() or ("bell" in self._rates and not self._layer.bell.admits(vector[-1])):
                 return index
-            self.restore({STATE: vector})
+            self.restore({STATE: vector} | self._kept())
             if not self.record(row):
                 return index
         return len(rows)
+
+    def _stepped(self, learning_rate: float) -> Array:
+        """Return the moving parts after a step of the rule.
+
+        The bell's rate is a factor on its gradient, or under a rule that is not linear on its step, because such a rule
+        as Adam would undo it.
+        """
+        assert self._gradient is not None
+        moved, slopes = {STATE: self.vector.copy()}, self._slopes(self._gradient)
+        scaled = slopes * self._factors if self._rule.linear else slopes
+        self._rule.step(moved, {STATE: scaled}, self._buffers, learning_rate)
+        if self._rule.linear:
+            return moved[STATE]
+        return self.vector + self._factors * (moved[STATE] - self.vector)
 
     def divergence(self, epoch: int, learning_rate: float) -> str:
         """Return the error message of a run whose step leads to no layer, or to a loss that is not finite."""
@@ -249,8 +264,11 @@ class _Model:
         return replace(self._layer, **changed)  # pyright: ignore[reportArgumentType]
 
     def state(self) -> dict[str, Array]:
-        """Return the vector of the moving parts by a name."""
-        return {STATE: self.vector}
+        """Return the vector of the moving parts, and what the rule keeps, by name."""
+        return {STATE: self.vector} | self._kept()
+
+    def _kept(self) -> dict[str, Array]:
+        return with_prefix("rule.", self._buffers)
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Set the layer to a state of its moving parts.
@@ -260,18 +278,28 @@ class _Model:
         """
         try:
             self._layer, self.vector = self.layer_at(state[STATE]), state[STATE]
+            self._buffers = {name: each.copy() for name, each in without_prefix(state, "rule.").items()}
         except InputError:
             raise ArithmeticError("a state that has no bell") from None
 
     def velocity(self, gradient: LayerGradient) -> dict[str, Array]:
         """Return minus the gradient in the form of the state, each part times its rate."""
+        return {STATE: -self._factors * self._slopes(gradient)}
+
+    def _slopes(self, gradient: LayerGradient) -> Array:
+        """Return the gradient of the moving parts as one vector."""
         by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
-        by_name["bell"] = np.array([self._rates.get("bell", 1.0) * gradient.parameter])
-        return {STATE: -np.concatenate([by_name[name].ravel() for name in self._shapes])}
+        by_name["bell"] = np.array([gradient.parameter])
+        return np.concatenate([by_name[name].ravel() for name in self._shapes])
 
     def parameters(self) -> Layer:
         """Return the present layer."""
         return self._layer
+
+
+def _part(name: str) -> str:
+    """Return the part that an array belongs to; those of a head have names of their own."""
+    return name if name in ("scores", "values", "bell") else "head"
 
 
 def _parts(layer: Layer, rates: Rates) -> dict[str, Array]:

@@ -14,7 +14,7 @@ class WindowTraining(Training):
     """Everything that decides a run of a windowed layer beside its data and its start; by default its width is trained.
 
     Raises:
-        InputError: a value is out of range or of the wrong type, or not that of plain descent on all windows.
+        InputError: a value is out of range or of the wrong type, or one that windows do not have: decay, mini-batches.
     """
 
     epochs: int = 3000
@@ -22,7 +22,7 @@ class WindowTraining(Training):
     train: Collection[str] = ("bell",)
     """Parts to train, any of scores, values, head, bell."""
     bell_rate: float = 1.0
-    """Factor on the learning rate of the bell's parameter, r of theory D6."""
+    """Factor on the learning rate of the bell's parameter, r of theory D6, under any rule."""
     PARTS: ClassVar = ("scores", "values", "head", "bell")
 
     def __post_init__(self) -> None:
@@ -31,12 +31,12 @@ class WindowTraining(Training):
             fix = "Choose among these."
             raise InputError("train", expected=f"any of {', '.join(self.PARTS)}", given="nothing", fix=fix)
         number("bell_rate", self.bell_rate, above=0, fix="1 is usual for a bell's rate.")
-        own = {"learning_rate", "epochs", "train", "patience"}
+        own = {"learning_rate", "epochs", "train", "patience", "rule"}
         other = [
             each.name for each in fields(Training) if each.name not in own and getattr(self, each.name) != each.default
         ]
         if other:
-            fix = "Leave it out, for windows train by plain descent on all of them."
+            fix = "Leave it out, for windows train on all of them without decay."
             given = f"{other[0]} = {getattr(self, other[0])}"
             raise InputError(other[0], expected=f"any of {', '.join(sorted(own))}, bell_rate", given=given, fix=fix)
 

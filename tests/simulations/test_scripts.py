@@ -14,6 +14,7 @@ from matplotlib.image import imread
 from scipy.integrate import trapezoid
 
 from attn_dynamics import Corpus, descend, draw
+from attn_dynamics.claims._support.several_widths import KINDS
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import style
@@ -21,7 +22,19 @@ from attn_dynamics.results.word_curves import sen_deviation, word_curves
 from attn_dynamics.system.options import read_options
 from attn_dynamics.tasks import TextOptions, text_task
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
-from simulations import ablation, capacity, labelled, query, sst, suppression, synthetic, text, zipf
+from simulations import (
+    ablation,
+    capacity,
+    heads,
+    hysteresis,
+    labelled,
+    query,
+    sst,
+    suppression,
+    synthetic,
+    text,
+    zipf,
+)
 from tests.commands.driving import films
 from tests.support import needs_sst
 
@@ -172,6 +185,25 @@ def test_the_relation_of_several_words_is_b5_for_one_and_for_equal_ones() -> Non
     eight = query.several_words(np.repeat(score, 8, axis=1), 20, 0.7)[some]
     assert eight == pytest.approx(np.repeat(query.equal_words(score[some], 20, 0.7, 8), 8, axis=1), rel=2.5e-7)
     assert np.abs(eight / query.equal_words(score[some], 20, 0.7, 7) - 1).max() > 0.01, "negative control: a word fewer"
+
+
+def test_heads(tmp_path: Path) -> None:
+    rows, summary = left_by(heads, tmp_path, {"phases-bell", "phases-alibi", "rates"})
+    assert summary["told_wrong"] == 0
+    assert summary["largest_rate_error"] < 1e-3
+    assert set(rows.kind) == {*KINDS}, "there are heads that stay apart where alike ones stay alike"
+    told = rows.query("kernel == 'bell' and abs(rate) > 1e-3")
+    parts, scatter = (np.asarray(told[name]) for name in ("parts", "scatter"))
+    assert (parts == (scatter > 2)).all(), "kurtosis 3"
+    assert (parts != (scatter > 1)).any(), "negative control: a threshold of 1"
+
+
+def test_hysteresis(tmp_path: Path) -> None:
+    rows, summary = left_by(hysteresis, tmp_path, {"loops", "ends"})
+    assert summary["largest_distance_of_an_end"] <= summary["bound"] <= 1e-4
+    gap = (rows.falling / rows.rising - 1).groupby(rows.far).max()
+    assert gap[30] < 1e-6, "no loop below a ratio of √2 + √3"
+    assert gap[40] > 1.0
 
 
 TEXT_FIGURES = {"loss", "starts", "leaders", "leaders-of-words", "attention"}

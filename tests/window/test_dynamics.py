@@ -13,7 +13,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.training import checkpoint
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
-from attn_dynamics.training.rules import Momentum
+from attn_dynamics.training.rules import Adam, Momentum, Rule
 from attn_dynamics.training.run import Diverged, Interrupted
 from attn_dynamics.window.dynamics import Trajectory, WindowTraining, descend, flow
 from attn_dynamics.window.layer import evaluate, loss_and_gradient
@@ -51,6 +51,27 @@ def test_two_epochs_are_those_of_a_loop_by_hand(model: str) -> None:
     assert isinstance(layer.readout, CrossEntropy)
     for name, each in end.readout.head.arrays().items():
         np.testing.assert_allclose(each, getattr(layer.readout.head, name), rtol=1e-14, atol=1e-16)
+
+
+@pytest.mark.parametrize("rule", [Momentum(), Adam()], ids=["momentum", "adam"])
+def test_a_rule_steps_the_bell_as_it_steps_a_number(rule: Rule) -> None:
+    """And a rate of the bell's own is a factor on the step under Adam, which would undo one on the gradient."""
+    case = setting("renormalised", "log", "likelihood", 5)
+    layer, number = case.layer, {"p": np.array([case.layer.parameter])}
+    buffers = rule.start(number)
+    for _ in range(5):
+        slope = loss_and_gradient(case.windows, replace(layer, parameter=float(number["p"][0])))[1].parameter
+        rule.step(number, {"p": np.array([slope])}, buffers, 0.1)
+    run = descend(case.windows, layer, learning_rate=0.1, epochs=5, rule=rule)
+    assert run.layers[-1].parameter == pytest.approx(number["p"][0], rel=1e-14)
+    plain = descend(case.windows, layer, learning_rate=0.1, epochs=5)
+    assert abs(run.layers[-1].parameter - plain.layers[-1].parameter) > 1e-3, "negative control"
+    first = [
+        descend(case.windows, layer, learning_rate=0.01, epochs=1, rule=rule, bell_rate=rate).layers[-1].parameter
+        for rate in (1.0, 3.0)
+    ]
+    steps = np.array(first) - layer.parameter
+    assert steps[1] == pytest.approx(3.0 * steps[0], rel=1e-10)
 
 
 @pytest.mark.parametrize("name", WindowTraining.PARTS)
@@ -187,20 +208,22 @@ def cut(at: int) -> Callable[[int, float], None]:
 
 
 @pytest.mark.usefixtures("epoch_by_epoch")
-@pytest.mark.parametrize("patience", [None, 5])
+@pytest.mark.parametrize(
+    ("patience", "settings"), [(None, {}), (5, {}), (None, {"rule": Adam(), "learning_rate": 0.01})]
+)
 def test_a_run_cut_off_again_and_again_ends_to_the_bit(
-    patience: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    patience: int | None, settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "SHARE", 0)
     task, path = topics(), tmp_path / "run.npz"
-    whole = go(task, patience=patience, epochs=400)
+    whole = go(task, patience=patience, epochs=400, **settings)
     assert whole.ended == ("patience" if patience else "epochs")
     last = whole.recorded - 1
     for at in (last // 4, last // 2, last):
         with pytest.raises(PowerCut):
-            go(task, path, patience=patience, epochs=400, meter=cut(at))
+            go(task, path, patience=patience, epochs=400, **settings, meter=cut(at))
     assert int(Checkpoint(path).peek("epoch")["epoch"]) >= last - 1
-    assert_same(go(task, path, patience=patience, epochs=400), whole)
+    assert_same(go(task, path, patience=patience, epochs=400, **settings), whole)
 
 
 def test_a_longer_run_is_what_it_would_have_been(tmp_path: Path) -> None:
@@ -235,6 +258,7 @@ def test_judged_windows_change_nothing_of_the_training() -> None:
     [
         {"learning_rate": 0.9},
         {"bell_rate": 2.0},
+        {"rule": Adam()},
         {"train": ("bell",)},
         {"record": None},
         {"evaluate_on": {}},
@@ -300,7 +324,7 @@ def test_patience_wants_dev_windows() -> None:
     [
         ({"evaluate_on": {"train": None}}, r"evaluate_on\['train'\]: expected a Windows"),
         ({"evaluate_on": {"dev": [1]}}, r"evaluate_on\['dev'\]: expected a Windows"),
-        ({"rule": Momentum()}, "rule: expected any of"),
+        ({"batch_size": 3}, "batch_size: expected any of"),
         ({"reduced": False}, "reduced: expected any of"),
         ({"decay": {"keys": 0.1}}, "decay: expected any of scores, values, head, bell, got 'keys'"),
         ({"bell_rate": 0.0}, "bell_rate: expected a finite number above 0"),

@@ -76,3 +76,17 @@ def widths(
 def covariance(share: Array, square: Array, work: Array) -> float:
     """Return Cov_α(Δ², g·v)."""
     return float(share @ ((square - share @ square) * (work - share @ work)))
+
+
+@cache
+def two_useful(near: int, far: int, half_width: int) -> Windows:
+    """Return one query with its whole window, and two useful tokens, words 1 and 2, at two distances."""
+    tokens = np.zeros(2 * half_width + 1, np.int64)
+    tokens[[half_width + near, half_width - far]] = 1, 2
+    return Windows.of([tokens], [(0, half_width)], [0], n_words=3, half_width=half_width)
+
+
+def two_useful_layer(odds: float, width: float) -> Layer:
+    """Return a layer with even scores whose context is α_near + r α_far; ln σ is trained."""
+    values, bell = np.array([[0.0], [1.0], [odds]]), Bell(scale="log")
+    return Layer(scores=np.zeros(3), values=values, parameter=bell.parameter(width), bell=bell, readout=Likelihood())

@@ -1,0 +1,108 @@
+"""Two stable widths of one bell on two useful tokens (theory D12)."""
+
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+
+import numpy as np
+from scipy.stats import norm
+
+from attn_dynamics.claims._support.distances import farthest
+from attn_dynamics.claims._support.window_drawn import two_useful, two_useful_layer
+from attn_dynamics.claims.claim import Measured, claims, control, together
+from attn_dynamics.theory.parting_heads import least_ratio
+from attn_dynamics.theory.two_widths import ends, log_odds_at, stable_widths, width_at
+from attn_dynamics.window.dynamics import flow
+
+PAIRS = ((10, 36), (10, 33), (5, 20))
+"""Near and far distances whose ends are measured."""
+SEEN, NEAR = (3, 30, 10.0), 100
+"""Distances and r₂/r₁ whose two widths are measured, and a near distance beside which the least far one is told."""
+WHOLE = 6
+"""Half-width of a window, in units of δ₂."""
+TIME = 1e4
+"""Time of a flow; an end is told to (π/TIME)², for that is how slowly a width passes where it was stable."""
+COARSE = 1e-9
+"""Solver's tolerance of a step; where a width rests does not depend on it."""
+CLOSE = 1e-5
+"""Largest ln of the ratio between two r₂/r₁ that hold an end between them."""
+CUT = 2.0 * float(SEEN[1] * WHOLE / 27.65 * norm.pdf(SEEN[1] * WHOLE / 27.65) + norm.sf(SEEN[1] * WHOLE / 27.65))
+"""Share of the mean square that the window cuts off from the wide bell of `SEEN`, of 27.65 tokens."""
+Settles = Callable[[int, int, float, float], float]
+"""Function from δ₁, δ₂, r₂/r₁ and a start to the width that is reached."""
+
+
+@cache
+def in_one_sentence(near: int, far: int, odds: float, start: float) -> float:
+    """Return the width σ at `TIME` of a bell on two useful tokens of one sentence."""
+    windows, layer = two_useful(near, far, WHOLE * far), two_useful_layer(odds, start)
+    run = flow(windows, layer, times=[TIME], log_time=True, rtol=COARSE)
+    return float(run.widths[0])
+
+
+def between_sentences(near: int, far: int, odds: float, _: float) -> float:
+    """Return the one width σ where each sentence has one of the two tokens, the far one r₂/r₁ times as often (D4)."""
+    return float(((near**2 + odds * far**2) / (1.0 + odds)) ** 0.5)
+
+
+def measured_end(near: int, far: int, settles: Settles, *, upper: bool) -> float:
+    """Measure the r₂/r₁ at which a narrow bell leaves the near token (upper), or a wide one the far token."""
+    start, between = float(near if upper else far), float(width_at(0.5, near, far)) / 2.0
+    low, high = 0.0, np.log(10.0)
+    while high - low > CLOSE:
+        middle = 0.5 * (low + high)
+        wide = settles(near, far, float(np.exp(middle)), start) > between
+        low, high = (low, middle) if wide else (middle, high)
+    return float(np.exp(0.5 * (low + high)))
+
+
+def steepest(near: int, far: int) -> float:
+    """Return the r₂/r₁ at which the far token's share moves fastest; it lies between the ends, if there are any."""
+    ratio = (far / near) ** 2 - 1.0
+    return float(np.exp(log_odds_at((ratio - 4.0) / (6.0 * ratio), near, far)))
+
+
+def off_predicted(near: int, far: int, odds: float, settles: Settles, widths: int) -> list[float]:
+    """Return the relative distances of the widths reached from the near and from the far token from those predicted.
+
+    They are NaN unless so many widths are predicted as should be.
+    """
+    predicted = stable_widths(odds, near, far)
+    wanted = (predicted[0], predicted[-1]) if len(predicted) == widths else (np.nan, np.nan)
+    return [settles(near, far, odds, start) / each - 1.0 for start, each in zip((near, far), wanted, strict=True)]
+
+
+@claims(
+    "D12",
+    control("each sentence has one of the two tokens", settles=between_sentences),
+    control("ends where CV² is 1", law=lambda near, far: ends(near, far, 1.0)),
+    control("two widths from a ratio of 3.2 on", least=3.2),
+    control("two widths from a ratio of 3.1 on", least=3.1),
+    statement=r"L = -\ln(r_1 \alpha_{\delta_1} + r_2 \alpha_{\delta_2}): \ \mathrm{two\ stable}\ \sigma \ "
+    r"\Leftrightarrow \frac{\delta_2}{\delta_1} > \sqrt{2} + \sqrt{3}, \ \frac{r_2}{r_1} = \frac{f}{1-f}\, "
+    r"e^{(\delta_2^2 - \delta_1^2)/2\sigma^2} \ \mathrm{between\ its\ values\ where}\ \mathrm{CV}^2_f(\delta^2) = 2",
+    assumptions="both tokens in one sentence, even scores, a renormalised bell in a window of 6 δ₂, ln σ trained",
+    quantity="largest relative distance of both ends of r₂/r₁, found by bisection of flows from a narrow and from a "
+    "wide start; of the width that each start reaches, at δ = 3 and 30 and r₂/r₁ = 10, and beside δ₁ = 100 at the "
+    "first token beyond the least ratio, where two are predicted, and at the last before it, where one is",
+    tolerance="1e-5, to which an end is bisected; 2 (z φ(z) + Q(z)) = 3e-9, the share of the mean square that a window "
+    "of 6 δ₂ cuts off, z = 6 δ₂/σ",
+)
+def two_widths(
+    *,
+    quick: bool,
+    settles: Settles = in_one_sentence,
+    law: Callable[[int, int], tuple[float, float]] = ends,
+    least: float = least_ratio(),
+) -> Measured:
+    """Measure gradient flow from a start at the near and one at the far token."""
+    off = []
+    for (near, far), upper in product(PAIRS[:1] if quick else PAIRS, (False, True)):
+        off.append(measured_end(near, far, settles, upper=upper) / law(near, far)[upper] - 1.0)
+    beyond, before = int(np.ceil(NEAR * least)), int(np.floor(NEAR * least))
+    widths = [
+        *off_predicted(*SEEN, settles, 2),
+        *off_predicted(NEAR, beyond, steepest(NEAR, beyond), settles, 2),
+        *off_predicted(NEAR, before, steepest(NEAR, before), settles, 1),
+    ]
+    return together(ends=farthest(off, CLOSE), widths=farthest(widths, CUT))

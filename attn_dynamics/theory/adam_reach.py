@@ -1,0 +1,96 @@
+"""How far a parameter gets under Adam, as pure functions (theory D13): array in, array out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import solve_ivp
+
+from attn_dynamics.check import ascending
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.bell import SCALES
+from attn_dynamics.theory.domain import settings_within, within
+
+Array = NDArray[np.float64]
+SHORT = 1e-7
+"""Time, in units of the start, before which a parameter moves at the rate 1."""
+PULLS: Mapping[str, Callable[[Any], Any]] = {
+    "deviation": lambda p: p**-3.0,
+    "variance": lambda p: 0.5 * p**-2.0,
+    "log": lambda p: np.exp(-2.0 * p),
+}
+"""Functions of the parameter p that minus its gradient is far below δ, over δ², by scale (theory D6)."""
+
+
+def largest_step(beta1: float, beta2: float) -> float:
+    """Return the largest step of Adam in units of the learning rate, whatever gradients it meets.
+
+    It is (1 - β₁)/√((1 - β₂)(1 - β₁²/β₂)), approached where gradients grow by β₂/β₁ a step, so that no smaller bound
+    holds for all. With a gradient whose size never grows and β₁ ≤ β₂ it is 1.
+
+    Args:
+        beta1: share β₁ of the mean of gradients that is kept.
+        beta2: share β₂ of the mean of squares that is kept.
+
+    Raises:
+        InputError: β₁² is not below β₂, where no bound holds for all numbers of steps, or one is outside of 0 … 1.
+    """
+    settings_within("from 0 to 1", beta1=beta1, beta2=beta2)
+    if not beta1**2 < beta2 < 1.0:
+        fix = "Adam's usual ones are 0.9 and 0.999."
+        raise InputError("beta2", expected="a number above β₁² and below 1", given=beta2, fix=fix)
+    return float((1.0 - beta1) / np.sqrt((1.0 - beta2) * (1.0 - beta1**2 / beta2)))
+
+
+def steady_speed(width: ArrayLike, rate: float, beta1: float, beta2: float) -> Array:
+    """Return the speed in units of the learning rate where the gradient is all but steady, once means are settled.
+
+    Means lag by β/(1 - β) steps. Far below δ the gradient of σ falls like 1/σ³, so both means are those of larger ones,
+    the mean of squares more so: 1 - (3η/σ)(β₂/(1 - β₂) - β₁/(1 - β₁)), to first order in η/σ.
+
+    Args:
+        width: width σ > 0 in tokens, any shape.
+        rate: learning rate η, in tokens a step.
+        beta1: share β₁ of the mean of gradients that is kept.
+        beta2: share β₂ of the mean of squares that is kept.
+    """
+    (sigma,) = within("above 0", width=width)
+    return 1.0 - 3.0 * rate / sigma * (beta2 / (1.0 - beta2) - beta1 / (1.0 - beta1))
+
+
+def remembering_width(time: ArrayLike, distance: float, start: float, scale: str = "deviation") -> Array:
+    """Return σ at t = η k under Adam while its mean of squares still holds the first ones: k below 1/(1 - β₂).
+
+    The limit of small η and β₂ → 1, under the loss and placement of D4: the divisor is the root of the mean of all
+    squares so far, as in AdaGrad. With the gradient g(p) and its squares S, dp/dt = -g √(t/S) and dS/dt = g². Far below
+    δ σ comes to grow like t^{3/8}, and like t^{3/4} under ln σ; a variance is p₀ √(1 + 2t/p₀), in the end like t^{1/2}.
+
+    Args:
+        time: values t = η k ≥ 0, ascending, in units of the trained parameter.
+        distance: distance δ > 0 in tokens; infinite for the limit far below it.
+        start: initial width σ₀ > 0 in tokens, other than δ.
+        scale: trained function of the width, one of `SCALES`.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    times, bell, pull = ascending("time", time), SCALES[scale], PULLS[scale]
+    settings_within("above 0", distance=distance, start=start)
+    if start == distance:
+        raise InputError("start", expected="a width other than δ", given=start, fix="At δ there is no gradient.")
+    begun = float(bell.parameter(start))
+    near = lambda p: 1.0 - (bell.width(p) / distance) ** 2  # noqa: E731
+    strength = abs(float(near(begun) * pull(begun)))
+    # Squares are counted in units of the first, and time from one in which nothing changes.
+    early = SHORT * (1.0 if scale == "log" else begun)
+
+    def slope(clock: float, state: Array) -> list[float]:
+        p, squares = state
+        gradient, at = float(near(p) * pull(p)) / strength, np.exp(clock)
+        return [at * gradient * np.sqrt(at / squares), at * gradient**2]
+
+    clocks, place = np.unique(np.log(np.maximum(times, early)), return_inverse=True)
+    first = [begun + early * np.sign(near(begun)), early]
+    found = solve_ivp(slope, (np.log(early), clocks[-1]), first, t_eval=clocks, method="LSODA", rtol=1e-10, atol=1e-14)
+    return np.where(times < early, start, bell.width(found.y[0][place]))

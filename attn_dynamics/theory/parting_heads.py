@@ -1,0 +1,159 @@
+"""When heads with a width each part, as pure functions (theory D11): array in, array out.
+
+Each head attends by e^{-|Δ|^p/(p σ^p)} over |Δ| ≤ w, and the loss is -E ln(mean over heads of α_h(δ)). ln σ is trained.
+Write x = |δ|^p/E|δ|^p for the useful distances, and CV² for the variance of x.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.theory.domain import settings_within, within
+
+Array = NDArray[np.float64]
+FAR = 1e3
+"""Width at which a kernel is even, in units of the window's half-width."""
+
+
+class Attended(NamedTuple):
+    """Moments of |Δ|^p in the attention of a head."""
+
+    mean: float
+    variance: float
+
+
+def attended(width: float, half_width: int, power: float = 2.0) -> Attended:
+    """Return mean and variance of |Δ|^p under the kernel of a width σ > 0, in tokens^p and its square.
+
+    Summed over all integers they are σ² and 2σ⁴ for the bell, up to terms of order e^{-2π²σ²}, and 1/sinh(1/σ) and
+    cosh(1/σ)/sinh²(1/σ) for p = 1.
+    """
+    settings_within("above 0", width=width, power=power)
+    places = np.arange(1.0, half_width + 1.0) ** power
+    weights = 2.0 * np.exp(-places / (power * width**power))
+    shares = weights / (1.0 + weights.sum())
+    mean = float(shares @ places)
+    return Attended(mean, float(shares @ (places - mean) ** 2 + (1.0 - shares.sum()) * mean**2))
+
+
+def moments(distances: ArrayLike, chances: ArrayLike, power: float = 2.0) -> tuple[float, float]:
+    """Return E|δ|^p and CV² of useful distances |δ| (D,), whose chances (D,) are divided by their sum.
+
+    At p = 2 the kurtosis of the distances, taken to either side alike, is 1 + CV².
+
+    Raises:
+        InputError: distances and chances do not fit each other, or a chance is negative.
+    """
+    mean, apart, shares = _relative(distances, chances, power)
+    return mean, float(shares @ apart**2)
+
+
+def common_width(distances: ArrayLike, chances: ArrayLike, half_width: int, power: float = 2.0) -> float:
+    """Return the width σ at which heads that are alike rest, E_α|Δ|^p = E|δ|^p; infinite if the window is too short."""
+    wanted = moments(distances, chances, power)[0]
+    gap = lambda width: attended(width, half_width, power).mean - wanted  # noqa: E731
+    if gap(FAR * half_width) <= 0.0:
+        return np.inf
+    guess = wanted ** (1.0 / power)
+    return float(brentq(gap, 1e-2 * guess, FAR * half_width, xtol=1e-14, rtol=1e-14))  # pyright: ignore
+
+
+def parting_rate(distances: ArrayLike, chances: ArrayLike, half_width: int, heads: int, power: float = 2.0) -> float:
+    """Return the rate at which heads part from their common width, exactly for any window; below 0 they close up.
+
+    It is (Var|δ|^p - Var_α|Δ|^p)/(H σ^{2p}): heads part if the useful distances scatter more than the attention of one
+    head that has their mean.
+    """
+    width = common_width(distances, chances, half_width, power)
+    mean, spread = moments(distances, chances, power)
+    return (spread * mean**2 - attended(width, half_width, power).variance) / (heads * width ** (2.0 * power))
+
+
+def whole_kernel_rate(distances: ArrayLike, chances: ArrayLike, heads: int, power: float = 2.0) -> float:
+    """Return the rate (CV² - p)/H at which heads part if a kernel's sum is its integral: many tokens, whole window."""
+    return (moments(distances, chances, power)[1] - power) / heads
+
+
+def alibi_threshold(distances: ArrayLike, chances: ArrayLike) -> float:
+    """Return the CV² of |δ| above which heads of ALiBi part over all integers, √(1 + 1/(E|δ|)²), not 1."""
+    return float(np.sqrt(1.0 + moments(distances, chances, 1.0)[0] ** -2.0))
+
+
+class Amplitude(NamedTuple):
+    """Equations of two heads at widths u* + m ± ε in ln σ, near their common width u*, for a whole kernel.
+
+    2 dε/dτ = ε (linear + mixing m + cubic ε²), 2 dm/dτ = -p m + mixing ε²/2.
+    """
+
+    linear: float
+    mixing: float
+    cubic: float
+    power: float
+
+    @property
+    def effective(self) -> float:
+        """Return the coefficient of ε³ once m follows ε; at the threshold it is p³ - E(x - 1)⁴/3."""
+        return self.cubic + self.mixing**2 / (2.0 * self.power)
+
+    @property
+    def settled(self) -> float:
+        """Return the ε at which heads rest just beyond a threshold where they part continuously, else NaN."""
+        with np.errstate(invalid="ignore"):
+            return float(np.sqrt(np.divide(self.linear, -self.effective)))
+
+
+def amplitude(distances: ArrayLike, chances: ArrayLike, power: float = 2.0) -> Amplitude:
+    """Return the equations of two heads near their common width, from moments of x up to the fourth."""
+    _, apart, shares = _relative(distances, chances, power)
+    second, third, fourth = (float(shares @ apart**k) for k in (2, 3, 4))
+    p = power
+    # With ℓ = ln α: E(ℓ'' + ℓ'²)² and E of α⁗/α, both at the common width.
+    square = fourth - 2 * p * third + (p**2 - 2 * p) * second + p**2
+    along = -(p**3) + 3 * p**2 + (7 * p**2 - 6 * p) * second - 6 * p * third + fourth
+    return Amplitude(second - p, p**2 - 2 * p * second, along / 6 - square / 2, p)
+
+
+def far_shares(ratio: ArrayLike, power: float = 2.0) -> Array:
+    """Return the two shares f of the far one of two useful distances between which heads part (2, ...).
+
+    A whole kernel, δ₂/δ₁ > 1 of any shape: the roots of p(1 + R f)² = R² f (1 - f), R = (δ₂/δ₁)^p - 1. NaN below
+    `least_ratio`, where no share parts heads.
+    """
+    (ratio_,) = within("1 or above", ratio=ratio)
+    far = ratio_**power - 1.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        root = np.sqrt((far - 2.0 * power) ** 2 - 4.0 * power * (1.0 + power))
+        root = np.where(far > 2.0 * power, root, np.nan)
+        return np.array([far - 2.0 * power - root, far - 2.0 * power + root]) / (2.0 * far * (1.0 + power))
+
+
+def least_ratio(power: float = 2.0) -> float:
+    """Return the δ₂/δ₁ above which two useful distances can part heads, or hold a bell at two widths (theory D12).
+
+    It is (√p + √(p + 1))^{2/p}: √2 + √3 for the bell, (1 + √2)² for ALiBi.
+    """
+    settings_within("above 0", power=power)
+    return float((np.sqrt(power) + np.sqrt(power + 1.0)) ** (2.0 / power))
+
+
+def tricritical_share(power: float = 2.0) -> float:
+    """Return the far share above which two heads part by a jump, f(1 - f) = 1/(3(p + 1)), along the threshold."""
+    settings_within("above 0", power=power)
+    return float(0.5 - np.sqrt(0.25 - 1.0 / (3.0 * (power + 1.0))))
+
+
+def _relative(distances: ArrayLike, chances: ArrayLike, power: float) -> tuple[float, Array, Array]:
+    """Return E|δ|^p, x - 1 (D,) and the shares (D,)."""
+    settings_within("above 0", power=power)
+    settings_within("0 or above", chances=chances)
+    sizes, weights = np.abs(np.asarray(distances, float)).ravel(), np.asarray(chances, float).ravel()
+    if sizes.shape != weights.shape or not weights.sum() > 0:
+        given, fix = f"{sizes.size} and {weights.size}", "Give a chance, 0 or more, for each distance."
+        raise InputError("chances", expected="one for each distance", given=given, fix=fix)
+    shares, raised = weights / weights.sum(), sizes**power
+    mean = float(shares @ raised)
+    settings_within("above 0", distances=mean)
+    return mean, raised / mean - 1.0, shares

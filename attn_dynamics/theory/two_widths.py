@@ -1,0 +1,69 @@
+"""Two stable widths of one kernel on two useful tokens of a sentence, as pure functions (theory D12).
+
+The loss is L = -ln(r₁ α(δ₁) + r₂ α(δ₂)), α ∝ e^{-|Δ|^p/(p σ^p)}, even scores. Where σ rests, σ^p is the mean of δ₁^p
+and δ₂^p, the far one with the share f that it has in the sum. A kernel's sum over tokens is taken for its integral.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+
+from attn_dynamics.errors import InputError
+from attn_dynamics.theory.domain import settings_within, within
+from attn_dynamics.theory.parting_heads import far_shares
+
+Array = NDArray[np.float64]
+
+
+def width_at(share: ArrayLike, near: float, far: float, power: float = 2.0) -> Array:
+    """Return the width σ that rests if the far token has a share f of the sum, of any shape from 0 to 1."""
+    (share_,) = within("from 0 to 1", share=share)
+    _check(near, far, power)
+    return ((1.0 - share_) * near**power + share_ * far**power) ** (1.0 / power)
+
+
+def log_odds_at(share: ArrayLike, near: float, far: float, power: float = 2.0) -> Array:
+    """Return the ln(r₂/r₁) at which the far token has a share f of the sum where σ rests; infinite at 0 and 1."""
+    width = width_at(share, near, far, power)
+    with np.errstate(divide="ignore"):
+        odds = np.log(share) - np.log1p(-np.asarray(share, float))
+    return odds + (far**power - near**power) / (power * width**power)
+
+
+def ends(near: float, far: float, power: float = 2.0) -> tuple[float, float]:
+    """Return the r₂/r₁ between which two widths are stable; NaN if δ₂/δ₁ is at most `least_ratio`.
+
+    At the lower end the wide one ceases to exist, at the upper end the narrow one. They are where the useful tokens,
+    each with its share of the sum, have CV² = p (`far_shares`), as where heads part (theory D11).
+
+    Args:
+        near: distance δ₁ > 0 of the near token.
+        far: distance δ₂ > δ₁ of the far one.
+        power: power p of the kernel; 2 is the bell, 1 is ALiBi.
+    """
+    _check(near, far, power)
+    high, low = (log_odds_at(each, near, far, power) for each in far_shares(far / near, power))
+    return float(np.exp(low)), float(np.exp(high))
+
+
+def stable_widths(odds: float, near: float, far: float, power: float = 2.0) -> tuple[float, ...]:
+    """Return the widths σ that attract at a ratio r₂/r₁ > 0: one, or a narrow and a wide one."""
+    settings_within("above 0", odds=odds)
+    _check(near, far, power)
+    folds = far_shares(far / near, power)
+    gap = lambda share: float(log_odds_at(share, near, far, power) - np.log(odds))  # noqa: E731
+    tiny = np.finfo(float).tiny
+    branches = [(tiny, 1.0)] if np.isnan(folds).any() else [(tiny, float(folds[0])), (float(folds[1]), 1.0)]
+    found = [
+        brentq(gap, low, high, xtol=tiny, rtol=1e-14)  # pyright: ignore
+        for low, high in branches
+        if gap(low) < 0.0 < gap(high)
+    ]
+    return tuple(float(width_at(share, near, far, power)) for share in found)  # pyright: ignore
+
+
+def _check(near: float, far: float, power: float) -> None:
+    settings_within("above 0", near=near, power=power)
+    settings_within("above 0", far=far)
+    if not far > near:
+        raise InputError("far", expected="a distance beyond the near one", given=far, fix="Exchange the two.")

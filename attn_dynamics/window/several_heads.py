@@ -1,0 +1,77 @@
+"""Several heads that look for one useful token, each through a kernel whose width is trained (theory D11)."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp, softmax
+
+from attn_dynamics.check import integer, number, reals
+from attn_dynamics.errors import InputError
+from attn_dynamics.theory.flow import flow
+
+Array = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SeveralHeads:
+    """The loss L = -E ln(mean over heads of α_h(δ)), and its exact gradient in the logarithms of the widths.
+
+    Scores are even, so head h attends by its kernel alone: α_h(Δ) ∝ e^{-|Δ|^p/(p σ_h^p)} over |Δ| ≤ w. At p = 2 this is
+    the bell, at p = 1 a trained slope 1/σ of ALiBi.
+
+    Raises:
+        InputError: distances and chances do not fit each other, a chance is negative, or a number is out of range.
+    """
+
+    distances: Array
+    """Distances |δ| (D,) of the useful token, in tokens."""
+    chances: Array
+    """Chance (D,) of each in a sentence; they are divided by their sum."""
+    half_width: int
+    """Half-width w of the window, in tokens."""
+    power: float = 2.0
+    """Power p of the kernel."""
+
+    def __post_init__(self) -> None:
+        distances, chances = (reals(name, getattr(self, name)).ravel() for name in ("distances", "chances"))
+        if not distances.size or distances.shape != chances.shape or (chances < 0).any() or not chances.sum() > 0:
+            given, fix = f"{distances.size} and {chances.size}", "Give a chance, 0 or more, for each distance."
+            raise InputError("chances", expected="one for each distance", given=given, fix=fix)
+        integer("half_width", self.half_width, 1)
+        number("power", self.power, above=0, fix="2 is the bell, 1 is ALiBi.")
+        object.__setattr__(self, "distances", np.abs(distances))
+        object.__setattr__(self, "chances", chances / chances.sum())
+
+    def loss(self, log_widths: NDArray) -> Any:
+        """Return the loss at ln σ (H,), in nats."""
+        found, _ = self._log_attention(log_widths)
+        return -self.chances @ (logsumexp(found, axis=0) - np.log(len(found)))
+
+    def gradient(self, log_widths: NDArray) -> Array:
+        """Return ∂L/∂ln σ_h (H,) = -E[r_h (|δ|^p - E_{α_h}|Δ|^p)/σ_h^p].
+
+        r_h is the share that head h has in the attention of all heads on the useful token.
+        """
+        found, slopes = self._log_attention(log_widths)
+        return -(softmax(found, axis=0) * slopes) @ self.chances
+
+    def flow(self, widths: ArrayLike, times: ArrayLike, *, tolerance: float = 1e-11) -> Array:
+        """Return the widths σ (times, H) along gradient flow of their logarithms, from some widths (H,).
+
+        Raises:
+            InputError: times do not ascend from 0 or later.
+            ArithmeticError: the solver failed.
+        """
+        return np.exp(flow(lambda state: -self.gradient(state), np.log(widths), times, tolerance=tolerance))
+
+    def _log_attention(self, log_widths: NDArray) -> tuple[Array, Array]:
+        """Return ln α_h(δ) (H, D), and its derivative in ln σ_h."""
+        inverse = np.exp(-self.power * np.asarray(log_widths))[:, None]
+        useful, every = self.distances**self.power, np.arange(1.0, self.half_width + 1.0) ** self.power
+        weights = 2.0 * np.exp(-every * inverse / self.power)
+        total = 1.0 + weights.sum(axis=1, keepdims=True)
+        mean = (weights * every).sum(axis=1, keepdims=True) / total
+        return -useful * inverse / self.power - np.log(total), (useful - mean) * inverse
