@@ -14,6 +14,7 @@ from proofs import (
     conservation,
     early_training,
     heads,
+    label_noise,
     mean_field,
     sen,
     sen_beyond,
