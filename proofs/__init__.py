@@ -16,6 +16,7 @@ from proofs import (
     heads,
     label_noise,
     mean_field,
+    selection,
     sen,
     sen_beyond,
     signs,
