@@ -20,6 +20,7 @@ from proofs import (
     sen,
     sen_beyond,
     signs,
+    small_start,
     widths,
     window,
     zipf,
