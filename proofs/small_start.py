@@ -35,12 +35,12 @@ def linear(expression: Expr) -> Expr:
     sign("the parameters climb", sense=-1),
     factor("decay counts twice", decay=2 * DECAY),
     assumption("the head is fixed", head=sp.S.Zero),
-    assumption("the logits are not small", logit_size=sp.S.One),
+    assumption("the head has biases", bias=lambda c: array("beta")[c]),
     assumption("a topic word that stands in sentences of every class alike", own=lambda c: 1 / n),
 )
 def threshold(
     *,
-    logit_size: Expr = SIZE**2,
+    bias: Term = lambda c: sp.S.Zero,
     own: Term = lambda c: delta(topic, c),
     head: Expr = sp.S.One,
     decay: Expr = DECAY,
@@ -50,7 +50,7 @@ def threshold(
 
     Hence zero is unstable exactly if the largest σ exceeds λ, and a mode of size ε is of order 1 after ln(1/ε)/(σ - λ).
     """
-    yield from _linearised(logit_size, sense)
+    yield from _linearised(bias, sense)
     flow: Flow = {
         E: lambda w, b: total(lambda c: pull(w, c) * U[b, c], n) - decay * E[w, b],
         U: lambda b, c: head * total(lambda w: pull(w, c) * E[w, b], V) - decay * U[b, c],
@@ -68,9 +68,9 @@ def threshold(
     yield Equal("M of a topic word", mean.subs(A, attention), stated, concludes=True)
 
 
-def _linearised(logit_size: Expr, sense: Expr) -> Iterator[Step]:
+def _linearised(bias: Term, sense: Expr) -> Iterator[Step]:
     """Prove the rates to first order in ε, with embeddings ε E, a head ε U and keys 0."""
-    logit = lambda i, c: logit_size * total(lambda w, b: SHARE[i, w] * E[w, b] * U[b, c], V, D_E)
+    logit = lambda i, c: SIZE**2 * total(lambda w, b: SHARE[i, w] * E[w, b] * U[b, c], V, D_E) + bias(c)
     zeta = lambda i, c: (softmax(lambda e: logit(i, e))(c) - LABEL[i, c]) / N
     back = lambda i, b: SIZE * total(lambda c: U[b, c] * zeta(i, c), n)
     embedding = -sense * total(lambda i: SHARE[i, w] * back(i, b), N)

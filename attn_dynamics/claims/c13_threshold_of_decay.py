@@ -62,7 +62,7 @@ def uncentred(corpus: Corpus) -> Array:
 @claims(
     "C13",
     control("M without -1/n", pull=uncentred),
-    control("σ/2 for σ", pull=lambda corpus: pull_at_zero(corpus) / 2.0),
+    control("2σ for σ", pull=lambda corpus: 2.0 * pull_at_zero(corpus)),
     control("decay does not slow the escape", growth=lambda values, decay: values),
     control("half as much decay again", growth=lambda values, decay: values - 1.5 * decay),
     statement=r"M_{wc} = \frac{1}{N}\sum_i A_{iw}\left([y_i = c] - \frac{1}{n}\right), \quad "
@@ -72,7 +72,7 @@ def uncentred(corpus: Corpus) -> Array:
     quantity="growth: largest relative distance of a mode from (1 + η(σ - λ))^e after e epochs of descent, λ on both "
     "sides of σ₁; escape: that of the time between the escapes from starts of size 1e-6 and 1e-8 from "
     "ln 100 / ln(1 + η(σ₁ - λ)) epochs, λ = 0 and σ₁/2",
-    tolerance="growth: 16 ε per epoch, ε = 2⁻⁵²; escape: (1e-6)^{2(σ₁ - σ₂)/(σ₁ - λ)}, the square of the share that the "
+    tolerance="growth: 4 ε per epoch, ε = 2⁻⁵²; escape: (1e-6)^{2(σ₁ - σ₂)/(σ₁ - λ)}, the square of the share that the "
     "second mode still has then",
 )
 def threshold(*, quick: bool, pull: Pull = pull_at_zero, growth: Growth = above_decay) -> Measured:
@@ -100,7 +100,7 @@ def _off_growth(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple
     begin, end, epochs = _linear_phase(text, decay)
     expected = (1.0 + RATE * growth(said.values, decay))[:, None] ** epochs * said.of(begin)
     off = np.linalg.norm(said.of(end) - expected, axis=1) / np.linalg.norm(expected, axis=1)
-    return largest(off), 16.0 * EPS * epochs
+    return largest(off), 4.0 * EPS * epochs
 
 
 def _off_escape(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple[float, float]:
