@@ -9,7 +9,7 @@ from proofs.notation import N, m, n
 from proofs.proof import Equal, Moves, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, curve
 from proofs.signs import GAIN, classes
-from proofs.sums import Expr, Flow, Term, along, delta, size, total
+from proofs.sums import Expr, Flow, Term, along, delta, total
 
 ODDS = sp.Symbol("w", positive=True)
 """Odds ε/(1 - ε) of a wrong label."""

@@ -55,12 +55,13 @@ def threshold(
         E: lambda w, b: total(lambda c: pull(w, c) * U[b, c], n) - decay * E[w, b],
         U: lambda b, c: head * total(lambda w: pull(w, c) * E[w, b], V) - decay * U[b, c],
     }
+    # M y - σ x and Mᵀ x - σ y, which are 0 of a singular pair.
+    on_words = lambda w: total(lambda c: pull(w, c) * CLASSES[c], n) - SIGMA * WORDS[w]
+    on_classes = lambda c: total(lambda w: pull(w, c) * WORDS[w], V) - SIGMA * CLASSES[c]
+    nothing = total(lambda w: on_words(w) * E[w, b], V), total(lambda c: on_classes(c) * U[b, c], n)
     for name, side, rate in (("", 1, SIGMA - DECAY), ("opposite ", -1, -SIGMA - DECAY)):
         mode = total(lambda w: WORDS[w] * E[w, b], V) + side * total(lambda c: CLASSES[c] * U[b, c], n)
-        # What is left is 0 because M y = σ x and Mᵀ x = σ y.
-        on_words = lambda w: total(lambda c: pull(w, c) * CLASSES[c], n) - SIGMA * WORDS[w]
-        on_classes = lambda c: total(lambda w: pull(w, c) * WORDS[w], V) - SIGMA * CLASSES[c]
-        left = side * total(lambda w: on_words(w) * E[w, b], V) + total(lambda c: on_classes(c) * U[b, c], n)
+        left = side * nothing[0] + nothing[1]
         yield Moves(f"the {name}mode of a singular pair", mode, flow, rate * mode + left, concludes=True)
     yield from _escape()
     attention, mean = ATTENTION.subs(S, 0), RHO * N * A * (own(c) - 1 / n) / N

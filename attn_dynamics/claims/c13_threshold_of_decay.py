@@ -66,9 +66,10 @@ def uncentred(corpus: Corpus) -> Array:
     control("decay does not slow the escape", growth=lambda values, decay: values),
     control("half as much decay again", growth=lambda values, decay: values - 1.5 * decay),
     statement=r"M_{wc} = \frac{1}{N}\sum_i A_{iw}\left([y_i = c] - \frac{1}{n}\right), \quad "
-    r"\dot P_j = (\sigma_j(M) - \lambda)\, P_j, \quad \tau_{\mathrm{escape}} \sim \frac{\ln(1/\epsilon)}{\sigma_1 - \lambda}",
-    assumptions="Attn-TC on any text; keys 0, embeddings and head small, all trained, under one weight decay λ. A start "
-    "that is not small may stay learned above the threshold",
+    r"\dot P_j = (\sigma_j(M) - \lambda)\, P_j, \quad "
+    r"\tau_{\mathrm{escape}} \sim \frac{\ln(1/\epsilon)}{\sigma_1 - \lambda}",
+    assumptions="Attn-TC on any text; keys 0, embeddings and head small, all trained, under one weight decay λ. A "
+    "start that is not small may stay learned above the threshold",
     quantity="growth: largest relative distance of a mode from (1 + η(σ - λ))^e after e epochs of descent, λ on both "
     "sides of σ₁; escape: that of the time between the escapes from starts of size 1e-6 and 1e-8 from "
     "ln 100 / ln(1 + η(σ₁ - λ)) epochs, λ = 0 and σ₁/2",

@@ -24,21 +24,25 @@ STEPS, RATE = 1200, 0.5
 SEEDS = (0, 1, 2, 4)
 
 
+Pairs = NDArray[np.int64]
+"""Columns of a better word and of another one, pair by pair (pairs, 2)."""
+
+
 class Choice(NamedTuple):
     """A task in which each sentence has a best word."""
 
     corpus: Corpus
     start: Parameters
-    pairs: NDArray[np.int64]
+    pairs: Pairs
     """Columns of the best word of a sentence and of each other word of it (pairs, 2)."""
 
 
-Separator = Callable[[Array, int], Array]
+Separator = Callable[[Pairs, int], Array]
 
 
-def of_least_size(pairs: Array, n_words: int) -> Array:
+def of_least_size(pairs: Pairs, n_words: int) -> Array:
     """Return the separator of least ‖s‖_∞ instead of ‖s‖₂."""
-    best, other = np.asarray(pairs).T
+    best, other = pairs.T
     apart = np.eye(n_words)[other] - np.eye(n_words)[best]
     size = np.ones((n_words, 1))
     within = np.block([[np.eye(n_words), -size], [-np.eye(n_words), -size], [apart, np.zeros((len(best), 1))]])
@@ -47,7 +51,7 @@ def of_least_size(pairs: Array, n_words: int) -> Array:
     return found.x[:-1]
 
 
-def with_a_word_at_zero(pairs: Array, n_words: int) -> Array:
+def with_a_word_at_zero(pairs: Pairs, n_words: int) -> Array:
     """Return the separator moved so that the first word stays at 0, against law A1."""
     scores = separator(pairs, n_words)
     return scores - scores[0]
@@ -62,11 +66,11 @@ def with_a_word_at_zero(pairs: Array, n_words: int) -> Array:
     r"1 - \cos(s_k, s^*) \sim k^{-2}",
     assumptions="keys alone are trained, from 0; embeddings and head are held so that each sentence i has one best word "
     "b(i), all attention to which gives the least loss; no words are better than each other in turn",
-    quantity="flow: largest relative distance of the growth of s per ln τ, from 1e20 to 1e25, from s*; steps: that of "
-    "the mean step of normalised descent, from 600 to 1200, from s*/‖s*‖; power: largest distance from -2 of the "
+    quantity="flow: largest relative distance of the growth of s per ln τ, from 1e20 to 1e25, from s*; steps: that "
+    "of the mean step of normalised descent, from 600 to 1200, from s*/‖s*‖; power: largest distance from -2 of the "
     "exponent of 1 - cos between these steps; over drawn tasks of 2 and 3 classes",
-    tolerance="0.1 %, 5e-9 and 0.02, seen and not derived: what is left falls like powers of τ and like e^(-k), at rates "
-    "given by the pairs that are nearest to having a part in s*",
+    tolerance="0.1 %, 5e-9 and 0.02, seen and not derived: what is left falls like powers of τ and exponentially in k, "
+    "at rates given by the pairs that are nearest to having a part in s*",
     source="arXiv 2306.13596; the growth: here",
     observed=True,
 )
@@ -106,7 +110,7 @@ def _said(seed: int, direction: Separator) -> Array:
 
 @cache
 def drawn(seed: int, *, strong: int = 2, neutral: int = 6, sentences: int = 14) -> Choice:
-    """Draw sentences of one or two words of their class, of which the last is best, and of two to four neutral words."""
+    """Draw sentences of one or two words of their class, the last of which is best, and of two to four neutral words."""
     rng, n = np.random.default_rng(seed), 2 + seed % 2
     texts, pairs = [], []
     for place in range(sentences):

@@ -18,6 +18,6 @@ def with_label_noise(corpus: Corpus, share: ArrayLike, rng: np.random.Generator)
         share: probability that a label is replaced, from 0 to 1: one for all, or one a sentence (N,).
         rng: source of the draws.
     """
-    wrong = rng.random(corpus.n_sentences) < share
+    wrong = rng.random(corpus.n_sentences) < np.asarray(share)
     shift = rng.integers(1, corpus.n_classes, size=corpus.n_sentences)
     return replace(corpus, labels=(corpus.labels + wrong * shift) % corpus.n_classes)

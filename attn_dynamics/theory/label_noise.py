@@ -91,7 +91,10 @@ def _root(square: float, m: float) -> float:
     """Return the root s ≥ 0 of (1 + m e^{-s})² k = s + (e^s - 1)/m."""
     if not np.isfinite(square):
         return square
+
+    def excess(s: float) -> float:
+        return s + np.expm1(s) / m - square * (1 + m * np.exp(-s)) ** 2
+
     # At s = 0 the left side is the larger one; there it is (1 + m)² k, and it falls.
     high = np.log1p(m * square * (1 + m) ** 2)
-    excess = lambda s: s + np.expm1(s) / m - square * (1 + m * np.exp(-s)) ** 2
-    return float(brentq(excess, 0.0, high, xtol=EXACT * high, rtol=EXACT)) if high else 0.0
+    return brentq(excess, 0.0, high, xtol=EXACT * high, rtol=EXACT) if high else 0.0  # pyright: ignore

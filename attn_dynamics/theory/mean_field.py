@@ -1,4 +1,4 @@
-"""Training in mean field: topic word, its sentences' other words and head in five coordinates (theory C1, C9 to C11, G6).
+"""Training in mean field: topic word, its sentences' other words and head in five coordinates (theory C1, C9–C11, G6).
 
 A sentence of topic k holds one topic word, which occurs in a share ρ of the N sentences, and m other words of its own.
 The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC). Topics
@@ -12,8 +12,9 @@ v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the 
 
 This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (whose x
 is u r / c). Where a share ε of its sentences has another label, 1-π-ε takes the place of 1-π (G6). Under a fixed head
-words do not interact, and each may have its own ρ; for a trained head and topics that differ see `unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step of
-Euler's method. The flow conserves u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
+words do not interact, and each may have its own ρ; for a trained head and topics that differ see `unequal_topics`.
+Every coordinate is linear in the parameters, so a step of gradient descent is a step of Euler's method. The flow
+conserves u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
 """
 
 from collections.abc import Collection
@@ -136,7 +137,6 @@ class MeanField:
             score: initial s.
             norm: initial r (with C1's x it is c x / u).
             learning_rate: learning rate η of the descent to follow up to O(η²); 0 for the flow.
-            tolerance: relative error of the solver, per step.
             tolerance: relative error of the solver, per step.
 
         Raises:

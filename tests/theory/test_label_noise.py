@@ -11,7 +11,7 @@ from attn_dynamics.theory.label_noise import noise_early, noise_margin, noise_sc
 from attn_dynamics.theory.mean_field import MeanField
 from tests.support import examples
 
-noises = st.floats(1e-12, 0.95)
+noises = st.floats(1e-12, 0.45)
 tasks = st.fixed_dictionaries(
     {
         "classes": st.integers(2, 10),
@@ -23,17 +23,16 @@ tasks = st.fixed_dictionaries(
 
 
 @given(noises, tasks)
-def test_g6_the_end_is_the_root_that_mpmath_finds(noise: float, task: dict) -> None:
-    n, m, q, u = task.values()
+def test_g6_the_end_is_a_root_in_forty_digits(noise: float, task: dict) -> None:
+    n, m, q, u = (task[name] for name in ("classes", "others", "query_norm", "head_norm"))
+    found = float(noise_score(noise, **task))
     with mpmath.workdps(40):
         margin = mpmath.log((1 - mpmath.mpf(noise)) * (n - 1) / noise)
         unit = margin**2 * (n - 1) * mpmath.mpf(q) ** 2 / (2 * n * mpmath.mpf(u) ** 2)
-        excess = lambda s: s + mpmath.expm1(s) / m - unit * (1 + m * mpmath.exp(-s)) ** 2
-        high = mpmath.log1p(m * unit * (1 + mpmath.mpf(m)) ** 2)
-        root = mpmath.findroot(excess, (0, high), solver="anderson", tol=1e-60, maxsteps=500, verify=False)
-        assert abs(excess(root)) < 1e-20 * (1 + unit * (1 + m) ** 2)
+        around = [found * (1 + mpmath.mpf(sign) / 10**11) for sign in (-1, 1)]
+        low, high = (s + (mpmath.exp(s) - 1) / m - unit * (1 + m * mpmath.exp(-s)) ** 2 for s in around)
+        assert low < 0 < high
     assert float(noise_margin(noise, n)) == pytest.approx(float(margin), rel=1e-12, abs=1e-14)
-    assert float(noise_score(noise, **task)) == pytest.approx(float(root), rel=1e-11, abs=1e-26)
 
 
 def test_g6_the_numbers_of_one_task() -> None:

@@ -1,5 +1,7 @@
 """Claim F2: the integral and its late form against mpmath, and what is out of range."""
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from tests.support import examples
 
 words = st.builds(
     Selection,
-    margin=st.floats(0.05, 20),
+    margin=st.floats(0.05, 8),
     frequency=st.floats(0.01, 1),
     others=st.floats(0.2, 200),
     classes=st.integers(2, 10),
@@ -24,13 +26,14 @@ def by_score(word: Selection, score: float) -> float:
     """The time of a score: the integral of dτ/ds itself, in 30 digits."""
     v, rho, m, n, q = (mpmath.mpf(getattr(word, name)) for name in vars(word))
 
-    def slowness(s: mpmath.mpf) -> mpmath.mpf:
+    def slowness(s: Any) -> Any:
         a = mpmath.exp(s) / (mpmath.exp(s) + m)
         wrong = (n - 1) / (n - 1 + mpmath.exp(a * v))
         return 1 / (q**2 * rho * a * (1 - a) * wrong * v)
 
     with mpmath.workdps(30):
-        return float(mpmath.quad(slowness, mpmath.linspace(0, score, 9)))
+        integral: Any = mpmath.quad(slowness, mpmath.linspace(0, score, 9))
+        return float(integral)
 
 
 @settings(max_examples=examples(15))
@@ -49,7 +52,7 @@ def test_f2_late_it_is_a_line_and_a_logarithm(word: Selection) -> None:
     third = 3 + (2 * word.drift + 4) + np.square(word.margin)  # more than the next coefficient of dτ/dR
     assert abs(word.late(time) - 1e6) <= 2 * left + 2 * third / grown + 1e-7
     # Negative control: another constant.
-    assert abs(word.late(time) + 1 - 1e6) > 2 * left + 2 * third / grown or left + third / grown > 0.1
+    assert abs(word.late(time) + 0.1 - 1e6) > 2 * left + 2 * third / grown + 1e-7
 
 
 def test_f2_the_constants_of_one_word() -> None:
