@@ -69,8 +69,8 @@ def with_a_word_at_zero(pairs: Pairs, n_words: int) -> Array:
     quantity="flow: largest relative distance of the growth of s per ln τ, from 1e20 to 1e25, from s*; steps: that "
     "of the mean step of normalised descent, from 600 to 1200, from s*/‖s*‖; power: largest distance from -2 of the "
     "exponent of 1 - cos between these steps; over drawn tasks of 2 and 3 classes",
-    tolerance="0.1 %, 5e-9 and 0.02, seen and not derived: what is left falls like powers of τ and exponentially in k, "
-    "at rates given by the pairs that are nearest to having a part in s*",
+    tolerance="0.1 %, 5e-9 and 0.02, seen and not derived: what is left falls like powers of τ and exponentially in "
+    "k, at rates given by the pairs that are nearest to having a part in s*",
     source="arXiv 2306.13596; the growth: here",
     observed=True,
 )
@@ -110,7 +110,7 @@ def _said(seed: int, direction: Separator) -> Array:
 
 @cache
 def drawn(seed: int, *, strong: int = 2, neutral: int = 6, sentences: int = 14) -> Choice:
-    """Draw sentences of one or two words of their class, the last of which is best, and of two to four neutral words."""
+    """Draw sentences of one or two words of their class, the last of them best, and of two to four neutral words."""
     rng, n = np.random.default_rng(seed), 2 + seed % 2
     texts, pairs = [], []
     for place in range(sentences):
