@@ -100,8 +100,10 @@ def _arms(task: Synthetic, seed: int) -> dict[str, Task]:
 
 def _keep(run: xr.Dataset, task: Task) -> xr.Dataset:
     """Keep the topic words at some epochs, with the frequency of each, its share of wrong labels, and mean field."""
+    last, early = run.epoch.values[-1], EARLY / run.attrs["learning_rate"]
     # All scores are 0 up to epoch 1, because embeddings start at 0.
-    epochs = np.unique(np.geomspace(min(2, run.epoch.values[-1]), run.epoch.values[-1], TIMES).round().astype(int))
+    kept = np.append(np.geomspace(min(2, last), last, TIMES), min(early, last))
+    epochs = np.unique(kept.round().astype(int))
     held = task.train.counts[:, task.train.columns([word for words in task.topic_words for word in words])].toarray()
     wrong = held * (task.train.labels[:, None] != np.arange(held.shape[1]))
     frequency, noise = held.mean(axis=0), wrong.sum(axis=0) / held.sum(axis=0)
@@ -191,7 +193,7 @@ def ends_figure(runs: Sequence[xr.Dataset]) -> Figure:
         scores = np.concatenate([run.score.values[at] for run in runs])
         axes.plot(100 * noise, scores, label=f"time {first.time.values[at]:g}", **style.marks(k))
     axes.set(xlabel="wrong labels in the sentences of a topic word (%)", ylabel=style.QUANTITIES["score"])
-    style.legend(axes, loc="center right")
+    style.legend(axes, loc="upper right")
     return style.entitled(figure, f"each topic word of {len(runs)} seeds, of whatever frequency")
 
 
