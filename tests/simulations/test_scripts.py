@@ -110,7 +110,7 @@ def test_noise(tmp_path: Path) -> None:
     assert (noisy.purity_late > 0.85).all()
     assert (noisy.signal_late < 0.85).all(), "the order of the start is gone"
     # Negative control: without noise it stays.
-    assert (clean[["frequency_early", "frequency_late"]].to_numpy() > 0.85).all()
+    assert min(clean.frequency_early.min(), clean.frequency_late.min()) > 0.85
     assert summary["noisy_change"]["purity"]["mean"] > 0
     for name, run in loaded(tmp_path).items():
         off = np.abs(run.score - run.mean_field_score).max() / run.mean_field_score.max()
