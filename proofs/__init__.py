@@ -43,6 +43,9 @@ GROUPS = (
     window,
     zipf,
     widths,
+    label_noise,
+    selection,
+    small_start,
 )
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)

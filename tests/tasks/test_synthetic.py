@@ -135,6 +135,20 @@ def test_all_pairs_of_topic_words_are_equally_frequent() -> None:
     assert chisquare(pairs).pvalue > 1e-3
 
 
+def test_several_topic_words_by_zipfs_law_are_drawn_one_after_the_other() -> None:
+    """Two of weights 1, 1/2, 1/3: a pair is drawn in either order, the second from those that are left."""
+    task = Synthetic(topics=2, topic_words=3, topic_words_per_sentence=2, zipf=1.0, other_words=0, sentences=20_000)
+    counts = task.draw(5).train.counts.toarray()
+    absent = 1 - counts[:, :3][counts[:, :3].any(axis=1)]
+    weights = np.array([6.0, 3.0, 2.0]) / 11
+    first = np.outer(weights, weights) / (1 - weights)[:, None]
+    pairs = np.array([first[b, c] + first[c, b] for b, c in ((1, 2), (0, 2), (0, 1))])
+    assert chisquare(absent.sum(axis=0), absent.sum() * pairs).pvalue > 1e-3
+    # Negative control: pairs in proportion to the products of their weights.
+    products = np.array([weights[b] * weights[c] for b, c in ((1, 2), (0, 2), (0, 1))])
+    assert chisquare(absent.sum(axis=0), absent.sum() * products / products.sum()).pvalue < 1e-3
+
+
 @given(small, st.floats(0.0, 1.0), st.integers(0, 1000))
 def test_noise_changes_labels_of_training_alone(task: Synthetic, noise: float, seed: int) -> None:
     clean, noisy = task.draw(seed), replace(task, label_noise=noise).draw(seed)
