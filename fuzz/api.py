@@ -138,8 +138,9 @@ def _signatures() -> Iterator[tuple[Callable[..., object], dict[str, Any], dict[
         "sentences": labels | {"a ragged list"},
     }
     yield Corpus.from_sentences, sentences, others
-    counts = {name: INTEGERS for name in ("topics", "topic_words", "other_words", "dictionary", "sentences")}
-    yield Synthetic, {"topics": 2}, counts | {"topic_distribution": NONE}
+    names = ("topics", "topic_words", "topic_words_per_sentence", "other_words", "dictionary", "sentences")
+    counts = {name: INTEGERS for name in names}
+    yield Synthetic, {"topics": 2}, counts | {"topic_distribution": NONE, "label_noise": NUMBERS}
     of_text = ("path", "preparation", "vocabulary", "split", "encoding", "seed", "text_column", "label_column")
     yield text_task, {"path": "none.txt"}, dict.fromkeys(of_text, never)
     yield Bell, {}, {"placement": never, "scale": never}

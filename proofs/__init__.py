@@ -14,10 +14,13 @@ from proofs import (
     conservation,
     early_training,
     heads,
+    label_noise,
     mean_field,
+    selection,
     sen,
     sen_beyond,
     signs,
+    small_start,
     widths,
     window,
     zipf,
@@ -40,6 +43,9 @@ GROUPS = (
     window,
     zipf,
     widths,
+    label_noise,
+    selection,
+    small_start,
 )
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)

@@ -1,4 +1,4 @@
-"""LMN21's topic task: one topic word of the sentence's class among uninformative words (theory §1)."""
+"""LMN21's topic task: topic words of the sentence's class among uninformative words (theory §1)."""
 
 import textwrap
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from attn_dynamics.check import as_floats, integer, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.tasks.label_noise import with_label_noise
 from attn_dynamics.tasks.task import Task
 
-WORD, TOKEN = 100, 20
-"""Bytes used for a word of the vocabulary and for a token of a sentence while the task is drawn."""
+WORD, TOKEN, RANK = 100, 20, 24
+"""Bytes used while the task is drawn: for a word of the vocabulary, for a token of a sentence, and for a topic word of
+its class where several are drawn by Zipf's law."""
 LARGEST_CORPUS = 2**31
 """Smallest number of tokens that 32-bit offsets cannot index."""
 
@@ -22,17 +24,20 @@ LARGEST_CORPUS = 2**31
 class Synthetic:
     """The synthetic topic task; the defaults are LMN21's.
 
-    Each sentence holds one topic word of its class, drawn uniformly or by Zipf's law, and `other_words` words drawn
-    uniformly and independently from a dictionary (so a word may repeat).
+    Each sentence holds one topic word of its class, or several different ones, drawn uniformly or by Zipf's law, and
+    `other_words` words drawn uniformly and independently from a dictionary (so a word may repeat).
 
     Raises:
-        InputError: a count is below its least value, or the topic distribution is invalid.
+        InputError: a count or a probability is out of its range, a class has fewer topic words than its sentences are
+            to hold, or the topic distribution is invalid.
     """
 
     topics: int = 4
     """Number n of classes."""
     topic_words: int = 2
     """Number of topic words of each class."""
+    topic_words_per_sentence: int = 1
+    """Number of different topic words of its class in each sentence, up to topic_words."""
     topic_distribution: tuple[float, ...] | None = None
     """Probability of each class; by default uniform."""
     zipf: float = 0.0
@@ -45,12 +50,17 @@ class Synthetic:
     """Number of training sentences."""
     test_sentences: int = 200
     """Number of test sentences; 0 for no test data."""
+    label_noise: float = 0.0
+    """Share of training labels to replace, each by another class drawn uniformly; test labels stay right."""
 
     def __post_init__(self) -> None:
         least = {"topics": 2, "topic_words": 1, "other_words": 0, "dictionary": 1, "sentences": 1, "test_sentences": 0}
         for name, bound in least.items():
             object.__setattr__(self, name, integer(name, getattr(self, name), bound))
         object.__setattr__(self, "zipf", number("zipf", self.zipf, least=0, fix="1 is Zipf's own."))
+        held = integer("topic_words_per_sentence", self.topic_words_per_sentence, 1, most=self.topic_words)
+        object.__setattr__(self, "topic_words_per_sentence", held)
+        object.__setattr__(self, "label_noise", number("label_noise", self.label_noise, least=0.0, most=1.0))
         if self.topic_distribution is None:
             return
         p = as_floats("topic_distribution", self.topic_distribution)
@@ -72,6 +82,8 @@ class Synthetic:
             *(f"w{word + 1}" for word in range(self.dictionary)),
         )
         train = self._corpus(rng, self.sentences, vocabulary)
+        if self.label_noise:  # from a stream of its own, so that noise changes labels alone
+            train = with_label_noise(train, self.label_noise, rng.spawn(1)[0])
         test = self._corpus(rng, self.test_sentences, vocabulary) if self.test_sentences else None
         return Task(name="synthetic", train=train, test=test, topic_words=tuple(map(tuple, names)))
 
@@ -83,9 +95,13 @@ class Synthetic:
         """
         by_words = {name: getattr(self, name) for name in ("topics", "topic_words", "dictionary")}
         check_room(WORD * (self.topics * self.topic_words + self.dictionary), by_words)
-        by_tokens = {name: getattr(self, name) for name in ("sentences", "test_sentences", "other_words")}
-        tokens = (self.sentences + self.test_sentences) * (1 + self.other_words)
+        sizes = ("sentences", "test_sentences", "other_words", "topic_words_per_sentence")
+        by_tokens = {name: getattr(self, name) for name in sizes}
+        tokens = (self.sentences + self.test_sentences) * (self.topic_words_per_sentence + self.other_words)
         check_room(TOKEN * tokens, by_tokens)
+        if self.zipf and self.topic_words_per_sentence > 1:
+            by_ranks = {name: getattr(self, name) for name in ("sentences", "test_sentences", "topic_words")}
+            check_room(RANK * max(self.sentences, self.test_sentences) * self.topic_words, by_ranks)
         if tokens >= LARGEST_CORPUS:
             name = max(by_tokens, key=lambda each: by_tokens[each])
             given = f"{by_tokens[name]:,}, which makes {tokens:,}"
@@ -93,17 +109,32 @@ class Synthetic:
 
     def _corpus(self, rng: np.random.Generator, sentences: int, vocabulary: tuple[str, ...]) -> Corpus:
         labels = rng.choice(self.topics, size=sentences, p=self.topic_distribution)
-        topic = labels * self.topic_words + self._ranks(rng, sentences)
-        first_other = self.topics * self.topic_words
-        tokens = np.empty((sentences, 1 + self.other_words), np.int32)
-        tokens[:, 0] = topic
-        tokens[:, 1:] = rng.integers(first_other, first_other + self.dictionary, tokens[:, 1:].shape, dtype=np.int32)
+        first_other, topical = self.topics * self.topic_words, self.topic_words_per_sentence
+        tokens = np.empty((sentences, topical + self.other_words), np.int32)
+        tokens[:, :topical] = labels[:, None] * self.topic_words + self._ranks(rng, sentences)
+        others = tokens[:, topical:]
+        others[:] = rng.integers(first_other, first_other + self.dictionary, others.shape, dtype=np.int32)
         offsets = np.arange(sentences + 1) * tokens.shape[1]
         return Corpus.from_tokens(tokens.ravel(), offsets, labels, vocabulary, n_classes=self.topics)
 
     def _ranks(self, rng: np.random.Generator, sentences: int) -> NDArray[np.int64]:
-        """Draw which of its class's topic words each sentence holds, from 0."""
-        if not self.zipf:
-            return rng.integers(self.topic_words, size=sentences)
-        weights = np.arange(1.0, self.topic_words + 1.0) ** -self.zipf
-        return rng.choice(self.topic_words, size=sentences, p=weights / weights.sum())
+        """Draw which of its class's topic words each sentence holds (sentences, topic_words_per_sentence), from 0."""
+        if self.zipf:
+            return self._ranks_by_zipf(rng, sentences)
+        drawn = np.empty((sentences, 0), np.int64)
+        for taken in range(self.topic_words_per_sentence):
+            word = rng.integers(self.topic_words - taken, size=sentences)
+            for earlier in np.sort(drawn).T:  # count among the words that are left
+                word += word >= earlier
+            drawn = np.column_stack([drawn, word])
+        return drawn
+
+    def _ranks_by_zipf(self, rng: np.random.Generator, sentences: int) -> NDArray[np.int64]:
+        """Draw them in proportion to rank^-α, one after the other from those that are left."""
+        ranks = np.arange(1.0, self.topic_words + 1.0)
+        if self.topic_words_per_sentence == 1:
+            weights = ranks**-self.zipf
+            return rng.choice(self.topic_words, size=(sentences, 1), p=weights / weights.sum())
+        # Of exponential times at these rates the first to end are drawn so; logarithms do not underflow.
+        ends = np.log(rng.exponential(size=(sentences, self.topic_words))) + self.zipf * np.log(ranks)
+        return np.argsort(ends, axis=1)[:, : self.topic_words_per_sentence]

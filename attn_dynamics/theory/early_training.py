@@ -56,14 +56,14 @@ def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
     """
     instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
     _check(instance("start", start, Parameters, fix="draw(…) makes them."))
-    attention, metric = _attention(corpus, start.scores), start.head.first_layer.T @ start.head.first_layer
+    attention, metric = attention_of(corpus, start.scores), start.head.first_layer.T @ start.head.first_layer
     n, square = corpus.n_classes, float(start.query @ start.query)
     slopes = (1.0 / n - np.eye(n)[corpus.labels]) / corpus.n_sentences
-    pull, context = _pulled(attention, slopes)
+    pull, context = pulled(attention, slopes)
     logits = context @ metric
     # d/dτ of softmax at equal logits.
     slopes_rate = (logits - logits.mean(axis=1, keepdims=True)) / (n * corpus.n_sentences)
-    pull_rate, context_rate = _pulled(attention, slopes_rate)
+    pull_rate, context_rate = pulled(attention, slopes_rate)
 
     def product(one: Array, other: Array) -> Array:
         """Return the products of rows, which are in the coordinates of the head's columns."""
@@ -77,13 +77,13 @@ def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
     )
 
 
-def _pulled(attention: csr_array, slopes: Array) -> tuple[Array, Array]:
+def pulled(attention: csr_array, slopes: Array) -> tuple[Array, Array]:
     """Return b (V, n) and c (N, n) in the coordinates of the head's columns."""
     pull = -(attention.T @ slopes)
     return pull, attention @ pull
 
 
-def _attention(corpus: Corpus, scores: Array) -> csr_array:
+def attention_of(corpus: Corpus, scores: Array) -> csr_array:
     """Return the attention A (N, V)."""
     counts, starts = corpus.counts, corpus.counts.indptr[:-1]
     lengths, relative = np.diff(counts.indptr), scores[counts.indices]

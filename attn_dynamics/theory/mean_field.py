@@ -1,4 +1,4 @@
-"""Training in mean field: topic word, its sentences' other words and head in five coordinates (theory C1, C9 to C11).
+"""Training in mean field: topic word, its sentences' other words and head in five coordinates (theory C1, C9–C11, G6).
 
 A sentence of topic k holds one topic word, which occurs in a share ρ of the N sentences, and m other words of its own.
 The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC). Topics
@@ -11,9 +11,10 @@ v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the 
     du/dτ   =  p ρ (1-π) c³ u^{D-1} v                 a = e^s / (e^s + m e^{s_w})
 
 This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (whose x
-is u r / c). Under a fixed head words do not interact, and each may have its own ρ; for a trained head and topics that
-differ see `unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step of
-Euler's method. The flow conserves u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
+is u r / c). Where a share ε of its sentences has another label, 1-π-ε takes the place of 1-π (G6). Under a fixed head
+words do not interact, and each may have its own ρ; for a trained head and topics that differ see `unequal_topics`.
+Every coordinate is linear in the parameters, so a step of gradient descent is a step of Euler's method. The flow
+conserves u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
 """
 
 from collections.abc import Collection
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.check import some_of
+from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import settings_within
 from attn_dynamics.theory.flow import Array, flow, logistic
 
@@ -76,6 +78,8 @@ class MeanField:
     """Number p of words of a topic; it matters only if the head is trained."""
     depth: ArrayLike = 1
     """Number D ≥ 1 of the head's linear layers, alike at first and so balanced; from r < 0 several may die, u → 0."""
+    label_noise: ArrayLike = 0.0
+    """Share ε of the word's sentences that have another label, each other class alike; needs N = ∞ (theory G6)."""
     train: Collection[str] = ("keys", "embeddings")
     """Trained parts, any of keys, embeddings, head."""
 
@@ -86,6 +90,10 @@ class MeanField:
         settings_within("1 or above", depth=self.depth)
         settings_within("0 or above", query_norm=self.query_norm)
         settings_within("above 0", others=self.others, sentences=self.sentences, topic_words=self.topic_words)
+        settings_within("from 0 to 1", label_noise=self.label_noise)
+        if np.any(self.label_noise) and np.isfinite(self.sentences).any():
+            given = "sentences that memorise labels of their own"
+            raise InputError("label_noise", expected="N = ∞", given=given, fix="Leave out sentences.")
 
     def start(self, score: ArrayLike = 0.0, norm: ArrayLike = 0.0) -> Array:
         """Return the state (..., 5) of given s and r, in the order of `Trajectory`, with s_w = r_w = 0."""
@@ -98,7 +106,7 @@ class MeanField:
         _, r, _, r_other, u = np.moveaxis(state, -1, 0)
         a, rest, context, gain, margin = self._sentence(state)
         rho, n, m, depth = (np.asarray(each, float) for each in (self.frequency, self.classes, self.others, self.depth))
-        wrong = logistic(np.log(n - 1) - margin)
+        wrong = logistic(np.log(n - 1) - margin) - np.asarray(self.label_noise, float)
         pull = wrong * gain
         lift = np.square(self.query_norm) * a * rest * pull * (r - r_other)
         own = 1 / (m * np.asarray(self.sentences, float))
@@ -130,7 +138,6 @@ class MeanField:
             norm: initial r (with C1's x it is c x / u).
             learning_rate: learning rate η of the descent to follow up to O(η²); 0 for the flow.
             tolerance: relative error of the solver, per step.
-            tolerance: relative error of the solver, per step.
 
         Raises:
             ValueError: times do not ascend from 0 or later.
@@ -144,7 +151,7 @@ class MeanField:
     def trajectory(self, states: Array) -> Trajectory:
         """Return the trajectory of states (times, ..., 5)."""
         attention, _, _, _, margin = self._sentence(states)
-        loss = np.logaddexp(0.0, np.log(np.asarray(self.classes, float) - 1) - margin)
+        loss = np.logaddexp(0.0, np.log(np.asarray(self.classes, float) - 1) - margin) + self.label_noise * margin
         return Trajectory._make([*np.moveaxis(states, -1, 0), attention, margin, loss])
 
     def _sentence(self, state: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:

@@ -17,6 +17,7 @@ tasks = st.builds(
     query_norm=st.floats(0.5, 2.0),
     head_norm=st.floats(0.5, 2.0),
     private=st.just(False),
+    wrong=st.just(()),
 )
 
 

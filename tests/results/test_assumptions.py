@@ -122,6 +122,12 @@ BROKEN: dict[str, tuple[Callable[[], Task], str, str]] = {
     "two topic words": (lambda: two_topic_words(DEFAULT), ONE_WORD, "800 of 800"),
     "20 % label noise": (lambda: with_noise(DEFAULT, 0.2), LABELS, "160 of 800"),
     "25 % label noise": (lambda: with_noise(DEFAULT, 0.25), LABELS, "200 of 800"),
+    "15 % label noise as a setting": (lambda: replace(PUBLISHED, label_noise=0.15).draw(0), LABELS, "of 800"),
+    "two topic words as a setting": (
+        lambda: replace(PUBLISHED, topic_words=4, topic_words_per_sentence=2, sentences=1600).draw(0),
+        ONE_WORD,
+        "1,600 of 1,600",
+    ),
     "one wrong label": (lambda: with_noise(DEFAULT, 1 / 800), LABELS, "1 of 800"),
     "a dictionary of 10": (lambda: replace(PUBLISHED, dictionary=10).draw(0), RARE, "10 other words, each 1,600 times"),
     "a dictionary of 300": (lambda: replace(PUBLISHED, dictionary=300).draw(0), RARE, "2.7 %"),

@@ -33,10 +33,10 @@ from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Training
-from simulations import ablation, capacity, experiment, labelled, query, sst, suppression, synthetic, text
+from simulations import ablation, capacity, experiment, labelled, noise, query, sst, suppression, synthetic, text
 from tests.commands.driving import contents
 
-SCRIPTS = {script.Settings.name: script for script in (ablation, capacity, query, sst, suppression, synthetic)}
+SCRIPTS = {script.Settings.name: script for script in (ablation, capacity, noise, query, sst, suppression, synthetic)}
 TINY = ("--quick", "--seeds", "2", "--epochs", "30")
 
 

@@ -28,6 +28,7 @@ from simulations import (
     heads,
     hysteresis,
     labelled,
+    noise,
     query,
     sst,
     suppression,
@@ -98,6 +99,22 @@ def test_synthetic_drops_no_measure_that_one_seed_lacks(tmp_path: Path, monkeypa
     _, summary = left_by(synthetic, tmp_path, {"sen", "loss", "distributions"}, *given, seen=False)
     assert summary["attn-fc"]["score"] == {"mean": None, "low": None, "high": None}
     assert "prediction_residual" not in summary["attn-tl"]
+
+
+@pytest.mark.slow
+def test_noise(tmp_path: Path) -> None:
+    """Scores are ordered by frequency × purity at first, as in mean field, and by purity at the end."""
+    rows, summary = left_by(noise, tmp_path, {"order", "ends"}, "--seeds", "2")
+    noisy, clean = rows[rows.arm == "noisy"], rows[rows.arm == "clean"]
+    assert (noisy.signal_early > 0.85).all()
+    assert (noisy.purity_late > 0.85).all()
+    assert (noisy.signal_late < 0.85).all(), "the order of the start is gone"
+    # Negative control: without noise it stays.
+    assert min(clean.frequency_early.min(), clean.frequency_late.min()) > 0.85
+    assert summary["noisy_change"]["purity"]["mean"] > 0
+    for name, run in loaded(tmp_path).items():
+        off = np.abs(run.score - run.mean_field_score).max() / run.mean_field_score.max()
+        assert off < (0.2 if name.startswith("noisy") else 0.1), name
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
-"""Claim: the synthetic task is LMN21's, a topic word of the class among m others, the same to the bit everywhere."""
+"""Claim: the synthetic task is LMN21's, topic words of the class among m others, the same to the bit everywhere."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.stats import chisquare
 from attn_dynamics import Corpus
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import Options, Synthetic, load_task
+from attn_dynamics.tasks.label_noise import with_label_noise
 
 small = st.builds(
     Synthetic,
@@ -112,9 +114,76 @@ def test_a_wrong_distribution_is_told_from_the_right_one() -> None:
     assert chisquare(np.bincount(task.train.labels)).pvalue < 1e-3
 
 
+@given(small, st.integers(1, 3), st.integers(0, 1000))
+def test_several_topic_words_of_a_sentence_are_different_words_of_its_class(
+    task: Synthetic, several: int, seed: int
+) -> None:
+    several = min(several, task.topic_words)
+    corpus = replace(task, topic_words_per_sentence=several).draw(seed).train
+    topical = corpus.counts.toarray()[:, : task.topics * task.topic_words]
+    assert topical.max() == 1
+    by_class = topical.reshape(-1, task.topics, task.topic_words).sum(axis=2)
+    np.testing.assert_array_equal(by_class, several * np.eye(task.topics)[corpus.labels])
+    assert (corpus.lengths == several + task.other_words).all()
+
+
+def test_all_pairs_of_topic_words_are_equally_frequent() -> None:
+    task = Synthetic(topics=2, topic_words=4, topic_words_per_sentence=2, other_words=0, sentences=20_000)
+    counts = task.draw(5).train.counts.toarray()[:, :4]
+    pairs = np.unique(counts[counts.any(axis=1)], axis=0, return_counts=True)[1]
+    assert pairs.size == 6
+    assert chisquare(pairs).pvalue > 1e-3
+
+
+def test_several_topic_words_by_zipfs_law_are_drawn_one_after_the_other() -> None:
+    """Two of weights 1, 1/2, 1/3: a pair is drawn in either order, the second from those that are left."""
+    task = Synthetic(topics=2, topic_words=3, topic_words_per_sentence=2, zipf=1.0, other_words=0, sentences=20_000)
+    counts = task.draw(5).train.counts.toarray()
+    absent = 1 - counts[:, :3][counts[:, :3].any(axis=1)]
+    weights = np.array([6.0, 3.0, 2.0]) / 11
+    first = np.outer(weights, weights) / (1 - weights)[:, None]
+    pairs = np.array([first[b, c] + first[c, b] for b, c in ((1, 2), (0, 2), (0, 1))])
+    assert chisquare(absent.sum(axis=0), absent.sum() * pairs).pvalue > 1e-3
+    # Negative control: pairs in proportion to the products of their weights.
+    products = np.array([weights[b] * weights[c] for b, c in ((1, 2), (0, 2), (0, 1))])
+    assert chisquare(absent.sum(axis=0), absent.sum() * products / products.sum()).pvalue < 1e-3
+
+
+@given(small, st.floats(0.0, 1.0), st.integers(0, 1000))
+def test_noise_changes_labels_of_training_alone(task: Synthetic, noise: float, seed: int) -> None:
+    clean, noisy = task.draw(seed), replace(task, label_noise=noise).draw(seed)
+    np.testing.assert_array_equal(clean.train.counts.toarray(), noisy.train.counts.toarray())
+    assert clean.test is None or digest(clean.test) == digest(noisy.test or clean.train)
+    if noise in (0.0, 1.0):
+        assert ((clean.train.labels == noisy.train.labels) == (noise == 0.0)).all()
+
+
+def test_noise_takes_its_share_and_every_other_class_alike() -> None:
+    task = Synthetic(sentences=20_000, other_words=1, test_sentences=0)
+    clean = task.draw(2).train.labels
+    noisy, noisier = (replace(task, label_noise=share).draw(2).train.labels for share in (0.2, 0.4))
+    moved = (noisy - clean) % 4
+    assert chisquare(np.bincount(moved, minlength=4), 20_000 * np.array([0.8, *[0.2 / 3] * 3])).pvalue > 1e-3
+    # More noise replaces the same labels by the same classes, and further ones.
+    np.testing.assert_array_equal(noisier[moved > 0], noisy[moved > 0])
+    assert np.count_nonzero(noisier != clean) > 1.9 * np.count_nonzero(moved)
+
+
+def test_each_sentence_may_have_noise_of_its_own() -> None:
+    corpus = Synthetic(topics=3, sentences=60, other_words=1).draw(0).train
+    share = (corpus.labels == 1).astype(float)
+    noisy = with_label_noise(corpus, share, np.random.default_rng(0)).labels
+    np.testing.assert_array_equal(noisy != corpus.labels, corpus.labels == 1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"topic_words_per_sentence": 0}, "topic_words_per_sentence: expected 1 or more, got 0"),
+        ({"topic_words_per_sentence": 3}, "topic_words_per_sentence: expected at most 2, got 3"),
+        ({"label_noise": -0.1}, "label_noise: expected a finite number from 0 to 1, got -0.1"),
+        ({"label_noise": 1.1}, "label_noise: expected a finite number from 0 to 1, got 1.1"),
+        ({"label_noise": float("nan")}, "label_noise: expected a finite number"),
         ({"topics": 1}, "topics: expected 2 or more, got 1"),
         ({"topic_words": 0}, "topic_words: expected 1 or more, got 0"),
         ({"other_words": -1}, "other_words: expected 0 or more, got -1"),

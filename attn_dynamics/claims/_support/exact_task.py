@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,18 +38,25 @@ class ExactTask(NamedTuple):
     """u, norm of the head's columns."""
     private: bool = False
     """Whether each sentence has m words of its own; otherwise all share m words that are held at zero."""
+    wrong: tuple[int, ...] = ()
+    """Number of further sentences of each topic word that are labelled with each of the other classes."""
 
     @property
     def setting(self) -> dict[str, Any]:
         """Return the task in the arguments of `MeanField`."""
-        sentences = sum(self.repeats)
-        return {
-            "frequency": np.array(self.repeats) / sentences,
-            "classes": len(self.repeats),
+        held, classes = np.array(self.repeats), len(self.repeats)
+        noisy = (classes - 1) * np.array(self.wrong or (0,) * classes)
+        sentences = int((held + noisy).sum())
+        setting: dict[str, Any] = {
+            "frequency": (held + noisy) / sentences,
+            "classes": classes,
             "others": self.others,
             "query_norm": self.query_norm,
             "head_norm": self.head_norm,
-        } | ({"sentences": sentences} if self.private else {})
+        }
+        if self.wrong:
+            setting["label_noise"] = noisy / (held + noisy)
+        return setting | ({"sentences": sentences} if self.private else {})
 
     def sentences(self) -> Iterator[tuple[int, list[str]]]:
         """Yield class and words of each sentence."""
@@ -56,6 +64,9 @@ class ExactTask(NamedTuple):
             for repeat in range(count):
                 mark = f"{topic}.{repeat}." if self.private else ""
                 yield topic, [f"t{topic}", *(f"w{mark}{other}" for other in range(self.others))]
+        for (topic, count), label in product(enumerate(self.wrong), range(len(self.repeats))):
+            if label != topic:
+                yield from [(label, [f"t{topic}", *(f"w{other}" for other in range(self.others))])] * count
 
 
 def drawn_tasks(count: int, seed: int = 0) -> Iterator[ExactTask]:

@@ -1,0 +1,148 @@
+"""Weight decay above which nothing is learned from a small start, and how long learning takes below it (theory C13)."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from attn_dynamics.claims._support.distances import EPS
+from attn_dynamics.claims._support.drawn import corpora, where
+from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
+from attn_dynamics.model.heads import Array, TrainedLinear
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.theory.small_start import pull_at_zero
+from attn_dynamics.training.descent import descend
+
+RATE = 0.5
+"""Learning rate η; descent multiplies a mode that grows at rate r by 1 + η r at each step, exactly."""
+TINY = 1e-12
+"""Size of a start whose square is nothing in float64."""
+LONG = 10.0
+"""Length of the linear phase that is measured, in units of 1/σ₁."""
+SHARES = (0.5, 0.95, 1.05)
+"""Weight decays λ, in units of the threshold σ₁."""
+SIZES = (1e-6, 1e-8)
+"""Sizes ε of the starts whose escape is timed."""
+ESCAPED = 0.02
+"""Fall of the loss, in nats, that counts as escape."""
+
+
+class Modes(NamedTuple):
+    """Singular pairs of the pull M with values above 0, largest first."""
+
+    words: Array
+    """Vectors over words (V, modes)."""
+    values: Array
+    """Singular values σ (modes,)."""
+    classes: Array
+    """Vectors over classes (modes, n)."""
+
+    def of(self, state: Parameters) -> Array:
+        """Return what of the embeddings and the head lies along each mode (modes, d)."""
+        return self.words.T @ state.embeddings + self.classes @ state.head.first_layer.T
+
+
+Pull = Callable[[Corpus], Array]
+Growth = Callable[[Array, float], Array]
+
+
+def above_decay(values: Array, decay: float) -> Array:
+    """Return the rates σ - λ at which the modes grow."""
+    return values - decay
+
+
+def uncentred(corpus: Corpus) -> Array:
+    """Return the pull without its -1/n."""
+    shares = corpus.counts / corpus.lengths[:, None]
+    return np.asarray(shares.T @ np.eye(corpus.n_classes)[corpus.labels]) / corpus.n_sentences
+
+
+@claims(
+    "C13",
+    control("M without -1/n", pull=uncentred),
+    control("2σ for σ", pull=lambda corpus: 2.0 * pull_at_zero(corpus)),
+    control("decay does not slow the escape", growth=lambda values, decay: values),
+    control("half as much decay again", growth=lambda values, decay: values - 1.5 * decay),
+    statement=r"M_{wc} = \frac{1}{N}\sum_i A_{iw}\left([y_i = c] - \frac{1}{n}\right), \quad "
+    r"\dot P_j = (\sigma_j(M) - \lambda)\, P_j, \quad "
+    r"\tau_{\mathrm{escape}} \sim \frac{\ln(1/\epsilon)}{\sigma_1 - \lambda}",
+    assumptions="Attn-TC on any text; keys 0, embeddings and head small, all trained, under one weight decay λ. A "
+    "start that is not small may stay learned above the threshold",
+    quantity="growth: largest relative distance of a mode from (1 + η(σ - λ))^e after e epochs of descent, λ on both "
+    "sides of σ₁; escape: that of the time between the escapes from starts of size 1e-6 and 1e-8 from "
+    "ln 100 / ln(1 + η(σ₁ - λ)) epochs, λ = 0 and σ₁/2",
+    tolerance="growth: 4 ε per epoch, ε = 2⁻⁵²; escape: (1e-6)^{2(σ₁ - σ₂)/(σ₁ - λ)}, the square of the share that the "
+    "second mode still has then",
+)
+def threshold(*, quick: bool, pull: Pull = pull_at_zero, growth: Growth = above_decay) -> Measured:
+    """Measure descents of the exact gradient from small starts on drawn text."""
+    texts = corpora(quick=quick)
+    grown = [_off_growth(text, share, pull, growth) for text in texts for share in SHARES]
+    escaped = [_off_escape(text, share, pull, growth) for text in texts for share in (0.0, 0.5)]
+    return together(
+        where(quick=quick),
+        growth=Measured(largest(off for off, _ in grown), largest(bound for _, bound in grown), within=SCATTER),
+        escape=Measured(largest(off for off, _ in escaped), largest(bound for _, bound in escaped)),
+    )
+
+
+def modes(pull: Array) -> Modes:
+    """Return the singular pairs of a pull with values above round-off."""
+    words, values, classes = np.linalg.svd(pull, full_matrices=False)
+    kept = values > 1e-9 * values[0]
+    return Modes(words[:, kept], values[kept], classes[kept])
+
+
+def _off_growth(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple[float, float]:
+    """Return the largest relative distance of a mode from its growth, and its bound."""
+    said, decay = modes(pull(text)), share * _true(text)
+    begin, end, epochs = _linear_phase(text, decay)
+    expected = (1.0 + RATE * growth(said.values, decay))[:, None] ** epochs * said.of(begin)
+    off = np.linalg.norm(said.of(end) - expected, axis=1) / np.linalg.norm(expected, axis=1)
+    return largest(off), 4.0 * EPS * epochs
+
+
+def _off_escape(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple[float, float]:
+    """Return the relative distance of the time between two escapes, and its bound."""
+    decay, true = share * _true(text), modes(pull_at_zero(text)).values
+    apart = np.diff([_escape(text, decay, size) for size in SIZES])[0]
+    rate = growth(modes(pull(text)).values, decay)[0]
+    second = true[1] if true.size > 1 else 0.0
+    left = SIZES[0] ** (2.0 * (true[0] - second) / (true[0] - decay))
+    return abs(apart / (np.log(SIZES[0] / SIZES[1]) / np.log1p(RATE * rate)) - 1.0), left
+
+
+def _true(text: Corpus) -> float:
+    return float(modes(pull_at_zero(text)).values[0])
+
+
+def small(text: Corpus, size: float, *, query: float = 1.5, d: int = 4) -> Parameters:
+    """Return keys at 0, and embeddings and a trained head drawn from N(0, size²)."""
+    rng = np.random.default_rng(0)
+    return Parameters(
+        query=np.array([query]),
+        keys=np.zeros((text.n_words, 1)),
+        embeddings=size * rng.standard_normal((text.n_words, d)),
+        head=TrainedLinear(weight=size * rng.standard_normal((d, text.n_classes))),
+    )
+
+
+@cache
+def _linear_phase(text: Corpus, decay: float) -> tuple[Parameters, Parameters, int]:
+    """Return start and end of a descent that stays small, and its number of epochs."""
+    begin, epochs = small(text, TINY), round(LONG / (RATE * _true(text)))
+    run = descend(text, begin, learning_rate=RATE, epochs=epochs, decay=decay)
+    assert run.parameters is not None
+    return begin, run.parameters, epochs
+
+
+@cache
+def _escape(text: Corpus, decay: float, size: float) -> float:
+    """Return the epoch, between two of them, at which the loss has fallen."""
+    epochs = round(2.0 * np.log(1.0 / size) / (RATE * (_true(text) - decay)))
+    loss = descend(text, small(text, size), learning_rate=RATE, epochs=epochs, decay=decay).trajectory.train_loss
+    fallen = np.log(np.maximum(np.log(text.n_classes) - loss.values, np.finfo(float).tiny))
+    after = int(np.argmax(fallen > np.log(ESCAPED)))
+    return after - (fallen[after] - np.log(ESCAPED)) / (fallen[after] - fallen[after - 1])

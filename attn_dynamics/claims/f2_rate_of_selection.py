@@ -1,0 +1,136 @@
+"""How fast keys alone select a topic word whose embedding is held (theory F2)."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attn_dynamics.claims._support.distances import RTOL, apart
+from attn_dynamics.claims._support.exact_task import TIMES, ExactTask, altered
+from attn_dynamics.claims.claim import Measured, claims, control, largest, together
+from attn_dynamics.model.heads import Array, FixedLinear
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.theory.mean_field import MeanField
+from attn_dynamics.theory.selection import Selection
+from attn_dynamics.training.flow import flow
+
+Theory = Callable[..., Selection]
+LATE, LATEST = 1e6, 1e8
+"""Times at which mean field shows the next order and the leading one; later, the solver's error is larger than they."""
+
+
+class Held(NamedTuple):
+    """A task, and the margin of each topic word if it had all attention."""
+
+    task: ExactTask
+    margins: tuple[float, ...]
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """Return the words in the arguments of `Selection`."""
+        left = {name: value for name, value in self.task.setting.items() if name != "head_norm"}
+        return left | {"margin": np.array(self.margins)}
+
+
+TASKS = (
+    Held(ExactTask((1, 2), 1), (1.0, 3.0)),
+    Held(ExactTask((3, 1, 2), 20, 1.5, 0.7), (0.5, 1.0, 5.0)),
+    Held(ExactTask((1, 1, 2, 3), 5, 0.6, 2.0), (1.5, 4.0, 0.7, 1.0)),
+)
+
+
+def leading(theory: Selection, time: float) -> Array:
+    """Return 1/(1 - a) to leading order."""
+    return theory.rate * time
+
+
+def next_order(theory: Selection, time: float) -> Array:
+    """Return 1/(1 - a) to the next order and its constant."""
+    return theory.late(time)
+
+
+@claims(
+    "F2",
+    control("v + 1 for v", theory=altered(Selection, margin=lambda v: v + 1.0)),
+    control("‖q‖ for ‖q‖²", theory=altered(Selection, query_norm=np.sqrt)),
+    control("m + 1 other words", theory=altered(Selection, others=lambda m: m + 1)),
+    control("the logarithm lost", late=leading),
+    control("b without -2", late=lambda theory, time: theory.late(time) + 2.0 * np.log(theory.rate * time)),
+    statement=r"\frac{1}{1-a} = c\,\tau + b \ln(c\,\tau) + k + o(1), \quad "
+    r"c = \frac{(n-1)\, \|q\|^2 \rho\, v}{n-1+e^v}, \quad b = -2 + \frac{v\, e^v}{n-1+e^v}",
+    assumptions="keys alone are trained, from 0; query, head and embeddings are held, the others' at 0; one topic word "
+    "a sentence, which gives it the margin a v > 0 over all other classes alike",
+    quantity="path: largest relative distance of the time at which 1/(1-a) is reached, up to 1000, from the integral; "
+    "limit: that of 1/(1-a) from cτ in mean field at 1e8; next order: distance of 1/(1-a) from the statement at 1e6",
+    tolerance="path: 50 rtol, rtol = 1e-11 the tolerance of a step of the solver, some dozen steps; the others: "
+    "twice what the next order says is left, (b ln(cτ) + k)/(cτ) and b (b ln(cτ) + k)/(cτ)",
+)
+def rate_of_selection(
+    *, quick: bool, theory: Theory = Selection, late: Callable[[Selection, float], Array] = next_order
+) -> Measured:
+    """Measure the exact gradient's flow of keys alone, and the same equation in mean field at large times."""
+    tasks = TASKS[:2] if quick else TASKS
+    return together(
+        path=Measured(largest(_off_path(held, theory) for held in tasks), 50 * RTOL),
+        limit=_worst([_off_limit(held, theory) for held in tasks]),
+        next_order=_worst([_off_next_order(held, theory, late) for held in tasks]),
+    )
+
+
+def _worst(ratios: list[Array]) -> Measured:
+    """Measure distances as shares of what the theory says is left, up to its next order."""
+    return Measured(largest(float(np.abs(each).max()) for each in ratios), 2.0)
+
+
+def _off_path(held: Held, theory: Theory) -> float:
+    reached = 1.0 / (1.0 - selected(held))
+    return apart((theory(**held.setting).time(reached), np.array(TIMES)[:, None]))
+
+
+def _off_limit(held: Held, theory: Theory) -> Array:
+    off = theory(**held.setting).rate * LATEST / inverse_gap(held, LATEST) - 1.0
+    return off / _left(held, LATEST)
+
+
+def _off_next_order(held: Held, theory: Theory, late: Callable[[Selection, float], Array]) -> Array:
+    off = inverse_gap(held, LATE) - late(theory(**held.setting), LATE)
+    return off / (Selection(**held.setting).drift * _left(held, LATE))
+
+
+def _left(held: Held, time: float) -> Array:
+    """Return (b ln(cτ) + k)/(cτ), by which 1/(1-a) is off from cτ as a share."""
+    theory = Selection(**held.setting)
+    return theory.late(time) / (theory.rate * time) - 1.0
+
+
+@cache
+def selected(held: Held) -> Array:
+    """Return the attention (times, words) of topic words along the exact gradient's flow of keys alone."""
+    task = held.task
+    topics, sentences = zip(*task.sentences(), strict=True)
+    corpus, n = Corpus.from_sentences(sentences, topics), len(held.margins)
+    words = [f"t{topic}" for topic in range(n)]
+    embeddings = np.zeros((corpus.n_words, n))
+    embeddings[corpus.columns(words)] = np.diag(held.margins) / task.head_norm
+    start = Parameters(
+        query=np.array([task.query_norm]),
+        keys=np.zeros((corpus.n_words, 1)),
+        embeddings=embeddings,
+        head=FixedLinear(weight=task.head_norm * np.eye(n)),
+    )
+    rest = [word for word in corpus.vocabulary if word not in words]
+    options = {"follow": words, "frozen_words": rest, "rtol": RTOL, "atol": 1e-3 * RTOL}
+    run = flow(corpus, start, times=TIMES, log_time=True, train=("keys",), **options).trajectory
+    return run.attention.values[1:]
+
+
+@cache
+def inverse_gap(held: Held, time: float) -> Array:
+    """Return 1/(1 - a) of the topic words in mean field."""
+    setting = {name: value for name, value in held.setting.items() if name != "margin"}
+    n, m = len(held.margins), held.task.others
+    norm = np.array(held.margins) * np.sqrt((n - 1) / n)
+    run = MeanField(**setting, train=("keys",)).flow([time], norm=norm, tolerance=1e-13)
+    return 1.0 + np.exp(run.score[-1]) / m

@@ -1,0 +1,95 @@
+"""How fast keys alone select a word that is worth attention (theory F2): array in, array out.
+
+Embeddings and head are held, so that a sentence has the margin a v, with a the attention of its topic word. The inverse
+gap R = 1/(1-a) = 1 + e^s/m is then a clock of its own:
+
+    dR/dτ = c (n-1+e^v)/(n-1+e^{av}) a²,    c = ‖q‖² ρ v (n-1)/(n-1+e^v),    a = 1 - 1/R
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import quad
+
+from attn_dynamics.theory.domain import settings_within, within
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Selection:
+    """Topic words with held embeddings, in as many settings as the arguments broadcast to.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+
+    margin: ArrayLike
+    """Margin v > 0 of a sentence that attends to its topic word alone."""
+    frequency: ArrayLike
+    """Frequency ρ: share of the sentences that hold the topic word."""
+    others: ArrayLike
+    """Number m > 0 of other words, whose scores and embeddings are held at 0."""
+    classes: ArrayLike = 2
+    """Number n ≥ 2 of classes; the logits of all wrong ones are equal."""
+    query_norm: ArrayLike = 1.0
+    """Query norm ‖q‖ > 0."""
+
+    def __post_init__(self) -> None:
+        settings_within("above 0", margin=self.margin, others=self.others, query_norm=self.query_norm)
+        settings_within("above 0 and at most 1", frequency=self.frequency)
+        settings_within("2 or above", classes=self.classes)
+
+    @property
+    def rate(self) -> Array:
+        """Return c, the rate at which 1/(1-a) grows in the end."""
+        scale = np.square(self.query_norm) * np.asarray(self.frequency, float) * np.asarray(self.margin, float)
+        return scale * (1.0 - self._saturated)
+
+    @property
+    def drift(self) -> Array:
+        """Return b = -2 + v e^v/(n-1+e^v), the coefficient of the logarithm."""
+        return np.asarray(self.margin, float) * self._saturated - 2.0
+
+    @property
+    def constant(self) -> Array:
+        """Return k, the constant of `late` from a zero start; by quadrature."""
+        start = 1.0 + 1.0 / np.asarray(self.others, float)
+        return start - self.drift * np.log(start) - self._left(0.0)
+
+    def late(self, time: ArrayLike) -> Array:
+        """Return 1/(1-a) = cτ + b ln(cτ) + k, up to b (b ln(cτ) + k)/(cτ) + O(1/τ), at large times τ."""
+        grown = self.rate * within("above 0", time=time)[0]
+        return grown + self.drift * np.log(grown) + self.constant
+
+    def time(self, inverse_gap: ArrayLike) -> Array:
+        """Return the time τ at which 1/(1-a) is reached from a zero start, exactly; by quadrature.
+
+        Args:
+            inverse_gap: 1/(1-a), at least 1 + 1/m, its value at the start.
+        """
+        (reached,), start = within("1 or above", inverse_gap=inverse_gap), 1.0 + 1.0 / np.asarray(self.others, float)
+        grown = reached - start - self.drift * np.log(reached / start) + self._left(1.0 / reached)
+        return grown / self.rate
+
+    @property
+    def _saturated(self) -> Array:
+        """Return e^v/(n-1+e^v), the probability of the right class in the end."""
+        return 1.0 / (1.0 + (np.asarray(self.classes, float) - 1.0) * np.exp(-np.asarray(self.margin, float)))
+
+    def _left(self, gap: ArrayLike) -> Array:
+        """Return what R - b ln R leaves of cτ, from the start to a gap 1 - a."""
+        from_gap, m = np.asarray(gap, float), np.asarray(self.others, float)
+        return np.vectorize(_remainder, otypes=[float])(from_gap, m / (1.0 + m), self.margin, self._saturated)
+
+
+def _remainder(gap: float, start: float, margin: float, saturated: float) -> float:
+    """Return ∫ (dτ/dR c - 1 + b/R) dR over gaps h = 1/R from `gap` to `start`."""
+
+    def integrand(h: float) -> float:
+        # (n-1+e^{v(1-h)})/(n-1+e^v) = 1 + p (e^{-vh} - 1), with p the probability in the end.
+        slower = (1.0 + saturated * np.expm1(-margin * h)) / (1.0 - h) ** 2
+        return (slower - 1.0 + (margin * saturated - 2.0) * h) / h**2
+
+    return quad(integrand, gap, start, epsabs=0.0, epsrel=1e-12, limit=200)[0]
