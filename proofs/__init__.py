@@ -15,8 +15,10 @@ from proofs import (
     early_training,
     heads,
     mean_field,
+    optimisers,
     sen,
     sen_beyond,
+    sign_rules,
     signs,
     widths,
     window,
@@ -40,6 +42,8 @@ GROUPS = (
     window,
     zipf,
     widths,
+    optimisers,
+    sign_rules,
 )
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)
