@@ -28,7 +28,7 @@ LAW = curve(S) - NORM**2 / 2 * SQUARE
     assumption("keys do not decay", key=0),
 )
 def weight_decay(*, key: Expr = sp.S.One, embedding: Expr = sp.S.One, others: Expr = m) -> Iterator[Step]:
-    """With decay İ = λ_ν ‖q‖²‖ν‖² - λ_κ s (1 + e^s/m) whatever the classifier, the loss and the labels.
+    """With decay dI/dτ = λ_ν ‖q‖²‖ν‖² - λ_κ s (1 + e^s/m) whatever the classifier, the loss and the labels.
 
     So every stationary point lies on λ_ν ‖q‖²‖ν‖² = λ_κ s (1 + e^s/m); on any text it has, for every word,
     λ_κ s_w/‖q‖² = λ_ν ‖ν_w‖² + Σ_i A_iw g_i·v_i. With one λ for all, W = I - 1/m forgets its start at the rate 2λ,
@@ -109,7 +109,7 @@ def momentum(
     kept: Expr = BETA,
     score: Term = lambda work: NORM**2 * (1 - ATTENTION) * work,
 ) -> Iterator[Step]:
-    """Up to O(η²) momentum follows dθ/dτ = f - (η/2) (1 + β)/(1 - β)² f′f in the time τ = k η/(1 - β).
+    """Up to O(η²) momentum follows dθ/dτ = f - (η/2) (1 + β)/(1 - β)² f'f in the time τ = k η/(1 - β).
 
     So I drifts by (1 + β)/(1 - β)² times what it does under descent, β = 0; for Nesterov's variant by
     (1 - β + 2β²)/(1 - β)². That the steps follow a modified flow is taken from backward error analysis.
@@ -119,7 +119,7 @@ def momentum(
     heavy = ahead - kept * behind - ETA * F
     yield Tends("θ' - θ - β (θ - θ') - η f, over η²", heavy / ETA**2, {ETA: sp.S.Zero}, 0, by=path, concludes=True)
     ahead, behind = _places((1 - BETA + 2 * BETA**2) / (1 - BETA) ** 2)
-    # f at the last step, from that at this one: along the path f changes by f′f, times the step's time.
+    # f at the last step, from that at this one: along the path f changes by f'f, times the step's time.
     looking = ahead - kept * behind - ETA * (F + kept * ETA / (1 - BETA) * TURN)
     yield Tends("the same for Nesterov's variant", looking / ETA**2, {ETA: sp.S.Zero}, 0, by=path, concludes=True)
     yield Equal("descent, β = 0", ((1 + BETA) / (1 - BETA) ** 2).subs(BETA, 0), 1)
@@ -127,7 +127,7 @@ def momentum(
 
 
 def _places(drift: Expr) -> tuple[Expr, Expr]:
-    """Return θ_{k+1} - θ_k and θ_k - θ_{k-1} on a path with dθ/dτ = f - (η/2) drift f′f, a step of time η/(1 - β)."""
+    """Return θ_{k+1} - θ_k and θ_k - θ_{k-1} on a path with dθ/dτ = f - (η/2) drift f'f, a step of time η/(1 - β)."""
     step, first = ETA / (1 - BETA), F - ETA / 2 * drift * TURN
     ahead = step * first + step**2 / 2 * TURN + step**3 / 6 * THIRD
     return ahead, step * first - step**2 / 2 * TURN + step**3 / 6 * THIRD
@@ -142,7 +142,7 @@ def _drift_of_relation(score: Term) -> Iterator[Step]:
     corrected: Flow = {S: pace - c * along(pace, flow), NU: lambda b: DIRECTION[b] - c * BEND[b]}
     speed = total(lambda b: DIRECTION[b] ** 2, D_E)
     yield Moves(
-        "dI/dτ along f - c f′f", LAW, corrected, c * (sp.exp(S) / m * pace**2 - NORM**2 * speed), concludes=True
+        "dI/dτ along f - c f'f", LAW, corrected, c * (sp.exp(S) / m * pace**2 - NORM**2 * speed), concludes=True
     )
 
 
@@ -169,7 +169,7 @@ def mini_batches(
     noise: Term = lambda b: sp.S.Zero,
     pair: Expr = PAIR,
 ) -> Iterator[Step]:
-    """I changes by (e^s/m)(e^Δs - 1 - Δs) - ‖q‖²‖Δν‖²/2 in a step on any batch: exactly, and second order in the step.
+    """I changes by (e^s/m)(e^{Δs} - 1 - Δs) - ‖q‖²‖Δν‖²/2 in a step on any batch: exactly, second order in the step.
 
     A batch only chooses sentences, and the sum of their g stands in Δν and in Δs alike. A word that stands in a share
     ρ of N sentences, all of which pull it alike, meets hypergeometric numbers of them in batches of B: the means of

@@ -28,6 +28,7 @@ from simulations import (
     heads,
     hysteresis,
     labelled,
+    optimisers,
     query,
     sst,
     suppression,
@@ -98,6 +99,21 @@ def test_synthetic_drops_no_measure_that_one_seed_lacks(tmp_path: Path, monkeypa
     _, summary = left_by(synthetic, tmp_path, {"sen", "loss", "distributions"}, *given, seen=False)
     assert summary["attn-fc"]["score"] == {"mean": None, "low": None, "high": None}
     assert "prediction_residual" not in summary["attn-tl"]
+
+
+@pytest.mark.slow
+def test_optimisers(tmp_path: Path) -> None:
+    given = ("--seeds", "2", "--epochs", "400")
+    rows, summary = left_by(optimisers, tmp_path, {"plane"}, *given)
+    assert rows.optimiser.nunique() == 6
+    ends = rows.groupby("optimiser")[["sen", "decay", "line"]].max()
+    for linear in ("descent", "momentum", "mini-batches"):
+        assert ends.sen[linear] < 0.01
+    assert ends.line["sign"] < 1e-12
+    assert ends.line.drop("sign").min() > 0.01, "negative control"
+    assert rows[rows.optimiser.isin(["sign", "adam"])].sen.min() > 0.03
+    assert ends.sen["decay"] > 2 * ends.sen["descent"]
+    assert summary["synthetic sign"]["line"]["low"] is None, "two seeds are too few for an interval"
 
 
 @pytest.mark.slow
