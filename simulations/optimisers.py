@@ -125,8 +125,8 @@ def _cell(arm: str, name: str, task: Task, seed: int, options: Settings) -> Cell
     if name == "sst2" and settings["learning_rate"] != SIGNED:
         settings["learning_rate"] *= FASTER
     if arm == "mini-batches":
-        size = -(-task.train.n_sentences // BATCHES)
-        epochs, settings = max(epochs // BATCHES, 1), settings | {"batch_size": size}
+        epochs = max(epochs // BATCHES, 1)
+        settings["batch_size"] = -(-task.train.n_sentences // BATCHES)
     config = Config(model="attn-fc", start="mean-field", seed=seed, epochs=epochs, patience=0, **settings)
     return Cell(config=config, task=task, kind={"optimiser": arm, "task": name})
 
