@@ -31,8 +31,8 @@ LEADERS = 200
 """Number of words of largest score that the relation on text is judged on."""
 TEXT_DECAYS = (1e-3, 3e-4)
 """Weight decays on SST-2."""
-SUMS = ("key_sum", "embeddings_outside")
-"""Conserved quantities that are linear in the parameters; the others are quadratic."""
+SQUARES = ("query_keys", "embeddings_head", "hidden_units")
+"""Conserved quantities that are quadratic in the parameters; the others are sums."""
 Curve = Callable[[Array, float, float, float], Array]
 """Function that returns ‖ν‖ at rest from s, m, ‖q‖ and λ_κ/λ_ν, as `decay_norm` does."""
 
@@ -48,7 +48,7 @@ Curve = Callable[[Array, float, float, float], Array]
     statement=r"\dot{I} = \lambda_\nu \|q\|^2 \|\nu\|^2 - \lambda_\kappa s (1 + e^s/m), \quad "
     r"\lambda_\kappa s_w / \|q\|^2 = \lambda_\nu \|\nu_w\|^2 + \sum_i A_{iw} g_i \cdot v_i",
     assumptions="query fixed. İ and its zero: as B1, any head, labels of which 15 % are random. The second relation: "
-    "any text and head, at a stationary point. What A1 to A4 conserve decays at λ and 2λ, one λ for all",
+    "any text and head, at a stationary point. What A1 to A4 and A7 conserve decays at λ and 2λ, one λ for all",
     quantity="İ at random states, relative to its terms; relative distance of ‖ν‖ from the stationary curve where "
     "descent came to rest; distance of s_w from the relation on text, for the words of largest score, in shares of its "
     "bound; rates of what is conserved without decay",
@@ -209,7 +209,7 @@ def work_of_contexts(corpus: Corpus, point: Parameters) -> Array:
 
 
 def _balance_off(model: str, forgets: float, decay: float = 0.3) -> float:
-    """Return the distance of the rates of what A1 to A4 conserve from -λ and -2λ, relative to their terms.
+    """Return the distance of the rates of what A1 to A4 and A7 conserve from -λ and -2λ, relative to their terms.
 
     The central difference along the velocity is exact for sums and squares.
     """
@@ -220,7 +220,7 @@ def _balance_off(model: str, forgets: float, decay: float = 0.3) -> float:
     size = sum(float(np.square(array).sum()) for array in (state.query, state.keys, state.embeddings))
     offs = []
     for name, kept in here.items():
-        power = 1.0 if name in SUMS else forgets
+        power = forgets if name in SQUARES else 1.0
         pace = 0.5 * (ahead[name] - behind[name])
         offs.append(float(np.abs(pace + power * decay * kept).max()) / size)
     return largest(offs)
