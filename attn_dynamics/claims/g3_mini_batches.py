@@ -102,7 +102,7 @@ def relation_on_batches(
         shares.append(float(np.abs(run.seen - run.said).max()) / (EPS * run.steps * run.size))
     offs, seen = [], []
     for size in (8,) if quick else (2, 4, 8):
-        drifts, expected = ratios(size, 0.02 if quick else 0.01), float(factor(1.0 / TOPICS, size, SENTENCES))
+        drifts, expected = ratios(size, 0.04 if quick else 0.01), float(factor(1.0 / TOPICS, size, SENTENCES))
         offs.append(abs(drifts.mean() - expected) / float(half_width(drifts)) + 1.0)
         seen.append(f"B = {size}: {drifts.mean():.3f} ± {half_width(drifts):.3f}, factor {expected:.3f}")
     return together(
