@@ -6,7 +6,7 @@ ARGS ?=
 WORKERS ?= auto
 PIP_FLAGS ?=
 # Those that need no data from outside; sst, squad and text are run by EXPERIMENTS="text" and the like.
-EXPERIMENTS ?= synthetic ablation suppression capacity query zipf heads hysteresis noise
+EXPERIMENTS ?= synthetic ablation suppression capacity query zipf heads hysteresis noise optimisers
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 # Libraries keep their bytecode, because a process that starts would compile them for two seconds.

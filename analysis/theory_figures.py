@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.drawing import Figures, Place, command
 from analysis.finite_figures import draw_law, regimes, residual, size_panels
+from analysis.plane_figure import optimisers
 from analysis.text_figures import early, leaders
 from analysis.width_figures import heads, hysteresis
 from analysis.zipf_figure import zipf
@@ -161,6 +162,7 @@ FIGURES: dict[str, Callable[[bool], Figure]] = {
     "leaders": leaders,
     "heads": heads,
     "hysteresis": hysteresis,
+    "optimisers": optimisers,
 }
 
 
@@ -170,7 +172,7 @@ class Options(Place):
 
     figure: tuple[str, ...] = ()
     """Names of figures, by default all: prediction, scaling, long-run, capacity, zipf, residual, regimes, early,
-    leaders, heads, hysteresis."""
+    leaders, heads, hysteresis, optimisers."""
     quick: bool = False
     """Shorter runs and fewer sizes."""
 

@@ -16,9 +16,11 @@ from proofs import (
     heads,
     label_noise,
     mean_field,
+    optimisers,
     selection,
     sen,
     sen_beyond,
+    sign_rules,
     signs,
     small_start,
     widths,
@@ -46,6 +48,8 @@ GROUPS = (
     label_noise,
     selection,
     small_start,
+    optimisers,
+    sign_rules,
 )
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)

@@ -77,6 +77,7 @@ SIGNS = {
     "ζ": r"\zeta", "κ": r"\kappa", "ν": r"\nu", "μ": r"\mu", "ξ": r"\xi", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma",
     "τ": r"\tau", "ω": r"\omega", "δ": r"\delta", "³": "^3", "Δ": r"\Delta", "½": r"\tfrac{1}{2}", "ψ": r"\psi",
     "≪": r"\ll", "⁶": "^6", "⁷": "^7", "ô": r"\hat{o}", "β": r"\beta", "ε": r"\varepsilon",
+    "λ": r"\lambda", "θ": r"\theta",
 }  # fmt: skip
 """LaTeX of the mathematical signs in texts."""
 

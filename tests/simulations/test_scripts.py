@@ -29,6 +29,7 @@ from simulations import (
     hysteresis,
     labelled,
     noise,
+    optimisers,
     query,
     sst,
     suppression,
@@ -115,6 +116,20 @@ def test_noise(tmp_path: Path) -> None:
     for name, run in loaded(tmp_path).items():
         off = np.abs(run.score - run.mean_field_score).max() / run.mean_field_score.max()
         assert off < (0.2 if name.startswith("noisy") else 0.1), name
+
+
+@pytest.mark.slow
+def test_optimisers(tmp_path: Path) -> None:
+    given = ("--seeds", "2", "--epochs", "400")
+    rows, summary = left_by(optimisers, tmp_path, {"plane"}, *given)
+    assert rows.optimiser.nunique() == 6
+    ends = pd.DataFrame({name: rows.groupby("optimiser")[name].max() for name in ("sen", "line")})
+    for linear in ("descent", "momentum", "mini-batches"):
+        assert ends.sen[linear] < 0.02
+    assert ends.line["sign"] < 1e-12
+    assert ends.line.drop("sign").min() > 0.01, "negative control"
+    assert rows[rows.optimiser == "sign"].sen.min() > 0.03
+    assert summary["synthetic sign"]["line"]["low"] is None, "two seeds are too few for an interval"
 
 
 @pytest.mark.slow

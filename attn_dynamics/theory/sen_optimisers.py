@@ -1,0 +1,138 @@
+"""What decay, momentum and mini-batches make of the SEN relation (theory G1 to G3): array in, array out.
+
+The relation keeps I = s + e^s/m - ‖q‖²‖ν‖²/2 along gradient flow. Decay replaces it by another curve, which every
+stationary point lies on. Momentum and mini-batches keep it up to the step, as descent does, and drift by other factors.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attn_dynamics.theory.domain import within
+
+Array = NDArray[np.float64]
+
+
+def sen_invariant(score: ArrayLike, norm: ArrayLike, others: ArrayLike, query_norm: ArrayLike) -> Array:
+    """Return I = s + e^s/m - ‖q‖²‖ν‖²/2, which gradient flow conserves (theory B1).
+
+    Args:
+        score: score s, any shape.
+        norm: embedding norm ‖ν‖.
+        others: number m > 0 of other words in the word's sentences.
+        query_norm: query norm ‖q‖ ≥ 0.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    (m,), (q,) = within("above 0", others=others), within("0 or above", query_norm=query_norm)
+    s, r = np.asarray(score, float), np.asarray(norm, float)
+    return s + np.exp(s) / m - 0.5 * np.square(q * r)
+
+
+# --- weight decay
+
+
+def decay_norm(score: ArrayLike, others: ArrayLike, query_norm: ArrayLike, ratio: ArrayLike = 1.0) -> Array:
+    """Return the embedding norm ‖ν‖ of a topic word at score s where training with weight decay stands still (G1).
+
+    λ_ν ‖q‖²‖ν‖² = λ_κ s (1 + e^s/m), whatever the classifier, the loss and the labels.
+
+    Args:
+        score: score s, any shape; the result is NaN below 0, where nothing can stand still.
+        others: number m > 0 of other words in the word's sentences.
+        query_norm: query norm ‖q‖ > 0.
+        ratio: decay of keys divided by that of embeddings, λ_κ/λ_ν > 0.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    m, q, share = within("above 0", others=others, query_norm=query_norm, ratio=ratio)
+    s = np.asarray(score, float)
+    with np.errstate(invalid="ignore", over="ignore"):
+        # e^{s/2} after the root, so that norms reach as far as float64 does, not only their squares.
+        high = np.maximum(s, 0.0)
+        return np.exp(0.5 * high) * np.sqrt(share * s * (np.exp(-high) + np.exp(s - high) / m)) / q
+
+
+def decay_crossing(others: ArrayLike) -> Array:
+    """Return the score s > 0 at which the curve of equal decay (G1) crosses the relation from zero (B1).
+
+    There e^s (s - 2) = m s - 2. Below it decay ends on a norm smaller than the relation gives, above it on a larger
+    one, so that a run which ends near it looks as if decay kept the relation.
+
+    Args:
+        others: number m > 0 of other words, any shape.
+
+    Raises:
+        InputError: there are no other words.
+    """
+    (m,) = within("above 0", others=others)
+    # f = e^s (s - 2) - m s + 2 is convex for s > 0, falls from f(0) = 0, and is above 0 from here on: Newton's method
+    # descends to the only root.
+    s = np.maximum(3.0, np.log(3.0 * m))
+    for _ in range(80):
+        s = s - (np.exp(s) * (s - 2.0) - m * s + 2.0) / (np.exp(s) * (s - 1.0) - m)
+    return s
+
+
+# --- momentum and mini-batches
+
+
+def momentum_drift(beta: ArrayLike, *, nesterov: bool = False) -> Array:
+    """Return the drift of I under momentum, as a multiple of that of descent with the same learning rate (theory G2).
+
+    By the modified flow: (1 + β)/(1 - β)² for the heavy ball and (1 - β + 2β²)/(1 - β)² for Nesterov's variant, after
+    steps of the same total time, k η/(1 - β). Steps that move as far as descent's, with η (1 - β) for η, drift by this
+    factor times 1 - β.
+
+    Args:
+        beta: share β of the last step's buffer that is kept, from 0 to below 1; at 1 the result is infinite.
+        nesterov: whether steps look ahead.
+
+    Raises:
+        InputError: β is out of its range.
+    """
+    (share,) = within("from 0 to 1", beta=beta)
+    with np.errstate(divide="ignore"):
+        return (1.0 + (2.0 * share**2 - share if nesterov else share)) / np.square(1.0 - share)
+
+
+def change_in_step(
+    score: ArrayLike, score_step: ArrayLike, norm_of_step: ArrayLike, others: ArrayLike, query_norm: ArrayLike
+) -> Array:
+    """Return by how much a step of descent changes I: (e^s/m) (e^Δs - 1 - Δs) - ‖q‖²‖Δν‖²/2, on any batch (theory G3).
+
+    This is exact. To second order in the step it is (e^s/m) Δs²/2 - ‖q‖²‖Δν‖²/2.
+
+    Args:
+        score: score s before the step, any shape.
+        score_step: change Δs of the score.
+        norm_of_step: length ‖Δν‖ of the embedding's step.
+        others: number m > 0 of other words in the word's sentences.
+        query_norm: query norm ‖q‖ ≥ 0.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    (m,), (q,) = within("above 0", others=others), within("0 or above", query_norm=query_norm)
+    s, ds, length = (np.asarray(each, float) for each in (score, score_step, norm_of_step))
+    return np.exp(s) / m * (np.expm1(ds) - ds) - 0.5 * np.square(q * length)
+
+
+def batch_drift(frequency: ArrayLike, batch_size: ArrayLike, sentences: ArrayLike) -> Array:
+    """Return the mean drift of I on mini-batches, as a multiple of that on all sentences, for η → 0 (theory G3).
+
+    A word that stands in a share ρ of N sentences, which all pull it alike, has a hypergeometric number of them in a
+    batch of B. The mean square of its step is that of the mean step times 1 + (1 - ρ)(N - B)/(ρ B (N - 1)).
+
+    Args:
+        frequency: share ρ of the sentences that hold the word, above 0 and at most 1.
+        batch_size: number B ≥ 1 of sentences in a batch, at most N.
+        sentences: number N ≥ 1 of sentences.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    (rho,) = within("above 0 and at most 1", frequency=frequency)
+    size, n = within("1 or above", batch_size=batch_size, sentences=sentences)
+    return 1.0 + (1.0 - rho) / (rho * size) * (n - size) / np.maximum(n - 1.0, 1.0)

@@ -1,0 +1,171 @@
+"""Sign descent and Adam on two classes, from zero and under a fixed linear head (theory G4, G5): array in, array out.
+
+The gradient of every embedding is then a multiple of one vector D, the difference of the head's columns, and that of
+every key a multiple of the query. Both rules step each entry by what does not depend on the entry's size. So
+E = x sgn(D)ᵀ and K = y sgn(q)ᵀ: one number a word for each, whose histories of gradients are those of a layer of one
+dimension with the query ‖q‖₁ and the contrast ‖D‖₁.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal import lfilter
+
+from attn_dynamics.check import integer
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.heads import FixedLinear
+from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.theory.domain import settings_within, within
+from attn_dynamics.theory.flow import logistic
+
+Array = NDArray[np.float64]
+
+
+def sign_score(norm: ArrayLike, query: ArrayLike, dimensions: ArrayLike, learning_rate: ArrayLike) -> Array:
+    """Return the score of a word of one class at embedding norm ‖ν‖ under sign descent (theory G4).
+
+    s = (‖q‖₁/√d) (‖ν‖ - η √d): a straight line. The first step, of length η √d, moves the embedding alone.
+
+    Args:
+        norm: embedding norm ‖ν‖ ≥ η √d, any shape.
+        query: query q (d_k,).
+        dimensions: dimension d ≥ 1 of the embeddings.
+        learning_rate: learning rate η ≥ 0.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    (d,), (eta,) = within("1 or above", dimensions=dimensions), within("0 or above", learning_rate=learning_rate)
+    return np.abs(np.asarray(query, float)).sum() * (np.asarray(norm, float) / np.sqrt(d) - eta)
+
+
+def in_one_dimension(start: Parameters) -> Parameters:
+    """Return the layer with d = d_k = 1 that sign descent and Adam give the same scores and logits at all steps.
+
+    Args:
+        start: initial values with two classes, a fixed linear head, keys and embeddings of 0.
+
+    Raises:
+        InputError: the start is of another kind.
+    """
+    head = start.head
+    if not isinstance(head, FixedLinear) or head.n_classes != 2 or start.keys.any() or start.embeddings.any():
+        raise InputError(
+            "start",
+            expected="keys and embeddings of 0, and a fixed linear head of two classes",
+            given=f"{type(head).__name__} of {head.n_classes} classes",
+            fix="Take attn-fc from zero.",
+        )
+    words, half = len(start.keys), 0.5 * float(np.abs(head.weight[:, 0] - head.weight[:, 1]).sum())
+    return Parameters(
+        query=np.array([np.abs(start.query).sum()]),
+        keys=np.zeros((words, 1)),
+        embeddings=np.zeros((words, 1)),
+        head=FixedLinear(weight=np.array([[half, -half]])),
+    )
+
+
+def adam_steps(gradients: ArrayLike, beta1: ArrayLike = 0.9, beta2: ArrayLike = 0.999) -> Array:
+    """Return Adam's steps m̂/√v̂ against a history of gradients, per learning rate and with ε = 0 (theory G5).
+
+    They do not change where all gradients are multiplied by a number above 0. While gradients are 0 a step is 0.
+
+    Args:
+        gradients: gradient of one number at each step (steps,).
+        beta1: share β₁ of the mean of gradients that is kept, from 0 to below 1.
+        beta2: share β₂ of the mean of squares that is kept, from 0 to below 1.
+
+    Returns:
+        The steps (steps,), of the gradients' sign.
+
+    Raises:
+        InputError: a share is out of its range.
+    """
+    settings_within("from 0 to 1", beta1=beta1, beta2=beta2)
+    history = np.asarray(gradients, float)
+    mean, square = _mean(history, float(beta1)), _mean(history**2, float(beta2))  # pyright: ignore[reportArgumentType]
+    return np.divide(mean, np.sqrt(square), out=np.zeros_like(history), where=square > 0.0)
+
+
+def _mean(history: Array, share: float) -> Array:
+    """Return the bias-corrected moving means of a history."""
+    corrected = 1.0 - share ** np.arange(1.0, history.size + 1.0)
+    return np.asarray(lfilter([1.0 - share], [1.0, -share], history)) / corrected
+
+
+def adam_slope(steps: int, beta1: ArrayLike = 0.9, beta2: ArrayLike = 0.999) -> Array:
+    """Return s/‖ν‖ of a word of one class under Adam, over ‖q‖₁/√d, after 1, …, `steps` steps for η → 0 (theory G5).
+
+    The embedding's gradient is then constant, the key's grows like k - 1 at step k: the curve is no line.
+
+    Args:
+        steps: number of steps, at least 1.
+        beta1: share β₁ of the mean of gradients that is kept.
+        beta2: share β₂ of the mean of squares that is kept.
+
+    Returns:
+        The slope after each step (steps,).
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    count = np.arange(1.0, integer("steps", steps, 1, fix="Give the number of steps.") + 1.0)
+    return np.cumsum(adam_steps(count - 1.0, beta1, beta2)) / count
+
+
+class AdamCourse(NamedTuple):
+    """Course of a topic word under Adam, before each step and after the last (steps + 1,)."""
+
+    score: Array
+    """Score s."""
+    travelled: Array
+    """Travel ‖ν‖/√d of the embedding along sgn(D)."""
+
+
+def adam_course(
+    steps: int,
+    learning_rate: float,
+    others: float,
+    query_length: float,
+    contrast_length: float,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+) -> AdamCourse:
+    """Return the course of a topic word of two classes among held words under Adam, from zero and with ε = 0 (G5).
+
+    With a = e^s/(e^s + m) and the margin a ‖D‖₁ x, the gradients of x = ‖ν‖/√d and of y = s/‖q‖₁ are in proportion to
+    a π and a (1 - a) x π, π the probability of the wrong class. Frequency and N are factors that Adam does not see.
+
+    Args:
+        steps: number of steps, at least 0.
+        learning_rate: learning rate η > 0.
+        others: number m > 0 of other words in a sentence, whose scores and embeddings stay 0.
+        query_length: ‖q‖₁ > 0.
+        contrast_length: ‖D‖₁ > 0, D the difference of the head's columns.
+        beta1: share β₁ of the mean of gradients that is kept, from 0 to below 1.
+        beta2: share β₂ of the mean of squares that is kept, from 0 to below 1.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    settings_within(
+        "above 0",
+        learning_rate=learning_rate,
+        others=others,
+        query_length=query_length,
+        contrast_length=contrast_length,
+    )
+    settings_within("from 0 to 1", beta1=beta1, beta2=beta2)
+    place = np.zeros((integer("steps", steps, 0, fix="Give the number of steps.") + 1, 2))
+    mean, square = np.zeros((2, 2))
+    for k in range(steps):
+        x, y = place[k]
+        attention = float(logistic(query_length * y - np.log(others)))
+        wrong = float(logistic(-attention * contrast_length * x))
+        gradient = attention * wrong * np.array([1.0, (1.0 - attention) * x])
+        mean += (1.0 - beta1) * (gradient - mean)
+        square += (1.0 - beta2) * (gradient**2 - square)
+        corrected = mean / (1.0 - beta1 ** (k + 1)), np.sqrt(square / (1.0 - beta2 ** (k + 1)))
+        place[k + 1] = place[k] + learning_rate * np.divide(*corrected, out=np.zeros(2), where=square > 0.0)
+    return AdamCourse(query_length * place[:, 1], place[:, 0])
