@@ -7,12 +7,36 @@ more import.
 from attn_dynamics.check import meant
 from attn_dynamics.claims._support.names import NAMES, in_theory_order
 from attn_dynamics.errors import InputError
-from proofs import asymptotics, attention, conservation, early_training, heads, mean_field, sen, signs, window
+from proofs import (
+    asymptotics,
+    attention,
+    completeness,
+    conservation,
+    early_training,
+    heads,
+    mean_field,
+    sen,
+    sen_beyond,
+    signs,
+    window,
+)
 from proofs.proof import PROOFS, Agrees, Mutant, Proof, Result, Step, Verdict
 
 __all__ = ["CLAIMS", "GROUPS", "PROOFS", "Agrees", "Mutant", "Proof", "Result", "Step", "Verdict", "find", "prove"]
 
-GROUPS = (attention, heads, conservation, sen, mean_field, signs, asymptotics, early_training, window)
+GROUPS = (
+    attention,
+    heads,
+    conservation,
+    completeness,
+    sen,
+    sen_beyond,
+    mean_field,
+    signs,
+    asymptotics,
+    early_training,
+    window,
+)
 """Modules that hold proofs."""
 CLAIMS = in_theory_order(PROOFS)
 """Ids of proved claims: those of the theory, and M1 to M5 for the gradients."""

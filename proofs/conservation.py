@@ -1,4 +1,4 @@
-"""Exact laws A1 to A6 for any data and any initial values (theory §2)."""
+"""Exact laws A1 to A7 for any data and any initial values (theory §2)."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import sympy as sp
 
 from proofs.attention import attention, contexts, score_gradient, weight
-from proofs.heads import ACTIVE, B1, U1, U2
+from proofs.heads import ACTIVE, B1, B2, U1, U2, one_hot, softmax
 from proofs.notation import D_E, D_K, SLOPE, A, E, H, K, N, P, Q, U, V, n
 from proofs.proof import Equal, Moves, Step, assumption, factor, proves, sign
-from proofs.sums import Expr, Flow, Term, array, index, stepped, total
+from proofs.sums import Expr, Flow, Term, array, delta, index, stepped, total
 
 i, w, a, b, c, h = (index(name) for name in "iwabch")
 ETA = sp.Symbol("eta", positive=True)
@@ -142,6 +142,43 @@ def layers(
     unit = total(lambda b: U1[b, h] ** 2, D_E) + B1[h] ** 2 - total(lambda c: U2[h, c] ** 2, n)
     drift = total(lambda b: flow[U1](b, h) ** 2, D_E) + flow[B1](h) ** 2 - total(lambda c: flow[U2](h, c) ** 2, n)
     yield from _balanced(flow, first, Law("‖U₁[:,h]‖² + b₁[h]² - ‖U₂[h,:]‖²", unit, drift))
+
+
+# --- sums over classes
+
+READ = array("x")
+"""x_ih that the last layer reads: contexts, or hidden units."""
+
+
+def cross_entropy_slope(i: Expr, c: Expr) -> Expr:
+    """Return ζ_ic = (π_ic - y_ic)/N (M2)."""
+    return (softmax(i, c) - one_hot(i, c)) / N
+
+
+def bias_flow(slope: Term) -> Term:
+    """Return db_c/dτ = -Σ_i ζ_ic."""
+    return lambda c: -total(lambda i: slope(i, c), N)
+
+
+@proves(
+    "A7",
+    sign("labels are pushed away", slope=lambda i, c: softmax(i, c) + one_hot(i, c)),
+    factor("the right class counts twice", slope=lambda i, c: softmax(i, c) - 2 * one_hot(i, c)),
+    assumption("a loss that sees more than contrasts of logits", slope=lambda i, c: array("z")[i, c] - one_hot(i, c)),
+    assumption("one class alone has a bias", bias=lambda c: delta(c, 1) * bias_flow(cross_entropy_slope)(c)),
+)
+def sum_over_classes(
+    *, slope: Term = cross_entropy_slope, bias: Term = bias_flow(cross_entropy_slope)
+) -> Iterator[Step]:
+    """Σ_c U_·c of a trained last layer and Σ_c b_c of its bias never move: neither along the flow nor in any step.
+
+    The layer is U of Attn-TC, or U₂ and b₂ of Attn-TL: what it reads does not matter, nor whether the rest is trained.
+    """
+    flow: Flow = {U: lambda h, c: -total(lambda i: READ[i, h] * slope(i, c), N), B2: bias}
+    yield Equal("slopes sum to zero", total(lambda c: slope(i, c), n), 0)
+    for name, kept in (("Σ_c U", total(lambda c: U[h, c], n)), ("Σ_c b", total(lambda c: B2[c], n))):
+        yield Moves(f"d/dτ {name}", kept, flow, 0, concludes=True)
+        yield Equal(f"{name} after a step of descent", stepped(kept, flow, ETA), kept, concludes=True)
 
 
 # --- no loss of capacity, and closed dynamics

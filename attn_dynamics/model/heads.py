@@ -118,7 +118,7 @@ class Head(ABC):
         return self.first_layer @ self.contrasts
 
     def balances(self) -> dict[str, Array]:
-        """Return what gradient flow conserves within the head if all of its arrays are trained (theory A4)."""
+        """Return what gradient flow conserves within the head if all of its arrays are trained (theory A4, A7)."""
         return {}
 
     @classmethod
@@ -177,6 +177,10 @@ class TrainedLinear(_Linear):
     """Weight U (d, n)."""
     trained = ("weight",)
 
+    def balances(self) -> dict[str, Array]:
+        """Return Σ_c U[:, c] (d,)."""
+        return {"class_sum": self.weight.sum(axis=1)}
+
     @classmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
         """Draw the weight of a trained layer; the model has no bias."""
@@ -222,9 +226,12 @@ class TwoLayer(Head):
         return slopes_in, gradients
 
     def balances(self) -> dict[str, Array]:
-        """Return ‖U₁[:, h]‖² + b₁[h]² - ‖U₂[h, :]‖² of every hidden unit (h,)."""
+        """Return ‖U₁[:, h]‖² + b₁[h]² - ‖U₂[h, :]‖² of every hidden unit (h,), and Σ_c of U₂[:, c] and b₂ (h + 1,)."""
         inward = (self.weight_in**2).sum(axis=0) + self.bias_in**2
-        return {"hidden_units": inward - (self.weight_out**2).sum(axis=1)}
+        return {
+            "hidden_units": inward - (self.weight_out**2).sum(axis=1),
+            "class_sum": np.append(self.weight_out.sum(axis=1), self.bias_out.sum()),
+        }
 
     @classmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attn_dynamics.model.heads import Array
+from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 
@@ -20,9 +20,31 @@ def reference_loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple
     Returns:
         The loss in nats, and the gradient in the shape of `parameters`, zero where nothing can be trained.
     """
-    embeddings, head, sentences = parameters.embeddings, parameters.head, np.arange(corpus.n_sentences)
-    counts = corpus.counts.toarray()
-    scores = np.where(counts > 0, parameters.scores, -np.inf)
+    loss, slopes, embeddings, head = gradient_from_scores(
+        corpus, parameters.scores, parameters.embeddings, parameters.head
+    )
+    by_score: Array = slopes.sum(axis=0)  # a word has the same score in every sentence
+    return loss, Parameters(
+        query=parameters.keys.T @ by_score,
+        keys=np.outer(by_score, parameters.query),
+        embeddings=embeddings,
+        head=head,
+    )
+
+
+def gradient_from_scores(
+    corpus: Corpus, scores: Array, embeddings: Array, head: Head
+) -> tuple[float, Array, Array, Head]:
+    """Return the mean cross-entropy in nats, and its gradients by scores (N, V), embeddings (V, d) and head.
+
+    Args:
+        corpus: N sentences over V words.
+        scores: scores (V,), or (N, V) if they differ between sentences.
+        embeddings: embeddings E (V, d).
+        head: classifier; arrays of it that cannot be trained have the gradient zero.
+    """
+    sentences, counts = np.arange(corpus.n_sentences), corpus.counts.toarray()
+    scores = np.where(counts > 0, scores, -np.inf)
     weights = counts * np.exp(scores - scores.max(axis=1, keepdims=True))
     attention = weights / weights.sum(axis=1, keepdims=True)  # A (N, V)
     contexts = attention @ embeddings  # v (N, d)
@@ -33,12 +55,8 @@ def reference_loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple
     slopes[corpus.labels, sentences] -= 1.0  # ∂L/∂z times N
     slopes_in, head_gradient = head.backward(kept, slopes / corpus.n_sentences)
     sent_back = (head.first_layer @ slopes_in).T  # g = ∂L/∂v (N, d)
-    by_score: Array = (attention * (sent_back @ embeddings.T - (sent_back * contexts).sum(axis=1)[:, None])).sum(axis=0)
+    by_score: Array = attention * (sent_back @ embeddings.T - (sent_back * contexts).sum(axis=1)[:, None])
     head_gradient[head.first] = contexts.T @ slopes_in.T
     trained = {name: head_gradient.get(name, 0.0) if name in head.trained else 0.0 for name in head.arrays()}
-    return float(loss), Parameters(
-        query=parameters.keys.T @ by_score,
-        keys=np.outer(by_score, parameters.query),
-        embeddings=attention.T @ sent_back,
-        head=head.replace(**{name: trained[name] + np.zeros_like(array) for name, array in head.arrays().items()}),
-    )
+    whole = head.replace(**{name: trained[name] + np.zeros_like(array) for name, array in head.arrays().items()})
+    return float(loss), by_score, attention.T @ sent_back, whole

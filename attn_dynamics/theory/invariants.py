@@ -1,4 +1,4 @@
-"""The quantities that gradient flow conserves, for any model, data and start (theory A1 to A4, A6)."""
+"""The quantities that gradient flow conserves, for any model, data and start (theory A1 to A4, A6, A7)."""
 
 from collections.abc import Collection
 
@@ -22,7 +22,9 @@ def invariants(
         "query_keys": q qᵀ - KᵀK (d_k, d_k) (A2);
         "embeddings_head": EᵀE - W Wᵀ (d, d), W the head's first layer (A3, A4);
         "embeddings_outside": the part of E (V, d) orthogonal to what a head with a fixed first layer reads, which
-        descent conserves too (A6); and the balances of the head (A4). Each is there only if its parameters are trained.
+        descent conserves too (A6);
+        and the balances of the head: "hidden_units" (h,) (A4), "class_sum", the sum over classes of what the last layer
+        learns, which descent conserves too (A7). Each is there only if its parameters are trained.
     """
     head, embeddings, first = parameters.head, parameters.embeddings, parameters.head.first_layer
     trained = head.trained if "head" in train else ()

@@ -1,10 +1,11 @@
-"""The SEN relation if the query is trained with the keys (theory B5): array in, array out.
+"""The SEN relation if the query is trained with the keys (theory B5, B9): array in, array out.
 
 For one topic word with κ = 0 and ν = 0 at the start, κ stays along q, ‖q‖² - ‖κ‖² = ‖q₀‖², and
 
     ‖ν‖² = 2 ∫₀^s (1 + e^x/m) / sqrt(‖q₀‖⁴ + 4x²) dx.
 
 With x = (‖q₀‖²/2) sinh t the root vanishes: ‖ν‖² = ∫₀^T (1 + e^x/m) dt = (1 + 1/m) T + (1/m) ∫₀^T (e^x - 1) dt.
+For p words of equal scores 4p x² stands for 4x²: the same for ‖q₀‖²/√p, and ‖ν‖² √p.
 """
 
 import numpy as np
@@ -21,43 +22,65 @@ HIGHEST = 1418.0
 """Largest score whose norm, about e^{s/2}, is within the range of float64."""
 
 
-def sen_norm_trained_query(score: ArrayLike, others: ArrayLike, start_query_norm: ArrayLike) -> NDArray[np.float64]:
+def trained_query_norm(score_norm: ArrayLike, start_query_norm: ArrayLike) -> NDArray[np.float64]:
+    """Return ‖q‖ when all scores together have the norm ‖s‖, the query trained from K = 0, on any data (theory B9).
+
+    A trained inverse temperature b obeys the same, with ‖s‖/‖q‖ for ‖s‖ and b₀ for ‖q₀‖.
+
+    Args:
+        score_norm: Euclidean norm ‖s‖ ≥ 0 of the scores of all words.
+        start_query_norm: initial query norm ‖q₀‖ > 0.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    (s,), (q,) = within("0 or above", score_norm=score_norm), within("above 0", start_query_norm=start_query_norm)
+    return np.sqrt(0.5 * (q**2 + np.hypot(q**2, 2.0 * s)))[()]
+
+
+def sen_norm_trained_query(
+    score: ArrayLike, others: ArrayLike, start_query_norm: ArrayLike, words: ArrayLike = 1.0
+) -> NDArray[np.float64]:
     """Return ‖ν‖ of a topic word at score s among m other words, the query trained (theory B5).
 
     Args:
         score: score s ≥ 0, any shape, up to `HIGHEST`; the result is NaN below 0, out of the relation's reach.
         others: number m > 0 of other words in its sentences.
         start_query_norm: initial query norm ‖q₀‖ > 0.
+        words: number p > 0 of topic words with this score (theory B9).
 
     Raises:
-        InputError: there are no other words, or the query has norm 0.
+        InputError: there are no other words, no topic words, or the query has norm 0.
     """
-    m, q = within("above 0", others=others, start_query_norm=start_query_norm)
-    s, half = np.asarray(score, float), 0.5 * q**2
+    m, q, p = within("above 0", others=others, start_query_norm=start_query_norm, words=words)
+    s, half = np.asarray(score, float), 0.5 * q**2 / np.sqrt(p)
     with np.errstate(invalid="ignore", over="ignore"):
         end = np.arcsinh(s / half)
         # The factor e^s is applied after the root, so that norms reach as far as floats do, not only their squares.
-        return np.exp(0.5 * s) * np.sqrt(np.exp(-s) * (1.0 + 1.0 / m) * end + _excess(s, half, end) / m)
+        square = np.exp(-s) * (1.0 + 1.0 / m) * end + _excess(s, half, end) / m
+        return np.exp(0.5 * s) * np.sqrt(square / np.sqrt(p))
 
 
-def sen_score_trained_query(norm: ArrayLike, others: ArrayLike, start_query_norm: ArrayLike) -> NDArray[np.float64]:
+def sen_score_trained_query(
+    norm: ArrayLike, others: ArrayLike, start_query_norm: ArrayLike, words: ArrayLike = 1.0
+) -> NDArray[np.float64]:
     """Return s of a topic word at embedding norm ‖ν‖ ≥ 0: the inverse of `sen_norm_trained_query`, by bisection.
 
     Norms beyond that of the score `HIGHEST`, some 1e306, give `HIGHEST`.
 
     Raises:
-        InputError: a norm is below 0, there are no other words, or the query has norm 0.
+        InputError: a norm is below 0, there are no other words, no topic words, or the query has norm 0.
     """
     (target,) = within("0 or above", norm=norm)
-    m, q = within("above 0", others=others, start_query_norm=start_query_norm)
-    half = 0.5 * q**2
+    m, q, p = within("above 0", others=others, start_query_norm=start_query_norm, words=words)
+    half = 0.5 * q**2 / np.sqrt(p)
     with np.errstate(over="ignore"):
-        # T ≤ ‖ν‖²/(1 + 1/m), with equality for small norms: a share of it is as accurate as a float.
-        highest = np.minimum(target**2 / (1.0 + 1.0 / m), np.arcsinh(HIGHEST / half))
+        # T ≤ √p ‖ν‖²/(1 + 1/m), with equality for small norms: a share of it is as accurate as a float.
+        highest = np.minimum(np.sqrt(p) * target**2 / (1.0 + 1.0 / m), np.arcsinh(HIGHEST / half))
     low, high = np.zeros_like(highest), np.ones_like(highest)
     for _ in range(54):
         middle = 0.5 * (low + high)
-        above = sen_norm_trained_query(half * np.sinh(middle * highest), m, start_query_norm) > target
+        above = sen_norm_trained_query(half * np.sinh(middle * highest), m, q, p) > target
         low, high = np.where(above, low, middle), np.where(above, middle, high)
     return half * np.sinh(high * highest)
 

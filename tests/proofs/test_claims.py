@@ -8,16 +8,15 @@ from attn_dynamics.errors import InputError
 from proofs import CLAIMS, GROUPS, PROOFS, Verdict, prove
 
 LISTED = {
-    *(f"A{k}" for k in range(1, 7)),
+    *(f"A{k}" for k in range(1, 9)),
     "B1",
-    "B4",
-    "B5",
+    *(f"B{k}" for k in range(4, 10)),
     *(f"C{k}" for k in (1, 3, 4, 6, 8, 9, 10, 11)),
     "D4",
     "D5",
     "E1",
 }
-GRADIENTS = {f"G{k}" for k in range(1, 6)}
+GRADIENTS = {f"M{k}" for k in range(1, 6)}
 
 
 @pytest.mark.parametrize("claim", CLAIMS)

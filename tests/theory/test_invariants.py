@@ -88,6 +88,7 @@ def with_wrong_signs(parameters: Parameters, train: Collection[str]) -> dict[str
         "query_keys": np.outer(q, q) + keys.T @ keys,
         "embeddings_head": embeddings.T @ embeddings + head.first_layer @ head.first_layer.T,
         "embeddings_outside": 2.0 * embeddings - kept.get("embeddings_outside", 0.0),
+        "class_sum": (last := head.arrays().get("weight_out", head.first_layer))[:, 1:].sum(axis=1) - last[:, 0],
     }
     if isinstance(head, TwoLayer):
         turned["hidden_units"] = head.balances()["hidden_units"] + 2.0 * (head.weight_out**2).sum(axis=1)
@@ -126,5 +127,6 @@ def test_an_invariant_is_named_only_where_its_parameters_are_trained(model: str)
             "embeddings_head": ((7, 7), "embeddings" in train and head),
             "embeddings_outside": ((corpus.n_words, 7), "embeddings" in train and not head),
             "hidden_units": ((4,), model == "attn-tl" and head),
+            "class_sum": ((7,) if model == "attn-tc" else (5,), head),
         }
         assert shapes == {name: shape for name, (shape, holds) in expected.items() if holds}, train

@@ -9,7 +9,7 @@ NAMES = {
     "A4": "two layers balanced",
     "A5": "any query will do",
     "A6": "n - 1 dimensions move",
-    "A7": "head's columns",
+    "A7": "sum over classes",
     "A8": "laws are complete",
     "B1": "SEN relation",
     "B2": "SEN on a finite task",

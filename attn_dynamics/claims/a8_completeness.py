@@ -1,0 +1,180 @@
+"""Whether laws A1 to A4, A6 and A7 are all that hold for every data set (theory A8)."""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from itertools import combinations
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_dynamics.claims.claim import Control, Measured, claims, control, largest, together
+from attn_dynamics.model.heads import HEADS, Array
+from attn_dynamics.model.parameters import TRAINABLE, Parameters
+from attn_dynamics.theory.completeness import active_units, directions, law_gradients
+from attn_dynamics.theory.invariants import invariants
+from attn_dynamics.theory.modular import PRIME, rank
+
+SENTENCES = 40
+"""Number of drawn sentences of a setting, beside one of each word alone."""
+LESS_THAN_ONE = 0.5
+"""Bound of a count that has to be 0."""
+Laws = Callable[[Parameters, Collection[str]], Mapping[str, Array]]
+"""Conserved quantities of some parameters and trained parts, by name."""
+
+
+class Setting(NamedTuple):
+    """Sizes of a model, and the seed of its state of whole numbers."""
+
+    model: str
+    n_words: int
+    key_dim: int
+    dim: int
+    n_classes: int
+    hidden: int = 1
+    train: tuple[str, ...] = TRAINABLE
+    seed: int = 0
+
+
+LINEAR = (
+    Setting("attn-tc", 3, 2, 2, 2),
+    Setting("attn-tc", 4, 2, 3, 3),
+    Setting("attn-tc", 4, 3, 2, 3),
+    Setting("attn-tc", 5, 1, 3, 3, train=TRAINABLE[1:]),  # what a fixed query sees of keys: scores
+    Setting("attn-fc", 4, 2, 2, 3),
+    Setting("attn-fc", 4, 2, 3, 3),  # one more dimension than the head reads (A6)
+)
+LARGER = (Setting("attn-tc", 5, 3, 3, 4), Setting("attn-tc", 6, 2, 2, 3), Setting("attn-tc", 2, 2, 5, 2))
+"""Further sizes at full size; in the last the entries of EᵀE - U Uᵀ depend on each other."""
+TWO_LAYERS = (Setting("attn-tl", 4, 2, 2, 3, 2), Setting("attn-tl", 4, 2, 2, 3, 3, seed=4))
+"""States of a head of two layers: every unit switches between sentences; two are active in the same, one in none."""
+LARGER_TWO_LAYERS = tuple(
+    Setting("attn-tl", *sizes, seed=seed) for sizes in ((4, 2, 2, 3, 3), (5, 3, 2, 3, 3)) for seed in range(5, 11)
+)
+
+
+class Drawn(NamedTuple):
+    """State of whole numbers, and the sentences that data sets are made of."""
+
+    parameters: Parameters
+    counts: NDArray[np.int64]
+    weights: NDArray[np.int64]
+
+
+@cache
+def drawn(setting: Setting) -> Drawn:
+    """Draw a state, counts of 0 to 1000 of each word, and e^s; biases are odd and the rest even, so no word is at 0."""
+    model, words, key_dim, dim, classes, hidden, _, seed = setting
+    rng = np.random.default_rng(seed)
+
+    def whole(shape: int | tuple[int, ...]) -> Array:
+        return 2.0 * rng.integers(-9, 10, size=shape)
+
+    head = HEADS[model].draw(rng, dim, classes, hidden)
+    arrays = {name: whole(array.shape) for name, array in head.arrays().items()}
+    if "bias_in" in arrays:
+        arrays["bias_in"] += 1.0
+    if model == "attn-fc":
+        arrays["weight"][classes - 1 :] = 0.0  # n - 1 contrasts reach n - 1 dimensions: a choice of axes
+        arrays["weight"] -= arrays["weight"][:, :1]
+    parameters = Parameters(
+        query=whole(key_dim),
+        keys=whole((words, key_dim)),
+        embeddings=whole((words, dim)),
+        head=head.replace(**arrays),
+    )
+    powers, there = 10 ** rng.integers(0, 4, size=(SENTENCES, words)), rng.random((SENTENCES, words)) < 0.6
+    counts = np.concatenate([np.eye(words, dtype=np.int64), powers * there])
+    return Drawn(parameters, counts[counts.any(axis=1)], rng.integers(1, 1000, size=words))
+
+
+@cache
+def moves(setting: Setting, depth: int) -> NDArray[np.int64]:
+    """Return the directions in which data sets move the drawn state (directions, D)."""
+    return directions(*drawn(setting), train=setting.train, depth=depth)
+
+
+def regional(setting: Setting) -> int:
+    """Return how many laws a head of two layers has only within its region, where no unit switches.
+
+    Two units that are active in the same sentences have one, and one that is active in none rests: of its d + 1 + n
+    coordinates the law of the unit and its sum over classes already hold two.
+    """
+    active = active_units(*drawn(setting)).T
+    twins = sum(bool((one == other).all() and one.any()) for one, other in combinations(active, 2))
+    return twins + int((~active.any(axis=1)).sum()) * (setting.dim + setting.n_classes - 1)
+
+
+def without(*names: str) -> Laws:
+    """Return all laws but some."""
+    return lambda parameters, train: {
+        name: kept for name, kept in invariants(parameters, train).items() if name not in names
+    }
+
+
+def with_a_sum(parameters: Parameters, train: Collection[str]) -> Mapping[str, Array]:
+    """Return all laws, the one of query and keys with a sum in the place of its difference."""
+    q, keys = parameters.query, parameters.keys
+    return dict(invariants(parameters, train)) | {"query_keys": np.outer(q, q) + keys.T @ keys}
+
+
+def leave_out(id: str, *names: str) -> Control:
+    """Return a control that leaves out a law."""
+    return control(f"{id} is left out", laws=without(*names))
+
+
+@claims(
+    "A8",
+    leave_out("A1", "key_sum"),
+    leave_out("A2", "query_keys"),
+    leave_out("A3, A4: EᵀE - U Uᵀ", "embeddings_head"),
+    leave_out("A4: the law of a unit", "hidden_units"),
+    leave_out("A6: what a fixed head does not read", "embeddings_outside"),
+    leave_out("A7", "class_sum"),
+    control("a sum for the difference of A2", laws=with_a_sum),
+    control("gradients without their brackets", depth=1),
+    control("units that are active in the same sentences have no further law", regional=lambda setting: 0),
+    statement=r"\dim \mathrm{Lie}\{\nabla L_{data}\} + \mathrm{rank}\{\nabla law\} = \dim \theta",
+    assumptions="generic states; in Attn-TL, where this is a count and no theorem, sizes as listed, near a state where "
+    "no unit is at its switch",
+    quantity="the largest number of laws too few or too many over sizes, of linear heads and of two layers, and the "
+    "number of directions along which a law changes",
+    tolerance="0: ranks of whole numbers modulo a prime, nothing is rounded. The rank of the directions found is "
+    "at most that at generic points, the laws forbid the rest: where both make up all dimensions, no law is "
+    "missing at this size",
+)
+def completeness(
+    *,
+    quick: bool,
+    laws: Laws = invariants,
+    regional: Callable[[Setting], int] = regional,
+    depth: int = 4,
+) -> Measured:
+    """Measure ranks at one drawn state of each size."""
+    linear, layered = (LINEAR, TWO_LAYERS) if quick else (LINEAR + LARGER, TWO_LAYERS + LARGER_TWO_LAYERS)
+    seen = {setting: judged(setting, laws, depth) for setting in linear + layered}
+    return together(
+        f"{len(linear)} sizes of linear heads, {len(layered)} states of two layers",
+        linear=Measured(largest(abs(seen[each].missing) for each in linear), LESS_THAN_ONE, within=inf),
+        two_layers=Measured(
+            largest(abs(seen[each].missing - regional(each)) for each in layered), LESS_THAN_ONE, within=inf
+        ),
+        broken=Measured(float(sum(each.broken for each in seen.values())), LESS_THAN_ONE, within=inf),
+    )
+
+
+class Judged(NamedTuple):
+    """What is left at a state."""
+
+    missing: int
+    """Dimensions that neither data sets reach nor laws forbid."""
+    broken: int
+    """Number of directions along which some law changes."""
+
+
+def judged(setting: Setting, laws: Laws, depth: int) -> Judged:
+    """Return what the ranks at one state come to."""
+    rows, gradients = moves(setting, depth), law_gradients(laws, drawn(setting).parameters, setting.train)
+    changes = np.array([(rows * gradient % PRIME).sum(axis=1) % PRIME for gradient in gradients])
+    return Judged(rows.shape[1] - rank(rows) - rank(gradients), int(changes.any(axis=0).sum()))

@@ -1,0 +1,37 @@
+"""The SEN relation in sentences of unequal lengths (theory B8): array in, array out."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from attn_dynamics.theory.sen import sen_norm
+
+
+def sen_norm_bounds(
+    score: ArrayLike,
+    fewest: ArrayLike,
+    most: ArrayLike,
+    query_norm: ArrayLike,
+    start_score: ArrayLike = 0.0,
+    start_norm: ArrayLike = 0.0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the least and the largest ‖ν‖ that a topic word at score s may have (theory B8).
+
+    The bounds hold while the embedding lowers the loss of each of its sentences, ν·g_i ≤ 0.
+
+    Args:
+        score: score s, any shape.
+        fewest: least number m ≥ 0 of other words in its sentences; along a run in which they move, their least weight
+            Σ_u e^{s_u}.
+        most: largest number of other words, or their largest weight.
+        query_norm: query norm ‖q‖ ≥ 0.
+        start_score: initial score s₀.
+        start_norm: initial embedding norm ‖ν₀‖.
+
+    Returns:
+        B1 for the longest sentence and for the shortest.
+
+    Raises:
+        InputError: an argument is out of its range.
+    """
+    start = start_score, start_norm
+    return sen_norm(score, most, query_norm, *start), sen_norm(score, fewest, query_norm, *start)
