@@ -122,6 +122,19 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     assert dead(page) == ["gone.md"]
 
 
+def test_the_first_script_of_the_readme_prints_run_and_theory(capsys: pytest.CaptureFixture[str]) -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## From Python\n")[1]
+    block = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert block is not None
+    exec(block[1], {})
+    run, theory = map(float, capsys.readouterr().out.split())
+    assert run == pytest.approx(theory, rel=0.01)  # 1/(ρN), theory B2
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1000
+
+
 def example(heading: str, folder: Path) -> Path:
     """Write the first Python block under a heading of CONTRIBUTING.md to a file of its own."""
     section = (ROOT / "CONTRIBUTING.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
