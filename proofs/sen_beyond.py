@@ -152,12 +152,10 @@ def unequal_lengths(
     yield Equal(
         "… by sentences, ν·dν/dτ = Σ_i w_i", slope * score - NORM**2 * total(lambda i: LOWERED[i], N), by_sentence
     )
-    share = lambda weight, help: sp.factor(slope * rest(weight) * (gain - help) - gain)
-    yield Positive("of a longer sentence, for the least m", share(longer, sp.S.Zero), concludes=True)
+    share = lambda weight, help, sign: sp.factor(sign * (slope * rest(weight) * (gain - help) - gain))
+    yield Positive("of a longer sentence, for the least m", share(longer, sp.S.Zero, 1), concludes=True)
     shorter = LENGTH**2 / (LENGTH + BEYOND)
-    yield Positive(
-        "of a shorter one, for the largest, its sign turned", sp.factor(-share(shorter, help)), concludes=True
-    )
+    yield Positive("of a shorter one, for the largest, its sign turned", share(shorter, help, -1), concludes=True)
 
 
 SCALE, LENGTH_OF, ALONG, SLOPES = (

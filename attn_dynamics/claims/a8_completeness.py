@@ -69,7 +69,7 @@ def drawn(setting: Setting) -> Drawn:
     rng = np.random.default_rng(seed)
 
     def whole(shape: int | tuple[int, ...]) -> Array:
-        return 2.0 * rng.integers(-9, 10, size=shape)
+        return 2.0 * rng.integers(-9, 10, size=shape).astype(float)
 
     head = HEADS[model].draw(rng, dim, classes, hidden)
     arrays = {name: whole(array.shape) for name, array in head.arrays().items()}
