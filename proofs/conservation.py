@@ -170,7 +170,7 @@ def bias_flow(slope: Term) -> Term:
 def sum_over_classes(
     *, slope: Term = cross_entropy_slope, bias: Term = bias_flow(cross_entropy_slope)
 ) -> Iterator[Step]:
-    """Σ_c U_·c of a trained last layer and Σ_c b_c of its bias never move: neither along the flow nor in any step.
+    """Σ_c U_c of a trained last layer and Σ_c b_c of its bias never move: neither along the flow nor in any step.
 
     The layer is U of Attn-TC, or U₂ and b₂ of Attn-TL: what it reads does not matter, nor whether the rest is trained.
     """

@@ -76,7 +76,14 @@ SPREADS = (0.0, 1.0, 30.0, 700.0)
 
 
 @st.composite
-def cases(draw: st.DrawFn, placement: str, scale: str = "deviation", readout: str | None = None) -> Setting:
+def cases(
+    draw: st.DrawFn,
+    placement: str,
+    scale: str = "deviation",
+    readout: str | None = None,
+    *,
+    exempt: bool = False,
+) -> Setting:
     """Any case, which hypothesis can make smaller: sequences, queries, cut, scores, values, width and readout.
 
     Widths reach from where a bell holds one token to where it is flat in every window.
@@ -100,8 +107,8 @@ def cases(draw: st.DrawFn, placement: str, scale: str = "deviation", readout: st
         readout=_readout(named, head, d, classes),
     )
     masks = st.tuples(*(st.lists(st.booleans(), min_size=len(each), max_size=len(each)) for each in sequences))
-    exempt = draw(st.none() | masks.map(list), label="exempt")
-    return Setting(sequences, queries, labels, draw(st.none() | st.integers(0, 4), label="cut"), layer, exempt)
+    free = draw(masks.map(list), label="exempt") if exempt and draw(st.booleans()) else None
+    return Setting(sequences, queries, labels, draw(st.none() | st.integers(0, 4), label="cut"), layer, free)
 
 
 def _floats(low: float, high: float) -> st.SearchStrategy[float]:

@@ -89,7 +89,7 @@ def errors(case: Setting, gradient: LayerGradient) -> dict[str, float]:
 @settings(max_examples=examples(CASES))
 @given(data=st.data())
 def test_the_gradient_is_that_of_autograd(placement: str, scale: str, data: st.DataObject) -> None:
-    case = data.draw(cases(placement, scale))
+    case = data.draw(cases(placement, scale, exempt=True))
     fit, gradient = loss_and_gradient(case.windows, case.layer)
     assume(np.isfinite(fit.loss))
     assert fit.loss == pytest.approx(autograd(case)[0], rel=TOLERANCE, abs=1e-13)
