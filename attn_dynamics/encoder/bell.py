@@ -52,8 +52,6 @@ class TrainedBell(nn.Module):
         super().__init__()
         self.bell, self.half_width, self.kernel = bell, half_width, kernel
         self.exemption = exemption
-        self.exempt: Tensor | None = None
-        """Mask (B, L) of the exempt tokens of the batch that is being read; None if there are none."""
         self.parameter = nn.Parameter(torch.full((heads,), bell.parameter(width), dtype=dtype, device=device))
 
     @property

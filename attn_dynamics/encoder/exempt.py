@@ -14,8 +14,8 @@ from attn_dynamics.errors import InputError
 
 Kind = Literal["none", "special", "question", "mask"]
 KINDS = ("none", "special", "question", "mask")
-"""Exempt tokens: none; the special tokens; these and the question, which ends at the first separator; or those of the
-argument `exempt_tokens` of the encoder's forward."""
+"""Exempt tokens: none; the special tokens; these and, of two texts, the first, which ends at the first separator; or
+those of the argument `exempt_tokens` of the encoder's forward."""
 ARGUMENT = "exempt_tokens"
 """Name of the encoder's argument for a mask (B, L), true at exempt tokens."""
 
@@ -78,18 +78,22 @@ class Exemption:
             raise InputError(ARGUMENT, expected=expected, given="none" if given is None else "a mask", fix=fix)
         if self.kind == "none":
             return None
-        found = self._known(ids) if given is None else given.bool()
         # A mask of pairs hides padding by itself.
-        return found & padding.bool() if padding is not None and padding.ndim == 2 else found
+        real = padding.bool() if padding is not None and padding.ndim == 2 else torch.ones((), dtype=torch.bool)
+        found = self._known(ids, real) if given is None else given.bool()
+        return found & real.to(found.device)
 
-    def _known(self, ids: Tensor | None) -> Tensor:
+    def _known(self, ids: Tensor | None, real: Tensor) -> Tensor:
         if ids is None:
             fix = "Pass input_ids, or give exempt='mask', and exempt_tokens with each batch."
             raise InputError("input_ids", expected=f"token ids, for exempt={self.kind!r}", given="none", fix=fix)
         special = torch.isin(ids, ids.new_tensor(self.special))
         if self.kind == "special":
             return special
-        return special | ((ids == self.separator).cumsum(dim=1) == 0)
+        before = (ids == self.separator).cumsum(dim=1) == 0
+        # A single text has no question: after its only separator no token of a text follows.
+        pair = (real & ~special & ~before).any(dim=1, keepdim=True)
+        return special | (before & pair)
 
 
 NOTHING = Exemption()

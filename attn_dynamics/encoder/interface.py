@@ -14,6 +14,7 @@ from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
 from attn_dynamics.encoder.bell import TrainedBell
 from attn_dynamics.encoder.dense import AttentionInputs, dense
+from attn_dynamics.encoder.exempt import ARGUMENT
 from attn_dynamics.encoder.low_rank import low_rank
 from attn_dynamics.encoder.sliced import sliced
 from attn_dynamics.errors import InputError
@@ -63,6 +64,10 @@ def gaussian_window(
     if not isinstance(bell, TrainedBell):
         fix = "Call windowed(model, Window(…)), or load a saved one by load_encoder, both of attn_dynamics.encoder."
         raise InputError(NAME, expected="a bell in every attention module", given=type(module).__name__, fix=fix)
+    exempt = others.pop(ARGUMENT, None)
+    if exempt is None and bell.exemption.kind != "none":
+        given, fix = type(module).__name__, "Choose another encoder, or exempt='none'."
+        raise InputError(NAME, expected="an encoder that passes its arguments on to attention", given=given, fix=fix)
     if query.shape[2] != key.shape[2]:
         given, fix = f"{query.shape[2]} queries, {key.shape[2]} keys", "Windows are for self-attention."
         raise InputError(NAME, expected="as many keys as queries", given=given, fix=fix)
@@ -83,7 +88,7 @@ def gaussian_window(
         mask=attention_mask if pairs else None,
         scaling=query.shape[-1] ** -0.5 if scaling is None else scaling,
         dropout=dropout,
-        exempt=bell.exempt,
+        exempt=exempt,
     )
     contexts, weights = KERNELS[bell.kernel](asked, bell)
     return contexts.transpose(1, 2).contiguous(), weights

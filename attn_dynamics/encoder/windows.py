@@ -1,7 +1,9 @@
 """A trained bell in every attention module of an encoder: inserted, read, trained at its own rate, sliced (§D)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from types import MethodType
 from typing import Any, Literal, TypeVar, final
 
 import numpy as np
@@ -131,7 +133,9 @@ def _put(
             device=model.device,
         )
     model.set_attn_implementation(NAME)
-    model.base_model.register_forward_pre_hook(_begin_pass, with_kwargs=True)
+    encoder = model.base_model
+    # Not a hook, because some libraries call `forward` itself, which passes hooks by.
+    encoder.forward = MethodType(_with_exempt(type(encoder).forward), encoder)
     _note(model)
 
 
@@ -183,27 +187,35 @@ def _note(model: PreTrainedModel) -> None:
     model.config.update({NOTE: note, "attn_implementation": NAME})
 
 
-def _begin_pass(
-    model: nn.Module, args: tuple[Any, ...], given: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Tell every bell the exempt tokens of a batch before the encoder reads it.
+def _with_exempt(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an encoder's forward that passes the exempt tokens of its batch on to every attention module.
 
-    Here σ is read, once a pass and not in every layer.
+    They travel with the pass, because checkpointing may compute it again after another one. Here σ is read, once a pass
+    and not in every layer.
 
     Raises:
         InputError: training has led a parameter to no bell, or the batch lacks what the exemption needs.
     """
-    present, mask = _present(model).values(), given.pop(ARGUMENT, None)
-    if not torch.compiler.is_compiling():
-        widths(model)  # refuses a parameter that has no bell
-    ids, padding = (
-        given.get(name, args[place] if len(args) > place else None)
-        for place, name in enumerate(("input_ids", "attention_mask"))
-    )
-    exempt = next(iter(present)).exemption.tokens(ids, padding, mask)
-    for each in present:
-        each.exempt = exempt
-    return args, given
+
+    @wraps(forward)
+    def begun(model: nn.Module, *args: Any, **given: Any) -> Any:
+        if not torch.compiler.is_compiling():
+            widths(model)  # refuses a parameter that has no bell
+        exempt = exempt_tokens(model, dict(zip(("input_ids", "attention_mask"), args, strict=False)) | given)
+        given.pop(ARGUMENT, None)
+        return forward(model, *args, **given if exempt is None else given | {ARGUMENT: exempt})
+
+    return begun
+
+
+def exempt_tokens(model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor | None:
+    """Return the mask (B, L) of the exempt tokens of a batch, by the encoder's argument names; None if there are none.
+
+    Raises:
+        InputError: there are no bells, or the batch lacks what the exemption needs.
+    """
+    exemption = next(iter(_present(model).values())).exemption
+    return exemption.tokens(*(batch.get(name) for name in ("input_ids", "attention_mask", ARGUMENT)))
 
 
 def bells(model: nn.Module) -> dict[str, TrainedBell]:

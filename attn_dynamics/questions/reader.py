@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForQuestionAnswering, PreTrainedModel
 from transformers.utils import logging
 
-from attn_dynamics.encoder import Backbone, Window, bells, half_widths, load_encoder, widths, windowed
+from attn_dynamics.encoder import Backbone, Window, exempt_tokens, half_widths, load_encoder, widths, windowed
 from attn_dynamics.errors import InputError
 from attn_dynamics.questions.answers import Spans, answers, best_spans
 from attn_dynamics.questions.features import Features
@@ -134,11 +134,8 @@ def attended_pairs(model: PreTrainedModel, features: Features, error: float = 0.
 
 def _exempt(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> NDArray[np.bool_]:
     """Return the exempt tokens (L,) of a single window."""
-    exemption = next(iter(bells(model).values())).exemption
-    given = batch.get("exempt_tokens")
-    ids = torch.from_numpy(batch["input_ids"])
-    found = exemption.tokens(ids, None, None if given is None else torch.from_numpy(given))
-    return np.zeros(ids.shape[1], dtype=bool) if found is None else found[0].numpy()
+    found = exempt_tokens(model, {name: torch.from_numpy(each) for name, each in batch.items()})
+    return np.zeros(batch["input_ids"].shape[1], dtype=bool) if found is None else found[0].numpy()
 
 
 def fingerprint(model: PreTrainedModel) -> str:

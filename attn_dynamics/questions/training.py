@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from attn_dynamics.check import integer, number, one_of
-from attn_dynamics.encoder import bells, computed_pairs, half_widths, parameter_groups, slice_windows
+from attn_dynamics.encoder import bells, computed_pairs, exempt_tokens, half_widths, parameter_groups, slice_windows
 from attn_dynamics.errors import InputError
 from attn_dynamics.questions.features import Features
 from attn_dynamics.questions.reader import Precision, narrow, on_device
@@ -200,9 +200,8 @@ class _Course:
         for each in (*self.optimisers, *self.rates):
             each.step()
         self._confine()
-        length = batch["input_ids"].shape[1]
         reach = [math.inf if each is None else each for each in half_widths(self.model)]
-        self._note(tokens=batch["input_ids"].numel(), pairs=self._pairs(length), half_width=reach)
+        self._note(tokens=batch["input_ids"].numel(), pairs=self._pairs(batch), half_width=reach)
         self._note(seconds=time.perf_counter() - begun)
         self.step += 1
         return loss.item()
@@ -250,9 +249,10 @@ class _Course:
         first = batch * (whole[number] if number < len(whole) else number)
         return order[first : first + batch]
 
-    def _pairs(self, length: int) -> float:
-        exempt = next(iter(bells(self.model).values())).exempt
-        return computed_pairs(self.model, length, 0 if exempt is None else int(exempt.sum(dim=1).max()))
+    def _pairs(self, batch: dict[str, Tensor]) -> float:
+        exempt = exempt_tokens(self.model, batch)
+        most = 0 if exempt is None else int(exempt.sum(dim=1).max())
+        return computed_pairs(self.model, batch["input_ids"].shape[1], most)
 
     def _slice(self) -> None:
         slice_windows(self.model, self.plan.error)

@@ -3,13 +3,38 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer, BertConfig, BertModel, PreTrainedModel
+from torch import Tensor
+from transformers import (
+    AlbertConfig,
+    AlbertModel,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedModel,
+    RobertaConfig,
+    RobertaModel,
+)
 
-from attn_dynamics.encoder import KERNELS, TrainedBell, Window, bells, load_encoder, slice_windows, use_kernel, windowed
+from attn_dynamics.encoder import (
+    KERNELS,
+    TrainedBell,
+    Window,
+    bells,
+    exempt_tokens,
+    load_encoder,
+    slice_windows,
+    use_kernel,
+    windowed,
+)
 from attn_dynamics.encoder.dense import AttentionInputs, dense
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import Bell
@@ -18,6 +43,15 @@ from tests.encoder.test_kernels import contexts_and_slopes, drawn
 from tests.window.drawn import KINDS
 
 MiniLM = Callable[[Window], PreTrainedModel]
+SPECIAL: dict[str, Any] = SMALL | {
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "cls_token_id": 1,
+    "sep_token_id": 2,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
 
 
 def with_exempt(asked: AttentionInputs, share: float, seed: int = 0) -> AttentionInputs:
@@ -103,20 +137,54 @@ def test_the_question_is_what_stands_before_the_first_separator(minilm: MiniLM) 
     tokenizer = load_encoder().tokenizer
     given = tokenizer([QUESTION, "Who?"], [PASSAGE, PASSAGE], padding=True, return_tensors="pt")
     model = windowed(load_encoder().model.eval(), Window(start_width=2.0, exempt="question"), tokenizer)
-    outputs(model, dict(given))
     expected = (given["token_type_ids"] == 0) & given["attention_mask"].bool() | (given["input_ids"] == 102)
-    for each in bells(model).values():
-        assert each.exempt is not None
-        assert (each.exempt == expected).all()
+    assert torch.equal(cast(Tensor, exempt_tokens(model, given)), expected)
+    # A single text has no question.
+    single = tokenizer([PASSAGE, "Who?"], padding=True, return_tensors="pt")
+    assert cast(Tensor, exempt_tokens(model, single)).sum(dim=1).tolist() == [2, 2]
     # Special tokens alone are three in each sequence.
     model = windowed(load_encoder().model.eval(), Window(start_width=2.0, exempt="special"), tokenizer)
     special = outputs(model, dict(given))
-    exempt = next(iter(bells(model).values())).exempt
-    assert exempt is not None
+    exempt = cast(Tensor, exempt_tokens(model, given))
     assert exempt.sum(dim=1).tolist() == [3, 3]
     # The same mask given with the batch is the same window.
     model = windowed(load_encoder().model.eval(), Window(start_width=2.0, exempt="mask"))
     assert apart(outputs(model, dict(given) | {"exempt_tokens": exempt}).detach(), special.detach()) == 0.0
+
+
+FAMILIES = [
+    (BertModel, BertConfig),
+    (RobertaModel, RobertaConfig),
+    (DistilBertModel, DistilBertConfig),
+    (AlbertModel, AlbertConfig),
+    (ModernBertModel, ModernBertConfig),
+]
+
+
+@pytest.mark.parametrize(("kind", "settings"), FAMILIES, ids=lambda each: each.__name__)
+def test_the_mask_reaches_the_attention_of_its_own_pass(kind: type[PreTrainedModel], settings: type) -> None:
+    """Checkpointing computes the layers of both passes again, after the second."""
+    torch.manual_seed(0)
+    model = windowed(kind(settings(**SPECIAL)), Window(start_width=2.0, exempt="mask"))
+    masks = [torch.rand(2, 20, generator=torch.Generator().manual_seed(seed)) < 0.3 for seed in range(2)]
+    ids = torch.randint(5, 50, (2, 20), generator=torch.Generator().manual_seed(2))
+    slopes = []
+    for checkpointed in (False, kind is not AlbertModel):  # which supports none
+        if checkpointed:
+            getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
+        model.train()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        model.zero_grad()
+        sums = [model(input_ids=ids, exempt_tokens=each).last_hidden_state[..., 0].square().sum() for each in masks]
+        (sums[0] - 2.0 * sums[1]).backward()
+        slopes.append(torch.cat([cast(Tensor, each.parameter.grad) for each in bells(model).values()]))
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-4, atol=1e-6)
+    # Negative control: the masks make a difference.
+    with torch.no_grad():
+        one, other = (model(input_ids=ids, exempt_tokens=each).last_hidden_state for each in masks)
+    assert (one - other).abs().max() > 1e-3
 
 
 def test_kernels_agree_in_an_encoder(minilm: MiniLM) -> None:

@@ -139,5 +139,9 @@ def test_a_sentence_transformer_keeps_its_window(tmp_path: Path) -> None:
     again = sentence_transformers.SentenceTransformer(str(tmp_path), device="cpu")
     restore_windows(again, tmp_path)
     assert abs(again.encode(text) - wanted).max() <= 1e-6
+    # Exempt tokens count here too, although this library calls the encoder's forward itself.
+    none = sentence_transformers.SentenceTransformer(source, device="cpu")
+    windowed(none, Window(start_width=2.0, scale="log"))
+    assert abs(none.encode(text) - wanted).max() > 1e-3
     # Negative control: the plain encoder says something else.
     assert abs(sentence_transformers.SentenceTransformer(source, device="cpu").encode(text) - wanted).max() > 1e-3
