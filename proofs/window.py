@@ -315,13 +315,15 @@ def scale(
 
 RELAYS = size("E")
 """Number of exempt tokens."""
+WORDS = sp.Symbol("k_w", positive=True, integer=True)
+"""Number of other words, each as frequent as the others."""
 PART = sp.Symbol("u", real=True)
 """Difference u of the scores of the useful token and of the others."""
 
 
 @proves(
     "D14",
-    sign("the scores part the other way", pace=sp.Integer(-2)),
+    sign("the scores part the other way", pace=-1 - 1 / WORDS),
     factor("the useful token's score alone is trained", pace=sp.S.One),
     factor("the exponent without its ½", bell=lambda far: sp.exp(-(far**2) / SIGMA**2)),
     assumption("exempt tokens see through the bell", relayed=sp.exp(-(DELTA**2) / (2 * SIGMA**2)) / (SIGMA * ROOT)),
@@ -329,7 +331,7 @@ PART = sp.Symbol("u", real=True)
 def exempt(
     *,
     bell: Term = lambda far: sp.exp(-(far**2) / (2 * SIGMA**2)),
-    pace: Expr = sp.Integer(2),
+    pace: Expr = 1 + 1 / WORDS,
     relayed: Expr = 1 / L,
 ) -> Iterator[Step]:
     """Under -α_δ an exempt query finds its token at a time without δ or σ; E exempt tokens relay E/(L (σ √(2π) + E)).
@@ -338,10 +340,11 @@ def exempt(
     Without exempt tokens k layers convolve k bells.
     """
     others, alpha = L - 1, sp.exp(PART) / (sp.exp(PART) + L - 1)
-    # Under -α the useful score rises by α (1 - α), and the score of the others falls by as much.
-    rate, time = pace * alpha * (1 - alpha), (sp.exp(PART) / others + 2 * PART - others * sp.exp(-PART)) / 2
+    # Under -α the useful score rises by α (1 - α), and that of each of k other words falls by 1/k of it.
+    rate, share_of_pace = pace * alpha * (1 - alpha), WORDS / (WORDS + 1)
+    time = share_of_pace * (sp.exp(PART) / others + 2 * PART - others * sp.exp(-PART))
     yield Equal("dτ/du", time.diff(PART), 1 / rate, concludes=True)
-    half = sp.log(others) + (others - 1 / others) / 2
+    half = share_of_pace * (2 * sp.log(others) + others - 1 / others)
     yield Equal(
         "τ from u = 0 to where α = 1/2", time.subs(PART, sp.log(others)) - time.subs(PART, 0), half, concludes=True
     )

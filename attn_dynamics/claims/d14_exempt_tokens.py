@@ -1,7 +1,9 @@
 """A token far beyond the bell, found through tokens that are exempt from it (theory D14)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,16 +42,18 @@ SEARCHED = (60, 10)
         "the variance of one layer in the place of their sum",
         local=lambda far, width, layers: local_share(far, width, 1),
     ),
-    control("one token less in the sequence", time=lambda length: finding_time(length - 1)),
+    control("one token less in the sequence", time=lambda length, words: finding_time(length - 1, words)),
+    control("all other tokens one word", time=lambda length, words: finding_time(length)),
     statement=r"\mathrm{exempt\ query:}\ \frac{\partial\alpha_\delta}{\partial\sigma} = 0,\ \tau_{1/2} = "
-    r"\ln(L - 1) + \frac{1}{2}\left(L - 1 - \frac{1}{L - 1}\right); \quad "
+    r"\frac{k}{k+1}\left(2\ln(L - 1) + L - 1 - \frac{1}{L - 1}\right); \quad "
     r"\mathrm{two\ layers:}\ (A^2)_{i,i+\delta} = \frac{E}{L\,(\sigma\sqrt{2\pi} + E)}, \quad "
     r"\mathrm{without:}\ (A^k)_{i,i+\delta} = \frac{e^{-\delta^2/2k\sigma^2}}{\sigma\sqrt{2\pi k}}",
-    assumptions="renormalised placement, for an exempt query any; even scores at the start; whole bells of some 0.7 of "
+    assumptions="renormalised placement, for an exempt query any; even scores at the start, the others of k equally "
+    "frequent words; whole bells of some 0.7 of "
     "a token or more; query, useful token and the E exempt ones farther apart than bells reach",
     quantity="distance from 1/2 of the attention of an exempt query on its useful token at τ_1/2 under -α, δ = 3 and "
-    "45, σ = 2 and 3, every placement; relative distance of (A²) from the law through E = 1 and 16 exempt tokens, δ = "
-    "100 to 170; of (A^k) without them, k = 1, 2, 3, δ = 0 to 25",
+    "45, σ = 2 and 3, every placement, k = 1 and L - 1; relative distance of (A²) from the law through E = 1 and 16 "
+    "exempt tokens, δ = 100 to 170; of (A^k) without them, k = 1, 2, 3, δ = 0 to 25",
     tolerance="10 rtol, rtol = 1e-11 the solver's tolerance of a step; 32 ε, ε = 2⁻⁵²: pairwise sums of L terms lose "
     "log₂ L ε, some 9 ε, and a path has up to three",
 )
@@ -60,13 +64,12 @@ def through_exempt_tokens(
     relays: bool = True,
     relayed: Callable[[int, int, float], Array] = relayed_share,
     local: Callable[[Array, float, int], Array] = local_share,
-    time: Callable[[int], Array] = finding_time,
+    time: Callable[[int, int], Array] = finding_time,
 ) -> Measured:
     """Measure the training of a query's scores, and products of the attention of layers with even scores."""
     length, _ = SEARCHED
-    placements = ("renormalised",) if quick else tuple(PLACEMENTS)
-    settings = [(far, width, name) for far in (3, 45) for width in WIDTHS[quick:] for name in placements]
-    found = [_attended(far, width, name, float(time(length)), exempt) - 0.5 for far, width, name in settings]
+    settings = list(product((3, 45), WIDTHS[quick:], tuple(PLACEMENTS)[: 1 if quick else None], (1, length - 1)))
+    found = [_attended(*setting, float(time(length, setting[-1])), exempt) - 0.5 for setting in settings]
     paths = [
         _paths(width, number, 2, relays)[np.array(FAR)] / relayed(LENGTH, number, width) - 1.0
         for width in WIDTHS
@@ -86,15 +89,18 @@ def through_exempt_tokens(
 
 
 @cache
-def _attended(distance: int, width: float, placement: str, time: float, exempt: bool) -> float:
-    """Return the attention of a query on its useful token after training its scores under -α."""
+def _attended(distance: int, width: float, placement: str, others: int, time: float, exempt: bool) -> float:
+    """Return the attention of a query on its useful token, among so many other words, after training under -α."""
     length, place = SEARCHED
-    tokens, mask = np.zeros(length, np.int64), np.zeros(length, bool)
-    tokens[place + distance], mask[place] = 1, exempt
-    windows = Windows.of([tokens], [(0, place)], [0], n_words=2, exempt=[mask])
-    start = needle_layer(Bell(placement), width, "reward")
+    tokens, mask = np.arange(length) % others, np.zeros(length, bool)
+    tokens[place + distance], mask[place] = others, exempt
+    if others == length - 1:
+        tokens[-1] = place + distance  # the word that the useful token took the place of
+    windows = Windows.of([tokens], [(0, place)], [0], n_words=others + 1, exempt=[mask])
+    useful = (np.arange(others + 1) == others)[:, None].astype(float)
+    start = replace(needle_layer(Bell(placement), width, "reward"), scores=np.zeros(others + 1), values=useful)
     end = flow(windows, start, times=[time], train=("scores",), rtol=RTOL).layers[-1]
-    return float(attention(windows, end).weights @ (windows.words == 1))
+    return float(attention(windows, end).weights @ (windows.words == others))
 
 
 @cache

@@ -65,7 +65,7 @@ def with_a_word_at_zero(pairs: Pairs, n_words: int) -> Array:
     r"\frac{s_{k+1} - s_k}{\eta} \to \frac{s^*}{\|s^*\|}\ \ (\mathrm{normalised}), \quad "
     r"1 - \cos(s_k, s^*) \sim k^{-2}",
     assumptions="keys alone are trained, from 0; embeddings and head are held so that each sentence i has one best "
-    "word b(i), all attention to which gives the least loss; no words are better than each other in turn",
+    "word b(i): to attend to it alone loses less than any mixture; no words are better than each other in turn",
     quantity="flow: largest relative distance of the growth of s per ln τ, from 1e20 to 1e25, from s*; steps: that "
     "of the mean step of normalised descent, from 600 to 1200, from s*/‖s*‖; power: largest distance from -2 of the "
     "exponent of 1 - cos between these steps; over drawn tasks of 2 and 3 classes",

@@ -13,14 +13,15 @@ def relayed_share(length: ArrayLike, exempt: ArrayLike, width: ArrayLike) -> NDA
     1/(S + E), S = σ √(2π) the sum of its bell. The distance of the token does not matter.
 
     Args:
-        length: number L of tokens.
+        length: number L > 0 of tokens.
         exempt: number E of exempt ones among them.
-        width: width σ of the bell, in tokens, of 0.7 or more, so that the bell's sum is its integral.
+        width: width σ > 0 of the bell, in tokens, of 0.7 or more, so that the bell's sum is its integral.
 
     Raises:
-        InputError: an argument is below 0.
+        InputError: an argument is out of its range.
     """
-    tokens, number, σ = within("0 or above", length=length, exempt=exempt, width=width)
+    (tokens, σ), (number,) = within("above 0", length=length, width=width), within("0 or above", exempt=exempt)
+    within("0 or above", **{"length less exempt": tokens - number})
     return number / (tokens * (σ * np.sqrt(2.0 * np.pi) + number))
 
 
@@ -31,29 +32,31 @@ def local_share(distance: ArrayLike, width: ArrayLike, layers: int) -> NDArray[n
 
     Args:
         distance: distance δ, in tokens.
-        width: width σ of the bell of each layer, in tokens, of 0.7 or more.
-        layers: number of layers.
+        width: width σ > 0 of the bell of each layer, in tokens, of 0.7 or more.
+        layers: number of layers, 1 or more.
 
     Raises:
-        InputError: a width is below 0.
+        InputError: a width or the number of layers is out of its range.
     """
-    (σ,) = within("0 or above", width=width)
+    (σ,), _ = within("above 0", width=width), within("1 or above", layers=layers)
     variance = layers * σ**2
     return np.exp(-0.5 * np.asarray(distance, float) ** 2 / variance) / np.sqrt(2.0 * np.pi * variance)
 
 
-def finding_time(length: ArrayLike) -> NDArray[np.float64]:
+def finding_time(length: ArrayLike, words: ArrayLike = 1) -> NDArray[np.float64]:
     """Return the time at which an exempt query attends to its useful token by half, from even scores under -α.
 
-    The scores of the useful token and of all others are trained, so u, their difference, moves as 2 α (1 - α), with
-    α = e^u/(e^u + L - 1). Neither the distance of the token nor the width appears.
+    All scores are trained. The useful one rises by α (1 - α) and that of each of k other words falls by 1/k of it, so
+    their difference u moves as (1 + 1/k) α (1 - α), with α = e^u/(e^u + L - 1). Neither the distance of the token nor
+    the width appears.
 
     Args:
-        length: number L > 2 of tokens.
+        length: number L of tokens, 2 or more.
+        words: number k of words among the other tokens, each as frequent as the others, from 1 to L - 1.
 
     Raises:
-        InputError: the length is below 0.
+        InputError: an argument is out of its range.
     """
-    (tokens,) = within("0 or above", length=length)
+    (tokens,), (k,) = within("2 or above", length=length), within("1 or above", words=words)
     others = tokens - 1.0
-    return np.log(others) + 0.5 * (others - 1.0 / others)
+    return k / (k + 1.0) * (2.0 * np.log(others) + others - 1.0 / others)

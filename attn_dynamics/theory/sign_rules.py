@@ -41,7 +41,7 @@ def sign_score(norm: ArrayLike, query: ArrayLike, dimensions: ArrayLike, learnin
 
 
 def in_one_dimension(start: Parameters) -> Parameters:
-    """Return the layer with d = d_k = 1 that sign descent and Adam give the same scores and logits at all steps.
+    """Return the layer with d = d_k = 1 that sign descent and Adam give the same scores and loss at all steps.
 
     Args:
         start: initial values with two classes, a fixed linear head, keys and embeddings of 0.

@@ -44,14 +44,17 @@ def test_variances_of_layers_add(layers: int) -> None:
     assert attend[200, 200 + near] != pytest.approx(local_share(near, 2.5, layers + 1), rel=0.05)
 
 
-@pytest.mark.parametrize("length", [3, 12, 400])
-def test_the_time_is_that_of_an_integration(length: int) -> None:
-    def rate(time: float, apart: Array) -> Array:
-        share = np.exp(apart) / (np.exp(apart) + length - 1)
-        return 2.0 * share * (1.0 - share)
+@pytest.mark.parametrize(("length", "words"), [(3, 1), (13, 1), (13, 4), (13, 12), (400, 399)])
+def test_the_time_is_that_of_an_integration_of_all_scores(length: int, words: int) -> None:
+    counts = np.array([1.0, *[(length - 1) / words] * words])
 
-    end = solve_ivp(rate, (0.0, float(finding_time(length))), [0.0], rtol=1e-11, atol=1e-13, method="DOP853")
-    assert np.exp(end.y[0, -1]) == pytest.approx(length - 1, rel=1e-9)
+    def rate(time: float, scores: Array) -> Array:
+        shares = counts * np.exp(scores) / (counts @ np.exp(scores))
+        return shares[0] * ((np.arange(words + 1) == 0) - shares)
+
+    time = float(finding_time(length, words))
+    end = solve_ivp(rate, (0.0, time), np.zeros(words + 1), rtol=1e-11, atol=1e-13, method="DOP853").y[:, -1]
+    assert np.exp(end[0] - end[1]) == pytest.approx(length - 1, rel=1e-8)
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
@@ -70,4 +73,6 @@ def test_arguments_out_of_range_are_refused() -> None:
     with pytest.raises(InputError, match="width"):
         local_share(1, -1.0, 2)
     with pytest.raises(InputError, match="length"):
-        finding_time(-1)
+        finding_time(1)
+    with pytest.raises(InputError, match="less exempt"):
+        relayed_share(10, 11, 1.0)
