@@ -352,8 +352,10 @@ Given = TypeVar("Given", bound=Options)
 
 def command(options: type[Given], study: Callable[[Given], Findings]) -> Callable[..., int]:
     """Return the command of an experiment: a function from its arguments to its exit code."""
-    prog, kept = f"python -m simulations.{options.name}", "interrupted; what was trained so far is kept for --resume"
-    return partial(run_recorded, options, partial(_run, study), prog=prog, interrupted=kept)
+    resumes = issubclass(options, SeededOptions)
+    left = "what was trained so far is kept for --resume" if resumes else "nothing was kept"
+    prog, told = f"python -m simulations.{options.name}", f"interrupted; {left}"
+    return partial(run_recorded, options, partial(_run, study), prog=prog, interrupted=told)
 
 
 def _run(study: Callable[[Given], Findings], options: Given, line: str) -> int:

@@ -98,7 +98,7 @@ def study(options: Settings) -> Findings:
         if trial.row not in failed:
             runs.setdefault(trial.row, []).append(_kept(trial, options, data, store))
     if not runs:
-        raise ArithmeticError("; ".join(failed.values()) or "no row is there")
+        raise ArithmeticError("; ".join(filter(None, failed.values())) or f"no run of {', '.join(failed)} is there")
     differences = _differences(runs)
     return Findings(
         rows=pd.DataFrame([_row(name, run) for name, each in runs.items() for run in each]),

@@ -217,6 +217,7 @@ class Settings(SeededOptions):
         for name in ("questions", "judged", "glimpsed", "length", "batch"):
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), 1)
+        integer("moments", self.moments, 0)
         some_of("rows", self.rows, ROWS)
 
     @property

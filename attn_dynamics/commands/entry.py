@@ -2,10 +2,10 @@
 
 import runpy
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from attn_dynamics.check import meant, shown
+from attn_dynamics.commands.listing import commands
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.version import VERSION
 
@@ -65,14 +65,14 @@ def _enter_checkout(name: str, module: str) -> None:
     """Let the modules of the checkout be imported if this folder is one.
 
     Raises:
-        InputError: this folder is no checkout, or has no such module.
+        InputError: this folder is no checkout, or has no such experiment.
     """
     here = Path.cwd()
     if not (here / "attn_dynamics").is_dir() or not (here / module.partition(".")[0]).is_dir():
         fix = "Clone the repository, and run this in its folder."
         raise InputError(name, expected="to be run in the checkout", given=shown(str(here)), fix=fix)
     sys.path.insert(0, str(here))
-    if find_spec(module) is None:
-        raise InputError(
-            name, expected="one of its commands", given=module, fix=f"python -m {module.split('.')[0]} lists them."
-        )
+    package, _, own = module.partition(".")
+    known = [each.rpartition(".")[2] for each in commands(here / package)] if own else []
+    if own and package == "simulations" and own not in known:
+        raise InputError(name, expected=f"one of {', '.join(known)}", given=shown(own), fix=meant(own, known))

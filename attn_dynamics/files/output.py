@@ -190,7 +190,9 @@ def folder_of(error: OSError) -> str:
 
 
 def _numbered(first: Path) -> Iterator[Path]:
-    return (first if k == 1 else first.with_name(f"{first.stem}-{k}{first.suffix}") for k in count(1))
+    """Yield NAME, NAME-2, …, or of a page NAME.html, NAME-2.html, …"""
+    end = first.suffix if first.suffix == ".html" else ""  # a folder's name may hold a dot that ends nothing
+    return (first if k == 1 else first.with_name(f"{first.name.removesuffix(end)}-{k}{end}") for k in count(1))
 
 
 def _there(first: Path) -> list[Path]:

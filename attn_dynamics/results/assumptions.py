@@ -25,7 +25,7 @@ from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.task import as_task
-from attn_dynamics.training.rules import Descent
+from attn_dynamics.training.rules import Adam, Descent, Momentum, SignDescent
 from attn_dynamics.training.settings import Training, training_with
 
 ALLOWED = 0.01
@@ -311,20 +311,26 @@ def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus
     off under descent and under batches of 100; under momentum 0.9 by 3.8 % at the learning rate 0.1 and 0.8 % at
     0.01; by 9.6 % under a decay of 10⁻³, 17 % under Adam and 198 % under sign descent, both at the rate 0.001.
     """
-    name = type(training.rule).__name__
-    if not training.rule.linear:
-        return _Verdict(False, f"{name} does not step along the gradient but weighs each of its entries anew")
+    rule, why = training.rule, list[str]()
+    name, plain = type(rule).__name__, isinstance(rule, Descent)
     moves_sum = training.decay_of("keys") and start.scores.sum() != 0.0
+    if not rule.linear:
+        why.append(f"steps of {name} are no sums of gradients{_SEE.get(type(rule), '')}")
     if training.decays and (law != "A1" or moves_sum):
-        return _Verdict(False, "weight decay shrinks parameters beside the steps along the gradient")
-    if law.startswith("C") and training.batch_size is not None:
+        why.append("weight decay shrinks parameters beside the steps along the gradient (law G1 says where that ends)")
+    if law.startswith("C") and rule.linear and training.batch_size is not None:
         steps = -(-corpus.n_sentences // training.batch_size)
-        return _Verdict(False, f"an epoch takes {_count(steps, 'step')}, one a mini-batch, where time counts one")
-    if law.startswith("C"):
-        return _Verdict(False, f"{name} adds past gradients to each step, where time counts one")
-    if law == "B1" and not isinstance(training.rule, Descent):
-        return _Verdict(False, f"{name} steps along past gradients, and the relation lags until steps are short")
-    return _Verdict(True, "steps are sums of gradients")
+        why.append(f"an epoch takes {_count(steps, 'step')}, one a mini-batch, where time counts one")
+    if law.startswith("C") and rule.linear and not plain:
+        why.append(f"{name} adds past gradients to each step, where time counts one")
+    if law == "B1" and rule.linear and not plain:
+        lag = f"{name} steps along past gradients, and the relation lags until steps are short"
+        why.append(lag + _SEE.get(type(rule), ""))
+    return _Verdict(not why, "; ".join(why) or "steps are sums of gradients")
+
+
+_SEE: Mapping[type, str] = {Momentum: " (law G2)", SignDescent: " (law G4)", Adam: " (law G5)"}
+"""Law of the theory that says what a rule does instead."""
 
 
 def _frozen(laws: Collection[str], training: Training, chosen: Sequence[Hashable]) -> list[Assumption]:

@@ -370,8 +370,15 @@ def _final(curve: WordCurve, query_norm: float) -> dict[str, float]:
 def _story(summary: dict[str, Any]) -> str:
     endings = {
         "epochs": f"{summary['epochs']:,} epochs",
-        "patience": f"stopped early at epoch {summary['epochs']:,}, best at {summary['best_epoch']:,}",
+        "patience": f"stopped early at epoch {summary['epochs']:,}, {_best(summary)}",
         "interrupted": f"interrupted after epoch {summary['epochs']:,}",
         "diverged": f"diverged after epoch {summary['epochs']:,}",
     }
     return endings[summary["ended"]]
+
+
+def _best(summary: dict[str, Any]) -> str:
+    """Say which epoch was best; at the start nothing was learned."""
+    if summary["best_epoch"] == 0:
+        return "for the dev loss never fell below its start: nothing was learned (a larger --patience waits longer)"
+    return f"best at {summary['best_epoch']:,}"

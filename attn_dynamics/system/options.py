@@ -113,7 +113,7 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
     text, see = lines[0] if lines else "no message", f"See {prog} --help."
     if found := re.match(r"Unrecognized options: (.+?)(?:, |$)", text):
-        near = next((line.split()[0] for line in lines[1:] if line.startswith("--")), None)
+        near = next((line.split()[0].rstrip(",") for line in lines[1:] if line.startswith("--")), None)
         fix = f"Perhaps you meant {near}. {see}" if near else see
         return InputError(found[1], expected="an option of this command", given="an unknown one", fix=fix)
     if text.startswith("Missing from") and len(lines) > 1:
