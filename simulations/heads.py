@@ -85,7 +85,7 @@ def told(cells: pd.DataFrame) -> pd.DataFrame:
     of ln σ, twice the amplitude, that may not count as apart: it should be twice of what does.
     """
     shows = cells.rate.abs() > 2.0 * np.log(1.0 / ALIKE) / SETTLED
-    return cells[shows & ~(2.0 * cells.amplitude < 2.0 * APART)]
+    return cells.loc[shows & ~(2.0 * cells.amplitude < 2.0 * APART)]
 
 
 def diagram(power: float, size: int) -> list[Phase]:

@@ -89,12 +89,14 @@ def alibi_error(near: int, far: int, threshold: Callable[..., float]) -> tuple[f
     of = lambda share: Useful((near, far), (1.0 - share, share), 1.0)  # noqa: E731
     share = brentq(lambda each: measured_rate(of(each), HELD, grows=False), 0.3, 0.45, xtol=1e-12)
     held = of(float(share))  # pyright: ignore
-    orders, scatter = (each(held.distances, held.chances, 1.0) for each in (amplitude, moments))
-    bound = _higher(orders) * SMALL**2 + 100 * RTOL / SMALL / HELD
-    return abs(scatter[1] - threshold(held.distances, held.chances)), bound
+    scatter = moments(held.distances, held.chances, 1.0)[1]
+    higher = _higher(amplitude(held.distances, held.chances, 1.0))
+    bound = higher * SMALL**2 + 100 * RTOL / SMALL / HELD
+    return abs(scatter - threshold(held.distances, held.chances)), bound
 
 
 def _higher(orders: Amplitude) -> float:
+    """Return the most by which ε² moves the CV² - p of a rate, over ε²."""
     return abs(orders.cubic) + orders.mixing**2 / (2.0 * orders.power)
 
 

@@ -1,5 +1,7 @@
 """Plane of score and embedding norm: the curves on which optimisers end or stay (theory B1, G1, G4)."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
@@ -29,5 +31,5 @@ def draw_plane(axes: Axes, highest: float, others: float, query: Array, rate: fl
     axes.axline((line[0], norms[0]), (line[1], norms[1]), label="line of sign descent, theory G4", **_stroke(2))
 
 
-def _stroke(k: int) -> dict[str, object]:
+def _stroke(k: int) -> Any:
     return style.THEORY | {"linestyle": style.LINES[k], "zorder": 3}
