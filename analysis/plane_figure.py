@@ -13,10 +13,10 @@ from attn_dynamics.claims._support.stationary import stationary
 from attn_dynamics.claims._support.synthetic_run import PUBLISHED
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.figures import style
+from attn_dynamics.results.figures.plane import draw_plane
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_norm
-from attn_dynamics.theory.sen_optimisers import decay_crossing, decay_norm
-from attn_dynamics.theory.sign_rules import sign_score
+from attn_dynamics.theory.sen_optimisers import decay_crossing
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.rules import Adam, Momentum, SignDescent
 
@@ -48,7 +48,8 @@ def optimisers(quick: bool) -> Figure:
     start = preset_start("mean-field", "attn-fc", task.train, 0)
     word = task.topic_words[0][0]
     figure, ((axes,),) = style.panels((6.6, 4.8))
-    _draw_theory(axes, start.query)
+    draw_plane(axes, HIGHEST, OTHERS, start.query, SIGN_RATE)
+    _mark_crossing(axes)
     for k, (name, settings) in enumerate(RUNS.items()):
         shorter = {"epochs": settings["epochs"] // 4} if quick else {}
         run = descend(task.train, start, train=PARTS, follow=(word,), **settings | shorter).trajectory
@@ -63,17 +64,8 @@ def optimisers(quick: bool) -> Figure:
     return figure
 
 
-def _draw_theory(axes: Axes, query: Array) -> None:
-    """Draw the three curves, and where the first two cross."""
-    score, q = np.linspace(0.0, HIGHEST, 300), float(np.linalg.norm(query))
-    norms = np.linspace(0.0, 2.0 * HIGHEST, 2)
-    curves = {
-        "SEN, theory B1": (score, sen_norm(score, OTHERS, 1.0)),
-        "weight decay at rest, theory G1": (score, decay_norm(score, OTHERS, 1.0)),
-        "line of sign descent, theory G4": (sign_score(norms / q, query, query.size, SIGN_RATE), norms),
-    }
-    for dashes, (name, curve) in zip(style.LINES, curves.items(), strict=False):
-        axes.plot(*curve, label=name, zorder=3, **style.THEORY | {"linestyle": dashes})
+def _mark_crossing(axes: Axes) -> None:
+    """Mark where SEN and the curve of weight decay at rest cross."""
     cross = float(decay_crossing(OTHERS))
     axes.annotate(
         f"B1 and G1 cross\nat s = {cross:.2f}",

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from attn_dynamics.claims._support.several_widths import courses, loop, phases
+from attn_dynamics.claims._support.several_widths import KINDS, courses, loop, phases
 from attn_dynamics.claims.d11_parting_heads import FULL, QUICK, rates_by_power
 from attn_dynamics.claims.d12_two_widths import in_one_sentence, measured_end
 from attn_dynamics.results.figures import style, widths
@@ -20,7 +20,7 @@ def heads(quick: bool) -> Figure:
     figure, ((left, middle, right),) = style.panels((11.0, 4.3), 1, 3, layout="constrained")
     size = 6 if quick else 14
     found = phases(np.geomspace(2.2, 14.0, size), np.linspace(0.03, 0.45, size))
-    widths.draw_phases(left, [(each.ratio, each.share, each.kind) for each in found])
+    widths.draw_phases(left, [(each.ratio, each.share, each.kind) for each in found], KINDS)
     widths.draw_rates(middle, rates_by_power(QUICK if quick else FULL))
     widths.draw_courses(right, courses(RATIO, (0.30, 0.32)))
     widths.legends_below((left, middle, right))

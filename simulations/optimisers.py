@@ -14,17 +14,16 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.results.figures import style
+from attn_dynamics.results.figures.plane import draw_plane
 from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.tasks import Options as TaskOptions
 from attn_dynamics.tasks import Synthetic, Task, load_task
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_optimisers import decay_norm
-from attn_dynamics.theory.sign_rules import sign_score
 from attn_dynamics.training.command_options import Config
 from simulations.experiment import Cell, Findings, SeededOptions, Size, alike, command, grouped, run_all
 
@@ -145,7 +144,7 @@ def _row(run: xr.Dataset, query: Array) -> dict[str, Any]:
     curves = {
         "sen": sen_norm(words.score, words.others, q),
         "decay": decay_norm(words.score, words.others, q),
-        # The inverse of the line of `sign_score`.
+        # The inverse of the line of `sign_score` (theory/sign_rules.py).
         "line": query.size**0.5 * (words.score / np.abs(query).sum() + SIGNED),
     }
     off = {name: float(np.median(np.abs(words.norm / norm - 1.0))) for name, norm in curves.items()}
@@ -163,7 +162,7 @@ def plane_figure(runs: Runs, query: Array) -> Figure:
             axes.plot(*each, label=LABELS.get(arm, arm), zorder=4, **style.marks(k))
         others = float(np.median(_shown(runs[task, "descent"][0]).others))
         highest, longest = np.max([each.max(axis=1) for each in points.values()], axis=0)
-        _draw_theory(axes, 1.05 * highest, others, query)
+        draw_plane(axes, 1.05 * highest, others, query, SIGNED)
         axes.set(xlabel=style.QUANTITIES["score"], xlim=(0.0, 1.05 * highest), ylim=(0.0, 1.15 * longest))
     row[0].set_ylabel(r"$\|q\|\,\|\nu\|$, query norm × embedding norm")
     style.legend_below(figure, 3)
@@ -178,17 +177,6 @@ def _points(run: xr.Dataset) -> Array:
     else:
         score, norm, _ = _shown(run)
     return np.array([score, run.attrs["query_norm"] * norm])
-
-
-def _draw_theory(axes: Axes, highest: float, others: float, query: Array) -> None:
-    """Draw the three curves up to a score."""
-    score, norms = np.linspace(0.0, highest, 200), np.array([0.0, 50.0])
-    line = sign_score(norms / np.linalg.norm(query), query, query.size, SIGNED)
-    axes.plot(score, sen_norm(score, others, 1.0), label="SEN, theory B1", **style.THEORY)
-    axes.plot(
-        score, decay_norm(score, others, 1.0), label="decay at rest, theory G1", **style.THEORY | {"linestyle": "--"}
-    )
-    axes.plot(line, norms, label="line of sign descent, theory G4", **style.THEORY | {"linestyle": "-."})
 
 
 main = command(Settings, study)

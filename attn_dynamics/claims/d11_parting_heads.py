@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from attn_dynamics.claims._support.distances import RTOL
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.parting_heads import (
     Amplitude,
+    alibi_threshold,
     amplitude,
     common_width,
     far_shares,
@@ -21,6 +23,8 @@ from attn_dynamics.window.several_heads import SeveralHeads
 
 SMALL, LATE = 3e-4, 3e4
 """Largest half difference of ln σ at which a rate is measured, and the time at which heads that part have settled."""
+NARROW, HELD = ((1, 9), (2, 16)), 100.0
+"""Useful distances at which ALiBi's sum over tokens differs from its integral, and the time of a flow there."""
 BEYOND = (0.01, 0.02)
 """How far the far share is beyond the threshold where heads part continuously, relative to it."""
 
@@ -73,9 +77,27 @@ def rate_error(useful: Useful, law: Callable[..., float]) -> tuple[float, float]
     rate = parting_rate(useful.distances, useful.chances, useful.half_width, useful.heads, useful.power)
     seen = measured_rate(useful, 1.0 / abs(rate), grows=rate > 0.0)
     orders = amplitude(useful.distances, useful.chances, useful.power)
-    higher = abs(orders.cubic) + orders.mixing**2 / (2.0 * orders.power)
     predicted = law(useful.distances, useful.chances, useful.half_width, useful.heads, useful.power)
-    return abs(predicted / seen - 1.0), higher * SMALL**2 / abs(orders.linear) + 100 * RTOL / SMALL
+    return abs(predicted / seen - 1.0), _higher(orders) * SMALL**2 / abs(orders.linear) + 100 * RTOL / SMALL
+
+
+def alibi_error(near: int, far: int, threshold: Callable[..., float]) -> tuple[float, float]:
+    """Return how far CV² is from a threshold where heads of ALiBi, followed, neither part nor close up.
+
+    The second number is what ε² and the solver move it by at most.
+    """
+    of = lambda share: Useful((near, far), (1.0 - share, share), 1.0)  # noqa: E731
+    share = brentq(lambda each: measured_rate(of(each), HELD, grows=False), 0.3, 0.45, xtol=1e-12)
+    held = of(float(share))  # pyright: ignore
+    scatter = moments(held.distances, held.chances, 1.0)[1]
+    higher = _higher(amplitude(held.distances, held.chances, 1.0))
+    bound = higher * SMALL**2 + 100 * RTOL / SMALL / HELD
+    return abs(scatter - threshold(held.distances, held.chances)), bound
+
+
+def _higher(orders: Amplitude) -> float:
+    """Return the most by which ε² moves the CV² - p of a rate, over ε²."""
+    return abs(orders.cubic) + orders.mixing**2 / (2.0 * orders.power)
 
 
 def rates_by_power(cases: Iterable[Useful]) -> dict[float, tuple[Array, Array]]:
@@ -116,6 +138,7 @@ def with_threshold(threshold: float) -> Callable[..., float]:
         "the integral for ALiBi's sum over tokens",
         law=lambda distances, chances, _, heads, power: whole_kernel_rate(distances, chances, heads, power),
     ),
+    control("a threshold of the integral for ALiBi, 1", threshold=lambda *_: 1.0),
     control(
         "the mean width held still while heads part",
         rest=lambda orders: orders._replace(mixing=0.0).settled,
@@ -128,28 +151,33 @@ def with_threshold(threshold: float) -> Callable[..., float]:
     "rate from heads that are nearly alike; the amplitude of two heads, E(x - 1)⁴ above 3p³",
     quantity="largest relative distance of the rate along flow from the law, over what ε² adds to it, for two "
     "distances and for power laws on both sides of the threshold, the bell and ALiBi, 2 and 4 heads; relative distance "
-    "of the amplitude at which two heads settle just beyond it, over CV² - p",
+    "of the amplitude at which two heads settle just beyond it, over CV² - p; distance of the CV² at which ALiBi's "
+    "heads neither part nor close up from √(1 + 1/(E|δ|)²), over what ε² adds to it",
     tolerance="the next orders of the amplitude equations, (|B| + A'²/2p) ε²/|A| at ε = 3e-4, and 100 of the solver's "
-    "tolerances over ε: below 0.05 %; A = CV² - p, the size of the next order of an expansion in A",
+    "tolerances over ε: below 0.05 %; A = CV² - p, the size of the next order of an expansion in A; "
+    "(|B| + A'²/2p) ε² again, and the solver's tolerances over ε and the time of 100",
 )
 def parting(
     *,
     quick: bool,
     law: Callable[..., float] = parting_rate,
+    threshold: Callable[..., float] = alibi_threshold,
     rest: Callable[[Amplitude], float] = lambda orders: orders.settled,
 ) -> Measured:
     """Measure the flow of the exact gradient from heads that differ a little."""
     rates = [rate_error(useful, law) for useful in (QUICK if quick else FULL)]
     apart = []
     for far in (34,) if quick else (34, 40):
-        threshold = float(far_shares(far / 10)[0])
+        smooth = float(far_shares(far / 10)[0])
         for beyond in BEYOND:
-            share = threshold * (1.0 + beyond)
+            share = smooth * (1.0 + beyond)
             useful = Useful((10, far), (1.0 - share, share))
             orders = amplitude(useful.distances, useful.chances)
             apart.append(abs(rest(orders) / settled_apart(useful) - 1.0) / orders.linear)
+    held = [alibi_error(*each, threshold) for each in NARROW]
     return together(
         f"rates within {largest(off for off, _ in rates):.1e}",
         rates=Measured(largest(off / bound for off, bound in rates), 1.0),
         amplitude=Measured(largest(apart), 1.0),
+        alibi=Measured(largest(off / bound for off, bound in held), 1.0),
     )

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from attn_dynamics.claims._support.distances import farthest
 from attn_dynamics.claims._support.window_drawn import two_useful, two_useful_layer
 from attn_dynamics.claims.claim import Measured, claims, control, together
-from attn_dynamics.theory.parting_heads import least_ratio
+from attn_dynamics.theory.parting_heads import far_shares, least_ratio
 from attn_dynamics.theory.two_widths import ends, log_odds_at, stable_widths, width_at
 from attn_dynamics.window.dynamics import flow
 
@@ -62,20 +62,28 @@ def steepest(near: int, far: int) -> float:
     return float(np.exp(log_odds_at((ratio - 4.0) / (6.0 * ratio), near, far)))
 
 
-def off_predicted(near: int, far: int, odds: float, settles: Settles, widths: int) -> list[float]:
+def off_predicted(near: int, far: int, odds: float, settles: Settles, number: int) -> list[float]:
     """Return the relative distances of the widths reached from the near and from the far token from those predicted.
 
-    They are NaN unless so many widths are predicted as should be.
+    The last entry is how far both are apart, relative to the near one. If two widths are wanted, it is 0 where they
+    differ by more than `CUT`, and infinite where they do not.
     """
-    predicted = stable_widths(odds, near, far)
-    wanted = (predicted[0], predicted[-1]) if len(predicted) == widths else (np.nan, np.nan)
-    return [settles(near, far, odds, start) / each - 1.0 for start, each in zip((near, far), wanted, strict=True)]
+    found, predicted = [settles(near, far, odds, start) for start in (near, far)], stable_widths(odds, near, far)
+    gap = abs(found[1] / found[0] - 1.0)
+    missed = gap if number == 1 else 0.0 if gap > CUT else np.inf
+    return [*(each / wanted - 1.0 for each, wanted in zip(found, (predicted[0], predicted[-1]), strict=True)), missed]
+
+
+def ends_at_one(near: int, far: int) -> tuple[float, float]:
+    """Return the r₂/r₁ at which both tokens, each with its share of the sum, have CV² = 1, not 2."""
+    high, low = (float(np.exp(log_odds_at(share, near, far))) for share in far_shares((far / near) ** 2, 1.0))
+    return low, high
 
 
 @claims(
     "D12",
     control("each sentence has one of the two tokens", settles=between_sentences),
-    control("ends where CV² is 1", law=lambda near, far: ends(near, far, 1.0)),
+    control("ends where CV² is 1", law=ends_at_one),
     control("two widths from a ratio of 3.2 on", least=3.2),
     control("two widths from a ratio of 3.1 on", least=3.1),
     statement=r"L = -\ln(r_1 \alpha_{\delta_1} + r_2 \alpha_{\delta_2}): \ \mathrm{two\ stable}\ \sigma \ "
@@ -84,7 +92,8 @@ def off_predicted(near: int, far: int, odds: float, settles: Settles, widths: in
     assumptions="both tokens in one sentence, even scores, a renormalised bell in a window of 6 δ₂, ln σ trained",
     quantity="largest relative distance of both ends of r₂/r₁, found by bisection of flows from a narrow and from a "
     "wide start; of the width that each start reaches, at δ = 3 and 30 and r₂/r₁ = 10, and beside δ₁ = 100 at the "
-    "first token beyond the least ratio, where two are predicted, and at the last before it, where one is",
+    "first token beyond the least ratio, where both must differ, and at the last before it, where one is that of the "
+    "other",
     tolerance="1e-5, to which an end is bisected; 2 (z φ(z) + Q(z)) = 3e-9, the share of the mean square that a window "
     "of 6 δ₂ cuts off, z = 6 δ₂/σ",
 )

@@ -24,6 +24,8 @@ POWERS = {"deviation": 3 / 8, "variance": 1 / 2}
 """Power of η k with which what is trained grows, by its name."""
 STEPS = 1500
 """Steps of drawn histories, and those in which a short memory settles."""
+REMEMBERED = 2000
+"""Steps of a run under a long memory."""
 
 
 def reached(gradients: Array, rates: Array, rule: Adam) -> Array:
@@ -93,14 +95,14 @@ def reach(
     rates = np.random.default_rng(0).uniform(0.5, 1.5, STEPS)
     share = reached(drawn, rates, USUAL).max() / (bound(USUAL.beta1, USUAL.beta2) * rates.sum())
     fallen = reached(ordered(drawn), rates, USUAL).max() / rates.sum()
-    step, steps = 1e-3, 1000 if quick else 2000
+    step = 1e-3
     before, after = widened("deviation", STEPS, step, SHORT).widths[1:]
     predicted = float(speed(before, step, SHORT.beta1, SHORT.beta2))
     lag = 1.0 - float(steady_speed(before, step, SHORT.beta1, SHORT.beta2))
     remembered, exponents = [], []
     for scale, power in powers.items():
         begun = Bell(scale=scale).parameter(BEGUN)
-        run = widened(scale, steps, AHEAD * begun / steps, LONG)
+        run = widened(scale, REMEMBERED, AHEAD * begun / REMEMBERED, LONG)
         wanted = law(AHEAD * begun * np.array([0.5, 1.0]), FAR, BEGUN, scale)
         remembered.append(run.widths[[0, 2]] / wanted - 1.0)
         exponents.append(np.log2(run.layers[2].parameter / run.layers[0].parameter) - power)
@@ -108,6 +110,6 @@ def reach(
         reach=Measured(float(share), 1.0 + 1e-12),
         falling=Measured(float(fallen), 1.0 + 1e-12),
         steady=farthest([(after - before) / step - predicted], lag**2),
-        memory=farthest(remembered, AHEAD / steps / (1.0 - LONG.beta1)),
+        memory=farthest(remembered, AHEAD / REMEMBERED / (1.0 - LONG.beta1)),
         powers=farthest(exponents, 1.0 / AHEAD),
     )

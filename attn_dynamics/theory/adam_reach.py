@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 
-from attn_dynamics.check import ascending
+from attn_dynamics.check import ascending, number, one_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import SCALES
 from attn_dynamics.theory.domain import settings_within, within
@@ -54,8 +54,14 @@ def steady_speed(width: ArrayLike, rate: float, beta1: float, beta2: float) -> A
         rate: learning rate η, in tokens a step.
         beta1: share β₁ of the mean of gradients that is kept.
         beta2: share β₂ of the mean of squares that is kept.
+
+    Raises:
+        InputError: a width or the rate is not above 0, or a share is outside of 0 … 1, or 1.
     """
     (sigma,) = within("above 0", width=width)
+    settings_within("above 0", rate=rate)
+    for name, share in (("beta1", beta1), ("beta2", beta2)):
+        number(name, share, least=0.0, most=np.nextafter(1.0, 0.0), fix="Adam's usual ones are 0.9 and 0.999.")
     return 1.0 - 3.0 * rate / sigma * (beta2 / (1.0 - beta2) - beta1 / (1.0 - beta1))
 
 
@@ -75,7 +81,7 @@ def remembering_width(time: ArrayLike, distance: float, start: float, scale: str
     Raises:
         InputError: an argument is out of its range.
     """
-    times, bell, pull = ascending("time", time), SCALES[scale], PULLS[scale]
+    times, bell, pull = ascending("time", time), SCALES[one_of("scale", scale, SCALES)], PULLS[scale]
     settings_within("above 0", distance=distance, start=start)
     if start == distance:
         raise InputError("start", expected="a width other than δ", given=start, fix="At δ there is no gradient.")
@@ -92,5 +98,7 @@ def remembering_width(time: ArrayLike, distance: float, start: float, scale: str
 
     clocks, place = np.unique(np.log(np.maximum(times, early)), return_inverse=True)
     first = [begun + early * np.sign(near(begun)), early]
-    found = solve_ivp(slope, (np.log(early), clocks[-1]), first, t_eval=clocks, method="LSODA", rtol=1e-10, atol=1e-14)
+    # One e-fold at least, because the solver takes no interval of no length.
+    span = np.log(early), max(clocks[-1], np.log(early) + 1.0)
+    found = solve_ivp(slope, span, first, t_eval=clocks, method="LSODA", rtol=1e-10, atol=1e-14)
     return np.where(times < early, start, bell.width(found.y[0][place]))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from attn_dynamics.check import integer
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import settings_within, within
 
@@ -32,6 +33,7 @@ def attended(width: float, half_width: int, power: float = 2.0) -> Attended:
     cosh(1/σ)/sinh²(1/σ) for p = 1.
     """
     settings_within("above 0", width=width, power=power)
+    integer("half_width", half_width, 1)
     places = np.arange(1.0, half_width + 1.0) ** power
     weights = 2.0 * np.exp(-places / (power * width**power))
     shares = weights / (1.0 + weights.sum())
@@ -53,6 +55,7 @@ def moments(distances: ArrayLike, chances: ArrayLike, power: float = 2.0) -> tup
 
 def common_width(distances: ArrayLike, chances: ArrayLike, half_width: int, power: float = 2.0) -> float:
     """Return the width σ at which heads that are alike rest, E_α|Δ|^p = E|δ|^p; infinite if the window is too short."""
+    integer("half_width", half_width, 1)
     wanted = moments(distances, chances, power)[0]
     gap = lambda width: attended(width, half_width, power).mean - wanted  # noqa: E731
     if gap(FAR * half_width) <= 0.0:
@@ -65,9 +68,11 @@ def parting_rate(distances: ArrayLike, chances: ArrayLike, half_width: int, head
     """Return the rate at which heads part from their common width, exactly for any window; below 0 they close up.
 
     It is (Var|δ|^p - Var_α|Δ|^p)/(H σ^{2p}): heads part if the useful distances scatter more than the attention of one
-    head that has their mean.
+    head that has their mean. It is NaN where the window is too short for a common width.
     """
     width = common_width(distances, chances, half_width, power)
+    if np.isinf(width):
+        return np.nan
     mean, spread = moments(distances, chances, power)
     return (spread * mean**2 - attended(width, half_width, power).variance) / (heads * width ** (2.0 * power))
 
@@ -101,8 +106,7 @@ class Amplitude(NamedTuple):
     @property
     def settled(self) -> float:
         """Return the ε at which heads rest just beyond a threshold where they part continuously, else NaN."""
-        with np.errstate(invalid="ignore"):
-            return float(np.sqrt(np.divide(self.linear, -self.effective)))
+        return float(np.sqrt(self.linear / -self.effective)) if self.linear > 0.0 > self.effective else np.nan
 
 
 def amplitude(distances: ArrayLike, chances: ArrayLike, power: float = 2.0) -> Amplitude:
@@ -125,9 +129,11 @@ def far_shares(ratio: ArrayLike, power: float = 2.0) -> Array:
     (ratio_,) = within("1 or above", ratio=ratio)
     far = ratio_**power - 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        root = np.sqrt((far - 2.0 * power) ** 2 - 4.0 * power * (1.0 + power))
-        root = np.where(far > 2.0 * power, root, np.nan)
-        return np.array([far - 2.0 * power - root, far - 2.0 * power + root]) / (2.0 * far * (1.0 + power))
+        total = np.where(far > 2.0 * power, 1.0 - 2.0 * power / far, np.nan) / (1.0 + power)
+        product = power / (1.0 + power) / far / far
+        high = 0.5 * (total + np.sqrt(total**2 - 4.0 * product))
+        # Not by the difference that the other root is, which cancels where the far token is very far.
+        return np.array([product / high, high])
 
 
 def least_ratio(power: float = 2.0) -> float:
@@ -140,9 +146,13 @@ def least_ratio(power: float = 2.0) -> float:
 
 
 def tricritical_share(power: float = 2.0) -> float:
-    """Return the far share above which two heads part by a jump, f(1 - f) = 1/(3(p + 1)), along the threshold."""
+    """Return the far share above which two heads part by a jump, f(1 - f) = 1/(3(p + 1)), along the threshold.
+
+    It is NaN for p < 1/3, where no share makes them jump.
+    """
     settings_within("above 0", power=power)
-    return float(0.5 - np.sqrt(0.25 - 1.0 / (3.0 * (power + 1.0))))
+    with np.errstate(invalid="ignore"):
+        return float(0.5 - np.sqrt(0.25 - 1.0 / (3.0 * (power + 1.0))))
 
 
 def _relative(distances: ArrayLike, chances: ArrayLike, power: float) -> tuple[float, Array, Array]:

@@ -7,7 +7,9 @@ and δ₂^p, the far one with the share f that it has in the sum. A kernel's sum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
+from scipy.special import expit, logit
 
+from attn_dynamics.check import number
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import settings_within, within
 from attn_dynamics.theory.parting_heads import far_shares
@@ -25,16 +27,15 @@ def width_at(share: ArrayLike, near: float, far: float, power: float = 2.0) -> A
 def log_odds_at(share: ArrayLike, near: float, far: float, power: float = 2.0) -> Array:
     """Return the ln(r₂/r₁) at which the far token has a share f of the sum where σ rests; infinite at 0 and 1."""
     width = width_at(share, near, far, power)
-    with np.errstate(divide="ignore"):
-        odds = np.log(share) - np.log1p(-np.asarray(share, float))
-    return odds + (far**power - near**power) / (power * width**power)
+    return logit(np.asarray(share, float)) + (far**power - near**power) / (power * width**power)
 
 
 def ends(near: float, far: float, power: float = 2.0) -> tuple[float, float]:
     """Return the r₂/r₁ between which two widths are stable; NaN if δ₂/δ₁ is at most `least_ratio`.
 
     At the lower end the wide one ceases to exist, at the upper end the narrow one. They are where the useful tokens,
-    each with its share of the sum, have CV² = p (`far_shares`), as where heads part (theory D11).
+    each with its share of the sum, have CV² = p (`far_shares`), as where heads part (theory D11). The upper end is
+    infinite where it exceeds float64, for the bell beyond δ₂/δ₁ = 38; `log_odds_at` gives its logarithm.
 
     Args:
         near: distance δ₁ > 0 of the near token.
@@ -43,23 +44,28 @@ def ends(near: float, far: float, power: float = 2.0) -> tuple[float, float]:
     """
     _check(near, far, power)
     high, low = (log_odds_at(each, near, far, power) for each in far_shares(far / near, power))
-    return float(np.exp(low)), float(np.exp(high))
+    with np.errstate(over="ignore"):
+        return float(np.exp(low)), float(np.exp(high))
 
 
 def stable_widths(odds: float, near: float, far: float, power: float = 2.0) -> tuple[float, ...]:
     """Return the widths σ that attract at a ratio r₂/r₁ > 0: one, or a narrow and a wide one."""
-    settings_within("above 0", odds=odds)
+    wanted = np.log(number("odds", odds, above=0))
     _check(near, far, power)
-    folds = far_shares(far / near, power)
-    gap = lambda share: float(log_odds_at(share, near, far, power) - np.log(odds))  # noqa: E731
-    tiny = np.finfo(float).tiny
-    branches = [(tiny, 1.0)] if np.isnan(folds).any() else [(tiny, float(folds[0])), (float(folds[1]), 1.0)]
-    found = [
-        brentq(gap, low, high, xtol=tiny, rtol=1e-14)  # pyright: ignore
-        for low, high in branches
-        if gap(low) < 0.0 < gap(high)
-    ]
-    return tuple(float(width_at(share, near, far, power)) for share in found)  # pyright: ignore
+    lead = (far**power - near**power) / power
+
+    # In the logit x of the far share, which tells shares apart however near they are to 0 or 1.
+    def width(x: float) -> float:
+        return float(width_at(expit(x), near, far, power))
+
+    def gap(x: float) -> float:
+        return x + lead / width(x) ** power - wanted
+
+    folds = logit(far_shares(far / near, power))
+    lowest, highest = wanted - 2.0 * lead / near**power - 1.0, wanted + 1.0
+    branches = [(lowest, highest)] if np.isnan(folds).any() else [(lowest, folds[0]), (folds[1], highest)]
+    found = [brentq(gap, *each, maxiter=1000) for each in branches if gap(each[0]) < 0.0 < gap(each[1])]
+    return tuple(map(width, found))  # pyright: ignore
 
 
 def _check(near: float, far: float, power: float) -> None:

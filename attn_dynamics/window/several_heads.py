@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 
-from attn_dynamics.check import integer, number, reals
+from attn_dynamics.check import as_floats, integer, number
 from attn_dynamics.errors import InputError
+from attn_dynamics.theory.domain import settings_within
 from attn_dynamics.theory.flow import flow
 
 Array = NDArray[np.float64]
@@ -23,7 +24,8 @@ class SeveralHeads:
     the bell, at p = 1 a trained slope 1/σ of ALiBi.
 
     Raises:
-        InputError: distances and chances do not fit each other, a chance is negative, or a number is out of range.
+        InputError: distances and chances do not fit each other, a chance is negative, a distance lies outside of the
+            window, or a number is out of range.
     """
 
     distances: Array
@@ -36,13 +38,16 @@ class SeveralHeads:
     """Power p of the kernel."""
 
     def __post_init__(self) -> None:
-        distances, chances = (reals(name, getattr(self, name)).ravel() for name in ("distances", "chances"))
+        distances, chances = (as_floats(name, getattr(self, name)).ravel() for name in ("distances", "chances"))
         if not distances.size or distances.shape != chances.shape or (chances < 0).any() or not chances.sum() > 0:
             given, fix = f"{distances.size} and {chances.size}", "Give a chance, 0 or more, for each distance."
             raise InputError("chances", expected="one for each distance", given=given, fix=fix)
         integer("half_width", self.half_width, 1)
         number("power", self.power, above=0, fix="2 is the bell, 1 is ALiBi.")
         object.__setattr__(self, "distances", np.abs(distances))
+        if (farthest := self.distances.max()) > self.half_width:
+            fix = "Give a larger half_width: beyond it no head attends."
+            raise InputError("distances", expected=f"at most {self.half_width} tokens", given=farthest, fix=fix)
         object.__setattr__(self, "chances", chances / chances.sum())
 
     def loss(self, log_widths: NDArray) -> Any:
@@ -62,10 +67,11 @@ class SeveralHeads:
         """Return the widths σ (times, H) along gradient flow of their logarithms, from some widths (H,).
 
         Raises:
-            InputError: times do not ascend from 0 or later.
+            InputError: times do not ascend from 0 or later, there is no width, or one is not above 0.
             ArithmeticError: the solver failed.
         """
-        return np.exp(flow(lambda state: -self.gradient(state), np.log(widths), times, tolerance=tolerance))
+        settings_within("above 0", widths=(begun := as_floats("widths", widths)))
+        return np.exp(flow(lambda state: -self.gradient(state), np.log(begun), times, tolerance=tolerance))
 
     def _log_attention(self, log_widths: NDArray) -> tuple[Array, Array]:
         """Return ln α_h(δ) (H, D), and its derivative in ln σ_h."""

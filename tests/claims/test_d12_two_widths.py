@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from attn_dynamics.claims._support.window_drawn import two_useful, two_useful_layer
-from attn_dynamics.claims.d12_two_widths import between_sentences, measured_end, steepest
-from attn_dynamics.theory.two_widths import ends, stable_widths
+from attn_dynamics.claims.d12_two_widths import (
+    CUT,
+    between_sentences,
+    ends_at_one,
+    in_one_sentence,
+    measured_end,
+    off_predicted,
+    steepest,
+)
+from attn_dynamics.theory.two_widths import ends, stable_widths, width_at
 from attn_dynamics.window.dynamics import flow
 from attn_dynamics.window.layer import loss_and_gradient
 from attn_dynamics.window.several_heads import SeveralHeads
@@ -45,6 +53,27 @@ def test_the_loop_is_left_at_its_ends() -> None:
     low, high = ends(10, 36)
     assert reached(10, 36, 0.99 * high, 10.0) < 15.0 < reached(10, 36, 1.01 * high, 10.0)
     assert reached(10, 36, 0.99 * low, 36.0) < 15.0 < reached(10, 36, 1.01 * low, 36.0)
+
+
+@pytest.mark.parametrize(("far", "number"), [(31, 1), (32, 2)])
+def test_a_wrong_number_of_widths_is_told_by_the_flow(far: int, number: int) -> None:
+    off = {each: off_predicted(10, far, steepest(10, far), in_one_sentence, each) for each in (1, 2)}
+    assert np.abs(off[number]).max() < CUT
+    assert off[3 - number][:2] == off[number][:2]
+    assert off[3 - number][2] > 0.05, "two widths lie apart, and one is not two"
+
+
+def test_the_ends_of_the_control_are_where_the_tokens_have_a_variance_of_one() -> None:
+    low, high = ends_at_one(10, 36)
+    assert (low, high) == pytest.approx((1.905, 1.961), abs=1e-3)
+    assert ends(10, 36)[0] < low < high < ends(10, 36)[1]
+    for odds in (low, high):
+        # The shares at which both tokens would rest, by their worth: one of them has CV² = 1.
+        shares = np.linspace(0.001, 0.999, 99_801)
+        worth = shares / (1 - shares) * np.exp((36**2 - 10**2) / (2 * width_at(shares, 10, 36) ** 2))
+        at = shares[np.flatnonzero(np.diff(np.sign(worth - odds)))]
+        spread = at * (1 - at) * (36**2 - 10**2) ** 2 / width_at(at, 10, 36) ** 4
+        assert np.abs(spread - 1.0).min() < 1e-3
 
 
 def test_tokens_of_different_sentences_have_one_width() -> None:

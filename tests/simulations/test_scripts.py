@@ -14,13 +14,14 @@ from matplotlib.image import imread
 from scipy.integrate import trapezoid
 
 from attn_dynamics import Corpus, descend, draw
-from attn_dynamics.claims._support.several_widths import KINDS
+from attn_dynamics.claims._support.several_widths import KINDS, phases
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import style
 from attn_dynamics.results.word_curves import sen_deviation, word_curves
 from attn_dynamics.system.options import read_options
 from attn_dynamics.tasks import TextOptions, text_task
+from attn_dynamics.theory.parting_heads import far_shares
 from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query
 from simulations import (
     ablation,
@@ -228,6 +229,17 @@ def test_heads(tmp_path: Path) -> None:
     parts, scatter = (np.asarray(told[name]) for name in ("parts", "scatter"))
     assert (parts == (scatter > 2)).all(), "kurtosis 3"
     assert (parts != (scatter > 1)).any(), "negative control: a threshold of 1"
+
+
+def test_heads_that_part_by_less_than_shows_are_not_told_wrong() -> None:
+    """Just beyond a smooth threshold, where the rate is above what a flow shows."""
+    ratio = 4.0
+    low, high = far_shares(ratio)
+    rows = heads.rows_of(2.0, phases([ratio], [1.005 * low, 0.98 * high, 1.02 * high]))
+    assert (rows.rate > 0).tolist() == [True, True, False]
+    assert (rows.rate.abs() > 1.5e-3).all()
+    assert rows.parts.tolist() == [False, True, False], "the first parts, by less than what counts"
+    assert heads.told(rows).index.tolist() == [1, 2]
 
 
 def test_hysteresis(tmp_path: Path) -> None:

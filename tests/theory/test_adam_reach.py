@@ -56,6 +56,13 @@ def test_a_variance_has_a_closed_form_under_memory() -> None:
     np.testing.assert_allclose(widths**2, 9.0 * np.sqrt(1 + 2 * times / 9.0), rtol=1e-8)
 
 
+@pytest.mark.parametrize("scale", ["deviation", "variance", "log"])
+def test_at_time_zero_a_width_is_its_start(scale: str) -> None:
+    assert remembering_width([0.0], 100.0, 2.8, scale) == pytest.approx([2.8], rel=1e-15)
+    alone, among = remembering_width([0.4], 100.0, 2.8, scale), remembering_width([0.0, 0.4, 3.0], 100.0, 2.8, scale)
+    assert alone[0] == pytest.approx(among[1], rel=1e-8)
+
+
 @pytest.mark.parametrize(("scale", "power"), [("deviation", 3 / 8), ("variance", 1 / 4), ("log", 3 / 4)])
 def test_the_powers_of_time_in_width(scale: str, power: float) -> None:
     """Of the variance itself it is 1/2."""
@@ -111,7 +118,12 @@ def test_the_steady_speed_is_less_by_the_lag_of_both_means() -> None:
         lambda: remembering_width([1.0], 10.0, 10.0),
         lambda: remembering_width([1.0], 10.0, -1.0),
         lambda: remembering_width([2.0, 1.0], 10.0, 1.0),
+        lambda: remembering_width([1.0], 10.0, 1.0, "width"),
         lambda: steady_speed(0.0, 0.1, 0.9, 0.999),
+        lambda: steady_speed(3.0, 0.0, 0.9, 0.999),
+        lambda: steady_speed(3.0, 0.01, 0.9, 2.0),
+        lambda: steady_speed(3.0, 0.01, 0.9, 1.0),
+        lambda: steady_speed(3.0, 0.01, -0.1, 0.999),
     ],
 )
 def test_what_no_law_holds_for_is_refused(call) -> None:

@@ -124,6 +124,18 @@ def test_the_amplitude_settles_on_one_side_alone() -> None:
     low = float(far_shares(3.4)[0])
     assert amplitude((10, 34), (1 - 1.02 * low, 1.02 * low)).settled == pytest.approx(0.0248, abs=1e-4)
     assert np.isnan(amplitude((10, 34), (1 - 0.98 * low, 0.98 * low)).settled)
+    # Where heads part by a jump, no amplitude is stable on either side of the threshold.
+    high = float(far_shares(3.4)[1])
+    for share in (0.98 * high, 1.02 * high):
+        assert np.isnan(amplitude((10, 34), (1 - share, share)).settled)
+
+
+@pytest.mark.parametrize("ratio", [4.0, 1e3, 1e6, 1e60])
+def test_the_shares_are_roots_however_far_the_far_token_is(ratio: float) -> None:
+    with mpmath.workdps(300):
+        far = mpmath.mpf(ratio) ** 2 - 1
+        roots = mpmath.polyroots([3 * far**2, 4 * far - far**2, 2], maxsteps=500, extraprec=3000)
+        assert far_shares(ratio) == pytest.approx(sorted(float(each) for each in roots), rel=1e-12, abs=0.0)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +145,7 @@ def test_the_amplitude_settles_on_one_side_alone() -> None:
         lambda: moments((1.0, 2.0), (-1.0, 2.0)),
         lambda: moments((0.0,), (1.0,)),
         lambda: attended(0.0, 5),
+        lambda: attended(1.0, 0),
         lambda: far_shares(0.5),
         lambda: least_ratio(0.0),
     ],
@@ -144,3 +157,15 @@ def test_what_no_law_holds_for_is_refused(call) -> None:
 
 def test_a_window_that_is_too_short_holds_no_common_width() -> None:
     assert np.isinf(common_width((15.0,), (1.0,), 20))
+    assert np.isnan(parting_rate((15.0,), (1.0,), 20, 2)), "nor a rate"
+    assert np.isfinite(parting_rate((10.0,), (1.0,), 20, 2))
+
+
+def test_a_window_of_no_tokens_is_refused_by_its_name() -> None:
+    with pytest.raises(InputError, match="half_width"):
+        common_width((15.0,), (1.0,), 0)
+
+
+def test_below_a_power_of_a_third_no_share_makes_heads_jump() -> None:
+    assert np.isnan(tricritical_share(0.33))
+    assert 0.4 < tricritical_share(0.34) < 0.5

@@ -1,5 +1,7 @@
 """Claim D12: widths and ends, beside the roots and turning points of a loss that is written anew."""
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
@@ -50,6 +52,41 @@ def test_the_ends_are_those_of_the_closed_form_in_y() -> None:
             assert ends(near, far) == pytest.approx([float(each) for each in values], rel=1e-12)
 
 
+@pytest.mark.parametrize("power", [1.0, 2.0])
+@pytest.mark.parametrize(("odds", "near", "far"), [(1e5, 1.0, 30.0), (1e20, 1.0, 60.0), (2.5, 1e-3, 1e3)])
+def test_a_far_token_that_is_very_far_has_its_width_beside_the_near_one(
+    odds: float, near: float, far: float, power: float
+) -> None:
+    """Beside mpmath's roots of the share's equation, each from its own side."""
+    if not odds > ends(near, far, power)[0]:
+        assert len(stable_widths(odds, near, far, power)) == 1
+        return
+    narrow, wide = stable_widths(odds, near, far, power)
+    with mpmath.workdps(60):
+        p, first, last, worth = (mpmath.mpf(each) for each in (power, near, far, odds))
+
+        def settled(square: Any) -> float:
+            for _ in range(2000):
+                shift = worth * mpmath.exp(-(last**p - first**p) / (p * square))
+                square = (first**p + shift * last**p) / (1 + shift)
+            return float(square ** (1 / p))
+
+        assert (narrow, wide) == pytest.approx((settled(first**p), settled(last**p)), rel=1e-12)
+
+
+@pytest.mark.parametrize(("odds", "width"), [(1e-300, 3.0), (1e300, 30.0)])
+def test_one_width_is_left_at_extreme_odds(odds: float, width: float) -> None:
+    assert stable_widths(odds, 3.0, 30.0) == pytest.approx((width,), rel=1e-12)
+
+
+def test_an_end_beyond_float64_is_infinite() -> None:
+    low, high = ends(1e-3, 1e3)
+    assert (low, high) == (pytest.approx(0.5 * np.exp(1.5), rel=1e-9), np.inf)
+    assert np.isfinite(ends(1.0, 37.0)).all()
+    share = far_shares(1e6)[0]
+    assert log_odds_at(share, 1e-3, 1e3) == pytest.approx(0.5e12, rel=1e-9)
+
+
 @pytest.mark.parametrize("power", [1.0, 2.0, 3.0])
 def test_two_widths_begin_at_the_least_ratio(power: float) -> None:
     least = least_ratio(power)
@@ -74,6 +111,7 @@ def test_at_an_end_the_useful_tokens_have_a_kurtosis_of_three() -> None:
         lambda: ends(0.0, 3.0),
         lambda: ends(3.0, 3.0),
         lambda: stable_widths(0.0, 3.0, 30.0),
+        lambda: stable_widths(np.inf, 3.0, 30.0),
         lambda: width_at(1.5, 3.0, 30.0),
     ],
 )

@@ -66,8 +66,29 @@ def test_a_head_far_too_narrow_has_no_share_and_stays() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"distances": []}, {"chances": [1.0]}, {"chances": [-1.0, 2.0]}, {"half_width": 0}, {"power": 0.0}],
+    [
+        {"distances": []},
+        {"distances": [3.0, 31.0]},
+        {"distances": [-31.0, 3.0]},
+        {"distances": [3.0, np.nan]},
+        {"chances": [1.0]},
+        {"chances": [-1.0, 2.0]},
+        {"half_width": 0},
+        {"power": 0.0},
+    ],
 )
 def test_what_cannot_be_used_is_refused(wrong: dict) -> None:
     with pytest.raises(InputError):
         SeveralHeads(**({"distances": [3.0, 9.0], "chances": [0.5, 0.5], "half_width": 30} | wrong))
+
+
+def test_the_last_token_of_a_window_is_attended() -> None:
+    heads = SeveralHeads(distances=np.array([3.0, 30.0]), chances=np.array([0.5, 0.5]), half_width=30)
+    assert np.isfinite(heads.loss(np.log([2.0, 30.0])))
+
+
+@pytest.mark.parametrize("widths", [[], [0.0, 3.0], [-1.0, 3.0], [np.nan, 3.0], [np.inf, 3.0]])
+def test_a_flow_begins_at_widths_above_0(widths: list[float]) -> None:
+    heads = SeveralHeads(distances=np.array([3.0, 9.0]), chances=np.array([0.5, 0.5]), half_width=30)
+    with pytest.raises(InputError, match="widths"):
+        heads.flow(widths, [1.0])

@@ -12,12 +12,12 @@ from attn_dynamics.theory.parting_heads import far_shares, least_ratio, tricriti
 from attn_dynamics.theory.two_widths import ends, log_odds_at, width_at
 
 Array = NDArray[np.float64]
-POINTS: Mapping[str, Any] = {
-    "part": {"marker": "o", "ms": 4.5, "color": style.COLOURS[1]},
-    "part only if apart at the start": {"marker": "D", "ms": 4, "mfc": "none", "color": style.COLOURS[0]},
-    "end together": {"marker": "x", "ms": 4.5, "color": style.COLOURS[7]},
-}
-"""Marker of each way in which two heads end."""
+POINTS: Sequence[Any] = (
+    {"marker": "x", "ms": 4.5, "color": style.COLOURS[7]},
+    {"marker": "D", "ms": 4, "mfc": "none", "color": style.COLOURS[0]},
+    {"marker": "o", "ms": 4.5, "color": style.COLOURS[1]},
+)
+"""Markers of three ways in which two heads end."""
 KERNELS = {2.0: "bell", 1.0: "ALiBi"}
 
 
@@ -27,12 +27,15 @@ def legends_below(row: Iterable[Axes]) -> None:
         style.legend(axes, loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7.5)
 
 
-def draw_phases(axes: Axes, found: Sequence[tuple[float, float, str]], power: float = 2.0) -> None:
-    """Draw how two heads end, one of `POINTS`, over the far share and the ratio of two distances, beside D11.
+def draw_phases(
+    axes: Axes, found: Sequence[tuple[float, float, str]], kinds: Sequence[str], power: float = 2.0
+) -> None:
+    """Draw how two heads end over the far share and the ratio of two distances, beside D11.
 
     Args:
         axes: panel.
         found: ratio δ₂/δ₁, far share, and how the heads end.
+        kinds: ways in which they can end, in the order of `POINTS`.
         power: power p of the kernel.
     """
     highest = max(ratio for ratio, _, _ in found)
@@ -46,7 +49,7 @@ def draw_phases(axes: Axes, found: Sequence[tuple[float, float, str]], power: fl
     axes.plot(
         turn, where, "*", ms=11, color="black", mfc="white", label="left of it smooth, right of it a jump", zorder=4
     )
-    for kind, how in POINTS.items():
+    for kind, how in zip(kinds, POINTS, strict=True):
         places = [(share, ratio) for ratio, share, each in found if each == kind]
         if places:
             axes.plot(*zip(*places, strict=True), linestyle="none", label=f"two heads {kind}", **how)

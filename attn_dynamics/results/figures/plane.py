@@ -1,0 +1,35 @@
+"""Plane of score and embedding norm: the curves on which optimisers end or stay (theory B1, G1, G4)."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from attn_dynamics.results.figures import style
+from attn_dynamics.theory.sen import sen_norm
+from attn_dynamics.theory.sen_optimisers import decay_norm
+from attn_dynamics.theory.sign_rules import sign_score
+
+Array = NDArray[np.float64]
+
+
+def draw_plane(axes: Axes, highest: float, others: float, query: Array, rate: float) -> None:
+    """Draw SEN, the points at which weight decay rests, and the line of sign descent, over scores.
+
+    Args:
+        axes: panel, whose limits are left to the caller.
+        highest: largest score of the first two curves; the line has no end.
+        others: mean number m of other words in a word's sentences.
+        query: query q (d_k,), of which ‖q‖ times the embedding norm is drawn.
+        rate: learning rate η of sign descent.
+    """
+    score, norms = np.linspace(0.0, highest, 300), np.array([0.0, 1.0])
+    axes.plot(score, sen_norm(score, others, 1.0), label="SEN, theory B1", **_stroke(0))
+    axes.plot(score, decay_norm(score, others, 1.0), label="weight decay at rest, theory G1", **_stroke(1))
+    line = sign_score(norms / np.linalg.norm(query), query, query.size, rate)
+    axes.axline((line[0], norms[0]), (line[1], norms[1]), label="line of sign descent, theory G4", **_stroke(2))
+
+
+def _stroke(k: int) -> Any:
+    return style.THEORY | {"linestyle": style.LINES[k], "zorder": 3}
