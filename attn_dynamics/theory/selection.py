@@ -67,7 +67,7 @@ class Selection:
     def time(self, inverse_gap: ArrayLike) -> Array:
         """Return the time τ at which 1/(1-a) is reached from a zero start, exactly; by quadrature.
 
-        Round-off leaves some (R + v) ε/c, ε = 2⁻⁵², which early times of margins above 40 are no larger than.
+        Round-off leaves some (R + v) ε/c, ε = 2⁻⁵²; at margins above 40, early times are no larger than that.
 
         Args:
             inverse_gap: 1/(1-a), at least 1 + 1/m, its value at the start.

@@ -126,11 +126,10 @@ def test_c12_the_integral_is_scipys() -> None:
     assert zipf_loss(tau, exponent=alpha, word=one, words=words) != pytest.approx(integral, rel=1e-3)
 
 
-@pytest.mark.parametrize("above", [1e-15, 1e-13, 1e-9])
-def test_c12_exponents_just_above_one_have_the_loss_of_one(above: float) -> None:
+def test_c12_an_exponent_just_above_one_has_the_loss_of_one() -> None:
     """Few words: dL/dα is some ln V of L, however close to 0 the integral to infinitely many words begins."""
-    near, one = (zipf_loss(1e4, exponent=alpha, words=1000, word=word()) for alpha in (1.0 + above, 1.0))
-    assert near == pytest.approx(float(one), rel=1e-8 + 10 * above)
+    near, one = (zipf_loss(1e4, exponent=alpha, words=1000, word=word()) for alpha in (1.0 + 1e-13, 1.0))
+    assert near == pytest.approx(float(one), rel=1e-8)
 
 
 def test_c12_shapes_scalars_and_few_words() -> None:
