@@ -47,7 +47,8 @@ def test_the_longest_sums_are_exact_and_longer_ones_refused() -> None:
     assert times(one, other, np.matmul).item() == LONGEST
     with pytest.raises(InputError, match=f"terms: expected at most {LONGEST} in a sum, got {LONGEST + 1}"):
         times(np.full((1, 1, LONGEST + 1), PRIME - 1), np.full((1, LONGEST + 1, 1), PRIME - 1), np.matmul)
-    assert times(*(np.ones((1, LONGEST + 1), int),) * 2).all(), "entry by entry there is no sum"
+    ones = np.ones((1, LONGEST + 1), int)
+    assert times(ones, ones).all(), "entry by entry there is no sum"
 
 
 @settings(max_examples=examples(50))
