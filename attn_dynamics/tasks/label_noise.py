@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from attn_dynamics.check import as_floats, shown
+from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.corpus import Corpus
 
 
@@ -17,7 +19,15 @@ def with_label_noise(corpus: Corpus, share: ArrayLike, rng: np.random.Generator)
         corpus: N sentences with labels.
         share: probability that a label is replaced, from 0 to 1: one for all, or one a sentence (N,).
         rng: source of the draws.
+
+    Raises:
+        InputError: shares are out of their range, or there is not one for all or one a sentence.
     """
-    wrong = rng.random(corpus.n_sentences) < np.asarray(share)
+    shares = as_floats("share", share)
+    fits = np.shape(share) in ((), (corpus.n_sentences,))
+    if not fits or shares.min() < 0.0 or shares.max() > 1.0:
+        expected = f"a number from 0 to 1, or {corpus.n_sentences} of them, one a sentence"
+        raise InputError("share", expected=expected, given=shown(share), fix="Give such shares.")
+    wrong = rng.random(corpus.n_sentences) < shares
     shift = rng.integers(1, corpus.n_classes, size=corpus.n_sentences)
     return replace(corpus, labels=(corpus.labels + wrong * shift) % corpus.n_classes)

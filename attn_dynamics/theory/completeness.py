@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import TwoLayer
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
-from attn_dynamics.theory.modular import LONGEST, PRIME, Jet, constant, inverse, moved, times
+from attn_dynamics.theory.modular import PRIME, Jet, constant, inverse, moved, times
 
 State = Mapping[str, Jet]
 """Query q, keys K, embeddings E, arrays of the head, and "weights" t_w = e^s_w, by name; axes lead with replicates."""
@@ -41,7 +41,7 @@ def directions(
 
     Args:
         parameters: a state of whole numbers, with a linear head or one of two layers.
-        counts: C (N, V), sentences that the data sets are made of, N at most `LONGEST`.
+        counts: C (N, V), sentences that the data sets are made of; no size of data and model is above `LONGEST`.
         weights: e^s (V,), whole numbers above 0: in a head of two layers they decide which units are active.
         train: trained parts, any of query, keys, embeddings, head.
         depth: largest number k of fields in a bracket.
@@ -51,10 +51,8 @@ def directions(
         Rows (depth · (D + 4), D) over the D trained coordinates, in the order of `law_gradients`.
 
     Raises:
-        InputError: a number is not whole, there are too many sentences, or a hidden unit is at its switch.
+        InputError: a number is not whole, a size is too large, or a hidden unit is at its switch.
     """
-    if len(counts) > LONGEST:
-        raise InputError("counts", expected=f"at most {LONGEST} sentences", given=f"{len(counts)}", fix="Draw fewer.")
     rng, known = np.random.default_rng(seed), _arrays(parameters)
     moving = _moving(parameters, train)
     drawn = sum(known[name].size for name in moving) + SPARE

@@ -14,6 +14,7 @@ RANGES: Mapping[str, Callable[[Array], NDArray[np.bool_]]] = {
     "above 0": lambda value: value > 0,
     "0 or above": lambda value: value >= 0,
     "above 0 and at most 1": lambda value: (value > 0) & (value <= 1),
+    "from 0 to below 1": lambda value: (value >= 0) & (value < 1),
     "from 0 to 1": lambda value: (value >= 0) & (value <= 1),
     "1 or above": lambda value: value >= 1,
     "2 or above": lambda value: value >= 2,

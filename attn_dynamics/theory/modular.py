@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_dynamics.errors import InputError
+
 Jet = NDArray[np.int64]
 """Array whose leading axis has 2^k entries, each from 0 to `PRIME` - 1."""
 PRIME = 268_435_399
@@ -29,7 +31,14 @@ def moved(value: Jet, velocity: Jet) -> Jet:
 
 
 def times(one: Jet, other: Jet, product: Callable[..., Jet] = np.multiply) -> Jet:
-    """Return a product of jets: entry by entry, or by `np.matmul` over sums of at most `LONGEST` terms."""
+    """Return a product of jets: entry by entry, or by `np.matmul` over sums of at most `LONGEST` terms.
+
+    Raises:
+        InputError: a sum of `np.matmul` has more terms.
+    """
+    if product is np.matmul and one.shape[-1] > LONGEST:
+        fix = "Take fewer sentences, words or dimensions."
+        raise InputError("terms", expected=f"at most {LONGEST} in a sum", given=one.shape[-1], fix=fix)
     return np.array([
         sum(product(one[part], other[whole ^ part]) % PRIME for part in _subsets(whole)) % PRIME
         for whole in range(len(one))

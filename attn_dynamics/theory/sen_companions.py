@@ -25,6 +25,9 @@ def companion_gains(
         others: number m > 0 of other words in their sentences.
         query_norm: query norm ‖q‖ > 0.
 
+    Returns:
+        Gains, of the shape of the scores; infinite or NaN above s = 709, where e^s is beyond float64.
+
     Raises:
         InputError: there are no other words, or the query has norm 0.
     """

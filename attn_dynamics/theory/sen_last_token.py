@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.theory.domain import within
+from attn_dynamics.theory.sen import sen_norm
 
 
 def sen_norm_last_token(
@@ -32,7 +33,10 @@ def sen_norm_last_token(
         InputError: an argument is out of its range.
     """
     m, q = within("above 0", others=others, query_norms=query_norms)
-    s, s0, r0 = np.asarray(scores, float), np.asarray(start_scores, float), np.asarray(start_norm, float)
+    s, s0 = np.asarray(scores, float), np.asarray(start_scores, float)
+    # Norms rather than their squares, so that they reach as far as float64 does; a score that fell takes its own off.
+    own = sen_norm(np.maximum(s, s0), m, q, np.minimum(s, s0))
+    gained, lost = (np.hypot.reduce(np.where(here, own, 0.0), axis=-1) for here in (~(s < s0), s < s0))
+    high = np.hypot(np.asarray(start_norm, float), gained)
     with np.errstate(invalid="ignore"):
-        gained = (s - s0 + np.exp(s0) * np.expm1(s - s0) / m) / q**2
-        return np.sqrt(r0**2 + 2.0 * gained.sum(axis=-1))
+        return np.sqrt(high - lost) * np.sqrt(high + lost)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attn_dynamics.errors import InputError
 from attn_dynamics.theory.sen import sen_norm
 
 
@@ -31,7 +32,9 @@ def sen_norm_bounds(
         B1 for the longest sentence and for the shortest.
 
     Raises:
-        InputError: an argument is out of its range.
+        InputError: an argument is out of its range, or `fewest` is above `most`.
     """
+    if np.any(np.greater(fewest, most)):
+        raise InputError("fewest", expected="at most `most`", given=f"{fewest} and {most}", fix="Exchange them.")
     start = start_score, start_norm
     return sen_norm(score, most, query_norm, *start), sen_norm(score, fewest, query_norm, *start)

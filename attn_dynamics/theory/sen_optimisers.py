@@ -6,7 +6,9 @@ stationary point lies on. Momentum and mini-batches keep it up to the step, as d
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import hyp1f1
 
+from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import within
 
 Array = NDArray[np.float64]
@@ -14,6 +16,8 @@ Array = NDArray[np.float64]
 
 def sen_invariant(score: ArrayLike, norm: ArrayLike, others: ArrayLike, query_norm: ArrayLike) -> Array:
     """Return I = s + e^s/m - ‖q‖²‖ν‖²/2, which gradient flow conserves (theory B1).
+
+    It is infinite where a term is beyond float64, as e^s above s = 709, and NaN where both are.
 
     Args:
         score: score s, any shape.
@@ -116,7 +120,9 @@ def change_in_step(
     """
     (m,), (q,) = within("above 0", others=others), within("0 or above", query_norm=query_norm)
     s, ds, length = (np.asarray(each, float) for each in (score, score_step, norm_of_step))
-    return np.exp(s) / m * (np.expm1(ds) - ds) - 0.5 * np.square(q * length)
+    # e^x - 1 - x = x²/2 ₁F₁(1; 3; x), and ₁F₁(1; 3; x) = e^x ₁F₁(2; 3; -x): nothing cancels, however short the step.
+    curved = 0.5 * np.square(ds) * hyp1f1(np.where(ds < 0.0, 1.0, 2.0), 3.0, -np.abs(ds))
+    return np.exp(s + np.maximum(ds, 0.0)) / m * curved - 0.5 * np.square(q * length)
 
 
 def batch_drift(frequency: ArrayLike, batch_size: ArrayLike, sentences: ArrayLike) -> Array:
@@ -131,8 +137,11 @@ def batch_drift(frequency: ArrayLike, batch_size: ArrayLike, sentences: ArrayLik
         sentences: number N ≥ 1 of sentences.
 
     Raises:
-        InputError: an argument is out of its range.
+        InputError: an argument is out of its range, or a batch has more than all sentences.
     """
     (rho,) = within("above 0 and at most 1", frequency=frequency)
     size, n = within("1 or above", batch_size=batch_size, sentences=sentences)
+    if np.any(size > n):
+        given = f"{size.max():g} of {n.min():g}"
+        raise InputError("batch_size", expected="at most all sentences", given=given, fix="Take smaller batches.")
     return 1.0 + (1.0 - rho) / (rho * size) * (n - size) / np.maximum(n - 1.0, 1.0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 
-from attn_dynamics.check import integer
+from attn_dynamics.check import as_floats, at_least_one, integer, reals
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import FixedLinear
 from attn_dynamics.model.parameters import Parameters
@@ -28,8 +28,8 @@ def sign_score(norm: ArrayLike, query: ArrayLike, dimensions: ArrayLike, learnin
     s = (‖q‖₁/√d) (‖ν‖ - η √d): a straight line. The first step, of length η √d, moves the embedding alone.
 
     Args:
-        norm: embedding norm ‖ν‖ ≥ η √d, any shape.
-        query: query q (d_k,).
+        norm: embedding norm ‖ν‖, any shape, from η √d on, which round-off may miss by 1e-12 of it.
+        query: query q (d_k,), of at least one number.
         dimensions: dimension d ≥ 1 of the embeddings.
         learning_rate: learning rate η ≥ 0.
 
@@ -37,7 +37,12 @@ def sign_score(norm: ArrayLike, query: ArrayLike, dimensions: ArrayLike, learnin
         InputError: an argument is out of its range.
     """
     (d,), (eta,) = within("1 or above", dimensions=dimensions), within("0 or above", learning_rate=learning_rate)
-    return np.abs(np.asarray(query, float)).sum() * (np.asarray(norm, float) / np.sqrt(d) - eta)
+    q, travelled = as_floats("query", query), reals("norm", norm).reshape(np.shape(norm)) / np.sqrt(d)
+    at_least_one("query", q.tolist())
+    if np.any(travelled < eta * (1.0 - 1e-12)):
+        given = np.nanmin(norm)
+        raise InputError("norm", expected="η √d or above", given=given, fix="Leave out norms before the first step.")
+    return np.abs(q).sum() * (travelled - eta)
 
 
 def in_one_dimension(start: Parameters) -> Parameters:
@@ -69,10 +74,11 @@ def in_one_dimension(start: Parameters) -> Parameters:
 def adam_steps(gradients: ArrayLike, beta1: ArrayLike = 0.9, beta2: ArrayLike = 0.999) -> Array:
     """Return Adam's steps m̂/√v̂ against a history of gradients, per learning rate and with ε = 0 (theory G5).
 
-    They do not change where all gradients are multiplied by a number above 0. While gradients are 0 a step is 0.
+    They do not change where all gradients are multiplied by a number above 0. While gradients are 0 a step is 0, and
+    those below 1e-154 of the largest count as 0.
 
     Args:
-        gradients: gradient of one number at each step (steps,).
+        gradients: gradient of one number at each step (steps,), finite.
         beta1: share β₁ of the mean of gradients that is kept, from 0 to below 1.
         beta2: share β₂ of the mean of squares that is kept, from 0 to below 1.
 
@@ -80,10 +86,12 @@ def adam_steps(gradients: ArrayLike, beta1: ArrayLike = 0.9, beta2: ArrayLike = 
         The steps (steps,), of the gradients' sign.
 
     Raises:
-        InputError: a share is out of its range.
+        InputError: a share is out of its range, or a gradient is not finite.
     """
-    settings_within("from 0 to 1", beta1=beta1, beta2=beta2)
-    history = np.asarray(gradients, float)
+    settings_within("from 0 to below 1", beta1=beta1, beta2=beta2)
+    history = as_floats("gradients", gradients)
+    # Shares of the largest, so that no square leaves float64.
+    history = history / (np.abs(history).max(initial=0.0) or 1.0)
     mean, square = _mean(history, float(beta1)), _mean(history**2, float(beta2))  # pyright: ignore[reportArgumentType]
     return np.divide(mean, np.sqrt(square), out=np.zeros_like(history), where=square > 0.0)
 
@@ -156,7 +164,7 @@ def adam_course(
         query_length=query_length,
         contrast_length=contrast_length,
     )
-    settings_within("from 0 to 1", beta1=beta1, beta2=beta2)
+    settings_within("from 0 to below 1", beta1=beta1, beta2=beta2)
     place = np.zeros((integer("steps", steps, 0, fix="Give the number of steps.") + 1, 2))
     mean, square = np.zeros((2, 2))
     for k in range(steps):

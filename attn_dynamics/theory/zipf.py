@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import zeta
 
+from attn_dynamics.check import integer
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.asymptotics import keys_factor, loss_limit
 from attn_dynamics.theory.domain import settings_within, within
@@ -45,8 +46,7 @@ def zipf_frequencies(words: int, exponent: float) -> Array:
         InputError: an argument is out of its range.
     """
     settings_within("0 or above", exponent=exponent)
-    settings_within("1 or above", words=words)
-    weights = np.arange(1.0, words + 1.0) ** -exponent
+    weights = np.arange(1.0, integer("words", words, 1) + 1.0) ** -exponent
     return weights / weights.sum()
 
 
@@ -78,18 +78,20 @@ def zipf_loss(time: ArrayLike, *, exponent: float, word: MeanField, words: float
         exponent: exponent α ≥ 1, above 1 for infinitely many words.
         word: curve ℓ of one word.
         words: number V of words, which may be infinite.
-        first: rank of the first word that counts; those before it are left out of the loss, not of Z.
+        first: rank of the first word that counts, at most V; those before it are left out of the loss, not of Z.
 
     Raises:
         InputError: an argument is out of its range, or the word's curve is not that of a word alone.
         ArithmeticError: the solver failed.
     """
     settings_within("1 or above", exponent=exponent, words=words, first=first)
+    if first > words:
+        raise InputError("first", expected=f"at most {words}, the number of words", given=first, fix="Count fewer out.")
     (tau,) = within("above 0", time=time)
     scale = _scale(exponent, words)
     ends = [rank for rank in (first, words) if np.isfinite(rank)]
     rho = scale * np.array(ends) ** -exponent
-    integral, loss = _accumulated(np.multiply.outer(rho, tau), exponent, word)
+    integral, loss = _accumulated(np.multiply.outer(rho, tau), exponent, word, from_zero=len(ends) == 1)
     inner = integral[0] - (integral[1] if len(ends) > 1 else 0.0)
     halves = np.tensordot(rho, loss, 1) / 2
     return scale ** (1 / exponent) / exponent * tau ** (1 / exponent - 1) * inner + halves
@@ -108,7 +110,7 @@ def zipf_prefactor(exponent: float, word: MeanField) -> float:
         ArithmeticError: the solver failed.
     """
     scale, far = _scale(exponent, np.inf), 10.0 ** min(TERMS * exponent, 280.0)
-    integral = _accumulated(np.array([far]), exponent, word)[0][0]
+    integral = _accumulated(np.array([far]), exponent, word, from_zero=True)[0][0]
     rest = word_limit(word) * exponent * far ** (-1 / exponent)
     return float(scale ** (1 / exponent) / exponent * (integral + rest))
 
@@ -159,7 +161,7 @@ def _scale(exponent: float, words: float) -> float:
     """Return Z, so that Σ_w Z w^-α = 1."""
     settings_within("1 or above", exponent=exponent, words=words)
     if np.isfinite(words):
-        return float(zipf_frequencies(int(words), exponent)[0])
+        return float(zipf_frequencies(words, exponent)[0])  # pyright: ignore[reportArgumentType]
     if exponent == 1.0:
         raise InputError(
             "exponent",
@@ -170,15 +172,18 @@ def _scale(exponent: float, words: float) -> float:
     return float(1.0 / zeta(exponent))
 
 
-def _accumulated(times: Array, exponent: float, word: MeanField) -> tuple[Array, Array]:
-    """Return ∫ x^{-1/α} ℓ(x) dx up to each time t, from 0 for α > 1, and ℓ(t); both of the shape of `times`.
+def _accumulated(times: Array, exponent: float, word: MeanField, *, from_zero: bool) -> tuple[Array, Array]:
+    """Return ∫ x^{-1/α} ℓ(x) dx up to each time t, and ℓ(t); both of the shape of `times`.
+
+    The integral begins at 0, which needs α > 1, or at `EARLIEST`. For α close to 1 most of it lies before `EARLIEST`,
+    and the difference of two integrals from 0 would cancel.
 
     The integral and its variable are two more coordinates of the flow, whose solver so finds the steps that attention's
     sudden rise asks for.
     """
     _alone(word)
     power, start = 1.0 - 1.0 / exponent, word.start().ravel()
-    before = np.log(float(np.asarray(word.classes))) * EARLIEST**power / power if power else 0.0
+    before = np.log(float(np.asarray(word.classes))) * EARLIEST**power / power if from_zero else 0.0
 
     def velocity(state: NDArray) -> NDArray:
         loss = word.trajectory(state[:-2]).loss

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from attn_dynamics import Corpus
 from attn_dynamics.claims._support.tanh_head import TanhHead
-from attn_dynamics.model.heads import Head
+from attn_dynamics.errors import InputError
+from attn_dynamics.model.heads import FixedLinear, Head
 from attn_dynamics.model.last_token import LastToken, last_token_loss_and_gradient
 from attn_dynamics.model.readable_gradient import reference_loss_and_gradient
 from tests.support import MODELS, Array, formula, parameters_for, topic_corpus
@@ -67,3 +69,21 @@ def test_with_one_query_for_all_it_is_the_model(model: str) -> None:
     np.testing.assert_allclose(gradient.queries.sum(axis=0), reference.query, rtol=0, atol=1e-15)
     np.testing.assert_allclose(gradient.embeddings, reference.embeddings, rtol=0, atol=1e-15)
     assert last_token_loss_and_gradient(corpus, last, state)[0] != pytest.approx(expected, rel=1e-6), "negative control"
+
+
+def test_columns_that_are_not_of_their_sentence_are_refused() -> None:
+    corpus, last, state, _ = drawn("attn-tc")
+    elsewhere = last.copy()
+    elsewhere[0] = np.flatnonzero(corpus.counts.toarray()[0] == 0)[0]
+    for wrong in (elsewhere, last[1:], last - corpus.n_words, last + corpus.n_words, 1.0 * last):
+        with pytest.raises(InputError, match="last: expected"):
+            last_token_loss_and_gradient(corpus, wrong, state)
+
+
+def test_where_the_margin_is_beyond_float64_the_loss_is_infinite() -> None:
+    """What the docstring says, on one word whose label has the logit -2000 below the other's."""
+    corpus = Corpus.from_sentences([["a"], ["b"]], [1, 0])
+    still, head = np.zeros((2, 1)), FixedLinear(weight=np.array([[1.0, -1.0]]))
+    state = LastToken(still, still, np.array([[1e3], [0.0]]), head)
+    with np.errstate(divide="ignore"):
+        assert last_token_loss_and_gradient(corpus, corpus.columns(["a", "b"]), state)[0] == np.inf

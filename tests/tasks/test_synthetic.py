@@ -176,6 +176,13 @@ def test_each_sentence_may_have_noise_of_its_own() -> None:
     np.testing.assert_array_equal(noisy != corpus.labels, corpus.labels == 1)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), [0.1, 0.2], [[0.1] * 60], []], ids=repr)
+def test_shares_that_no_sentences_have_are_refused(share) -> None:
+    corpus = Synthetic(topics=3, sentences=60, other_words=1).draw(0).train
+    with pytest.raises(InputError, match="share: expected"):
+        with_label_noise(corpus, share, np.random.default_rng(0))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -3,12 +3,14 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import GF
 from sympy.polys.matrices import DomainMatrix
 
-from attn_dynamics.theory.modular import PRIME, constant, inverse, moved, rank, times
+from attn_dynamics.errors import InputError
+from attn_dynamics.theory.modular import LONGEST, PRIME, constant, inverse, moved, rank, times
 from tests.support import examples
 
 numbers = st.integers(1, PRIME - 1)
@@ -37,6 +39,16 @@ def test_products_of_matrices_are_those_of_their_entries() -> None:
     by_entry = times(one[..., :, :, None], other[..., None, :, :]).sum(axis=-2) % PRIME
     assert (found == by_entry).all()
     assert (times(one, constant(np.ones((3, 5), int), one)) == one).all()
+
+
+def test_the_longest_sums_are_exact_and_longer_ones_refused() -> None:
+    """At the largest residues: -1 times -1, as often as there are terms."""
+    one, other = (np.full((1, *shape), PRIME - 1) for shape in ((1, LONGEST), (LONGEST, 1)))
+    assert times(one, other, np.matmul).item() == LONGEST
+    with pytest.raises(InputError, match=f"terms: expected at most {LONGEST} in a sum, got {LONGEST + 1}"):
+        times(np.full((1, 1, LONGEST + 1), PRIME - 1), np.full((1, LONGEST + 1, 1), PRIME - 1), np.matmul)
+    ones = np.ones((1, LONGEST + 1), int)
+    assert times(ones, ones).all(), "entry by entry there is no sum"
 
 
 @settings(max_examples=examples(50))

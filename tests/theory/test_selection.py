@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.selection import Selection
-from tests.support import examples
+from tests.support import EPS, examples
 
 words = st.builds(
     Selection,
@@ -60,6 +60,21 @@ def test_f2_the_constants_of_one_word() -> None:
     word = Selection(margin=1.0, frequency=1.0, others=7.0)
     assert 1 / word.rate == pytest.approx(1 + np.e, rel=1e-15)
     assert word.drift == pytest.approx(-1.26894, abs=5e-6)
+
+
+@pytest.mark.parametrize("margin", [0.05, 36.0, 37.0, 300.0, 700.0])
+def test_f2_the_rate_of_any_margin(margin: float) -> None:
+    """Where the right class has all probability, but for less than round-off, the rate is what is left."""
+    with mpmath.workdps(400):
+        wanted = float(mpmath.mpf(margin) / (1 + mpmath.exp(margin) / 3))
+    assert Selection(margin=margin, frequency=1.0, others=5.0, classes=4).rate == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("margin", [40.0, 100.0])
+def test_f2_the_time_of_large_margins(margin: float) -> None:
+    word, reached = Selection(margin=margin, frequency=0.5, others=5.0), 1 + np.exp(3.0) / 5
+    allowed = float((reached + margin) * EPS / word.rate)
+    assert word.time(reached) == pytest.approx(by_score(word, 3.0), rel=1e-9, abs=allowed)
 
 
 def test_settings_broadcast() -> None:

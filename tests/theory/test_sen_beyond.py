@@ -74,6 +74,26 @@ def test_b6_of_one_last_token_is_b1_and_of_several_the_squares_add_up() -> None:
     assert np.isnan(sen_norm_last_token(-s, m, q))
 
 
+@pytest.mark.parametrize(
+    ("score", "start"), [(10.0, -750.0), (10.0, -700.0), (1000.0, 0.0), (1400.0, -1400.0), (3.0 + 1e-12, 3.0)]
+)
+def test_b6_norms_reach_as_far_as_float64(score: float, start: float) -> None:
+    """Judged by mpmath: one query's score that rises, and another's that falls as far and takes half of ‖ν‖² off."""
+    with mpmath.workdps(700):
+
+        def side(s: float):
+            return mpmath.mpf(s) + mpmath.exp(s) / 20
+
+        gained = 2 * (side(score) - side(start)) / mpmath.mpf(0.9) ** 2
+        wanted, less = float(mpmath.sqrt(gained)), float(mpmath.sqrt(gained / 2))
+    rel, norms = 1e-15 * (1 + score), [0.9, 0.9 * 2**0.5]
+    assert sen_norm_last_token([score], [20.0], [0.9], [start]) == pytest.approx(wanted, rel=rel)
+    both = sen_norm_last_token([score, start], [20.0, 20.0], norms, [start, score])
+    assert both == pytest.approx(less, rel=2 * rel)
+    assert both != pytest.approx(wanted, rel=0.1), "negative control: a fall that adds"
+    assert np.isnan(sen_norm_last_token([start, score], [20.0, 20.0], norms, [score, start]))
+
+
 def test_b7_alike_is_b1_with_a_share_of_the_others() -> None:
     """The gains of k companions that are alike integrate to B1 with m/k; of one alone, with m."""
     s, m, q, step = np.linspace(0.0, 3.0, 3001), 6.0, 0.8, 1e-3
@@ -117,3 +137,8 @@ def test_what_is_out_of_range_is_refused() -> None:
     ):
         with pytest.raises(InputError, match="expected numbers"):
             wrong()
+
+
+def test_b8_exchanged_lengths_are_refused() -> None:
+    with pytest.raises(InputError, match="fewest: expected at most `most`, got 30 and 3"):
+        sen_norm_bounds(3.0, fewest=30, most=3, query_norm=1.0)

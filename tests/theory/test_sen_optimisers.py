@@ -91,6 +91,22 @@ def test_g3_the_change_is_that_of_the_invariant(score: float, m: float, q: float
     assert abs(ends[1] - ends[0] - change_in_step(score, moved, np.linalg.norm(step), m, q)) <= 16 * EPS * size
 
 
+@given(st.floats(-15.0, 2.9), st.booleans())
+def test_g3_the_change_of_steps_of_any_length(exponent: float, falls: bool) -> None:
+    """Judged by mpmath: from where all digits of e^Δs - 1 - Δs cancel, to where e^Δs is beyond float64."""
+    step = (-1) ** falls * 10.0**exponent
+    score = -max(step, 0.0)
+    with mpmath.workdps(700):
+        s, x = mpmath.mpf(score), mpmath.mpf(step)
+        wanted = float(mpmath.exp(s) * (mpmath.exp(x) - 1 - x) / 3)
+    assert change_in_step(score, step, 0.0, 3.0, 1.0) == pytest.approx(wanted, rel=16 * EPS * (1 + abs(score)), abs=0)
+
+
+def test_g3_a_step_out_of_float64_and_none() -> None:
+    assert change_in_step(-800.0, 900.0, 0.0, 3.0, 1.0) == pytest.approx(np.exp(100.0) / 3, rel=1e-13)
+    assert change_in_step(5.0, 0.0, 2.0, 3.0, 1.0) == -2.0
+
+
 @pytest.mark.parametrize(("holders", "size", "sentences"), [(3, 4, 12), (5, 1, 20), (2, 12, 12), (1, 2, 9)])
 def test_g3_the_factor_is_the_mean_square_of_hypergeometric_numbers(holders: int, size: int, sentences: int) -> None:
     counts = np.arange(min(holders, size) + 1)
@@ -108,10 +124,11 @@ def test_g3_the_factor_is_the_mean_square_of_hypergeometric_numbers(holders: int
         (momentum_drift, (1.5,), "beta"),
         (batch_drift, (0.0, 1, 2), "frequency"),
         (batch_drift, (0.5, 0, 2), "batch_size"),
+        (batch_drift, (0.25, [4, 100], 16), "batch_size"),
         (sen_invariant, (1.0, 1.0, 0.0, 1.0), "others"),
         (change_in_step, (1.0, 1.0, 1.0, 1.0, -1.0), "query_norm"),
     ],
 )
 def test_what_is_out_of_range_is_refused(law, arguments: tuple[float, ...], name: str) -> None:
-    with pytest.raises(InputError, match=f"{name}: expected numbers"):
+    with pytest.raises(InputError, match=f"{name}: expected "):
         law(*arguments)

@@ -46,3 +46,14 @@ def test_one_pair_is_half_up_and_half_down() -> None:
 def test_words_that_are_better_in_turn_are_refused() -> None:
     with pytest.raises(InputError, match="pairs: expected pairs in one order"):
         separator([(0, 1), (1, 2), (2, 0)], 3)
+
+
+@pytest.mark.parametrize("none", [[], np.empty((0, 2), int)], ids=["list", "array"])
+def test_sentences_of_one_word_ask_for_nothing(none) -> None:
+    np.testing.assert_array_equal(separator(none, 3), [0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("pair", [(5, 0), (0, 3), (-1, 0)])
+def test_words_that_there_are_not_are_refused(pair: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="pairs: expected columns from 0 to 2"):
+        separator([pair], 3)

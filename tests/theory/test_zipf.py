@@ -126,6 +126,12 @@ def test_c12_the_integral_is_scipys() -> None:
     assert zipf_loss(tau, exponent=alpha, word=one, words=words) != pytest.approx(integral, rel=1e-3)
 
 
+def test_c12_an_exponent_just_above_one_has_the_loss_of_one() -> None:
+    """Few words: dL/dα is some ln V of L, however close to 0 the integral to infinitely many words begins."""
+    near, one = (zipf_loss(1e4, exponent=alpha, words=1000, word=word()) for alpha in (1.0 + 1e-13, 1.0))
+    assert near == pytest.approx(float(one), rel=1e-8)
+
+
 def test_c12_shapes_scalars_and_few_words() -> None:
     tau = np.logspace(3, 6, 6).reshape(2, 3)
     for law in (
@@ -149,7 +155,10 @@ def test_c12_shapes_scalars_and_few_words() -> None:
     ("call", "message"),
     [
         (lambda: zipf_frequencies(10, -1.0), "exponent: expected numbers 0 or above"),
-        (lambda: zipf_frequencies(0, 1.0), "words: expected numbers 1 or above"),
+        (lambda: zipf_frequencies(0, 1.0), "words: expected 1 or more"),
+        (lambda: zipf_frequencies(2.7, 1.0), "words: expected an integer"),  # pyright: ignore[reportArgumentType]
+        (lambda: zipf_loss(1.0, exponent=1.5, words=2.7, word=word()), "words: expected an integer"),
+        (lambda: zipf_loss(1.0, exponent=1.5, words=3, first=5, word=word()), "first: expected at most 3"),
         (lambda: zipf_loss(1.0, exponent=0.9, word=word()), "exponent: expected numbers 1 or above"),
         (lambda: zipf_loss(1.0, exponent=1.0, word=word()), "exponent: expected a number above 1"),
         (lambda: zipf_loss(0.0, exponent=1.5, word=word()), "time: expected numbers above 0"),
