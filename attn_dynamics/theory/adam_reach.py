@@ -36,7 +36,7 @@ def largest_step(beta1: float, beta2: float) -> float:
     Raises:
         InputError: β₁² is not below β₂, where no bound holds for all numbers of steps, or one is outside of 0 … 1.
     """
-    settings_within("from 0 to 1", beta1=beta1, beta2=beta2)
+    settings_within("from 0 to below 1", beta1=beta1, beta2=beta2)
     if not beta1**2 < beta2 < 1.0:
         fix = "Adam's usual ones are 0.9 and 0.999."
         raise InputError("beta2", expected="a number above β₁² and below 1", given=beta2, fix=fix)
