@@ -97,7 +97,7 @@ def sum_over_classes(
             for name, end in (
                 ("flow", flowed(corpus, begin, time, train)),
                 ("descent", descended(corpus, begin, RATE, min(time, 10.0), train)),
-                ("momentum", descended(corpus, begin, RATE, 2.0, train, rule=rule, batch_size=BATCH)),
+                ("momentum", descended(corpus, begin, RATE, 0.4, train, rule=rule, batch_size=BATCH)),
             ):
                 worst[name] = largest(worst[name], moved(begin.head, end.head, weights))
     parts = {name: Measured(value, 64 * EPS, within=SCATTER) for name, value in worst.items()}
