@@ -59,4 +59,4 @@ def test_the_known_laws_of_two_layers_are_all_where_every_unit_switches(seed: in
 def test_brackets_are_needed_and_two_fields_are_enough(setting: Setting) -> None:
     ranks = [rank(moves(setting, depth)) for depth in (1, 2, 3)]
     assert ranks[0] < ranks[1] == ranks[2]
-    assert len(drawn(setting).counts) <= SENTENCES + 4
+    assert len(drawn(setting).counts) <= SENTENCES + setting.n_words

@@ -1,5 +1,7 @@
 """Claim G2: momentum keeps SEN up to the step, and drifts by its own factor."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from attn_dynamics import descend, flow
 from attn_dynamics.claims._support.sen import start_of_topic_words, topic_words_among
 from attn_dynamics.claims.g2_momentum import OTHERS, TIME, drift_of_relation, ratio_of_drifts
 from attn_dynamics.theory.sen_optimisers import momentum_drift
-from attn_dynamics.training.rules import DESCENT, Momentum
+from attn_dynamics.training.rules import DESCENT, Momentum, Rule
 
 
 def test_the_drift_halves_with_the_step() -> None:
@@ -33,9 +35,9 @@ def test_from_rest_the_modified_flow_is_followed_with_a_lag(nesterov: bool) -> N
     beta, rate = 0.9, 1e-4
     corpus, words, rest = topic_words_among(OTHERS, topics=3)
     start = start_of_topic_words(corpus, words, "attn-fc")
-    held = {"follow": words, "frozen_words": rest}
+    held: dict[str, Any] = {"follow": words, "frozen_words": rest}
 
-    def end(rule, rate: float, share: float) -> np.ndarray:
+    def end(rule: Rule, rate: float, share: float) -> np.ndarray:
         epochs = round(TIME * (1.0 - share) / rate)
         return descend(corpus, start, learning_rate=rate, epochs=epochs, rule=rule, **held).trajectory.score.values[-1]
 

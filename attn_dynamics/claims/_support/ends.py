@@ -1,6 +1,7 @@
 """Ends of training on any data; they are kept, because a law that is wrong on purpose is tested on the same ones."""
 
 from functools import cache
+from typing import Any
 
 from attn_dynamics.claims._support.distances import RTOL
 from attn_dynamics.model.parameters import Parameters
@@ -41,7 +42,12 @@ def descended(
     batch_size: int | None = None,
 ) -> Parameters:
     """Return the end of a descent, or of another rule; a time is the learning rate times epochs."""
-    options = {"train": train, "frozen_words": corpus.vocabulary[:hold], "rule": rule, "batch_size": batch_size}
+    options: dict[str, Any] = {
+        "train": train,
+        "frozen_words": corpus.vocabulary[:hold],
+        "rule": rule,
+        "batch_size": batch_size,
+    }
     run = descend(corpus, begin, learning_rate=rate, epochs=round(time / rate), **options)
     assert run.parameters is not None
     return run.parameters
