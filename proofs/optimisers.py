@@ -9,7 +9,7 @@ from proofs.conservation import context, embedding_flow, linear_back, linear_flo
 from proofs.notation import D_E, D_K, A, E, G, K, N, Q, U, V, m, n, s
 from proofs.proof import Equal, Moves, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, ETA, NORM, NU, S, curve, push
-from proofs.sums import Expr, Flow, Term, along, array, index, stepped, total
+from proofs.sums import Expr, Flow, Term, along, array, index, size, stepped, total
 
 w, a, b = (index(name) for name in "wab")
 OF_KEYS, OF_EMBEDDINGS, DECAY = sp.symbols("lambda_kappa lambda_nu lambda", positive=True)
@@ -90,6 +90,10 @@ def _balance_under_decay(key: Expr, embedding: Expr) -> Iterator[Step]:
 
 BETA = sp.Symbol("beta", positive=True)
 """Share β of the last step's buffer that is kept."""
+COUNT = size("k")
+"""Number k of steps taken."""
+LAG = ETA * BETA / (1 - BETA) ** 2
+"""Time by which the heavy ball lags that starts from rest."""
 F, TURN, THIRD = sp.symbols("f ff T", real=True)
 """Velocity f, its rate f′f along the flow, and the third derivative of the path."""
 DIRECTION, BEND = array("r"), array("k")
@@ -102,19 +106,22 @@ DIRECTION, BEND = array("r"), array("k")
     factor("the drift of the time alone", drift=1 / (1 - BETA) ** 2),
     factor("a buffer that keeps all of the last step", kept=sp.S.One),
     assumption("a score that does not follow the embedding", score=lambda work: NORM**2 * work),
+    assumption("a start that moves as fast as the path", lag=sp.S.Zero),
 )
 def momentum(
     *,
     drift: Expr = (1 + BETA) / (1 - BETA) ** 2,
     kept: Expr = BETA,
+    lag: Expr = LAG,
     score: Term = lambda work: NORM**2 * (1 - ATTENTION) * work,
 ) -> Iterator[Step]:
-    """Up to O(η²) momentum follows dθ/dτ = f - (η/2) (1 + β)/(1 - β)² f'f in the time τ = k η/(1 - β).
+    """From rest momentum follows dθ/dτ = f - (η/2) (1 + β)/(1 - β)² f'f up to O(η²), behind by the time ηβ/(1 - β)².
 
-    So I drifts by (1 + β)/(1 - β)² times what it does under descent, β = 0; for Nesterov's variant by
+    The time is τ = k η/(1 - β); Nesterov's variant lags by ηβ²/(1 - β)². The lag is a shift along f, where I rests. So
+    I drifts by (1 + β)/(1 - β)² times what it does under descent, β = 0; for Nesterov's variant by
     (1 - β + 2β²)/(1 - β)². That the steps follow a modified flow is taken from backward error analysis.
     """
-    path = "the steps follow a smooth path, up to a start that they forget like β^k"
+    path = "the steps follow a smooth path, up to a lag of the start and what they forget like β^k"
     ahead, behind = _places(drift)
     heavy = ahead - kept * behind - ETA * F
     yield Tends("θ' - θ - β (θ - θ') - η f, over η²", heavy / ETA**2, {ETA: sp.S.Zero}, 0, by=path, concludes=True)
@@ -122,6 +129,8 @@ def momentum(
     # f at the last step, from that at this one: along the path f changes by f'f, times the step's time.
     looking = ahead - kept * behind - ETA * (F + kept * ETA / (1 - BETA) * TURN)
     yield Tends("the same for Nesterov's variant", looking / ETA**2, {ETA: sp.S.Zero}, 0, by=path, concludes=True)
+    yield from _from_rest("the heavy ball", kept, lag, ETA * F)
+    yield from _from_rest("Nesterov's variant", kept, kept * lag, ETA * (1 + BETA) * F)
     yield Equal("descent, β = 0", ((1 + BETA) / (1 - BETA) ** 2).subs(BETA, 0), 1)
     yield from _drift_of_relation(score)
 
@@ -131,6 +140,14 @@ def _places(drift: Expr) -> tuple[Expr, Expr]:
     step, first = ETA / (1 - BETA), F - ETA / 2 * drift * TURN
     ahead = step * first + step**2 / 2 * TURN + step**3 / 6 * THIRD
     return ahead, step * first - step**2 / 2 * TURN + step**3 / 6 * THIRD
+
+
+def _from_rest(name: str, kept: Expr, lag: Expr, first: Expr) -> Iterator[Step]:
+    """Prove the time by which the steps lag under a velocity f that stays as it is, the first order in the step."""
+    place = lambda k: (k * ETA / (1 - BETA) - lag * (1 - BETA**k)) * F
+    yield Equal(f"{name}: the first step from rest", place(sp.S.One), first, concludes=True)
+    ahead, behind = place(COUNT + 1) - place(COUNT), place(COUNT) - place(COUNT - 1)
+    yield Equal(f"{name}: every further step", ahead - kept * behind, ETA * F, concludes=True)
 
 
 def _drift_of_relation(score: Term) -> Iterator[Step]:

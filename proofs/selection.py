@@ -18,6 +18,8 @@ SURE = sp.exp(V) / (n - 1 + sp.exp(V))
 """Probability p of the right class in the end."""
 RATE = NORM**2 * RHO * V * (1 - SURE)
 DRIFT = V * SURE - 2
+SECOND = 3 - 2 * V * SURE + V**2 * SURE / 2
+"""Coefficient g of h² in c dτ/dR."""
 
 
 def held(attention: Expr) -> Term:
@@ -78,7 +80,20 @@ def _limits(pace: Expr, drift: Expr) -> Iterator[Step]:
         "∫ (c dτ/dR - 1 + b/R) dR converges, so R - cτ - b ln R tends to a constant",
         rest,
         {GAP: sp.S.Zero},
-        3 - 2 * V * SURE + V**2 * SURE / 2,
+        SECOND,
         by=LIMITS,
         concludes=True,
     )
+    yield _what_three_terms_leave()
+
+
+def _what_three_terms_leave() -> Step:
+    """Prove that R = cτ + b ln(cτ) + k + (b (b ln(cτ) + k) + g)/(cτ) solves cτ = R - b ln R - k - g/R up to o(1/τ).
+
+    At a fixed number ln(cτ), which stands in each order by a power alone, so that cτ beats it.
+    """
+    clock, (log, b, constant, g) = sp.Symbol("1/T", positive=True), sp.symbols("ln(T) b k g", real=True)
+    three = b * log + constant
+    ratio = 1 + clock * three + clock**2 * (b * three + g)
+    left = (ratio - 1) / clock - b * (log + sp.log(ratio)) - constant - g * clock / ratio
+    return Tends("R - b ln R - k - g/R - cτ, times cτ", left / clock, {clock: sp.S.Zero}, 0, by=LIMITS, concludes=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import sympy as sp
 
-from proofs.notation import D_E, D_K, V
-from proofs.proof import Equal, Positive, Step, assumption, factor, proves, sign
+from proofs.notation import D_E, D_K, V, m
+from proofs.proof import Equal, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ETA
 from proofs.sums import Expr, Term, array, index, size, total
 
@@ -96,6 +96,10 @@ MEAN, MEAN_SQUARE = sp.Symbol("mu", real=True), sp.Symbol("v", positive=True)
 """Bias-corrected means of c and of c² over the steps so far."""
 NOW, X, Y = sp.symbols("c_k x y", real=True)
 """c at this step; ν_b = x sgn(D_b) and κ_b = y sgn(q_b)."""
+AGE, LEAD, CONTRAST = sp.symbols("j sigma L", positive=True)
+"""Number j of steps before this one, y/η after them, and ‖D‖₁; ‖q‖₁ is `WORK` where a limit takes one symbol."""
+STEPS = array("r")
+"""m̂/√v̂ of the key at each step."""
 
 
 @proves(
@@ -104,18 +108,21 @@ NOW, X, Y = sp.symbols("c_k x y", real=True)
     factor("divided by the mean of squares instead of its root", divisor=lambda square: square),
     assumption("ε above 0", divisor=lambda square: sp.sqrt(square) + ETA),
     assumption("decay in the gradient", gradient=lambda c, b: c * contrast(b) + X * side(b)),
+    assumption("an embedding that stays where the first step puts it", place=ETA),
 )
 def adam(
     *,
     gradient: Callable[[Expr, Expr], Expr] = lambda c, b: c * contrast(b),
     divisor: Callable[[Expr], Expr] = sp.sqrt,
     key: Term = lambda b: Y * turn(b),
+    place: Expr = AGE * ETA,
 ) -> Iterator[Step]:
     """Two classes, Attn-FC from zero, ε = 0: under Adam ν_w = x_w sgn(D) and κ_w = y_w sgn(q), two numbers a word.
 
     Their steps are Adam's on the histories of c_w and p_w, the gradients in units of -D and -q, and scores and logits
     see ‖q‖₁ y and ‖D‖₁ x: those of a layer with d = d_k = 1, the contrast ‖D‖₁ and the query ‖q‖₁. So it is under sign
-    descent, β₁ = β₂ = 0. By induction over the steps.
+    descent, β₁ = β₂ = 0. By induction over the steps. For η → 0 the key's gradients of a topic word are as 0, 1, …,
+    k - 1, in a unit that does not matter, and s/‖ν‖ is ‖q‖₁/√d times the mean of m̂/√v̂.
     """
     mean = FIRST * MEAN * contrast(b) + (1 - FIRST) * gradient(NOW, b)
     square = SECOND * MEAN_SQUARE * contrast(b) ** 2 + (1 - SECOND) * gradient(NOW, b) ** 2
@@ -130,3 +137,21 @@ def adam(
     yield Equal("D·ν", total(lambda b: contrast(b) * embedding(b), D_E), CONTRAST_LENGTH * X, concludes=True)
     yield Equal("s", total(lambda b: key(b) * query(b), D_K), QUERY_LENGTH * Y, concludes=True)
     yield Equal("‖ν‖²", total(lambda b: embedding(b) ** 2, D_E), D_E * X**2, concludes=True)
+    yield from _slope(divisor, place)
+
+
+def _slope(divisor: Callable[[Expr], Expr], x: Expr) -> Iterator[Step]:
+    """Prove s/‖ν‖ of a topic word after k steps for η → 0: where x = jη, the key's gradient goes with j."""
+    yield Equal("step of a gradient that stays", PULL / divisor(PULL**2), 1)
+    start = {ETA: sp.S.Zero}
+    score = sp.exp(WORK * LEAD * ETA)
+    attention = score / (score + m)
+    slope = PULL * attention / (1 + sp.exp(attention * CONTRAST * x))
+    yield Tends("gradient of the embedding", slope, start, PULL / (2 * (1 + m)))
+    early = PULL * CONTRAST * m / (2 * (1 + m) ** 2) * AGE
+    yield Tends(
+        "gradient of the key over η", slope * (1 - attention) * CONTRAST * x / ETA, start, early, concludes=True
+    )
+    along_key, norm = ETA * total(lambda k: STEPS[k], COUNT), sp.sqrt(D_E) * COUNT * ETA
+    mean = total(lambda k: STEPS[k], COUNT) / COUNT
+    yield Equal("s/‖ν‖", QUERY_LENGTH * along_key / norm, QUERY_LENGTH / sp.sqrt(D_E) * mean, concludes=True)

@@ -14,7 +14,10 @@ from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, large
 from attn_dynamics.model.heads import Array, DrawLayer, Head, glorot
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.rules import Momentum, Rule, SignDescent
 
+RATE, BATCH, MOMENTUM = 0.02, 3, Momentum(0.9)
+"""Learning rate of descent, and of momentum with batches of so many sentences."""
 LAST = ("weight", "weight_out", "bias_out")
 """Names of the arrays whose last axis is that of classes."""
 
@@ -71,11 +74,12 @@ def with_one_bias(begin: Parameters) -> Parameters:
     control("a class is left out of the sum", weigh=lambda corpus: np.arange(corpus.n_classes) > 0),
     control("classes count as often as they occur", weigh=by_frequency),
     control("one class alone has a bias", alter=with_one_bias),
+    control("steps of one size, which are no sums of gradients", rule=SignDescent()),
     statement=r"\sum_c U_{\cdot c}(\tau) = \sum_c U_{\cdot c}(0),\quad \sum_c b_c(\tau) = \sum_c b_c(0)",
     assumptions="the last layer is trained: U of Attn-TC, U₂ and b₂ of Attn-TL, in every class; under flow Attn-TL "
     "starts from |b₁| ≥ 8, for there no relu switches and the solver gets on",
     quantity="|Σ_c U(τ) - Σ_c U(0)| in shares of Σ_c |U| and of its bound, of b likewise, the largest over heads, "
-    "data, descent and flow, the query fixed and trained",
+    "data, descent, momentum on batches and flow, the query fixed and trained",
     tolerance="64 ε, ε = 2⁻⁵²: as A1, of which it is the same for classes in the place of words",
 )
 def sum_over_classes(
@@ -83,15 +87,17 @@ def sum_over_classes(
     quick: bool,
     weigh: Callable[[Corpus], Array] = lambda corpus: np.ones(corpus.n_classes),
     alter: Callable[[Parameters], Parameters] = lambda begin: begin,
+    rule: Rule = MOMENTUM,
 ) -> Measured:
-    """Measure descent and flow."""
-    time, worst = 2.0 if quick else 200.0, {"descent": 0.0, "flow": 0.0}
+    """Measure descent, momentum on mini-batches, and flow."""
+    time, worst = 2.0 if quick else 200.0, {"descent": 0.0, "momentum": 0.0, "flow": 0.0}
     for corpus, model in product(corpora(quick=quick), ("attn-tc", "attn-tl")):
         weights, begin = weigh(corpus), alter(start(corpus, model, bias=AWAY))
         for train in (TRAINABLE, TRAINABLE[1:]):
             for name, end in (
                 ("flow", flowed(corpus, begin, time, train)),
-                ("descent", descended(corpus, begin, 0.02, min(time, 10.0), train)),
+                ("descent", descended(corpus, begin, RATE, min(time, 10.0), train)),
+                ("momentum", descended(corpus, begin, RATE, 0.4, train, rule=rule, batch_size=BATCH)),
             ):
                 worst[name] = largest(worst[name], moved(begin.head, end.head, weights))
     parts = {name: Measured(value, 64 * EPS, within=SCATTER) for name, value in worst.items()}

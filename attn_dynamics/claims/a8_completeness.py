@@ -149,7 +149,7 @@ def completeness(
     quick: bool,
     laws: Laws = invariants,
     regional: Callable[[Setting], int] = regional,
-    depth: int = 4,
+    depth: int = 2,
 ) -> Measured:
     """Measure ranks at one drawn state of each size."""
     linear, layered = (LINEAR, TWO_LAYERS) if quick else (LINEAR + LARGER, TWO_LAYERS + LARGER_TWO_LAYERS)

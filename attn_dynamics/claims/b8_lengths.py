@@ -87,7 +87,8 @@ def between_two_curves(
             seen.append(effective(each))
         for each in course(model, hold=False, contrary=contrary):
             low, _ = sen_norm_bounds(each.score, fewest, most, each.query_norm)
-            ratios["below_if_all_are_trained"].append(low / each.norm)
+            # Below score 0, where the bound from zero is NaN, no norm is too small.
+            ratios["below_if_all_are_trained"].append(np.nan_to_num(low) / each.norm)
     return together(
         f"one m that fits the end: {min(seen):.1f} to {max(seen):.1f}",
         **{name: Measured(largest(each.max() for each in found), 1.0 + 100 * RTOL) for name, found in ratios.items()},

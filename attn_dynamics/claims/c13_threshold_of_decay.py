@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn_dynamics.claims._support.distances import EPS
-from attn_dynamics.claims._support.drawn import corpora, where
+from attn_dynamics.claims._support.drawn import corpora, ragged, where
 from attn_dynamics.claims.claim import SCATTER, Measured, claims, control, largest, together
 from attn_dynamics.model.heads import Array, TrainedLinear
 from attn_dynamics.model.parameters import Parameters
@@ -27,6 +27,14 @@ SIZES = (1e-6, 1e-8)
 """Sizes ε of the starts whose escape is timed."""
 ESCAPED = 0.02
 """Fall of the loss, in nats, that counts as escape."""
+
+
+class Escape(NamedTuple):
+    """Epoch, between two of them, at which the loss has fallen."""
+
+    epoch: float
+    unsure: float
+    """Largest error of the interpolation, in epochs."""
 
 
 class Modes(NamedTuple):
@@ -72,19 +80,20 @@ def uncentred(corpus: Corpus) -> Array:
     "start that is not small may stay learned above the threshold",
     quantity="growth: largest relative distance of a mode from (1 + η(σ - λ))^e after e epochs of descent, λ on both "
     "sides of σ₁; escape: that of the time between the escapes from starts of size 1e-6 and 1e-8 from "
-    "ln 100 / ln(1 + η(σ₁ - λ)) epochs, λ = 0 and σ₁/2",
+    "ln 100 / ln(1 + η(σ₁ - λ)) epochs, λ = 0 and σ₁/2; both in shares of the bound of their text and λ",
     tolerance="growth: 4 ε per epoch, ε = 2⁻⁵²; escape: (1e-6)^{2(σ₁ - σ₂)/(σ₁ - λ)}, the square of the share that the "
-    "second mode still has then",
+    "second mode still has then (σ₂ = 0 for two classes), and what interpolation between epochs may be off at either "
+    "end, |Δ² ln f|/(8 Δ ln f) epochs, f the fall of the loss",
 )
 def threshold(*, quick: bool, pull: Pull = pull_at_zero, growth: Growth = above_decay) -> Measured:
     """Measure descents of the exact gradient from small starts on drawn text."""
-    texts = corpora(quick=quick)
+    texts = (*corpora(quick=quick), ragged(np.random.default_rng(1), n_classes=2))
     grown = [_off_growth(text, share, pull, growth) for text in texts for share in SHARES]
     escaped = [_off_escape(text, share, pull, growth) for text in texts for share in (0.0, 0.5)]
     return together(
-        where(quick=quick),
-        growth=Measured(largest(off for off, _ in grown), largest(bound for _, bound in grown), within=SCATTER),
-        escape=Measured(largest(off for off, _ in escaped), largest(bound for _, bound in escaped)),
+        f"of three and of two classes: {where(quick=quick)}",
+        growth=Measured(largest(off / bound for off, bound in grown), 1.0, within=SCATTER),
+        escape=Measured(largest(off / bound for off, bound in escaped), 1.0),
     )
 
 
@@ -107,11 +116,12 @@ def _off_growth(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple
 def _off_escape(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple[float, float]:
     """Return the relative distance of the time between two escapes, and its bound."""
     decay, true = share * _true(text), modes(pull_at_zero(text)).values
-    apart = np.diff([_escape(text, decay, size) for size in SIZES])[0]
+    large, tiny = (_escape(text, decay, size) for size in SIZES)
+    apart, unsure = tiny.epoch - large.epoch, large.unsure + tiny.unsure
     rate = growth(modes(pull(text)).values, decay)[0]
     second = true[1] if true.size > 1 else 0.0
     left = SIZES[0] ** (2.0 * (true[0] - second) / (true[0] - decay))
-    return abs(apart / (np.log(SIZES[0] / SIZES[1]) / np.log1p(RATE * rate)) - 1.0), left
+    return abs(apart / (np.log(SIZES[0] / SIZES[1]) / np.log1p(RATE * rate)) - 1.0), left + unsure / apart
 
 
 def _true(text: Corpus) -> float:
@@ -139,10 +149,11 @@ def _linear_phase(text: Corpus, decay: float) -> tuple[Parameters, Parameters, i
 
 
 @cache
-def _escape(text: Corpus, decay: float, size: float) -> float:
-    """Return the epoch, between two of them, at which the loss has fallen."""
+def _escape(text: Corpus, decay: float, size: float) -> Escape:
+    """Return when the loss has fallen, by interpolation of the logarithm of its fall."""
     epochs = round(2.0 * np.log(1.0 / size) / (RATE * (_true(text) - decay)))
     loss = descend(text, small(text, size), learning_rate=RATE, epochs=epochs, decay=decay).trajectory.train_loss
     fallen = np.log(np.maximum(np.log(text.n_classes) - loss.values, np.finfo(float).tiny))
     after = int(np.argmax(fallen > np.log(ESCAPED)))
-    return after - (fallen[after] - np.log(ESCAPED)) / (fallen[after] - fallen[after - 1])
+    pace, bends = fallen[after] - fallen[after - 1], np.diff(fallen[after - 2 : after + 2], n=2)
+    return Escape(after - (fallen[after] - np.log(ESCAPED)) / pace, float(np.abs(bends).max()) / (8.0 * pace))

@@ -17,8 +17,9 @@ from attn_dynamics.theory.selection import Selection
 from attn_dynamics.training.flow import flow
 
 Theory = Callable[..., Selection]
-LATE, LATEST = 1e6, 1e8
-"""Times at which mean field shows the next order and the leading one; later, the solver's error is larger than they."""
+Late = Callable[[Selection, float], Array]
+LATE = 1e4
+"""Time at which mean field shows what the three terms leave; much later, the solver's error is larger than that."""
 
 
 class Held(NamedTuple):
@@ -41,14 +42,10 @@ TASKS = (
 )
 
 
-def leading(theory: Selection, time: float) -> Array:
-    """Return 1/(1 - a) to leading order."""
-    return theory.rate * time
-
-
-def next_order(theory: Selection, time: float) -> Array:
-    """Return 1/(1 - a) to the next order and its constant."""
-    return theory.late(time)
+def by_logarithm_alone(theory: Selection, time: float) -> Array:
+    """Return what the next order of the logarithm leaves, without that of the clock."""
+    grown = theory.rate * time
+    return theory.drift * (theory.late(time) / grown - 1.0)
 
 
 @claims(
@@ -56,32 +53,28 @@ def next_order(theory: Selection, time: float) -> Array:
     control("v + 1 for v", theory=altered(Selection, margin=lambda v: v + 1.0)),
     control("‖q‖ for ‖q‖²", theory=altered(Selection, query_norm=np.sqrt)),
     control("m + 1 other words", theory=altered(Selection, others=lambda m: m + 1)),
-    control("the logarithm lost", late=leading),
+    control("the logarithm lost", late=lambda theory, time: theory.rate * time),
     control("b without -2", late=lambda theory, time: theory.late(time) + 2.0 * np.log(theory.rate * time)),
+    control("b (b ln(cτ) + k)/(cτ) alone after the three terms", beyond=by_logarithm_alone),
     statement=r"\frac{1}{1-a} = c\,\tau + b \ln(c\,\tau) + k + o(1), \quad "
     r"c = \frac{(n-1)\, \|q\|^2 \rho\, v}{n-1+e^v}, \quad b = -2 + \frac{v\, e^v}{n-1+e^v}",
     assumptions="keys alone are trained, from 0; query, head and embeddings are held, the others' at 0; one topic word "
     "a sentence, which gives it the margin a v > 0 over all other classes alike",
     quantity="path: largest relative distance of the time at which 1/(1-a) is reached, up to 1000, from the integral; "
-    "limit: that of 1/(1-a) from cτ in mean field at 1e8; next order: distance of 1/(1-a) from the statement at 1e6",
-    tolerance="path: 50 rtol, rtol = 1e-11 the tolerance of a step of the solver, some dozen steps; the others: "
-    "twice what the next order says is left, (b ln(cτ) + k)/(cτ) and b (b ln(cτ) + k)/(cτ)",
+    "left: that of what the three terms leave of 1/(1-a), in mean field at time 1e4, from (b (b ln(cτ) + k) + g)/(cτ), "
+    "g = 3 - 2pv + pv²/2, p = e^v/(n-1+e^v)",
+    tolerance="path: 50 rtol, rtol = 1e-11 the tolerance of a step of the solver, some dozen steps; left: |x|, "
+    "x = (b ln(cτ) + k)/(cτ), twice its next order -x/2",
 )
 def rate_of_selection(
-    *, quick: bool, theory: Theory = Selection, late: Callable[[Selection, float], Array] = next_order
+    *, quick: bool, theory: Theory = Selection, late: Late = Selection.late, beyond: Late = Selection.beyond
 ) -> Measured:
     """Measure the exact gradient's flow of keys alone, and the same equation in mean field at large times."""
     tasks = TASKS[:2] if quick else TASKS
     return together(
         path=Measured(largest(_off_path(held, theory) for held in tasks), 50 * RTOL),
-        limit=_worst([_off_limit(held, theory) for held in tasks]),
-        next_order=_worst([_off_next_order(held, theory, late) for held in tasks]),
+        left=Measured(largest(_off_left(held, theory, late, beyond) for held in tasks), 1.0),
     )
-
-
-def _worst(ratios: list[Array]) -> Measured:
-    """Measure distances as shares of what the theory says is left, up to its next order."""
-    return Measured(largest(float(np.abs(each).max()) for each in ratios), 2.0)
 
 
 def _off_path(held: Held, theory: Theory) -> float:
@@ -89,20 +82,12 @@ def _off_path(held: Held, theory: Theory) -> float:
     return apart((theory(**held.setting).time(reached), np.array(TIMES)[:, None]))
 
 
-def _off_limit(held: Held, theory: Theory) -> Array:
-    off = theory(**held.setting).rate * LATEST / inverse_gap(held, LATEST) - 1.0
-    return off / _left(held, LATEST)
-
-
-def _off_next_order(held: Held, theory: Theory, late: Callable[[Selection, float], Array]) -> Array:
-    off = inverse_gap(held, LATE) - late(theory(**held.setting), LATE)
-    return off / (Selection(**held.setting).drift * _left(held, LATE))
-
-
-def _left(held: Held, time: float) -> Array:
-    """Return (b ln(cτ) + k)/(cτ), by which 1/(1-a) is off from cτ as a share."""
-    theory = Selection(**held.setting)
-    return theory.late(time) / (theory.rate * time) - 1.0
+def _off_left(held: Held, theory: Theory, late: Late, beyond: Late) -> float:
+    """Return the largest relative distance of what is left from the theory, over words, in shares of its bound."""
+    said, true = theory(**held.setting), Selection(**held.setting)
+    left = inverse_gap(held) - late(said, LATE)
+    bound = np.abs(true.late(LATE) / (true.rate * LATE) - 1.0)
+    return float((np.abs(left / beyond(said, LATE) - 1.0) / bound).max())
 
 
 @cache
@@ -127,10 +112,10 @@ def selected(held: Held) -> Array:
 
 
 @cache
-def inverse_gap(held: Held, time: float) -> Array:
-    """Return 1/(1 - a) of the topic words in mean field."""
+def inverse_gap(held: Held) -> Array:
+    """Return 1/(1 - a) of the topic words in mean field at time `LATE`."""
     setting = {name: value for name, value in held.setting.items() if name != "margin"}
     n, m = len(held.margins), held.task.others
     norm = np.array(held.margins) * np.sqrt((n - 1) / n)
-    run = MeanField(**setting, train=("keys",)).flow([time], norm=norm, tolerance=1e-13)
+    run = MeanField(**setting, train=("keys",)).flow([LATE], norm=norm, tolerance=1e-13)
     return 1.0 + np.exp(run.score[-1]) / m

@@ -56,16 +56,16 @@ def drift_of_momentum(
 
 
 @cache
-def ratio_of_drifts(model: str, beta: float, nesterov: bool, step: float) -> Array:
+def ratio_of_drifts(model: str, beta: float, nesterov: bool, step: float, seed: int = 0) -> Array:
     """Return the drift of I over that of descent, of each topic word, both in steps of this time η/(1 - β)."""
-    return drift_of_relation(model, beta, nesterov, step) / drift_of_relation(model, 0.0, False, step)
+    return drift_of_relation(model, beta, nesterov, step, seed) / drift_of_relation(model, 0.0, False, step, seed)
 
 
 @cache
-def drift_of_relation(model: str, beta: float, nesterov: bool, step: float) -> Array:
+def drift_of_relation(model: str, beta: float, nesterov: bool, step: float, seed: int = 0) -> Array:
     """Return by how much I moves up to `TIME`, of each topic word."""
     corpus, words, rest = topic_words_among(OTHERS, topics=3)
-    start = start_of_topic_words(corpus, words, model)
+    start = start_of_topic_words(corpus, words, model, seed)
     run = descend(
         corpus,
         start,

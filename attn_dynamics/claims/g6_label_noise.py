@@ -48,9 +48,10 @@ def of_all_classes(label_noise: Array, *, classes: int, **setting: Any) -> Array
     assumptions="C1, but a share ε of the sentences of each topic word has another label, every other class alike; the "
     "other words stay 0. Where they learn, they learn the wrong labels by heart, at rates of order 1/N",
     quantity="path: largest relative distance of s, ‖ν‖ and a from C1 with 1 - ε for 1 up to time 1000; end: that of s "
-    "at time 1e4 from s*(ε), for words of several frequencies; start: that of s/τ² at time 0.1 from its limit",
+    "at time 1e4 from s*(ε), for words of several frequencies; start: that of s/τ² at time 0.1 from its limit, "
+    "in shares of the next order ρ u² τ/(n (1+m)²)",
     tolerance="1000 rtol, rtol = 1e-11 the tolerance of a step of the solver, some hundred steps; 10 rtol at the end, "
-    "which draws in and forgets all but the last steps; twice the next order ρ u² τ/(n (1+m)²) at the start",
+    "which draws in and forgets all but the last steps; at the start twice the next order",
 )
 def label_noise(
     *,
@@ -64,7 +65,7 @@ def label_noise(
     return together(
         path=Measured(largest(distance(task, theory) for task in tasks), 1000 * RTOL, within=20.0),
         end=Measured(largest(_off_at_end(task, end) for task in tasks), 10 * RTOL, within=SCATTER),
-        start=Measured(largest(_off_at_start(task, begin) for task in tasks), 2 * largest(map(_next_order, tasks))),
+        start=Measured(largest(_off_at_start(task, begin) / _next_order(task) for task in tasks), 2.0),
     )
 
 

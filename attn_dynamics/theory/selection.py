@@ -60,9 +60,18 @@ class Selection:
         return start - self.drift * np.log(start) - self._left(0.0)
 
     def late(self, time: ArrayLike) -> Array:
-        """Return 1/(1-a) = cτ + b ln(cτ) + k, up to b (b ln(cτ) + k)/(cτ) + O(1/τ), at large times τ."""
+        """Return 1/(1-a) = cτ + b ln(cτ) + k, up to `beyond`, at large times τ."""
         grown = self.rate * within("above 0", time=time)[0]
         return grown + self.drift * np.log(grown) + self.constant
+
+    def beyond(self, time: ArrayLike) -> Array:
+        """Return (b (b ln(cτ) + k) + g)/(cτ), g = 3 - 2pv + pv²/2, which `late` lacks up to O((ln τ/τ)²).
+
+        p = e^v/(n-1+e^v) is the probability of the right class in the end.
+        """
+        grown, v = self.rate * within("above 0", time=time)[0], np.asarray(self.margin, float)
+        second = 3.0 - self._saturated * v * (2.0 - 0.5 * v)
+        return (self.drift * (self.drift * np.log(grown) + self.constant) + second) / grown
 
     def time(self, inverse_gap: ArrayLike) -> Array:
         """Return the time τ at which 1/(1-a) is reached from a zero start, exactly; by quadrature.

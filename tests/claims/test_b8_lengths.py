@@ -7,7 +7,7 @@ import pytest
 
 from attn_dynamics import Corpus, flow, loss_and_gradient
 from attn_dynamics.claims._support.sen import SMOOTH, start_of_topic_words
-from attn_dynamics.claims.b8_lengths import LENGTHS, at_mean, course
+from attn_dynamics.claims.b8_lengths import LENGTHS, at_mean, between_two_curves, course
 from attn_dynamics.theory.sen_lengths import sen_norm_bounds
 
 
@@ -20,6 +20,14 @@ def test_no_length_between_is_a_bound(model: str) -> None:
         closer = sen_norm_bounds(each.score, at_mean(0), at_mean(0), each.query_norm)[0]
         assert (each.norm > closer).any(), "the mean length is no upper bound"
         assert each.score[-1] > 2.0
+
+
+def test_short_sentences_of_the_other_class_break_the_lower_bound_by_a_number() -> None:
+    """Where the others are trained too, the topic word's score falls below 0, and no norm is too small for it."""
+    assert all(each.score.max() < 0.0 for model in SMOOTH for each in course(model, hold=False, contrary=3))
+    parts = between_two_curves(quick=True, contrary=3).parts
+    assert parts["below"].value > 2.0
+    assert parts["below_if_all_are_trained"].value == 0.0
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,12 +1,14 @@
 """Ends of training on any data; they are kept, because a law that is wrong on purpose is tested on the same ones."""
 
 from functools import cache
+from typing import Any
 
 from attn_dynamics.claims._support.distances import RTOL
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.flow import flow
+from attn_dynamics.training.rules import DESCENT, Rule
 
 AWAY = 8.0
 """Least |b₁| of a start of Attn-TL from which no relu switches.
@@ -29,10 +31,23 @@ def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...
 
 @cache
 def descended(
-    corpus: Corpus, begin: Parameters, rate: float, time: float, train: tuple[str, ...], hold: int = 0
+    corpus: Corpus,
+    begin: Parameters,
+    rate: float,
+    time: float,
+    train: tuple[str, ...],
+    hold: int = 0,
+    *,
+    rule: Rule = DESCENT,
+    batch_size: int | None = None,
 ) -> Parameters:
-    """Return the end of a descent."""
-    epochs = round(time / rate)
-    run = descend(corpus, begin, learning_rate=rate, epochs=epochs, train=train, frozen_words=corpus.vocabulary[:hold])
+    """Return the end of a descent, or of another rule; a time is the learning rate times epochs."""
+    options: dict[str, Any] = {
+        "train": train,
+        "frozen_words": corpus.vocabulary[:hold],
+        "rule": rule,
+        "batch_size": batch_size,
+    }
+    run = descend(corpus, begin, learning_rate=rate, epochs=round(time / rate), **options)
     assert run.parameters is not None
     return run.parameters
