@@ -51,5 +51,6 @@ class DrawingError(StorageError):
 
     def __init__(self, path: object, reason: object) -> None:
         kept = "The numbers are kept, as is every figure that could be drawn."
-        OSError.__init__(self, _on_a_terminal(f"{path}: expected to draw this figure, got: {reason}. {kept}"))
+        text = f"{path}: expected to draw this figure, got: {str(reason).rstrip('.')}. {kept}"
+        OSError.__init__(self, _on_a_terminal(text))
         self._told = path, reason

@@ -24,11 +24,13 @@ def draw_plane(axes: Axes, highest: float, others: float, query: Array, rate: fl
         query: query q (d_k,), of which ‖q‖ times the embedding norm is drawn.
         rate: learning rate η of sign descent.
     """
-    score, norms = np.linspace(0.0, highest, 300), np.array([0.0, 1.0])
+    score = np.linspace(0.0, highest, 300)
     axes.plot(score, sen_norm(score, others, 1.0), label="SEN, theory B1", **_stroke(0))
     axes.plot(score, decay_norm(score, others, 1.0), label="weight decay at rest, theory G1", **_stroke(1))
-    line = sign_score(norms / np.linalg.norm(query), query, query.size, rate)
-    axes.axline((line[0], norms[0]), (line[1], norms[1]), label="line of sign descent, theory G4", **_stroke(2))
+    # The line begins at the first step, ‖ν‖ = η √d.
+    norms = rate * np.sqrt(query.size) + np.array([0.0, 1.0])
+    ends = zip(sign_score(norms, query, query.size, rate), np.linalg.norm(query) * norms, strict=True)
+    axes.axline(*ends, label="line of sign descent, theory G4", **_stroke(2))
 
 
 def _stroke(k: int) -> Any:
