@@ -119,7 +119,7 @@ PATIENT = (*STOPPED, "--sequences", "12", "--epochs", "2000", "--patience", "900
 
 @pytest.mark.parametrize(
     "arguments",
-    [(*WINDOW, "--epochs", "500", "--sequences", "3", "--out"), pytest.param(PATIENT, marks=pytest.mark.slow)],
+    [(*WINDOW, "--epochs", "3000", "--sequences", "3", "--out"), pytest.param(PATIENT, marks=pytest.mark.slow)],
     ids=["epochs", "patience"],
 )
 def test_a_run_killed_again_and_again_ends_as_if_it_never_was(
