@@ -1,4 +1,4 @@
-"""What weight decay, momentum and mini-batches make of the SEN relation (theory G1 to G3)."""
+"""The score–embedding-norm relation under weight decay, momentum and mini-batches (theory G1 to G3)."""
 
 from collections.abc import Iterator
 

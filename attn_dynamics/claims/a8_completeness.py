@@ -165,7 +165,7 @@ def completeness(
 
 
 class Judged(NamedTuple):
-    """What is left at a state."""
+    """Counts of laws that are missing, and of laws that are broken, at one state of a model."""
 
     missing: int
     """Dimensions that neither data sets reach nor laws forbid."""

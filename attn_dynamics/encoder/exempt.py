@@ -21,7 +21,7 @@ ARGUMENT = "exempt_tokens"
 
 
 class Tokenizer(Protocol):
-    """What is asked of a tokenizer."""
+    """A tokenizer that knows the ids of its special tokens; None for a token that it lacks."""
 
     sep_token_id: int | None
     eos_token_id: int | None

@@ -1,8 +1,9 @@
-"""What a token far beyond the bell contributes through tokens that are exempt from the bell (theory D14)."""
+"""How much of a far token reaches a context, and when, where some tokens are exempt from the bell (theory D14)."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import within
 
 
@@ -21,7 +22,9 @@ def relayed_share(length: ArrayLike, exempt: ArrayLike, width: ArrayLike) -> NDA
         InputError: an argument is out of its range.
     """
     (tokens, σ), (number,) = within("above 0", length=length, width=width), within("0 or above", exempt=exempt)
-    within("0 or above", **{"length less exempt": tokens - number})
+    if np.any(number > tokens):
+        fix = "Count exempt tokens among all."
+        raise InputError("exempt", expected="at most the number of tokens", given=np.max(number), fix=fix)
     return number / (tokens * (σ * np.sqrt(2.0 * np.pi) + number))
 
 

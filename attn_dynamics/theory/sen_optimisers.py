@@ -1,4 +1,4 @@
-"""What decay, momentum and mini-batches make of the SEN relation (theory G1 to G3): array in, array out.
+"""The SEN relation under weight decay, momentum and mini-batches (theory G1 to G3): array in, array out.
 
 The relation keeps I = s + e^s/m - ‖q‖²‖ν‖²/2 along gradient flow. Decay replaces it by another curve, which every
 stationary point lies on. Momentum and mini-batches keep it up to the step, as descent does, and drift by other factors.

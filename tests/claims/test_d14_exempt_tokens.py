@@ -74,5 +74,5 @@ def test_arguments_out_of_range_are_refused() -> None:
         local_share(1, -1.0, 2)
     with pytest.raises(InputError, match="length"):
         finding_time(1)
-    with pytest.raises(InputError, match="less exempt"):
+    with pytest.raises(InputError, match="at most the number of tokens"):
         relayed_share(10, 11, 1.0)

@@ -33,7 +33,10 @@ def test_commands_of_the_checkout_run_in_it_alone(tmp_path: Path) -> None:
     assert outside.returncode == 2
     assert outside.stderr.startswith("error: prove: expected to be run in the checkout")
     assert run("experiment", "synthetic", "--help", cwd=ROOT).returncode == 0
-    assert run("experiment", "nothing", cwd=ROOT).returncode == 2
+    for no_experiment in ("nothing", "experiment", "../x", "zipf.y"):
+        refused = run("experiment", no_experiment, cwd=ROOT)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("error: experiment: expected one of ablation")
 
 
 @pytest.mark.parametrize(

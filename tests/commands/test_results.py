@@ -351,6 +351,14 @@ def test_dev_data_stop_the_run_early_and_the_best_epoch_is_reported(call: Call, 
     assert "stopped early" in done.out
 
 
+def test_a_run_that_is_best_at_its_start_is_told_to_have_learned_nothing(call: Call, tmp_path: Path) -> None:
+    folder = film_folder(tmp_path / "films")
+    done = call("--task", folder, "--epochs", "50", "--patience", "5", "--learning-rate", "1e-12", "--out", "here")
+    assert done.code == 0
+    assert read_json(Path("here/summary.json"))["best_epoch"] == 0, "the rate is too small for the dev loss to fall"
+    assert "nothing was learned" in " ".join(done.out.split())
+
+
 def test_patience_zero_never_stops(call: Call, tmp_path: Path) -> None:
     folder = film_folder(tmp_path / "films")
     call("--task", folder, "--epochs", "300", "--patience", "0", "--out", "here")

@@ -133,6 +133,20 @@ def many(number: int) -> list[Question]:
     return [asked(" ".join(["sea"] * (3 * k + 1)) + " brook", "brook", id=str(k)) for k in range(number)]
 
 
+def test_as_many_random_tokens_are_exempt_as_do_not_belong_to_the_passage(tokenizer: Any) -> None:
+    features = cut(many(9), tokenizer)
+    drawn = features.with_random_exempt()
+    batch = drawn.batch(range(9))
+    asking = [len(tokenizer(each.question, each.context)["input_ids"]) for each in many(9)]
+    asking = [whole - int(end - begin) for whole, (begin, end) in zip(asking, features.passage, strict=True)]
+    assert features.asking.tolist() == asking
+    assert batch["exempt_tokens"].sum(axis=1).tolist() == asking
+    assert (batch["exempt_tokens"] <= batch["attention_mask"]).all(), "padding is never exempt"
+    assert "exempt_tokens" not in features.batch(range(9))
+    # Negative control: another seed draws others.
+    assert not np.array_equal(features.with_random_exempt(1).batch(range(9))["exempt_tokens"], batch["exempt_tokens"])
+
+
 def test_a_batch_is_padded_to_its_own_longest(tokenizer: Any) -> None:
     features = cut(many(9), tokenizer)
     rows = [7, 2, 4]

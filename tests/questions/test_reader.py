@@ -1,16 +1,18 @@
 """Answers do not depend on who is read beside them; a head is its seed's; attention is counted by its mass."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoTokenizer, BertModel, PreTrainedModel
 
-from attn_dynamics.encoder import Window, slice_windows
+from attn_dynamics.encoder import Window, bells, exempt_tokens, slice_windows, widths
 from attn_dynamics.errors import InputError
-from attn_dynamics.questions import Features, cut, read, reader, tokens_held
+from attn_dynamics.questions import Features, attended_pairs, cut, read, reader, tokens_held
 from attn_dynamics.questions.reader import AT_ONCE
+from attn_dynamics.window.support import half_width
 from tests.questions.conftest import asked
 
 
@@ -64,6 +66,32 @@ def test_tokens_that_hold_the_attention(tiny: Path, made: Features) -> None:
     # ±1.96 σ hold 95 % of a bell, where scores are about even; sequences end, so a little less.
     assert np.abs(by_width[2.0] - 9).max() <= 2
     assert (by_width[1e6] > 15).all()
+
+
+@pytest.mark.parametrize("exempt", ["none", "special", "question"])
+def test_attended_pairs_are_counted_pair_by_pair(tiny: Path, made: Features, exempt: Any) -> None:
+    model = reader(Window(start_width=1.0, each="head", exempt=exempt), encoder=tiny).model
+    with torch.no_grad():
+        for k, each in enumerate(bells(model).values()):
+            each.parameter += torch.tensor([0.0, 0.7 + k])
+    seen, pairs = np.zeros((2, 2)), 0
+    for window in range(len(made)):
+        batch = {name: torch.from_numpy(each) for name, each in made.batch([window]).items()}
+        found = exempt_tokens(model, batch)
+        free = np.zeros(batch["input_ids"].shape[1], bool) if found is None else found[0].numpy()
+        apart = np.abs(np.arange(free.size) - np.arange(free.size)[:, None])
+        reach = np.array([[half_width(each, 0.01) for each in row] for row in widths(model)])
+        near = (apart <= reach[..., None, None]) | free | free[:, None]
+        seen, pairs = seen + near.sum(axis=(2, 3)), pairs + free.size**2
+    assert attended_pairs(model, made) == pytest.approx(seen / pairs)
+
+
+def test_logits_keep_their_precision_where_the_encoder_is_narrow(tiny: Path, made: Features) -> None:
+    model, types = reader(Window(), encoder=tiny).model, []
+    model.register_forward_hook(lambda module, given, out: types.append(out.start_logits.dtype))
+    narrow = read(model, made, precision="bfloat16")
+    assert set(types) == {torch.float32}
+    assert narrow.keys() == read(model, made).keys()
 
 
 def test_a_kernel_without_weights_has_none_to_count(tiny: Path, made: Features) -> None:

@@ -101,6 +101,38 @@ def test_a_rate_for_the_bells(fresh: Callable, made: Features) -> None:
     assert moved[10.0] / moved[1.0] == pytest.approx(np.full((2, 1), 10.0), rel=0.02)
 
 
+def test_bells_by_plain_descent_step_by_rate_times_gradient(fresh: Callable, made: Features) -> None:
+    model, plan = fresh(), Plan(batch=len(made), epochs=2, learning_rate=1e-3, bell_rate=10.0, warmup=0.5)
+    record = train(model, made, replace(plan, bell_rule="descent"))
+    # The first rate is 0 and the second is whole.
+    expected = record.width[1].values - 10.0 * 1e-3 * record.slope[1].values
+    assert widths(model) == pytest.approx(expected, rel=1e-6)
+    assert np.abs(record.slope[1].values).max() > 0.0
+    adam = fresh()
+    train(adam, made, plan)
+    assert widths(adam) != pytest.approx(expected, rel=1e-6), "negative control"
+
+
+def test_an_epoch_has_every_window_once_and_batches_of_like_length(fresh: Callable, long: Features) -> None:
+    seen, usual = list[np.ndarray](), Features.batch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Features, "batch", lambda self, rows: seen.append(np.asarray(rows)) or usual(self, rows))
+        train(fresh(), long, Plan(epochs=2, batch=5))
+    for epoch in (seen[:3], seen[3:]):
+        assert sorted(np.concatenate(epoch).tolist()) == list(range(len(long)))
+        assert [len(each) for each in epoch] == [5, 5, 2], "the smaller batch comes last"
+        apart = [np.ptp(long.lengths[each]) for each in epoch]
+        assert sum(apart) <= np.ptp(long.lengths)
+
+
+def test_the_reader_is_judged_along_the_way(fresh: Callable, made: Features) -> None:
+    asked_at = iter(range(10, 90, 10))
+    record = train(fresh(), made, replace(SHORT, judged=3), judge=lambda model: float(next(asked_at)))
+    assert record.sizes["step"] == 12
+    assert np.flatnonzero(np.isfinite(record.judged)).tolist() == [3, 6, 9]
+    assert record.judged[[3, 6, 9]].values.tolist() == [10.0, 20.0, 30.0]
+
+
 @pytest.mark.parametrize("scale", ["deviation", "variance", "log"])
 def test_a_bell_is_led_no_further_than_where_it_tells_nothing(fresh: Callable, made: Features, scale: str) -> None:
     for beyond, bound in ((0.01, NARROWEST), (1e9, WIDEST)):

@@ -391,3 +391,10 @@ def test_zipf(tmp_path: Path) -> None:
     assert law["A₀/A"] < 0.5 * law["A₀/A₁"]
     predicted, seen = late.query("exponent == 1").predicted, late.query("exponent == 1.5").loss
     assert abs(predicted.to_numpy() / seen.to_numpy() - 1).max() > 0.05
+
+
+def test_only_experiments_that_keep_their_runs_promise_to_resume() -> None:
+    for script in (zipf, heads, hysteresis):
+        assert script.main.keywords["interrupted"] == "interrupted; nothing was kept"  # pyright: ignore
+    for script in (synthetic, noise, optimisers):
+        assert script.main.keywords["interrupted"].endswith("kept for --resume")  # pyright: ignore

@@ -597,6 +597,25 @@ def test_the_laws_that_an_update_breaks_are_named(name: str) -> None:
     assert (drift > 1e-3) == (name in ("adam", "sign", "decay")), "A1 as it is said"
 
 
+def test_what_holds_instead_is_named_with_all_that_breaks_the_relation() -> None:
+    task = Synthetic(dictionary=500, sentences=80).draw(0)
+    start = draw(
+        "paper", "attn-tc", n_words=task.train.n_words, n_classes=4, embedding_dim=5, rng=np.random.default_rng(0)
+    )
+
+    def said(**settings: Any) -> str:
+        found = check_assumptions(task, start, train=FIXED, **settings)
+        return next(each.detail for each in found if each.law == "B1" and each.assumption == PLAIN_STEPS)
+
+    both = said(rule=Momentum(), decay=1e-3)
+    assert "law G1" in both
+    assert "Momentum steps along past gradients" in both
+    assert "law G2" in both
+    assert "law G4" in said(rule=SignDescent())
+    assert "law G5" in said(rule=Adam())
+    assert "G1" not in said(rule=Momentum()), "negative control"
+
+
 # --- bad values
 
 
