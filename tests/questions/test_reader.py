@@ -73,7 +73,7 @@ def test_attended_pairs_are_counted_pair_by_pair(tiny: Path, made: Features, exe
     model = reader(Window(start_width=1.0, each="head", exempt=exempt), encoder=tiny).model
     with torch.no_grad():
         for k, each in enumerate(bells(model).values()):
-            each.parameter += torch.tensor([0.0, 0.7 + k])
+            each.parameter.add_(torch.tensor([0.0, 0.7 + k]))
     seen, pairs = np.zeros((2, 2)), 0
     for window in range(len(made)):
         batch = {name: torch.from_numpy(each) for name, each in made.batch([window]).items()}
