@@ -28,7 +28,7 @@ KEYS = {"keys fixed at zero": FIXED, "keys trained": TRAINED, "attention 1 from 
 TITLES = (
     "loss by exponent α, V → ∞",
     "local exponent, V → ∞",
-    f"V words, α = {SHOWN}",
+    f"V words, α = {SHOWN}; the integral takes many",
     f"what keys do, α = {SHOWN}, V → ∞",
 )
 
@@ -36,7 +36,7 @@ TITLES = (
 def zipf(quick: bool) -> Figure:
     """Draw loss and local exponent over time, the bend of a finite vocabulary, and keys trained beside fixed."""
     figure, panels = style.panels((9.4, 7.2), 2, 2, titles=TITLES, layout="constrained")
-    times = np.logspace(0, 10, 21 if quick else 81)
+    times = np.logspace(0, 10, 81)
     _by_exponent(panels[0, 0], times)
     _slopes(panels[0, 1], times)
     _finite(panels[1, 0], times, 3e3 if quick else 3e4)
