@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from attn_dynamics.encoder import Window, use_kernel
@@ -24,6 +22,7 @@ from attn_dynamics.questions import (
     Plan,
     Question,
     attended_pairs,
+    attention_by_distance,
     cut,
     fingerprint,
     fitting,
@@ -38,25 +37,22 @@ from attn_dynamics.questions import (
     tokens_reached,
     train,
 )
-from attn_dynamics.results.figures import style
-from attn_dynamics.statistics import FEWEST, in_words, interval
+from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.system.progress import meter
 from attn_dynamics.system.workers import finished, spawned
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.published import SCORES
 from simulations.experiment import Findings, begin
-from simulations.squad_rows import COMPARED, EVEN, ROWS, Settings
+from simulations.squad_figures import drawings, scores
+from simulations.squad_heads import AMONG, heads
+from simulations.squad_rows import COMPARED, EVEN, ROWS, Runs, Settings
 
 GLIMPSED = 250
 """Number of dev questions by which readers are judged along the way."""
 SHARED = 1 / 3
 """Share that a window of a long passage has in common with the next."""
-SMOOTHED = 20
-"""Number of parts into which training steps are averaged for the loss figure."""
 SHOWN = ("window", "batch", "learning_rate", "error", "device", "precision")
 """Options in the summary."""
-Runs = Mapping[str, Sequence[xr.Dataset]]
-"""Runs of each row, one per seed."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ def study(options: Settings) -> Findings:
         rows=pd.DataFrame([_row(name, run) for name, each in runs.items() for run in each]),
         summary=_summary(runs, differences, options, data),
         table=pd.DataFrame([_line(name, each) for name, each in runs.items()]),
-        figures=_figures(runs, differences),
+        figures=drawings(runs, differences),
         wrong="; ".join(filter(None, failed.values())),
     )
 
@@ -243,21 +239,30 @@ def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpo
         return mark(glimpse.questions, read(model, glimpse, precision=plan.precision)).f1
 
     model = reader(trial.window, encoder=options.encoder, seed=plan.seed, device=options.device).model
-    held = [tokens_held(model, dev)]
+    seen = [attention_by_distance(model, dev)]
     alone, steps = options.processes == 1, plan.steps(len(train_on))  # bars of several processes would overlap
     with meter(steps, trial.title, unit="steps", first="begins") if alone else nullcontext(_silent) as show:
         found = train(model, train_on, plan, identity=identity, checkpoint=checkpoint, judge=f1, show=show)
     with tqdm(total=len(dev), desc="judged", unit=" windows", leave=False, disable=not alone) as bar:
         marks = mark(dev.questions, read(model, dev, precision=plan.precision, show=bar.update))
     use_kernel(model, "dense")
-    held.append(tokens_held(model, dev))
-    return found.assign(
-        reached=tokens_reached(found, int(dev.lengths.max())),
-        held=(("moment", "depth"), np.array(held), {"units": "tokens"}),
-        attended=(("layer", "bell"), attended_pairs(model, dev, plan.error), {"units": "shares of all pairs"}),
-        exact=("question", marks.exact),
-        overlap=("question", marks.overlap),
-    ).assign_attrs(f1=marks.f1, em=marks.exact_match, reach=_reach(found, plan))
+    seen.append(attention_by_distance(model, dev))
+    return (
+        found.assign(
+            reached=tokens_reached(found, int(dev.lengths.max())),
+            held=(("moment", "depth"), np.array([tokens_held(each[0]) for each in seen]), {"units": "tokens"}),
+            distances=(
+                ("moment", "among", "depth", "head", "distance"),
+                np.array(seen, np.float32),
+                {"units": "shares of attention"},
+            ),
+            attended=(("layer", "bell"), attended_pairs(model, dev, plan.error), {"units": "shares of all pairs"}),
+            exact=("question", marks.exact),
+            overlap=("question", marks.overlap),
+        )
+        .assign_coords(among=[*AMONG])
+        .assign_attrs(f1=marks.f1, em=marks.exact_match, reach=_reach(found, plan))
+    )
 
 
 def _silent(step: int, loss: float) -> None:
@@ -330,114 +335,16 @@ def _summary(runs: Runs, differences: Mapping[str, Array], options: Settings, da
         "passages": "those that fit into one window" if options.fitting else "all, cut where they must be",
         "length": options.tokens,
         **{name: getattr(options, name) for name in SHOWN},
-        "rows": {name: {of: interval(_scores(each, of)) for of in ("f1", "em")} for name, each in runs.items()},
+        "rows": {name: {of: interval(scores(each, of)) for of in ("f1", "em")} for name, each in runs.items()},
         "differences_in_f1": {title: interval(each) for title, each in differences.items()},
+        "heads": {name: each.summary() for name, each in heads(runs).items()},
     }
-
-
-def _scores(runs: Sequence[xr.Dataset], of: str) -> Array:
-    return np.array([run.attrs[of] for run in runs])
 
 
 def _differences(runs: Runs) -> dict[str, Array]:
     """Return differences in F1 (seeds,) of the rows that exist."""
     return {
-        title: _scores(runs[one], "f1") - _scores(runs[other], "f1")
+        title: scores(runs[one], "f1") - scores(runs[other], "f1")
         for title, (one, other) in COMPARED.items()
         if one in runs and other in runs
     }
-
-
-def _figures(runs: Runs, differences: Mapping[str, Array]) -> dict[str, Callable[[], Figure]]:
-    """Return the figures that have data."""
-    bells = {name: each for name, each in runs.items() if ROWS[name].start_width < EVEN}
-    found = {"scores": (scores_figure, runs), "loss": (loss_figure, runs), "learning": (learning_figure, runs)}
-    found |= {"differences": (differences_figure, differences), "widths": (widths_figure, bells)}
-    return {name: partial(draw, given) for name, (draw, given) in found.items() if given}
-
-
-def scores_figure(runs: Runs) -> Figure:
-    """Draw F1 and EM of every row, beside W22's if it has them."""
-    figure, ((axes,),) = style.panels((7.6, 1.2 + 0.34 * len(runs)))
-    places = np.arange(len(runs), dtype=float)[::-1]
-    for k, (of, label) in enumerate((("f1", "F1"), ("em", "exact match"))):
-        _draw_seeds(axes, [_scores(each, of) for each in runs.values()], places + 0.12 - 0.24 * k, k, label)
-        theirs = [(SCORES[name][k], place) for name, place in zip(runs, places, strict=True) if name in SCORES]
-        if theirs:
-            given = {"mfc": "white", "color": style.COLOURS[k], "ms": 4}
-            axes.plot(*zip(*theirs, strict=True), style.MARKERS[k], label=f"{label}, W22", **given)
-    axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs], xlim=(0.0, None))
-    axes.set_xlabel(f"questions of dev, per cent; {_told_by([_scores(each, 'f1') for each in runs.values()])}")
-    style.legend_below(figure, 4)
-    return figure
-
-
-def differences_figure(differences: Mapping[str, Array]) -> Figure:
-    """Draw the differences in F1 that theory D7 and D10 compare, by seed."""
-    figure, ((axes,),) = style.panels((7.6, 1.0 + 0.34 * len(differences)))
-    places = np.arange(len(differences), dtype=float)[::-1]
-    _draw_seeds(axes, [*differences.values()], places, 0)
-    axes.axvline(0.0, **style.REFERENCE)
-    axes.set(yticks=places, yticklabels=list(differences))
-    axes.set_xlabel(f"difference in F1 (points); {_told_by([*differences.values()])}")
-    return figure
-
-
-def _draw_seeds(axes: Axes, values: Sequence[Array], places: Array, k: int, label: str | None = None) -> None:
-    """Draw means with 95 % intervals, and seeds as strokes below; with few seeds, means without intervals."""
-    points = {place: interval(each) for place, each in zip(places, values, strict=True)}
-    style.draw_points(axes, points, k, label, sideways=True)
-    below = np.repeat(places - 0.08, [len(each) for each in values])
-    axes.plot(np.concatenate(values), below, "|", color=style.COLOURS[k], ms=9, mew=0.8)
-
-
-def _told_by(values: Sequence[Array]) -> str:
-    """Describe the marks and strokes."""
-    seeds = min(len(each) for each in values)
-    return f"mean and each of {seeds} seeds" if seeds < FEWEST else "mean, 95 % interval and each seed"
-
-
-def widths_figure(runs: Runs) -> Figure:
-    """Draw σ of each row over the steps, and the tokens it reaches; means over layers and seeds."""
-    figure, ((left, right),) = style.panels((9.0, 4.4), 1, 2)
-    for name, each in runs.items():
-        for axes, of in ((left, "width"), (right, "reached")):
-            mean = np.mean([run[of].mean(["layer", "bell"]).values for run in each], axis=0)
-            axes.plot(each[0].step + 1, mean, label=ROWS[name].title, **_stroke(name))
-    left.set(xlabel="step", ylabel="σ, mean over layers (tokens)", yscale="log")
-    right.set(xlabel="step", ylabel="tokens where the bell is above 0 in float32")
-    style.legend_below(figure, 2)
-    return figure
-
-
-def loss_figure(runs: Runs) -> Figure:
-    """Draw the training loss of each row, averaged over parts of the training."""
-    figure, ((axes,),) = style.panels((6.4, 4.8))
-    for name, each in runs.items():
-        parts = np.array_split(np.arange(each[0].sizes["step"]), min(SMOOTHED, each[0].sizes["step"]))
-        values = np.mean([[run.loss.values[part].mean() for part in parts] for run in each], axis=0)
-        axes.plot([part.mean() + 1 for part in parts], values, label=ROWS[name].title, **_stroke(name))
-    axes.set(xlabel="step", ylabel="training loss (nats)")
-    style.legend_below(figure, 2)
-    return figure
-
-
-def learning_figure(runs: Runs) -> Figure:
-    """Draw F1 along the training of each row, on a fixed part of the dev questions, as mean over seeds."""
-    figure, ((axes,),) = style.panels((6.4, 4.8))
-    for name, each in runs.items():
-        found = np.mean([run.judged.values for run in each], axis=0)
-        places = np.flatnonzero(np.isfinite(found))
-        axes.plot(
-            [0, *places, each[0].sizes["step"]],
-            [np.nan, *found[places], np.mean(_scores(each, "f1"))],
-            label=ROWS[name].title,
-            **_stroke(name),
-        )
-    axes.set(xlabel="step", ylabel="F1 on dev questions (%)", ylim=(0.0, None))
-    style.legend_below(figure, 2)
-    return figure
-
-
-def _stroke(name: str) -> dict[str, Any]:
-    return style.line(list(ROWS).index(name))

@@ -1,9 +1,11 @@
 """Trained rows on questions: those of W22, those that theory D7 proposes, and the options of the experiment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+
+import xarray as xr
 
 from attn_dynamics.check import integer, some_of
 from attn_dynamics.window.published import HALF_WIDTH
@@ -153,6 +155,8 @@ COMPARED: Mapping[str, tuple[str, str]] = {
     "no bell, less wide renormalised": ("fixed", "wide"),
 }
 """Comparisons of two rows, seed by seed, for theory D1, D7, D10, D13 and D14."""
+Runs = Mapping[str, Sequence[xr.Dataset]]
+"""Runs of each row, one per seed."""
 GLANCE = ("fixed", "product", "two-stages")
 """Rows that --quick trains."""
 

@@ -77,28 +77,45 @@ def read(
     return answers(features, Spans(*(np.concatenate(each)[back] for each in zip(*found, strict=True))))
 
 
-def tokens_held(model: PreTrainedModel, features: Features, share: float = 0.95) -> NDArray[np.int64]:
-    """Return the tokens 2w + 1 of the least half-width w that holds a share of the attention, per layer (layers,).
+def attention_by_distance(model: PreTrainedModel, features: Features) -> NDArray[np.float64]:
+    """Return each head's attention by distance |Δ|, among all tokens and within the passage (2, layers, heads, D).
+
+    Over the D distances both are shares, which add up to 1.
 
     Args:
         model: a model whose kernels return weights, which only `dense` does.
-        features: the windows; the first `AT_ONCE` of them are used.
-        share: share of the attention from all heads and from all queries except padding.
+        features: the windows, with at most D tokens each; the first `AT_ONCE` of them are used.
 
     Raises:
         InputError: a kernel returns no weights.
     """
-    batch = on_device(model, features.batch(range(min(AT_ONCE, len(features)))))
+    rows = np.arange(min(AT_ONCE, len(features)))
+    batch = on_device(model, features.batch(rows))
     model.eval()
     with torch.inference_mode():
         found = model(**batch, output_attentions=True).attentions
     if not found or any(each is None for each in found):
         fix = "Call use_kernel(model, 'dense') first."
         raise InputError("kernel", expected="weights of attention", given="none", fix=fix)
-    real, places = batch["attention_mask"].double(), np.arange(batch["input_ids"].shape[1])
-    distances = (places - places[:, None]).ravel()
-    sums = (torch.einsum("bhij,bi->ij", each.double(), real).cpu().numpy().ravel() for each in found)
-    return np.array([mass_width(each, distances, share) for each in sums])
+    places, bounds = np.arange(batch["input_ids"].shape[1]), features.passage[rows]
+    inside = torch.from_numpy((bounds[:, :1] <= places) & (places < bounds[:, 1:])).to(model.device).double()
+    real, distances = batch["attention_mask"].double(), np.abs(places - places[:, None]).ravel()
+    among = torch.stack([real[:, :, None].expand(-1, -1, len(places)), inside[:, :, None] * inside[:, None]])
+    sums = torch.stack([torch.einsum("bhij,abij->ahij", each.double(), among) for each in found], dim=1)
+    longest = int(features.lengths.max())
+    counts = [np.bincount(distances, each, longest) for each in sums.flatten(0, 2).flatten(1).cpu().numpy()]
+    shares = np.reshape(counts, (*sums.shape[:3], longest))
+    return shares / shares.sum(axis=-1, keepdims=True)
+
+
+def tokens_held(shares: NDArray[np.float64], share: float = 0.95) -> NDArray[np.int64]:
+    """Return the tokens 2w + 1 of the least half-width w that holds a share of the attention, per layer (layers,).
+
+    Args:
+        shares: attention of a layer's heads by distance (layers, heads, D), from `attention_by_distance`.
+        share: share of the attention of all heads together.
+    """
+    return np.array([mass_width(each, np.arange(each.size), share) for each in shares.mean(axis=1)])
 
 
 def attended_pairs(model: PreTrainedModel, features: Features, error: float = 0.01) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """Answers do not depend on who is read beside them; a head is its seed's; attention is counted by its mass."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from transformers import AutoTokenizer, BertModel, PreTrainedModel
 
 from attn_dynamics.encoder import Window, bells, exempt_tokens, slice_windows, widths
 from attn_dynamics.errors import InputError
-from attn_dynamics.questions import Features, attended_pairs, cut, read, reader, tokens_held
+from attn_dynamics.questions import Features, attended_pairs, attention_by_distance, cut, read, reader, tokens_held
 from attn_dynamics.questions.reader import AT_ONCE
 from attn_dynamics.window.support import half_width
 from tests.questions.conftest import asked
@@ -60,12 +61,31 @@ def test_answers_are_those_of_each_alone(tiny: Path, word_pieces, made: Features
 
 def test_tokens_that_hold_the_attention(tiny: Path, made: Features) -> None:
     by_width = {
-        width: tokens_held(reader(Window(start_width=width), encoder=tiny).model, made) for width in (0.2, 2.0, 1e6)
+        width: tokens_held(attention_by_distance(reader(Window(start_width=width), encoder=tiny).model, made)[0])
+        for width in (0.2, 2.0, 1e6)
     }
     assert by_width[0.2].tolist() == [1, 1]
     # ±1.96 σ hold 95 % of a bell, where scores are about even; sequences end, so a little less.
     assert np.abs(by_width[2.0] - 9).max() <= 2
     assert (by_width[1e6] > 15).all()
+
+
+def test_attention_is_counted_by_distance_pair_by_pair(tiny: Path, made: Features) -> None:
+    model = reader(Window(start_width=3.0), encoder=tiny).model
+    found = attention_by_distance(model, made)
+    expected = np.zeros_like(found)
+    for window in range(min(AT_ONCE, len(made))):
+        batch = {name: torch.from_numpy(each) for name, each in made.batch([window]).items()}
+        with torch.inference_mode():
+            weights = np.array([each[0].numpy() for each in model(**batch, output_attentions=True).attentions])
+        places = np.arange(weights.shape[-1])
+        first, last = made.passage[window]
+        inside = (first <= places) & (places < last)
+        for k, kept in enumerate((np.ones_like(inside), inside)):
+            for i, j in itertools.product(np.flatnonzero(kept), repeat=2):
+                expected[k, :, :, abs(i - j)] += weights[:, :, i, j]
+    assert found == pytest.approx(expected / expected.sum(axis=-1, keepdims=True), abs=1e-6)
+    assert np.abs(found[0] - found[1]).max() > 0.01, "question and separators are attended otherwise"
 
 
 @pytest.mark.parametrize("exempt", ["none", "special", "question"])
@@ -98,7 +118,7 @@ def test_a_kernel_without_weights_has_none_to_count(tiny: Path, made: Features) 
     model = reader(Window(), encoder=tiny).model
     slice_windows(model, 0.1)
     with pytest.raises(InputError, match="use_kernel"):
-        tokens_held(model, made)
+        attention_by_distance(model, made)
 
 
 def test_a_device_that_is_not_there(tiny: Path) -> None:
