@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numba
@@ -12,10 +13,15 @@ from attn_dynamics import Parameters, descend, descend_many, draw
 from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import Synthetic, Task, text_task
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
+from attn_dynamics.training.replicates.engine import PRECISIONS
 
 REPLICATES = 64
 ENGINES = (1, 64, 1024)
 """Numbers R of replicates for the comparison of engines."""
+SIZES = (1, 16, 256, 4096, 65_536)
+"""Numbers R of replicates for the rates of torch."""
+PACED = 2**17
+"""Number of replicate-epochs that are timed for a rate, in 2 to 15 epochs."""
 LARGEST = 2**33
 """Largest number of bytes for the results of a comparison: a replicate has V × d parameters twice."""
 ROUNDS = 3
@@ -34,7 +40,7 @@ class Seconds(NamedTuple):
 
 
 def replicates() -> None:
-    """Print both tables, on SST-2 and on the paper's task."""
+    """Print replicates beside single runs, torch beside numpy, and rates by the number of replicates."""
     tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, 400)]
     if folder := sst_folder():
         tasks.insert(0, ("SST-2, d = 200", text_task(folder, prefer="stsa.binary", name="sst2"), 200, 150))
@@ -55,6 +61,30 @@ def replicates() -> None:
                 _engines(task, _starts(task, d, number)) if fits else f"left out: results take {size / 2**30:.0f} GiB"
             )
             print(f"{title}, R = {number:5,}  {told}", flush=True)
+
+    print("\nReplicate-epochs of Attn-FC on the synthetic task per second")
+    for number in SIZES:
+        print(f"R = {number:6,}  {_rates(Synthetic().draw(0), number)}", flush=True)
+
+
+def _rates(task: Task, number: int) -> str:
+    """Return the rates of numpy, up to the largest number in `ENGINES`, and of torch in both precisions."""
+    starts, epochs = _starts(task, 10, number), min(max(2, PACED // number), 15)
+    ways = [("numpy", "float64")] * (number <= max(ENGINES))
+    ways += [(device, precision) for device in _devices() for precision in PRECISIONS]
+    cells = []
+    for device, precision in ways:
+        run = partial(descend_many, task.train, starts, device=device, precision=precision)
+        try:
+            rate = f"{number / _epoch(lambda epochs, run=run: run(epochs=epochs), epochs).wall:9.2e}"
+        except InputError as error:
+            rate = str(error)
+        cells.append(f"{device} {precision}: {rate}")
+    return "   ".join(cells)
+
+
+def _devices() -> list[str]:
+    return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 def _against_single(task: Task, starts: Sequence[Parameters], epochs: int, judged: bool) -> str:
@@ -80,10 +110,9 @@ def _engines(task: Task, starts: Sequence[Parameters]) -> str:
     def seconds(device: str) -> Seconds:
         return _epoch(lambda epochs: descend_many(task.train, starts, epochs=epochs, device=device), 15)
 
-    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     try:
         numpy = seconds("numpy")
-        return "   ".join(f"{device}: {seconds(device).over(numpy)}" for device in devices)
+        return "   ".join(f"{device}: {seconds(device).over(numpy)}" for device in _devices())
     except InputError as error:
         return str(error)
 
