@@ -11,7 +11,7 @@ from attn_dynamics.claims._support.drawn import preset_start
 from attn_dynamics.claims._support.synthetic_run import PUBLISHED, TIME
 from attn_dynamics.claims.claim import Measured, claims, control, largest
 from attn_dynamics.model.heads import HEADS, Array
-from attn_dynamics.model.initial import EMBEDDING_SCALE
+from attn_dynamics.model.initial import PRESETS
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.synthetic import Synthetic
@@ -104,7 +104,7 @@ def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tu
     """Draw data, topic words first, and LMN21's start with embeddings N(0, scale²) of all words."""
     corpus = task.draw(seed).train
     start = preset_start("paper", model, corpus, [seed, 0])
-    return corpus, replace(start, embeddings=start.embeddings * (scale / EMBEDDING_SCALE))
+    return corpus, replace(start, embeddings=start.embeddings * (scale / PRESETS["paper"].embedding_scale))
 
 
 @cache

@@ -63,7 +63,7 @@ def _train(config: WindowConfig, task: WindowTask, checkpoint: Checkpoint, meter
         times = config.rate * np.array([*snapshots_due(config.epochs - 1, STATES), config.epochs])
         shown = lambda time, loss: meter(round(time / config.rate), loss)  # noqa: E731
         return flow(task.windows, task.layer, times=times, log_time=True, **settings, meter=shown)
-    recorded = {"evaluate_on": task.judged, "record": STATES, "checkpoint": checkpoint, "meter": meter}
+    recorded = {"evaluate_on": task.others, "record": STATES, "checkpoint": checkpoint, "meter": meter}
     return descend(task.windows, task.layer, config.training, train=task.train, **recorded)
 
 

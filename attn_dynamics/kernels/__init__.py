@@ -1,4 +1,4 @@
-"""Compiled loops on plain arrays; nothing here knows of the rest of the project."""
+"""Compiled loops on plain arrays, independent of the rest of the project."""
 
 import os
 import tempfile
@@ -9,12 +9,12 @@ from typing import Any
 
 import numba
 
-# Off by numba's default; it turns the four columns of the sparse products into one vector.
+# Numba's default is off. The option turns the four columns of the sparse products into one vector.
 numba.config.SLP_VECTORIZE = 1  # pyright: ignore
 
 
 def _forget_stale() -> None:
-    """Remove compiled code older than a source here: numba compares a function with its own file, not with others."""
+    """Remove cached code older than any source here, because numba checks a function against its own file only."""
     folder = Path(__file__).parent
     newest = min(time.time(), max(source.stat().st_mtime for source in folder.glob("*.py")))
     for index in folder.glob("__pycache__/*.nbi"):
@@ -28,7 +28,7 @@ def _probe() -> None:
 
 
 def _own_folder() -> str:
-    """Return a folder for temporary files that no other user can write to, the same in every process."""
+    """Return a temporary folder that only this user can write to, the same in every process."""
     folder = Path(tempfile.gettempdir()) / f"attn-dynamics-{os.getuid() if hasattr(os, 'getuid') else 'numba'}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -51,6 +51,6 @@ kernel = numba.njit(**OPTIONS)
 """Compile a function."""
 LEAF: dict[str, Any] = OPTIONS | {"_nrt": False}
 leaf = numba.njit(**LEAF, fastmath={"contract"})
-"""Compile a function that makes no arrays, without counting references to those it gets; a·b + c is rounded once.
+"""Compile a function that creates no arrays, without reference counts of its arguments; a·b + c is rounded once.
 
-The counting would cost as much as the sums where a function is called for each sentence or word."""
+If a function is called for each sentence or word, the counts would cost as much as its sums."""

@@ -1,4 +1,4 @@
-"""The functions e^x and ln(1 + x), so written that loops over them become vector instructions."""
+"""The functions e^x and ln(1 + x), without branches, so that loops over them become vector instructions."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ from attn_dynamics.kernels import leaf
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 LOG2_E = 1.4426950408889634
 ROUNDER = 1.5 * 2.0**52
-"""Number that, added to one of moderate size, leaves the nearest integer in the last bits."""
+"""Number whose sum with a moderate number has the nearest integer in its last bits."""
 LEAST = -800.0
-"""Number at and below which e^x is 0 in float64."""
+"""Exponent at which, and below which, e^x is 0 in float64."""
 DIGITS = np.uint64(52)
-"""Bits of the fraction of a float64; the exponent, counted from -1023, stands above them."""
+"""Number of bits in the fraction of a float64; the biased exponent stands above them."""
 LIFT = np.uint64(2048)
 """Even number that makes every exponent positive."""
 EXPONENT = np.uint64(2 * 2048 - 1)
-"""Mask of an exponent so lifted."""
+"""Mask of an exponent to which LIFT was added."""
 ONE = np.uint64(1)
 TWICE_ZERO = np.uint64(2 * 1023)
 """Twice the exponent of 1."""

@@ -30,7 +30,7 @@ PARTS = 8
 BLOCK = 128
 """Number of sentences whose contexts and logits stay in the innermost cache."""
 SIGNALS = 4
-"""Number of values in a recorded row between the fits and the followed words."""
+"""Number of signals in a recorded row, between the fits and the followed words."""
 
 
 class Sentences(NamedTuple):
@@ -61,7 +61,7 @@ class Words(NamedTuple):
     """Count (nnz,) of each entry."""
     parts: NDArray[np.int64]
     """Bounds (PARTS + 1,) of parts of the vocabulary with about as much work each."""
-    held: NDArray[np.bool_]
+    frozen: NDArray[np.bool_]
     """Mask (V,) of words that keep their initial values; of size 0 if there are none."""
 
 
@@ -82,7 +82,7 @@ class Layers(NamedTuple):
 
 
 class State(NamedTuple):
-    """Scores and embeddings, which may move while the query is fixed, and what does not move."""
+    """Scores and embeddings, which may move while the query is fixed, and arrays that do not move."""
 
     scores: Array
     """Scores (V,)."""
@@ -242,7 +242,7 @@ def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, hea
 
 @kernel
 def _forward(part, wide, sentences, state, head, kept, buffers, partial):
-    """Compute losses, and all that the backward pass needs, of one part of the training sentences."""
+    """Compute the losses of one part of the training sentences, and keep results for the backward pass."""
     size, parts, scores, operand = sentences.labels.size, len(buffers.sums), state.scores, buffers.operand
     clear(partial.bias_in[part])
     clear(partial.weight_out[part])
@@ -256,15 +256,15 @@ def _forward(part, wide, sentences, state, head, kept, buffers, partial):
 
 
 @kernel
-def _judge(part, wide, sentences, state, head, buffers, partial, judged):
-    """Fill losses and correct sentences of one part of each corpus that is only judged (parts, corpora, 2)."""
+def _evaluate(part, wide, sentences, state, head, buffers, partial, fits):
+    """Fill fits (parts, corpora, 2) with losses and correct sentences of one part of each other corpus."""
     parts, scores, operand = len(buffers.sums), state.scores, buffers.operand
     numbers, leads, none = np.empty(BLOCK), np.empty(BLOCK, np.uint32), np.empty(0, np.bool_)
     scratch = Kept(operand, numbers, numbers, leads, numbers, none)
     for corpus in range(sentences.bounds.size - 1):
         before, size = sentences.bounds[corpus], sentences.bounds[corpus + 1] - sentences.bounds[corpus]
         start, stop = before + part * size // parts, before + (part + 1) * size // parts
-        judged[part, corpus, 0], judged[part, corpus, 1] = _pass(
+        fits[part, corpus, 0], fits[part, corpus, 1] = _pass(
             start, stop, size, wide, sentences, scores, operand, buffers.entry, head, scratch, partial, part
         )
 
@@ -281,8 +281,8 @@ def _backward(part, wide, by_word, state, kept, buffers):
     if buffers.readout.size > 0:
         clear(buffers.pulled[part])
         words.pull_back(start, stop, state.axes, value_slopes, buffers.pulled[part])
-    if by_word.held.size > 0:
-        words.hold(start, stop, by_word.held, score_slopes, value_slopes)
+    if by_word.frozen.size > 0:
+        words.freeze(start, stop, by_word.frozen, score_slopes, value_slopes)
     buffers.sums[part, 2] = dot(score_slopes[start:stop], score_slopes[start:stop])
     buffers.sums[part, 3] = words.joint_square(start, stop, value_slopes, buffers.metric)
 
@@ -368,7 +368,7 @@ def _largest(array):
 
 @kernel
 def _root(square, columns, readout):
-    """Return the root of ‖R B‖_F² of columns B and R, or of ‖B‖_F² without R, from shares if the square underflows."""
+    """Return ‖R B‖_F of columns B and readout R, or ‖B‖_F if R is empty, from its square unless that underflows."""
     if not square <= words.SMALLEST_SQUARE:
         return np.sqrt(square)
     largest, factor, width = _largest(columns), _largest(readout) if readout.size > 0 else 1.0, columns.shape[0]
@@ -390,7 +390,7 @@ def _root(square, columns, readout):
 
 @kernel
 def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
-    """Fill a row of the record after the fits: four signals, four quantities of each followed word."""
+    """Fill a row of the record after the fits, with four signals and four quantities of each followed word."""
     size = followed.size
     place, slopes = row.size - SIGNALS - 4 * size, np.empty((1, size))
     squares = np.zeros(2)
@@ -415,29 +415,29 @@ def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
 
 
 @kernel
-def _record_fits(row, sentences, judged, buffers, by_part):
-    """Fill the first values of a row: loss and accuracy on the training corpus and on each judged one."""
+def _record_fits(row, sentences, others, buffers, by_part):
+    """Fill the first values of a row: loss and accuracy on the training corpus and on each other corpus."""
     for index in range(2 + 2 * by_part.shape[1]):
         row[index] = 0.0
     for part in range(len(buffers.sums)):
         for index in range(2):
             row[index] += buffers.sums[part, index] / sentences.labels.size
             for corpus in range(by_part.shape[1]):
-                size = judged.bounds[corpus + 1] - judged.bounds[corpus]
+                size = others.bounds[corpus + 1] - others.bounds[corpus]
                 row[2 + 2 * corpus + index] += by_part[part, corpus, index] / size
 
 
 def _epochs(
-    rows, moves, spread, rates, followed, sentences, by_word, judged, state, head, kept, buffers, slopes, partial
+    rows, moves, spread, rates, followed, sentences, by_word, others, state, head, kept, buffers, slopes, partial
 ):
-    """Evaluate and record as many epochs as there are rows, with a step between them; return how many are finite.
+    """Evaluate and record as many epochs as there are rows, with a step between them; return the number of finite rows.
 
-    If `moves`, a step along the gradient in the buffers comes before the first row too. Scores that spread beyond
-    `spread` have one shift a sentence; otherwise all share the largest score, because a smaller shift would lose tiny
-    slopes over large divisors below 1e-308.
+    If `moves`, the first row also follows a step, along the gradient in the buffers. Scores that spread beyond `spread`
+    have one shift a sentence. Otherwise all sentences share the largest score as their shift. Under a smaller one tiny
+    slopes over large divisors would fall below 1e-308.
     """
     n_words, parts = state.scores.size, len(buffers.sums)
-    by_part = np.empty((parts, judged.bounds.size - 1, 2))
+    by_part = np.empty((parts, others.bounds.size - 1, 2))
     for epoch in range(len(rows)):
         if moves:
             for word in range(n_words):
@@ -459,12 +459,12 @@ def _epochs(
         kept.led[:] = False
         for part in prange(parts):
             _forward(part, wide, sentences, state, head, kept, buffers, partial)
-            _judge(part, wide, judged, state, head, buffers, partial, by_part)
+            _evaluate(part, wide, others, state, head, buffers, partial, by_part)
         for part in prange(parts):
             _backward(part, wide, by_word, state, kept, buffers)
         _reduce(state, buffers, slopes, partial)
-        row, place, moves = rows[epoch], 2 * judged.bounds.size, True
-        _record_fits(row, sentences, judged, buffers, by_part)
+        row, place, moves = rows[epoch], 2 * others.bounds.size, True
+        _record_fits(row, sentences, others, buffers, by_part)
         _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
         if not np.isfinite(row[0] + row[place] + row[place + 2] + score_sum):
             return epoch
@@ -504,7 +504,7 @@ def received(spread, by_word, state, kept, buffers):
 
 
 def _compiled(name: str, *, parallel: bool) -> Callable[..., Any]:
-    # Numba keeps compiled code by a function's name, so that the two need names of their own.
+    # Numba caches compiled code by the name of a function, so that the two functions need different names.
     function = FunctionType(_epochs.__code__, _epochs.__globals__, name)
     function.__qualname__, function.__doc__ = name, _epochs.__doc__
     return njit(**OPTIONS, parallel=parallel)(function)

@@ -5,7 +5,7 @@ from numba import njit
 from attn_dynamics.kernels import LEAF, leaf
 
 summing = njit(**LEAF, fastmath={"reassoc", "contract"})
-"""Compile a function that sums in as many parts as the processor takes at a time."""
+"""Compile a function whose sums may be reordered, so that they become vector instructions."""
 
 
 @summing
@@ -42,7 +42,7 @@ def total(row):
 def add_product(factor, matrix, columns, out, start, stop):
     """Compute out (m, B) += factor · matrix (m, k) @ columns (k, B) in the columns from start to stop.
 
-    Four rows at a time, so that a row of `out` is read and written less often.
+    It takes four rows of `columns` at a time, so that it reads and writes a row of `out` less often.
     """
     depth = matrix.shape[1]
     for row in range(matrix.shape[0]):
@@ -71,7 +71,7 @@ def multiply(matrix, columns, out, size):
 
 @leaf
 def add_outer(left, right, out, start, stop):
-    """Add left (m, B) @ rightᵀ (B, k) to out (m, k), of the columns from start to stop."""
+    """Add left (m, B) @ rightᵀ (B, k) to out (m, k), over the columns from start to stop."""
     fours = left.shape[0] // 4 * 4
     for row in range(0, fours, 4):
         a, b = left[row, start:stop], left[row + 1, start:stop]

@@ -12,7 +12,7 @@ from attn_dynamics.kernels.elementary import exponential, log1p
 BLOCK = 256
 """Number of sentences whose logits stay in the innermost cache."""
 SCRATCH = 4
-"""Number of values that `softmax` needs beside each sentence."""
+"""Number of scratch values that `softmax` needs for each sentence."""
 
 
 @leaf

@@ -17,15 +17,15 @@ LONG = 4096
 """Number of words in a block of a pass over E (d, V) if k = 1, long enough for the processor's prefetch."""
 ONE = np.uint64(1)
 MANTISSA = 2**63 - 1
-"""All bits of an integer but its sign."""
+"""Mask of all bits of an integer except its sign."""
 SMALLEST_SQUARE = 1e-276
-"""Sum of squares, tiny / ε², below which it loses terms that float64 cannot hold."""
+"""Sum of squares, tiny / ε², below which some of its terms underflow."""
 
 
 @kernel
 def extent(scores):
     """Return the smallest and the largest score; a NaN counts as larger than any number."""
-    # Comparing floats keeps their order in case of NaN and is not vectorised; integers of the same order are.
+    # Loops over floats are not vectorised, because of NaN. Loops over integers of the same order are.
     bits, keys = scores.view(np.int64), np.array([2**63 - 1, -(2**63)])
     low, high = keys[0], keys[1]
     for word in range(bits.size):
@@ -107,7 +107,7 @@ def _set_four(columns, word, row, a, b, c, d):
 
 @leaf
 def attend_back_apart(start, stop, wide, pattern, kept, scores, operand, score_slopes, value_slopes, sums):
-    """Do what `attend_back` does for words that lead a sentence, or for all if scores are spread wide.
+    """Fill the gradients, as `attend_back` does, of words that lead a sentence, or of all words if scores spread wide.
 
     The share of ∂L/∂s of a sentence that word l leads is A g·(v - P_l), from `lead_slopes`. As a difference A g·v -
     A g·P_l it would be noise.
@@ -122,7 +122,7 @@ def attend_back_apart(start, stop, wide, pattern, kept, scores, operand, score_s
 
 @leaf
 def _any(mask):
-    """Return whether any entry is true, all of them read, in vector instructions."""
+    """Return whether any entry is true; it reads all of them, in vector instructions."""
     found = False
     for place in range(mask.size):
         found |= mask[place]
@@ -131,7 +131,7 @@ def _any(mask):
 
 @leaf
 def _attend_back_one(word, wide, pattern, kept, scores, operand, score_slopes, value_slopes, sums):
-    """Do what `attend_back_apart` does for one word."""
+    """Fill the gradients of one word, as `attend_back_apart` does."""
     rows, leads, width = kept.rows, kept.leads, value_slopes.shape[0]
     for column in range(width + 1):
         sums[0, column] = sums[1, column] = 0.0
@@ -155,10 +155,10 @@ def _attend_back_one(word, wide, pattern, kept, scores, operand, score_slopes, v
 
 
 @leaf
-def hold(start, stop, held, score_slopes, value_slopes):
-    """Set the gradients of the held words to 0."""
+def freeze(start, stop, frozen, score_slopes, value_slopes):
+    """Set the gradients of frozen words to 0."""
     for word in range(start, stop):
-        if held[word]:
+        if frozen[word]:
             score_slopes[word] = 0.0
             for column in range(value_slopes.shape[0]):
                 value_slopes[column, word] = 0.0
@@ -208,7 +208,7 @@ def step_and_project(start, stop, axes, value_slopes, readout_matrix, rate, read
         for column in range(len(out)):
             for word in range(first, last):
                 out[column, word] = 0.0
-        for axis in range(0, len(axes), 4):  # which stay in the cache between step and projection
+        for axis in range(0, len(axes), 4):  # four axes stay in the cache between step and projection
             some, before, after = axes[axis : axis + 4], readout_matrix[axis : axis + 4], readout_after[axis : axis + 4]
             if rate == 0.0:
                 add_product(1.0, after.T, some, out, first, last)
@@ -222,7 +222,7 @@ def step_and_project(start, stop, axes, value_slopes, readout_matrix, rate, read
 
 @leaf
 def _step_and_project_four(axes, rate, before, after, slopes, sums, start, stop):
-    """Do what `step_and_project` does for four axes and one column, adding to the sums."""
+    """Step four axes and add their projection on one column to the sums, as `step_and_project` does."""
     a, b, c, d = axes[0, start:stop], axes[1, start:stop], axes[2, start:stop], axes[3, start:stop]
     p, q, r, s = rate * before[0, 0], rate * before[1, 0], rate * before[2, 0], rate * before[3, 0]
     e, f, g, h = after[0, 0], after[1, 0], after[2, 0], after[3, 0]
@@ -270,7 +270,7 @@ def all_norms(axes, still, out):
 
 @leaf
 def _norm(square, axes, still, word):
-    """Return the root of a square, computed without squares if they underflow."""
+    """Return the norm of a word from its square, or without squares if they underflow."""
     if not square <= SMALLEST_SQUARE:
         return np.sqrt(square)
     norm = still[word]

@@ -1,6 +1,6 @@
 """The bell over distances: where it enters attention, and which function of its width is trained (theory §D).
 
-The bell is U(Δ) = h exp(-Δ²/2σ²). All is analytic in the parameter, so that a complex step gives derivatives.
+The bell is U(Δ) = h exp(-Δ²/2σ²). It is analytic in the parameter, so that a complex step gives derivatives.
 """
 
 import math
@@ -15,9 +15,9 @@ from attn_dynamics.check import number, one_of
 from attn_dynamics.errors import InputError
 
 ROOT = 0.5 * math.log(2.0 * math.pi)
-"""Value of ln √(2π)."""
+"""The constant ln √(2π)."""
 NARROWEST = 1e-75
-"""Smallest width σ, in tokens; powers of a smaller one leave the range of float64."""
+"""Smallest width σ, in tokens; powers of a smaller width leave the range of float64."""
 Numbers = Any
 """Type of a number or an array, real or complex."""
 
@@ -25,17 +25,17 @@ Numbers = Any
 @final
 @dataclass(frozen=True)
 class Scale:
-    """The function p of the width that is trained; its members are functions of p, except `parameter`."""
+    """The parameter p that is trained, a function of the width σ; all members but `parameter` are functions of p."""
 
     symbol: str
     width: Callable[[Numbers], Numbers]
     """Standard deviation σ of the bell, in tokens."""
     precision: Callable[[Numbers], Numbers]
-    """Precision 1/σ²; the exponent is -Δ²/2 times it."""
+    """Precision 1/σ²; the bell's exponent is -Δ²/2 times the precision."""
     precision_slope: Callable[[Numbers], Numbers]
     """Derivative of the precision with respect to p."""
     log_height: Callable[[Numbers], Numbers]
-    """Value of -ln σ in the printed prefactor 1/(σ √(2π)), whose σ is p itself if a variance is trained."""
+    """The term -ln σ of the prefactor 1/(σ √(2π)) as W22 prints it, with σ = p if a variance is trained."""
     log_height_slope: Callable[[Numbers], Numbers]
     """Derivative of the log height with respect to p."""
     parameter: Callable[[Numbers], Numbers]
@@ -80,7 +80,7 @@ PLACEMENTS: Mapping[str, str] = {
     "product": "softmax(s) U, U with its prefactor 1/(σ √(2π))",
     "peak": "softmax(s) exp(-Δ²/2σ²)",
 }
-"""Placements by name, with the formula of attention under the bell."""
+"""Placements by name, each with the formula of attention under the bell."""
 
 
 @final
@@ -110,13 +110,13 @@ class Bell:
         return SCALES[self.scale]
 
     def log(self, parameter: Numbers, distances: ArrayLike) -> Numbers:
-        """Return ln U (theory §D) at Δ = j - i in tokens, any shape; it includes the placement's prefactor if any."""
+        """Return ln U (theory §D), including any prefactor, at distances Δ = j - i in tokens, of any shape."""
         square = np.asarray(distances, float) ** 2
         exponent = -0.5 * square * self.of.precision(parameter)
         return exponent + self.of.log_height(parameter) - ROOT if self.placement == "product" else exponent
 
     def log_slope(self, parameter: Numbers, distances: ArrayLike) -> Numbers:
-        """Return ∂ ln U/∂p (theory D2, D3): Δ²/σ³ for a standard deviation, minus 1/σ if there is a prefactor."""
+        """Return ∂ ln U/∂p (theory D2, D3); for a standard deviation Δ²/σ³, less 1/σ if there is a prefactor."""
         square = np.asarray(distances, float) ** 2
         slope = -0.5 * square * self.of.precision_slope(parameter)
         return slope + self.of.log_height_slope(parameter) if self.placement == "product" else slope

@@ -19,7 +19,7 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 
 STILL = Rates(0.0, 0.0, 0.0)
-"""Rates at which nothing moves."""
+"""Rates of a step that moves nothing."""
 CACHE_LINE = 64
 """Number of bytes that the processor fetches at a time."""
 NO_WORDS = np.empty(0, np.int64)
@@ -35,14 +35,14 @@ class Fit(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """The gradient of the mean loss; that of the embeddings is kept in its smallest form until it is requested."""
+    """Gradient of the mean loss; the part of the embeddings is expanded only when it is requested."""
 
     scores: Array
     """Gradient ∂L/∂s (V,)."""
     values: Array
     """Gradient (∂L/∂P)ᵀ (k, V) with respect to the attended values P: E R, or E itself."""
     head: dict[str, Array]
-    """Gradients with respect to arrays of the head: all that may be trained, perhaps more."""
+    """Gradients of the head's arrays by name: of all that can be trained, perhaps of more."""
     readout_matrix: Array | None
     """Readout matrix R (d, k) if P = E R, so that ∂L/∂E = (∂L/∂P) Rᵀ; None if P = E."""
     score_signal: float
@@ -62,11 +62,11 @@ class Gradient(NamedTuple):
 
 
 class Objective:
-    """Mean cross-entropy of one corpus and its gradient at a state whose arrays may change between calls.
+    """Mean cross-entropy of one corpus, and its gradient, at a state whose arrays may change between calls.
 
     The loss depends on a context v through (W H)ᵀ v alone, W (d, r) the first layer and H (r, k) the head's contrasts.
     If k < d the products run on P = E W H (V, k), which is exact because (A E) W H = A (E W H). Otherwise they run
-    on E. Results stay in the buffers until the next call.
+    on E. The next call overwrites the results.
 
     Args:
         corpus: N sentences over V words.
@@ -74,10 +74,10 @@ class Objective:
         axes: transposed embeddings Eᵀ (d, V), contiguous.
         head: head on these axes.
         still: norm (V,) of the part of each embedding outside of the axes; by default 0.
-        held: columns of words whose gradient counts as 0.
-        judged: further corpora, evaluated with every recorded row.
+        frozen: columns of the words whose gradient is set to 0.
+        others: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
-        data: the arrays of corpus, judged corpora and held words, where they exist already.
+        data: arrays of the corpus, the others and the frozen words, if they exist already.
     """
 
     def __init__(
@@ -88,15 +88,15 @@ class Objective:
         head: Head,
         *,
         still: Array | None = None,
-        held: NDArray[np.int64] = NO_WORDS,
-        judged: Collection[Corpus] = (),
+        frozen: NDArray[np.int64] = NO_WORDS,
+        others: Collection[Corpus] = (),
         followed: NDArray[np.int64] = NO_WORDS,
         data: Data | None = None,
     ) -> None:
         d, k = head.readout_matrix.shape
         self._narrows = k < d
         self._head, self._followed = head, followed
-        self._data = Data.of(corpus, judged, held) if data is None else data
+        self._data = Data.of(corpus, others, frozen) if data is None else data
         self._none = by_sentence([])
         still = np.zeros(scores.size) if still is None else still
         contrasts = np.ascontiguousarray(head.contrasts)
@@ -115,7 +115,7 @@ class Objective:
         return self._data.parts
 
     def evaluate(self) -> tuple[Fit, Gradient]:
-        """Return loss and accuracy at the present state, and the gradient of everything."""
+        """Return loss and accuracy at the present state, and the gradient."""
         row = np.empty(2 + epochs.SIGNALS)
         self.record(row, followed=False)
         return Fit(row[0], row[1]), self.gradient(row[2], row[4])
@@ -153,8 +153,8 @@ class Objective:
 
     def _run(self, rows: Array, rates: Rates, *, moves: bool, followed: bool = True, threads: bool = False) -> int:
         loop = epochs.epochs_on_threads if threads else epochs.epochs
-        words_followed, judged = (self._followed, self._data.judged) if followed else (NO_WORDS, self._none)
-        corpora = self._data.sentences, self._data.words, judged
+        words_followed, others = (self._followed, self._data.others) if followed else (NO_WORDS, self._none)
+        corpora = self._data.sentences, self._data.words, others
         model = self._state, self._layers, self._kept, self._buffers, self._slopes, self._partial
         return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, *model)
 
@@ -163,14 +163,14 @@ class Objective:
         return epochs.received(SHARED_SPREAD, self._data.words, self._state, self._kept, self._buffers)
 
     def _record_by_head(self, row: Array, *, followed: bool) -> bool:
-        """Do what the compiled loop does, by the methods of a head that it does not know."""
+        """Evaluate a head that the compiled loop does not know, by its `forward` and `backward`."""
         data, state, kept, buffers = self._data, self._state, self._kept, self._buffers
-        judged = data.judged if followed else self._none
+        others = data.others if followed else self._none
         wide, score_sum = epochs.begin(SHARED_SPREAD, state, self._layers, buffers)
         kept.led[:] = False
         self._head_slopes = {}
         corpora = [(data.sentences, 0, data.sentences.labels.size, kept, self._head_slopes)]
-        corpora += [(judged, int(start), int(stop), None, None) for start, stop in pairwise(judged.bounds)]
+        corpora += [(others, int(start), int(stop), None, None) for start, stop in pairwise(others.bounds)]
         for place, corpus in enumerate(corpora):
             row[2 * place : 2 * place + 2] = self._through_head(wide, *corpus)
         words_followed = self._followed if followed else NO_WORDS
@@ -191,7 +191,7 @@ class Objective:
         kept: Kept | None,
         slopes: dict[str, Array] | None,
     ) -> Fit:
-        """Return loss and accuracy on some sentences; in training, keep what the backward pass needs."""
+        """Return loss and accuracy on some sentences; if `kept` is given, fill it for the backward pass."""
         head, operand, width = self._head, self._buffers.operand, self._buffers.metric.shape[0]
         entry, loss, correct = head.contrasts if self._narrows else head.first_layer.T, 0.0, 0
         scratch = _kept_rows(epochs.BLOCK, 0, width) if kept is None else kept
@@ -233,7 +233,7 @@ class Objective:
         )
 
     def _make_partial(self) -> Layers:
-        """Return sums of the head's gradients by part; that of the first layer is empty if Eᵀ (∂L/∂P) gives it."""
+        """Return zeros for the head's gradients by part, none for a first layer whose gradient Eᵀ (∂L/∂P) gives."""
         head, layers = self._head, self._layers
         summed = bool(head.compiled) and head.first in head.trained and not self._narrows
         shapes = [layers.first.shape if summed else (0, 0), *(array.shape for array in layers[1:])]
@@ -248,7 +248,7 @@ def _layers(head: Head) -> Layers:
 
 
 def _cache_lines(*shape: int) -> Array:
-    """Return zeros that begin with a line of the cache, so that no row of four numbers lies across two of them."""
+    """Return zeros aligned with the cache, so that no row of four numbers lies across two of its lines."""
     room = np.zeros(math.prod(shape) + CACHE_LINE // 8)
     begin = -room.ctypes.data % CACHE_LINE // 8
     return room[begin : begin + math.prod(shape)].reshape(shape)
@@ -263,7 +263,7 @@ def _kept_rows(sentences: int, n_words: int, width: int) -> Kept:
 def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
     """Return the mean cross-entropy and its exact gradient in every parameter, in float64 (theory §1).
 
-    `model/readable_gradient.py` computes the same in ten lines of numpy.
+    `reference_loss_and_gradient` in `model/readable_gradient.py` is the same computation in ten lines of numpy.
 
     Args:
         corpus: N sentences over V words.
@@ -289,7 +289,7 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
 
 
 def check_fit(corpus: Corpus, parameters: Parameters, evaluate_on: Mapping[str, Corpus] | None = None) -> None:
-    """Refuse parameters, and further corpora, that do not fit this corpus.
+    """Check that parameters and further corpora fit a corpus.
 
     Args:
         corpus: training corpus.
@@ -297,20 +297,14 @@ def check_fit(corpus: Corpus, parameters: Parameters, evaluate_on: Mapping[str, 
         evaluate_on: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
 
     Raises:
-        InputError: no corpus, no parameters, or other words or classes.
+        InputError: an argument is of another type, or has other words or classes.
     """
     instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
     instance("parameters", parameters, Parameters, fix="draw(…) makes them.")
-    for name, wanted, given in (
-        ("words", corpus.n_words, parameters.keys.shape[0]),
-        ("classes", corpus.n_classes, parameters.head.n_classes),
-    ):
+    sizes = (corpus.n_words, corpus.n_classes), (parameters.keys.shape[0], parameters.head.n_classes)
+    for name, wanted, given in zip(("words", "classes"), *sizes, strict=True):
         if wanted != given:
-            raise InputError(
-                "parameters",
-                expected=f"{wanted} {name}, as the corpus has",
-                given=f"{given}",
-                fix="Draw the parameters with the corpus's n_words and n_classes.",
-            )
+            fix = "Draw the parameters with the corpus's n_words and n_classes."
+            raise InputError("parameters", expected=f"{wanted} {name}, as the corpus has", given=given, fix=fix)
     for name, other in (evaluate_on or {}).items():
         other.check_alike(corpus, f"evaluate_on {name!r}")

@@ -1,11 +1,11 @@
 """The classifiers on top of the attention block: fixed linear, trained linear, two-layer (theory §1).
 
-Every head reads a context v through its first layer W (d, r), u = Wᵀ v, so that the sparse products may run in fewer
-columns than d. As in the formulas, a sentence is a column: u is (r, N), logits are (n, N). A new head is one class and
-one line in `HEADS`, which simulators and tests read; the test against autograd also needs its formula.
+Every head reads a context v through its first layer W (d, r), as u = Wᵀ v, so that the sparse products may run in
+fewer than d columns. As in the formulas, a sentence is a column: u is (r, N), logits are (n, N). A new head is one
+class and one line in `HEADS`, which simulators and tests read; the test against autograd also needs its formula.
 
-`forward` and `backward` serve one model and many at once. They count axes from the last (`mT`, `[..., None]`), so that
-arrays may have a leading axis of replicates, and be numpy's or torch's.
+`forward` and `backward` serve one model and many at once. They count axes from the last (`mT`, `[..., None]`), because
+arrays of numpy or torch may have a leading axis of replicates.
 """
 
 from abc import ABC, abstractmethod
@@ -51,7 +51,7 @@ class Head(ABC):
     compiled: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays in the order of `kernels.epochs.Layers` if the compiled loops know the head; () otherwise."""
     smooth: ClassVar[bool] = True
-    """Whether the gradient is continuous; if it jumps, gradient flow may slide along the jump (see `flow`)."""
+    """Whether the gradient is continuous; otherwise gradient flow may slide along a jump (see `flow`)."""
 
     def __post_init__(self) -> None:
         for name, value in self.arrays().items():
@@ -76,7 +76,7 @@ class Head(ABC):
 
     @classmethod
     def stacked(cls, arrays: Mapping[str, Any]) -> Self:
-        """Return many heads as one, for equations alone: its arrays (numpy or torch) have a leading replicate axis."""
+        """Return one head that stands for many: its arrays, of numpy or torch, have a leading axis of replicates."""
         head = object.__new__(cls)
         for name, array in arrays.items():
             object.__setattr__(head, name, array)
@@ -98,17 +98,22 @@ class Head(ABC):
 
     @abstractmethod
     def forward(self, projected: Array) -> tuple[Array, Array]:
-        """Return (z (n, N), what `backward` needs) from u = Wᵀ v (r, N); u may be overwritten, and z later."""
+        """Return logits z (n, N) and an array that `backward` needs, from u = Wᵀ v (r, N); may overwrite u."""
 
     @abstractmethod
     def backward(self, kept: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
-        """Return (∂L/∂u (r, N), gradients of all arrays but the first) from what was kept and ∂L/∂z (n, N)."""
+        """Return ∂L/∂u (r, N) and the gradients of all arrays but the first layer.
+
+        Args:
+            kept: second array that `forward` returned.
+            slopes: gradient ∂L/∂z (n, N).
+        """
 
     @property
     def contrasts(self) -> Array:
-        """Return H (r, k), orthonormal columns that span every ∂L/∂u in any training: the loss depends on Hᵀ u alone.
+        """Return the contrasts H (r, k): orthonormal columns that span every ∂L/∂u, so the loss depends on Hᵀ u alone.
 
-        H depends on shapes only, so that replicates share it.
+        They depend on shapes only, so that replicates share them.
         """
         return np.eye(self.first_layer.shape[-1])
 
@@ -118,17 +123,17 @@ class Head(ABC):
         return self.first_layer @ self.contrasts
 
     def balances(self) -> dict[str, Array]:
-        """Return what gradient flow conserves within the head if all of its arrays are trained (theory A4, A7)."""
+        """Return the quantities that gradient flow conserves if all arrays of the head are trained (theory A4, A7)."""
         return {}
 
     @classmethod
     @abstractmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
-        """Draw initial values; `layer` draws the trained layers. LMN21 states values for the fixed head only."""
+        """Draw initial values, those of trained layers by `layer`; LMN21 states values for the fixed head only."""
 
 
 class _Linear(Head):
-    """The linear head z = Uᵀ v: the loss sees logits up to a constant per sentence, so n - 1 contrasts suffice."""
+    """The linear head z = Uᵀ v; a constant added to the logits changes no loss, so n - 1 contrasts suffice."""
 
     first = "weight"
     compiled = ("weight",)
@@ -178,12 +183,12 @@ class TrainedLinear(_Linear):
     trained = ("weight",)
 
     def balances(self) -> dict[str, Array]:
-        """Return Σ_c U[:, c] (d,)."""
+        """Return the sum of the columns, Σ_c U[:, c] (d,)."""
         return {"class_sum": self.weight.sum(axis=1)}
 
     @classmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
-        """Draw the weight of a trained layer; the model has no bias."""
+        """Draw the weight as that of a trained layer, without a bias."""
         return cls(weight=layer(rng, d, n_classes)[0])
 
 
@@ -226,7 +231,7 @@ class TwoLayer(Head):
         return slopes_in, gradients
 
     def balances(self) -> dict[str, Array]:
-        """Return ‖U₁[:, h]‖² + b₁[h]² - ‖U₂[h, :]‖² of every hidden unit (h,), and Σ_c of U₂[:, c] and b₂ (h + 1,)."""
+        """Return ‖U₁[:, h]‖² + b₁[h]² - ‖U₂[h, :]‖² (h,), and the sums of U₂ and b₂ over classes (h + 1,)."""
         inward = (self.weight_in**2).sum(axis=0) + self.bias_in**2
         return {
             "hidden_units": inward - (self.weight_out**2).sum(axis=1),

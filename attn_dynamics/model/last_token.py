@@ -1,8 +1,8 @@
-"""A sibling of the model in which the last token of a sentence asks, by a query of its own (theory B6).
+"""A model in which each word has its own query, and the last token of a sentence chooses it (theory B6).
 
-In self-attention read at its last token, word u of the vocabulary has a query q_u, and a sentence that ends in u gives
-word w the score κ_w·q_u. The model of theory §1 is the case of one query for all. Scores then belong to words in
-sentences, so attention is a full matrix here, as in `readable_gradient`.
+In self-attention that is read at the last token, word u has the query q_u. A sentence that ends in u gives word w the
+score κ_w·q_u. The model of theory §1 is the case of one query for all words. A score belongs to a word in a sentence,
+so attention is a full matrix here, as in `readable_gradient`.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from attn_dynamics.tasks.corpus import Corpus
 
 
 class LastToken(NamedTuple):
-    """Parameters of the model, or their gradient."""
+    """Parameters of a model with one query a word, or their gradient."""
 
     queries: Array
     """Queries (V, d_k), row q_u for sentences that end in word u."""
@@ -33,21 +33,21 @@ class LastToken(NamedTuple):
 def last_token_loss_and_gradient(
     corpus: Corpus, last: NDArray[np.int64], parameters: LastToken
 ) -> tuple[float, LastToken]:
-    """Return the mean cross-entropy and its exact gradient by every parameter.
+    """Return the mean cross-entropy and its exact gradient in every parameter.
 
-    As in `readable_gradient`, nearly equal numbers are subtracted where attention or the loss is saturated, and the
-    loss is infinite from margins of some 750 on.
+    As in `readable_gradient`, digits are lost if attention or the loss is saturated, and the loss is infinite from
+    margins of some 750 nats on.
 
     Args:
-        corpus: N sentences over V words, the last token of each among them.
-        last: column of the last token of each sentence (N,).
+        corpus: N sentences over V words, whose counts include the last tokens.
+        last: column (N,) of the last token of each sentence.
         parameters: queries, keys, embeddings and head.
 
     Returns:
-        The loss in nats, and the gradient in the shape of `parameters`, zero where nothing can be trained.
+        The loss in nats, and the gradient in the shape of `parameters`: zero for arrays that cannot be trained.
 
     Raises:
-        InputError: a column is not one of its sentence.
+        InputError: a column is not that of a word of its sentence.
     """
     last = _of_sentences(corpus, last)
     asked = parameters.queries[last]
@@ -60,14 +60,14 @@ def last_token_loss_and_gradient(
 
 
 def _of_sentences(corpus: Corpus, last: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return columns of which each stands in its sentence.
+    """Return the columns (N,) after a check that each is that of a word of its sentence.
 
     Raises:
-        InputError: one does not, or there is not one a sentence.
+        InputError: a column is that of another word, or there is not one for each sentence.
     """
-    columns, counts = integers("last", last), corpus.counts.toarray()
-    held = columns.shape == (len(counts),) and ((columns >= 0) & (columns < counts.shape[1])).all()
-    if not held or not counts[np.arange(len(counts)), columns].all():
-        expected = "the column of a word of each sentence"
-        raise InputError("last", expected=expected, given=shown(last), fix="Count the columns of the corpus from 0.")
+    columns, sentences = integers("last", last), np.arange(corpus.n_sentences)
+    in_range = columns.shape == sentences.shape and ((columns >= 0) & (columns < corpus.n_words)).all()
+    if not in_range or not corpus.counts[sentences, columns].all():
+        fix = "Count the columns of the corpus from 0."
+        raise InputError("last", expected="the column of a word of each sentence", given=shown(last), fix=fix)
     return columns

@@ -12,7 +12,7 @@ TRAINABLE = ("query", "keys", "embeddings", "head")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Parameters:
-    """The parameters of one model, float64; also the shape of its gradient.
+    """The parameters of one model, or their gradient, in float64.
 
     Raises:
         InputError: shapes do not fit together, or entries are not finite.
@@ -31,19 +31,18 @@ class Parameters:
         for name in ("query", "keys", "embeddings"):
             object.__setattr__(self, name, as_floats(name, getattr(self, name)))
         instance("head", self.head, Head, fix="Take FixedLinear, TrainedLinear or TwoLayer.")
-        self._expect("query", self.query.ndim == 1, "shape (d_k,)", self.query.shape)
-        self._expect("keys", self.keys.ndim == 2 and self.keys.shape[1] == self.query.size, "(V, d_k)", self.keys.shape)
-        wanted = (self.keys.shape[0], self.head.first_layer.shape[0])
-        self._expect("embeddings", self.embeddings.shape == wanted, f"(V, d) = {wanted}", self.embeddings.shape)
+        shapes = {
+            "query": (self.query.size,),
+            "keys": (len(self.keys), self.query.size),
+            "embeddings": (len(self.keys), self.head.first_layer.shape[0]),
+        }
+        for name, wanted in shapes.items():
+            given = getattr(self, name).shape
+            if given != wanted:
+                fix = "Make query, keys, embeddings and head fit each other."
+                raise InputError(name, expected=f"shape {wanted}", given=f"shape {given}", fix=fix)
 
     @property
     def scores(self) -> Array:
         """Return the scores s = K q (V,)."""
         return self.keys @ self.query
-
-    @staticmethod
-    def _expect(name: str, holds: bool, expected: str, given: tuple[int, ...]) -> None:
-        if not holds:
-            raise InputError(
-                name, expected=f"shape {expected}", given=f"shape {given}", fix="Make query, keys and head fit it."
-            )

@@ -1,4 +1,4 @@
-"""The exact gradient in ten lines of numpy: what the compiled loops compute, with every matrix written down."""
+"""The exact gradient in ten lines of numpy: the computation of the compiled loops, with every matrix written down."""
 
 import numpy as np
 
@@ -8,17 +8,17 @@ from attn_dynamics.tasks.corpus import Corpus
 
 
 def reference_loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Parameters]:
-    """Compute the mean cross-entropy and its gradient by every parameter, written to be read beside theory §1.
+    """Return the mean cross-entropy and its gradient in every parameter, written to be read beside theory §1.
 
-    `loss_and_gradient` gives the same numbers without a matrix of sentences × words, and stays exact where attention
-    or the loss is saturated; this one subtracts nearly equal numbers there.
+    `loss_and_gradient` gives the same numbers without a matrix of sentences × words. It stays exact if attention or the
+    loss is saturated. This function then subtracts nearly equal numbers and loses digits.
 
     Args:
         corpus: N sentences over V words.
         parameters: query (d_k,), keys (V, d_k), embeddings (V, d), head.
 
     Returns:
-        The loss in nats, and the gradient in the shape of `parameters`, zero where nothing can be trained.
+        The loss in nats, and the gradient in the shape of `parameters`: zero for arrays that cannot be trained.
     """
     loss, slopes, embeddings, head = gradient_from_scores(
         corpus, parameters.scores, parameters.embeddings, parameters.head
@@ -35,13 +35,13 @@ def reference_loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple
 def gradient_from_scores(
     corpus: Corpus, scores: Array, embeddings: Array, head: Head
 ) -> tuple[float, Array, Array, Head]:
-    """Return the mean cross-entropy in nats, and its gradients by scores (N, V), embeddings (V, d) and head.
+    """Return the mean cross-entropy in nats, and its gradients in scores (N, V), embeddings (V, d) and head.
 
     Args:
         corpus: N sentences over V words.
         scores: scores (V,), or (N, V) if they differ between sentences.
         embeddings: embeddings E (V, d).
-        head: classifier; arrays of it that cannot be trained have the gradient zero.
+        head: classifier; the gradient is zero for its arrays that cannot be trained.
     """
     sentences, counts = np.arange(corpus.n_sentences), corpus.counts.toarray()
     scores = np.where(counts > 0, scores, -np.inf)

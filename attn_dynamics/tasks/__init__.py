@@ -59,7 +59,7 @@ TASKS: dict[str, Callable[[Options], Task]] = {
 }
 """Tasks of the command by name; any other name is a path."""
 READS = {"synthetic": ("synthetic",), "sst2": ("data_dir", "text"), "sst5": ("data_dir", "text")}
-"""Parts of the options that each task reads; a task not listed may read all of them, and a path reads only text."""
+"""Parts of the options that each task reads; a task of another name may read all parts, and a path reads only text."""
 _PARTS = ("data_dir", "text", "synthetic")
 
 
@@ -67,10 +67,10 @@ def load_task(name: str, options: Options) -> Task:
     """Load the task with a name in `TASKS`, or the file or folder at a path.
 
     Raises:
-        InputError: no such task or path, or unusable data.
+        InputError: there is no such task or path, or its data cannot be used.
     """
     task = TASKS[name](options) if name in TASKS else _at_path(name, options)
-    return replace(task, notes=(*task.notes, *_unread(name, options), *_unheard(task)))
+    return replace(task, notes=(*task.notes, *_unread(name, options), *_unseen(task)))
 
 
 def _unread(name: str, options: Options) -> list[str]:
@@ -84,21 +84,17 @@ def _unread(name: str, options: Options) -> list[str]:
     return without_effect(f"the task {name}", given)
 
 
-def _unheard(task: Task) -> list[str]:
+def _unseen(task: Task) -> list[str]:
     """Return a note if topic words occur in no training sentence: they keep their start and have no theory."""
     words = [word for topic in task.topic_words for word in topic]
-    heard = np.bincount(task.train.counts.indices, minlength=task.train.n_words)[task.train.columns(words)]
-    unseen = [str(word) for word, tokens in zip(words, heard, strict=True) if not tokens]
+    missing = ~np.isin(task.train.columns(words), task.train.counts.indices)
+    unseen = [str(word) for word, absent in zip(words, missing, strict=True) if absent]
     return [f"No training sentence of {task.name} holds the topic words {', '.join(unseen)}."] if unseen else []
 
 
 def _at_path(name: str, options: Options) -> Task:
     path = Path(name)
-    if (not path.exists() and not path.parent.is_dir()) or (path.name == name and not path.exists()):
-        raise InputError(
-            "--task",
-            expected=f"one of {', '.join(TASKS)}, or a path",
-            given=f"{name!r}, which is neither",
-            fix="Check the spelling.",
-        )
+    if not path.exists() and (path.name == name or not path.parent.is_dir()):
+        expected, given = f"one of {', '.join(TASKS)}, or a path", f"{name!r}, which is neither"
+        raise InputError("--task", expected=expected, given=given, fix="Check the spelling.")
     return load_text(path, options.text, seed=options.seed)

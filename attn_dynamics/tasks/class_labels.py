@@ -1,4 +1,4 @@
-"""From labels as written to classes 0 … n - 1: their order, and which labels cannot be classes."""
+"""Labels as written become classes 0 … n - 1; labels that cannot be classes are refused."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +11,22 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.tasks.table_files import Label
 
 Codes = NDArray[np.int64]
-"""Type of indices (N,) into a sequence of labels."""
+"""Type of an array (N,) of indices into a sequence of labels."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FEW = 10
-"""Number of classes up to which each may have a single sentence, as in an example by hand."""
+"""Largest number of classes of which each may have a single sentence, as in an example by hand."""
 _LISTED = 12
 """Number of classes listed in a note."""
 
 
 def can_be_written(text: str) -> bool:
-    """Return whether results files can hold a text: one without NUL and without unpaired surrogates."""
+    """Return whether files of results can hold a text, which must have no NUL and no unpaired surrogate."""
     return "\0" not in text and (text.isascii() or _SURROGATE.search(text) is None)
 
 
 def check_label(label: object) -> Label:
-    """Return the label if it is an integer, a name or None.
+    """Return a label after a check that it is an integer, a name or None.
 
     Raises:
         InputError: the label is anything else.
@@ -41,14 +41,14 @@ def check_label(label: object) -> Label:
 
 
 def left_out(labels: Sequence[Label], codes: Mapping[str, Codes]) -> dict[str, str]:
-    """Return the splits that share no label with training, each with a note; a test set may come without labels.
+    """Return the splits to leave out, each with a note: those with a single label, or none, that training lacks.
 
     Args:
-        labels: labels that occur.
-        codes: label index of each sentence by split, including "train".
+        labels: all labels.
+        codes: index of each sentence's label by split, including "train".
 
     Raises:
-        InputError: a split lacks some of its labels, or has several labels none of which occurs in training.
+        InputError: a split lacks some of its labels, or none of its several labels occurs in training.
     """
     found = {part: {labels[code] for code in np.unique(each)} for part, each in codes.items()}
     notes = {}
@@ -56,12 +56,12 @@ def left_out(labels: Sequence[Label], codes: Mapping[str, Codes]) -> dict[str, s
         if names and names.isdisjoint(found["train"]):
             if len(names) > 1:
                 given = _listed(names)
-                fix = "Label all splits alike. One without labels is left out where it is a table."
+                fix = "Label all splits alike. A table without labels is left out."
                 expected = f"labels of the training data ({_listed(found['train'])})"
                 raise InputError(f"{part} data", expected=expected, given=given, fix=fix)
-            only = "no labels" if names == {None} else f"the label {_listed(names)} alone, which training never has"
+            only = "no labels" if names == {None} else f"only the label {_listed(names)}, which training lacks"
             stop = " Training does not stop early." if part == "dev" else ""
-            notes[part] = f"The {part} data are left out, for they have {only}.{stop}"
+            notes[part] = f"The {part} data are left out, because they have {only}.{stop}"
         elif None in names:
             count = np.count_nonzero(codes[part] == labels.index(None))
             given, fix = f"{count:,} sentences without", "Delete these, or label them."
@@ -70,7 +70,7 @@ def left_out(labels: Sequence[Label], codes: Mapping[str, Codes]) -> dict[str, s
 
 
 def in_order(labels: Sequence[Label], codes: Mapping[str, Codes]) -> tuple[tuple[str, ...], Codes]:
-    """Return the names of the classes that occur, and the class of each label, or -1 if the label does not occur.
+    """Return the names of the classes, and the class of each label, -1 if the label does not occur.
 
     Integers are sorted as integers; if any label is a name, all labels are sorted as names.
     """
@@ -83,7 +83,7 @@ def in_order(labels: Sequence[Label], codes: Mapping[str, Codes]) -> tuple[tuple
 
 
 def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes]) -> None:
-    """Refuse labels that cannot be classes.
+    """Check that labels can be classes.
 
     Args:
         name: name of the task.
@@ -91,12 +91,12 @@ def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes])
         classes: class of each sentence by split, including "train".
 
     Raises:
-        InputError: training has one class, or there are many classes and most have a single sentence.
+        InputError: training has one class, or most of many classes have a single sentence.
     """
     trained = np.unique(classes["train"])
     if trained.size < 2:
-        expected, given = "at least two different labels in the training data", f"only the label {names[trained[0]]}"
-        raise InputError(name, expected=expected, given=given, fix="Add sentences with another label.")
+        given, fix = f"only the label {names[trained[0]]}", "Add sentences with another label."
+        raise InputError(name, expected="at least two different labels in the training data", given=given, fix=fix)
     sizes = np.bincount(np.concatenate(list(classes.values())))
     single = np.count_nonzero(sizes == 1)
     if len(names) > _FEW and 2 * single > len(names):
@@ -104,28 +104,26 @@ def check_classes(name: str, names: Sequence[str], classes: Mapping[str, Codes])
             name,
             expected="labels that many sentences share",
             given=f"{len(names):,} labels for {sizes.sum():,} sentences, {single:,} of them for one sentence each",
-            fix="Perhaps a row number, a measured value or a first word was taken for the label: "
-            "begin lines with the label, or name the column by --label-column.",
+            fix="Perhaps a row number, a measured value or a first word was taken for the label. "
+            "Begin each line with the label, or name the column by --label-column.",
         )
 
 
 def listed(names: Sequence[str]) -> str:
     """Return the first classes with their numbers, and the count of the others."""
     text = ", ".join(f"{name} = {number}" for number, name in enumerate(names[:_LISTED]))
-    return text + (
-        f" and {len(names) - _LISTED:,} more, all of which summary.json holds" if len(names) > _LISTED else ""
-    )
+    return text if len(names) <= _LISTED else f"{text} and {len(names) - _LISTED:,} more; summary.json lists all"
 
 
 def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]:
-    """Return what the user should know about the classes, as sentences."""
+    """Return notes for the user about the classes."""
     notes, trained = [], np.unique(classes["train"])
     if not all(name.lstrip("+-").isdigit() for name in names):
         notes.append(f"Classes: {listed(names)}.")
     if all(":" in name.strip(":") for name in names):
         notes.append(
-            f"All labels have two parts, as in {names[0]}, and each pair is a class of its own; "
-            "for the first parts alone, delete what follows the colon."
+            f"All labels have two parts, as in {names[0]}, and each pair is a class. "
+            "To classify by the first part, delete the colon and the second part."
         )
     if len(names) == sum(each.size for each in classes.values()):
         notes.append("There are as many classes as sentences: is the label a row number?")
@@ -134,8 +132,8 @@ def class_notes(names: Sequence[str], classes: Mapping[str, Codes]) -> list[str]
         if unknown.any():
             labels = _listed([names[int(number)] for number in np.unique(each[unknown])])
             notes.append(
-                f"Of {each.size:,} {part} sentences, {np.count_nonzero(unknown):,} have labels that training never has "
-                f"({labels}): what is learned cannot tell them."
+                f"Of {each.size:,} {part} sentences, {np.count_nonzero(unknown):,} have labels that training lacks "
+                f"({labels}), so the model cannot learn them."
             )
     return notes
 

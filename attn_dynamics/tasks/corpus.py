@@ -1,4 +1,4 @@
-"""The data a model learns from: sparse word counts per sentence, and the class of each sentence."""
+"""Corpora: the words of each sentence as sparse counts, and its class."""
 
 from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, issparse
 
-from attn_dynamics.check import integer, shown
+from attn_dynamics.check import integer, shown, words
 from attn_dynamics.errors import InputError
 
 LARGEST = 2**31 - 1
 """Largest value of the kernels' 32-bit integers."""
 _VECTORS = {
-    "labels": ("a sequence of integers or of names, one a sentence", "Number the classes 0, 1, 2, …"),
-    "tokens": ("a vector of integers, one a token", "Number words by their place in the vocabulary."),
-    "rows": ("a vector of integers, one a sentence", "Number sentences by their place in the corpus."),
-    "offsets": ("a vector of integers, one a sentence and one more", "Give numpy.cumsum([0, *lengths])."),
+    "labels": ("a sequence of integers or of names, one for each sentence", "Number the classes 0, 1, 2, …"),
+    "tokens": ("a vector of integers, one for each token", "Number words by their index in the vocabulary."),
+    "rows": ("a vector of integers, one for each sentence", "Number sentences by their index in the corpus."),
+    "offsets": ("a vector of integers, N + 1 for N sentences", "Give numpy.cumsum([0, *lengths])."),
 }
-"""Expected form of each integer vector, and advice if the input differs."""
+"""Expected form of each vector of integers, and the advice if it has another."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,19 +55,11 @@ class Corpus:
         n_sentences, n_words = self.counts.shape  # pyright: ignore[reportGeneralTypeIssues]
         _check_labels(self.labels, n_sentences, self.n_classes)
         if n_words != len(self.vocabulary):
-            raise InputError(
-                "vocabulary",
-                expected=f"{n_words} words, one a column of counts",
-                given=f"{len(self.vocabulary)} words",
-                fix="Give counts and vocabulary in the same order.",
-            )
+            expected, fix = f"{n_words} words, one a column of counts", "Give counts and vocabulary in the same order."
+            raise InputError("vocabulary", expected=expected, given=f"{len(self.vocabulary)} words", fix=fix)
         if self.class_names and len(self.class_names) != self.n_classes:
-            raise InputError(
-                "class_names",
-                expected=f"{self.n_classes} names, one for each class",
-                given=f"{len(self.class_names)}",
-                fix="Name the classes that do not occur, too.",
-            )
+            expected, fix = f"{self.n_classes} names, one for each class", "Name the classes that do not occur, too."
+            raise InputError("class_names", expected=expected, given=len(self.class_names), fix=fix)
         _numbered("vocabulary", self.vocabulary)
         _numbered("class_names", self.class_names)
         _check_filled(self.counts.indptr)
@@ -82,7 +74,7 @@ class Corpus:
         n_classes: int | None = None,
         class_names: Sequence[str] = (),
     ) -> Self:
-        """Count the words of each sentence; O(tokens) time, 4 bytes per token beside the result.
+        """Count the words of each sentence, in O(tokens) time and 4 bytes a token beside the result.
 
         Args:
             sentences: N sequences of hashable words.
@@ -92,33 +84,23 @@ class Corpus:
             class_names: the n names in the desired order; by default the names among the labels, sorted.
 
         Raises:
-            InputError: as the class raises it, or a word or a name is not among the given ones.
+            InputError: as the class raises it, or a word or a class is not among those given.
         """
-        for name, value in (("sentences", sentences), ("vocabulary", () if vocabulary is None else vocabulary)):
-            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-                raise InputError(name, expected="a collection", given=shown(value), fix="Give a list.")
-        given = tuple(vocabulary if vocabulary is not None else ())
-        index = _numbered("vocabulary", given)
+        if isinstance(sentences, str | bytes) or not isinstance(sentences, Iterable):
+            raise InputError("sentences", expected="a collection", given=shown(sentences), fix="Give a list.")
+        index = _numbered("vocabulary", words("vocabulary", () if vocabulary is None else vocabulary))
         tokens, offsets = array("i"), array("q", [0])
         for row, sentence in enumerate(sentences):
             if isinstance(sentence, str | bytes | bytearray) or not isinstance(sentence, Iterable):
-                raise InputError(
-                    f"sentence {row}",
-                    expected="a sequence of words",
-                    given=f"the text {sentence[:40]!r}, whose items are letters"
-                    if isinstance(sentence, str)
-                    else shown(sentence),
-                    fix="Split it: sentence.split().",
-                )
+                fix = "Split a text into its words: sentence.split()."
+                raise InputError(f"sentence {row}", expected="a sequence of words", given=shown(sentence), fix=fix)
             if vocabulary is None:
                 tokens.extend(_tally(index, sentence, row))
             else:
                 tokens.extend(_look_up(index, sentence, f"sentence {row}"))
             offsets.append(len(tokens))
-        numbers, offset_numbers = np.frombuffer(tokens, np.int32), np.frombuffer(offsets, np.int64)
-        return cls.from_tokens(
-            numbers, offset_numbers, labels, tuple(index), n_classes=n_classes, class_names=class_names
-        )
+        numbers, ends = np.frombuffer(tokens, np.int32), np.frombuffer(offsets, np.int64)
+        return cls.from_tokens(numbers, ends, labels, tuple(index), n_classes=n_classes, class_names=class_names)
 
     @classmethod
     def from_tokens(
@@ -134,35 +116,31 @@ class Corpus:
         """Make a corpus from numbered words: sentence i is tokens[offsets[i]:offsets[i + 1]].
 
         Args:
-            tokens: the sentences one after the other, each word as its index in the vocabulary.
-            offsets: (N + 1,) start of each sentence, then the number of all tokens.
+            tokens: index in the vocabulary of each word, sentence by sentence.
+            offsets: (N + 1,) index of the first token of each sentence, then the number of tokens.
             labels: (N,) integers from 0, or names of classes.
             vocabulary: the V words.
             n_classes: number n of classes; by default the number of names, or the largest label + 1.
             class_names: the n names in the desired order; by default the names among the labels, sorted.
 
         Raises:
-            InputError: as the class raises it, or tokens are outside 0 … V - 1, or offsets omit tokens.
+            InputError: as the class raises it, a token is outside 0 … V - 1, or offsets omit tokens.
         """
         labels, class_names = _classes(labels, tuple(class_names))
         numbers, offsets = _vector("tokens", tokens), _integers("offsets", offsets)
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(vocabulary):
-            raise InputError(
-                "tokens",
-                expected=f"word numbers from 0 to {len(vocabulary) - 1}",
-                given=f"numbers from {numbers.min()} to {numbers.max()}",
-                fix="Number words by their place in the vocabulary.",
-            )
+            expected = f"word numbers from 0 to {len(vocabulary) - 1}"
+            given = f"numbers from {numbers.min()} to {numbers.max()}"
+            raise InputError("tokens", expected=expected, given=given, fix=_VECTORS["tokens"][1])
         if numbers.size > LARGEST:
-            raise InputError(
-                "tokens", expected="fewer than 2³¹ tokens", given=f"{numbers.size:,}", fix="Split the corpus."
-            )
+            given, fix = f"{numbers.size:,}", "Split the corpus."
+            raise InputError("tokens", expected="fewer than 2³¹ tokens", given=given, fix=fix)
         _check_offsets(offsets, numbers.size)
         counts = csr_array(
             (np.ones(numbers.size, np.int32), numbers.astype(np.int32), offsets.astype(np.int32)),
             shape=(len(offsets) - 1, len(vocabulary)),
         )
-        # In place, because these arrays belong to this function: a copy would double the peak of memory.
+        # In place, because a copy would double the peak of memory.
         counts.sum_duplicates()
         if n_classes is None:
             n_classes = len(class_names) or int(labels.max(initial=-1)) + 1
@@ -171,20 +149,17 @@ class Corpus:
         )
 
     def take(self, rows: NDArray[np.int64]) -> Self:
-        """Return some of the sentences, in the order of the rows, over the same vocabulary and classes.
+        """Return the sentences of some rows, in their order, over the same vocabulary and classes.
 
         Raises:
-            InputError: no rows, or a row that no sentence has.
+            InputError: there are no rows, or a row has no sentence.
         """
         rows = _integers("rows", rows)
         if not (rows.size and 0 <= rows.min() and rows.max() < self.n_sentences):
-            raise InputError(
-                "rows",
-                expected=f"numbers of sentences, from 0 to {self.n_sentences - 1}",
-                given=f"numbers from {rows.min()} to {rows.max()}" if rows.size else "none",
-                fix="Number sentences by their place in the corpus.",
-            )
-        # Copied without the checks of a new corpus: what is taken from a checked one needs none.
+            expected = f"numbers of sentences, from 0 to {self.n_sentences - 1}"
+            given = f"numbers from {rows.min()} to {rows.max()}" if rows.size else "none"
+            raise InputError("rows", expected=expected, given=given, fix=_VECTORS["rows"][1])
+        # A copy skips the checks of a new corpus, which part of a checked one does not need.
         taken = copy(self)
         object.__setattr__(taken, "counts", self.counts[rows])
         object.__setattr__(taken, "labels", self.labels[rows])
@@ -211,7 +186,7 @@ class Corpus:
         return int(self.counts.data.sum(dtype=np.int64))
 
     def check_alike(self, other: "Corpus", name: str) -> None:
-        """Refuse this corpus if its words or classes, in order, differ from those of another corpus.
+        """Check that this corpus has the words and classes of another one, in the same order.
 
         Args:
             other: training corpus.
@@ -220,28 +195,10 @@ class Corpus:
         Raises:
             InputError: words or classes differ.
         """
-        named = self.class_names and other.class_names
-        for what, ours, theirs in (
-            ("words", self.vocabulary, other.vocabulary),
-            ("classes", self.class_names if named else (), other.class_names if named else ()),
-        ):
-            if ours is not theirs and ours != theirs:
-                pairs = enumerate(zip(ours, theirs, strict=False))
-                differing = ((place, our, their) for place, (our, their) in pairs if our != their)
-                where = next((f", of which number {place} is {o!r} instead of {t!r}" for place, o, t in differing), "")
-                raise InputError(
-                    name,
-                    expected=f"the {len(theirs)} {what} of the training data",
-                    given=f"{len(ours)}{where}",
-                    fix="Build every corpus with the same vocabulary= and class_names=.",
-                )
-        if self.n_classes != other.n_classes:
-            raise InputError(
-                name,
-                expected=f"the {other.n_classes} classes of the training data",
-                given=f"{self.n_classes}",
-                fix="Build every corpus with the same n_classes=.",
-            )
+        _check_same(name, "words", self.vocabulary, other.vocabulary)
+        if self.class_names and other.class_names:
+            _check_same(name, "classes", self.class_names, other.class_names)
+        _check_same(name, "classes", range(self.n_classes), range(other.n_classes))
 
     def columns(self, words: Iterable[Hashable], name: str = "words") -> NDArray[np.int64]:
         """Return the columns of the given words; `name` is the argument that the error message names.
@@ -252,6 +209,16 @@ class Corpus:
         words = list(words)
         index = {word: column for column, word in enumerate(self.vocabulary if words else ())}
         return np.array(list(_look_up(index, words, name)), dtype=np.int64)
+
+
+def _check_same(name: str, kind: str, ours: Sequence[Hashable], theirs: Sequence[Hashable]) -> None:
+    if ours is theirs or ours == theirs:
+        return
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    differing = (f", of which number {k} is {our!r} instead of {their!r}" for k, (our, their) in pairs if our != their)
+    expected = f"the {len(theirs)} {kind} of the training data"
+    fix = "Build every corpus with the same vocabulary=, n_classes= and class_names=."
+    raise InputError(name, expected=expected, given=f"{len(ours)}{next(differing, '')}", fix=fix)
 
 
 def _tally(index: dict[Hashable, int], words: Iterable[Hashable], row: int) -> Iterable[int]:
@@ -269,26 +236,20 @@ def _look_up(index: Mapping[Hashable, int], words: Iterable[Hashable], name: str
         try:
             yield index[word]
         except (KeyError, TypeError):  # TypeError if the word cannot be hashed
-            raise InputError(
-                name,
-                expected=f"words of the vocabulary ({len(index)} words)",
-                given=shown(word),
-                fix="Leave that word out, or give a vocabulary that holds it.",
-            ) from None
+            expected = f"words of the vocabulary ({len(index)} words)"
+            fix = "Leave that word out, or add it to the vocabulary."
+            raise InputError(name, expected=expected, given=shown(word), fix=fix) from None
 
 
 def _numbered(name: str, names: Sequence[Hashable]) -> dict[Hashable, int]:
     """Return the index of each name, and refuse repeated names."""
-    places = {each: place for place, each in enumerate(names)}
-    if len(places) < len(names):
-        repeated = next(each for place, each in enumerate(names) if places[each] != place)
-        raise InputError(
-            name,
-            expected="each word once" if name == "vocabulary" else "each name once",
-            given=f"{repeated!r} more than once",
-            fix="Drop the repetitions, for example by dict.fromkeys.",
-        )
-    return places
+    index = {each: number for number, each in enumerate(names)}
+    if len(index) < len(names):
+        repeated = next(each for number, each in enumerate(names) if index[each] != number)
+        expected = "each word once" if name == "vocabulary" else "each name once"
+        fix = "Drop the repetitions, for example by dict.fromkeys."
+        raise InputError(name, expected=expected, given=f"{repeated!r} more than once", fix=fix)
+    return index
 
 
 def _classes(labels: ArrayLike, names: tuple[str, ...]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -316,7 +277,7 @@ def _array(name: str, values: ArrayLike) -> NDArray[Any]:
 
 
 def _vector(name: str, values: ArrayLike) -> NDArray[np.integer]:
-    """Return a vector of integers unchanged, and refuse anything else."""
+    """Return a vector of integers unchanged; a masked array is none."""
     given, masked = _array(name, values), isinstance(values, np.ma.MaskedArray)
     if masked or given.ndim != 1 or not (given.dtype.kind in "iu" or given.size == 0):
         kind = f"masked {given.dtype}" if masked else f"{given.dtype}"
@@ -335,7 +296,7 @@ def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
 
 
 def _canonical(counts: csr_array) -> csr_array:
-    """Return counts sorted, one entry for each word of a sentence, in 32 bits; copied only if they were not so."""
+    """Return counts in 32 bits, sorted, one entry for each word of a sentence; counts of this form are not copied."""
     _check_structure(counts)
     if issparse(counts) and counts.format != "csr" and counts.dtype.kind in "iu":
         counts = csr_array(counts.astype(np.int64))  # conversion sums entries at the same index
@@ -344,22 +305,22 @@ def _canonical(counts: csr_array) -> csr_array:
         fix = "Give one row for each sentence."
         raise InputError("counts", expected="an array of N sentences × V words", given=f"shape {counts.shape}", fix=fix)
     if counts.dtype.kind not in "iu" or (counts.nnz and counts.data.min() < 1):
-        raise InputError(
-            "counts",
-            expected="whole numbers from 1",
-            given=f"{counts.dtype} from {counts.data.min(initial=1)}",
-            fix="Leave out entries that are 0, and give weights no sign and no fraction.",
-        )
+        fix = "Leave out entries that are 0, and give whole numbers."
+        given = f"{counts.dtype} from {counts.data.min(initial=1)}"
+        raise InputError("counts", expected="whole numbers from 1", given=given, fix=fix)
     if not counts.has_canonical_format:
         counts = csr_array(counts.astype(np.int64, copy=True))
         counts.sum_duplicates()
-    _check_size(counts)
+    _check_largest(counts.data)
+    if max(*counts.shape, counts.nnz) > LARGEST:  # pyright: ignore[reportGeneralTypeIssues]
+        given = f"an array of shape {counts.shape} with {counts.nnz:,} entries"
+        raise InputError("counts", expected="sizes below 2³¹", given=given, fix="Split the corpus.")
     narrow = (part.astype(np.int32, copy=False) for part in (counts.data, counts.indices, counts.indptr))
     return csr_array(tuple(narrow), shape=counts.shape)
 
 
 def _check_structure(counts: csr_array) -> None:
-    """Refuse what must not be converted: masks would be lost, large counts wrap, and bad indices crash the process."""
+    """Check counts before their conversion, which would lose masks, wrap large counts, and crash on bad indices."""
     entries = getattr(counts, "data", None)
     if isinstance(counts, np.ma.MaskedArray) or isinstance(entries, np.ma.MaskedArray):
         fix = "Fill the masked entries, or leave them out."
@@ -374,13 +335,6 @@ def _check_structure(counts: csr_array) -> None:
         raise InputError("counts", expected="a sparse array of N sentences × V words", given=error, fix=fix) from None
 
 
-def _check_size(counts: csr_array) -> None:
-    _check_largest(counts.data)
-    if max(*counts.shape, counts.nnz) > LARGEST:  # pyright: ignore[reportGeneralTypeIssues]
-        given = f"an array of shape {counts.shape} with {counts.nnz:,} entries"
-        raise InputError("counts", expected="sizes below 2³¹", given=given, fix="Split the corpus.")
-
-
 def _check_largest(entries: NDArray[Any]) -> None:
     largest = entries.max(initial=0)
     if largest > LARGEST:
@@ -390,44 +344,28 @@ def _check_largest(entries: NDArray[Any]) -> None:
 
 def _check_offsets(offsets: NDArray[np.int64], n_tokens: int) -> None:
     if not (offsets.size and offsets[0] == 0 and offsets[-1] == n_tokens and (np.diff(offsets) >= 0).all()):
-        raise InputError(
-            "offsets",
-            expected=f"offsets that rise from 0 to the {n_tokens} tokens",
-            given=f"{offsets.size} of them, {offsets[:1]} to {offsets[-1:]}",
-            fix="Give where each sentence begins, and at last the number of tokens: numpy.cumsum([0, *lengths]).",
-        )
+        expected = f"offsets that rise from 0 to the {n_tokens} tokens"
+        given = f"{offsets.size} offsets, {offsets[:1]} to {offsets[-1:]}"
+        raise InputError("offsets", expected=expected, given=given, fix=_VECTORS["offsets"][1])
 
 
 def _check_labels(labels: NDArray[np.int64], n_sentences: int, n_classes: int) -> None:
     if labels.shape != (n_sentences,) or n_sentences == 0:
-        raise InputError(
-            "labels",
-            expected="one label for each sentence, and at least one sentence",
-            given=f"{labels.size} labels for {n_sentences} sentences",
-            fix="Give as many labels as sentences.",
-        )
+        expected = "one label for each sentence, and at least one sentence"
+        given = f"{labels.size} labels for {n_sentences} sentences"
+        raise InputError("labels", expected=expected, given=given, fix="Give as many labels as sentences.")
     if n_classes < 2:
-        raise InputError(
-            "labels",
-            expected="at least two classes",
-            given=f"n_classes = {n_classes}",
-            fix="Add sentences of another class, or say n_classes if it is absent from this data.",
-        )
+        fix = "Add sentences of another class, or say n_classes if it is absent from this data."
+        raise InputError("labels", expected="at least two classes", given=f"n_classes = {n_classes}", fix=fix)
     if not 0 <= labels.min() <= labels.max() < n_classes:
-        raise InputError(
-            "labels",
-            expected=f"classes from 0 to {n_classes - 1}",
-            given=f"labels from {labels.min()} to {labels.max()}",
-            fix="Number the classes 0, 1, 2, …, or raise n_classes.",
-        )
+        given = f"labels from {labels.min()} to {labels.max()}"
+        fix = "Number the classes 0, 1, 2, …, or raise n_classes."
+        raise InputError("labels", expected=f"classes from 0 to {n_classes - 1}", given=given, fix=fix)
 
 
 def _check_filled(offsets: NDArray[np.integer]) -> None:
     empty = np.flatnonzero(np.diff(offsets) == 0)
     if empty.size:
-        raise InputError(
-            "sentences",
-            expected="at least one word in each",
-            given=f"{empty.size} without words, the first at index {empty[0]}",
-            fix="Drop them together with their labels.",
-        )
+        given = f"{empty.size} without words, the first at index {empty[0]}"
+        fix = "Drop them together with their labels."
+        raise InputError("sentences", expected="at least one word in each", given=given, fix=fix)

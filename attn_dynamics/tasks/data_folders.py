@@ -1,4 +1,4 @@
-"""Folders of data on this machine, named by environment variables."""
+"""Folders of data, named by environment variables."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ def named_folder(variable: str, *, files: str, data: str) -> Path | None:
     """Return the folder that the environment variable names; None if it is not set.
 
     Raises:
-        InputError: the variable names no folder, so that a typing error does not pass for absent data.
+        InputError: the variable is set and names no folder; a typing error must not pass for absent data.
     """
     named = os.environ.get(variable)
     if not named:

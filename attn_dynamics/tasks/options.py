@@ -21,8 +21,8 @@ class TextOptions:
     """Options that turn labelled text into a task."""
 
     preparation: Preparation = "lmn21"
-    """How a text becomes words: lmn21 (drop punctuation, split at white space), unicode (the same for any script:
-    combining marks stay, letters are normalised to NFC) or whitespace (only split)."""
+    """How a text becomes words: lmn21 (drop punctuation, split at white space), unicode (also keep combining marks, and
+    normalise letters to NFC, for any script) or whitespace (only split)."""
     vocabulary: Vocabulary = "all"
     """Words of all splits, or of train alone; words unseen in training keep their initial values."""
     padding: bool = False
@@ -39,11 +39,11 @@ class TextOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Everything that the tasks of the command may depend on."""
+    """All options that a task of the command may read."""
 
     seed: int = 0
     """Random seed of the synthetic data and of the split of a single file."""
     data_dir: Path | None = None
-    """Folder with the files of a named task."""
+    """Folder with the files of sst2 or sst5."""
     text: TextOptions = field(default_factory=TextOptions)
     synthetic: Synthetic = field(default_factory=Synthetic)

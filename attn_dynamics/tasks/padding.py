@@ -1,6 +1,6 @@
-"""Sentences padded to one length with a special word, which is attended to and trained like any other.
+"""Padding of sentences to one length with a special word, which is attended to and trained like any other.
 
-LMN21's code pads in this way. Its text excludes padding from attention, as sentences of unequal lengths do.
+LMN21's code pads in this way. Its text excludes padding from attention, as a corpus without padding does.
 """
 
 from dataclasses import replace
@@ -17,14 +17,14 @@ PAD = "$PAD$"
 
 
 def padded(task: Task) -> Task:
-    """Pad every sentence to the length of the longest one of all splits.
+    """Pad every sentence to the length of the longest sentence in any split.
 
     Raises:
         InputError: the vocabulary holds the padding word.
     """
     if PAD in task.train.vocabulary:
-        fix = "Replace it in the text, or leave out the padding."
-        raise InputError("--padding", expected=f"a text without the word {PAD}", given="one that holds it", fix=fix)
+        fix = "Replace that word in the text, or leave out the padding."
+        raise InputError("--padding", expected=f"a text without the word {PAD}", given="a text with it", fix=fix)
     longest = max(int(corpus.lengths.max()) for corpus in task.splits.values())
     note = f"Every sentence is padded to {longest} words with {PAD}, which is attended to and trained."
     corpora = {name: _filled_up(corpus, longest) for name, corpus in task.splits.items()}

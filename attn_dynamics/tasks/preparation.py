@@ -1,4 +1,4 @@
-"""From a text to its words, and what this does to words of other scripts."""
+"""Preparations, which turn a text into words, and notes for the user if one harms words of other scripts."""
 
 import re
 import unicodedata
@@ -39,13 +39,13 @@ def _unicode(text: str) -> list[str]:
 PREPARATIONS: dict[str, Callable[[str], list[str]]] = {"lmn21": _lmn21, "unicode": _unicode, "whitespace": str.split}
 """Functions from a text to its words by name; all keep upper case.
 
-lmn21 deletes everything but letters, digits, "_" and white space, and splits at white space, as LMN21 do. unicode does
-the same, but first normalises letters to NFC, and keeps combining marks. whitespace only splits.
+lmn21 deletes all but letters, digits, "_" and white space, then splits at white space, as LMN21 do. unicode first
+normalises letters to NFC, and also keeps combining marks. whitespace only splits.
 """
 
 
 class SpellingWatch:
-    """Counter of texts in which a preparation merges different words or separates equal ones."""
+    """Counter of texts in which a preparation merges different words or splits one word into two spellings."""
 
     def __init__(self, preparation: str) -> None:
         self._preparation = preparation
@@ -54,17 +54,17 @@ class SpellingWatch:
         self._example = ""
 
     def see(self, text: str) -> None:
-        """Check one text and count it if it is harmed."""
+        """Count a text if the preparation harms one of its words."""
         if text.isascii() or not self._harms(text):
             return
-        # White space has a normal form too, but no word depends on it.
+        # White space has a normal form too, which changes no word.
         harmed = next((word for word in text.split() if self._harms(word)), "")
         self._count += bool(harmed)
         self._example = self._example or harmed
 
     @property
     def notes(self) -> list[str]:
-        """Return a sentence for the user if a text was harmed, or else an empty list."""
+        """Return a note for the user if the preparation harmed a text, otherwise an empty list."""
         if not self._count:
             return []
         what = {

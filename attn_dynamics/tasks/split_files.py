@@ -1,4 +1,4 @@
-"""Choice of the files in a folder that hold the training, development and test data of one task."""
+"""Choice of the files in a folder that hold the training, development and test data of a task."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ _FILE_NAME = re.compile(
     re.IGNORECASE,
 )
 _SPLITS = {"train": "train", "dev": "dev", "validation": "dev", "valid": "dev", "val": "dev", "test": "test"}
-"""Splits by the part of a file name that stands for them."""
+"""Splits by the word in a file name that names them."""
 
 
 class SplitFiles(NamedTuple):
@@ -25,14 +25,14 @@ class SplitFiles(NamedTuple):
 
 
 def choose_files(path: Path, prefer: str | None = None) -> SplitFiles:
-    """Find the files of a folder, or of one of several sets in it.
+    """Find the files of a task in a folder, which may hold several sets of files.
 
     Args:
         path: the folder; or folder/prefix, if the folder holds several sets.
         prefer: prefix of the set to take if the folder holds several.
 
     Raises:
-        InputError: there is no set, or several, or one without training or test data, or with two files of one split.
+        InputError: there is no set or no single one, or it lacks training or test data, or has two files of a split.
     """
     folder, wanted = (path, prefer) if path.is_dir() else (path.parent, path.name)
     found = _sets(folder)
@@ -48,7 +48,7 @@ def choose_files(path: Path, prefer: str | None = None) -> SplitFiles:
         raise InputError(str(path), expected=expected, given="no such file or set of files", fix=fix)
     if prefer is not None and not named and len(sets) == 1 and _bare(next(iter(sets))[0]):
         given = f"only the set {next(iter(sets))[0]}*"
-        fix = "Name the set itself as the task, if that is what you want."
+        fix = "To use that set, name it as the task."
         raise InputError(str(path), expected=f"files named {prefer}.train and so on", given=given, fix=fix)
     if len(sets) > 1:
         given = f"{len(sets)} sets, {' and '.join(f'{prefix}*{suffix}' for prefix, suffix in sorted(sets))}"
@@ -57,13 +57,13 @@ def choose_files(path: Path, prefer: str | None = None) -> SplitFiles:
     files = {split: _only(path, split, candidates) for split, candidates in splits.items()}
     if not {"train", "test"} <= files.keys():
         given = f"only {' and '.join(sorted(file.name for file in files.values()))}"
-        fix = "Add the one that is missing, or name one file to have it split."
+        fix = "Add the missing file, or name one file to have it split."
         raise InputError(str(path), expected="both a train and a test file", given=given, fix=fix)
     return SplitFiles(files, _unread(folder, key[1], found, files))
 
 
 def _sets(folder: Path) -> dict[tuple[str, str], dict[str, list[Path]]]:
-    """Return the files of each set by split, by prefix and suffix of the set; hidden files are ignored."""
+    """Return the files by prefix and suffix of their set, and by split; hidden files are ignored."""
     sets: dict[tuple[str, str], dict[str, list[Path]]] = {}
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         match = _FILE_NAME.fullmatch(file.name)
@@ -76,7 +76,7 @@ def _sets(folder: Path) -> dict[tuple[str, str], dict[str, list[Path]]]:
 def _only(path: Path, split: str, candidates: list[Path]) -> Path:
     if len(candidates) > 1:
         given = " and ".join(file.name for file in candidates)
-        fix = "Move the one that is not meant out of the folder."
+        fix = "Move the other one out of the folder."
         raise InputError(str(path), expected=f"one file of {split} data", given=given, fix=fix)
     return candidates[0]
 

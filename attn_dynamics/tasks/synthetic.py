@@ -1,4 +1,4 @@
-"""LMN21's topic task: topic words of the sentence's class among uninformative words (theory §1)."""
+"""LMN21's topic task: each sentence has topic words of its class among uninformative words (theory §1)."""
 
 import textwrap
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from attn_dynamics.tasks.label_noise import with_label_noise
 from attn_dynamics.tasks.task import Task
 
 WORD, TOKEN, RANK = 100, 20, 24
-"""Bytes used while the task is drawn: for a word of the vocabulary, for a token of a sentence, and for a topic word of
-its class where several are drawn by Zipf's law."""
+"""Bytes that a draw needs for each word of the vocabulary, for each token, and, if sentences have several topic words
+by Zipf's law, for each pair of a sentence and a topic word of its class."""
 LARGEST_CORPUS = 2**31
 """Smallest number of tokens that 32-bit offsets cannot index."""
 
@@ -28,8 +28,8 @@ class Synthetic:
     `other_words` words drawn uniformly and independently from a dictionary (so a word may repeat).
 
     Raises:
-        InputError: a count or a probability is out of its range, a class has fewer topic words than its sentences are
-            to hold, or the topic distribution is invalid.
+        InputError: a count or a probability is out of range, sentences have more topic words than their class, or the
+            topic distribution is invalid.
     """
 
     topics: int = 4
@@ -41,7 +41,7 @@ class Synthetic:
     topic_distribution: tuple[float, ...] | None = None
     """Probability of each class; by default uniform."""
     zipf: float = 0.0
-    """Exponent α of the topic words' frequencies in their class, in proportion to rank^-α; at 0 all are alike."""
+    """Exponent α of the frequencies of topic words in their class, which go as rank^-α; 0 makes them equal."""
     other_words: int = 20
     """Number m of non-topic words in each sentence."""
     dictionary: int = 5000
@@ -51,15 +51,15 @@ class Synthetic:
     test_sentences: int = 200
     """Number of test sentences; 0 for no test data."""
     label_noise: float = 0.0
-    """Share of training labels to replace, each by another class drawn uniformly; test labels stay right."""
+    """Probability that a training label is replaced by another class, drawn uniformly; test labels stay right."""
 
     def __post_init__(self) -> None:
         least = {"topics": 2, "topic_words": 1, "other_words": 0, "dictionary": 1, "sentences": 1, "test_sentences": 0}
         for name, bound in least.items():
             object.__setattr__(self, name, integer(name, getattr(self, name), bound))
-        object.__setattr__(self, "zipf", number("zipf", self.zipf, least=0, fix="1 is Zipf's own."))
-        held = integer("topic_words_per_sentence", self.topic_words_per_sentence, 1, most=self.topic_words)
-        object.__setattr__(self, "topic_words_per_sentence", held)
+        object.__setattr__(self, "zipf", number("zipf", self.zipf, least=0, fix="Give 1 for Zipf's law."))
+        several = integer("topic_words_per_sentence", self.topic_words_per_sentence, 1, most=self.topic_words)
+        object.__setattr__(self, "topic_words_per_sentence", several)
         object.__setattr__(self, "label_noise", number("label_noise", self.label_noise, least=0.0, most=1.0))
         if self.topic_distribution is None:
             return
@@ -82,13 +82,13 @@ class Synthetic:
             *(f"w{word + 1}" for word in range(self.dictionary)),
         )
         train = self._corpus(rng, self.sentences, vocabulary)
-        if self.label_noise:  # from a stream of its own, so that noise changes labels alone
+        if self.label_noise:  # from a separate stream, so that noise changes labels only
             train = with_label_noise(train, self.label_noise, rng.spawn(1)[0])
         test = self._corpus(rng, self.test_sentences, vocabulary) if self.test_sentences else None
         return Task(name="synthetic", train=train, test=test, topic_words=tuple(map(tuple, names)))
 
     def _check_size(self) -> None:
-        """Refuse sizes that do not fit into memory: first of the vocabulary, then of the sentences.
+        """Check that vocabulary and sentences fit into memory.
 
         Raises:
             InputError: one of the sizes is too large.
@@ -124,17 +124,17 @@ class Synthetic:
         drawn = np.empty((sentences, 0), np.int64)
         for taken in range(self.topic_words_per_sentence):
             word = rng.integers(self.topic_words - taken, size=sentences)
-            for earlier in np.sort(drawn).T:  # count among the words that are left
+            for earlier in np.sort(drawn).T:  # the index counts only words not drawn yet
                 word += word >= earlier
             drawn = np.column_stack([drawn, word])
         return drawn
 
     def _ranks_by_zipf(self, rng: np.random.Generator, sentences: int) -> NDArray[np.int64]:
-        """Draw them in proportion to rank^-α, one after the other from those that are left."""
+        """Draw topic words, as `_ranks`, one after the other in proportion to rank^-α among those not drawn yet."""
         ranks = np.arange(1.0, self.topic_words + 1.0)
         if self.topic_words_per_sentence == 1:
             weights = ranks**-self.zipf
             return rng.choice(self.topic_words, size=(sentences, 1), p=weights / weights.sum())
-        # Of exponential times at these rates the first to end are drawn so; logarithms do not underflow.
+        # Exponential times with these rates end in such an order. Their logarithms do not underflow.
         ends = np.log(rng.exponential(size=(sentences, self.topic_words))) + self.zipf * np.log(ranks)
         return np.argsort(ends, axis=1)[:, : self.topic_words_per_sentence]

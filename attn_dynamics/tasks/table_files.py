@@ -1,4 +1,4 @@
-"""Tables of labelled texts: CSV, TSV and JSON, with columns found by their names."""
+"""Tables of labelled texts in CSV, TSV or JSON, with columns found by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Label = int | str | None
-"""Type of a label: an integer or a name, or None if there is no label."""
+"""Type of a label: an integer, a name, or None if there is no label."""
 Row = tuple[Label, str]
 """Type of a row: a label and a text."""
 
@@ -25,21 +25,21 @@ USUAL = {
     "text": ("text", "sentence", "review", "content", "document", "question", "tweet", "comment", "message", "body"),
     "label": ("label", "labels", "class", "category", "target", "sentiment", "polarity", "intent", "topic", "stars"),
 }
-"""Column names to look for, in this order, if no column is named."""
+"""Usual names of columns, tried in this order if no column is named."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
 _CHUNK = 20_000
-"""Number of rows of a table held as strings at once."""
+"""Number of rows of a table in memory at a time."""
 
 
 class Columns(NamedTuple):
-    """The named columns of texts and labels; None for a column to be found by its usual names."""
+    """Names of the columns of texts and labels; None to look for the usual names."""
 
     text: str | None = None
     label: str | None = None
 
     def find(self, part: str, names: Sequence[str]) -> str | None:
-        """Return the column of "text" or "label" among the names of a table; None if there is none."""
+        """Return the column of the part "text" or "label" among the names of a table; None if there is none."""
         asked, stripped = getattr(self, part), {name.strip(): name for name in reversed(names)}
         if asked is not None:
             return stripped.get(asked.strip())
@@ -49,7 +49,7 @@ class Columns(NamedTuple):
     def choose(
         self, path: Path, names: Sequence[str], notes: list[str], *, needs_labels: bool
     ) -> tuple[str, str | None]:
-        """Return the columns of a table's texts and labels, and note those that were guessed.
+        """Return the columns of texts and labels of a table, and note those that were guessed.
 
         Raises:
             InputError: there is no text column, or with `needs_labels` no label column.
@@ -66,14 +66,13 @@ class Columns(NamedTuple):
 
     def _not_found(self, path: Path, part: str, names: Sequence[str]) -> InputError:
         asked, option = getattr(self, part), f"--{part}-column"
-        held = "the columns " + ", ".join(repr(name[:40]) for name in names[:20])
+        present = "the columns " + ", ".join(repr(name[:40]) for name in names[:20])
         if asked is not None:
-            given, fix = f"{asked!r}, which {path} does not hold", f"It holds {held}."
+            given, fix = f"{asked!r}, which {path} does not hold", f"It holds {present}."
             return InputError(f"{part}_column", expected="the name of a column", given=given, fix=fix)
         fix = f"Name the column by {option}, or write the names of the columns into the first line."
-        return InputError(
-            str(path), expected=f"a column of {part}s named {', '.join(USUAL[part])}", given=held, fix=fix
-        )
+        expected = f"a column of {part}s named {', '.join(USUAL[part])}"
+        return InputError(str(path), expected=expected, given=present, fix=fix)
 
 
 def as_label(text: str) -> Label:
@@ -83,7 +82,7 @@ def as_label(text: str) -> Label:
 
 
 class Labels:
-    """The labels of a task by their spelling in its files.
+    """Labels of a task, each read from its spelling in a file.
 
     Args:
         notes: list that receives a note if one integer has several spellings.
@@ -95,11 +94,11 @@ class Labels:
         self._first: dict[Label, str] = {}
 
     def read(self, text: str) -> Label:
-        """Return the label that a text spells, as `as_label` does."""
+        """Return the label that a text spells, as `as_label` does, and note a second spelling."""
         if text not in self._read:
             label, written = as_label(text), text.strip()
             if (first := self._first.setdefault(label, written)) != written:
-                self._notes.append(f"The labels {first} and {written} are one class, for they are the same integer.")
+                self._notes.append(f"The labels {first} and {written} are one class, the same integer.")
             self._read[text] = label
         return self._read[text]
 
@@ -129,7 +128,7 @@ class TableFormat(NamedTuple):
     quoted: bool = True
     """Whether fields may be in double quotes."""
     line_end: str | None = None
-    """Line end; None for any of the usual ones."""
+    """Line end; None for any usual one."""
 
 
 def table_rows(
@@ -142,11 +141,11 @@ def table_rows(
     *,
     needs_labels: bool,
 ) -> Iterator[Row]:
-    """Yield label and text of each row of a table whose first line names its columns.
+    """Yield the label and the text of each row of a table whose first line names its columns.
 
     Args:
         path: path of the file in error messages.
-        stream: the whole table.
+        stream: text of the table.
         form: format of the table.
         columns: columns of texts and labels.
         labels: labels of the task.
@@ -154,7 +153,7 @@ def table_rows(
         needs_labels: whether the table must have labels.
 
     Raises:
-        InputError: a column is missing, or a row differs in length.
+        InputError: a column is missing, a row has another length, or a needed label is missing.
     """
     chosen: tuple[str, str | None] | None = None
     number = 0
@@ -170,8 +169,8 @@ def table_rows(
 
 
 def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
-    """Yield a table in chunks of rows, all as strings."""
-    import pandas as pd  # late, because it loads slowly and few tasks are tables
+    """Yield a table in chunks of rows, with strings as values."""
+    import pandas as pd  # here, because it loads slowly and few tasks are tables
 
     chunks = None
     while True:
@@ -203,24 +202,24 @@ def json_rows(
     needs_labels: bool,
     in_list: bool,
 ) -> Iterator[Row]:
-    """Yield label and text of JSON objects, one per line or all in one list.
+    """Yield the label and the text of JSON objects, one a line or all in one list.
 
     Args:
         path: path of the file in error messages.
-        stream: the whole file.
-        columns: names of texts and labels.
+        stream: text of the file.
+        columns: columns of texts and labels.
         labels: labels of the task.
         notes: list that receives notes for the user.
         needs_labels: whether every object must have a label.
         in_list: whether the file is one list.
 
     Raises:
-        InputError: the file is not JSON, or an object has no text.
+        InputError: the file is not JSON, or an object lacks its text or a needed label.
     """
     chosen: tuple[str, str | None] | None = None
     for where, row in _objects(path, stream, in_list=in_list):
         text_column, label_column = chosen = chosen or columns.choose(path, [*row], notes, needs_labels=needs_labels)
-        # In a split without labels, the first object or all objects may lack the label's key.
+        # If a split needs no labels, the first object or all objects may lack the key of the label.
         label_column = label_column or columns.find("label", [*row])
         text, label = row.get(text_column), _json_label(where, row.get(label_column or ""), labels)
         if not isinstance(text, str):
@@ -232,7 +231,7 @@ def json_rows(
 
 
 def _objects(path: Path, stream: TextIO, *, in_list: bool) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a JSON list, or of lines of JSON, each with its line or row for error messages."""
+    """Yield each object of a JSON list, or of lines of JSON, after its position for error messages."""
     rows = enumerate(_parsed(str(path), stream.read()) if in_list else stream, 1)
     for number, row in rows:
         where = f"{path}, {'row' if in_list else 'line'} {number}"
@@ -269,7 +268,7 @@ def _json_label(where: str, label: Any, labels: Labels) -> Label:
             return int(label)
         case str():
             return labels.read(label)
-    fix = "Name the column of the classes by --label-column."
+    fix = "Name the column of labels by --label-column."
     raise InputError(where, expected="a label, an integer or a name", given=json.dumps(label)[:40], fix=fix)
 
 

@@ -1,4 +1,4 @@
-"""The data a model is trained and evaluated on: up to three corpora over one vocabulary."""
+"""Tasks: the data to train and evaluate a model on, up to three corpora over one vocabulary."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ class Task:
     train: Corpus
     """Training data, from which the gradient is computed."""
     dev: Corpus | None = None
-    """Development data, which early stopping watches."""
+    """Development data, whose loss early stopping reads."""
     test: Corpus | None = None
-    """Test data, which are only reported."""
+    """Test data, which training never reads."""
     topic_words: tuple[tuple[Hashable, ...], ...] = ()
     """Topic words of each class, if the task names them."""
     notes: tuple[str, ...] = ()
@@ -42,10 +42,10 @@ class Task:
 
 
 def as_task(task: Task | Corpus) -> Task:
-    """Return a task, or the task of a corpus alone, which names no topic words.
+    """Return the task itself, or a task without topic words from a corpus.
 
     Raises:
-        InputError: it is neither.
+        InputError: the argument is neither a task nor a corpus.
     """
     if isinstance(task, Corpus):
         return Task(name="a corpus", train=task)

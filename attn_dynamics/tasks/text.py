@@ -1,4 +1,4 @@
-"""Tasks from labelled text: files of lines or tables, or any streams of labels and texts."""
+"""Tasks from labelled text: from files of lines or tables, or from streams of labels and texts."""
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ VOCABULARIES = ("all", "train")
 
 _SPLITS = ("train", "dev", "test")
 _ENOUGH = 10
-"""Number of training sentences from which most of them should not be single words."""
+"""Smallest number of training sentences of which most should not be single words."""
 
 _Rows = Iterable[tuple[Label, str]]
 
@@ -46,8 +46,8 @@ def text_task(
 ) -> Task:
     """Read labelled texts: lines of "LABEL text", tables (CSV, TSV) or JSON (lines or a list), compressed or not.
 
-    Labels are integers or names. In order they become the classes 0 … n - 1, and `Corpus.class_names` keeps them.
-    Sentences without words are dropped. `Task.notes` says what was dropped, guessed or excluded.
+    Labels are integers or names. Sorted, they become the classes 0 … n - 1, and `Corpus.class_names` keeps them.
+    Sentences without words are dropped. `Task.notes` reports what was dropped, guessed or left out.
 
     Args:
         path: a file, which is shuffled and split; a folder with files `…train…`, `…test…` and perhaps `…dev…` (or
@@ -55,7 +55,7 @@ def text_task(
             `sst/stsa.binary`.
         preparation: a name in PREPARATIONS.
         vocabulary: a name in VOCABULARIES; "train" drops other words from dev and test.
-        split: (3,) shares of a single file for train, dev and test; a split of share 0 is omitted.
+        split: (3,) shares of train, dev and test in a single file; a split of share 0 is omitted.
         seed: random seed of the shuffle of a single file.
         encoding: encoding of the files; a byte order mark overrides it.
         text_column: name of a table's column of texts; by default one with a usual name, such as "text".
@@ -113,28 +113,30 @@ def _from_splits(name: str, splits: Mapping[str, _Rows], preparation: str, vocab
 
 
 class _Sentences(NamedTuple):
-    """The N sentences as read, including those without words."""
+    """All N sentences, including those without words."""
 
     tokens: csr_array
-    """Tokens (N, V): one entry for each token, repeats not summed."""
+    """Tokens (N, V), an entry for each, so that repeated words are not summed."""
     codes: NDArray[np.int64]
     """Indices (N,) into `labels`."""
     labels: tuple[Label, ...]
     """Labels that occur, in order of first appearance."""
     words: tuple[str, ...]
     ends: list[int]
-    """Number of sentences up to the end of each stream."""
+    """Number of sentences in each stream and those before it."""
     notes: list[str]
 
 
 def _number(streams: Iterable[_Rows], preparation: str) -> _Sentences:
-    # Only word numbers are kept of the text, because strings would take ten times the memory.
+    # Word numbers take a tenth of the memory of strings.
     tokens, offsets, codes, words, ends = array("i"), array("i", [0]), array("q"), dict[str, int](), list[int]()
     labels, prepare, watch = dict[Label, int](), PREPARATIONS[preparation], SpellingWatch(preparation)
     for rows in streams:
         for label, text in rows:
             if not can_be_written(text):
-                raise _unwritable(text)
+                given = f"a NUL character or half a surrogate pair in {text[:40]!r}"
+                fix = "Delete it, or name the encoding of the file."
+                raise InputError("text", expected="characters that files of results can hold", given=given, fix=fix)
             watch.see(text)
             tokens.extend(words.setdefault(word, len(words)) for word in prepare(text))
             offsets.append(len(tokens))
@@ -194,27 +196,21 @@ def _dropped(part: str, prepared: NDArray[np.bool_], known: NDArray[np.bool_], p
     return [f"Of {known.size:,} {part} sentences, dropped {dropped}."] if dropped else []
 
 
-def _unwritable(text: str) -> InputError:
-    given, fix = f"a NUL character or half a surrogate pair in {text[:40]!r}", "Delete it, or name the file's encoding."
-    return InputError("text", expected="characters that files of results can hold", given=given, fix=fix)
-
-
 def _one_word_notes(train: csr_array) -> list[str]:
-    """Return a note if most training sentences are single words, as in a script without spaces."""
+    """Return a note if most training sentences are single words, as in scripts without spaces."""
     words = np.diff(train.indptr)
     n_sentences, single = words.size, np.count_nonzero(words == 1)
     if n_sentences < _ENOUGH or 2 * single <= n_sentences:
         return []
     return [
-        f"{single:,} of {n_sentences:,} training sentences are a single word: there attention has nothing to choose. "
+        f"{single:,} of {n_sentences:,} training sentences are a single word, so attention has nothing to choose. "
         "A text without spaces between its words must be segmented first."
     ]
 
 
 def _check_options(preparation: str, vocabulary: str) -> None:
-    options = (("preparation", preparation, tuple(PREPARATIONS)), ("vocabulary", vocabulary, VOCABULARIES))
-    for option, given, known in options:
-        one_of(option, given, known)
+    one_of("preparation", preparation, PREPARATIONS)
+    one_of("vocabulary", vocabulary, VOCABULARIES)
 
 
 def _check_fractions(split: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""Files opened as text: compression and byte order marks are recognised, and other encodings can be named."""
+"""Files opened as text, with compression and byte order marks recognised."""
 
 import bz2
 import codecs
@@ -39,11 +39,11 @@ class TextFile(NamedTuple):
     stream: TextIO
     """Stream of the whole text, with line ends as in the file."""
     head: str
-    """First part of the text, up to 65,536 bytes of it."""
+    """Beginning of the text, up to 65,536 bytes."""
 
 
 def check_encoding(encoding: str) -> None:
-    """Refuse an encoding that Python does not know, or that is not a text encoding.
+    """Check that Python knows a text encoding of this name.
 
     Raises:
         InputError: the encoding is unknown or not a text encoding.
@@ -79,7 +79,7 @@ def open_text(path: Path, encoding: str = UTF_8) -> Iterator[TextFile]:
         except UnicodeError as error:
             raise _undecodable(path, encoding, error, marked=marked is not None) from error
         except _DAMAGED as error:
-            fix = "Fetch or compress it again."
+            fix = "Download or compress it again."
             raise InputError(str(path), expected="a whole compressed file", given=error, fix=fix) from error
 
 
@@ -98,7 +98,7 @@ def _binary(path: Path) -> InputError:
 
 def _undecodable(path: Path, encoding: str, error: UnicodeError, *, marked: bool) -> InputError:
     if marked:
-        fix = "Its byte order mark tells that encoding: save it anew, for example as UTF-8."
+        fix = "Its byte order mark names that encoding. Save it again, for example as UTF-8."
     elif encoding == UTF_8:
         fix = "Name the encoding of the file, for example --encoding latin-1, or save it as UTF-8."
     else:
@@ -108,7 +108,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeError, *, marked: bool
 
 
 def _line_of_error(path: Path, encoding: str) -> int:
-    """Return the number of the first line that cannot be decoded; the stream decodes blocks of bytes, not lines."""
+    """Return the number of the first line that cannot be decoded, which the stream, decoding blocks, does not know."""
     decoder, number = codecs.getincrementaldecoder(encoding)(), 1
     with path.open("rb", _PEEK) as file:
         for line in _decompressed(cast(io.BufferedReader, file)):

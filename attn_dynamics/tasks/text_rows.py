@@ -1,4 +1,4 @@
-"""Labelled texts read from a file, one by one: lines of "LABEL text", a table, or JSON."""
+"""Labelled texts of a file, read one by one: lines of "LABEL text", a table, or JSON."""
 
 import re
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from attn_dynamics.tasks.table_files import Columns, Label, Labels, Row, TableFo
 from attn_dynamics.tasks.text_decoding import UTF_8, open_text
 
 _SPARSE = re.compile(r"\s*(?:\d+:[\d.eE+-]+\s*)+")
-"""Pattern of word numbers with their counts, as in `0:9 1:1`, the format of LIBSVM."""
+"""Pattern of word numbers and counts, such as `0:9 1:1`, in the format of LIBSVM."""
 _SAMPLE = 5
-"""Number of lines of sparse counts, from the first on, after which a file counts as LIBSVM."""
+"""Number of first lines that must all be sparse counts for a file to be LIBSVM."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class RowReader:
 
     @cached_property
     def labels(self) -> Labels:
-        """Return the labels of all files that this reader reads."""
+        """Return the labels of all files of this reader."""
         return Labels(self.notes)
 
     def rows(self, path: Path, *, needs_labels: bool = True) -> Iterator[Row]:
         """Yield the label and the text of each line or row; without `needs_labels` a table may lack its labels.
 
         Raises:
-            InputError: a line or row, which the message names, is no labelled text.
+            InputError: a line or row is no labelled text; the message names it.
             OSError: the file cannot be read.
         """
         none = True
@@ -48,17 +48,15 @@ class RowReader:
 
     def _parsed(self, path: Path, stream: TextIO, head: str, needs_labels: bool) -> Iterator[Row]:
         first = next((line for line in re.split("[\r\n]+", head) if line.strip()), "")
-        beginning = first.lstrip()[:1]
+        beginning, shared = first.lstrip()[:1], (self.columns, self.labels, self.notes)
         if beginning == "{" or (beginning == "[" and ".json" in path.suffixes):
             in_list = beginning == "["
-            shared = (self.columns, self.labels, self.notes)
             return json_rows(path, stream, *shared, needs_labels=needs_labels, in_list=in_list)
         mark = separator(path, first, self.columns)
         if mark is not None:
             quoted = mark != "\t" or first.startswith('"')  # a TSV file has quotes only if it begins with one
             # If lines end in \n alone, a carriage return is white space within a text.
             form = TableFormat(mark, quoted=quoted, line_end="\n" if "\n" in head and "\r\n" not in head else None)
-            shared = (self.columns, self.labels, self.notes)
             return table_rows(path, stream, form, *shared, needs_labels=needs_labels)
         return labelled_lines(str(path), stream, self.labels)
 
@@ -69,10 +67,10 @@ def labelled_lines(name: str, stream: TextIO, known: Labels) -> Iterator[Row]:
     Args:
         name: name of the file in error messages.
         stream: lines with their ends as in the file.
-        known: labels of the task.
+        known: labels of the task so far.
 
     Raises:
-        InputError: a line, which the message names, is no labelled text.
+        InputError: a line is no labelled text; the message names it.
     """
     labels: dict[str, Label] = {}
     rows, sparse, first_end, text = 0, 0, "", ""
@@ -108,15 +106,15 @@ def _no_labelled_line(where: str, line: str, earlier: Label) -> InputError:
     label = "an integer label" if isinstance(earlier, int) else "a label"
     given, fix = repr(" ".join(line.split())[:40]), "Write the line as LABEL text, or delete it."
     if earlier is None:
-        fix += " A table is read by the names of its columns, which its first line must hold."
+        fix += " The first line of a table must name its columns."
     else:
         fix += " Either all labels are integers, or none is."
     return InputError(where, expected=f"{label}, white space and text", given=given, fix=fix)
 
 
 def _mixed_line_ends(name: str, number: int) -> InputError:
-    fix = "Write the ends of all lines alike, for example as \\n."
-    given = "a lone carriage return beside other ends of lines"
+    fix = "End all lines alike, for example with \\n."
+    given = "a lone carriage return beside other line ends"
     return InputError(f"{name}, line {number}", expected="one kind of line end", given=given, fix=fix)
 
 

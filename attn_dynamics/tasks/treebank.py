@@ -1,4 +1,4 @@
-"""The Stanford Sentiment Treebank: the folder of its files on this machine, and the sizes of its published splits."""
+"""The Stanford Sentiment Treebank: the folder of its files, and the sizes of its published splits."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ SIZES = {
     "sst2": {"classes": 2, "train": 6920, "dev": 872, "test": 1821},
     "sst5": {"classes": 5, "train": 8544, "dev": 1101, "test": 2210},
 }
-"""Numbers of classes, and of sentences in each split, of whole sentences without their phrases."""
+"""Number of classes, and of whole sentences in each split, by task."""
 
 VARIABLE = "SST_DIR"
-"""Environment variable with the folder of stsa.binary.train, .dev and .test."""
-ABSENT = f"not SST-2, for {VARIABLE} is not set"
-"""Reason, in words, why the data are skipped if the variable is not set."""
+"""Environment variable that names the folder of stsa.binary.train, .dev and .test."""
+ABSENT = f"not SST-2, because {VARIABLE} is not set"
+"""Reason why the data are skipped if the variable is not set."""
 
 
 def sst_folder() -> Path | None:
@@ -27,7 +27,7 @@ def sst_folder() -> Path | None:
 
 
 def other_sizes(name: str, task: Task) -> list[str]:
-    """Return a note if the data differ from "sst2" or "sst5" as published; dropped sentences count too."""
+    """Return a note if the sizes differ from those of sst2 or sst5 as published; dropped sentences count too."""
     found = {"classes": task.train.n_classes, "train": 0, "dev": 0, "test": 0}
     found |= {part: corpus.n_sentences + task.dropped.get(part, 0) for part, corpus in task.splits.items()}
     differing = [f"{found[part]:,} {part} for {size:,}" for part, size in SIZES[name].items() if found[part] != size]

@@ -124,8 +124,8 @@ class Dynamics:
             self._axes,
             self.head,
             still=place.still_norm,
-            held=self._held,
-            judged=judged,
+            frozen=self._held,
+            others=judged,
             followed=followed,
             data=data,
         )
@@ -247,7 +247,7 @@ class Dynamics:
             self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
             return
         for rows in self._training.batches(self._corpus.n_sentences, int(self._passes)):
-            batch = Objective(self._corpus.take(rows), self.scores, self._axes, self.head, held=self._held)
+            batch = Objective(self._corpus.take(rows), self.scores, self._axes, self.head, frozen=self._held)
             self.step(batch.evaluate()[1], learning_rate)
         self._passes += 1.0
 

@@ -1,4 +1,4 @@
-"""A windowed layer under descent, with a separate rate for the bell, and under gradient flow (theory D4 to D7)."""
+"""Training of a windowed layer by descent, with a separate rate for the bell, or by gradient flow (theory D4 to D7)."""
 
 import math
 from bisect import bisect_right
@@ -29,9 +29,9 @@ from attn_dynamics.window.windows import Windows
 
 FEW = 64
 """Largest number of coordinates for which the solver may use a dense Jacobian."""
-# A bell may rest for hundreds of e-folds of time; a longer step in log time could miss the end of the rest.
+# A bell may stay at rest for hundreds of e-folds of time; a longer step in log time could miss the end of that.
 CLOCKS = {False: LINEAR_TIME, True: LOG_TIME._replace(longest=0.5)}
-"""Clocks of the flow, by whether they run in log time."""
+"""Clocks of the flow; the key says whether time is logarithmic."""
 TRAIN, STATE = "train", "state"
 FIT = len(Fit._fields)
 
@@ -47,9 +47,9 @@ class Trajectory:
     epochs: list[int]
     """Epoch of each time; under flow, its index among the times that the solver recorded."""
     curves: dict[str, Array]
-    """Loss and accuracy (epochs, 2) on the training windows and on others by name, at every epoch."""
+    """Loss and accuracy (epochs, 2) at every epoch, on the training windows and on others by name."""
     layer: Layer | None
-    """Final state, or under early stopping that of the lowest dev loss; None if the run diverged."""
+    """Final state, or with patience the state of lowest dev loss; None if the run diverged."""
     ended: Ended
     """Reason why the run ended."""
     best_epoch: int
@@ -60,13 +60,8 @@ class Trajectory:
         """Return the widths σ (times,), in tokens."""
         return np.array([each.width for each in self.layers])
 
-    @property
-    def fits(self) -> list[Fit]:
-        """Return training loss and accuracy at each time."""
-        return [self.fit(TRAIN, epoch) for epoch in self.epochs]
-
     def fit(self, name: str, epoch: int) -> Fit:
-        """Return loss and accuracy on some windows at an epoch."""
+        """Return loss and accuracy at an epoch on the windows of a name, such as "train"."""
         loss, accuracy = self.curves[name][epoch].tolist()
         return Fit(loss, None if math.isnan(accuracy) else accuracy)
 
@@ -96,7 +91,7 @@ def descend(
     Args:
         windows: training data.
         layer: the initial state; not changed.
-        training: what decides the run, by default `WindowTraining()`.
+        training: settings of the run, by default `WindowTraining()`.
         evaluate_on: further windows by name, evaluated at every epoch; `patience` watches "dev".
         record: epochs at which to keep the state beside the last, or how many per decade; by default all.
         checkpoint: file to save to, and to resume from.
@@ -142,7 +137,7 @@ def flow(
         windows: training data.
         layer: the initial state; not changed.
         times: times τ ≥ 0 to record, ascending.
-        log_time: whether the solver's clock is ln(1 + τ), for runs to very large times.
+        log_time: whether the solver steps in ln(1 + τ), for runs to very large times.
         train: parts to train, any of scores, values, head, bell.
         bell_rate: factor on the rate of the bell's parameter.
         rtol: relative tolerance of a step of the solver: LSODA, or DOP853 for more than `FEW` coordinates.
@@ -163,45 +158,40 @@ def flow(
     return integrate(system, layout, training, due, solver, rtol=rtol, atol=1e-3 * rtol, meter=meter)
 
 
-Rates = Mapping[str, float]
-"""Type of the trained parts, each with the factor on its rate."""
-
-
-def _rates(layer: Layer, training: WindowTraining) -> Rates:
-    trained = [name for name in training.train if name != "head" or _head_names(layer)]
-    return {name: training.bell_rate if name == "bell" else 1.0 for name in trained}
-
-
-def _head_names(layer: Layer) -> tuple[str, ...]:
-    return layer.readout.head.trained if isinstance(layer.readout, CrossEntropy) else ()
-
-
 def _kinds(layer: Layer) -> list[str]:
-    """Return the names of the readout's class and of its head's."""
-    head = [layer.readout.head] if isinstance(layer.readout, CrossEntropy) else []
-    return [type(each).__name__ for each in (layer.readout, *head)]
+    """Return the names of the classes of the readout and of its head."""
+    return [type(each).__name__ for each in (layer.readout, layer.head) if each is not None]
 
 
 def _arrays(layer: Layer) -> list[Array]:
     """Return all arrays of a layer."""
-    head = layer.readout.head.arrays().values() if isinstance(layer.readout, CrossEntropy) else ()
+    head = () if layer.head is None else layer.head.arrays().values()
     return [layer.scores, layer.values, np.array(layer.parameter), *head]
 
 
+def _moving(layer: Layer, train: Collection[str]) -> dict[str, Array]:
+    """Return the arrays of the trained parts by name, the bell's parameter last."""
+    moving = {name: getattr(layer, name) for name in ("scores", "values") if name in train}
+    if "head" in train and layer.head is not None:
+        moving |= {name: getattr(layer.head, name) for name in layer.head.trained}
+    return moving | ({"bell": np.array([layer.parameter])} if "bell" in train else {})
+
+
 class _Model:
-    """A layer in training, whose state is one vector of its moving parts."""
+    """A layer in training, whose state is one vector of its moving arrays."""
 
     def __init__(self, windows: Windows, layer: Layer, training: WindowTraining, others: Mapping[str, Windows]) -> None:
         self.names = TRAIN, *others
         self._windows, self._others, self._layer = windows, [*others.values()], layer
-        self._rates, self._rule = _rates(layer, training), training.rule
-        parts = _parts(layer, self._rates)
-        self._shapes = {name: each.shape for name, each in parts.items()}
-        self._ends = np.cumsum([each.size for each in parts.values()])[:-1]
+        self._rule, moving = training.rule, _moving(layer, training.train)
+        self._shapes = {name: each.shape for name, each in moving.items()}
+        self._ends = np.cumsum([each.size for each in moving.values()])[:-1]
         self._gradient: LayerGradient | None = None
-        self.vector = np.concatenate([each.ravel() for each in parts.values()])
-        """All moving parts, the bell's parameter last."""
-        self._factors = np.concatenate([np.full(each.size, self._rates[_part(name)]) for name, each in parts.items()])
+        self.vector = np.concatenate([each.ravel() for each in moving.values()])
+        """All moving arrays as one vector, the bell's parameter last."""
+        self._factors = np.ones(self.vector.size)
+        if "bell" in self._shapes:
+            self._factors[-1] = training.bell_rate
         self._buffers = self._rule.start({STATE: self.vector})
 
     def evaluate(self) -> tuple[Fit, LayerGradient]:
@@ -216,10 +206,10 @@ class _Model:
         return math.isfinite(fit.loss)
 
     def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
-        """Take and record a step for each row; return the number of steps before one to no bell or no finite loss."""
+        """Take and record a step for each row; return the number of steps that lead to a bell and a finite loss."""
         for index, row in enumerate(rows):
             vector = self._stepped(learning_rate)
-            if not np.isfinite(vector).all() or ("bell" in self._rates and not self._layer.bell.admits(vector[-1])):
+            if not np.isfinite(vector).all() or ("bell" in self._shapes and not self._layer.bell.admits(vector[-1])):
                 return index
             self.restore({STATE: vector} | self._kept())
             if not self.record(row):
@@ -227,10 +217,10 @@ class _Model:
         return len(rows)
 
     def _stepped(self, learning_rate: float) -> Array:
-        """Return the moving parts after a step of the rule.
+        """Return the moving arrays after a step of the rule.
 
-        The bell's rate is a factor on its gradient, or under a rule that is not linear on its step, because such a rule
-        as Adam would undo it.
+        The bell's rate multiplies its gradient under a linear rule, and its step under any other, because a rule such
+        as Adam would undo a factor on the gradient.
         """
         assert self._gradient is not None
         moved, slopes = {STATE: self.vector.copy()}, self._slopes(self._gradient)
@@ -241,37 +231,37 @@ class _Model:
         return self.vector + self._factors * (moved[STATE] - self.vector)
 
     def divergence(self, epoch: int, learning_rate: float) -> str:
-        """Return the error message of a run whose step leads to no layer, or to a loss that is not finite."""
+        """Return the error message of a run whose step leads to no bell, or to a loss that is not finite."""
         if epoch == 0:
             return (
                 "loss at epoch 0: expected a finite number, got one that is not. Start from smaller scores and values."
             )
-        bell = ", or a lower bell rate," if self._rates.get("bell", 1.0) != 1.0 else ""
+        bell = ", or a lower bell rate," if (self._factors != 1.0).any() else ""
         return (
             f"epoch {epoch}: expected a bell and a finite loss, got a step to none. A learning rate below "
             f"{learning_rate:g}{bell} may mend it; all epochs before this one are kept."
         )
 
     def layer_at(self, vector: Array) -> Layer:
-        """Return the layer whose moving parts are these."""
+        """Return the layer with these moving arrays."""
         pieces = zip(self._shapes.items(), np.split(vector, self._ends), strict=True)
         new = {name: piece.reshape(shape) for (name, shape), piece in pieces}
         changed: dict[str, object] = {name: new.pop(name) for name in ("scores", "values") if name in new}
         if "bell" in new:
             changed["parameter"] = float(new.pop("bell")[0])
-        if new and isinstance(self._layer.readout, CrossEntropy):
-            changed["readout"] = CrossEntropy(self._layer.readout.head.replace(**new))
+        if new and self._layer.head is not None:
+            changed["readout"] = CrossEntropy(self._layer.head.replace(**new))
         return replace(self._layer, **changed)  # pyright: ignore[reportArgumentType]
 
     def state(self) -> dict[str, Array]:
-        """Return the vector of the moving parts, and what the rule keeps, by name."""
+        """Return the vector of the moving arrays and the buffers of the rule, by name."""
         return {STATE: self.vector} | self._kept()
 
     def _kept(self) -> dict[str, Array]:
         return with_prefix("rule.", self._buffers)
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Set the layer to a state of its moving parts.
+        """Set the layer to a state, as `state` returns it.
 
         Raises:
             ArithmeticError: no bell has such a parameter.
@@ -283,11 +273,11 @@ class _Model:
             raise ArithmeticError("a state that has no bell") from None
 
     def velocity(self, gradient: LayerGradient) -> dict[str, Array]:
-        """Return minus the gradient in the form of the state, each part times its rate."""
+        """Return minus the gradient in the form of the state, that of the bell times its rate."""
         return {STATE: -self._factors * self._slopes(gradient)}
 
     def _slopes(self, gradient: LayerGradient) -> Array:
-        """Return the gradient of the moving parts as one vector."""
+        """Return the gradient of the moving arrays as one vector."""
         by_name = gradient.head | {"scores": gradient.scores, "values": gradient.values}
         by_name["bell"] = np.array([gradient.parameter])
         return np.concatenate([by_name[name].ravel() for name in self._shapes])
@@ -295,20 +285,6 @@ class _Model:
     def parameters(self) -> Layer:
         """Return the present layer."""
         return self._layer
-
-
-def _part(name: str) -> str:
-    """Return the part that an array belongs to; those of a head have names of their own."""
-    return name if name in ("scores", "values", "bell") else "head"
-
-
-def _parts(layer: Layer, rates: Rates) -> dict[str, Array]:
-    """Return the moving arrays by name, the bell's parameter last."""
-    parts = {name: getattr(layer, name) for name in ("scores", "values") if name in rates}
-    if "head" in rates and isinstance(layer.readout, CrossEntropy):
-        arrays = layer.readout.head.arrays()
-        parts |= {name: arrays[name] for name in _head_names(layer)}
-    return parts | ({"bell": np.array([layer.parameter])} if "bell" in rates else {})
 
 
 Due = int | Sequence[int] | None
@@ -322,30 +298,26 @@ def _due(record: Collection[int] | int | None) -> Due:
 
 
 class _Layout:
-    """The record of a layer: fits on each data set at every epoch, and the state at those that are due."""
+    """The record of a layer: loss and accuracy on each data set at every epoch, and the state at the epochs due."""
 
     def __init__(self, model: _Model, due: Due) -> None:
-        self._model, self._due = model, due
+        self._model, self._due = model, range(LARGEST) if due is None else due
         self.losses = {name: FIT * index for index, name in enumerate(model.names)}
         self.width = FIT * len(model.names)
 
     def snapshot_due(self, epoch: int) -> bool:
         """Return whether to keep the state at this epoch."""
-        if isinstance(self._due, int):
-            return snapshot_due(epoch, self._due)
-        return self._due is None or epoch in self._due
+        return snapshot_due(epoch, self._due) if isinstance(self._due, int) else epoch in self._due
 
     def next_snapshot(self, epoch: int) -> int:
         """Return the first epoch after this one at which to keep the state."""
         if isinstance(self._due, int):
             return next_snapshot(epoch, self._due)
-        if self._due is None:
-            return epoch + 1
         index = bisect_right(self._due, epoch)
         return self._due[index] if index < len(self._due) else LARGEST
 
     def snapshot(self, model: _Model) -> Array:
-        """Return a copy of the vector of the moving parts."""
+        """Return a copy of the vector of the moving arrays."""
         return model.vector.copy()
 
     def run(

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from attn_dynamics.check import as_floats, instance, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import NARROWEST, Bell
-from attn_dynamics.model.heads import Array
-from attn_dynamics.window.readout import Readout
+from attn_dynamics.model.heads import Array, Head
+from attn_dynamics.window.readout import CrossEntropy, Readout
 from attn_dynamics.window.windows import Windows
 
 
@@ -37,7 +37,8 @@ class Layer:
             object.__setattr__(self, name, as_floats(name, getattr(self, name)))
         if self.scores.ndim != 1 or self.values.ndim != 2 or len(self.values) != self.scores.size:
             shapes = f"{self.scores.shape} and {self.values.shape}"
-            raise InputError("scores", expected="shapes (V,) and (V, d) of values", given=shapes, fix="Mend one.")
+            fix = "Give a score and a value for each word."
+            raise InputError("scores", expected="shapes (V,) of scores, (V, d) of values", given=shapes, fix=fix)
         instance("bell", self.bell, Bell, fix="Bell() is one.")
         symbol, fix = self.bell.of.symbol, "Give another width to start from."
         number(symbol, self.parameter, above=0 if self.bell.of.positive else None, fix=fix)
@@ -50,15 +51,21 @@ class Layer:
         """Return the width σ, in tokens."""
         return float(self.bell.of.width(self.parameter))
 
+    @property
+    def head(self) -> Head | None:
+        """Return the head of the readout; None if it has none."""
+        return self.readout.head if isinstance(self.readout, CrossEntropy) else None
+
 
 class LayerGradient(NamedTuple):
-    """Gradient ∂L/∂ of each part of a layer."""
+    """Gradient of the loss in each part of a layer."""
 
     scores: Array
     """Gradient (V,) of the scores."""
     values: Array
     """Gradient (V, d) of the values."""
     parameter: float
+    """Derivative ∂L/∂p in the bell's parameter."""
     head: dict[str, Array]
     """Gradients of the trained arrays of a head; empty if there is none."""
 
@@ -67,20 +74,22 @@ class Fit(NamedTuple):
     """Loss and accuracy of a layer."""
 
     loss: float
+    """Mean loss over queries, in nats."""
     accuracy: float | None
+    """Share of queries answered correctly; None if there are no answers."""
 
 
 class Attention(NamedTuple):
     """Attention of queries to the tokens of their windows, by pair (P,)."""
 
     shares: NDArray
-    """Shares A, which sum to one in each window."""
+    """Shares A, which sum to 1 in each window."""
     weights: NDArray
-    """Weights of the context's sum: A, or A U if the bell multiplies after the softmax."""
+    """Weights B of the tokens in the context: A, or A U if the bell multiplies after the softmax."""
 
 
 def attention(windows: Windows, layer: Layer, parameter: complex | None = None) -> Attention:
-    """Return the attention within the windows, at the layer's parameter or another one."""
+    """Return the attention within the windows, at the layer's parameter or at another."""
     log_bell = windows.where_bells(
         layer.bell.log(layer.parameter if parameter is None else parameter, windows.distances)
     )
@@ -92,18 +101,18 @@ def attention(windows: Windows, layer: Layer, parameter: complex | None = None) 
 
 
 def contexts(windows: Windows, layer: Layer, weights: NDArray) -> NDArray:
-    """Return the contexts v_i (d, R): sums over j of weights times values."""
+    """Return the contexts v_i = Σ_j B_ij ν_j (d, R)."""
     return (windows.matrix(weights) @ layer.values).T
 
 
 def loss_at(windows: Windows, layer: Layer, parameter: complex) -> Any:
-    """Return the loss at another parameter of the bell; it is analytic, for derivatives by a complex step."""
+    """Return the loss at another parameter of the bell, which may be complex: a complex step gives the derivative."""
     seen = contexts(windows, layer, attention(windows, layer, parameter).weights)
     return layer.readout.loss(seen, windows.labels)
 
 
 def evaluate(windows: Windows, layer: Layer) -> Fit:
-    """Return loss and accuracy."""
+    """Return loss and accuracy of a layer on windows."""
     read = layer.readout.read(contexts(windows, layer, attention(windows, layer).weights), windows.labels)
     return Fit(read.loss, read.accuracy)
 
@@ -111,16 +120,16 @@ def evaluate(windows: Windows, layer: Layer) -> Fit:
 def loss_and_gradient(windows: Windows, layer: Layer) -> tuple[Fit, LayerGradient]:
     """Return the loss and its exact gradient in every part of the layer.
 
-    With h_ij = g_i·ν_j, B the weights and A the shares, ∂L/∂ν_w = Σ B_ij g_i over the pairs of w, and
-    ∂L/∂s_w = Σ (B_ij h_ij - A_ij Σ_k B_ik h_ik). ∂L/∂p is Σ B_ij h_ij ∂ln U_ij/∂p; under renormalised placement minus
-    its mean over α_i, which makes it a covariance (theory M1, D2, D3).
+    Let h_ij = g_i·ν_j, with weights B and shares A. Then ∂L/∂ν_w = Σ B_ij g_i over the pairs of w,
+    ∂L/∂s_w = Σ (B_ij h_ij - A_ij Σ_k B_ik h_ik), and ∂L/∂p = Σ B_ij h_ij ∂ln U_ij/∂p. Under renormalised placement h_ij
+    is taken less its mean under A_i, so that ∂L/∂p is a covariance (theory M1, D2, D3).
     """
     shares, weights = attention(windows, layer)
     matrix = windows.matrix(weights)
     read = layer.readout.read((matrix @ layer.values).T, windows.labels)
     products = windows.products(read.slopes, layer.values)
     if layer.bell.renormalises:
-        # Shares sum to 1, so a constant may be subtracted; if it is the leading token's product, nothing cancels.
+        # Shares sum to 1, so a constant may be subtracted. The product of the leading token avoids cancellation.
         products -= windows.spread(products[windows.leads(shares)])
     work = weights * products
     centred = work - shares * windows.spread(windows.sums(work))

@@ -18,15 +18,17 @@ class Features(NamedTuple):
 def features(
     queries: ArrayLike, keys: ArrayLike, width: float, *, centre: float = 0.0, kind: DTypeLike = np.float64
 ) -> Features:
-    """Return the two dimensions; for a kernel that divides scores by √d, multiply those of the queries by √d.
+    """Return the two dimensions of queries and keys.
+
+    For a kernel that divides scores by √d, multiply the dimensions of the queries by √d.
 
     Args:
         queries: positions i (queries,), in tokens.
         keys: positions j (keys,).
         width: width σ, in tokens.
-        centre: origin of positions. Products of the size i j/σ² cancel to Δ²/2σ², so in float32 long sequences need a
+        centre: origin of positions, in tokens. Terms like i j/σ² cancel to Δ²/2σ², so in float32 long sequences need a
             centre near the queries.
-        kind: type of the numbers.
+        kind: dtype of the result.
     """
     i, j = (np.asarray(each, float) - centre for each in (queries, keys))
     wide = np.stack([i / width**2, np.full_like(i, -0.5 / width**2)], axis=1)
@@ -34,6 +36,6 @@ def features(
 
 
 def width_gradient(queries: ArrayLike, keys: ArrayLike, width: float, slopes: NDArray) -> float:
-    """Return ∂L/∂σ from the slopes ∂L/∂(score of each pair) (queries, keys), through both dimensions."""
+    """Return ∂L/∂σ through both dimensions, from the gradient (queries, keys) in the score of each pair."""
     i, j = np.asarray(queries, float)[:, None], np.asarray(keys, float)
     return float((slopes * (j**2 - 2.0 * i * j)).sum() / width**3)

@@ -1,4 +1,4 @@
-"""The attended tokens that W22 reports, and the formulas of a bell that give these numbers (theory D1)."""
+"""The counts of attended tokens that W22 reports, and the bell formulas that reproduce them (theory D1)."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -13,18 +13,20 @@ HALF_WIDTH = 128
 BELL_FORMULAS = tuple(
     BellFormula(*kind) for kind in product(EXPONENTS, PREFACTORS, FLOATS) if kind[:2] != ("deviation", "normalised")
 )
-"""All formulas considered; the printed prefactor is the one that normalises a deviation."""
+"""All formulas considered; for a deviation the normalised prefactor is the printed one."""
 DECIMAL = (9.45, 9.5, 9.55 * (1.0 - 1e-9))
-"""Values that 9.5 may stand for when rounded to one decimal."""
+"""Values that round to 9.5."""
 
 
 class Row(NamedTuple):
     """A row of W22's table."""
 
     setting: str
+    """Description of σ in the table."""
     sigmas: tuple[float, ...]
-    """Possible values of its σ; empty if the cell is blank."""
+    """Possible values of σ; empty if the cell is blank."""
     tokens: int
+    """Number of attended tokens."""
 
 
 TABLE = (
@@ -42,11 +44,11 @@ class Score(NamedTuple):
 
 
 SCORES = {"fixed": Score(73.25, 68.08), "peak-narrow": Score(57.29, 49.13), "peak-narrow-100": Score(58.01, 50.02)}
-"""W22's scores: a fixed window, and σ learned at 1 and 100 times the rate, by the rows its counts name (theory D1)."""
+"""W22's scores by experiment row: a fixed window, and σ learned at 1 and at 100 times the learning rate (theory D1)."""
 
 
 def tokens(formula: BellFormula, sigma: float) -> int:
-    """Return the tokens attended in W22's window by a formula at σ: 2w + 1."""
+    """Return the number 2w + 1 of tokens that a formula at σ attends to in W22's window."""
     return 2 * formula.half_width(sigma, HALF_WIDTH) + 1
 
 
@@ -56,6 +58,6 @@ def misses(formula: BellFormula, table: Sequence[Row] = TABLE) -> int:
 
 
 def blank(formula: BellFormula, row: Row = TABLE[2]) -> tuple[float, float]:
-    """Return the interval [from, below) of σ that gives the tokens of a row, whatever its σ."""
+    """Return the interval [from, below) of σ at which a formula gives the tokens of a row."""
     low, high = formula.sigmas(row.tokens // 2)
     return (low, high) if row.tokens < 2 * HALF_WIDTH + 1 else (low, np.inf)

@@ -1,4 +1,4 @@
-"""The loss of a context: a classifier's cross-entropy, or the context as a probability, with or without log (§D)."""
+"""Losses of a context: a classifier's cross-entropy, or the context as a probability or its logarithm (theory §D)."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, final
@@ -11,12 +11,12 @@ from attn_dynamics.model.heads import Array, Head
 
 
 class Read(NamedTuple):
-    """Loss of the contexts, its slopes, and the gradient of the readout's own arrays."""
+    """Loss of the contexts, its gradient in the contexts, and its gradient in the readout's arrays."""
 
     loss: float
     """Mean loss over queries, in nats; for `Reward`, minus the mean probability."""
     slopes: Array
-    """Slopes g_i = ∂L/∂v_i (d, R)."""
+    """Gradient g_i = ∂L/∂v_i (d, R)."""
     gradient: dict[str, Array]
     """Gradients of the trained arrays of a head."""
     accuracy: float | None
@@ -27,11 +27,11 @@ class Readout(Protocol):
     """A loss of contexts."""
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
-        """Return loss and slopes of contexts (d, R) and labels (R,)."""
+        """Return the loss of contexts (d, R) with labels (R,), and its gradients."""
         ...
 
     def loss(self, contexts: NDArray, labels: NDArray[np.int64]) -> Any:
-        """Return the loss alone, a number; it is analytic in the contexts, which may be complex."""
+        """Return the loss alone, an analytic function of the contexts, which may be complex."""
         ...
 
 
@@ -43,7 +43,7 @@ class CrossEntropy:
     head: Head
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
-        """Return loss and slopes, as in `Readout`."""
+        """Return the loss and its gradients, as in `Readout`."""
         first, losses = self.head.first_layer, np.empty(labels.size)
         logits, kept = self.head.forward(first.T @ contexts)
         slopes = np.array(logits, order="C")
@@ -63,10 +63,10 @@ class CrossEntropy:
 @final
 @dataclass(frozen=True)
 class Likelihood:
-    """The loss L = -mean ln v_{i, y_i}: the context is the probability of each answer (theory D4)."""
+    """The loss L = -mean ln v_{i, y_i}, with the context as the probability of each answer (theory D4)."""
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
-        """Return loss and slopes, as in `Readout`."""
+        """Return the loss and its gradients, as in `Readout`."""
         chances, slopes = _chances(contexts, labels), np.zeros_like(contexts)
         with np.errstate(divide="ignore"):
             slopes[labels, np.arange(labels.size)] = -1.0 / (labels.size * chances)
@@ -80,10 +80,10 @@ class Likelihood:
 @final
 @dataclass(frozen=True)
 class Reward:
-    """The loss L = -mean v_{i, y_i}: minus the probability itself, which is bounded (theory D5)."""
+    """The loss L = -mean v_{i, y_i}, minus the mean probability, which is bounded (theory D5)."""
 
     def read(self, contexts: Array, labels: NDArray[np.int64]) -> Read:
-        """Return loss and slopes, as in `Readout`."""
+        """Return the loss and its gradients, as in `Readout`."""
         slopes = np.zeros_like(contexts)
         slopes[labels, np.arange(labels.size)] = -1.0 / labels.size
         return Read(float(-_chances(contexts, labels).mean()), slopes, {}, None)

@@ -1,4 +1,4 @@
-"""Everything that decides a run of a windowed layer beside its data and its start, in one object."""
+"""Settings of a run of a windowed layer, in one object."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
@@ -11,10 +11,11 @@ from attn_dynamics.training.settings import Training
 
 @dataclass(frozen=True, kw_only=True)
 class WindowTraining(Training):
-    """Everything that decides a run of a windowed layer beside its data and its start; by default its width is trained.
+    """Settings of a run of a windowed layer; by default only its width is trained.
 
     Raises:
-        InputError: a value is out of range or of the wrong type, or one that windows do not have: decay, mini-batches.
+        InputError: a value is out of range or of the wrong type, or a setting is one that windows do not have, such as
+            decay or mini-batches.
     """
 
     epochs: int = 3000
@@ -22,25 +23,25 @@ class WindowTraining(Training):
     train: Collection[str] = ("bell",)
     """Parts to train, any of scores, values, head, bell."""
     bell_rate: float = 1.0
-    """Factor on the learning rate of the bell's parameter, r of theory D6, under any rule."""
+    """Factor r on the learning rate of the bell's parameter, under any rule (theory D6)."""
     PARTS: ClassVar = ("scores", "values", "head", "bell")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.train:
-            fix = "Choose among these."
+            fix = "Name at least one."
             raise InputError("train", expected=f"any of {', '.join(self.PARTS)}", given="nothing", fix=fix)
-        number("bell_rate", self.bell_rate, above=0, fix="1 is usual for a bell's rate.")
+        number("bell_rate", self.bell_rate, above=0, fix="Give 1 to leave the rate as it is.")
         own = {"learning_rate", "epochs", "train", "patience", "rule"}
         other = [
             each.name for each in fields(Training) if each.name not in own and getattr(self, each.name) != each.default
         ]
         if other:
-            fix = "Leave it out, for windows train on all of them without decay."
+            fix = "Leave it out: a windowed layer trains on all windows at once, without decay."
             given = f"{other[0]} = {getattr(self, other[0])}"
             raise InputError(other[0], expected=f"any of {', '.join(sorted(own))}, bell_rate", given=given, fix=fix)
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Return all settings but the number of epochs, in one form for runs that are the same."""
+        """Return all settings but the number of epochs, equal for equal runs."""
         return *super().identity, float(self.bell_rate)

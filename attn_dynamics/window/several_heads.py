@@ -1,4 +1,4 @@
-"""Several heads that look for one useful token, each through a kernel whose width is trained (theory D11)."""
+"""Several heads that look for one useful token, each through a kernel with a trained width (theory D11)."""
 
 from dataclasses import dataclass
 from typing import Any, final
@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 class SeveralHeads:
     """The loss L = -E ln(mean over heads of α_h(δ)), and its exact gradient in the logarithms of the widths.
 
-    Scores are even, so head h attends by its kernel alone: α_h(Δ) ∝ e^{-|Δ|^p/(p σ_h^p)} over |Δ| ≤ w. At p = 2 this is
-    the bell, at p = 1 a trained slope 1/σ of ALiBi.
+    Scores are equal, so head h attends by its kernel alone: α_h(Δ) ∝ e^{-|Δ|^p/(p σ_h^p)} over |Δ| ≤ w. The kernel is
+    the bell at p = 2, and at p = 1 ALiBi with a trained slope 1/σ.
 
     Raises:
         InputError: distances and chances do not fit each other, a chance is negative, a distance lies outside of the
@@ -31,7 +31,7 @@ class SeveralHeads:
     distances: Array
     """Distances |δ| (D,) of the useful token, in tokens."""
     chances: Array
-    """Chance (D,) of each in a sentence; they are divided by their sum."""
+    """Probability (D,) of each distance, up to a factor; they are divided by their sum."""
     half_width: int
     """Half-width w of the window, in tokens."""
     power: float = 2.0
@@ -64,7 +64,7 @@ class SeveralHeads:
         return -(softmax(found, axis=0) * slopes) @ self.chances
 
     def flow(self, widths: ArrayLike, times: ArrayLike, *, tolerance: float = 1e-11) -> Array:
-        """Return the widths σ (times, H) along gradient flow of their logarithms, from some widths (H,).
+        """Return the widths σ (times, H) along gradient flow of their logarithms, from initial widths (H,).
 
         Raises:
             InputError: times do not ascend from 0 or later, there is no width, or one is not above 0.
@@ -74,7 +74,7 @@ class SeveralHeads:
         return np.exp(flow(lambda state: -self.gradient(state), np.log(begun), times, tolerance=tolerance))
 
     def _log_attention(self, log_widths: NDArray) -> tuple[Array, Array]:
-        """Return ln α_h(δ) (H, D), and its derivative in ln σ_h."""
+        """Return ln α_h(δ) (H, D), and its derivative in ln σ_h (H, D)."""
         inverse = np.exp(-self.power * np.asarray(log_widths))[:, None]
         useful, every = self.distances**self.power, np.arange(1.0, self.half_width + 1.0) ** self.power
         weights = 2.0 * np.exp(-every * inverse / self.power)

@@ -1,4 +1,4 @@
-"""The reach of a bell: its end in floating point, and its share beyond a half-width (theory D1, D8)."""
+"""The reach of a bell: the distance at which it is 0 in floating point, and its share beyond a half-width (D1, D8)."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,15 +19,15 @@ FLOATS: Mapping[str, DTypeLike] = {"float32": np.float32, "float64": np.float64}
 FARTHEST = 39.0
 """Distance, in units of σ, at which a bell in float64 is 0: above √(2 · 745.2)."""
 WIDE = 1e4
-"""Width σ, in tokens, from which a sum over tokens is an integral with its first correction, of order 1/σ²."""
+"""Width σ, in tokens, above which an integral with its first correction, of order 1/σ², replaces the sum."""
 MOST_SPREAD = 600.0
-"""Largest spread of scores; a wider one outweighs any tail that float64 can hold."""
+"""Largest spread of scores, in nats; a wider one outweighs any tail that float64 can hold."""
 
 
 @final
 @dataclass(frozen=True)
 class BellFormula:
-    """One formula h exp(-Δ²/…) of the bell, as a function of the number σ in a table."""
+    """A formula h exp(-Δ²/…) of the bell, as a function of the number σ that a table gives."""
 
     scale: str = "variance"
     """Name of the exponent, one of `EXPONENTS`."""
@@ -47,29 +47,18 @@ class BellFormula:
             InputError: σ or the limit is out of range.
         """
         number("sigma", sigma, above=0)
-        _check_limit(limit)
-        # Distances beyond the limit are not computed, because the bell only falls.
+        integer("limit", 0 if limit is None else limit, 0)
+        # The bell falls with distance, so that none beyond the limit is needed.
         most = int(self._end(sigma)) + 3
         distances = np.arange(most if limit is None else min(most, limit + 1))
         kind = FLOATS[self.precision]
-        # Rounded once from a wider type, because float32 exponentials of different vendors differ for subnormals.
+        # Computed in float64 and rounded once, because float32 exponentials differ between vendors at subnormals.
         bell = np.exp(-(distances**2) / (2.0 * self._variance(sigma))).astype(kind)
         height = np.asarray(math.exp(self._log_height(sigma)), kind)
         return int(np.flatnonzero(bell * height)[-1])
 
-    def half_width_in_closed_form(self, sigma: float, limit: int | None = None) -> int:
-        """Return the largest Δ at which the bell is not 0: half of the type's smallest number rounds to 0 (theory D1).
-
-        Raises:
-            InputError: σ or the limit is out of range.
-        """
-        number("sigma", sigma, above=0)
-        _check_limit(limit)
-        found = math.ceil(self._end(sigma)) - 1
-        return found if limit is None else min(found, limit)
-
     def sigmas(self, half_width: int) -> tuple[float, float]:
-        """Return the interval [from, below) of σ at which the bell has this reach, by bisection of the closed form."""
+        """Return the interval [from, below) of σ with this half-width, by bisection of a closed form."""
         return self._first(half_width), self._first(half_width + 1)
 
     def _first(self, half_width: int) -> float:
@@ -80,7 +69,7 @@ class BellFormula:
         return high
 
     def _end(self, sigma: float) -> float:
-        """Return the Δ at which h exp(-Δ²/…) is half of the smallest number."""
+        """Return the Δ at which h exp(-Δ²/…) is half of the smallest number, and from which it rounds to 0."""
         info = np.finfo(FLOATS[self.precision])
         half = (info.minexp - info.nmant - 1) * math.log(2.0)
         return math.sqrt(max(2.0 * self._variance(sigma) * (self._log_height(sigma) - half), 0.0))
@@ -93,12 +82,8 @@ class BellFormula:
         return -math.log(widths[self.prefactor]) - ROOT if self.prefactor in widths else 0.0
 
 
-def _check_limit(limit: int | None) -> None:
-    integer("limit", 0 if limit is None else limit, 0)
-
-
 def reached(width: float, limit: int, precision: str = "float32") -> int:
-    """Return the tokens that a window of half-width `limit` attends to, as W22 counts them: 2w + 1 (theory D1).
+    """Return the number of tokens that a window of half-width `limit` attends to, counted as in W22 (theory D1).
 
     Raises:
         InputError: the width is not above 0, or the limit is not an integer from 0 on.
@@ -112,7 +97,7 @@ def tail_mass(width: float, half_width: int) -> float:
 
     Args:
         width: width σ > 0, in tokens.
-        half_width: half-width w; below 0 the whole bell lies beyond.
+        half_width: half-width w, in tokens; if it is negative, the whole bell lies beyond.
 
     Raises:
         InputError: the width is not above 0.
@@ -122,25 +107,25 @@ def tail_mass(width: float, half_width: int) -> float:
 
 
 def half_width(width: float, error: float, spread: float = 0.0) -> int:
-    """Return w(σ, ε), the least half-width beyond which a renormalised bell may be cut (theory D8).
+    """Return w(σ, ε), the least half-width at which a renormalised bell may be cut (theory D8).
 
     A cut changes a context by at most ε max‖v_j‖, for any values and any scores within `spread` of each other.
 
     Args:
         width: width σ > 0, in tokens.
         error: largest change ε of a context in units of max‖v_j‖, above 0.
-        spread: largest difference of scores, up to `MOST_SPREAD`; 0 for even attention.
+        spread: largest difference of scores, up to `MOST_SPREAD`; 0 if scores are equal.
 
     Raises:
         InputError: a number is out of range.
     """
     number("width", width, above=0)
     number("error", error, above=0)
-    number("spread", spread, least=0, most=MOST_SPREAD, fix="Slice to a window of your own.")
+    number("spread", spread, least=0, most=MOST_SPREAD, fix="Choose a half-width yourself.")
     tail = _tail(width)
 
     def is_enough(cut: int) -> bool:
-        # The farther tokens may have the higher scores, which multiply their odds by e^spread at most.
+        # The tokens beyond may have higher scores, which multiply their odds by e^spread at most.
         odds = tail(cut) / (1.0 - tail(cut)) * math.exp(spread)
         return 2.0 * odds / (1.0 + odds) <= error
 
@@ -152,15 +137,15 @@ def half_width(width: float, error: float, spread: float = 0.0) -> int:
 
 
 def mass_width(weights: Array, distances: NDArray[np.int64], share: float = 0.95) -> int:
-    """Return the tokens 2w + 1 of the least half-width that holds a share of the attention.
+    """Return the number 2w + 1 of tokens within the least half-width w that holds a share of the attention.
 
     Args:
         weights: attention (pairs,) of one query, or of several together.
         distances: distances Δ (pairs,).
         share: share of the sum of weights.
     """
-    held = np.cumsum(np.bincount(np.abs(distances), weights))
-    return 2 * int(np.argmax(held >= share * held[-1] * (1.0 - 1e-12))) + 1
+    within = np.cumsum(np.bincount(np.abs(distances), weights))
+    return 2 * int(np.argmax(within >= share * within[-1] * (1.0 - 1e-12))) + 1
 
 
 def _tail(width: float) -> Callable[[int], float]:
@@ -170,7 +155,7 @@ def _tail(width: float) -> Callable[[int], float]:
     with np.errstate(over="ignore"):
         bell = np.exp(-0.5 * (np.arange(int(FARTHEST * width) + 2) / width) ** 2)
     bell[1:] *= 2.0
-    # Summed from the far end, so that nothing cancels.
+    # Sums from the far end have no cancellation.
     beyond = np.cumsum(bell[::-1])[::-1]
     shares = np.append(beyond[1:], 0.0) / beyond[0]
     return lambda cut: float(shares[cut]) if cut < shares.size else 0.0

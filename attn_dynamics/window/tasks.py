@@ -1,4 +1,4 @@
-"""Tasks whose useful distance is known: a needle, copying, and LMN21's topic words with positions (theory D4 to D7)."""
+"""Tasks with a known distance to the useful token: a needle, copying, and topic words (theory D4 to D7)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ DIMENSION = 10
 TOPIC_WORDS = 2
 """Number of topic words of each class, as in LMN21's task."""
 STATES = 40
-"""Number of states per decade of epochs that are recorded with all attention and everything trained."""
+"""Number of recorded states per decade of epochs, each with all attention and all trained arrays."""
 SIZES = {"needle": (50, 1), "copying": (4, 10_000), "topics": (400, 1000)}
 """Default numbers of sequences and words, by task."""
 Distances = Literal["fixed", "uniform", "geometric"]
@@ -40,7 +40,7 @@ class WindowOptions:
     """
 
     distance: int = 10
-    """Distance δ from the query to the useful token, in tokens; its mean if distances are drawn."""
+    """Distance δ from the query to the useful token, in tokens; if distances are drawn, their mean."""
     distances: Distances = "fixed"
     """Distribution of δ: fixed, uniform from 1 to 2δ - 1, or geometric from 1 to the half-width."""
     window: int = 101
@@ -81,7 +81,7 @@ class WindowOptions:
         return self.sequences or sequences, self.words or words
 
     def check_room(self, task: str, epochs: int) -> None:
-        """Refuse sizes that do not fit into memory: sequences, attention within windows, and recorded states.
+        """Check that sequences, attention within windows and recorded states fit into memory.
 
         Raises:
             InputError: one of the sizes is too large.
@@ -106,11 +106,11 @@ class WindowTask:
     layer: Layer
     train: tuple[str, ...]
     velocity: Velocity
-    """Velocity of the state that theory predicts, whose last coordinate is the bell's parameter."""
+    """Velocity of the state in theory; the last coordinate of the state is the bell's parameter."""
     begin: Array
     """Predicted state at the start."""
     layer_at: Callable[[Array], Layer]
-    """Function that returns the layer of a predicted state, as far as attention needs it."""
+    """Function that returns a layer with the attention of a predicted state."""
     followed: Integers
     """Words whose mean score is recorded."""
     settles: float | None = None
@@ -119,7 +119,7 @@ class WindowTask:
     """Further windows, for early stopping."""
 
     @property
-    def judged(self) -> dict[str, Windows]:
+    def others(self) -> dict[str, Windows]:
         """Return the windows beside the training data, by name."""
         return {} if self.dev is None else {"dev": self.dev}
 
@@ -138,7 +138,7 @@ class _Drawn(NamedTuple):
 
 
 def needle(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
-    """Return a task with one useful token at a distance among useless ones; scores and values are frozen."""
+    """Return a task with one useful token, at some distance, among useless tokens; scores and values are frozen."""
     drawn = _draw(options, rng, *options.sizes("needle"))
     rows = np.arange(len(drawn.tokens))
     tokens = np.zeros_like(drawn.tokens)
@@ -150,23 +150,23 @@ def needle(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np
 
 
 def copying(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
-    """Return the copying task: at each position with a whole window, name the word δ before by attention on it."""
+    """Return the copying task: at each position with a whole window, the answer is the word δ tokens before."""
     half = options.half_width
     size, n_words = options.sizes("copying")
     tokens = rng.integers(n_words, size=(size, options.length))
     rows, positions = np.meshgrid(np.arange(len(tokens)), np.arange(half, options.length - half), indexing="ij")
     rows, positions = rows.ravel(), positions.ravel()
-    distance = _distances(options, rng, rows.size)
+    distance = DISTANCES[options.distances](options, rng, rows.size)
     answers = tokens[rows, positions - distance]
     windows = Windows.of(list(tokens), np.stack([rows, positions], axis=1), answers, n_words=n_words, half_width=half)
-    # With values that distinguish words, v_y is the attention on all copies of y: word 1, all others 0.
+    # If values distinguish words, v_y is the attention on all copies of y. So they become word 1, all others word 0.
     copies = (windows.words == windows.spread(answers)).astype(np.int64)
     windows = replace(windows, words=copies, labels=np.zeros_like(answers), n_words=2)
     return _frozen("copying", windows, distance, options, bell, width, loss, chance=1.0 / n_words)
 
 
 def topics(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
-    """Return LMN21's task, its topic word δ from the query; scores, embeddings and bell train under a fixed head."""
+    """Return LMN21's task with the topic word δ from the query; all but the head is trained."""
     size, others = options.sizes("topics")
     drawn, named = _draw(options, rng, size, others), options.classes * TOPIC_WORDS
     tokens, rows = drawn.tokens + named, np.arange(len(drawn.tokens))
@@ -211,13 +211,13 @@ TASKS: Mapping[str, Callable[[WindowOptions, Bell, float, Loss, np.random.Genera
     "copying": copying,
     "topics": topics,
 }
-"""Tasks by name; each is drawn from options, bell, initial width, loss and a random generator."""
+"""Functions that draw a task from options, bell, initial width, loss and a random generator, by name."""
 
 
 def load_window_task(
     name: str, options: WindowOptions, bell: Bell, width: float, loss: Loss, seed: int, *, dev: bool
 ) -> WindowTask:
-    """Return a task drawn by its random seed; with `dev`, as many further windows are drawn after the training data."""
+    """Return a task drawn by its random seed; `dev` adds as many windows, drawn after the training data."""
     rng = np.random.default_rng(seed)
     task = TASKS[name](options, bell, width, loss, rng)
     return replace(task, dev=TASKS[name](options, bell, width, loss, rng).windows) if dev else task
@@ -241,16 +241,12 @@ DISTANCES: Mapping[Distances, Callable[[WindowOptions, np.random.Generator, int]
 """Functions that draw useful distances, by name."""
 
 
-def _distances(options: WindowOptions, rng: np.random.Generator, size: int) -> Integers:
-    return DISTANCES[options.distances](options, rng, size)
-
-
 def _draw(options: WindowOptions, rng: np.random.Generator, size: int, words: int) -> _Drawn:
-    """Draw sequences of words, in each a query with a whole window, and a useful token on either side of it."""
+    """Draw sequences of words, each with a query in a whole window and a useful token on either side of the query."""
     half = options.half_width
     tokens = rng.integers(words, size=(size, options.length))
     position = rng.integers(half, options.length - half, size)
-    distance = _distances(options, rng, size)
+    distance = DISTANCES[options.distances](options, rng, size)
     return _Drawn(tokens, position, distance, position + distance * rng.choice((-1, 1), size))
 
 
@@ -265,7 +261,7 @@ def _frozen(
     *,
     chance: float,
 ) -> WindowTask:
-    """Return a task with even scores in which only the bell moves."""
+    """Return a task with equal scores in which only the bell moves."""
     layer = Layer(
         scores=np.zeros(2),
         values=np.array([[0.0], [1.0]]),

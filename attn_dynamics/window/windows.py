@@ -1,4 +1,4 @@
-"""The tokens that queries see: those within a half-width of each query, ragged, one query after the other (§D)."""
+"""Windows: the tokens within a half-width of each query, stored query by query (theory §D)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ Integers = NDArray[np.int64]
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Windows:
-    """The pairs (query i, token j) with |Δ_ij| ≤ w, query by query."""
+    """The pairs of query i and token j with |Δ_ij| ≤ w, query by query."""
 
     words: Integers
     """Word of each pair's token (P,)."""
     distances: Integers
     """Distance Δ = j - i of each pair (P,), in tokens."""
     offsets: Integers
-    """First pair of each query, then the number of pairs (R + 1,)."""
+    """Index (R + 1,) of the first pair of each query, and the number of pairs at the end."""
     labels: Integers
     """Correct answer to each query (R,)."""
     n_words: int
     """Size V of the vocabulary."""
     exempt: NDArray[np.bool_] | None = None
-    """Mask (P,), true at pairs without a bell, whose query or token is exempt; None if there are none."""
+    """Mask (P,) of pairs without a bell, because the query or the token is exempt; None if there are none."""
 
     @classmethod
     def of(
@@ -52,8 +52,7 @@ class Windows:
             labels: correct answer to each query (R,).
             n_words: size V of the vocabulary.
             half_width: distance w of the farthest visible token; None for the whole sequence.
-            exempt: for each sequence a mask of its tokens, true at those that see all and are seen by all, without a
-                bell.
+            exempt: a mask for each sequence, true at tokens that see all tokens and are seen by all, without a bell.
 
         Raises:
             InputError: there is no query, a query is outside its sequence, a word is not among the V, w is below 0, or
@@ -94,12 +93,12 @@ class Windows:
 
     @property
     def arrays(self) -> tuple[NDArray, ...]:
-        """Return all that tells these windows from others of the same vocabulary."""
+        """Return the arrays that distinguish these windows from others over the same vocabulary."""
         exempt = () if self.exempt is None else (self.exempt,)
         return self.words, self.distances, self.offsets, self.labels, *exempt
 
     def where_bells(self, pairs: NDArray) -> NDArray:
-        """Return ln U or its slope of each pair (P,), which is 0 at pairs without a bell."""
+        """Return values of pairs (P,), such as ln U, with 0 at pairs without a bell."""
         return pairs if self.exempt is None else np.where(self.exempt, 0.0, pairs)
 
     def sums(self, pairs: NDArray) -> NDArray:
@@ -116,7 +115,7 @@ class Windows:
         return np.minimum.reduceat(places, self.offsets[:-1])
 
     def spread(self, queries: NDArray) -> NDArray:
-        """Return for every pair the value of its query: (..., P) from (..., R)."""
+        """Return the value of its query for every pair: (..., P) from (..., R)."""
         return np.repeat(queries, np.diff(self.offsets), axis=-1)
 
     def matrix(self, pairs: NDArray) -> csr_array:
@@ -126,7 +125,7 @@ class Windows:
     def products(self, queries: Array, words: Array) -> Array:
         """Return q_i·x_w of each pair (P,), from queries (d, R) and words (V, d)."""
         found = np.zeros(self.words.size)
-        # One dimension at a time stays in the cache.
+        # A loop over dimensions stays in the cache.
         for query, word in zip(queries, words.T, strict=True):
             found += self.spread(query) * word[self.words]
         return found
@@ -137,12 +136,12 @@ class Windows:
 
 
 def check_window(window: int) -> None:
-    """Refuse a window that is not an odd number of tokens, with the query in the middle.
+    """Check that a window is an odd number of tokens, with the query in the middle.
 
     Raises:
         InputError: the window is even, below 1, or not an integer.
     """
-    fix = "A window has its query in the middle."
+    fix = "Give an odd number: the query is in the middle."
     if integer("window", window, -LARGEST) < 1 or window % 2 == 0:
         raise InputError("window", expected="an odd number of tokens, 1 or more", given=window, fix=fix)
 
@@ -161,14 +160,14 @@ def half_width_of(window: int, length: int) -> int:
 
 
 def _near(at: Integers, lengths: Integers, reach: int) -> tuple[Integers, Integers]:
-    """Return the position of each pair's token (P,), and the offsets (R + 1,), for tokens within a half-width."""
+    """Return the token's position of each pair (P,) and the offsets (R + 1,), for tokens within a half-width."""
     first, last = np.maximum(at[:, 1] - reach, 0), np.minimum(at[:, 1] + reach + 1, lengths[at[:, 0]])
     offsets = np.concatenate([[0], np.cumsum(last - first)])
     return np.arange(offsets[-1]) - np.repeat(offsets[:-1] - first, last - first), offsets
 
 
 def _near_or_exempt(at: Integers, masks: Sequence[NDArray[np.bool_]], reach: int) -> tuple[Integers, Integers]:
-    """Return the same for tokens within a half-width, exempt tokens, and all tokens of an exempt query."""
+    """Return positions (P,) and offsets (R + 1,), as `_near`, with exempt tokens and all tokens of exempt queries."""
     seen = [
         np.flatnonzero((np.abs(np.arange(mask.size) - place) <= reach) | mask | mask[place])
         for mask, place in ((masks[sequence], place) for sequence, place in at)

@@ -228,7 +228,7 @@ def test_as_many_classes_as_sentences_are_told_where_they_are_few(tmp_path: Path
 
 
 UNLABELLED = [
-    (".txt", "1 a\n0 b\n", "-1 c\n-1 a\n", "the label -1 alone, which training never has"),
+    (".txt", "1 a\n0 b\n", "-1 c\n-1 a\n", "only the label -1, which training lacks"),
     (".csv", "label,text\n1,a\n0,b\n", "text\nc\na\n", "no labels"),
     (".csv", "label,text\n1,a\n0,b\n", "text,label\nc,\na,\n", "no labels"),
     (".tsv", "sentence\tlabel\na\t1\nb\t0\n", "index\tsentence\n0\tc\n1\ta\n", "no labels"),
@@ -249,14 +249,14 @@ def test_a_split_without_labels_is_left_out_with_its_words(
     assert task.train.vocabulary == ("a", "b")
     assert task.train.n_classes == 2
     stop = " Training does not stop early." if split == "dev" else ""
-    assert task.notes[-1] == f"The {split} data are left out, for they have {why}.{stop}"
+    assert task.notes[-1] == f"The {split} data are left out, because they have {why}.{stop}"
 
 
 def test_labels_that_training_never_has_are_told_or_refused(tmp_path: Path) -> None:
     write(tmp_path, train="1 a\n0 b\n", test="0 a\n2 b\n2 a\n")
     task = text_task(tmp_path)
     assert task.notes == (
-        "Of 3 test sentences, 2 have labels that training never has (2): what is learned cannot tell them.",
+        "Of 3 test sentences, 2 have labels that training lacks (2), so the model cannot learn them.",
     )
     assert task.train.n_classes == 3
     write(tmp_path, train="bad a\ngood b\n", test="negative a\npositive b\n")

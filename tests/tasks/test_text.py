@@ -105,7 +105,7 @@ def test_an_integer_that_is_written_in_two_ways_is_one_class_and_said(kind: str,
     folder = write(tmp_path, train=written("1", "1", "0"), test=written("01", "0"))
     task = text_task(folder)
     assert task.train.class_names == ("0", "1")
-    said = "The labels 1 and 01 are one class, for they are the same integer."
+    said = "The labels 1 and 01 are one class, the same integer."
     assert [note for note in task.notes if "one class" in note] == [said]
     write(tmp_path, train=written("01", "01", "00"), test=written("01", "00"))
     assert not any("one class" in note for note in text_task(folder).notes)  # negative control
@@ -116,7 +116,7 @@ def test_a_label_of_one_split_is_a_class_of_all(tmp_path: Path) -> None:
     assert {corpus.n_classes for corpus in task.splits.values()} == {3}
     assert {corpus.class_names for corpus in task.splits.values()} == {("3", "5", "9")}
     assert task.train.labels.tolist() == [0, 2]
-    said = "Of 2 dev sentences, 1 have labels that training never has (5): what is learned cannot tell them."
+    said = "Of 2 dev sentences, 1 have labels that training lacks (5), so the model cannot learn them."
     assert task.notes == (said,)
 
 
@@ -225,7 +225,9 @@ def test_dev_may_be_missing(tmp_path: Path) -> None:
 def test_train_and_test_may_not_be_missing(tmp_path: Path, missing: str) -> None:
     there = {"train", "dev", "test"} - {missing}
     write(tmp_path, **dict.fromkeys(there, lines(2)))
-    with pytest.raises(InputError, match=r"expected both a train and a test file, got only dev\.txt and .*Add the one"):
+    with pytest.raises(
+        InputError, match=r"expected both a train and a test file, got only dev\.txt and .*Add the missing"
+    ):
         text_task(tmp_path)
 
 
