@@ -1,10 +1,11 @@
 """95 % intervals of means by Student's t, and ranges where there are fewer than five samples."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-Array = NDArray[np.float64]
+from attn_dynamics.check import Array
+
 FEWEST = 5
 """Least number of samples for an interval. With fewer, Student's factor is so large that the samples say more."""
 
