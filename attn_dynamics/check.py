@@ -1,4 +1,4 @@
-"""Checks of what a user gives: each refuses what it cannot use, by the name of the argument."""
+"""Checks of arguments: each returns a usable value, or raises an error that names the argument."""
 
 import math
 import operator
@@ -29,7 +29,7 @@ def integer(
     """Return a whole number as an int.
 
     Raises:
-        InputError: it is below `least` or above `most`, or no whole number.
+        InputError: the value is no whole number, or it is below `least` or above `most`.
     """
     try:
         found = None if isinstance(value, bool | np.bool_ | np.ndarray) else operator.index(value)  # pyright: ignore
@@ -56,7 +56,7 @@ def number(
     """Return a finite real number as a float.
 
     Raises:
-        InputError: it is outside of the bounds, not finite, or no real number.
+        InputError: the value is no finite real number, or it is not above `above`, below `least` or above `most`.
     """
     bounds = {"above": above, "from": least, "to": None if most == math.inf else most}
     range_text = "".join(f" {word} {bound:g}" for word, bound in bounds.items() if bound is not None)
@@ -74,7 +74,7 @@ def flag(name: str, value: object) -> bool:
     """Return a truth value as a bool.
 
     Raises:
-        InputError: it is neither True nor False.
+        InputError: the value is neither True nor False.
     """
     if not isinstance(value, bool | np.bool_):
         raise InputError(name, expected="True or False", given=shown(value), fix="Give one of the two.")
@@ -82,56 +82,51 @@ def flag(name: str, value: object) -> bool:
 
 
 def one_of(name: str, value: object, known: Collection[str]) -> str:
-    """Return a name that is known.
+    """Return a name that is among the known ones.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: the value is no known name.
     """
     if not (isinstance(value, str) and value in known):
         expected = f"one of {', '.join(known)}"
-        raise InputError(name, expected=expected, given=shown(value), fix=meant(value, known))
+        raise InputError(name, expected=expected, given=shown(value), fix=did_you_mean(value, known))
     return value
 
 
-def meant(value: object, known: Collection[str]) -> str:
-    """Return what mends an unknown name: the known one that differs in large and small letters alone, if any."""
+def did_you_mean(value: object, known: Collection[str]) -> str:
+    """Return advice on an unknown name: the known name that differs only in case, if there is one."""
     near = [each for each in known if str(value).casefold() == each.casefold()]
     return f"Perhaps you meant {near[0]}." if near else "Choose from these."
 
 
 def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]:
-    """Return names that are known.
+    """Return names that are among the known ones.
 
     Raises:
-        InputError: one is unknown, or a bare string stands for a collection of them.
+        InputError: a name is unknown, or the value is one string instead of a collection of names.
     """
-    given = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
-    for each in given:
-        if values is each or not (isinstance(each, str) and each in known):
-            fix = (
-                f'Write {name}=("{each if each in known else next(iter(known))}",).'
-                if values is each
-                else meant(each, known)
-            )
-            raise InputError(name, expected=f"any of {', '.join(known)}", given=shown(each), fix=fix)
-    return frozenset(map(str, given))
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        example = values if isinstance(values, str) and values in known else next(iter(known))
+        fix = f'Write {name}=("{example}",).'
+        raise InputError(name, expected=f"any of {', '.join(known)}", given=shown(values), fix=fix)
+    return frozenset(one_of(name, each, known) for each in values)
 
 
 def at_least_one(name: str, values: Collection[object]) -> None:
-    """Refuse an option that takes several values and was given none.
+    """Refuse an empty collection of values.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no value.
     """
     if not values:
         raise InputError(name, expected="at least one value", given="none", fix="Give one, or leave it out.")
 
 
 def at_most_one(**options: object) -> None:
-    """Refuse two options of a command that cannot be given together; None and False count as not given.
+    """Refuse options of a command that exclude each other; None and False count as not given.
 
     Raises:
-        InputError: both are given.
+        InputError: two of the options are given.
     """
     given = [name for name, value in options.items() if value]
     if len(given) > 1:
@@ -140,10 +135,10 @@ def at_most_one(**options: object) -> None:
 
 
 def instance(name: str, value: object, kind: type[Kind], *, fix: str) -> Kind:
-    """Return an object of a class.
+    """Return an object that is an instance of a class.
 
     Raises:
-        InputError: it is of another one.
+        InputError: the object is an instance of another class.
     """
     if not isinstance(value, kind):
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
@@ -152,10 +147,10 @@ def instance(name: str, value: object, kind: type[Kind], *, fix: str) -> Kind:
 
 
 def function(name: str, value: Function | None) -> Function | None:
-    """Return a function, or None where none was given.
+    """Return a function, or None if none was given.
 
     Raises:
-        InputError: it cannot be called.
+        InputError: the value cannot be called.
     """
     if value is not None and not callable(value):
         raise InputError(name, expected="a function", given=shown(value), fix="Leave it out, or define one.")
@@ -163,10 +158,10 @@ def function(name: str, value: Function | None) -> Function | None:
 
 
 def words(name: str, values: object) -> tuple[Hashable, ...]:
-    """Return words as a tuple, also those of a generator, which could be read only once.
+    """Return words as a tuple; a generator of words, which can be read only once, is read here.
 
     Raises:
-        InputError: a bare text, whose items are letters, or something that is no collection of words.
+        InputError: the value is one text instead of a collection of words, or a word cannot be hashed.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         fix = f'Write {name}=("word",).'
@@ -179,9 +174,9 @@ def words(name: str, values: object) -> tuple[Hashable, ...]:
 
 
 def renamed(**names: str | None) -> Callable[[Callable[Arguments, Returned]], Callable[Arguments, Returned]]:
-    """Let a function take keywords by former names too, with a DeprecationWarning: `renamed(former="name")`.
+    """Let a function accept former names of its keywords, with a DeprecationWarning: `renamed(former="name")`.
 
-    A keyword that is read no longer is `renamed(former=None)`.
+    With `renamed(former=None)` the function accepts the former keyword and ignores it.
     """
 
     def decorate(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
@@ -205,10 +200,10 @@ def renamed(**names: str | None) -> Callable[[Callable[Arguments, Returned]], Ca
 
 
 def mapping(name: str, value: object, *, fix: str) -> dict[Any, Any]:
-    """Return a mapping as a dict, an empty one for None.
+    """Return a mapping as a dict; None becomes an empty dict.
 
     Raises:
-        InputError: it is something else.
+        InputError: the value is neither a mapping nor None.
     """
     if value is not None and not isinstance(value, Mapping):
         raise InputError(name, expected="a mapping", given=shown(value), fix=fix)
@@ -216,10 +211,11 @@ def mapping(name: str, value: object, *, fix: str) -> dict[Any, Any]:
 
 
 def data_sets(name: str, value: object, kind: type[Kind]) -> dict[str, Kind]:
-    """Return further data sets to evaluate, by name.
+    """Return a mapping of further data sets to evaluate as a dict, by name.
 
     Raises:
-        InputError: the value does not map names to such data, or names one "train", which is always evaluated.
+        InputError: the value does not map names to data of this class, or one is named "train", which is always
+            evaluated.
     """
     fix = f'Pass {name}={{"dev": …}}, with a {kind.__name__}.'
     found = mapping(name, value, fix=fix)
@@ -233,7 +229,7 @@ def data_sets(name: str, value: object, kind: type[Kind]) -> dict[str, Kind]:
 
 
 def integers(name: str, values: object) -> NDArray[np.int64]:
-    """Return an int64 array of whole numbers.
+    """Return whole numbers as an int64 array.
 
     Raises:
         InputError: the values are no array of integers.
@@ -264,10 +260,10 @@ def as_floats(name: str, values: object) -> Array:
 
 
 def ascending(name: str, values: object) -> Array:
-    """Return float64 numbers from 0 on, in their given order.
+    """Return ascending numbers, none below 0, as a float64 array.
 
     Raises:
-        InputError: there is none, or they do not ascend from 0 or later.
+        InputError: there are no numbers, they do not ascend, or the first is below 0.
     """
     array = np.atleast_1d(as_floats(name, values))
     if not (array.size and array[0] >= 0.0 and np.all(np.diff(array) > 0.0)):
@@ -276,7 +272,7 @@ def ascending(name: str, values: object) -> Array:
 
 
 def reals(name: str, values: object) -> Array:
-    """Return a float64 array in C order, whose entries need not be finite.
+    """Return a float64 array in C order; its entries may be infinite or NaN.
 
     Raises:
         InputError: the values are no array of real numbers, or some of them are masked.
@@ -296,7 +292,7 @@ def reals(name: str, values: object) -> Array:
 
 
 def shown(value: object) -> str:
-    """Write a value for a message: numbers and names as they are, anything else shortened and with its type."""
+    """Return a value as text for a message: numbers and names unchanged, anything else shortened and with its type."""
     if value is None or (isinstance(value, bool | int | float | np.number) and not isinstance(value, complex)):
         return str(value) if not isinstance(value, int) or value.bit_length() < 200 else "an integer of many digits"
     if isinstance(value, str):

@@ -7,50 +7,50 @@ from functools import partial
 from typing import Any
 
 FULL = {os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)}
-"""Messages of the operating system if no space is left."""
+"""Messages of the operating system when the disk or the quota is full."""
 
 
 def _on_a_terminal(text: str) -> str:
-    """Escape what a terminal does not show, such as the bytes of a damaged file that a library's message quotes."""
+    """Return a text with escapes for characters that a terminal cannot show, such as bytes of a damaged file."""
     return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message says what was expected, what came and how to mend it."""
+    """An input cannot be used; the message says what was expected, what was given, and how to mend it."""
 
     def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
-        text = re.sub(r"(?<=[\w)\]])\.$", "", str(given))  # what libraries say may end as a sentence
+        text = re.sub(r"(?<=[\w)\]])\.$", "", str(given))  # messages of libraries may end with a full stop
         super().__init__(_on_a_terminal(f"{subject}: expected {expected}, got {text}. {fix}"))
         self.subject = subject
-        self._told = {"expected": expected, "given": given, "fix": fix}
+        self._parts = {"expected": expected, "given": str(given), "fix": fix}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self._told | {"given": str(self._told["given"])}), (self.subject,)
+        return partial(type(self), **self._parts), (self.subject,)
 
     def as_option(self) -> "InputError":
         """Return this error with the name of the option by which a command takes the argument."""
-        return InputError("--" + self.subject.replace("_", "-"), **self._told)
+        return InputError("--" + self.subject.replace("_", "-"), **self._parts)
 
 
 class StorageError(OSError):
-    """A file could not be written; whatever stood there before is untouched."""
+    """A file could not be written; an earlier version of it is untouched."""
 
     def __init__(self, path: object, reason: object) -> None:
         again = "free some space or name another folder, and run the command again, with --resume where it takes one"
-        fix = again if str(reason) in FULL else "name a place that can be written to"
-        kept = f"What was there before is untouched; {fix}."
+        fix = again if str(reason) in FULL else "name a folder that can be written to"
+        kept = f"An earlier version of the file is untouched; {fix}."
         super().__init__(_on_a_terminal(f"{path}: expected to write this file, got: {reason}. {kept}"))
-        self._told = path, reason
+        self._parts = str(path), str(reason)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), tuple(map(str, self._told))
+        return type(self), self._parts
 
 
 class DrawingError(StorageError):
-    """A figure could not be drawn; the numbers behind it are on the disk, as are the figures that could."""
+    """A figure could not be drawn; the numbers behind it and all other figures are written."""
 
     def __init__(self, path: object, reason: object) -> None:
-        kept = "The numbers are kept, as is every figure that could be drawn."
+        kept = "The numbers and all other figures are kept."
         text = f"{path}: expected to draw this figure, got: {str(reason).rstrip('.')}. {kept}"
         OSError.__init__(self, _on_a_terminal(text))
-        self._told = path, reason
+        self._parts = str(path), str(reason)

@@ -1,22 +1,23 @@
-"""95 % intervals of means by Student's t, and what stands instead of them where samples are few."""
+"""95 % intervals of means by Student's t, and ranges where there are fewer than five samples."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-Array = NDArray[np.float64]
+from attn_dynamics.check import Array
+
 FEWEST = 5
-"""Samples that an interval takes. Of fewer, Student's factor is so wide that it says less than the samples do."""
+"""Least number of samples for an interval. With fewer, Student's factor is so large that the samples say more."""
 
 
 def mean_interval(values: Array) -> tuple[Array, Array]:
-    """Give the ends of the interval of the mean of values (samples, ...), each (...)."""
+    """Return the lower and upper end (...) of the 95 % interval of the mean of values (samples, ...)."""
     mean, half = values.mean(axis=0), half_width(values)
     return mean - half, mean + half
 
 
 def half_width(values: Array) -> Array:
-    """Give half the width of that interval; NaN where samples are fewer than five, or one is no finite number."""
+    """Return half the width (...) of the 95 % interval; NaN for fewer than five samples, or if one is not finite."""
     if len(values) < FEWEST:
         return np.full(values.shape[1:], np.nan)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -24,19 +25,19 @@ def half_width(values: Array) -> Array:
 
 
 def interval(values: ArrayLike) -> dict[str, float]:
-    """Give the mean and the ends of its interval by name; the ends are NaN where samples are few."""
+    """Return the mean and the ends of its interval by name; the ends are NaN for fewer than five samples."""
     found = np.asarray(values, float)
     low, high = mean_interval(found)
     return {"mean": float(found.mean()), "low": float(low), "high": float(high)}
 
 
 def shown_as(samples: int) -> str:
-    """Name what `in_words` gives for so many samples."""
+    """Return a heading for the texts that `in_words` returns for this number of samples."""
     return "mean ± 95 % interval" if samples >= FEWEST else "mean (least to largest)"
 
 
 def in_words(values: ArrayLike) -> str:
-    """Write the mean of some samples with its interval, or where they are few with their range."""
+    """Return the mean as text, with its interval, or with the range of fewer than five samples."""
     found = np.asarray(values, float)
     if len(found) >= FEWEST:
         return f"{found.mean():.4g} ± {half_width(found):.2g}"

@@ -4,7 +4,7 @@ A new proof is a generator of steps with `@proves(id, mutants…)` in the file o
 more import.
 """
 
-from attn_dynamics.check import meant
+from attn_dynamics.check import did_you_mean
 from attn_dynamics.claims._support.names import NAMES, in_theory_order
 from attn_dynamics.errors import InputError
 from proofs import (
@@ -76,7 +76,7 @@ def _instead(claim: str) -> str:
     """Return the advice for a claim that has no proof."""
     if claim in NAMES and claim not in PROOFS:
         return f"{NAMES[claim]} ({claim}) is measured, not proved: python -m analysis.verdicts --claim {claim}."
-    return meant(claim, CLAIMS)
+    return did_you_mean(claim, CLAIMS)
 
 
 def prove(claim: str) -> Result:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from attn_dynamics.check import meant
+from attn_dynamics.check import did_you_mean
 from attn_dynamics.errors import InputError
 
 FEW = 10.0
@@ -202,5 +202,5 @@ def find(id: str) -> Claim:
         InputError: the id is unknown.
     """
     if id not in CLAIMS:
-        raise InputError("claim", expected=f"one of {', '.join(CLAIMS)}", given=repr(id), fix=meant(id, CLAIMS))
+        raise InputError("claim", expected=f"one of {', '.join(CLAIMS)}", given=repr(id), fix=did_you_mean(id, CLAIMS))
     return CLAIMS[id]

@@ -4,7 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from attn_dynamics.check import meant, shown
+from attn_dynamics.check import did_you_mean, shown
 from attn_dynamics.commands.listing import commands
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.version import VERSION
@@ -51,8 +51,8 @@ def _module(name: str, rest: list[str]) -> str:
         InputError: there is no such command, or it needs the checkout.
     """
     if name not in COMMANDS:
-        given, fix = shown(name), meant(name, COMMANDS)
-        raise InputError("command", expected=f"one of {', '.join(COMMANDS)}", given=given, fix=fix)
+        fix = did_you_mean(name, COMMANDS)
+        raise InputError("command", expected=f"one of {', '.join(COMMANDS)}", given=shown(name), fix=fix)
     module = COMMANDS[name][0]
     if name == "experiment" and rest and not rest[0].startswith("-"):
         module = f"{module}.{rest.pop(0)}"
@@ -75,4 +75,4 @@ def _enter_checkout(name: str, module: str) -> None:
     package, _, own = module.partition(".")
     known = [each.rpartition(".")[2] for each in commands(here / package)] if own else []
     if own and package == "simulations" and own not in known:
-        raise InputError(name, expected=f"one of {', '.join(known)}", given=shown(own), fix=meant(own, known))
+        raise InputError(name, expected=f"one of {', '.join(known)}", given=shown(own), fix=did_you_mean(own, known))

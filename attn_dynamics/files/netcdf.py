@@ -1,6 +1,6 @@
-"""NetCDF-4 by h5py alone, because h5netcdf looks up every variable anew for each of its properties: ten times as slow.
+"""NetCDF-4 files, written and read with h5py alone, because h5netcdf takes several times as long.
 
-The files are those that `Dataset.to_netcdf` writes, and any reader of NetCDF-4 reads them.
+The files are like those that `Dataset.to_netcdf` writes, and any reader of NetCDF-4 can read them.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,11 @@ from xarray.conventions import cf_encoder, encode_dataset_coordinates
 
 TEXT = h5py.string_dtype()
 BARE = "This is a netCDF dimension but not a netCDF variable."
-"""Name of a scale that only gives the length of a dimension, as the NetCDF-4 specification wants it."""
+"""Name that the NetCDF-4 specification demands of a scale that only holds the length of a dimension."""
 STRUCTURE = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}
-"""Attributes by which HDF5 itself ties a dimension to its variables; those of NetCDF-4 begin with `INTERNAL`."""
+"""Attributes by which HDF5 itself ties a dimension to its variables."""
 INTERNAL = ("_Netcdf4", "_nc3_", "_NCProperties")
+"""Prefixes of the attributes by which NetCDF-4 does so."""
 
 
 def encode(dataset: xr.Dataset) -> BytesIO:
@@ -36,10 +37,10 @@ def encode(dataset: xr.Dataset) -> BytesIO:
 
 
 def decode(content: bytes) -> xr.Dataset:
-    """Return the dataset in a NetCDF-4 file without groups, of which these are the bytes.
+    """Return the dataset that the bytes of a NetCDF-4 file without groups hold.
 
     Raises:
-        Exception: of any kind, where the bytes are no such file.
+        Exception: an exception of any kind, if the bytes are no such file.
     """
     with h5py.File(h5py.h5f.open_file_image(content)) as file:
         variables = {name: _read(file, name, each) for name, each in file.items() if not _is_bare(each)}
@@ -60,7 +61,7 @@ def _write(file: h5py.File, name: str, variable: xr.Variable) -> h5py.Dataset:
 
 
 def _make_scales(file: h5py.File, written: Mapping[Any, h5py.Dataset], sizes: Mapping[Any, int]) -> dict:
-    """Make the variable of each dimension its scale, or an empty one where it has none."""
+    """Return the scale of each dimension: its coordinate variable, or an empty dataset if it has none."""
     scales = {}
     for number, (dim, size) in enumerate(sizes.items()):
         scale = written[dim] if dim in written else file.create_dataset(str(dim), (size,), ">f4", track_order=True)
@@ -86,7 +87,7 @@ def _read(file: h5py.File, name: str, stored: h5py.Dataset) -> xr.Variable:
 
 
 def _is_bare(stored: h5py.Dataset) -> bool:
-    """Return whether this only gives the length of a dimension."""
+    """Return whether a stored dataset only gives the length of a dimension."""
     return h5py.h5ds.is_scale(stored.id) and h5py.h5ds.get_scale_name(stored.id).startswith(BARE.encode())
 
 
@@ -96,7 +97,7 @@ def _attributes(owner: h5py.File | h5py.Dataset) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return one of several values by itself, and text as a list, which xarray does as well."""
+    """Return an attribute in the form of xarray: a single value without its array, and texts as a list."""
     if np.ndim(value) == 0:
         return value
     values = value.tolist() if value.dtype.kind == "O" else value

@@ -40,7 +40,7 @@ class Kind:
 
 
 def of_command(prog: str, name: str, *patterns: str) -> Kind:
-    """Describe a command that cannot resume, whose folders are identified by the line that called it."""
+    """Return the kind of a command that cannot resume; the line that called the command identifies its folders."""
 
     def is_ours(folder: Path) -> bool:
         with suppress(OSError):
@@ -65,14 +65,14 @@ def results_folder(
 ) -> Iterator[Path]:
     """Open the folder for the results of a command, and lock it against other commands.
 
-    Without a name it is the first free one of default, default-2, …. With `overwrite` it is the last that exists. With
-    `resume` it is the last whose results belong to the resumed run, or else the last. Nothing is removed yet (see
-    `clear`). A new folder that stays empty is removed.
+    If the user named no folder, it is the first free one of default, default-2, …. With `overwrite` it is the last one
+    that exists. With `resume` it is the last one whose results belong to the resumed run, or else the last one. Results
+    are not removed yet (see `clear`). A new folder that stays empty is removed.
 
     Args:
         kind: files of such commands.
         out: the folder that the user named.
-        default: the folder without a name.
+        default: the folder if the user named none.
         resume: whether to resume from existing results.
         overwrite: whether to replace existing results.
         fits: raises InputError if the results in a folder do not belong to the resumed run.
@@ -81,13 +81,13 @@ def results_folder(
         InputError: the folder holds other files, or results without either flag, or another command works in it.
         StorageError: the folder cannot be made.
     """
-    with ExitStack() as held:
+    with ExitStack() as locks:
         try:
             if out is None and not (resume or overwrite):
-                folder = _first_free(kind, default, held)
+                folder = _first_free(kind, default, locks)
             else:
-                folder = _present(kind, default, fits if resume else None) if out is None else expanded(out, "--out")
-                _enter(folder, held)
+                folder = _latest(kind, default, fits if resume else None) if out is None else expanded(out, "--out")
+                _enter(folder, locks)
                 _admit(folder, kind, fits if resume else None, overwrite)
             discard_leftovers(folder)
             if not _results(folder, kind):
@@ -98,7 +98,7 @@ def results_folder(
 
 
 def clear(folder: Path, kind: Kind) -> None:
-    """Remove the files of such commands and nothing else; remove subfolders only once they are empty.
+    """Remove the files of a kind of command from a folder, and subfolders that are then empty.
 
     Raises:
         StorageError: a file or folder cannot be removed.
@@ -109,9 +109,9 @@ def clear(folder: Path, kind: Kind) -> None:
             if path.exists() or path.is_symlink():
                 path.unlink()
             within |= {path.parent} - {folder}
-        for place in sorted(within, key=lambda place: len(place.parts), reverse=True):
-            if place.is_dir() and not any(place.iterdir()):
-                place.rmdir()
+        for subfolder in sorted(within, key=lambda path: len(path.parts), reverse=True):
+            if subfolder.is_dir() and not any(subfolder.iterdir()):
+                subfolder.rmdir()
     except OSError as error:
         raise StorageError(error.filename or folder, error.strerror) from None
 
@@ -139,7 +139,7 @@ def results_file(option: str, path: Path, *, overwrite: bool, make: bool = False
         fix = "Allow it, or name another folder."
         raise InputError(option, expected="a folder that can be written to", given=folder, fix=fix)
     if os.path.lexists(path) and not (path.is_file() or (path.is_symlink() and not path.exists())):
-        given = f"{path}, which is none"
+        given = f"{path}, which is no regular file"
         raise InputError(option, expected="a new or a regular file", given=given, fix="Name another file.")
     if path.exists() and not overwrite:
         fix = "Replace it by --overwrite, or name another file."
@@ -151,31 +151,31 @@ def results_file(option: str, path: Path, *, overwrite: bool, make: bool = False
 
 @contextmanager
 def default_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield the first of NAME, NAME-2, … that does not exist yet, or the last that exists if it may be overwritten.
+    """Yield the first of NAME, NAME-2, … that does not exist yet, or the last one that exists if it may be overwritten.
 
-    A new file is made at once, empty, so that no other command takes it. It is removed if it stays empty.
+    A new file is made empty at once, so that no other command takes it. It is removed if it stays empty.
 
     Raises:
         StorageError: the file or its folder cannot be made.
     """
     make_folder(path.parent)
     try:
-        there = _there(path) if overwrite else []
-        taken = there[-1] if there else next(filter(_made_file, _numbered(path)))
+        existing = _existing(path) if overwrite else []
+        taken = existing[-1] if existing else next(filter(_made_file, _numbered(path)))
     except OSError as error:
         raise StorageError(folder_of(error), error.strerror) from None
     try:
         yield taken
     finally:
-        if not there and taken.exists() and not taken.stat().st_size:
+        if not existing and taken.exists() and not taken.stat().st_size:
             taken.unlink()
 
 
 def expanded(path: Path, option: str) -> Path:
-    """Expand a leading ~ to the home folder, because the shell does not expand it in --option=~/name.
+    """Return a path with a leading ~ expanded, because the shell does not expand it in --option=~/name.
 
     Raises:
-        InputError: the user does not exist.
+        InputError: there is no such user.
     """
     try:
         return path.expanduser()
@@ -185,33 +185,33 @@ def expanded(path: Path, option: str) -> Path:
 
 
 def folder_of(error: OSError) -> str:
-    """Return the path in an error of the system."""
+    """Return the path that an error of the operating system names."""
     return str(error.filename or "folder")
 
 
 def _numbered(first: Path) -> Iterator[Path]:
-    """Yield NAME, NAME-2, …, or of a page NAME.html, NAME-2.html, …"""
+    """Yield NAME, NAME-2, …; for a page NAME.html, NAME-2.html, …"""
     end = first.suffix if first.suffix == ".html" else ""  # a folder's name may hold a dot that ends nothing
     return (first if k == 1 else first.with_name(f"{first.name.removesuffix(end)}-{k}{end}") for k in count(1))
 
 
-def _there(first: Path) -> list[Path]:
+def _existing(first: Path) -> list[Path]:
     """List NAME, NAME-2, … up to the first that does not exist."""
     return [*takewhile(os.path.lexists, _numbered(first))]
 
 
-def _present(kind: Kind, first: Path, fits: Callable[[Path], object] | None) -> Path:
+def _latest(kind: Kind, first: Path, fits: Callable[[Path], object] | None) -> Path:
     """Return the last of NAME, NAME-2, … whose results fit; else the last with results, the last, or NAME."""
-    there = _there(first)
-    filled = [folder for folder in there if folder.is_dir() and _results(folder, kind)]
+    existing = _existing(first)
+    filled = [folder for folder in existing if folder.is_dir() and _results(folder, kind)]
     for folder in reversed(filled if fits is not None else []):
         with suppress(InputError):
             _admit(folder, kind, fits, overwrite=False)
             return folder
-    return (filled or there or [first])[-1]
+    return (filled or existing or [first])[-1]
 
 
-def _first_free(kind: Kind, default: Path, held: ExitStack) -> Path:
+def _first_free(kind: Kind, default: Path, locks: ExitStack) -> Path:
     """Make the first folder that does not exist yet, or take a free one before it."""
     for folder in _numbered(default):
         with ExitStack() as tried:
@@ -221,33 +221,33 @@ def _first_free(kind: Kind, default: Path, held: ExitStack) -> Path:
             if made or (locked and _is_free(folder, kind)):
                 if made:
                     tried.callback(_remove_empty, folder)
-                held.push(tried.pop_all())
+                locks.push(tried.pop_all())
                 return folder
     raise AssertionError  # pragma: no cover
 
 
 def _made(folder: Path) -> bool:
     """Make the folder; return whether this call, and no other command, made it."""
-    try:
+    with suppress(FileExistsError):
         folder.mkdir(parents=True)
-    except FileExistsError:
-        return False
-    return True
+        return True
+    return False
 
 
-def _enter(folder: Path, held: ExitStack) -> None:
+def _enter(folder: Path, locks: ExitStack) -> None:
+    """Make a folder if it does not exist, and lock it."""
     if folder.exists() and not folder.is_dir():
-        raise InputError("--out", expected="a folder", given=f"the file {folder}", fix="Name another place.")
+        raise InputError("--out", expected="a folder", given=f"the file {folder}", fix="Name another folder.")
     made = _made(folder)
-    if _lock(folder, held) is False:
+    if _lock(folder, locks) is False:
         raise InputError(
             "--out",
-            expected="a folder in which no other command is at work",
-            given=f"{folder}, in which one is",
-            fix="Wait for its end, or name another folder.",
+            expected="a folder that no other command uses",
+            given=f"{folder}, which one uses",
+            fix="Wait until that command ends, or name another folder.",
         )
     if made:
-        held.callback(_remove_empty, folder)
+        locks.callback(_remove_empty, folder)
 
 
 def _remove_empty(folder: Path) -> None:
@@ -255,13 +255,13 @@ def _remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _lock(folder: Path, held: ExitStack) -> bool | None:
-    """Lock a folder until the end of `held` or of this process; return whether it succeeded, None if locks do not work.
+def _lock(folder: Path, locks: ExitStack) -> bool | None:
+    """Lock a folder until `locks` closes or this process ends; return whether it succeeded, None if it is impossible.
 
     Some network file systems cannot lock folders. There only the names of files keep two commands apart.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    held.callback(os.close, descriptor)
+    locks.callback(os.close, descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -271,11 +271,10 @@ def _lock(folder: Path, held: ExitStack) -> bool | None:
 
 def _made_file(path: Path) -> bool:
     """Make the file; return whether this call, and no other command, made it."""
-    try:
+    with suppress(FileExistsError):
         path.open("x").close()
-    except FileExistsError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _admit(folder: Path, kind: Kind, fits: Callable[[Path], object] | None, overwrite: bool) -> None:
@@ -286,13 +285,13 @@ def _admit(folder: Path, kind: Kind, fits: Callable[[Path], object] | None, over
         raise InputError(
             "--out",
             expected=f"a new or empty folder, or one of {kind.name}",
-            given=f"{folder}, which holds other files and no {kind.mark} of one",
+            given=f"{folder}, which holds other files and no {kind.mark} of {kind.name}",
             fix="Name another folder.",
         )
     if fits is not None:
         fits(folder)
     elif not overwrite:
-        more = "Go on with it by --resume, replace it" if kind.resumes else "Replace it"
+        more = "Resume it by --resume, replace it" if kind.resumes else "Replace it"
         raise InputError(
             "--out",
             expected="a new or empty folder",
@@ -302,7 +301,7 @@ def _admit(folder: Path, kind: Kind, fits: Callable[[Path], object] | None, over
 
 
 def _is_free(folder: Path, kind: Kind) -> bool:
-    """Return whether a folder is empty, or holds only files of a command that ended before it had results."""
+    """Return whether a folder is empty, or holds only files of such a command that ended before it had results."""
     empty = all(is_partial(path) or (path.is_dir() and not any(path.iterdir())) for path in folder.iterdir())
     return empty or (kind.is_ours(folder) and not _results(folder, kind))
 

@@ -1,4 +1,4 @@
-"""Finished runs in a folder, a NetCDF file each; and the check of settings before results are gone on with."""
+"""Finished runs in a folder, one NetCDF file each, and the check of settings before results are resumed."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,12 +12,12 @@ from attn_dynamics.files.storage import Damaged, make_folder, read_json_object, 
 
 
 class RunStore:
-    """Runs that are kept as they end, each in a file of its name, beside the checkpoint of one that was cut off.
+    """Store of finished runs and of the checkpoints of interrupted ones, with a file per run in one folder.
 
-    An identity is a digest of all that a run depends on; a run that is taken over equals one that is made anew.
+    The identity of a run is a digest of everything that the run depends on. A stored run therefore equals a new one.
 
     Args:
-        folder: place of the files, which is made if it does not exist.
+        folder: folder of the files, which is made if it does not exist.
 
     Raises:
         StorageError: the folder cannot be made.
@@ -27,14 +27,14 @@ class RunStore:
         self._folder = make_folder(folder)
 
     def has(self, name: str) -> bool:
-        """Return whether there is a file of this name, whole or not."""
+        """Return whether there is a run of this name, even if its file is damaged."""
         return self._file(name).exists()
 
     def take(self, name: str, identity: str) -> xr.Dataset | None:
-        """Return the run of this name; None if it is not there, or not as it was written.
+        """Return the run of this name; None if its file is missing or damaged.
 
         Raises:
-            InputError: it is there and has another identity.
+            InputError: the stored run has another identity.
         """
         path = self._file(name)
         try:
@@ -45,8 +45,8 @@ class RunStore:
             raise InputError(
                 f"{path}",
                 expected="a run of these data, this start and these settings",
-                given="another",
-                fix="Restore what it was made from, replace all by --overwrite, or name another folder by --out.",
+                given="a run of other data, another start or other settings",
+                fix="Restore these, replace all results by --overwrite, or name another folder by --out.",
             )
         return run
 
@@ -54,12 +54,12 @@ class RunStore:
         """Return the run of this name, whatever its identity.
 
         Raises:
-            Damaged: it is not there, or not as it was written.
+            Damaged: its file is missing or damaged.
         """
         return read_netcdf(self._file(name))
 
     def keep(self, name: str, identity: str, run: xr.Dataset) -> xr.Dataset:
-        """Write a run that has ended, and return it with its identity.
+        """Write a finished run, and return it with its identity.
 
         Raises:
             StorageError: the file cannot be written.
@@ -69,7 +69,7 @@ class RunStore:
         return kept
 
     def checkpoint(self, name: str) -> Path:
-        """Return the file for the checkpoint of a run, which the one who trains removes once the run is kept."""
+        """Return the path for the checkpoint of a run; the caller removes the file once the run is stored."""
         return self._folder / f"{name}.npz"
 
     def _file(self, name: str) -> Path:
@@ -77,7 +77,7 @@ class RunStore:
 
 
 def saved_settings(folder: Path) -> dict[str, Any]:
-    """Return the settings that a command left in a folder; empty if there are none."""
+    """Return the settings that a command wrote into a folder; empty if there are none."""
     try:
         return read_json_object(folder / CONFIG)
     except Damaged:
@@ -85,10 +85,16 @@ def saved_settings(folder: Path) -> dict[str, Any]:
 
 
 def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], of: str, grows: Collection[str] = ()) -> None:
-    """Refuse to go on with results of other settings; those in `grows` may hold more than then.
+    """Refuse to resume results that were made with other settings.
+
+    Args:
+        then: settings of the results.
+        now: present settings.
+        of: name of the results in the error message.
+        grows: settings that may be larger numbers, or lists with further entries.
 
     Raises:
-        InputError: a setting differs, or holds less than then; `of` names the results.
+        InputError: a setting differs, or one in `grows` is smaller than before.
     """
     differing = [
         name
@@ -100,11 +106,12 @@ def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], of: str, gro
             "--resume",
             expected=f"the settings of {of}" + (", or more of them" if {*differing} & {*grows} else ""),
             given=", ".join(f"{name} = {now[name]} instead of {then.get(name)}" for name in differing),
-            fix="Give those, replace it by --overwrite, or name another folder by --out.",
+            fix="Give those settings, replace the results by --overwrite, or name another folder by --out.",
         )
 
 
 def _holds(now: Any, then: Any) -> bool:
+    """Return whether a list contains another, or an integer is at least another."""
     if isinstance(now, list) and isinstance(then, list):
         return all(each in now for each in then)
     return isinstance(now, int) and isinstance(then, int) and now >= then

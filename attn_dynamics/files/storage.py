@@ -1,4 +1,4 @@
-"""Files that are either complete or absent, and that are read only as they were written.
+"""Files that are either complete or absent, with checks for damage when they are read.
 
 Libraries for tables and NetCDF are imported when such a file is read or written, because they load slowly.
 """
@@ -31,13 +31,13 @@ HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.partial", re.DOTALL)
 """Pattern of the names of partial files, with the mark of the machine and the id of the writing process."""
 LETTERS = 40
-"""Number of characters of the file name in the partial file's name, which must not grow too long."""
+"""Number of characters of a file's name that the name of its partial file repeats, so that it is not too long."""
 MARK = b"attn-dynamics SHA-256 "
 """Bytes before the digest at the end of a NetCDF file, which HDF5 ignores."""
 
 
 class Damaged(InputError):
-    """Error for a file that is not as it was written."""
+    """A file is missing, or its content is not as it was written."""
 
     def __init__(self, path: Path, reason: object) -> None:
         super().__init__(
@@ -189,7 +189,7 @@ def read_netcdf(path: Path) -> xr.Dataset:
     """Read a dataset into memory, and verify the digest that `write_netcdf` wrote.
 
     Raises:
-        Damaged: the file does not exist, or it is not as it was written.
+        Damaged: the file is missing, or its content is not as it was written.
     """
     from attn_dynamics.files import netcdf
 
@@ -217,7 +217,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
     """Read a table and verify its checksums.
 
     Raises:
-        Damaged: the file does not exist, or it is not as it was written.
+        Damaged: the file is missing, or its content is not as it was written.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Terminal and tables of commands."""
+"""The terminal, and tables for it."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 NARROWEST = 40
-"""Least number of columns in which a table can be laid out."""
+"""Least width of the terminal, in characters, for which tables are laid out."""
 
 
 def console() -> Console:
-    """Return the terminal, which prints text without markup; a narrower one counts as `NARROWEST` columns wide."""
+    """Return the terminal, which prints text without markup and counts as at least `NARROWEST` characters wide."""
     found = Console(markup=False, highlight=False)
     found.width = max(found.width, NARROWEST)
     return found
@@ -21,7 +21,7 @@ def console() -> Console:
 def table(
     title: str, names: Iterable[str], rows: Iterable[Sequence[str]], right: Collection[str] = (), **look: Any
 ) -> Table:
-    """Lay out rows of plain text below the names of their columns, of which some stand at the right."""
+    """Return a table of plain text; the columns named in `right` are aligned to the right."""
     out = Table(title=title, **look)
     for name in names:
         out.add_column(str(name), justify="right" if name in right else "left")

@@ -1,4 +1,4 @@
-"""Ctrl-C and a plain kill, before a command starts and within an epoch, so that no state is left half updated."""
+"""Handlers of Ctrl-C and of a plain kill, before a command starts, while it works, and in its worker processes."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from types import FrameType
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended."""
 AFTERWARDS = {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_DFL}
-"""Signals that a command takes for Ctrl-C, with the handler of each once all work is done."""
+"""Signals that a command treats as Ctrl-C, each with the handler that it gets once all work is done."""
 
 
 def command_starts() -> bool:
@@ -26,7 +26,7 @@ def command_starts() -> bool:
 def end_at_once() -> None:
     """Let Ctrl-C end this process with one line until the command starts, because its imports take seconds.
 
-    A signal that is ignored stays ignored, as Ctrl-C is in a job that a script runs in the background.
+    An ignored signal stays ignored. A shell script ignores Ctrl-C in the jobs that it runs in the background.
     """
     for number in AFTERWARDS:
         if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
@@ -41,9 +41,9 @@ def _end(number: int, frame: object) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt again within the block; after the block, with all work done, ignore it.
+    """Let Ctrl-C raise KeyboardInterrupt again within the block; after the block all work is done, and ignore Ctrl-C.
 
-    A plain kill (SIGTERM) acts like Ctrl-C within the block, so that it saves and reports as much.
+    A plain kill (SIGTERM) acts like Ctrl-C within the block, so that the command saves and reports as much.
     """
     heard = [number for number in AFTERWARDS if signal.getsignal(number) is _end]
     for number in heard:
@@ -57,17 +57,17 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C within the block only make the yielded function return True; a second one interrupts at once.
+    """Within the block, let Ctrl-C only make the yielded function return True; a second Ctrl-C interrupts at once.
 
-    So does every signal that would raise KeyboardInterrupt. Outside the main thread, or if the program handles the
-    signal itself, nothing changes and the function returns False.
+    Every other signal that would raise KeyboardInterrupt acts alike. Outside the main thread, or if the program handles
+    the signal itself, nothing changes and the function returns False.
     """
     heard = [each for each in signal.valid_signals() if signal.getsignal(each) is signal.default_int_handler]
     if threading.current_thread() is not threading.main_thread():
         heard = []
     asked = False
 
-    def take_note(number: int, frame: object) -> None:
+    def remember(number: int, frame: object) -> None:
         nonlocal asked
         asked = True
         handle(signal.default_int_handler)
@@ -76,7 +76,7 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
         for number in heard:
             signal.signal(number, handler)
 
-    handle(take_note)
+    handle(remember)
     try:
         yield lambda: asked
     finally:
@@ -84,8 +84,8 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def out_of_earshot(*more: int) -> Iterator[None]:
-    """Hide Ctrl-C, which a terminal sends to all, and `more` from threads and processes started within the block."""
+def signals_blocked(*more: int) -> Iterator[None]:
+    """Block Ctrl-C, which a terminal sends to all processes, and `more` signals in children started in the block."""
     resource_tracker.ensure_running()  # otherwise a thread within starts it and unblocks the signal
     found = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *more})
     try:

@@ -1,4 +1,4 @@
-"""Free memory of this machine or container, and refusal of sizes that need more."""
+"""The free memory of this machine or container, and a check that sizes fit into it."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int | None:
-    """Return the bytes available without swapping, droppable caches included; None if the system does not tell."""
+    """Return the bytes available without swapping, droppable caches included; None if the system does not say."""
     found = [each for each in (_machine(), _container()) if each is not None]
     return min(found, default=None)
 
@@ -22,8 +22,8 @@ def check_room(needed: int, sizes: Mapping[str, int]) -> None:
     """Refuse sizes that need more memory than is free, before it is allocated.
 
     Args:
-        needed: bytes, a lower bound.
-        sizes: arguments that the need comes from; the error names the largest.
+        needed: lower bound on the bytes needed.
+        sizes: arguments that decide how much is needed; the error names the largest.
 
     Raises:
         InputError: the memory does not suffice; the message gives both amounts.

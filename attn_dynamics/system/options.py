@@ -1,4 +1,4 @@
-"""Options of a command: each described once, read from a command line, and refused by its typed name."""
+"""Options of a command: described once in a dataclass, read from the command line, and named in every error."""
 
 import ast
 import inspect
@@ -25,9 +25,9 @@ from attn_dynamics.system.version import VERSION
 
 Given = TypeVar("Given")
 KINDS = {"INT": "an integer", "FLOAT": "a number", "PATH": "a path", "STR": "a text"}
-"""Name here of each of tyro's kinds of value."""
+"""Name in error messages of each of tyro's kinds of value."""
 NAMES: dict[Any, str] = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
-"""Tyro's name of each kind of value that an option may have beside None."""
+"""Tyro's name of each type that an option may have, besides None."""
 
 
 def read_options(options: type[Given], arguments: Sequence[str] | None, prog: str) -> Given:
@@ -62,7 +62,7 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
 
 
 def without_effect(what: str, given: Iterable[str]) -> list[str]:
-    """Return a note if options were given that a run does not read; `what` names the run."""
+    """Return a note that a run ignores some given options, if there are any; `what` names the run."""
     listed = ", ".join("--" + each.replace("_", "-") for each in given)
     return [f"Without effect on {what}: {listed}."] if listed else []
 
@@ -73,14 +73,14 @@ def changed(now: object, usual: object) -> list[str]:
 
 
 def _renamed(given: Sequence[str], former: Mapping[str, str]) -> list[str]:
-    """Return the arguments with options under their present names, and say so for each that has another."""
+    """Return the arguments with former names of options replaced, and print a line for each."""
     for name in former.keys() & set(given):
         print(f"{name} is called {former[name]} now", file=sys.stderr)
     return [former.get(each, each) for each in given]
 
 
 def _check_text(given: Sequence[str]) -> None:
-    """Refuse text that no path and no text file can hold, because it would fail after the work was done."""
+    """Refuse text that no path and no text file can hold, because it would fail only once the work is done."""
     option = "arguments"
     for each in given:
         option = each.partition("=")[0] if each.startswith("--") else option
@@ -90,7 +90,7 @@ def _check_text(given: Sequence[str]) -> None:
 
 
 def _check_values(given: Sequence[str], options: type) -> None:
-    """Refuse an option of several values without any, as its default would apply, or given twice, as the last would."""
+    """Refuse an option of several values that has none or is given twice, because tyro would ignore that silently."""
     several = {name for name, leaf in _leaves(options).items() if get_origin(_bare(leaf.hint)) is tuple}
     once = {name for name in several if get_origin(_leaves(options)[name].hint) is not Annotated}
     typed = [each.partition("=")[0] for each in given if each.startswith("--")]
@@ -104,12 +104,12 @@ def _check_values(given: Sequence[str], options: type) -> None:
 
 
 def by_option(error: InputError, options: type) -> InputError:
-    """Return the error in terms of the option if the command has one of that name, else unchanged."""
+    """Return an error that names the option if the command has an option of that name, else the error itself."""
     return error.as_option() if error.subject in _names(options) else error
 
 
 def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
-    """Return tyro's message, printed in a box of lines, as an error in our words."""
+    """Return an error for the message that tyro prints in a box."""
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
     text, see = lines[0] if lines else "no message", f"See {prog} --help."
     if found := re.match(r"Unrecognized options: (.+?)(?:, |$)", text):
@@ -132,7 +132,7 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
 
 
 def _kind(usage: str) -> str | None:
-    """Return in words what an option takes, from its line in the help."""
+    """Return the kind of value that an option takes, in words, from its line in the help."""
     wanted = [KINDS[kind] for kind in re.findall("|".join(KINDS), usage)]
     many = "..." in usage or len(wanted) > 1
     return (f"{wanted[0]} each" if many else wanted[0]) if wanted else None
@@ -153,7 +153,7 @@ def _typed(option: str, given: Sequence[str]) -> str:
 
 
 def _plain() -> io.TextIOWrapper:
-    """Return a standard output for which tyro draws with lines and without colours."""
+    """Return an output stream for which tyro draws boxes of lines and no colours."""
     return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
 
 
@@ -169,11 +169,11 @@ def _wide_terminal() -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-# --- how options are described
+# --- the description of options
 
 
 class _Leaf(NamedTuple):
-    """One option: its group, its type, its default, and what the help says of it."""
+    """One option: its group, its type, its default, and its text in the help."""
 
     group: str | None
     hint: Any
@@ -183,7 +183,7 @@ class _Leaf(NamedTuple):
 
 @cache
 def _leaves(options: type) -> dict[str, _Leaf]:
-    """Return all options of a class by name, those of nested classes among them.
+    """Return all options of a class by name, including those of nested classes.
 
     A class may name groups, each by the first of its fields: `GROUPS = {"data": "task", "output": "out"}`.
     """
@@ -201,9 +201,9 @@ def _leaves(options: type) -> dict[str, _Leaf]:
 
 @cache
 def _grouped(options: type) -> Any:
-    """Return a class from which tyro reads the options, each with its help, under the titles of their groups.
+    """Return a class from which tyro reads the options, each with its help, grouped under titles.
 
-    A default is named only if there is one, where tyro would say "(default: None)".
+    The help names a default only if there is one; tyro would print "(default: None)".
     """
     groups: dict[str, list[tuple[str, Any, Any]]] = {}
     for name, (group, hint, default, text) in _leaves(options).items():
@@ -243,7 +243,7 @@ def _filled(options: Any, values: Mapping[str, Any]) -> Any:
 
 @cache
 def _names(options: type) -> frozenset[str]:
-    """Return the names of all options, without those that are given by their place."""
+    """Return the names of all options, without the positional ones."""
     return frozenset(name for name, leaf in _leaves(options).items() if "Positional" not in str(leaf.hint))
 
 
@@ -259,7 +259,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _metavar(hint: Any) -> str | None:
-    """Return the placeholder of an option in the help, without tyro's None; None for other kinds."""
+    """Return the placeholder of an option's value in the help, without tyro's None; None for other types."""
     kind = _beside_none(hint) or hint
     if get_origin(kind) is Literal:
         return f"{{{','.join(map(str, get_args(kind)))}}}"
@@ -271,18 +271,19 @@ def _metavar(hint: Any) -> str | None:
 
 
 def _beside_none(hint: Any) -> Any:
+    """Return the type T of a hint `T | None`; None for other hints."""
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
     others = [kind for kind in kinds if kind is not type(None)]
     return others[0] if len(others) == 1 and len(kinds) == 2 else None
 
 
 def _documentation(options: type) -> dict[str, str]:
-    """Return the texts below the fields of a class, of its bases and of its `SOURCES`, by field name."""
+    """Return the docstrings of the fields of a class, of its bases and of its `SOURCES`, by field name."""
     found: dict[str, str] = {}
     for kind in (*getattr(options, "SOURCES", ()), *reversed(options.__mro__)):
         try:
             (node,) = ast.parse(textwrap.dedent(inspect.getsource(cast("type", kind)))).body
-        except (OSError, TypeError):  # a class that was made, not written
+        except (OSError, TypeError):  # a class made by `make_dataclass` has no source
             continue
         body = node.body if isinstance(node, ast.ClassDef) else []
         for field, text in pairwise(body):

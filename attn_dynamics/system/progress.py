@@ -1,4 +1,4 @@
-"""Progress bar that shows loss and speed, at the cost of one clock reading per epoch."""
+"""Progress bar with loss and speed, which costs one reading of the clock per epoch."""
 
 import time
 from collections.abc import Callable, Iterator

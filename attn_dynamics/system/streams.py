@@ -1,4 +1,4 @@
-"""Standard streams that never cost results: closed ones, departed readers, and characters they cannot show."""
+"""Standard streams on which printing never fails: closed ones, departed readers, characters they cannot show."""
 
 import io
 import os

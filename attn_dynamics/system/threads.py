@@ -30,8 +30,8 @@ class _Process:
 class Pace:
     """Number of epochs to compute at a time, and whether on all threads; the results are equal to the bit.
 
-    Threads save time on a large corpus on an idle machine. They cost a factor if another program uses the same cores,
-    because each epoch then waits for a thread that does not run. So both are tried repeatedly.
+    Threads save time on a large corpus on an idle machine. They cost much more if another program uses the same cores,
+    because each epoch then waits for a thread that does not run. So the faster way is found by trying both repeatedly.
 
     Args:
         single: whether to compute on one thread only.
@@ -47,7 +47,7 @@ class Pace:
 
     @contextmanager
     def timed(self, epochs: int) -> Iterator[bool]:
-        """Time so many epochs; yield whether to compute them on all threads."""
+        """Measure the time of a number of epochs; yield whether to compute them on all threads."""
         threads, begun = self._threads and threads_are_usable(), time.perf_counter()
         yield threads
         ended = time.perf_counter()
@@ -67,13 +67,13 @@ class Pace:
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """Keep BLAS to one thread: more would only wait for the compiled loops, and change last bits of small products."""
+    """Keep BLAS to one thread: more would wait for the compiled loops, and change the last bits of small products."""
     return _libraries("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
 
 
 @cache
 def _libraries(_with_scipy: bool) -> ThreadpoolController:
-    """Look for the libraries once, and again when scipy has brought its own: it takes as long as a short run."""
+    """Find the libraries once, and again when scipy has loaded its own; a search takes as long as a short run."""
     return ThreadpoolController()
 
 

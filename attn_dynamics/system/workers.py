@@ -1,7 +1,7 @@
-"""Processes that work for this one: spawned, of one thread each, deaf to Ctrl-C, and ended together with it.
+"""Worker processes: of one thread each, shielded from Ctrl-C, and ended together with this process.
 
-Both kinds are a `concurrent.futures.Executor`: `spawned` starts processes here, `clustered` connects to Dask. A process
-is never forked, because compiled kernels lose their threads in a fork.
+Both kinds are a `concurrent.futures.Executor`: `spawned` starts processes here, `clustered` connects to Dask. Processes
+are never forked, because compiled kernels lose their threads in a fork.
 """
 
 import logging
@@ -20,12 +20,12 @@ import numba
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.extras import imported
-from attn_dynamics.system.interrupt import killing, out_of_earshot
+from attn_dynamics.system.interrupt import killing, signals_blocked
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 STOP = signal.SIGUSR1
-"""Signal that tells a process to keep what it has and to stop; a terminal and `timeout` do not send it."""
+"""Signal that makes a process save its results and stop; neither a terminal nor `timeout` sends it."""
 PATIENCE = 10.0
 """Longest time in seconds for a Dask scheduler, and for its first worker, to answer."""
 ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OPENBLAS", "MKL")}
@@ -35,9 +35,9 @@ ENVIRONMENT = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OP
 def finished(
     pool: Executor, work: Callable[[Given], Found], items: Iterable[Given], *, at_once: int
 ) -> Iterator[set[Future[Found]]]:
-    """Let a pool work on items, and yield those that have ended, a set at a time.
+    """Let a pool work on items, and yield sets of futures as they end.
 
-    No more than `at_once` are handed over at a time, for those that a pool has taken cannot be taken back.
+    The pool has at most `at_once` items at a time, because items that it has taken cannot be taken back.
     """
     left, running = iter(items), set[Future[Found]]()
     while running := running | {pool.submit(work, each) for each in islice(left, at_once - len(running))}:
@@ -47,10 +47,12 @@ def finished(
 
 @contextmanager
 def spawned(processes: int, *, resumes: bool = False) -> Iterator[Executor]:
-    """Start processes and kill them at the end of the block, or when this process ends.
+    """Start processes, and kill them at the end of the block or when this process ends.
 
-    If an exception leaves the block, Ctrl-C among them, work that `resumes` is interrupted and waited for, so that it
-    keeps what it has; other work is killed.
+    Args:
+        processes: number of processes.
+        resumes: whether the work can resume. If Ctrl-C or an error ends the block, such work is interrupted and may
+            save its results; other work is killed.
 
     Raises:
         InputError: a process was killed.
@@ -59,7 +61,7 @@ def spawned(processes: int, *, resumes: bool = False) -> Iterator[Executor]:
         try:
             yield pool
         except BrokenProcessPool:
-            fix = "Give it more memory, or --workers 1" + ("; --resume goes on with what is kept." if resumes else ".")
+            fix = "Give it more memory, or --workers 1" + ("; --resume keeps finished work." if resumes else ".")
             raise InputError("--workers", expected="processes that live", given="a killed one", fix=fix) from None
         except BaseException:
             if resumes:
@@ -69,21 +71,21 @@ def spawned(processes: int, *, resumes: bool = False) -> Iterator[Executor]:
 
 
 class _Spawned(ProcessPoolExecutor):
-    """Pool that hides Ctrl-C and a plain kill from its processes, which it starts as it is given work."""
+    """Pool that shields its processes from Ctrl-C and a plain kill; it starts them when work is submitted."""
 
     def __init__(self, *given: Any, **settings: Any) -> None:
         super().__init__(*given, **settings)
         self.taken: list[Future[Any]] = []
 
     def submit(self, fn: Callable[..., Found], /, *args: Any, **kwargs: Any) -> Future[Found]:
-        with out_of_earshot(signal.SIGTERM, STOP):
+        with signals_blocked(signal.SIGTERM, STOP):
             future = super().submit(_stoppable, fn, *args, **kwargs)
             self.taken.append(future)
         return future
 
 
 def _stoppable(work: Callable[..., Found], *given: Any, **settings: Any) -> Found:
-    """Do some work in a process that was begun for it, and hear `STOP` meanwhile."""
+    """Do some work in a worker process, which `STOP` interrupts meanwhile."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {STOP})
     try:
         return work(*given, **settings)
@@ -92,14 +94,14 @@ def _stoppable(work: Callable[..., Found], *given: Any, **settings: Any) -> Foun
 
 
 def begin_process() -> None:
-    """Let this process have one thread, be interrupted by `STOP`, and end with the one that spawned it."""
+    """Prepare a worker process: one thread, interrupted by `STOP`, and ended together with its parent."""
     numba.set_num_threads(1)
     signal.signal(STOP, signal.default_int_handler)
     Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent was killed, because it would otherwise wait for work forever."""
+    """End this process when its parent ends, because it would otherwise wait for work forever."""
     parent = parent_process()
     assert parent is not None
     parent.join()
@@ -121,7 +123,7 @@ def clustered(processes: int, scheduler: str | None) -> Iterator[Any]:
         with _connected(distributed, scheduler) as client:
             yield client
         return
-    with out_of_earshot():
+    with signals_blocked():
         local = distributed.LocalCluster(
             n_workers=processes,
             threads_per_worker=1,
@@ -141,7 +143,7 @@ def _connected(distributed: Any, address: str) -> Iterator[Any]:
     try:
         client = distributed.Client(address, timeout=PATIENCE)
     except (OSError, ValueError, TypeError) as error:
-        expected, fix = "the address of a Dask scheduler", "Start one by dask scheduler, and give the address it says."
+        expected, fix = "the address of a Dask scheduler", "Start dask scheduler, and give the address that it prints."
         given = f"{address!r}, where none answers ({in_line(error)})"
         raise InputError("--scheduler", expected=expected, given=given, fix=fix) from None
     with client:
@@ -163,10 +165,10 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def error_of(future: Future[Any]) -> BaseException | None:
-    """Return what work raised, also that of a scheduler that is gone; None if it returned."""
+    """Return the exception of a future, CancelledError if its scheduler is gone; None if the work returned."""
     return CancelledError("the scheduler gave it up") if future.cancelled() else future.exception()
 
 
 def in_line(error: BaseException) -> str:
-    """Write an error in one line, with the name of its class."""
+    """Return an error as one line, with the name of its class."""
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,40 +1,39 @@
-"""How far a parameter gets under Adam, as pure functions (theory D13): array in, array out."""
+"""Distance that a parameter can travel under Adam (theory D13)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
-from attn_dynamics.check import ascending, number, one_of
+from attn_dynamics.check import Array, ascending, number, one_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import SCALES
 from attn_dynamics.theory.domain import settings_within, within
 
-Array = NDArray[np.float64]
 SHORT = 1e-7
-"""Time, in units of the start, before which a parameter moves at the rate 1."""
+"""Time, in units of the initial parameter, before which a parameter moves at the rate 1."""
 PULLS: Mapping[str, Callable[[Any], Any]] = {
     "deviation": lambda p: p**-3.0,
     "variance": lambda p: 0.5 * p**-2.0,
     "log": lambda p: np.exp(-2.0 * p),
 }
-"""Functions of the parameter p that minus its gradient is far below δ, over δ², by scale (theory D6)."""
+"""Minus the gradient far below δ, divided by δ², as a function of the parameter p, by scale (theory D6)."""
 
 
 def largest_step(beta1: float, beta2: float) -> float:
-    """Return the largest step of Adam in units of the learning rate, whatever gradients it meets.
+    """Return the smallest bound on a step of Adam, in units of the learning rate, that holds for any gradients.
 
-    It is (1 - β₁)/√((1 - β₂)(1 - β₁²/β₂)), approached where gradients grow by β₂/β₁ a step, so that no smaller bound
-    holds for all. With a gradient whose size never grows and β₁ ≤ β₂ it is 1.
+    The bound is (1 - β₁)/√((1 - β₂)(1 - β₁²/β₂)). Steps approach it if gradients grow by a factor β₂/β₁ at each step.
+    If the size of the gradient never grows and β₁ ≤ β₂, no step exceeds 1.
 
     Args:
         beta1: share β₁ of the mean of gradients that is kept.
         beta2: share β₂ of the mean of squares that is kept.
 
     Raises:
-        InputError: β₁² is not below β₂, where no bound holds for all numbers of steps, or one is outside of 0 … 1.
+        InputError: a share is not from 0 to below 1, or β₁² is not below β₂, where steps have no bound.
     """
     settings_within("from 0 to below 1", beta1=beta1, beta2=beta2)
     if not beta1**2 < beta2 < 1.0:
@@ -44,10 +43,10 @@ def largest_step(beta1: float, beta2: float) -> float:
 
 
 def steady_speed(width: ArrayLike, rate: float, beta1: float, beta2: float) -> Array:
-    """Return the speed in units of the learning rate where the gradient is all but steady, once means are settled.
+    """Return the speed of σ far below δ under Adam, in units of the learning rate, once its means have settled.
 
-    Means lag by β/(1 - β) steps. Far below δ the gradient of σ falls like 1/σ³, so both means are those of larger ones,
-    the mean of squares more so: 1 - (3η/σ)(β₂/(1 - β₂) - β₁/(1 - β₁)), to first order in η/σ.
+    The speed is 1 - (3η/σ)(β₂/(1 - β₂) - β₁/(1 - β₁)), to first order in η/σ. Both means lag by β/(1 - β) steps. The
+    gradient of σ falls like 1/σ³, so both still hold larger gradients, the mean of squares more so.
 
     Args:
         width: width σ > 0 in tokens, any shape.
@@ -56,7 +55,7 @@ def steady_speed(width: ArrayLike, rate: float, beta1: float, beta2: float) -> A
         beta2: share β₂ of the mean of squares that is kept.
 
     Raises:
-        InputError: a width or the rate is not above 0, or a share is outside of 0 … 1, or 1.
+        InputError: a width or the rate is not above 0, or a share is not from 0 to below 1.
     """
     (sigma,) = within("above 0", width=width)
     settings_within("above 0", rate=rate)
@@ -66,11 +65,12 @@ def steady_speed(width: ArrayLike, rate: float, beta1: float, beta2: float) -> A
 
 
 def remembering_width(time: ArrayLike, distance: float, start: float, scale: str = "deviation") -> Array:
-    """Return σ at t = η k under Adam while its mean of squares still holds the first ones: k below 1/(1 - β₂).
+    """Return σ after k = t/η steps of Adam, while its mean of squares still holds the first gradients: k < 1/(1 - β₂).
 
-    The limit of small η and β₂ → 1, under the loss and placement of D4: the divisor is the root of the mean of all
-    squares so far, as in AdaGrad. With the gradient g(p) and its squares S, dp/dt = -g √(t/S) and dS/dt = g². Far below
-    δ σ comes to grow like t^{3/8}, and like t^{3/4} under ln σ; a variance is p₀ √(1 + 2t/p₀), in the end like t^{1/2}.
+    This is the limit of small η and β₂ → 1, under the loss and placement of D4. There the divisor is the root of the
+    mean of all squares so far, as in AdaGrad. With the gradient g(p) and the sum S of its squares, dp/dt = -g √(t/S)
+    and dS/dt = g². Far below δ, σ finally grows like t^{3/8}, or like t^{3/4} if ln σ is trained. A trained variance is
+    p₀ √(1 + 2t/p₀), which finally grows like t^{1/2}.
 
     Args:
         time: values t = η k ≥ 0, ascending, in units of the trained parameter.
@@ -88,7 +88,7 @@ def remembering_width(time: ArrayLike, distance: float, start: float, scale: str
     begun = float(bell.parameter(start))
     near = lambda p: 1.0 - (bell.width(p) / distance) ** 2  # noqa: E731
     strength = abs(float(near(begun) * pull(begun)))
-    # Squares are counted in units of the first, and time from one in which nothing changes.
+    # Squares are in units of the first one. The solver starts at a time before which the gradient does not change.
     early = SHORT * (1.0 if scale == "log" else begun)
 
     def slope(clock: float, state: Array) -> list[float]:
@@ -98,7 +98,7 @@ def remembering_width(time: ArrayLike, distance: float, start: float, scale: str
 
     clocks, place = np.unique(np.log(np.maximum(times, early)), return_inverse=True)
     first = [begun + early * np.sign(near(begun)), early]
-    # One e-fold at least, because the solver takes no interval of no length.
+    # At least one e-fold, because the solver refuses an interval of length 0.
     span = np.log(early), max(clocks[-1], np.log(early) + 1.0)
     found = solve_ivp(slope, span, first, t_eval=clocks, method="LSODA", rtol=1e-10, atol=1e-14)
     return np.where(times < early, start, bell.width(found.y[0][place]))

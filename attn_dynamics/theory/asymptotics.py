@@ -1,13 +1,13 @@
-"""The limits of training in mean field (theory C3, C4, C8, C11): array in, array out.
+"""The limits of training in mean field (theory C3, C4, C8, C11).
 
-With c² = n/(n-1), the margin M of a topic word of frequency ρ ends as dM/dτ = κ M^e (n-1) e^-M, e = 2D/(1+D), where D
-counts the trained linear layers of the head. Hence L τ M^e → 1/κ. Under a fixed head (D = 0) of orthogonal columns of
-norm u
+Let c² = n/(n-1), let D count the trained linear layers of the head, and let e = 2D/(1+D). Late in training the margin M
+of a topic word of frequency ρ follows dM/dτ = κ M^e (n-1) e^-M. Hence L τ M^e → 1/κ. Under a fixed head (D = 0) of
+orthogonal columns of norm u
 
     κ = ρ u² c² A,    A = a² + (1-a)²/(ρ m N),
 
-and A → 1 if attention is learned; if it is not, its second term is what sentences memorise. D ≥ 1 balanced layers end
-as u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{1+D} and
+where A → 1 if attention is learned. If it is not, the second term of A comes from memorised sentences. D ≥ 1 balanced
+layers end at u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{1+D} and
 
     κ = (1+D) ρ (c sqrt(A) (c sqrt(p))^D)^{2/(1+D)}.
 """
@@ -15,12 +15,11 @@ as u = c sqrt(p) R with R = r sqrt(A)/a, so that M = c sqrt(A) (c sqrt(p))^D R^{
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from attn_dynamics.check import Array
 from attn_dynamics.theory.domain import within
 from attn_dynamics.theory.sen import sen_score
-
-Array = NDArray[np.float64]
 
 
 class Late(NamedTuple):
@@ -47,12 +46,12 @@ def late(
     start_score: ArrayLike = 0.0,
     start_norm: ArrayLike = 0.0,
 ) -> Late:
-    """Return a topic word late in training under a fixed head, with nothing memorised (theory C4).
+    """Return the state of a topic word late in training under a fixed head, with nothing memorised (theory C4).
 
-    Keys and embeddings are trained. The result is one order beyond C4. With Λ = ln(ρ u² n τ) and
-    B = 2 n u² / ((n-1) ‖q‖²), M = Λ up to O(ln Λ/Λ⁴): with b = 2/‖q‖² attention enters dM/dτ as
-    a (a + r da/dr) = (1 - b/r²)(1 + b/r²), whose first order cancels. Inserted into M = c u a r and into the SEN
-    relation (B1) this gives, up to O(ln Λ/Λ²),
+    Keys and embeddings are trained. The result is one order beyond C4. Let Λ = ln(ρ u² n τ),
+    B = 2 n u² / ((n-1) ‖q‖²) and b = 2/‖q‖². Attention enters dM/dτ as a (a + r da/dr) = (1 - b/r²)(1 + b/r²), whose
+    first order cancels. Hence M = Λ up to O(ln Λ/Λ⁴). Inserted into M = c u a r and into the SEN relation (B1) this
+    gives, up to O(ln Λ/Λ²),
 
         1/(1 - a) = Λ²/B + 2 + k - ln(m Λ²/B),    k = 1 + s₀ + e^{s₀}/m - ‖q‖² r₀²/2.
 
@@ -94,10 +93,11 @@ def late_score(
     head_norm: ArrayLike = 1.0,
     topic_words: ArrayLike = 1,
 ) -> Array:
-    """Return s for any depth from zero, nothing memorised; τ may exceed the range of floats (theory C11).
+    """Return the score s of a topic word late in training from zero, with nothing memorised (theory C11).
 
-    The margin M of time τ is that at which `loss_limit` is reached, ln τ = M - e ln M + ln(lim L τ M^e / (n-1)), up to
-    O(1/M). It is reached at M = c a u^D r, where u² = u₀² + c² p r² by law A3 and B4 gives a from r.
+    The head may have any depth, and τ may exceed the range of floats. Up to O(1/M) the margin M at time τ solves
+    ln τ = M - e ln M + ln(lim L τ M^e / (n-1)), with the limit of `loss_limit`. It is M = c a u^D r, where
+    u² = u₀² + c² p r² by law A3, and the inverse SEN relation (B4) gives a from r.
 
     Args:
         log_time: ln τ, well above 1.
@@ -123,7 +123,7 @@ def late_score(
         grown = np.log(c2 * np.asarray(topic_words)) + 2 * log_norm
         gain = np.where(d > 0, d * np.logaddexp(2 * np.log(u0), grown) / 2, np.log(u0))
         log_margin = np.log(c2) / 2 + attention + gain + log_norm
-        # M - e ln M grows with M only above M = e; what lies below is not late.
+        # M - e ln M grows with M only above M = e. A smaller margin is not late.
         grows = np.exp(log_margin) > power
         with np.errstate(over="ignore"):
             late = np.exp(log_margin) - power * log_margin + np.log(limit / (n - 1))
@@ -149,14 +149,14 @@ def loss_limit(
     attention: ArrayLike = 1.0,
     own_words: ArrayLike = np.inf,
 ) -> Array:
-    """Return lim L τ M^{2D/(1+D)}, with D = 0 lim L τ (theory C3; C8 with keys fixed); M ~ ln τ.
+    """Return the limit of L τ M^{2D/(1+D)} for τ → ∞, where M ~ ln τ (theory C3; with fixed keys C8).
 
     Args:
         frequency: frequency ρ.
         classes: number n of classes.
         head_norm: norm u of a fixed head; without effect if D > 0.
-        topic_words: number p of words of a topic; it matters if D > 0.
-        depth: number D of trained layers of the head.
+        topic_words: number p of words of a topic; without effect if D = 0.
+        depth: number D of trained layers of the head; at 0 the result is the limit of L τ.
         attention: attention a at the end: 1 if keys are trained, e^{s₀}/(e^{s₀} + m) if they are not.
         own_words: ρ m N, the other words of all sentences with the topic word, each in one sentence only; infinite if
             nothing is memorised. Without effect if a = 1.
@@ -164,24 +164,20 @@ def loss_limit(
     Raises:
         InputError: an argument is out of its range.
     """
-    (n,), (a,), (d,) = (
-        within("2 or above", classes=classes),
-        within("from 0 to 1", attention=attention),
-        within("0 or above", depth=depth),
-    )
-    within("above 0 and at most 1", frequency=frequency)
+    (n,), (a,) = within("2 or above", classes=classes), within("from 0 to 1", attention=attention)
+    (d,), (rho,) = within("0 or above", depth=depth), within("above 0 and at most 1", frequency=frequency)
     within("above 0", head_norm=head_norm, topic_words=topic_words, own_words=own_words)
     c2 = n / (n - 1)
     gain = np.where(d > 0, np.sqrt(c2 * np.asarray(topic_words)) ** d, head_norm)
     effective = a**2 + (1 - a) ** 2 / np.asarray(own_words, float)
-    return 1.0 / ((1 + d) * np.asarray(frequency, float) * (c2 * effective * gain**2) ** (1 / (1 + d)))
+    return 1.0 / ((1 + d) * rho * (c2 * effective * gain**2) ** (1 / (1 + d)))
 
 
 def keys_factor(others: ArrayLike, *, depth: ArrayLike = 0, own_words: ArrayLike = np.inf) -> Array:
-    """Return the gain from trained keys over keys at zero, as a factor in training time or in loss (theory C8).
+    """Return the factor in training time, or in loss, by which trained keys beat keys at zero (theory C8).
 
     The factor is ((1 + m)²/(1 + m²/(ρ m N)))^{1/(1+D)}: (1 + m)² for a fixed head if nothing is memorised. A trained
-    head makes up for the keys in part, and so does what sentences memorise.
+    head, and memorised sentences, make up for a part of it.
 
     Args:
         others: number m of other words.
@@ -196,10 +192,10 @@ def keys_factor(others: ArrayLike, *, depth: ArrayLike = 0, own_words: ArrayLike
 
 
 def norm_exponent(depth: ArrayLike) -> Array:
-    """Return 1/(1+D): ‖ν‖ ~ (ln τ)^{1/(1+D)} under D trained homogeneous layers (theory C11)."""
+    """Return the exponent 1/(1+D) of ‖ν‖ ~ (ln τ)^{1/(1+D)} under D trained homogeneous layers (theory C11)."""
     return 1.0 / (1.0 + within("0 or above", depth=depth)[0])
 
 
 def score_exponent(depth: ArrayLike) -> Array:
-    """Return 2/(1+D): s ~ (2/(1+D)) ln ln τ, from the norm by the SEN relation (theory B1, C11)."""
+    """Return the factor 2/(1+D) in s ~ (2/(1+D)) ln ln τ, from the norm by the SEN relation (theory B1, C11)."""
     return 2.0 * norm_exponent(depth)

@@ -1,4 +1,4 @@
-"""The width that a bell reaches, as pure functions (theory D4 to D6): array in, array out."""
+"""The width that a bell reaches, and when (theory D4 to D6)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,30 +8,32 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from attn_dynamics.check import Array
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.theory.domain import within
 from attn_dynamics.theory.flow import logistic
 
-Array = NDArray[np.float64]
 Loss = Literal["likelihood", "reward"]
 FAR = 1e6
-"""Width at which the bell is flat, in units of the window's half-width."""
+"""Width at which the bell counts as flat, in units of the window's half-width."""
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 
 
 def mean_square(width: Any, half_width: int) -> Any:
-    """Return E_α[Δ²] for even scores under a cut renormalised bell (theory D4); σ may be real or complex."""
+    """Return E_α[Δ²] for even scores under a renormalised bell cut at a half-width (theory D4); σ may be complex."""
     square = np.arange(1.0, half_width + 1.0) ** 2
     bell = 2.0 * np.exp(-0.5 * square / width**2)
     return (square * bell).sum() / (1.0 + bell.sum())
 
 
 def settled_width(distance: float, half_width: int) -> float:
-    """Return σ at which E_α[Δ²] = δ² (theory D4): δ itself if the cut is several δ, infinite from √(w(w+1)/3) on.
+    """Return the width σ at which E_α[Δ²] = δ² (theory D4).
+
+    It is δ itself if the half-width is several δ, and infinite if δ is √(w(w+1)/3) or larger.
 
     Args:
-        distance: distance δ, above 0; if it is drawn, the root of its mean square.
+        distance: distance δ, above 0; if distances are drawn, the root of their mean square.
         half_width: half-width w, in tokens.
     """
     within("above 0", distance=distance)
@@ -43,9 +45,10 @@ def settled_width(distance: float, half_width: int) -> float:
 
 
 def time_to_width(width: ArrayLike, distance: float, start: float, scale: str = "deviation") -> Array:
-    """Return the time τ from one width to another (theory D6); infinite at δ itself and beyond it.
+    """Return the time τ that the flow takes from one width to another (theory D6); infinite at δ and beyond it.
 
-    The loss is -ln α_δ with E_α[Δ²] = σ²: even scores, a renormalised bell of some tokens, a window of several δ.
+    The loss is -ln α_δ, and E_α[Δ²] = σ². This needs even scores, a renormalised bell of some tokens, and a window of
+    several δ.
 
     Args:
         width: width σ > 0, any shape; a width that the flow comes from has a negative time.
@@ -61,12 +64,12 @@ def time_to_width(width: ArrayLike, distance: float, start: float, scale: str = 
         raise InputError("start", expected="a width other than δ", given=start, fix="At δ the flow rests.")
     # τ = ∫ dσ over its rate, which is a power of y = σ²/δ² over 1 - y.
     terms, factor = {"log": (0, 0.5), "deviation": (1, distance**2 / 2.0), "variance": (2, 2.0 * distance**4)}[scale]
-    # 1 - y as one product: near δ a difference would lose the digits that its logarithm needs.
+    # 1 - y is computed as a product, because near δ a difference would lose the digits that its logarithm needs.
     below, below_start = ((distance - each) * (distance + each) / distance**2 for each in (sigma, np.asarray(start)))
     with np.errstate(all="ignore"):
         now, before = ((sigma / distance) ** 2, below), (np.square(start / distance), below_start)
         apart = _logarithm_less(*now, terms) - _logarithm_less(*before, terms)
-        # Ends that are close cancel. Gauss's rule is exact if the pole at y = 1 is as far away as the ends are apart.
+        # If the ends are close, the difference cancels. Gauss's rule is exact there, because the pole at y = 1 is far.
         travelled = (sigma - start) * (sigma + start) / distance**2
         places = below_start - travelled[..., None] * (0.5 + 0.5 * NODES)
         near = travelled * (0.5 * WEIGHTS * (1.0 - places) ** terms / places).sum(axis=-1)
@@ -76,7 +79,10 @@ def time_to_width(width: ArrayLike, distance: float, start: float, scale: str = 
 
 
 def _logarithm_less(y: Array, below: Array, terms: int) -> Array:
-    """Return -ln|1 - y| minus its first terms Σ y^k/k, below = 1 - y; for y < 0.5 by the rest of the series."""
+    """Return -ln|1 - y| minus the first terms of its series Σ y^k/k, where below = 1 - y.
+
+    For y < 0.5 the rest of the series is summed.
+    """
     powers = np.arange(terms + 1, 80)
     series = (np.where(y < 0.5, y, 0.0)[..., None] ** powers / powers).sum(axis=-1)
     first = sum((y**k / k for k in range(1, terms + 1)), 0.0 * y)
@@ -84,7 +90,9 @@ def _logarithm_less(y: Array, below: Array, terms: int) -> Array:
 
 
 def early_width(time: ArrayLike, distance: float, start: float, scale: str = "deviation") -> Array:
-    """Return σ at time τ, far below δ (theory D6): σ⁴ = σ₀⁴ + 4δ²τ, or σ⁶ = σ₀⁶ + 3δ²τ/2, or σ² = σ₀² + 2δ²τ.
+    """Return σ at time τ while it is far below δ (theory D6).
+
+    σ⁴ = σ₀⁴ + 4δ²τ if σ is trained, σ⁶ = σ₀⁶ + 3δ²τ/2 if σ² is, and σ² = σ₀² + 2δ²τ if ln σ is.
 
     Raises:
         InputError: a time is below 0, or a width or distance is not above 0.
@@ -99,10 +107,11 @@ GROWTH = {"deviation": (4, 4.0), "variance": (6, 1.5), "log": (2, 2.0)}
 
 
 def escape_time(distance: float, start: float, scale: str = "deviation") -> float:
-    """Return the time τ that a narrow start σ₀ ≪ δ stays under the loss -α_δ (theory D5); infinite beyond float64.
+    """Return the time τ for which a narrow start σ₀ ≪ δ stays narrow under the loss -α_δ (theory D5).
 
-    If σ is trained it is √(2π) σ₀⁷ e^{δ²/2σ₀²} (1 + 8 σ₀²/δ²)/δ⁴: two orders of ∫ σ³/((δ² - σ²) α_δ) dσ by Laplace's
-    method, most of which is spent at the start. Another scale divides the rate by (dσ/dp)².
+    If σ is trained, the time is √(2π) σ₀⁷ e^{δ²/2σ₀²} (1 + 8 σ₀²/δ²)/δ⁴: two orders of ∫ σ³/((δ² - σ²) α_δ) dσ by
+    Laplace's method. Most of it is spent at the start. Another scale divides the rate by (dσ/dp)². The result is
+    infinite if it exceeds float64.
 
     Raises:
         InputError: a width is not above 0, or not below the distance.
@@ -114,7 +123,7 @@ def escape_time(distance: float, start: float, scale: str = "deviation") -> floa
     narrow = (start / distance) ** 2
     following = np.log1p((power + 1.0) * narrow)
     with np.errstate(over="ignore", divide="ignore"):
-        # Sum of logarithms, so that a factor that overflows can meet a small one.
+        # Logarithms are summed, because single factors may overflow.
         sizes = np.log(factor * np.sqrt(2.0 * np.pi)) + power * np.log(start) - 4.0 * np.log(distance)
         return float(np.exp(np.divide(0.5, narrow) + sizes + following))
 
@@ -122,7 +131,7 @@ def escape_time(distance: float, start: float, scale: str = "deviation") -> floa
 @final
 @dataclass(frozen=True, kw_only=True)
 class Needles:
-    """One useful token in each window, even scores: the flow of the bell's parameter is closed (theory D2 to D5)."""
+    """Windows with one useful token and even scores, where the bell's parameter has a closed flow (theory D2 to D5)."""
 
     distances: tuple[float, ...]
     """Distance δ of each query, all equally frequent."""
@@ -130,7 +139,7 @@ class Needles:
     bell: Bell
     loss: Loss = "likelihood"
     chance: float = 0.0
-    """Probability that any other token is useful too, as a copy of the useful one; the flow takes the mean."""
+    """Probability that any other token is a copy of the useful one; the flow averages over copies."""
     rate: float = 1.0
     """Factor on the rate of the parameter."""
 
@@ -158,7 +167,7 @@ class Needles:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Topics:
-    """LMN21's task under a fixed head with the topic word at a distance: C1 with a bell (theory D2, C1).
+    """LMN21's task under a fixed head and a bell, with the topic word at a distance (theory D2, C1).
 
     The head has orthogonal columns of norm u. All other words are at score 0 and embedding 0, and nothing is memorised.
     The state is (s, x, p): the topic word's score, the logit x = u² times its embedding along its class, and the bell's

@@ -1,11 +1,11 @@
-"""Whether the known laws are all laws: directions that data can move a model in, and laws that forbid them (theory A8).
+"""Check that the known laws are all laws, by counting the directions in which data can move a model (theory A8).
 
-A law that holds for every data set is constant along every gradient field, hence along their Lie brackets. Where these
-span r of D dimensions, D - r laws are independent, at most (Marcotte, Gribonval and Peyré, arXiv 2307.00144). The
-softmax drops out: labels give every row of slopes ζ_i that sums to 0, times a function, and functions add no direction.
-So a field is the gradient of Σ_i ζ_i·z_i at fixed ζ, and e^s_w is a further coordinate t_w, dt_w = t_w ds_w, for the
-exponentials of different scores obey no algebraic equation. All is rational then, and computed modulo a prime: a rank
-found there is one at generic points as well, without any rounding.
+A law that holds for every data set is constant along every gradient field, hence along their Lie brackets. If these
+span r of D dimensions, at most D - r laws are independent (Marcotte, Gribonval and Peyré, arXiv 2307.00144). The
+softmax drops out: labels can give any row of slopes ζ_i that sums to 0, times a function, and functions add no
+direction. So a field is the gradient of Σ_i ζ_i·z_i at fixed ζ. Each e^s_w is a further coordinate t_w with
+dt_w = t_w ds_w, because the exponentials of different scores obey no algebraic equation. Everything is then rational,
+and computed modulo a prime without rounding. Generic points have at least the rank that is found there.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -13,15 +13,16 @@ from collections.abc import Callable, Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_dynamics.check import Array
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import TwoLayer
 from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.theory.modular import PRIME, Jet, constant, inverse, moved, times
 
 State = Mapping[str, Jet]
-"""Query q, keys K, embeddings E, arrays of the head, and "weights" t_w = e^s_w, by name; axes lead with replicates."""
+"""Query q, keys K, embeddings E, arrays of the head, and "weights" t_w = e^s_w, by name; the drawn fields lead."""
 Field = Callable[[State], State]
-"""Vector field: velocity of what moves, at a state."""
+"""Vector field: a function from a state to the velocities of the arrays that move."""
 SPARE = 4
 """Number of drawn fields beyond the number of dimensions."""
 
@@ -37,12 +38,12 @@ def directions(
 ) -> NDArray[np.int64]:
     """Return directions in which gradients of data sets and their Lie brackets move a model, modulo `PRIME`.
 
-    Fields are drawn: random slopes ζ on all sentences, and nested brackets [X₁, [X₂, … X_k]] of them.
+    A field has random slopes ζ on all sentences. The directions are those of nested brackets [X₁, [X₂, … X_k]].
 
     Args:
         parameters: a state of whole numbers, with a linear head or one of two layers.
-        counts: C (N, V), sentences that the data sets are made of; no size of data and model is above `LONGEST`.
-        weights: e^s (V,), whole numbers above 0: in a head of two layers they decide which units are active.
+        counts: counts C (N, V) of the words in the sentences; no size of data or model may exceed `LONGEST`.
+        weights: e^s (V,), whole numbers above 0; in a head of two layers they decide which units are active.
         train: trained parts, any of query, keys, embeddings, head.
         depth: largest number k of fields in a bracket.
         seed: seed of the slopes.
@@ -75,7 +76,7 @@ def directions(
 
 
 def bracket(one: Field, other: Field) -> Field:
-    """Return the Lie bracket [X, Y] = Y'X - X'Y of two fields, by a derivative along each."""
+    """Return the Lie bracket [X, Y] = Y'X - X'Y of two fields X and Y, with exact derivatives."""
 
     def field(state: State) -> State:
         order = len(state["weights"])
@@ -86,15 +87,15 @@ def bracket(one: Field, other: Field) -> Field:
 
 
 def active_units(parameters: Parameters, counts: NDArray[np.int64], weights: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return 1 where a hidden unit is active in a sentence, else 0 (N, h); a linear head counts as one active unit.
+    """Return a mask (N, h), 1 if a hidden unit is active in a sentence, else 0; a linear head has one active unit.
 
     Args:
         parameters: a state of whole numbers.
-        counts: C (N, V).
+        counts: counts C (N, V) of the words in the sentences.
         weights: e^s (V,).
 
     Raises:
-        InputError: a unit is at its switch in a sentence, where two regions meet.
+        InputError: the input of a unit is 0 in a sentence, where its relu has no derivative.
     """
     head = parameters.head
     if not isinstance(head, TwoLayer):
@@ -106,14 +107,14 @@ def active_units(parameters: Parameters, counts: NDArray[np.int64], weights: NDA
 
 
 def law_gradients(
-    law: Callable[[Parameters, Collection[str]], Mapping[str, NDArray[np.float64]]],
+    law: Callable[[Parameters, Collection[str]], Mapping[str, Array]],
     parameters: Parameters,
     train: Collection[str] = TRAINABLE,
 ) -> NDArray[np.int64]:
-    """Return the gradients of quantities that are quadratic at most (quantities, D), modulo `PRIME`.
+    """Return the gradients (quantities, D) of quantities that are at most quadratic, modulo `PRIME`.
 
-    Differences of quadratics are exact, and at whole numbers nothing is rounded. Coordinates are those of query, keys,
-    embeddings and the head's arrays, one after the other.
+    Central differences of quadratics are exact, and at whole numbers nothing is rounded. The coordinates are those of
+    query, keys, embeddings and the head's arrays, in this order.
 
     Args:
         law: function of parameters and trained parts that returns named quantities, as `invariants` does.
@@ -139,7 +140,7 @@ def _velocity(
     active: NDArray[np.int64],
     moving: Collection[str],
 ) -> State:
-    """Return the gradient of Σ_i ζ_i·z_i at slopes ζ that are held (theory §1), and t ds."""
+    """Return the gradient of Σ_i ζ_i·z_i at fixed slopes ζ (theory §1), and the velocity t ds of the weights t."""
     q, keys, embeddings, t = (state[name] for name in ("query", "keys", "embeddings", "weights"))
     slopes = constant(slopes, t)
     mass = counts * t[..., None, :] % PRIME
@@ -161,7 +162,7 @@ def _velocity(
 
 
 def _head(state: State, contexts: Jet, slopes: Jet, active: NDArray[np.int64]) -> tuple[Jet, dict[str, Jet]]:
-    """Return what a head sends back, g, and the gradients of its arrays; relu is linear where units are active."""
+    """Return the gradient g of the contexts and the gradients of the head's arrays; the active units are linear."""
     if "head.weight" in state:
         back = times(slopes, state["head.weight"].mT, np.matmul)
         return back, {"head.weight": times(contexts.mT, slopes, np.matmul)}
@@ -177,16 +178,16 @@ def _head(state: State, contexts: Jet, slopes: Jet, active: NDArray[np.int64]) -
 
 
 def _along(state: State, velocity: State) -> State:
-    """Return the state a further infinitesimal along a velocity; what has none rests."""
+    """Return the state moved by a new infinitesimal along a velocity; arrays without a velocity stay."""
     return {name: moved(value, velocity.get(name, np.zeros_like(value))) for name, value in state.items()}
 
 
-def _arrays(parameters: Parameters) -> dict[str, NDArray[np.float64]]:
+def _arrays(parameters: Parameters) -> dict[str, Array]:
     arrays = {name: getattr(parameters, name) for name in TRAINABLE[:3]}
     return arrays | {f"head.{name}": array for name, array in parameters.head.arrays().items()}
 
 
-def _built(like: Parameters, arrays: Mapping[str, NDArray[np.float64]]) -> Parameters:
+def _built(like: Parameters, arrays: Mapping[str, Array]) -> Parameters:
     head = {name: arrays[f"head.{name}"] for name in like.head.arrays()}
     return Parameters(**{name: arrays[name] for name in TRAINABLE[:3]}, head=like.head.replace(**head))
 
@@ -197,7 +198,7 @@ def _moving(parameters: Parameters, train: Collection[str]) -> tuple[str, ...]:
     return (*(name for name in TRAINABLE[:3] if name in train), *head)
 
 
-def _whole(name: str, array: NDArray[np.float64]) -> NDArray[np.int64]:
+def _whole(name: str, array: Array) -> NDArray[np.int64]:
     """Return an array as whole numbers modulo the prime."""
     if np.abs(array - np.rint(array)).max(initial=0.0) > 1e-9:
         raise InputError(name, expected="whole numbers", given="others", fix="Round them.")

@@ -1,14 +1,12 @@
-"""The ranges in which the formulas of this package hold: arguments outside are refused, and NaN stays NaN."""
+"""Checks that arguments of formulas are within the ranges in which the formulas hold."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.check import reals
+from attn_dynamics.check import Array, reals
 from attn_dynamics.errors import InputError
-
-Array = NDArray[np.float64]
 
 RANGES: Mapping[str, Callable[[Array], NDArray[np.bool_]]] = {
     "above 0": lambda value: value > 0,
@@ -22,7 +20,7 @@ RANGES: Mapping[str, Callable[[Array], NDArray[np.bool_]]] = {
 
 
 def within(wanted: str, **arguments: ArrayLike) -> tuple[Array, ...]:
-    """Return arguments as arrays of float64, and refuse entries outside of a range.
+    """Return arguments as float64 arrays, and refuse entries outside of a range.
 
     Args:
         wanted: one of `RANGES`.
@@ -42,7 +40,7 @@ def within(wanted: str, **arguments: ArrayLike) -> tuple[Array, ...]:
 
 
 def settings_within(wanted: str, **arguments: ArrayLike) -> None:
-    """Refuse settings of a theory that are outside of a range, empty or NaN; its variables may be NaN.
+    """Refuse settings that are outside of a range, empty or NaN, unlike `within`, which lets NaN pass.
 
     Args:
         wanted: one of `RANGES`.

@@ -1,51 +1,48 @@
-"""The scores early in training, on any text (theory E1): array in, array out."""
+"""The scores early in training, on any text (theory E1)."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from attn_dynamics.check import instance
+from attn_dynamics.check import Array, instance
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import FixedLinear, TrainedLinear
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
-
-Array = NDArray[np.float64]
 
 
 class EarlyScores(NamedTuple):
     """Coefficients (V,) of s_w(τ) - s_w(0) = (own + beside) τ² + cubic τ³ + O(τ⁴) for every word w."""
 
     own: Array
-    """Coefficient (‖q‖²/2)‖b_w‖² ≥ 0, the word's own gain: the square of its frequency × signed purity."""
+    """Coefficient (‖q‖²/2)‖b_w‖² ≥ 0, the word's own gain; it goes like the square of frequency × signed purity."""
     beside: Array
-    """Coefficient (‖q‖²/2) Σ_i A_iw g_i·c_i, the loss to other words, which already pull the sentences their way."""
+    """Coefficient (‖q‖²/2) Σ_i A_iw g_i·c_i, the part lost to other words, which already classify the sentences."""
     cubic: Array
-    """Coefficient of the next order."""
+    """Coefficient of the next order, τ³."""
 
     @property
     def quadratic(self) -> Array:
-        """Return the leading coefficient."""
+        """Return the coefficient (V,) of τ², own + beside."""
         return self.own + self.beside
 
     def time(self, error: float) -> float:
-        """Return the time at which the leading term alone has this relative error, in 2-norms and up to O(τ²)."""
+        """Return the time τ at which the τ² term alone has this relative error, in 2-norms and up to O(τ²)."""
         return error * float(np.linalg.norm(self.quadratic) / np.linalg.norm(self.cubic))
 
 
 def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
-    """Return the scores at small times of gradient flow from E = 0 (theory E1).
+    """Return the expansion of the scores at small times of gradient flow from E = 0 (theory E1).
 
-    The query is fixed; keys and embeddings are trained.
-    With b_w = -Σ_i A_iw g_i, c_i = Σ_w A_iw b_w and the same quantities from ġ, all at the start:
+    The query is fixed; keys and embeddings are trained. With b_w = -Σ_i A_iw g_i and c_i = Σ_w A_iw b_w at the start,
+    and ḃ and ċ computed alike from ġ, the coefficients are
 
         own + beside  (‖q‖²/2) (‖b_w‖² + Σ_i A_iw g_i·c_i)
         cubic         (‖q‖²/6) (3 b_w·ḃ_w + Σ_i A_iw (g_i·ċ_i + 2 ġ_i·c_i))
 
-    b, c and g lie in the span of the head's columns, so they are computed in its n coordinates. Scores may start
-    anywhere. The head may be fixed or trained, because its own rate is 0 where E is 0.
+    b, c and g lie in the span of the head's columns, so they are computed in its n coordinates. The initial scores are
+    arbitrary. The head may be fixed or trained, because its own rate is 0 at E = 0.
 
     Args:
         corpus: N sentences over V words.
@@ -66,7 +63,7 @@ def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
     pull_rate, context_rate = pulled(attention, slopes_rate)
 
     def product(one: Array, other: Array) -> Array:
-        """Return the products of rows, which are in the coordinates of the head's columns."""
+        """Return the inner products of rows, which are in the coordinates of the head's columns."""
         return np.einsum("ic,cd,id->i", one, metric, other)
 
     received = product(slopes, context_rate) + 2.0 * product(slopes_rate, context)
@@ -78,13 +75,13 @@ def early_scores(corpus: Corpus, start: Parameters) -> EarlyScores:
 
 
 def pulled(attention: csr_array, slopes: Array) -> tuple[Array, Array]:
-    """Return b (V, n) and c (N, n) in the coordinates of the head's columns."""
+    """Return b (V, n) and c (N, n) of `early_scores`, in the coordinates of the head's columns."""
     pull = -(attention.T @ slopes)
     return pull, attention @ pull
 
 
 def attention_of(corpus: Corpus, scores: Array) -> csr_array:
-    """Return the attention A (N, V)."""
+    """Return the attention A (N, V) of the words in each sentence at scores s (V,)."""
     counts, starts = corpus.counts, corpus.counts.indptr[:-1]
     lengths, relative = np.diff(counts.indptr), scores[counts.indices]
     # `reduceat` needs non-empty sentences, which a corpus has; the largest score is subtracted against overflow.

@@ -1,22 +1,23 @@
-"""How much of a far token reaches a context, and when, where some tokens are exempt from the bell (theory D14)."""
+"""The share of a far token in a context if some tokens are exempt from the bell, and how fast it is found (D14)."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from attn_dynamics.check import Array
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import within
 
 
-def relayed_share(length: ArrayLike, exempt: ArrayLike, width: ArrayLike) -> NDArray[np.float64]:
-    """Return the share that a token far away has in a context after two layers of even scores, through exempt tokens.
+def relayed_share(length: ArrayLike, exempt: ArrayLike, width: ArrayLike) -> Array:
+    """Return the share of a far token in a context after two layers of even scores with exempt tokens.
 
-    Each of E exempt tokens takes up 1/L of every token in the first layer. In the second a query gives each of them
-    1/(S + E), S = σ √(2π) the sum of its bell. The distance of the token does not matter.
+    In the first layer each of E exempt tokens gives every token the attention 1/L. In the second a query gives each
+    exempt token 1/(S + E), where S = σ √(2π) is the sum of its bell. The distance of the far token does not matter.
 
     Args:
         length: number L > 0 of tokens.
-        exempt: number E of exempt ones among them.
-        width: width σ > 0 of the bell, in tokens, of 0.7 or more, so that the bell's sum is its integral.
+        exempt: number E of exempt tokens among them.
+        width: width σ of the bell, in tokens, 0.7 or more, so that the bell's sum is its integral.
 
     Raises:
         InputError: an argument is out of its range.
@@ -28,10 +29,10 @@ def relayed_share(length: ArrayLike, exempt: ArrayLike, width: ArrayLike) -> NDA
     return number / (tokens * (σ * np.sqrt(2.0 * np.pi) + number))
 
 
-def local_share(distance: ArrayLike, width: ArrayLike, layers: int) -> NDArray[np.float64]:
-    """Return the share that a token at distance δ has in a context after some layers without an exempt token.
+def local_share(distance: ArrayLike, width: ArrayLike, layers: int) -> Array:
+    """Return the share of a token at distance δ in a context after some layers without exempt tokens.
 
-    It is a bell whose variance is that of one layer times the number of layers.
+    As a function of δ it is a bell, whose variance is that of one layer times the number of layers.
 
     Args:
         distance: distance δ, in tokens.
@@ -46,12 +47,12 @@ def local_share(distance: ArrayLike, width: ArrayLike, layers: int) -> NDArray[n
     return np.exp(-0.5 * np.asarray(distance, float) ** 2 / variance) / np.sqrt(2.0 * np.pi * variance)
 
 
-def finding_time(length: ArrayLike, words: ArrayLike = 1) -> NDArray[np.float64]:
-    """Return the time at which an exempt query attends to its useful token by half, from even scores under -α.
+def finding_time(length: ArrayLike, words: ArrayLike = 1) -> Array:
+    """Return the time τ at which an exempt query gives its useful token the attention 1/2, under the loss -α.
 
-    All scores are trained. The useful one rises by α (1 - α) and that of each of k other words falls by 1/k of it, so
-    their difference u moves as (1 + 1/k) α (1 - α), with α = e^u/(e^u + L - 1). Neither the distance of the token nor
-    the width appears.
+    All scores are trained and start even. That of the useful token rises at the rate α (1 - α). That of each of k other
+    words falls at 1/k of this rate. So their difference u moves at (1 + 1/k) α (1 - α), where α = e^u/(e^u + L - 1).
+    Neither the distance of the token nor the width of the bell matters.
 
     Args:
         length: number L of tokens, 2 or more.

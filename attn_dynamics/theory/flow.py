@@ -1,4 +1,4 @@
-"""Gradient flow, and the modified flow that descent follows, integrated in the logarithm of time."""
+"""Solver of gradient flow, and of the modified flow that descent follows, in the logarithm of time."""
 
 import warnings
 from collections.abc import Callable
@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 
-from attn_dynamics.check import ascending
+from attn_dynamics.check import Array, ascending
 
-Array = NDArray[np.float64]
 Velocity = Callable[[NDArray], NDArray]
 """Velocity ẏ as a function of y alone, of the same shape; analytic, because it is also called with complex y."""
 
 TINY = 1e-60
-"""Step of the complex-step derivative; without a difference nothing cancels, however small the step."""
+"""Step of the complex-step derivative, which takes no difference, so that nothing cancels however small the step."""
 
 
 class TooManyEvaluations(ArithmeticError):
@@ -44,9 +43,9 @@ def flow(
         learning_rate: learning rate η of the descent to follow, by ẏ = f - (η/2) f′f; 0 for the flow itself. By
             backward error analysis this is O(η²) away from descent; the flow is O(η) away.
         tolerance: relative error per step; values below a millionth of it count as zero.
-        most: number of evaluations of f after which to give up, as when a learning rate is too large for its modified
-            flow.
-        bandwidth: largest distance, in C order, between coordinates of which f of one depends on the other.
+        bandwidth: largest distance, in C order, between two coordinates such that f of one depends on the other.
+        most: number of evaluations of f after which to give up, because the modified flow of a large learning rate may
+            never end.
 
     Returns:
         Solution y of shape (times, ...).
@@ -57,7 +56,7 @@ def flow(
         ArithmeticError: a velocity is not finite, or the solver failed.
     """
     y0 = np.asarray(start, float)
-    # Neighbouring times may have one logarithm.
+    # Two neighbouring times may have the same logarithm.
     theta, places = np.unique(np.log1p(ascending("times", times)), return_inverse=True)
     followed = modified(velocity, learning_rate) if learning_rate else velocity
     evaluations = count()
@@ -67,7 +66,7 @@ def flow(
             raise TooManyEvaluations(f"flow: expected at most {most} evaluations, got more, at time {np.expm1(at)}")
         with np.errstate(over="ignore", invalid="ignore"):
             rate = np.exp(at) * followed(y.reshape(y0.shape)).ravel()
-        # Otherwise the solver would try ever smaller steps without end.
+        # Without this error the solver would try ever smaller steps forever.
         if not np.isfinite(rate).all():
             raise ArithmeticError(
                 f"flow: expected a velocity that is finite, got one that is not at time {np.expm1(at)}"
@@ -75,7 +74,7 @@ def flow(
         return rate
 
     with warnings.catch_warnings():
-        # The solver fails by what it warns of, so that warnings say nothing new.
+        # The solver also fails in the cases that it warns of.
         warnings.simplefilter("ignore", UserWarning)
         solution = solve_ivp(
             slope,
@@ -85,7 +84,7 @@ def flow(
             t_eval=theta,
             rtol=tolerance,
             atol=1e-6 * tolerance,
-            # A solution may rest for hundreds of e-folds; a longer step could miss the end of the rest.
+            # A solution may rest for hundreds of e-folds, and a longer step could miss the end of the rest.
             max_step=1.0,
             lband=bandwidth,
             uband=bandwidth,
@@ -107,6 +106,6 @@ def modified(velocity: Velocity, learning_rate: float) -> Velocity:
 
 def logistic(x: NDArray) -> NDArray:
     """Return 1/(1 + e^-x) of real or complex x of any size."""
-    # e^-|x|, so that the exponential is at most one.
+    # e^-|x| cannot overflow.
     falling = np.exp(np.where(np.real(x) < 0.0, x, -x))
     return np.where(np.real(x) < 0.0, falling, 1.0) / (1.0 + falling)

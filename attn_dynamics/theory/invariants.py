@@ -3,14 +3,12 @@
 from collections.abc import Collection
 
 import numpy as np
-from numpy.typing import NDArray
 
+from attn_dynamics.check import Array
 from attn_dynamics.model.parameters import Parameters
 
 
-def invariants(
-    parameters: Parameters, train: Collection[str] = ("keys", "embeddings", "head")
-) -> dict[str, NDArray[np.float64]]:
+def invariants(parameters: Parameters, train: Collection[str] = ("keys", "embeddings", "head")) -> dict[str, Array]:
     """Return all conserved quantities by name, at one state.
 
     Args:
@@ -21,10 +19,11 @@ def invariants(
         "key_sum": Σ_w κ_w (d_k,), which descent conserves too (theory A1);
         "query_keys": q qᵀ - KᵀK (d_k, d_k) (A2);
         "embeddings_head": EᵀE - W Wᵀ (d, d), W the head's first layer (A3, A4);
-        "embeddings_outside": the part of E (V, d) orthogonal to what a head with a fixed first layer reads, which
-        descent conserves too (A6);
-        and the balances of the head: "hidden_units" (h,) (A4), "class_sum", the sum over classes of what the last layer
-        learns, which descent conserves too (A7). Each is there only if its parameters are trained.
+        "embeddings_outside": the part of E (V, d) orthogonal to the directions that a head with a fixed first layer
+        reads, which descent conserves too (A6);
+        "hidden_units": balance (h,) of each hidden unit of the head (A4);
+        "class_sum": sum over classes of the last layer's parameters, which descent conserves too (A7).
+        A quantity is present only if its parameters are trained.
     """
     head, embeddings, first = parameters.head, parameters.embeddings, parameters.head.first_layer
     trained = head.trained if "head" in train else ()

@@ -1,22 +1,22 @@
-"""How scores begin and where they end under label noise, in mean field (theory G6): array in, array out."""
+"""The scores under label noise in mean field: their start and their end (theory G6)."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
+from attn_dynamics.check import Array
 from attn_dynamics.theory.domain import within
 
-Array = NDArray[np.float64]
 EXACT = 4 * np.finfo(float).eps
 """Relative accuracy of a root."""
 
 
 def noise_margin(label_noise: ArrayLike, classes: ArrayLike) -> Array:
-    """Return the margin M = ln((1-ε)(n-1)/ε) at which the probability of the right class is its share 1-ε of labels.
+    """Return the margin M = ln((1-ε)(n-1)/ε), at which the right class has the probability 1-ε, its share of labels.
 
     Args:
-        label_noise: share ε of a word's sentences that have another label, each other class alike. The result is
-            infinite at 0 and 1, and negative where another class is commoner than the right one.
+        label_noise: share ε of a word's sentences that have a wrong label, all wrong classes alike. The result is
+            infinite at 0 and 1, and negative if another class is more frequent than the right one.
         classes: number n of classes.
 
     Raises:
@@ -35,9 +35,9 @@ def noise_score(
     query_norm: ArrayLike = 1.0,
     head_norm: ArrayLike = 1.0,
 ) -> Array:
-    """Return the score s* at which a topic word ends from zero under a fixed head; its frequency has no part in it.
+    """Return the score s* at which a topic word ends, from a zero start under a fixed head, at any frequency.
 
-    Margin and SEN relation (B1) leave one equation, whose right side grows and whose left side falls:
+    The margin and the SEN relation (B1) leave one equation in s = s*, whose right side grows and whose left side falls:
 
         (1 + m e^{-s})² M² (n-1) ‖q‖²/(2 n u²) = s + (e^s - 1)/m
 
@@ -65,7 +65,9 @@ def noise_early(
     query_norm: ArrayLike = 1.0,
     head_norm: ArrayLike = 1.0,
 ) -> Array:
-    """Return the limit of s/τ² for τ → 0, from zero under a fixed head: it goes with the square of frequency × purity.
+    """Return the limit of s/τ² for τ → 0, from a zero start under a fixed head.
+
+    The limit is proportional to the square of frequency ρ × purity δ:
 
         ‖q‖² u² (n-1)/(2n) m/(1+m)³ (ρ δ)²,    δ = (n (1-ε) - 1)/(n-1)
 
@@ -95,6 +97,6 @@ def _root(square: float, m: float) -> float:
     def excess(s: float) -> float:
         return s + np.expm1(s) / m - square * (1 + m * np.exp(-s)) ** 2
 
-    # At s = 0 the left side is the larger one; there it is (1 + m)² k, and it falls.
+    # The left side falls from (1 + m)² k at s = 0, where it is the larger one.
     high = np.log1p(m * square * (1 + m) ** 2)
     return brentq(excess, 0.0, high, xtol=EXACT * high, rtol=EXACT) if high else 0.0  # pyright: ignore

@@ -1,20 +1,21 @@
-"""Training in mean field: topic word, its sentences' other words and head in five coordinates (theory C1, C9–C11, G6).
+"""Training in mean field: a topic word, the other words of its sentences, and the head (theory C1, C9–C11, G6).
 
 A sentence of topic k holds one topic word, which occurs in a share ρ of the N sentences, and m other words of its own.
-The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC). Topics
-and the p words of a topic are alike. Every embedding starts along ê_k, the normalised column k minus the mean column,
-and stays there: ν = r ê_k for the topic word and ν_w = r_w ê_k for the others. With c = sqrt(n/(n-1)), the context
-v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)) and the pull h = (1-π) c u^D the gradient flow is
+The head is a product of D linear layers that start with orthogonal columns of norm u (D = 1: Attn-FC, Attn-TC). All
+topics are alike, and so are the p words of a topic. Let ê_k be column k minus the mean column, normalised. Every
+embedding starts along ê_k and stays there: ν = r ê_k for the topic word, ν_w = r_w ê_k for the others. Let
+c = sqrt(n/(n-1)), the context v = a r + (1-a) r_w, the margin M = c u^D v, 1 - π = 1/(1 + e^M/(n-1)), and the pull
+h = (1-π) c u^D. Gradient flow then has five coordinates:
 
     ds/dτ   =  ‖q‖² ρ a (1-a) h (r - r_w)             dr/dτ   = ρ a h
     ds_w/dτ = -‖q‖² a (1-a) h (r - r_w) / (m N)       dr_w/dτ = (1-a) h / (m N)
     du/dτ   =  p ρ (1-π) c³ u^{D-1} v                 a = e^s / (e^s + m e^{s_w})
 
-This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and it is C1 (whose x
-is u r / c). Where a share ε of its sentences has another label, 1-π-ε takes the place of 1-π (G6). Under a fixed head
-words do not interact, and each may have its own ρ; for a trained head and topics that differ see `unequal_topics`.
-Every coordinate is linear in the parameters, so a step of gradient descent is a step of Euler's method. The flow
-conserves u² - c² p (r² + ρ m N r_w²), law A3, and s + ρ m N s_w, law A1.
+This is exact if no two sentences share one of the other words. With N = ∞ nothing is memorised, and these are the
+equations of C1 (whose x is u r / c). If a share ε of a word's sentences has a wrong label, 1-π becomes 1-π-ε (G6).
+Under a fixed head words do not interact, and each may have its own ρ. For a trained head and topics that differ see
+`unequal_topics`. Every coordinate is linear in the parameters, so a step of gradient descent is a step of Euler's
+method. The flow conserves u² - c² p (r² + ρ m N r_w²) (law A3) and s + ρ m N s_w (law A1).
 """
 
 from collections.abc import Collection
@@ -24,17 +25,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.check import some_of
+from attn_dynamics.check import Array, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import settings_within
-from attn_dynamics.theory.flow import Array, flow, logistic
+from attn_dynamics.theory.flow import flow, logistic
 
 TRAINED = ("keys", "embeddings", "head")
 """Names of the parts that may be trained in mean field; the query is fixed."""
 
 
 class Trajectory(NamedTuple):
-    """Topic words along time; every array is (times, ...)."""
+    """Trajectory of topic words; every array is (times, ...)."""
 
     score: Array
     """Score s."""
@@ -56,7 +57,7 @@ class Trajectory(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MeanField:
-    """Mean-field words in as many settings as the arguments broadcast to.
+    """Topic words in mean field, in as many settings as the arguments broadcast to.
 
     Raises:
         InputError: an argument is out of its range.
@@ -77,9 +78,9 @@ class MeanField:
     topic_words: ArrayLike = 1
     """Number p of words of a topic; it matters only if the head is trained."""
     depth: ArrayLike = 1
-    """Number D ≥ 1 of the head's linear layers, alike at first and so balanced; from r < 0 several may die, u → 0."""
+    """Number D ≥ 1 of the head's linear layers, equal at the start and so balanced; from r < 0 they may die, u → 0."""
     label_noise: ArrayLike = 0.0
-    """Share ε of the word's sentences that have another label, each other class alike; needs N = ∞ (theory G6)."""
+    """Share ε of the word's sentences that have a wrong label, all wrong classes alike; needs N = ∞ (theory G6)."""
     train: Collection[str] = ("keys", "embeddings")
     """Trained parts, any of keys, embeddings, head."""
 
@@ -135,12 +136,12 @@ class MeanField:
         Args:
             times: learning rate × epoch (times,), ascending from 0 or later, up to 1e300.
             score: initial s.
-            norm: initial r (with C1's x it is c x / u).
+            norm: initial r, which is c x / u for the x of C1.
             learning_rate: learning rate η of the descent to follow up to O(η²); 0 for the flow.
             tolerance: relative error of the solver, per step.
 
         Raises:
-            ValueError: times do not ascend from 0 or later.
+            InputError: times do not ascend from 0 or later.
             ArithmeticError: the solver failed.
         """
         start = self.start(score, norm)

@@ -1,8 +1,8 @@
 """Exact derivatives in whole numbers modulo a prime: arithmetic with infinitesimals, and the rank of a matrix.
 
-A jet holds a number and its mixed derivatives along k directions: Σ_S x_S ε_S over the subsets S of ε₁ … ε_k, with
-ε_i² = 0. Its leading axis has 2^k entries, that of S at the number whose binary digits are S; the other axes are those
-of an array. Nothing is rounded: what vanishes is 0, and what is not 0 modulo a prime is not 0.
+A jet holds an array and its mixed derivatives along k directions: Σ_S x_S ε_S over the subsets S of ε₁ … ε_k, with
+ε_i² = 0. Its leading axis has 2^k entries. The binary digits of an index are the members of its subset S. Nothing is
+rounded: a number that is 0 gives 0, and a result that is not 0 modulo the prime is not 0.
 """
 
 from collections.abc import Callable
@@ -17,21 +17,21 @@ Jet = NDArray[np.int64]
 PRIME = 268_435_399
 """Largest prime below 2²⁸."""
 LONGEST = 128
-"""Largest number of products of two residues whose sum stays within int64."""
+"""Largest number of products of two residues whose sum certainly fits into int64."""
 
 
 def constant(value: Jet, like: Jet) -> Jet:
-    """Return an array as a jet without derivatives, along as many directions as another jet has."""
+    """Return an array as a jet whose derivatives are 0, with as many directions as the jet `like`."""
     return np.concatenate([value[None] % PRIME, np.zeros((len(like) - 1, *value.shape), np.int64)])
 
 
 def moved(value: Jet, velocity: Jet) -> Jet:
-    """Return value + ε velocity, with ε a new infinitesimal; shapes are broadcast."""
+    """Return the jet value + ε velocity, where ε is a new infinitesimal; shapes are broadcast."""
     return np.concatenate(np.broadcast_arrays(value, velocity))
 
 
 def times(one: Jet, other: Jet, product: Callable[..., Jet] = np.multiply) -> Jet:
-    """Return a product of jets: entry by entry, or by `np.matmul` over sums of at most `LONGEST` terms.
+    """Return the product of two jets, entry by entry or by `np.matmul`, whose sums may have `LONGEST` terms.
 
     Raises:
         InputError: a sum of `np.matmul` has more terms.
@@ -46,7 +46,7 @@ def times(one: Jet, other: Jet, product: Callable[..., Jet] = np.multiply) -> Je
 
 
 def inverse(one: Jet) -> Jet:
-    """Return the reciprocal of a jet, entry by entry; where its number is 0 modulo the prime, the result is 0."""
+    """Return the reciprocal of a jet, entry by entry; it is 0 for numbers that are 0 modulo the prime."""
     first = _power(one[0], PRIME - 2)
     out = [first]
     for whole in range(1, len(one)):
@@ -74,12 +74,12 @@ def rank(matrix: NDArray[np.int64]) -> int:
 
 
 def _subsets(whole: int) -> list[int]:
-    """Return all subsets of a set of binary digits."""
+    """Return all subsets of a set; the binary digits of a number are the members of its set."""
     return [part for part in range(whole + 1) if part & whole == part]
 
 
 def _power(base: Jet, exponent: int) -> Jet:
-    """Return a power modulo the prime, entry by entry."""
+    """Return the power of an array modulo the prime, entry by entry."""
     out = np.ones_like(base)
     for digit in f"{exponent:b}":
         out = out * out % PRIME

@@ -1,22 +1,21 @@
-"""When heads with a width each part, as pure functions (theory D11): array in, array out.
+"""Conditions under which heads, each with its own width, part from their common width (theory D11).
 
 Each head attends by e^{-|Δ|^p/(p σ^p)} over |Δ| ≤ w, and the loss is -E ln(mean over heads of α_h(δ)). ln σ is trained.
-Write x = |δ|^p/E|δ|^p for the useful distances, and CV² for the variance of x.
+For useful distances δ, let x = |δ|^p/E|δ|^p, and let CV² be the variance of x.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from attn_dynamics.check import integer
+from attn_dynamics.check import Array, integer
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import settings_within, within
 
-Array = NDArray[np.float64]
 FAR = 1e3
-"""Width at which a kernel is even, in units of the window's half-width."""
+"""Width at which a kernel counts as even, in units of the window's half-width."""
 
 
 class Attended(NamedTuple):
@@ -27,10 +26,10 @@ class Attended(NamedTuple):
 
 
 def attended(width: float, half_width: int, power: float = 2.0) -> Attended:
-    """Return mean and variance of |Δ|^p under the kernel of a width σ > 0, in tokens^p and its square.
+    """Return mean and variance of |Δ|^p in the attention of a kernel of width σ > 0, in tokens^p and tokens^2p.
 
-    Summed over all integers they are σ² and 2σ⁴ for the bell, up to terms of order e^{-2π²σ²}, and 1/sinh(1/σ) and
-    cosh(1/σ)/sinh²(1/σ) for p = 1.
+    In a window without bounds they are σ² and 2σ⁴ for the bell, up to terms of order e^{-2π²σ²}. For p = 1 they are
+    1/sinh(1/σ) and cosh(1/σ)/sinh²(1/σ).
     """
     settings_within("above 0", width=width, power=power)
     integer("half_width", half_width, 1)
@@ -42,9 +41,9 @@ def attended(width: float, half_width: int, power: float = 2.0) -> Attended:
 
 
 def moments(distances: ArrayLike, chances: ArrayLike, power: float = 2.0) -> tuple[float, float]:
-    """Return E|δ|^p and CV² of useful distances |δ| (D,), whose chances (D,) are divided by their sum.
+    """Return E|δ|^p and CV² of useful distances |δ| (D,); the chances (D,) are divided by their sum.
 
-    At p = 2 the kurtosis of the distances, taken to either side alike, is 1 + CV².
+    At p = 2, if both sides are equally likely, the kurtosis of the distances is 1 + CV².
 
     Raises:
         InputError: distances and chances do not fit each other, or a chance is negative.
@@ -54,7 +53,7 @@ def moments(distances: ArrayLike, chances: ArrayLike, power: float = 2.0) -> tup
 
 
 def common_width(distances: ArrayLike, chances: ArrayLike, half_width: int, power: float = 2.0) -> float:
-    """Return the width σ at which heads that are alike rest, E_α|Δ|^p = E|δ|^p; infinite if the window is too short."""
+    """Return the width σ at which equal heads rest, E_α|Δ|^p = E|δ|^p; infinite if the window is too short."""
     integer("half_width", half_width, 1)
     wanted = moments(distances, chances, power)[0]
     gap = lambda width: attended(width, half_width, power).mean - wanted  # noqa: E731
@@ -65,10 +64,10 @@ def common_width(distances: ArrayLike, chances: ArrayLike, half_width: int, powe
 
 
 def parting_rate(distances: ArrayLike, chances: ArrayLike, half_width: int, heads: int, power: float = 2.0) -> float:
-    """Return the rate at which heads part from their common width, exactly for any window; below 0 they close up.
+    """Return the exact rate at which heads part from their common width; a rate below 0 means that they return to it.
 
-    It is (Var|δ|^p - Var_α|Δ|^p)/(H σ^{2p}): heads part if the useful distances scatter more than the attention of one
-    head that has their mean. It is NaN where the window is too short for a common width.
+    The rate is (Var|δ|^p - Var_α|Δ|^p)/(H σ^{2p}). So heads part if the useful distances scatter more than the
+    attention of one head with the same mean. The rate is NaN if the window is too short for a common width.
     """
     width = common_width(distances, chances, half_width, power)
     if np.isinf(width):
@@ -78,19 +77,22 @@ def parting_rate(distances: ArrayLike, chances: ArrayLike, half_width: int, head
 
 
 def whole_kernel_rate(distances: ArrayLike, chances: ArrayLike, heads: int, power: float = 2.0) -> float:
-    """Return the rate (CV² - p)/H at which heads part if a kernel's sum is its integral: many tokens, whole window."""
+    """Return the rate (CV² - p)/H at which heads part if kernels are wide and the window is far wider."""
     return (moments(distances, chances, power)[1] - power) / heads
 
 
 def alibi_threshold(distances: ArrayLike, chances: ArrayLike) -> float:
-    """Return the CV² of |δ| above which heads of ALiBi part over all integers, √(1 + 1/(E|δ|)²), not 1."""
+    """Return √(1 + 1/(E|δ|)²), the CV² of |δ| above which heads of ALiBi part in a window without bounds.
+
+    For kernels whose sum is their integral it would be 1.
+    """
     return float(np.sqrt(1.0 + moments(distances, chances, 1.0)[0] ** -2.0))
 
 
 class Amplitude(NamedTuple):
-    """Equations of two heads at widths u* + m ± ε in ln σ, near their common width u*, for a whole kernel.
+    """Coefficients of the equations of two heads at ln σ = u* + m ± ε, near their common width u*, for a whole kernel.
 
-    2 dε/dτ = ε (linear + mixing m + cubic ε²), 2 dm/dτ = -p m + mixing ε²/2.
+    2 dε/dτ = ε (linear + mixing m + cubic ε²) and 2 dm/dτ = -p m + mixing ε²/2.
     """
 
     linear: float
@@ -100,12 +102,12 @@ class Amplitude(NamedTuple):
 
     @property
     def effective(self) -> float:
-        """Return the coefficient of ε³ once m follows ε; at the threshold it is p³ - E(x - 1)⁴/3."""
+        """Return the coefficient of ε³ once m has followed ε; at the threshold it is p³ - E(x - 1)⁴/3."""
         return self.cubic + self.mixing**2 / (2.0 * self.power)
 
     @property
     def settled(self) -> float:
-        """Return the ε at which heads rest just beyond a threshold where they part continuously, else NaN."""
+        """Return the ε at which heads rest just beyond the threshold, or NaN if they do not part continuously."""
         return float(np.sqrt(self.linear / -self.effective)) if self.linear > 0.0 > self.effective else np.nan
 
 
@@ -114,17 +116,17 @@ def amplitude(distances: ArrayLike, chances: ArrayLike, power: float = 2.0) -> A
     _, apart, shares = _relative(distances, chances, power)
     second, third, fourth = (float(shares @ apart**k) for k in (2, 3, 4))
     p = power
-    # With ℓ = ln α: E(ℓ'' + ℓ'²)² and E of α⁗/α, both at the common width.
+    # E(ℓ'' + ℓ'²)² and E(α⁗/α) at the common width, where ℓ = ln α.
     square = fourth - 2 * p * third + (p**2 - 2 * p) * second + p**2
     along = -(p**3) + 3 * p**2 + (7 * p**2 - 6 * p) * second - 6 * p * third + fourth
     return Amplitude(second - p, p**2 - 2 * p * second, along / 6 - square / 2, p)
 
 
 def far_shares(ratio: ArrayLike, power: float = 2.0) -> Array:
-    """Return the two shares f of the far one of two useful distances between which heads part (2, ...).
+    """Return the two shares f (2, ...) of the far of two useful distances between which heads part.
 
-    A whole kernel, δ₂/δ₁ > 1 of any shape: the roots of p(1 + R f)² = R² f (1 - f), R = (δ₂/δ₁)^p - 1. NaN below
-    `least_ratio`, where no share parts heads.
+    They are the roots of p(1 + R f)² = R² f (1 - f), where R = (δ₂/δ₁)^p - 1, for a whole kernel. They are NaN if the
+    ratio δ₂/δ₁ is below `least_ratio`, where heads part at no share.
     """
     (ratio_,) = within("1 or above", ratio=ratio)
     far = ratio_**power - 1.0
@@ -132,23 +134,23 @@ def far_shares(ratio: ArrayLike, power: float = 2.0) -> Array:
         total = np.where(far > 2.0 * power, 1.0 - 2.0 * power / far, np.nan) / (1.0 + power)
         product = power / (1.0 + power) / far / far
         high = 0.5 * (total + np.sqrt(total**2 - 4.0 * product))
-        # Not by the difference that the other root is, which cancels where the far token is very far.
+        # The lower root comes from the product of both, because a difference would cancel if the far token is very far.
         return np.array([product / high, high])
 
 
 def least_ratio(power: float = 2.0) -> float:
-    """Return the δ₂/δ₁ above which two useful distances can part heads, or hold a bell at two widths (theory D12).
+    """Return the ratio δ₂/δ₁ above which two useful distances can part heads, or give a bell two widths (theory D12).
 
-    It is (√p + √(p + 1))^{2/p}: √2 + √3 for the bell, (1 + √2)² for ALiBi.
+    The ratio is (√p + √(p + 1))^{2/p}: √2 + √3 for the bell, (1 + √2)² for ALiBi.
     """
     settings_within("above 0", power=power)
     return float((np.sqrt(power) + np.sqrt(power + 1.0)) ** (2.0 / power))
 
 
 def tricritical_share(power: float = 2.0) -> float:
-    """Return the far share above which two heads part by a jump, f(1 - f) = 1/(3(p + 1)), along the threshold.
+    """Return the far share f at the threshold above which two heads part by a jump, f(1 - f) = 1/(3(p + 1)).
 
-    It is NaN for p < 1/3, where no share makes them jump.
+    The share is NaN for p < 1/3, where heads never jump.
     """
     settings_within("above 0", power=power)
     with np.errstate(invalid="ignore"):

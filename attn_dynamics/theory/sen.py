@@ -1,9 +1,10 @@
-"""The score–embedding-norm (SEN) relation (theory B1) and its inverse (B4): array in, array out."""
+"""The score–embedding-norm (SEN) relation (theory B1) and its inverse (B4)."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import wrightomega
 
+from attn_dynamics.check import Array
 from attn_dynamics.theory.domain import within
 
 
@@ -13,13 +14,13 @@ def sen_norm(
     query_norm: ArrayLike,
     start_score: ArrayLike = 0.0,
     start_norm: ArrayLike = 0.0,
-) -> NDArray[np.float64]:
+) -> Array:
     """Return the embedding norm ‖ν‖ of a topic word at score s among m other words (SEN relation, theory B1).
 
     Args:
-        score: score s, any shape; the result is NaN below the relation's reach, at which ‖ν‖² turns negative.
-        others: number m ≥ 0 of other words in its sentences; with none, no norm moves the score.
-        query_norm: query norm ‖q‖ ≥ 0; at 0, no norm moves the score either.
+        score: score s, any shape; the result is NaN at scores so low that ‖ν‖² would be negative.
+        others: number m ≥ 0 of other words in the word's sentences; at 0 the score does not move.
+        query_norm: query norm ‖q‖ ≥ 0; at 0 the score does not move either.
         start_score: initial score s₀.
         start_norm: initial embedding norm ‖ν₀‖, of either sign.
 
@@ -28,11 +29,11 @@ def sen_norm(
     """
     m, q = within("0 or above", others=others, query_norm=query_norm)
     s, s0, r0 = np.asarray(score, float), np.asarray(start_score, float), np.abs(np.asarray(start_norm, float))
-    # All in units of e^k, so that norms reach as far as float64 does, although e^s and ‖ν‖² do not.
+    # In units of e^k, norms reach as far as float64 does, although e^s and ‖ν‖² do not.
     high = np.maximum(s, s0)
     k = np.maximum(high, 0.0)
     with np.errstate(all="ignore"):
-        # (s - s₀) + (e^s - e^{s₀})/m, by expm1 because scores start at their reference.
+        # (s - s₀) + (e^s - e^{s₀})/m, by expm1 because s may be close to s₀.
         moved = np.where(s == s0, 0.0, np.sign(s - s0) * np.exp(high - k) * -np.expm1(-np.abs(s - s0)) / m)
         travelled = np.where(s == s0, 0.0, (s - s0) * np.exp(-k)) + moved
         own = np.where(s == s0, 0.0, np.exp(0.5 * k) * np.sqrt(2.0 * np.abs(travelled)) / q)
@@ -42,12 +43,14 @@ def sen_norm(
 
 def sen_score(
     norm: ArrayLike, others: ArrayLike, query_norm: ArrayLike, start_score: ArrayLike = 0.0, start_norm: ArrayLike = 0.0
-) -> NDArray[np.float64]:
-    """Return s of a topic word at embedding norm ‖ν‖: the inverse of `sen_norm`, by the Wright omega function (B4).
+) -> Array:
+    """Return the score s of a topic word at embedding norm ‖ν‖ (inverse SEN relation, theory B4).
+
+    This is the inverse of `sen_norm`, by the Wright omega function.
 
     Args:
         norm: embedding norm ‖ν‖, any shape.
-        others: number m ≥ 0 of other words in its sentences; with none, the score stays at s₀.
+        others: number m ≥ 0 of other words in the word's sentences; at 0 the score stays s₀.
         query_norm: query norm ‖q‖ ≥ 0.
         start_score: initial score s₀.
         start_norm: initial embedding norm ‖ν₀‖, of either sign.
@@ -63,13 +66,13 @@ def sen_score(
         omega = wrightomega(c - np.log(m)).real
         # ω = e^s / m, so s = c - ω = ln m + ln ω: each form is exact where the other cancels.
         moved = np.where(omega > 1.0, np.log(m) + np.log(omega), c - omega) - s0
-        # If s - s₀ is far below s₀ and e^{s₀}/m, both forms cancel. Newton's method does not, from the relation's first
-        # order if that is closer.
+        # If s - s₀ is far below s₀ and e^{s₀}/m, both forms cancel. Newton's method does not; it starts from the first
+        # order of the relation if that is closer.
         near = np.where(np.abs(moved) < 1e-3, gained / (1.0 + own), moved)
         for _ in range(2):
             near = near + (gained - near - own * np.expm1(near)) / (1.0 + own * np.exp(near))
         moved = np.where(np.abs(moved) < 1.0, near, moved)
-        # Beyond 1e300 the relation is (e^s - e^{s₀})/m = gained to the last digit, and only logarithms can hold it.
+        # Beyond 1e300 the relation is (e^s - e^{s₀})/m = gained to the last digit, and only its logarithms fit float64.
         log_gained = np.log(0.5) + 2.0 * np.log(q) + np.log(np.abs(r - r0)) + np.log(r + r0)
         log_own = s0 - np.log(m)
         risen = np.logaddexp(log_own, log_gained) - log_own

@@ -1,23 +1,22 @@
-"""The SEN relation of topic words that always stand together (theory B7): array in, array out.
+"""The SEN relation of topic words that always stand together (theory B7).
 
-k companions that start alike, or one word that each of its sentences has k times, obey B1 with m/k for m: `sen_norm`
-and `sen_score` take it as it is. Companions that differ obey a relation between what they gain,
+k companions that start alike, or one word that stands k times in each of its sentences, obey the SEN relation (B1) with
+m/k instead of m, so that `sen_norm` and `sen_score` serve them. Companions that differ obey
 
-    (‖q‖²/2) d‖ν_j‖² = ds_j + (e^{s_j}/m) Σ_l ds_l,
+    (‖q‖²/2) d‖ν_j‖² = ds_j + (e^{s_j}/m) Σ_l ds_l.
 
-whose right side is no total derivative, so that ‖ν_j‖ depends on the way and not on the scores alone.
+The right side is no total derivative, so that ‖ν_j‖ depends on the path and not only on the scores.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from attn_dynamics.check import Array
 from attn_dynamics.theory.domain import within
 
 
-def companion_gains(
-    scores: ArrayLike, gains: ArrayLike, others: ArrayLike, query_norm: ArrayLike
-) -> NDArray[np.float64]:
-    """Return d‖ν_j‖² of companions while their scores gain ds_j, or both per time (theory B7).
+def companion_gains(scores: ArrayLike, gains: ArrayLike, others: ArrayLike, query_norm: ArrayLike) -> Array:
+    """Return the gains d‖ν_j‖² of companions whose scores gain ds_j; both may be rates (theory B7).
 
     Args:
         scores: scores s_j, the companions along the last axis.
@@ -26,7 +25,7 @@ def companion_gains(
         query_norm: query norm ‖q‖ > 0.
 
     Returns:
-        Gains, of the shape of the scores; infinite or NaN above s = 709, where e^s is beyond float64.
+        Gains, of the shape of the scores; infinite or NaN above s = 709, where e^s exceeds float64.
 
     Raises:
         InputError: there are no other words, or the query has norm 0.

@@ -1,35 +1,33 @@
-"""Sign descent and Adam on two classes, from zero and under a fixed linear head (theory G4, G5): array in, array out.
+"""Sign descent and Adam on two classes, from zero and under a fixed linear head (theory G4, G5).
 
-The gradient of every embedding is then a multiple of one vector D, the difference of the head's columns, and that of
-every key a multiple of the query. Both rules step each entry by what does not depend on the entry's size. So
-E = x sgn(D)ᵀ and K = y sgn(q)ᵀ: one number a word for each, whose histories of gradients are those of a layer of one
+The gradient of every embedding is then a multiple of one vector D, the difference of the head's columns. That of every
+key is a multiple of the query q. Neither rule's step depends on the size of an entry. So E = x sgn(D)ᵀ and
+K = y sgn(q)ᵀ, with one number x and one number y for each word. These numbers have the gradients of a layer of one
 dimension with the query ‖q‖₁ and the contrast ‖D‖₁.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.signal import lfilter
 
-from attn_dynamics.check import as_floats, at_least_one, integer, reals
+from attn_dynamics.check import Array, as_floats, at_least_one, integer, reals
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import FixedLinear
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.theory.domain import settings_within, within
 from attn_dynamics.theory.flow import logistic
 
-Array = NDArray[np.float64]
-
 
 def sign_score(norm: ArrayLike, query: ArrayLike, dimensions: ArrayLike, learning_rate: ArrayLike) -> Array:
     """Return the score of a word of one class at embedding norm ‖ν‖ under sign descent (theory G4).
 
-    s = (‖q‖₁/√d) (‖ν‖ - η √d): a straight line. The first step, of length η √d, moves the embedding alone.
+    The score is a straight line, s = (‖q‖₁/√d) (‖ν‖ - η √d). The first step, of length η √d, moves only the embedding.
 
     Args:
-        norm: embedding norm ‖ν‖, any shape, from η √d on, which round-off may miss by 1e-12 of it.
-        query: query q (d_k,), of at least one number.
+        norm: embedding norm ‖ν‖, any shape, at least η √d, up to a relative round-off of 1e-12.
+        query: query q (d_k,), d_k ≥ 1.
         dimensions: dimension d ≥ 1 of the embeddings.
         learning_rate: learning rate η ≥ 0.
 
@@ -46,7 +44,7 @@ def sign_score(norm: ArrayLike, query: ArrayLike, dimensions: ArrayLike, learnin
 
 
 def in_one_dimension(start: Parameters) -> Parameters:
-    """Return the layer with d = d_k = 1 that sign descent and Adam give the same scores and loss at all steps.
+    """Return a layer with d = d_k = 1 that has the same scores and loss at all steps of sign descent and Adam.
 
     Args:
         start: initial values with two classes, a fixed linear head, keys and embeddings of 0.
@@ -72,10 +70,10 @@ def in_one_dimension(start: Parameters) -> Parameters:
 
 
 def adam_steps(gradients: ArrayLike, beta1: ArrayLike = 0.9, beta2: ArrayLike = 0.999) -> Array:
-    """Return Adam's steps m̂/√v̂ against a history of gradients, per learning rate and with ε = 0 (theory G5).
+    """Return Adam's steps m̂/√v̂ for a history of gradients, in units of the learning rate and with ε = 0 (theory G5).
 
-    They do not change where all gradients are multiplied by a number above 0. While gradients are 0 a step is 0, and
-    those below 1e-154 of the largest count as 0.
+    A positive factor on all gradients does not change them. Steps are 0 while all gradients so far are 0. Gradients
+    below 1e-154 of the largest count as 0.
 
     Args:
         gradients: gradient of one number at each step (steps,), finite.
@@ -83,14 +81,14 @@ def adam_steps(gradients: ArrayLike, beta1: ArrayLike = 0.9, beta2: ArrayLike = 
         beta2: share β₂ of the mean of squares that is kept, from 0 to below 1.
 
     Returns:
-        The steps (steps,), of the gradients' sign.
+        The steps (steps,), with the sign of the mean gradient.
 
     Raises:
         InputError: a share is out of its range, or a gradient is not finite.
     """
     settings_within("from 0 to below 1", beta1=beta1, beta2=beta2)
     history = as_floats("gradients", gradients)
-    # Shares of the largest, so that no square leaves float64.
+    # Relative to the largest gradient, because squares may leave the range of float64.
     history = history / (np.abs(history).max(initial=0.0) or 1.0)
     mean, square = _mean(history, float(beta1)), _mean(history**2, float(beta2))  # pyright: ignore[reportArgumentType]
     return np.divide(mean, np.sqrt(square), out=np.zeros_like(history), where=square > 0.0)
@@ -103,9 +101,9 @@ def _mean(history: Array, share: float) -> Array:
 
 
 def adam_slope(steps: int, beta1: ArrayLike = 0.9, beta2: ArrayLike = 0.999) -> Array:
-    """Return s/‖ν‖ of a word of one class under Adam, over ‖q‖₁/√d, after 1, …, `steps` steps for η → 0 (theory G5).
+    """Return s/‖ν‖ of a word of one class under Adam, in units of ‖q‖₁/√d, after each step for η → 0 (theory G5).
 
-    The embedding's gradient is then constant, the key's grows like k - 1 at step k: the curve is no line.
+    The gradient of the embedding is then constant, and that of the key grows like k - 1 at step k.
 
     Args:
         steps: number of steps, at least 1.
@@ -123,12 +121,12 @@ def adam_slope(steps: int, beta1: ArrayLike = 0.9, beta2: ArrayLike = 0.999) -> 
 
 
 class AdamCourse(NamedTuple):
-    """Course of a topic word under Adam, before each step and after the last (steps + 1,)."""
+    """Trajectory of a topic word under Adam, before each step and after the last (steps + 1,)."""
 
     score: Array
     """Score s."""
     travelled: Array
-    """Travel ‖ν‖/√d of the embedding along sgn(D)."""
+    """Distance ‖ν‖/√d of the embedding along sgn(D)."""
 
 
 def adam_course(
@@ -140,17 +138,18 @@ def adam_course(
     beta1: float = 0.9,
     beta2: float = 0.999,
 ) -> AdamCourse:
-    """Return the course of a topic word of two classes among held words under Adam, from zero and with ε = 0 (G5).
+    """Return the trajectory of a topic word under Adam, from zero and with ε = 0 (theory G5).
 
-    With a = e^s/(e^s + m) and the margin a ‖D‖₁ x, the gradients of x = ‖ν‖/√d and of y = s/‖q‖₁ are in proportion to
-    a π and a (1 - a) x π, π the probability of the wrong class. Frequency and N are factors that Adam does not see.
+    There are two classes, and the other words are frozen. Let a = e^s/(e^s + m), let a ‖D‖₁ x be the margin, and let π
+    be the probability of the wrong class. The gradients of x = ‖ν‖/√d and y = s/‖q‖₁ are proportional to a π and
+    a (1 - a) x π. Adam does not depend on the common factor, the word's frequency.
 
     Args:
         steps: number of steps, at least 0.
         learning_rate: learning rate η > 0.
         others: number m > 0 of other words in a sentence, whose scores and embeddings stay 0.
-        query_length: ‖q‖₁ > 0.
-        contrast_length: ‖D‖₁ > 0, D the difference of the head's columns.
+        query_length: norm ‖q‖₁ > 0 of the query.
+        contrast_length: norm ‖D‖₁ > 0 of the difference D of the head's columns.
         beta1: share β₁ of the mean of gradients that is kept, from 0 to below 1.
         beta2: share β₂ of the mean of squares that is kept, from 0 to below 1.
 

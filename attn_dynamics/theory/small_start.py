@@ -1,18 +1,18 @@
-"""The pull of the labels on a model that starts near zero, on any text (theory C13): array in, array out."""
+"""The pull of the labels on a model that starts near zero, on any text (theory C13)."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from attn_dynamics.check import instance
+from attn_dynamics.check import Array, instance
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.theory.early_training import Array, attention_of, pulled
+from attn_dynamics.theory.early_training import attention_of, pulled
 
 
 def pull_at_zero(corpus: Corpus, scores: ArrayLike = 0.0) -> Array:
-    """Return M (V, n), by which dE/dτ = M Uᵀ - λE and dU/dτ = Eᵀ M - λU for small E and U (theory C13).
+    """Return the matrix M (V, n) of dE/dτ = M Uᵀ - λE and dU/dτ = Eᵀ M - λU for small E and U (theory C13).
 
-    M_wc = (1/N) Σ_i A_iw ([y_i = c] - 1/n): the attention of a word in sentences of a class, above an even share. Of a
-    topic word t it is a ρ_t ([c = k] - 1/n).
+    M_wc = (1/N) Σ_i A_iw ([y_i = c] - 1/n) is the attention on word w in sentences of class c, minus an even share. For
+    a topic word t of topic k it is a ρ_t ([c = k] - 1/n).
 
     Args:
         corpus: N sentences over V words.
@@ -25,5 +25,5 @@ def pull_at_zero(corpus: Corpus, scores: ArrayLike = 0.0) -> Array:
 
 
 def decay_threshold(corpus: Corpus, scores: ArrayLike = 0.0) -> float:
-    """Return the largest singular value σ₁ of `pull_at_zero`: at a larger weight decay nothing grows from near zero."""
+    """Return the weight decay above which nothing grows from near zero: the largest singular value of M."""
     return float(np.linalg.norm(pull_at_zero(corpus, scores), ord=2))

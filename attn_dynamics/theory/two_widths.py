@@ -1,41 +1,40 @@
-"""Two stable widths of one kernel on two useful tokens of a sentence, as pure functions (theory D12).
+"""Two stable widths of one kernel on two useful tokens of a sentence (theory D12).
 
-The loss is L = -ln(r₁ α(δ₁) + r₂ α(δ₂)), α ∝ e^{-|Δ|^p/(p σ^p)}, even scores. Where σ rests, σ^p is the mean of δ₁^p
-and δ₂^p, the far one with the share f that it has in the sum. A kernel's sum over tokens is taken for its integral.
+The loss is L = -ln(r₁ α(δ₁) + r₂ α(δ₂)), where α ∝ e^{-|Δ|^p/(p σ^p)} and scores are even. If σ rests, σ^p is the mean
+(1 - f) δ₁^p + f δ₂^p, where f is the share of the far token in the sum. The sum of a kernel over tokens is replaced by
+its integral.
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from attn_dynamics.check import number
+from attn_dynamics.check import Array, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import settings_within, within
 from attn_dynamics.theory.parting_heads import far_shares
 
-Array = NDArray[np.float64]
-
 
 def width_at(share: ArrayLike, near: float, far: float, power: float = 2.0) -> Array:
-    """Return the width σ that rests if the far token has a share f of the sum, of any shape from 0 to 1."""
+    """Return the width σ that rests if the far token has the share f of the sum, any shape, from 0 to 1."""
     (share_,) = within("from 0 to 1", share=share)
     _check(near, far, power)
     return ((1.0 - share_) * near**power + share_ * far**power) ** (1.0 / power)
 
 
 def log_odds_at(share: ArrayLike, near: float, far: float, power: float = 2.0) -> Array:
-    """Return the ln(r₂/r₁) at which the far token has a share f of the sum where σ rests; infinite at 0 and 1."""
+    """Return the ln(r₂/r₁) at which σ rests with the share f for the far token; infinite at f = 0 and f = 1."""
     width = width_at(share, near, far, power)
     return logit(np.asarray(share, float)) + (far**power - near**power) / (power * width**power)
 
 
 def ends(near: float, far: float, power: float = 2.0) -> tuple[float, float]:
-    """Return the r₂/r₁ between which two widths are stable; NaN if δ₂/δ₁ is at most `least_ratio`.
+    """Return the ratios r₂/r₁ between which two widths are stable; NaN if δ₂/δ₁ is at most `least_ratio`.
 
-    At the lower end the wide one ceases to exist, at the upper end the narrow one. They are where the useful tokens,
-    each with its share of the sum, have CV² = p (`far_shares`), as where heads part (theory D11). The upper end is
-    infinite where it exceeds float64, for the bell beyond δ₂/δ₁ = 38; `log_odds_at` gives its logarithm.
+    Below the lower one the wide width ceases to exist, above the upper one the narrow width. At both the useful tokens,
+    each with its share of the sum, have CV² = p (`far_shares`), as where heads part (theory D11). The upper one is
+    infinite if it exceeds float64, for the bell beyond δ₂/δ₁ = 38; `log_odds_at` gives its logarithm.
 
     Args:
         near: distance δ₁ > 0 of the near token.
@@ -54,7 +53,7 @@ def stable_widths(odds: float, near: float, far: float, power: float = 2.0) -> t
     _check(near, far, power)
     lead = (far**power - near**power) / power
 
-    # In the logit x of the far share, which tells shares apart however near they are to 0 or 1.
+    # The unknown is the logit x of the far share, because shares may be too close to 0 or 1 to differ.
     def width(x: float) -> float:
         return float(width_at(expit(x), near, far, power))
 

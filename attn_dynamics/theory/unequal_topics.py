@@ -1,15 +1,15 @@
 """Training in mean field with topics of unequal frequency, for any linear head and start (theory C9, C10).
 
 All sentences of a topic word are alike. With its embedding ν, the embedding ν_w of each of the m other words of such a
-sentence, the context v = a ν + (1-a) ν_w, logits z = Uᵀ v and δ = e_k - softmax(z) the gradient flow is
+sentence, the context v = a ν + (1-a) ν_w, the logits z = Uᵀ v and δ = e_k - softmax(z), gradient flow is
 
     ds/dτ   =  ‖q‖² ρ a (1-a) (ν - ν_w)·U δ            dν/dτ   = ρ a U δ
     ds_w/dτ = -‖q‖² a (1-a) (ν - ν_w)·U δ / (m N)      dν_w/dτ = (1-a) U δ / (m N)
     dU/dτ   =  Σ_t ρ v δᵀ, over all topic words        a = e^s / (e^s + m e^{s_w})
 
-exactly, if no two sentences share one of the other words. Words interact through U alone. From ν = 0 on only the n
-dimensions that U spans at the start move (law A6): U = u·1 (n, n) represents every head of orthogonal columns. If all
-frequencies are equal, the equations reduce to the five coordinates of `mean_field`.
+This is exact if no two sentences share one of the other words. Words interact only through U. From ν = 0, only the n
+dimensions move that U spans at the start (law A6). So U = u·1 (n, n) represents every head of orthogonal columns. If
+all frequencies are equal, the equations reduce to the five coordinates of `mean_field`.
 """
 
 from collections.abc import Collection
@@ -21,14 +21,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attn_dynamics.check import some_of
+from attn_dynamics.check import Array, some_of
 from attn_dynamics.theory.domain import settings_within
-from attn_dynamics.theory.flow import Array, flow, logistic
+from attn_dynamics.theory.flow import flow, logistic
 from attn_dynamics.theory.mean_field import TRAINED
 
 
 class TopicTrajectory(NamedTuple):
-    """The words of a task along time."""
+    """Trajectory of the topic words of a task, of the other words and of the head."""
 
     score: Array
     """Scores s (times, words)."""
@@ -60,7 +60,7 @@ class UnequalTopics:
     """
 
     frequency: Array
-    """Frequency ρ (words,): share of the sentences that hold each topic word; a word of share 0 keeps its start."""
+    """Frequency ρ (words,): share of the sentences that hold each topic word; a word of frequency 0 never moves."""
     topic: NDArray[np.integer]
     """Topic k (words,): the class of each word."""
     head: Array
@@ -95,7 +95,7 @@ class UnequalTopics:
         lift = self.query_norm**2 * a * rest * ((embedding - other_embedding) * pull).sum(axis=-1)
         rho, own = np.asarray(self.frequency, float), 1 / (self.others * self.sentences)
         keys, embeddings, trained = (name in self.train for name in ("keys", "embeddings", "head"))
-        # theory C10, for topics that differ
+        # Theory C10, for topics that differ.
         rates = [
             keys * rho * lift,
             embeddings * (rho * a)[:, None] * pull,
@@ -115,7 +115,7 @@ class UnequalTopics:
         tolerance: float = 1e-10,
         most: int = 1_000_000,
     ) -> TopicTrajectory:
-        """Return the trajectory from s (words,) and ν (words, d) at time 0; other arguments as for `flow`."""
+        """Return the trajectory from s (words,) and ν (words, d) at time 0; `theory.flow.flow` explains the others."""
         start = self.start(score, embedding)
         options = {"learning_rate": learning_rate, "tolerance": tolerance, "most": most}
         return self.trajectory(flow(self.velocity, start, times, **options))
@@ -147,7 +147,7 @@ class UnequalTopics:
         ]
 
     def _sentence(self, states: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
-        """Return a, 1 - a, v, the log odds ln((1 - π)/π) against the topic, and the other topics' shares of 1 - π."""
+        """Return a, 1 - a, v, the log odds ln((1 - π)/π) against the topic, and shares of the other topics in 1 - π."""
         score, embedding, other_score, other_embedding, head = self._unpacked(states)
         above = score - other_score - np.log(self.others)
         a, rest = logistic(above), logistic(-above)

@@ -1,16 +1,17 @@
 """Loss of topic words whose frequencies follow Zipf's law: a sum over words, and its scaling law (theory C12).
 
-Under a fixed head, with nothing memorised, words do not interact, and a word's frequency only sets its pace. The loss
-of a word of frequency ρ at time τ is ℓ(ρ τ), where ℓ is the curve of a word that every sentence holds. With
+Under a fixed head, with nothing memorised, words do not interact, and the frequency of a word only sets its pace. The
+loss of a word of frequency ρ at time τ is ℓ(ρ τ), where ℓ is the loss of a word in all sentences. With
 ρ_w = Z w^-α for the word of rank w = 1 … V, the loss is L(τ) = Σ_w ρ_w ℓ(ρ_w τ). The Euler–Maclaurin formula turns this
 sum into an integral over t = ρ_w τ:
 
     L ≈ (Z^{1/α}/α) τ^{-(1-1/α)} ∫_{ρ_V τ}^{ρ_1 τ} t^{-1/α} ℓ(t) dt + (ρ_1 ℓ(ρ_1 τ) + ρ_V ℓ(ρ_V τ))/2.
 
-For V → ∞ and α > 1 the integral begins at 0. As t ℓ(t) → c, L = A τ^{-(1-1/α)} - c/(2τ) + o(1/τ), where A has the
+For V → ∞ and α > 1 the integral starts at 0. As t ℓ(t) → c, L = A τ^{-(1-1/α)} - c/(2τ) + o(1/τ), where A has the
 integral from 0 to ∞.
 
-The functions take the curve ℓ as a `MeanField` of frequency 1, with infinitely many sentences and a fixed head.
+The argument `word` gives the curve ℓ. It is a `MeanField` of frequency 1, with infinitely many sentences and a fixed
+head.
 """
 
 from functools import cache
@@ -19,20 +20,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import zeta
 
-from attn_dynamics.check import integer
+from attn_dynamics.check import Array, integer
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.asymptotics import keys_factor, loss_limit
 from attn_dynamics.theory.domain import settings_within, within
 from attn_dynamics.theory.flow import flow
 from attn_dynamics.theory.mean_field import MeanField
 
-Array = NDArray[np.float64]
 EARLIEST = 1e-20
-"""Time before which the loss is its start ln n to the last digit."""
+"""Time before which the loss equals its initial value ln n to the last digit."""
 TOLERANCE = 1e-11
 """Relative error of a step of the solver."""
 TERMS = 20.0
-"""Decades of the integrand t^{-1/α} after which the rest of the integral is the limit's, c α t^{-1/α}."""
+"""Decades of the factor t^{-1/α} after which the rest of the integral is that of the limit c/t, c α t^{-1/α}."""
 
 
 def zipf_frequencies(words: int, exponent: float) -> Array:
@@ -51,11 +51,11 @@ def zipf_frequencies(words: int, exponent: float) -> Array:
 
 
 def summed_loss(time: ArrayLike, frequencies: ArrayLike, word: MeanField) -> Array:
-    """Return the loss Σ_w ρ_w ℓ(ρ_w τ), in nats, of words of any frequencies: one solution of C1 serves all.
+    """Return the loss Σ_w ρ_w ℓ(ρ_w τ) of words of any frequencies, in nats, from one solution of C1.
 
     Args:
         time: time τ ≥ 0, any shape.
-        frequencies: frequencies ρ (words,), of which each word takes its own.
+        frequencies: frequencies ρ (words,).
         word: curve ℓ of one word.
 
     Raises:
@@ -71,14 +71,16 @@ def summed_loss(time: ArrayLike, frequencies: ArrayLike, word: MeanField) -> Arr
 
 
 def zipf_loss(time: ArrayLike, *, exponent: float, word: MeanField, words: float = np.inf, first: float = 1.0) -> Array:
-    """Return the loss of words of Zipf's frequencies, in nats, by the integral and half of both end terms (C12).
+    """Return the loss of words whose frequencies follow Zipf's law, in nats (theory C12).
+
+    The sum over words is an integral plus half of its first and last term.
 
     Args:
         time: time τ > 0, any shape.
         exponent: exponent α ≥ 1, above 1 for infinitely many words.
         word: curve ℓ of one word.
         words: number V of words, which may be infinite.
-        first: rank of the first word that counts, at most V; those before it are left out of the loss, not of Z.
+        first: rank of the first word in the loss, at most V; the words before it count only in Z.
 
     Raises:
         InputError: an argument is out of its range, or the word's curve is not that of a word alone.
@@ -86,7 +88,8 @@ def zipf_loss(time: ArrayLike, *, exponent: float, word: MeanField, words: float
     """
     settings_within("1 or above", exponent=exponent, words=words, first=first)
     if first > words:
-        raise InputError("first", expected=f"at most {words}, the number of words", given=first, fix="Count fewer out.")
+        expected = f"at most {words}, the number of words"
+        raise InputError("first", expected=expected, given=first, fix="Leave out fewer words.")
     (tau,) = within("above 0", time=time)
     scale = _scale(exponent, words)
     ends = [rank for rank in (first, words) if np.isfinite(rank)]
@@ -99,7 +102,9 @@ def zipf_loss(time: ArrayLike, *, exponent: float, word: MeanField, words: float
 
 @cache
 def zipf_prefactor(exponent: float, word: MeanField) -> float:
-    """Return A = (Z^{1/α}/α) ∫_0^∞ t^{-1/α} ℓ(t) dt of the law L ≈ A τ^{-(1-1/α)} for V → ∞ (C12).
+    """Return the prefactor A of the law L ≈ A τ^{-(1-1/α)} for V → ∞ (theory C12).
+
+    A = (Z^{1/α}/α) ∫_0^∞ t^{-1/α} ℓ(t) dt.
 
     Args:
         exponent: exponent α > 1.
@@ -116,7 +121,7 @@ def zipf_prefactor(exponent: float, word: MeanField) -> float:
 
 
 def late_zipf_loss(time: ArrayLike, *, exponent: float, word: MeanField) -> Array:
-    """Return A τ^{-(1-1/α)} - c/(2τ), the loss for V → ∞ up to o(1/τ), in nats (C12).
+    """Return the loss A τ^{-(1-1/α)} - c/(2τ) for V → ∞ up to o(1/τ), in nats (theory C12).
 
     Args:
         time: time τ > 0, any shape, so large that the most frequent word is learned.
@@ -132,10 +137,10 @@ def late_zipf_loss(time: ArrayLike, *, exponent: float, word: MeanField) -> Arra
 
 
 def zipf_keys_factor(others: ArrayLike, exponent: ArrayLike) -> Array:
-    """Return (1+m)^{2(1-1/α)}: the loss with keys fixed at zero, over that with attention 1 from the start (C12).
+    """Return the loss with keys fixed at zero, divided by that with attention 1 from the start (theory C12).
 
-    It is exact at any time for V → ∞ in A, because an attention a that stays slows a word's clock by a². Trained keys
-    lie between the two: they have to find the words first.
+    The factor (1+m)^{2(1-1/α)} of A is exact for V → ∞, because a constant attention a slows the clock of a word by a².
+    The loss with trained keys lies between the two, because the keys first have to find the words.
 
     Args:
         others: number m ≥ 0 of other words.
@@ -149,7 +154,7 @@ def zipf_keys_factor(others: ArrayLike, exponent: ArrayLike) -> Array:
 
 
 def word_limit(word: MeanField) -> float:
-    """Return c = lim t ℓ(t) of a word alone: (n-1)/(u² n), and (1+m)² times that if its keys stay at zero (C3, C8)."""
+    """Return the limit c of t ℓ(t): (n-1)/(u² n), or (1+m)² times this if keys stay at zero (theory C3, C8)."""
     _alone(word)
     seen = "keys" in word.train and np.asarray(word.query_norm).item() > 0
     attention = 1.0 if seen else 1.0 / (1.0 + np.asarray(word.others).item())
@@ -158,7 +163,7 @@ def word_limit(word: MeanField) -> float:
 
 
 def _scale(exponent: float, words: float) -> float:
-    """Return Z, so that Σ_w Z w^-α = 1."""
+    """Return the Z for which Σ_w Z w^-α = 1."""
     settings_within("1 or above", exponent=exponent, words=words)
     if np.isfinite(words):
         return float(zipf_frequencies(words, exponent)[0])  # pyright: ignore[reportArgumentType]
@@ -175,11 +180,11 @@ def _scale(exponent: float, words: float) -> float:
 def _accumulated(times: Array, exponent: float, word: MeanField, *, from_zero: bool) -> tuple[Array, Array]:
     """Return ∫ x^{-1/α} ℓ(x) dx up to each time t, and ℓ(t); both of the shape of `times`.
 
-    The integral begins at 0, which needs α > 1, or at `EARLIEST`. For α close to 1 most of it lies before `EARLIEST`,
-    and the difference of two integrals from 0 would cancel.
+    The integral starts at 0, which needs α > 1, or at `EARLIEST`. For α close to 1 most of the integral from 0 lies
+    before `EARLIEST`, so that a difference of two such integrals would cancel.
 
-    The integral and its variable are two more coordinates of the flow, whose solver so finds the steps that attention's
-    sudden rise asks for.
+    The integral and its variable are two more coordinates of the flow. So the solver takes steps that are short enough
+    for the sudden rise of attention.
     """
     _alone(word)
     power, start = 1.0 - 1.0 / exponent, word.start().ravel()
@@ -197,10 +202,10 @@ def _accumulated(times: Array, exponent: float, word: MeanField, *, from_zero: b
 
 
 def _alone(word: MeanField) -> None:
-    """Refuse a curve that is not a function of ρ τ, or not that of one word.
+    """Refuse a curve that is not that of one word, or not a function of ρ τ alone.
 
     Raises:
-        InputError: the frequency is not 1, sentences memorise, the head is trained, or the embedding is not.
+        InputError: the frequency is not 1, sentences memorise, the head is trained, or the embedding is fixed.
     """
     single = word.start().ndim == 1 and float(np.asarray(word.frequency)) == 1.0
     if not single or not np.isinf(word.sentences) or "head" in word.train or "embeddings" not in word.train:

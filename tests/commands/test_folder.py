@@ -123,7 +123,7 @@ def test_a_configuration_without_a_task_is_of_no_run(missing: str, run: Path, ca
     before = contents(run)
     done = call(*TINY, "--out", "here", "--overwrite")
     assert done.code == 2
-    assert "which holds other files and no config.json of one" in done.said
+    assert "which holds other files and no config.json of a run" in done.said
     assert contents(run) == before
 
 

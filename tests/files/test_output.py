@@ -89,7 +89,7 @@ def test_results_are_kept_and_other_files_are_never_touched(flag: dict[str, bool
     (place / "theirs").mkdir()
     (place / "theirs" / "numbers.txt").write_text("not ours")
     before = contents(place)
-    with pytest.raises(InputError, match=r"theirs, which holds other files and no command\.txt of one"):
+    with pytest.raises(InputError, match=r"theirs, which holds other files and no command\.txt of"):
         measured(Path("theirs"), **flag)
     if not flag:
         with pytest.raises(InputError, match=r"ours, which holds the results of a measurement\. Replace it by --ov"):
@@ -128,7 +128,7 @@ def test_a_folder_in_use_is_refused(there: bool, flag: dict[str, bool], held: Ex
         leave(place / "ours")
     held.enter_context(results_folder(KIND, Path("ours"), DEFAULT, resume=there))
     before = contents(place)
-    with pytest.raises(InputError, match="expected a folder in which no other command is at work, got ours, in which"):
+    with pytest.raises(InputError, match="expected a folder that no other command uses, got ours, which"):
         measured(Path("ours"), **flag)
     assert contents(place) == before
     held.close()

@@ -100,7 +100,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     for place in (tmp_path / "missing" / "file", Path("/proc/no/such/place")):
         with pytest.raises(StorageError, match=f"{place}: expected to write this file, got: No such file") as caught:
             write_json(place, {})
-        assert str(caught.value).endswith("untouched; name a place that can be written to.")
+        assert str(caught.value).endswith("untouched; name a folder that can be written to.")
 
 
 # --- what stands there

@@ -4,14 +4,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
+from attn_dynamics.check import Array
 from attn_dynamics.results.figures import style
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_optimisers import decay_norm
 from attn_dynamics.theory.sign_rules import sign_score
-
-Array = NDArray[np.float64]
 
 
 def draw_plane(axes: Axes, highest: float, others: float, query: Array, rate: float) -> None:

@@ -21,12 +21,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter, LogLocator, ScalarFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from attn_dynamics.check import Array
 from attn_dynamics.errors import DrawingError
 from attn_dynamics.files.storage import make_folder, write_whole
 from attn_dynamics.results.figures.layout import Margins
 from attn_dynamics.statistics import FEWEST, mean_interval
 
-Array = NDArray[np.float64]
 Band = Callable[[Array], tuple[Array, Array, Array]]
 """Function from samples (samples, x) to the lower edge, the middle and the upper edge of a band."""
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
+from attn_dynamics.check import Array
 from attn_dynamics.results.figures import style
 from attn_dynamics.theory.parting_heads import far_shares, least_ratio, tricritical_share
 from attn_dynamics.theory.two_widths import ends, log_odds_at, width_at
 
-Array = NDArray[np.float64]
 POINTS: Sequence[Any] = (
     {"marker": "x", "ms": 4.5, "color": style.COLOURS[7]},
     {"marker": "D", "ms": 4, "mfc": "none", "color": style.COLOURS[0]},
