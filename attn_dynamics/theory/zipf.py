@@ -189,7 +189,7 @@ def _early_integral(low: Array, high: Array, exponent: float, word: MeanField) -
 
 
 def _late_integral(times: Array, exponent: float, word: MeanField) -> tuple[Array, Array]:
-    """Return ∫ x^{-1/α} ℓ(x) dx from `EARLIEST` up to each later time t, else 0, and ℓ(t); both of the shape of `times`.
+    """Return ∫ x^{-1/α} ℓ(x) dx from `EARLIEST` up to each later time t, else 0, and ℓ(t); both shaped like `times`.
 
     The integral and its variable are two more coordinates of the flow, whose solver so finds the steps that attention's
     sudden rise asks for. They are counted in units of their size at `EARLIEST`, below which the solver takes nothing
