@@ -53,7 +53,7 @@ SHARED = 1 / 3
 """Share that a window of a long passage has in common with the next."""
 SMOOTHED = 20
 """Number of parts into which training steps are averaged for the loss figure."""
-SHOWN = ("window", "batch", "learning_rate", "error", "device", "precision")
+SHOWN = ("window", "batch", "error", "device", "precision")
 """Options in the summary."""
 Runs = Mapping[str, Sequence[xr.Dataset]]
 """Runs of each row, one per seed."""
@@ -153,7 +153,7 @@ def trials_of(options: Settings) -> list[Trial]:
     Raises:
         InputError: a number is out of range.
     """
-    return [_trial(name, seed, options) for seed in range(options.size.seeds) for name in options.chosen]
+    return [_trial(name, seed, options) for seed in options.seed_range for name in options.chosen]
 
 
 def _trial(name: str, seed: int, options: Settings) -> Trial:
@@ -161,7 +161,7 @@ def _trial(name: str, seed: int, options: Settings) -> Trial:
     plan = Plan(
         epochs=options.size.epochs,
         batch=options.batch,
-        learning_rate=options.learning_rate,
+        learning_rate=options.size.learning_rate,
         bell_rate=row.bell_rate,
         bell_rule=row.bell_rule,
         sliced_from=row.sliced_from,
