@@ -51,15 +51,18 @@ class Settings(SeededOptions):
 
 def study(options: Settings) -> Findings:
     """Train every arm from every start, and compare them in pairs."""
-    seeds = range(options.size.seeds)
-    tasks = [Synthetic().draw(seed) for seed in seeds]
-    shared = {"epochs": options.size.epochs, "start": options.start}
+    seeds = options.seed_range
+    tasks = {seed: Synthetic().draw(seed) for seed in seeds}
+    size = options.size
+    shared = {"epochs": size.epochs, "learning_rate": size.learning_rate, "start": options.start}
     cells = [
         Cell(config=Config(model=model, seed=seed, train=ARMS[arm], **shared), task=tasks[seed], kind={"arm": arm})
         for model, arm, seed in product(HEADS, ARMS, seeds)
     ]
     runs = alike(run_all(cells, options), "model", "arm")
-    rows = pd.DataFrame([_row(cell, runs) for cell in cells if cell.kind["arm"] == "all"])
+    rows = pd.DataFrame(
+        [_row(cell, runs, seeds.index(cell.config.seed)) for cell in cells if cell.kind["arm"] == "all"]
+    )
     return Findings(
         rows=rows,
         summary={"start": options.start, **{model: _summary(each) for model, each in grouped(rows, "model").items()}},
@@ -68,11 +71,11 @@ def study(options: Settings) -> Findings:
     )
 
 
-def _row(cell: Cell, runs: Runs) -> dict[str, Any]:
-    """Compare the arms of the start of a cell."""
-    model, seed = cell.config.model, cell.config.seed
-    compared = _pair(*(runs[model, arm][seed] for arm in ARMS))
-    return {"model": model, "seed": seed} | compared | {"misaligned": _misaligned(cell)}
+def _row(cell: Cell, runs: Runs, place: int) -> dict[str, Any]:
+    """Compare the arms of the start of a cell, whose runs have this place among those of all seeds."""
+    model = cell.config.model
+    compared = _pair(*(runs[model, arm][place] for arm in ARMS))
+    return {"model": model, "seed": cell.config.seed} | compared | {"misaligned": _misaligned(cell)}
 
 
 def _pair(trained: xr.Dataset, keys_fixed: xr.Dataset, embeddings_fixed: xr.Dataset) -> dict[str, Any]:

@@ -41,14 +41,14 @@ class Settings(SeededOptions):
     """Heads of low, middle and high capacity on the same data, seed by seed; --quick takes a smaller task."""
 
     name: ClassVar = "capacity"
-    sizes: ClassVar = {"quick": Size(5, 1000), "usual": Size(10, 5000), "full": Size(30, 5000)}
+    sizes: ClassVar = {"quick": Size(5, 1000, 0.5), "usual": Size(10, 5000), "full": Size(30, 5000)}
 
 
 def study(options: Settings) -> Findings:
     """Train, by default to the time of LMN21's runs, and compare in pairs."""
-    task, rate = (SMALL, 0.5) if options.quick else (PUBLISHED, 0.1)
-    tasks = [task.draw(seed) for seed in range(options.size.seeds)]
-    trained = train_all(CAPACITY, tasks, options, learning_rate=rate)
+    task = SMALL if options.quick else PUBLISHED
+    tasks = [task.draw(seed) for seed in options.seed_range]
+    trained = train_all(CAPACITY, tasks, options)
     rows, runs = pd.DataFrame([_row(run) for run in trained]), alike(trained, "model")
     differences = {name: _differences(rows, name) for name in MEASURES}
     return Findings(

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from itertools import product, takewhile
 from pathlib import Path
@@ -24,7 +24,7 @@ from rich import box
 from rich.table import Table
 from tqdm import tqdm
 
-from attn_dynamics.check import at_most_one, integer
+from attn_dynamics.check import at_most_one, integer, number
 from attn_dynamics.commands.shell import FAILED, record_command, run_recorded
 from attn_dynamics.files.output import CONFIG, NOTES, Kind, clear, results_folder
 from attn_dynamics.files.run_store import RunStore, check_settings, saved_settings
@@ -42,6 +42,7 @@ from attn_dynamics.training import experiment
 from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.command_options import Config
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted, divergence_message
+from attn_dynamics.training.settings import Training
 
 NAMES = {"attn-fc": "Attn-FC", "attn-tc": "Attn-TC", "attn-tl": "Attn-TL"}
 """Names of the models in LMN21."""
@@ -51,10 +52,11 @@ ROWS, TABLE, SUMMARY, CELLS, FIGURES = "rows.parquet", "table.csv", "summary.jso
 
 @dataclass(frozen=True)
 class Size:
-    """Number of seeds and epochs of an experiment."""
+    """Number of seeds and epochs of an experiment, and its learning rate."""
 
     seeds: int
     epochs: int
+    learning_rate: float = Training.learning_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +93,13 @@ class Options:
         return self.out or Path("runs") / (f"{self.name}-quick" if self.quick else self.name)
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, Any]:
         """Return the numbers that say how large the experiment is, by their options' names."""
+        return {}
+
+    @property
+    def unsaid(self) -> dict[str, Any]:
+        """Return the settings of folders that were made before these were options."""
         return {}
 
     def identity_settings(self) -> dict[str, Any]:
@@ -112,8 +119,12 @@ class SeededOptions(Options):
 
     seeds: int | None = None
     """Number of runs of each kind, at least 2; intervals need at least five. Seed k draws data and start."""
+    first_seed: int = 0
+    """Seed of the first run; the others count up from it."""
     epochs: int | None = None
     """Largest number of steps of descent."""
+    learning_rate: float | None = None
+    """Learning rate η; time = η × epoch."""
     workers: int | None = None
     """Number of processes; by default 1 with --quick, else one per core."""
     resume: bool = False
@@ -130,17 +141,46 @@ class SeededOptions(Options):
         for name, bound in {"seeds": 2, "epochs": 1, "workers": 1}.items():
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), bound)
+        integer("first_seed", self.first_seed, 0)
+        if self.learning_rate is not None:
+            number("learning_rate", self.learning_rate, above=0, fix="Leave it out for that of the experiment.")
+
+    @classmethod
+    def defaults_in_words(cls) -> dict[str, str]:
+        """Return the default of each option that depends on the size, as the help tells it."""
+        quick, usual, full = (asdict(cls.sizes[size]) for size in ("quick", "usual", "full"))
+        return {
+            name: f"(default: {usual[name]:,}"
+            + f", with --quick {quick[name]:,}" * (quick[name] != usual[name])
+            + f", with --full {full[name]:,}" * (full[name] != usual[name])
+            + ")"
+            for name in usual
+        }
 
     @property
     def size(self) -> Size:
         """Return the requested size."""
-        size = self.sizes["quick" if self.quick else "full" if self.full else "usual"]
-        return Size(self.seeds or size.seeds, self.epochs or size.epochs)
+        given = {each.name: getattr(self, each.name) for each in fields(Size)}
+        return replace(self._usual, **{name: value for name, value in given.items() if value is not None})
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Return the numbers of seeds and epochs by their options' names."""
-        return {"seeds": self.size.seeds, "epochs": self.size.epochs}
+    def _usual(self) -> Size:
+        return self.sizes["quick" if self.quick else "full" if self.full else "usual"]
+
+    @property
+    def unsaid(self) -> dict[str, Any]:
+        """Return the first seed and the learning rate of folders that were made before these were options."""
+        return {"first_seed": 0, "learning_rate": self._usual.learning_rate}
+
+    @property
+    def seed_range(self) -> range:
+        """Return the seeds of the runs."""
+        return range(self.first_seed, self.first_seed + self.size.seeds)
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Return the numbers of seeds and epochs and the learning rate by their options' names."""
+        return asdict(self.size)
 
     @property
     def processes(self) -> int:
@@ -240,9 +280,13 @@ def train_all(
     models: Iterable[str], tasks: Sequence[Task], options: SeededOptions, **settings: Any
 ) -> list[xr.Dataset]:
     """Train every model on the task of every seed, by settings that they share."""
-    shared = {"epochs": options.size.epochs, **settings}
-    configs = [Config(model=model, seed=seed, **shared) for model, seed in product(models, range(len(tasks)))]
-    return run_all([Cell(config=config, task=tasks[config.seed]) for config in configs], options)
+    shared = {"epochs": options.size.epochs, "learning_rate": options.size.learning_rate, **settings}
+    drawn = list(zip(options.seed_range, tasks, strict=True))
+    cells = [
+        Cell(config=Config(model=model, seed=seed, **shared), task=task)
+        for model, (seed, task) in product(models, drawn)
+    ]
+    return run_all(cells, options)
 
 
 def _batches(cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -367,7 +411,10 @@ def _run(study: Callable[[Given], Findings], options: Given, line: str) -> int:
         resume=isinstance(options, SeededOptions) and options.resume,
         overwrite=options.overwrite,
         fits=lambda folder: check_settings(
-            saved_settings(folder), options.identity_settings(), f"the experiment in {folder}", options.grows
+            options.unsaid | saved_settings(folder),
+            options.identity_settings(),
+            f"the experiment in {folder}",
+            options.grows,
         ),
     ) as folder:
         begun, terminal = time.perf_counter(), console()

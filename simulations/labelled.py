@@ -121,7 +121,7 @@ def study(
     """
     for note in [note for task in tasks.values() for note in task.notes]:
         print(note, file=sys.stderr)
-    few, seeds = options.sentences or (600 if options.quick else None), range(options.size.seeds)
+    few, seeds = options.sentences or (600 if options.quick else None), options.seed_range
     parts = {name: subset(task, few) for name, task in tasks.items()}
     words = {name: followed(task, options.words, preferred) for name, task in parts.items()}
     prepared = {key: CONFIGURATIONS[key[1]].prepare(parts[key[0]]) for key in product(parts, options.configurations)}
@@ -178,6 +178,7 @@ def _config(
         task=part.name,
         seed=seed,
         epochs=options.size.epochs,
+        learning_rate=options.size.learning_rate,
         embedding_dim=options.embedding_dim or (20 if options.quick else configuration.embedding_dim[model]),
         start=configuration.start,
         start_scale=configuration.start_scale,

@@ -54,16 +54,15 @@ class Settings(SeededOptions):
     """Pairs of runs on the same sentences, with and without noise in their labels; --quick takes fewer sentences."""
 
     name: ClassVar = "noise"
-    sizes: ClassVar = {"quick": Size(2, 800), "usual": Size(10, 1000), "full": Size(30, 1000)}
+    sizes: ClassVar = {"quick": Size(2, 800, 1.0), "usual": Size(10, 1000, 1.0), "full": Size(30, 1000, 1.0)}
 
 
 def study(options: Settings) -> Findings:
     """Train Attn-FC with and without noise, and compare the order of scores with that of frequency and of purity."""
-    seeds = range(options.size.seeds)
     task = replace(TASK, sentences=1000) if options.quick else TASK
     cells = [
-        Cell(config=_config(seed, options.size.epochs), task=drawn, kind={"arm": arm}, keep=_keep)
-        for seed in seeds
+        Cell(config=_config(seed, options.size), task=drawn, kind={"arm": arm}, keep=_keep)
+        for seed in options.seed_range
         for arm, drawn in _arms(task, seed).items()
     ]
     runs = alike(run_all(cells, options), "arm")
@@ -77,14 +76,14 @@ def study(options: Settings) -> Findings:
     )
 
 
-def _config(seed: int, epochs: int) -> Config:
+def _config(seed: int, size: Size) -> Config:
     return Config(
         model="attn-fc",
         seed=seed,
         start="mean-field",
         train=("keys", "embeddings"),
-        learning_rate=1.0,
-        epochs=epochs,
+        learning_rate=size.learning_rate,
+        epochs=size.epochs,
     )
 
 

@@ -34,19 +34,22 @@ SIGNED = 2e-3
 """Learning rate η of sign descent and Adam."""
 DECAY = 1e-3
 """Weight decay λ."""
+LASTING = 10.0
+"""Steps 1/(1 - β) over which momentum spreads a gradient, so that it takes a learning rate as many times smaller."""
+BETA = 1.0 - 1.0 / LASTING
 ARMS: dict[str, dict[str, Any]] = {
-    "descent": {"learning_rate": 0.5},
-    "momentum": {"learning_rate": 0.05, "rule": "momentum", "momentum": 0.9},
-    "mini-batches": {"learning_rate": 0.5},
-    "decay": {"learning_rate": 0.5, "decay": DECAY},
+    "descent": {},
+    "momentum": {"rule": "momentum", "momentum": BETA},
+    "mini-batches": {},
+    "decay": {"decay": DECAY},
     "sign": {"learning_rate": SIGNED, "rule": "sign"},
     "adam": {"learning_rate": SIGNED, "rule": "adam"},
 }
-"""Settings of each optimiser; the first three take steps of one time in all, η/(1 - β) × steps."""
+"""Settings of each optimiser; the first four take steps of one time in all, η/(1 - β) × steps."""
 FASTER = 10.0
 """Factor on the learning rate on text, whose words are rarer; steps of signs do not shrink with the gradient."""
 LABELS = {
-    "momentum": "momentum, β = 0.9",
+    "momentum": f"momentum, β = {BETA:g}",
     "decay": f"weight decay, λ = {DECAY:g}",
     "sign": "sign descent",
     "adam": "Adam",
@@ -73,12 +76,14 @@ class Words(NamedTuple):
 class Settings(SeededOptions):
     """Six optimisers from the same zero start, with a fixed head, on two classes: the synthetic task, and SST-2."""
 
+    learning_rate: float | None = None
+    """Learning rate η of descent, mini-batches and decay; momentum takes η (1 - β), sign descent and Adam 0.002."""
     data_dir: Path | None = None
     """Folder of stsa.binary.train and so on, to train on SST-2 too."""
 
     name: ClassVar = "optimisers"
     GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "data_dir"}
-    sizes: ClassVar = {"quick": Size(2, 500), "usual": Size(5, 5000), "full": Size(30, 20_000)}
+    sizes: ClassVar = {"quick": Size(2, 500, 0.5), "usual": Size(5, 5000, 0.5), "full": Size(30, 20_000, 0.5)}
 
 
 def study(options: Settings) -> Findings:
@@ -110,7 +115,7 @@ def study(options: Settings) -> Findings:
 
 def _tasks(options: Settings) -> list[tuple[str, int, Task]]:
     """Return name, seed and task of every run: texts are the same for all seeds."""
-    seeds = range(options.size.seeds)
+    seeds = options.seed_range
     found = [("synthetic", seed, TASK.draw(seed)) for seed in seeds]
     if options.data_dir:
         text = load_task("sst2", TaskOptions(data_dir=options.data_dir))
@@ -120,9 +125,8 @@ def _tasks(options: Settings) -> list[tuple[str, int, Task]]:
 
 def _cell(arm: str, name: str, task: Task, seed: int, options: Settings) -> Cell:
     """Return the run of an optimiser; an epoch of mini-batches takes as many steps as it has batches."""
-    epochs, settings = options.size.epochs, dict(ARMS[arm])
-    if name == "sst2" and settings["learning_rate"] != SIGNED:
-        settings["learning_rate"] *= FASTER
+    epochs, rate = options.size.epochs, options.size.learning_rate * (FASTER if name == "sst2" else 1.0)
+    settings: dict[str, Any] = {"learning_rate": rate / LASTING if arm == "momentum" else rate} | ARMS[arm]
     if arm == "mini-batches":
         epochs = max(epochs // BATCHES, 1)
         settings["batch_size"] = -(-task.train.n_sentences // BATCHES)

@@ -50,7 +50,7 @@ class Settings(SeededOptions):
 def study(options: Settings) -> Findings:
     """Judge B5 in its exact case; train, and measure each relation if several words share the query."""
     exact = find("B5").measure(quick=not options.full)
-    tasks = [PUBLISHED.draw(seed) for seed in range(options.size.seeds)]
+    tasks = [PUBLISHED.draw(seed) for seed in options.seed_range]
     trained = alike(train_all(HEADS, tasks, options, train=TRAINABLE), "model")
     runs = {model: [(run, predicted(run)) for run in each] for model, each in trained.items()}
     rows = pd.DataFrame([_row(*of) for each in runs.values() for of in each])

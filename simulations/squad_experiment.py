@@ -51,7 +51,7 @@ GLIMPSED = 250
 """Number of dev questions by which readers are judged along the way."""
 SHARED = 1 / 3
 """Share that a window of a long passage has in common with the next."""
-SHOWN = ("window", "batch", "learning_rate", "error", "device", "precision")
+SHOWN = ("window", "batch", "error", "device", "precision")
 """Options in the summary."""
 
 
@@ -149,7 +149,7 @@ def trials_of(options: Settings) -> list[Trial]:
     Raises:
         InputError: a number is out of range.
     """
-    return [_trial(name, seed, options) for seed in range(options.size.seeds) for name in options.chosen]
+    return [_trial(name, seed, options) for seed in options.seed_range for name in options.chosen]
 
 
 def _trial(name: str, seed: int, options: Settings) -> Trial:
@@ -157,7 +157,7 @@ def _trial(name: str, seed: int, options: Settings) -> Trial:
     plan = Plan(
         epochs=options.size.epochs,
         batch=options.batch,
-        learning_rate=options.learning_rate,
+        learning_rate=options.size.learning_rate,
         bell_rate=row.bell_rate,
         bell_rule=row.bell_rule,
         sliced_from=row.sliced_from,

@@ -201,7 +201,7 @@ class Settings(SeededOptions):
     """Number of tokens that a query may see, 2w + 1."""
     batch: int = 16
     """Number of questions per step."""
-    learning_rate: float = 3e-4
+    learning_rate: float | None = None
     """Learning rate of the backbone at its highest."""
     error: float = 0.01
     """Error ε of the half-width w(σ, ε) to which stage 2 slices."""
@@ -214,7 +214,7 @@ class Settings(SeededOptions):
     EXAMPLE: ClassVar = "--quick --data-dir DIR"
     GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "data_dir"}
     grows: ClassVar = ("seeds", "rows")
-    sizes: ClassVar = {"quick": Size(2, 1), "usual": Size(3, 1), "full": Size(3, 2)}
+    sizes: ClassVar = {"quick": Size(2, 1, 3e-4), "usual": Size(3, 1, 3e-4), "full": Size(3, 2, 3e-4)}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -54,12 +54,12 @@ class Settings(SeededOptions):
 
 def study(options: Settings) -> Findings:
     """Train from every start, and compare every first move with its prediction."""
-    seeds = range(options.size.seeds)
-    tasks = [PUBLISHED.draw(seed) for seed in seeds]
+    seeds, size = options.seed_range, options.size
+    tasks = {seed: PUBLISHED.draw(seed) for seed in seeds}
     scales = (SCALES[0], SHOWN) if options.quick else SCALES
     cells = [
         Cell(
-            config=Config(model=model, seed=seed, epochs=options.size.epochs),
+            config=Config(model=model, seed=seed, epochs=size.epochs, learning_rate=size.learning_rate),
             task=tasks[seed],
             kind={"scale": scale},
             start=partial(start_at, scale=scale),
@@ -79,7 +79,7 @@ def study(options: Settings) -> Findings:
             **{f"{model}, scale {scale:g}": group for (scale, model), group in groups.items()},
         },
         table=pd.DataFrame([_line(scale, model, group) for (scale, model), group in groups.items()]),
-        caption="share of the words" + (", Wilson's 95 % interval" if options.size.seeds >= FEWEST else ""),
+        caption="share of the words" + (", Wilson's 95 % interval" if size.seeds >= FEWEST else ""),
         figures={
             "signs": lambda: signs_figure(groups),
             "words": lambda: words_figure(cells, runs),
@@ -185,9 +185,10 @@ def _percent(each: Mapping[str, float]) -> dict[str, float]:
 
 
 def words_figure(cells: list[Cell], runs: Runs) -> Figure:
-    """Draw scores of the words of seed 0 that first fell, beside the mean-field prediction from their start."""
-    figure, (row,) = style.panels((9.6, 3.6), 1, len(HEADS), titles=map(_title, HEADS), sharey=True)
-    chosen = {cell.config.model: cell for cell in cells if cell.kind["scale"] == SHOWN and cell.config.seed == 0}
+    """Draw scores of the words of the first seed that first fell, beside the mean-field prediction from their start."""
+    figure, (row,) = style.panels((9.6, 3.6), 1, len(HEADS), titles=_titles(runs), sharey=True)
+    seed = cells[0].config.seed
+    chosen = {cell.config.model: cell for cell in cells if cell.kind["scale"] == SHOWN and cell.config.seed == seed}
     for axes, (model, cell) in zip(row, chosen.items(), strict=True):
         run = runs[SHOWN, model][0]
         theory, fallen = _mean_field(cell), _fallen(run)
@@ -203,13 +204,13 @@ def words_figure(cells: list[Cell], runs: Runs) -> Figure:
     return figure
 
 
-def _title(model: str) -> str:
-    return f"{NAMES[model]}, start scale {SHOWN:g}, seed 0"
+def _titles(runs: Runs) -> list[str]:
+    return [f"{NAMES[model]}, start scale {SHOWN:g}, seed {runs[SHOWN, model][0].attrs['seed']}" for model in HEADS]
 
 
 def relation_figure(runs: Runs) -> Figure:
     """Draw the fallen words beside SEN, which is one curve if norms are counted from the start of each word."""
-    figure, (row,) = style.panels((9.6, 3.6), 1, len(HEADS), titles=map(_title, HEADS), sharey=True)
+    figure, (row,) = style.panels((9.6, 3.6), 1, len(HEADS), titles=_titles(runs), sharey=True)
     for axes, model in zip(row, HEADS, strict=True):
         run, gains = runs[SHOWN, model][0], [0.0]
         for k, column in enumerate(_fallen(run)):

@@ -39,7 +39,7 @@ class Settings(SeededOptions):
 
 def study(options: Settings) -> Findings:
     """Train, and compare the runs with SEN and mean field."""
-    tasks = [TASK.draw(seed) for seed in range(options.size.seeds)]
+    tasks = [TASK.draw(seed) for seed in options.seed_range]
     trained = train_all(HEADS, tasks, options)
     rows, runs = pd.DataFrame([_row(run) for run in trained]), alike(trained, "model")
     of_models = {model: each.dropna(axis=1, how="all") for model, each in grouped(rows, "model").items()}

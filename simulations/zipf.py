@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from attn_dynamics.check import number
 from attn_dynamics.claims._support.exact_task import FIXED_HEAD, KEYS_FIXED
 from attn_dynamics.claims._support.zipf_task import ZipfTask
 from attn_dynamics.model.heads import Array
@@ -23,8 +24,8 @@ from attn_dynamics.training.rules import DESCENT, Rule, SignDescent
 from simulations.experiment import Findings, Options, begin, command, grouped
 
 CLASSES, OTHERS = 4, 20
-RATE, SIGN_RATE = 0.5, 0.02
-"""Learning rates of descent and of sign descent, whose scores move by as much a step whatever their slopes."""
+SIGN_RATE = 0.02
+"""Learning rate of sign descent, whose scores move by as much a step whatever their slopes."""
 LATE = (1e8, 1e12)
 """Times between which the exponent of infinitely many words is taken."""
 KEYS = {"trained": FIXED_HEAD, "fixed": KEYS_FIXED}
@@ -43,7 +44,15 @@ class Extent(NamedTuple):
 class Settings(Options):
     """Attn-FC on topic words of Zipf's frequencies, with its exact gradient and without chance."""
 
+    learning_rate: float = 0.5
+    """Learning rate η of descent; time = η × epoch."""
+
     name: ClassVar = "zipf"
+    GROUPS: ClassVar = Options.GROUPS | {"experiment": "learning_rate"}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("learning_rate", self.learning_rate, above=0, fix="Leave it out for that of the experiment.")
 
     @property
     def extent(self) -> Extent:
@@ -62,7 +71,10 @@ def study(options: Settings) -> Findings:
     steep = [alpha for alpha in extent.exponents if alpha > 1.0]
     rows = pd.concat(
         [
-            *(_descended(extent, *each) for each in product(extent.exponents, extent.words, KEYS)),
+            *(
+                _descended(extent, options.learning_rate, *each)
+                for each in product(extent.exponents, extent.words, KEYS)
+            ),
             *(_by_signs(extent, alpha) for alpha in extent.exponents),
         ],
         ignore_index=True,
@@ -96,10 +108,10 @@ def _task(alpha: float, words: int) -> ZipfTask:
     return ZipfTask(alpha, words, CLASSES, OTHERS, round(words**alpha))
 
 
-def _descended(extent: Extent, alpha: float, words: int, keys: str) -> pd.DataFrame:
+def _descended(extent: Extent, rate: float, alpha: float, words: int, keys: str) -> pd.DataFrame:
     """Return the loss of descent along one run, a row an epoch, beside its prediction by the sum over words."""
     task = _task(alpha, words)
-    rows = _trained(task, RATE, round(extent.time / RATE), KEYS[keys], DESCENT).assign(keys=keys, rule="descent")
+    rows = _trained(task, rate, round(extent.time / rate), KEYS[keys], DESCENT).assign(keys=keys, rule="descent")
     return rows.assign(predicted=summed_loss(rows.time, task.frequencies, task.word(train=KEYS[keys])))
 
 

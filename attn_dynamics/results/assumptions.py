@@ -25,6 +25,7 @@ from attn_dynamics.model.parameters import TRAINABLE, Parameters
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.task import as_task
+from attn_dynamics.theory.small_start import decay_threshold
 from attn_dynamics.training.rules import Adam, Descent, Momentum, SignDescent
 from attn_dynamics.training.settings import Training, training_with
 
@@ -318,6 +319,8 @@ def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus
         why.append(f"steps of {name} are no sums of gradients{_SEE.get(type(rule), '')}")
     if training.decays and (law != "A1" or moves_sum):
         why.append("weight decay shrinks parameters beside the steps along the gradient (law G1 says where that ends)")
+    if law != "A1" and (stifled := _stifled(training, start, corpus)):
+        why.append(stifled)
     if law.startswith("C") and rule.linear and training.batch_size is not None:
         steps = -(-corpus.n_sentences // training.batch_size)
         why.append(f"an epoch takes {_count(steps, 'step')}, one a mini-batch, where time counts one")
@@ -327,6 +330,23 @@ def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus
         lag = f"{name} steps along past gradients, and the relation lags until steps are short"
         why.append(lag + _SEE.get(type(rule), ""))
     return _Verdict(not why, "; ".join(why) or "steps are sums of gradients")
+
+
+def _stifled(training: Training, start: Parameters, corpus: Corpus) -> str:
+    """Say that decay is above the threshold of learning, which Attn-TC has under any rule that is linear (C13).
+
+    Of two decays, of the embeddings and of the head, their geometric mean counts: the modes of zero grow if and only if
+    σ₁² exceeds their product.
+    """
+    if not isinstance(start.head, TrainedLinear) or not training.rule.linear:
+        return ""
+    if not {"embeddings", "head"} <= {*training.train}:
+        return ""
+    decay = (training.decay_of("embeddings") * training.decay_of("head")) ** 0.5
+    if not decay or decay <= (threshold := decay_threshold(corpus)):
+        return ""
+    above = f"a decay of {unlike(decay, threshold)} is above {unlike(threshold, decay)}, the threshold"
+    return f"{above} beyond which nothing is learned from a small start (law C13): only a smaller decay lets it learn"
 
 
 _SEE: Mapping[type, str] = {Momentum: " (law G2)", SignDescent: " (law G4)", Adam: " (law G5)"}

@@ -103,6 +103,8 @@ def _assumptions(run: xr.Dataset, task: Task, start: Parameters, training: Train
     shown = [names[curve.word] for curve in word_curves(run)]
     found = check_assumptions(task, start, training, words=shown)
     steps = loss_steps(run.train_loss.values)
+    if training.decays:  # the flow lowers the loss with its penalty, and may raise the loss alone
+        steps |= {"loss_rises": 0}
     over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
     return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])
 
@@ -211,7 +213,10 @@ def broken(summary: dict[str, Any]) -> list[str]:
     """Describe the failed assumptions, and the distance of the run from their laws."""
     # Replicates report the longest steps among them.
     longest = {SHORT: steps} if (steps := _too_long(summary)) else {}
-    found = [each | {"detail": longest.get(each["assumption"], each["detail"])} for each in summary["assumptions"]]
+    found = [
+        each if each["holds"] else each | {"detail": longest.get(each["assumption"], each["detail"])}
+        for each in summary["assumptions"]
+    ]
     runs = summary.get("runs", [summary])
     off, word = max((each for run in runs for each in _distances(run)), default=(None, ""))
     predicted = max(

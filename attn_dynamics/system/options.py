@@ -185,17 +185,20 @@ class _Leaf(NamedTuple):
 def _leaves(options: type) -> dict[str, _Leaf]:
     """Return all options of a class by name, including those of nested classes.
 
-    A class may name groups, each by the first of its fields: `GROUPS = {"data": "task", "output": "out"}`.
+    A class may name groups, each by the first of its fields: `GROUPS = {"data": "task", "output": "out"}`. Its
+    `defaults_in_words` may tell defaults that depend on other options.
     """
     hints, text = get_type_hints(options, include_extras=True), _documentation(options)
     starts = {first: title for title, first in getattr(options, "GROUPS", {}).items()}
     found, group = {}, None
+    usual = options.defaults_in_words() if hasattr(options, "defaults_in_words") else {}
     for field in fields(options):
         group, hint = starts.get(field.name, group), hints[field.name]
         if inner := _nested(hint):
             found |= {name: leaf._replace(group=leaf.group or group) for name, leaf in _leaves(inner).items()}
         else:
-            found[field.name] = _Leaf(group, hint, field.default, text.get(field.name, ""))
+            told = " ".join(each[field.name] for each in (text, usual) if field.name in each)
+            found[field.name] = _Leaf(group, hint, field.default, told)
     return found
 
 

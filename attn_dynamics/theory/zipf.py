@@ -18,7 +18,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import zeta
+from scipy.special import boxcox, zeta
 
 from attn_dynamics.check import Array, integer
 from attn_dynamics.errors import InputError
@@ -94,8 +94,11 @@ def zipf_loss(time: ArrayLike, *, exponent: float, word: MeanField, words: float
     scale = _scale(exponent, words)
     ends = [rank for rank in (first, words) if np.isfinite(rank)]
     rho = scale * np.array(ends) ** -exponent
-    integral, loss = _accumulated(np.multiply.outer(rho, tau), exponent, word, from_zero=len(ends) == 1)
-    inner = integral[0] - (integral[1] if len(ends) > 1 else 0.0)
+    times = np.multiply.outer(rho, tau)
+    late, loss = _late_integral(times, exponent, word)
+    early = np.minimum(times, EARLIEST)
+    begin, before = (early[1], late[1]) if len(ends) > 1 else (np.zeros_like(tau), 0.0)
+    inner = _early_integral(begin, early[0], exponent, word) + late[0] - before
     halves = np.tensordot(rho, loss, 1) / 2
     return scale ** (1 / exponent) / exponent * tau ** (1 / exponent - 1) * inner + halves
 
@@ -115,9 +118,10 @@ def zipf_prefactor(exponent: float, word: MeanField) -> float:
         ArithmeticError: the solver failed.
     """
     scale, far = _scale(exponent, np.inf), 10.0 ** min(TERMS * exponent, 280.0)
-    integral = _accumulated(np.array([far]), exponent, word, from_zero=True)[0][0]
+    early = _early_integral(np.zeros(()), np.array(EARLIEST), exponent, word)
+    late = _late_integral(np.array(far), exponent, word)[0]
     rest = word_limit(word) * exponent * far ** (-1 / exponent)
-    return float(scale ** (1 / exponent) / exponent * (integral + rest))
+    return float(scale ** (1 / exponent) / exponent * (early + late + rest))
 
 
 def late_zipf_loss(time: ArrayLike, *, exponent: float, word: MeanField) -> Array:
@@ -177,26 +181,35 @@ def _scale(exponent: float, words: float) -> float:
     return float(1.0 / zeta(exponent))
 
 
-def _accumulated(times: Array, exponent: float, word: MeanField, *, from_zero: bool) -> tuple[Array, Array]:
-    """Return ∫ x^{-1/α} ℓ(x) dx up to each time t, and ℓ(t); both of the shape of `times`.
+def _early_integral(low: Array, high: Array, exponent: float, word: MeanField) -> Array:
+    """Return ∫ t^{-1/α} ln n dt from `low` to `high`, both up to `EARLIEST`, in closed form; `low` may be 0 for α > 1.
 
-    The integral starts at 0, which needs α > 1, or at `EARLIEST`. For α close to 1 most of the integral from 0 lies
-    before `EARLIEST`, so that a difference of two such integrals would cancel.
+    For α close to 1 most of the integral lies here, and a difference of two integrals from 0 would cancel.
+    """
+    power = 1.0 - 1.0 / exponent
+    shape = np.where(low > 0.0, low, high)  # the limit of `low` to 0 is high^power / power
+    above = shape**power * boxcox(high / shape, power)
+    whole = shape**power / power if power else np.inf
+    return np.log(float(np.asarray(word.classes))) * np.where(low > 0.0, above, whole)
+
+
+def _late_integral(times: Array, exponent: float, word: MeanField) -> tuple[Array, Array]:
+    """Return ∫ x^{-1/α} ℓ(x) dx from `EARLIEST` up to each later time t, else 0, and ℓ(t); both shaped like `times`.
 
     The integral and its variable are two more coordinates of the flow. So the solver takes steps that are short enough
-    for the sudden rise of attention.
+    for the sudden rise of attention. Both are counted in units of their size at `EARLIEST`, so that the solver takes
+    neither for zero.
     """
     _alone(word)
     power, start = 1.0 - 1.0 / exponent, word.start().ravel()
-    before = np.log(float(np.asarray(word.classes))) * EARLIEST**power / power if from_zero else 0.0
 
     def velocity(state: NDArray) -> NDArray:
         loss = word.trajectory(state[:-2]).loss
-        return np.append(word.velocity(state[:-2]), [1.0, state[-2] ** (power - 1.0) * loss])
+        return np.append(word.velocity(state[:-2]), [1.0 / EARLIEST, state[-2] ** (power - 1.0) * loss / EARLIEST])
 
-    reached, places = np.unique(times, return_inverse=True)
-    states = flow(velocity, np.append(start, [EARLIEST, before]), reached, tolerance=TOLERANCE)
-    found = states[:, -1], word.trajectory(states[:, :-2]).loss
+    reached, places = np.unique(np.maximum(times - EARLIEST, 0.0), return_inverse=True)
+    states = flow(velocity, np.append(start, [1.0, 0.0]), reached, tolerance=TOLERANCE)
+    found = EARLIEST**power * states[:, -1], word.trajectory(states[:, :-2]).loss
     integral, loss = (each[places].reshape(times.shape) for each in found)
     return integral, loss
 

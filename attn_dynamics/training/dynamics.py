@@ -21,7 +21,7 @@ from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix
-from attn_dynamics.training.rules import Arrays
+from attn_dynamics.training.rules import Arrays, take_step
 from attn_dynamics.training.run import divergence_message
 from attn_dynamics.training.settings import PLAIN, Training
 
@@ -163,7 +163,7 @@ class Dynamics:
         for name, array in state.items():
             if decay := self._training.decay_of(PARTS[name.split(".")[0]]):
                 self._decay(array, slopes, name, decay, learning_rate)
-        self._training.rule.step(state, slopes, self._buffers, learning_rate)
+        take_step(self._training.rule, state, slopes, self._buffers, learning_rate)
         self._follow_keys()
 
     def state(self) -> Arrays:

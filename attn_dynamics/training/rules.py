@@ -4,13 +4,14 @@ A new rule is one class and one line in `RULES`. It steps named arrays in place 
 buffers, so that checkpoints and early stopping treat these like the parameters.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, final, runtime_checkable
+from typing import ClassVar, Protocol, cast, final
 
 import numpy as np
 
-from attn_dynamics.check import flag, number
+from attn_dynamics.check import flag, number, shown
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 
@@ -18,7 +19,6 @@ Arrays = dict[str, Array]
 """Arrays by name, those that a rule steps or those that it keeps between steps."""
 
 
-@runtime_checkable
 class Rule(Protocol):
     """An update rule; its `repr` must tell all of its settings, because a checkpoint belongs to one rule."""
 
@@ -141,6 +141,55 @@ RULES: dict[str, Callable[..., Rule]] = {
     "sign": SignDescent,
 }
 """Rules by the name that the command gives them."""
+NEEDS = {
+    "linear": "whether steps are sums of past gradients, True or False",
+    "start": "a method from the arrays to the buffers before the first step",
+    "step": "a method that steps arrays in place",
+}
+"""Attributes of every rule, and what they are."""
+
+
+def checked_rule(rule: object) -> Rule:
+    """Return a rule that has all that training needs, and a `repr` by which a checkpoint knows it again.
+
+    Raises:
+        InputError: the object is a class, lacks something, or has the `repr` of one object in memory.
+    """
+    fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
+    if isinstance(rule, type):
+        raise InputError("rule", expected="a rule", given=f"the class {rule.__name__}", fix=f"Give {rule.__name__}().")
+    missing = [name for name in NEEDS if not hasattr(rule, name)]
+    if len(missing) == len(NEEDS):
+        raise InputError("rule", expected="a Rule", given=shown(rule), fix=fix)
+    name = type(rule).__name__
+    if missing:
+        fix = "; ".join(f"{each} is {NEEDS[each]}" for each in missing)
+        given = f"{name} without {' and '.join(missing)}"
+        raise InputError("rule", expected=f"a rule with {', '.join(NEEDS)}", given=given, fix=f"In a rule {fix}.")
+    if re.search(r" at 0x[0-9a-fA-F]+", repr(rule)):
+        fix = f"Give {name} a __repr__, or make it a frozen dataclass."
+        raise InputError("rule", expected="a repr that tells a rule's settings", given=repr(rule), fix=fix)
+    return cast("Rule", rule)
+
+
+def take_step(rule: Rule, state: Arrays, slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
+    """Step arrays by a rule, and check that the arrays themselves were stepped.
+
+    Raises:
+        InputError: the rule returned arrays, or bound others to their names, so that the model keeps the old ones.
+    """
+    before = {**state}, {**buffers}
+    returned: object = rule.step(state, slopes, buffers, rate)
+    pairs = zip(before, (state, buffers), strict=True)
+    rebound = [name for then, now in pairs for name in then | now if now.get(name) is not then.get(name)]
+    if rebound or returned is not None:
+        told = f"puts another at {rebound[0]!r}" if rebound else "returns some"
+        raise InputError(
+            "rule",
+            expected="a step that changes arrays in place",
+            given=f"one of {type(rule).__name__} that {told}",
+            fix="Write state[name] -= … or buffers[name][...] = …, and return nothing; `start` makes all buffers.",
+        )
 
 
 def share(name: str, value: object) -> float:

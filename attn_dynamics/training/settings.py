@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from attn_dynamics.check import flag, instance, integer, number, some_of, words
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.training.rules import DESCENT, RULES, Descent, Rule
+from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +51,6 @@ class Training:
     """Parts that may be trained."""
 
     def __post_init__(self) -> None:
-        fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
-        if isinstance(self.rule, type):
-            raise InputError("rule", expected="a rule", given=f"the class {self.rule.__name__}", fix=fix)
         trained = some_of("train", self.train, self.PARTS)
         checked = {
             "learning_rate": number("learning_rate", self.learning_rate, above=0, fix="LMN21 takes 0.1."),
@@ -61,7 +58,7 @@ class Training:
             "train": tuple(part for part in self.PARTS if part in trained),
             "frozen_words": words("frozen_words", self.frozen_words),
             "reduced": flag("reduced", self.reduced),
-            "rule": instance("rule", self.rule, Rule, fix=fix),
+            "rule": checked_rule(self.rule),
             "decay": _decay(self.decay, self.PARTS, trained),
             "decoupled": flag("decoupled", self.decoupled),
             "batch_seed": integer("batch_seed", self.batch_seed, 0, most=None),

@@ -20,6 +20,7 @@ from attn_dynamics.training.descent import checked_checkpoint
 from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME, System, integrate
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import next_snapshot, snapshot_due
+from attn_dynamics.training.rules import take_step
 from attn_dynamics.training.run import Ended
 from attn_dynamics.training.settings import Training, training_with
 from attn_dynamics.window.layer import Fit, Layer, LayerGradient, evaluate, loss_and_gradient
@@ -225,7 +226,7 @@ class _Model:
         assert self._gradient is not None
         moved, slopes = {STATE: self.vector.copy()}, self._slopes(self._gradient)
         scaled = slopes * self._factors if self._rule.linear else slopes
-        self._rule.step(moved, {STATE: scaled}, self._buffers, learning_rate)
+        take_step(self._rule, moved, {STATE: scaled}, self._buffers, learning_rate)
         if self._rule.linear:
             return moved[STATE]
         return self.vector + self._factors * (moved[STATE] - self.vector)

@@ -83,6 +83,8 @@ def test_results_are_gone_on_with_or_replaced_only_when_asked(
         (): "--out: expected a new or empty folder, got",
         ("--resume",): "seeds = 2 instead of 3",
         ("--resume", "--seeds", "3", "--epochs", "31"): "epochs = 31 instead of 30",
+        ("--resume", "--seeds", "3", "--first-seed", "1"): "first_seed = 1 instead of 0",
+        ("--resume", "--seeds", "3", "--learning-rate", "0.2"): "learning_rate = 0.2 instead of 0.1",
     }.items():
         assert run_tiny(tmp_path, *more) == BAD_INPUT
         assert told in capsys.readouterr().err
@@ -92,6 +94,24 @@ def test_results_are_gone_on_with_or_replaced_only_when_asked(
     assert left
     assert not any(name.endswith("-2.nc") for name in left)
     assert (tmp_path / "figures" / "mine.png").read_bytes() == b"mine"
+
+
+def test_the_first_seed_shifts_the_runs_and_the_learning_rate_their_time(tmp_path: Path) -> None:
+    """Seeds 3 and 4 are the last two of five from 0; what a folder of before these options lacks is their default."""
+    names = {name: tmp_path / name for name in ("all", "last", "fast")}
+    assert run_tiny(names["all"], "--seeds", "5") == 0
+    assert run_tiny(names["last"], "--first-seed", "3") == 0
+    assert run_tiny(names["fast"], "--first-seed", "3", "--learning-rate", "0.2") == 0
+    rows = {name: pd.read_parquet(folder / "rows.parquet") for name, folder in names.items()}
+    pd.testing.assert_frame_equal(rows["last"], rows["all"].query("seed >= 3").reset_index(drop=True))
+    assert not rows["fast"].equals(rows["last"])
+    fast = xr.load_dataset(names["fast"] / "cells" / "1.0-attn-fc-3.nc")
+    np.testing.assert_allclose(fast.time, 0.2 * fast.epoch)
+    kept = json.loads((names["all"] / "config.json").read_text())
+    del kept["first_seed"], kept["learning_rate"]
+    (names["all"] / "config.json").write_text(json.dumps(kept))
+    assert run_tiny(names["all"], "--seeds", "5", "--resume", "--learning-rate", "0.2") == BAD_INPUT
+    assert run_tiny(names["all"], "--seeds", "5", "--resume") == 0
 
 
 def test_cells_of_other_data_are_refused_and_damaged_ones_made_again(
@@ -155,7 +175,9 @@ def test_a_loss_that_is_not_finite_is_a_failure_in_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--seeds", "1"], ["--quick", "--full"], ["--epochs", "0"], ["--workers", "0"]], ids=" ".join
+    "arguments",
+    [["--seeds", "1"], ["--quick", "--full"], ["--epochs", "0"], ["--first-seed", "-1"], ["--learning-rate", "0"]],
+    ids=" ".join,
 )
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_bad_input_is_refused(

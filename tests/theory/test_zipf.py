@@ -126,6 +126,22 @@ def test_c12_the_integral_is_scipys() -> None:
     assert zipf_loss(tau, exponent=alpha, word=one, words=words) != pytest.approx(integral, rel=1e-3)
 
 
+@pytest.mark.parametrize("tau", [1e-200, 1e-25, 1e-18, 1e-8])
+def test_c12_at_early_times_every_word_has_the_loss_of_the_start(tau: float) -> None:
+    """With ℓ = ln n the integral is a power of τ, here by mpmath, on either side of the time at which a flow begins."""
+    for alpha, words in ((1.01, np.inf), (1.5, np.inf), (6.0, np.inf), (1.0, 50), (1.01, 50), (6.0, 50)):
+        with mpmath.workdps(40):
+            a, power = mpmath.mpf(alpha), 1 - 1 / mpmath.mpf(alpha)
+            first = 1 / sum(mpmath.mpf(w) ** -a for w in range(1, 51)) if words == 50 else 1 / mpmath.zeta(a)
+            last = first * mpmath.mpf(words) ** -a if words == 50 else mpmath.mpf(0)
+            span = (first**power - last**power) / power if alpha > 1 else mpmath.log(first / last)
+            expected = float(mpmath.log(4) * (first ** (1 / a) / a * span + (first + last) / 2))
+        found = float(zipf_loss(tau, exponent=alpha, word=word(), words=words))
+        # At 1e-8 some words have learned 1e-8 of it.
+        assert found == pytest.approx(expected, rel=1e-9)
+        assert found != pytest.approx(expected * (1.0 + 1e-6), rel=1e-9)
+
+
 def test_c12_an_exponent_just_above_one_has_the_loss_of_one() -> None:
     """Few words: dL/dα is some ln V of L, however close to 0 the integral to infinitely many words begins."""
     near, one = (zipf_loss(1e4, exponent=alpha, words=1000, word=word()) for alpha in (1.0 + 1e-13, 1.0))

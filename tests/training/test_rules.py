@@ -28,7 +28,9 @@ from attn_dynamics import (
 )
 from attn_dynamics.commands.sweep.grid import Grid
 from attn_dynamics.commands.sweep.table import settings
+from attn_dynamics.results import summary as results
 from attn_dynamics.results.assumptions import PLAIN_STEPS
+from attn_dynamics.theory.small_start import decay_threshold
 from attn_dynamics.training import checkpoint, experiment, loop
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.command_options import Config
@@ -614,16 +616,86 @@ def test_what_holds_instead_is_named_with_all_that_breaks_the_relation() -> None
     assert "law G4" in said(rule=SignDescent())
     assert "law G5" in said(rule=Adam())
     assert "G1" not in said(rule=Momentum()), "negative control"
+    threshold = decay_threshold(task.train)
+    above = {"embeddings": 0.5 * threshold, "head": 2.1 * threshold}
+    assert "only a smaller decay" in said(decay=1.01 * threshold)
+    assert "only a smaller decay" in said(decay=above, rule=Momentum())
+    assert "C13" not in said(decay=0.99 * threshold), "negative control"
+    assert "C13" not in said(decay=1.01 * threshold, rule=Adam()), "negative control"
+
+
+@pytest.mark.parametrize("settings", [{"decay": 0.1}, {"learning_rate": 20.0}], ids=lambda each: next(iter(each)))
+def test_a_loss_that_decay_raises_is_no_sign_of_long_steps(settings: Options) -> None:
+    """Decay takes back what little is learned, at any learning rate; long steps are the negative control."""
+    config = Config(epochs=300, synthetic=Synthetic(dictionary=500, sentences=80), **settings)
+    task = config.synthetic.draw(0)
+    start = experiment.start(config, task)
+    summary = results.summarise(results.annotate(experiment.train(config, task, start), config, task, start), 0.0)
+    assert (summary["loss_rises"] > 0) == ("decay" in settings)
+    assert any("smaller --learning-rate" in each for each in results.broken(summary)) == ("learning_rate" in settings)
 
 
 # --- bad values
+
+
+class Stepless:
+    """Lacks what a rule needs most."""
+
+    linear = True
+
+    def start(self, state: Arrays) -> Arrays:
+        return {}
+
+
+class Plain(Stepless):
+    """Steps, but has the repr of an object in memory, which changes from process to process."""
+
+    def step(self, state: Arrays, slopes: Arrays, buffers: Arrays, rate: float) -> None:
+        Descent().step(state, slopes, buffers, rate)
+
+
+@dataclass(frozen=True)
+class Mistaken:
+    """Descent with a mistake by which the model, or a checkpoint, keeps the old arrays."""
+
+    mistake: str
+    linear: ClassVar[bool] = True
+
+    def start(self, state: Arrays) -> Arrays:
+        return {"seen": np.zeros(())}
+
+    def step(self, state: Arrays, slopes: Arrays, buffers: Arrays, rate: float) -> Arrays | None:
+        stepped = {name: state[name] - rate * slope for name, slope in slopes.items()}
+        if self.mistake == "rebound":
+            state.update(stepped)
+        if self.mistake == "buffer":
+            buffers["seen"] = buffers["seen"] + 1.0
+        if self.mistake == "none":
+            for name, array in stepped.items():
+                state[name][...] = array
+        return stepped if self.mistake == "returned" else None
+
+
+def test_a_rule_without_a_mistake_is_descent() -> None:
+    """Negative control of the refusals below."""
+    runs = [descend(CORPUS, started("attn-tc"), epochs=3, rule=each) for each in (Mistaken("none"), Descent())]
+    ours, wanted = (run.trajectory.train_loss.values for run in runs)
+    np.testing.assert_allclose(ours, wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"rule": "momentum"}, "rule: expected a Rule, got 'momentum'. Take one of Descent, Momentum"),
-        ({"rule": Momentum}, "rule: expected a rule, got the class Momentum"),
+        ({"rule": Momentum}, r"rule: expected a rule, got the class Momentum. Give Momentum\(\)"),
+        ({"rule": Stepless()}, "with linear, start, step, got Stepless without step. In a rule step is a method"),
+        (
+            {"rule": Plain()},
+            "expected a repr that tells a rule's settings, got .*Plain object at 0x.* frozen dataclass",
+        ),
+        ({"rule": Mistaken("rebound")}, "changes arrays in place, got one of Mistaken that puts another at 'scores'"),
+        ({"rule": Mistaken("returned")}, "changes arrays in place, got one of Mistaken that returns some"),
+        ({"rule": Mistaken("buffer")}, "changes arrays in place, got one of Mistaken that puts another at 'seen'"),
         ({"decay": -1.0}, "decay: expected a finite number from 0, got -1.0"),
         ({"decay": np.nan}, "decay: expected a finite number"),
         ({"decay": "much"}, "decay: expected a finite number"),
