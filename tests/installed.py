@@ -13,7 +13,7 @@ TOP_LEVEL = "import importlib.util as u; print([u.find_spec(x) for x in ('proofs
 CORE = {
     ("--version",): (0, "attn-dynamics"),
     ("simulate", "--epochs", "200", "--out", "run"): (0, "SEN"),
-    ("simulate", "--model", "attn-window", "--out", "window"): (0, "width"),
+    ("simulate", "--model", "attn-window", "--out", "window"): (0, "needle"),
     ("simulate", "--help"): (0, "usage: attn-dynamics simulate"),
     ("simulate", "--epochs", "10", "--device", "cpu", "--out", "torch"): (2, 'pip install "attn-dynamics[torch]"'),
     ("sweep", "--epochs", "10", "--out", "sweep"): (2, 'pip install "attn-dynamics[distributed]"'),

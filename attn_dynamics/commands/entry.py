@@ -11,15 +11,13 @@ from pathlib import Path
 from attn_dynamics.check import meant, shown
 from attn_dynamics.commands.listing import commands
 from attn_dynamics.errors import InputError
-from attn_dynamics.system.extras import ROOT, require
+from attn_dynamics.system.extras import LIBRARIES, ROOT, require
 from attn_dynamics.system.interrupt import end_at_once
 from attn_dynamics.system.script import COMMANDS, EXPERIMENT, SCRIPT
 from attn_dynamics.system.version import VERSION
 
 BUNDLED = Path(__file__).parents[1] / "_bundled"
 """Folder of the packages that a wheel carries; a checkout has them beside this package."""
-LIBRARIES = {"proofs": ("mpmath", "sympy"), "analysis": ("jinja2", "PIL", "pyarrow", "sympy")}
-"""Libraries of each extra, by the names under which they are imported."""
 
 
 def main() -> int:

@@ -25,6 +25,7 @@ COMMANDS = {
     EXPERIMENT: Command(EXPERIMENTS, "an experiment of the literature, by its name", "analysis"),
     "figures": Command("analysis.theory_figures", "the figures of the theory", "analysis"),
     "report": Command("analysis.report", "a page of all that was run", "analysis"),
+    "completion": Command("attn_dynamics.commands.completion", "a script that completes all this in bash, zsh or fish"),
 }
 
 
