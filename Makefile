@@ -18,7 +18,7 @@ SUBSET := tests/commands tests/proofs tests/tasks/test_synthetic.py tests/window
 	tests/results/test_prediction.py tests/training/test_stopping.py tests/files/test_storage.py
 CONSTRAINTS ?= requirements.txt
 
-.PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 test-wheel fuzz check \
+.PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 dist fuzz check \
 	coverage bench clean
 
 install: $(VENV)/.core
@@ -73,13 +73,18 @@ test-3.13:
 	@python3.13 -V 2>/dev/null || { echo "Skipped: there is no python3.13 here."; exit 0; }; \
 		$(MAKE) test-subset VENV=.venv-3.13 PYTHON=python3.13
 
-# The wheel alone, away from the checkout: the command trains and draws, a missing extra is named.
-test-wheel: $(BIN)/python
-	rm -rf dist .venv-wheel
-	$(BIN)/python -m pip wheel -q --no-deps -w dist .
-	$(PYTHON) -m venv .venv-wheel
-	.venv-wheel/bin/python -m pip install -q -c requirements.txt dist/*.whl
-	.venv-wheel/bin/python -I tests/wheel.py
+# What is published: the sdist holds the files of git and no others; sdist and wheel each work in an empty environment.
+dist: $(VENV)/.release
+	rm -rf dist
+	$(BIN)/check-sdist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	set -e; for each in dist/*; do \
+		rm -rf .venv-dist; $(PYTHON) -m venv .venv-dist; \
+		.venv-dist/bin/python -m pip install -q $(PIP_FLAGS) -c requirements.txt $$each; \
+		.venv-dist/bin/python -I tests/installed.py core; \
+		.venv-dist/bin/python -m pip install -q $(PIP_FLAGS) -c requirements.txt "$$each[analysis]"; \
+		.venv-dist/bin/python -I tests/installed.py analysis; done
 
 fuzz: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m fuzz $(ARGS)
@@ -120,6 +125,10 @@ $(VENV)/.test: $(VENV)/.analysis
 
 $(VENV)/.bench: $(VENV)/.test
 	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e ".[bench]"
+	touch $@
+
+$(VENV)/.release: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt build check-sdist twine
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.test

@@ -26,7 +26,9 @@ def moment(seconds: float) -> str:
 
 
 def _commit() -> str:
-    """Return the commit from git, with a remark if files differ from it."""
+    """Return the commit from git, with a remark if files differ from it; "" if the sources are no checkout."""
+    if not (ROOT / "pyproject.toml").is_file():  # an environment may lie in a repository of its user
+        return ""
     commit = _git("rev-parse", "--short", "HEAD")
     return f"{commit} and changes" if commit and _git("status", "--porcelain", "--untracked-files=no") else commit
 

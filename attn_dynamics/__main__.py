@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attn_dynamics.commands.listing import list_commands
 
-MORE = "More are in the checkout alone: python -m simulations and python -m analysis list them."
+MORE = "The console script attn-dynamics lists more: proofs, verdicts, experiments, figures."
 
 if __name__ == "__main__":
     sys.exit(list_commands(Path(__file__).parent, sys.argv[1:], MORE))

@@ -7,6 +7,7 @@ more import.
 from attn_dynamics.check import did_you_mean
 from attn_dynamics.claims._support.names import NAMES, in_theory_order
 from attn_dynamics.errors import InputError
+from attn_dynamics.system.script import called
 from proofs import (
     asymptotics,
     attention,
@@ -75,7 +76,8 @@ def find(claim: str) -> Proof:
 def _instead(claim: str) -> str:
     """Return the advice for a claim that has no proof."""
     if claim in NAMES and claim not in PROOFS:
-        return f"{NAMES[claim]} ({claim}) is measured, not proved: python -m analysis.verdicts --claim {claim}."
+        command = called("python -m analysis.verdicts")
+        return f"{NAMES[claim]} ({claim}) is measured, not proved: {command} --claim {claim}."
     return did_you_mean(claim, CLAIMS)
 
 

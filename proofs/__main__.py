@@ -5,6 +5,7 @@ python -m proofs --claim B1 C3 --latex proofs.tex
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,12 +30,6 @@ class Options:
     """Replace the file if it exists."""
 
     EXAMPLE: ClassVar = "--claim B1 C3 --latex proofs.tex"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    prog = "python -m proofs"
-    return run_command(Options, run, arguments, prog=prog, interrupted="interrupted")
 
 
 def run(options: Options) -> int:
@@ -62,6 +57,8 @@ def run(options: Options) -> int:
         terminal.print(f"document in {latex}", soft_wrap=True)
     return 0 if all(result.holds for result in results) else FAILED
 
+
+main = partial(run_command, Options, run, prog="python -m proofs", interrupted="interrupted")
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,8 @@
-"""The console script: `attn-dynamics simulate …` does what `python -m attn_dynamics.simulate …` does."""
+"""The console script: `attn-dynamics simulate …` does what `python -m attn_dynamics.simulate …` does.
+
+A wheel carries the packages of proofs, experiments and analysis below this one, where their names collide with none.
+The script lets its own process import them.
+"""
 
 import runpy
 import sys
@@ -7,32 +11,27 @@ from pathlib import Path
 from attn_dynamics.check import did_you_mean, shown
 from attn_dynamics.commands.listing import commands
 from attn_dynamics.errors import InputError
+from attn_dynamics.system.extras import LIBRARIES, ROOT, require
+from attn_dynamics.system.interrupt import end_at_once
+from attn_dynamics.system.script import COMMANDS, EXPERIMENT, SCRIPT
 from attn_dynamics.system.version import VERSION
 
-COMMANDS = {
-    "simulate": ("attn_dynamics.simulate", "one run, or replicates of it, with its results in a folder"),
-    "sweep": ("attn_dynamics.sweep", "every combination of the settings given, in one table"),
-    "prove": ("proofs", "the theory, symbolically"),
-    "verify": ("analysis.verdicts", "every claim, with the controls that must fail"),
-    "experiment": ("simulations", "an experiment of the literature, by its name"),
-    "figures": ("analysis.theory_figures", "the figures of the theory"),
-    "report": ("analysis.report", "a page of all that was run"),
-}
-"""Module and purpose of each command."""
-HELP = ("-h", "--help")
+BUNDLED = Path(__file__).parents[1] / "_bundled"
+"""Folder of the packages that a wheel carries; a checkout has them beside this package."""
 
 
 def main() -> int:
     """Run the command that the first argument names; return the exit code."""
+    end_at_once()
     name, *rest = sys.argv[1:] or ["--help"]
     if name == "--version":
-        print(f"attn-dynamics {VERSION}")
+        print(f"{SCRIPT} {VERSION}")
         return 0
-    if name in HELP:
-        print("usage: attn-dynamics COMMAND [OPTIONS]\n")
-        for each, (_, purpose) in COMMANDS.items():
-            print(f"  {each:<11} {purpose}")
-        print("\nattn-dynamics COMMAND --help tells the options of a command.")
+    if name in ("-h", "--help"):
+        print(f"usage: {SCRIPT} COMMAND [OPTIONS]\n")
+        for each, command in COMMANDS.items():
+            print(f"  {each:<11} {command.purpose}")
+        print(f"\n{SCRIPT} COMMAND --help tells the options of a command.")
         return 0
     try:
         module = _module(name, rest)
@@ -45,34 +44,23 @@ def main() -> int:
 
 
 def _module(name: str, rest: list[str]) -> str:
-    """Return the module of a command, and take an experiment's name off the arguments.
+    """Return the module of a command, let it be imported, and take an experiment's name off the arguments.
 
     Raises:
-        InputError: there is no such command, or it needs the checkout.
+        InputError: there is no such command or experiment, or a library is missing.
     """
     if name not in COMMANDS:
-        fix = did_you_mean(name, COMMANDS)
-        raise InputError("command", expected=f"one of {', '.join(COMMANDS)}", given=shown(name), fix=fix)
-    module = COMMANDS[name][0]
-    if name == "experiment" and rest and not rest[0].startswith("-"):
-        module = f"{module}.{rest.pop(0)}"
-    if not module.startswith("attn_dynamics."):
-        _enter_checkout(name, module)
-    return module
-
-
-def _enter_checkout(name: str, module: str) -> None:
-    """Let the modules of the checkout be imported if this folder is one.
-
-    Raises:
-        InputError: this folder is no checkout, or has no such experiment.
-    """
-    here = Path.cwd()
-    if not (here / "attn_dynamics").is_dir() or not (here / module.partition(".")[0]).is_dir():
-        fix = "Clone the repository, and run this in its folder."
-        raise InputError(name, expected="to be run in the checkout", given=shown(str(here)), fix=fix)
-    sys.path.insert(0, str(here))
-    package, _, own = module.partition(".")
-    known = [each.rpartition(".")[2] for each in commands(here / package)] if own else []
-    if own and package == "simulations" and own not in known:
-        raise InputError(name, expected=f"one of {', '.join(known)}", given=shown(own), fix=did_you_mean(own, known))
+        given, fix = shown(name), did_you_mean(name, COMMANDS)
+        raise InputError("command", expected=f"one of {', '.join(COMMANDS)}", given=given, fix=fix)
+    module, _, extra = COMMANDS[name]
+    if extra:
+        require(extra, *LIBRARIES[extra])
+    folder = BUNDLED if BUNDLED.is_dir() else ROOT
+    sys.path.insert(0, str(folder))
+    if name != EXPERIMENT or not rest or rest[0].startswith("-"):
+        return module
+    experiment, known = rest.pop(0), [each.rpartition(".")[2] for each in commands(folder / module)]
+    if experiment not in known:
+        fix = did_you_mean(experiment, known)
+        raise InputError(name, expected=f"one of {', '.join(known)}", given=shown(experiment), fix=fix)
+    return f"{module}.{experiment}"

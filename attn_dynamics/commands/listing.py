@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attn_dynamics.check import shown
 from attn_dynamics.errors import InputError
+from attn_dynamics.system.script import called
 from attn_dynamics.system.version import VERSION
 
 COMMAND = 'if __name__ == "__main__":'
@@ -13,9 +14,9 @@ COMMAND = 'if __name__ == "__main__":'
 
 
 def commands(package: Path) -> dict[str, str]:
-    """Return what each command of a package does, by the line that calls it."""
-    files = {path.stem: path for path in package.glob("*.py") if path.stem != "__main__"}
-    texts = {f"python -m {package.name}.{name}": path.read_text(encoding="utf-8") for name, path in files.items()}
+    """Return what each command of a package does, by its module."""
+    files = [path for path in package.glob("*.py") if path.stem != "__main__"]
+    texts = {f"{package.name}.{path.stem}": path.read_text(encoding="utf-8") for path in files}
     return {name: _purpose(text) for name, text in sorted(texts.items()) if COMMAND in text.splitlines()}
 
 
@@ -23,16 +24,16 @@ def list_commands(package: Path, arguments: list[str], more: str = "") -> int:
     """Print a package's commands and further text, or the version; return the exit code."""
     unknown = [each for each in arguments if each not in ("-h", "--help", "--version")]
     if unknown:
-        dotted = f"python -m {package.name}.{unknown[0]}"
-        fix = f"Run {dotted}." if dotted in commands(package) else f"Run python -m {package.name} to see them."
+        module, listed = f"{package.name}.{unknown[0]}", called(f"python -m {package.name}")
+        fix = f"Run {called(f'python -m {module}')}." if module in commands(package) else f"Run {listed} to see them."
         error = InputError(package.name, expected="one of its commands", given=shown(unknown[0]), fix=fix)
         print(f"error: {error}", file=sys.stderr)
         return 2
     if "--version" in arguments:
         print(f"attn-dynamics {VERSION}")
         return 0
-    for name, purpose in commands(package).items():
-        print(f"{name} --help\n    {purpose}")
+    for module, purpose in commands(package).items():
+        print(f"{called(f'python -m {module}')} --help\n    {purpose}")
     if more:
         print(more)
     return 0

@@ -13,6 +13,7 @@ from attn_dynamics.files.output import COMMAND
 from attn_dynamics.files.storage import write_whole
 from attn_dynamics.system.interrupt import INTERRUPTED, interruptible
 from attn_dynamics.system.options import by_option, read_options
+from attn_dynamics.system.script import called
 from attn_dynamics.system.streams import steady_streams
 
 Given = TypeVar("Given")
@@ -34,13 +35,13 @@ def run_command(
         options: class of the command's options.
         run: the command itself.
         arguments: the command line; by default that of this process.
-        prog: name by which the command is called.
+        prog: line `python -m MODULE` that calls the command.
         interrupted: message on Ctrl-C.
     """
 
     def named() -> int:
         try:
-            return run(read_options(options, arguments, prog))
+            return run(read_options(options, arguments, called(prog)))
         except InputError as error:
             raise by_option(error, options) from None
 
@@ -56,7 +57,7 @@ def run_recorded(
     interrupted: str = "interrupted before anything was computed",
 ) -> int:
     """Run a command as `run_command` does, and pass it the line that calls it."""
-    line = command_line(prog, arguments)
+    line = command_line(called(prog), arguments)
     return run_command(options, lambda given: run(given, line), arguments, prog=prog, interrupted=interrupted)
 
 

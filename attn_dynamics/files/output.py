@@ -15,6 +15,7 @@ from pathlib import Path
 
 from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.files.storage import discard_leftovers, is_partial, make_folder
+from attn_dynamics.system.script import script_line
 
 CONFIG = "config.json"
 COMMAND = "command.txt"
@@ -44,7 +45,7 @@ def of_command(prog: str, name: str, *patterns: str) -> Kind:
 
     def is_ours(folder: Path) -> bool:
         with suppress(OSError):
-            return (folder / COMMAND).read_text(errors="replace").startswith(prog)
+            return (folder / COMMAND).read_text(errors="replace").startswith((prog, script_line(prog)))
         return False
 
     def files(folder: Path) -> list[Path]:

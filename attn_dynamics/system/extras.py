@@ -9,6 +9,8 @@ from attn_dynamics.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 """The checkout, or the folder of the installed packages."""
+LIBRARIES = {"proofs": ("mpmath", "sympy"), "analysis": ("jinja2", "PIL", "pyarrow", "sympy")}
+"""Libraries of the extras that whole commands need, by the names under which they are imported."""
 
 
 def how_to_get(extra: str) -> str:

@@ -44,7 +44,7 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
     given = _renamed(given, getattr(options, "FORMER", {}))
     _check_text(given)
     _check_values(given, options)
-    parser, about = _grouped(options), inspect.cleandoc(options.__doc__ or "").split("Raises:")[0].strip()
+    parser, about = option_types(options), inspect.cleandoc(options.__doc__ or "").split("Raises:")[0].strip()
     if example := getattr(options, "EXAMPLE", None):
         about += f"\n\nExample: {prog} {example}"
     about += "\n\n--version prints the version."
@@ -203,8 +203,8 @@ def _leaves(options: type) -> dict[str, _Leaf]:
 
 
 @cache
-def _grouped(options: type) -> Any:
-    """Return a class from which tyro reads the options, each with its help, grouped under titles.
+def option_types(options: type) -> Any:
+    """Return a class from which tyro reads the options, each with its help, under the titles of their groups.
 
     The help names a default only if there is one; tyro would print "(default: None)".
     """

@@ -1,3 +1,3 @@
-"""Version of this distribution, as in pyproject.toml."""
+"""Version of this distribution; pyproject.toml reads it here."""
 
 VERSION = "0.1.0"

@@ -155,10 +155,10 @@ def test_a_command_without_its_dot_is_told_with_it(capsys: pytest.CaptureFixture
 
 
 def test_a_package_lists_its_commands() -> None:
-    assert [*commands(ROOT / "attn_dynamics")] == ["python -m attn_dynamics.simulate", "python -m attn_dynamics.sweep"]
+    assert [*commands(ROOT / "attn_dynamics")] == ["attn_dynamics.simulate", "attn_dynamics.sweep"]
     listed = commands(ROOT / "simulations")
-    assert {"python -m simulations.text", "python -m simulations.synthetic"} <= listed.keys()
-    assert "python -m simulations.experiment" not in listed
+    assert {"simulations.text", "simulations.synthetic"} <= listed.keys()
+    assert "simulations.experiment" not in listed
     assert all(len(purpose) > 20 for purpose in listed.values())
 
 

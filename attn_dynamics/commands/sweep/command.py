@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -61,11 +62,6 @@ class Sweep:
     def processes(self) -> int:
         """Return the number of simultaneous runs on this machine."""
         return self.workers or (1 if self.grid.device == "cuda" else len(os.sched_getaffinity(0)))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return run_recorded(Sweep, sweep, arguments, prog="python -m attn_dynamics.sweep")
 
 
 def sweep(options: Sweep, line: str) -> int:
@@ -141,3 +137,6 @@ def _state_of(table: Table) -> str:
         return f"none of {len(table.missing):,} runs has ended"
     others = "".join(f", {ends.count(end):,} {end}" for end in ("diverged", "refused") if end in ends)
     return f"{len(ends):,} of {len(ends) + len(table.missing):,} runs are in {table.path}{others}"
+
+
+main = partial(run_recorded, Sweep, sweep, prog="python -m attn_dynamics.sweep")
