@@ -31,7 +31,9 @@ myst_heading_anchors = 4
 
 autodoc_typehints = "none"  # docstrings say types, shapes and units in words
 autodoc_member_order = "bysource"
-nitpick_ignore_regex = [("py:class", r"(?!attn_dynamics\b).*")]  # other projects' names would need a network
+# Only names of this package are checked, because those of others would need a network.
+nitpick_ignore_regex = [("py:(class|obj)", r"(?!attn_dynamics\b).*")]
+default_role = "py:obj"
 napoleon_numpy_docstring = False
 python_display_short_literal_types = True
 

@@ -1,11 +1,22 @@
 """Formulas as MathML, which browsers show without a script and without a network."""
 
+import re
+
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.util.logging import getLogger
 from sphinx.writers.html5 import HTML5Translator
 
+TIGHT, THIN = 'lspace="0" rspace="0"', '<mspace width="0.167em"/>'
+AS_IN_TEX = {
+    "<mo>(&#x02016;|&#x0007C;)</mo>": rf'<mo stretchy="false" {TIGHT}>\1</mo>',
+    "<mo>&#x0002F;</mo>": f"<mo {TIGHT}>/</mo>",
+    "<mi>(&#x02032;|&#x027FA;)</mi>": r"<mo>\1</mo>",
+    "(?<=</m[in]>)<mi>(ln|exp|tanh)</mi>": rf"{THIN}<mi>\1</mi>",
+    r"<mi>(ln|exp|tanh)</mi>(?=<m[in]|<msu|<mf|<msq)": rf"<mi>\1</mi>{THIN}",
+}
+"""Patterns of what the converter spaces or stretches unlike TeX, and what stands instead."""
 LOGGER = getLogger(__name__)
 
 
@@ -40,4 +51,6 @@ def mathml(node: nodes.Element, display: str) -> str:
     found = convert(node.astext(), display=display)
     if "\\" in found:
         LOGGER.warning("a command of this formula has no MathML: %s", node.astext(), location=node)
+    for pattern, instead in AS_IN_TEX.items():
+        found = re.sub(pattern, instead, found)
     return found
