@@ -19,7 +19,7 @@ SUBSET := tests/commands tests/proofs tests/tasks/test_synthetic.py tests/window
 CONSTRAINTS ?= requirements.txt
 
 .PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 dist fuzz check \
-	coverage bench clean
+	coverage bench docs linkcheck clean
 
 install: $(VENV)/.core
 
@@ -103,7 +103,16 @@ coverage: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# The site: pages, tutorial and reference, every example run, every warning an error.
+docs: $(VENV)/.docs
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -n -q -d docs/_build/doctrees docs docs/_build/html $(ARGS)
+
+# Links to other sites, which need a network.
+linkcheck: $(VENV)/.docs
+	$(BIN)/python -m sphinx -b linkcheck -q -d docs/_build/doctrees docs docs/_build/linkcheck $(ARGS)
+
 clean:
+	rm -rf docs/_build docs/generated docs/tutorial
 	rm -rf .venv .venv-* floors.txt dist .coverage* .hypothesis .pytest_cache .ruff_cache
 
 $(BIN)/python:
@@ -121,6 +130,10 @@ $(VENV)/.analysis: $(VENV)/.core
 
 $(VENV)/.test: $(VENV)/.analysis
 	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e ".[test]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.analysis
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) -c requirements.txt -e ".[docs]"
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.test
