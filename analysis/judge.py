@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, final
@@ -47,6 +47,8 @@ class Row:
     detail: str = ""
     control: str = ""
     """Number of controls that failed, as they must, and parts of the measurement that none of them fails."""
+    controls: Sequence[Mapping[str, Any]] = ()
+    """Each control: its text, and the value and bound that it measured."""
     verdict: str
     seconds: float
 
@@ -106,6 +108,9 @@ def _claim_cells(verdict: Verdict) -> dict[str, Any]:
         "detail": measured.detail,
         "rests_on": "observation" if verdict.claim.observed else "formula",
         "control": f"{verdict.rejected}/{len(verdict.controls)}{unguarded}",
+        "controls": [
+            {"control": text, "measured": each.value, "bound": each.bound} for text, each in verdict.controls.items()
+        ],
     }
 
 
