@@ -5,10 +5,12 @@ import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, final
 
 from attn_dynamics.claims import CLAIMS, Measured, Verdict
 from attn_dynamics.claims._support.names import NAMES, in_theory_order
+from attn_dynamics.files.storage import Damaged, read_parquet
 from attn_dynamics.system.workers import finished, spawned
 from proofs import PROOFS, Result
 
@@ -72,6 +74,19 @@ def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Generator[Row
     with spawned(workers) as pool:
         for done in finished(pool, partial(judge, quick=quick), ids, at_once=len(ids)):
             yield from [each.result() for each in done]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a table of verdicts.
+
+    Raises:
+        Damaged: the file cannot be read, or it is a table of something else.
+    """
+    try:
+        records = read_parquet(path).to_dict("records")
+        return [Row(**{str(name): value for name, value in record.items()}) for record in records]
+    except TypeError as error:  # columns of another version
+        raise Damaged(path, error) from None
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
