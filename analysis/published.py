@@ -98,7 +98,8 @@ def read(folder: Path = DOCS) -> Published:
     path = folder / VERDICTS
     content = read_json_object(path)
     try:
-        return Published(**content | {"claims": {id: Outcome(**each) for id, each in content["claims"].items()}})
+        claims = {id: Outcome(**each) for id, each in content.pop("claims").items()}
+        return Published(claims=claims, **content)
     except (TypeError, KeyError, AttributeError) as error:
         raise Damaged(path, error) from None
 
