@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, final
 
 from attn_dynamics.claims import CLAIMS, Measured, Verdict
 from attn_dynamics.claims._support.names import NAMES, in_theory_order
+from attn_dynamics.files.storage import Damaged, read_parquet
 from attn_dynamics.system.workers import finished, spawned
 from proofs import PROOFS, Result
 
@@ -47,6 +49,8 @@ class Row:
     detail: str = ""
     control: str = ""
     """Number of controls that failed, as they must, and parts of the measurement that none of them fails."""
+    controls: Sequence[Mapping[str, Any]] = ()
+    """Each control: its text, and the value and bound that it measured."""
     verdict: str
     seconds: float
 
@@ -70,6 +74,19 @@ def judge_all(ids: Sequence[str], *, quick: bool, workers: int) -> Generator[Row
     with spawned(workers) as pool:
         for done in finished(pool, partial(judge, quick=quick), ids, at_once=len(ids)):
             yield from [each.result() for each in done]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a table of verdicts.
+
+    Raises:
+        Damaged: the file cannot be read, or it is a table of something else.
+    """
+    try:
+        records = read_parquet(path).to_dict("records")
+        return [Row(**{str(name): value for name, value in record.items()}) for record in records]
+    except TypeError as error:  # columns of another version
+        raise Damaged(path, error) from None
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
@@ -106,6 +123,9 @@ def _claim_cells(verdict: Verdict) -> dict[str, Any]:
         "detail": measured.detail,
         "rests_on": "observation" if verdict.claim.observed else "formula",
         "control": f"{verdict.rejected}/{len(verdict.controls)}{unguarded}",
+        "controls": [
+            {"control": text, "measured": each.value, "bound": each.bound} for text, each in verdict.controls.items()
+        ],
     }
 
 

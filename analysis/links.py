@@ -5,7 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-THEORY = Path(__file__).parents[1] / "docs" / "theory.md"
+from analysis.theory_page import THEORY
 
 
 def link(id: str, folder: Path) -> str:

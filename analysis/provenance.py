@@ -9,6 +9,8 @@ from pathlib import Path
 from attn_dynamics.results.summary import versions
 
 ROOT = Path(__file__).parents[1]
+CHANGED = " and changes"
+"""End of the name of a commit from which files differ."""
 
 
 def provenance() -> dict[str, str]:
@@ -30,7 +32,7 @@ def _commit() -> str:
     if not (ROOT / "pyproject.toml").is_file():  # an environment may lie in a repository of its user
         return ""
     commit = _git("rev-parse", "--short", "HEAD")
-    return f"{commit} and changes" if commit and _git("status", "--porcelain", "--untracked-files=no") else commit
+    return f"{commit}{CHANGED}" if commit and _git("status", "--porcelain", "--untracked-files=no") else commit
 
 
 def _git(*arguments: str) -> str:

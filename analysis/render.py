@@ -88,12 +88,12 @@ def _markdown_claim(row: Row, folder: Path) -> str:
 
 def page(rows: Sequence[Row], folder: Path) -> str:
     """Write a self-contained HTML page, for a file in a folder."""
-    return filled("verdicts", summary=summary(rows), claims=claims(rows, folder))
+    return filled("verdicts.html", summary=summary(rows), claims=claims(rows, folder))
 
 
 def filled(template: str, **content: Any) -> str:
-    """Fill in a template of this folder."""
-    return TEMPLATES.get_template(f"{template}.html.jinja").render(**content)
+    """Fill in a template of this folder, as "report.html"."""
+    return TEMPLATES.get_template(f"{template}.jinja").render(**content)
 
 
 def claims(rows: Sequence[Row], folder: Path) -> list[dict[str, Any]]:

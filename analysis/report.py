@@ -21,13 +21,13 @@ from markupsafe import Markup
 from PIL import Image
 
 from analysis import render
-from analysis.judge import Row
+from analysis.judge import read_rows
 from analysis.provenance import moment, provenance
 from attn_dynamics.commands.shell import run_command
 from attn_dynamics.commands.window import off_theory
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import COMMAND, default_file, expanded, results_file
-from attn_dynamics.files.storage import Damaged, read_json_object, read_parquet, write_whole
+from attn_dynamics.files.storage import read_json_object, read_parquet, write_whole
 from attn_dynamics.results.folder import TRAJECTORY
 from attn_dynamics.results.summary import broken, largest_difference, word_rows
 from attn_dynamics.statistics import in_words, shown_as
@@ -143,7 +143,7 @@ def part(folder: Path, place: Path) -> Part:
 
 def page(parts: Sequence[Part]) -> str:
     """Fill in the page's template."""
-    return render.filled("report", title=TITLE, parts=parts, facts=provenance())
+    return render.filled("report.html", title=TITLE, parts=parts, facts=provenance())
 
 
 def _rank(path: Path) -> tuple[int, str]:
@@ -153,7 +153,7 @@ def _rank(path: Path) -> tuple[int, str]:
 
 def _claims(folder: Path, place: Path) -> tuple[str, list[dict[str, Any]]]:
     """Return the summary of a folder's verdicts and what is said of each claim; nothing without verdicts."""
-    rows = _verdicts(folder / VERDICTS) if (folder / VERDICTS).exists() else []
+    rows = read_rows(folder / VERDICTS) if (folder / VERDICTS).exists() else []
     return render.summary(rows) if rows else "", render.claims(rows, place)
 
 
@@ -195,14 +195,6 @@ def _of_words(words: dict[str, Any]) -> pd.DataFrame:
     foot = [dict.fromkeys(rows[0], "") | {"word": "largest", "difference": largest}] if largest else []
     frame = pd.DataFrame(rows + foot)
     return frame.loc[:, (frame != "").any()]
-
-
-def _verdicts(path: Path) -> list[Row]:
-    try:
-        records = read_parquet(path).to_dict("records")
-        return [Row(**{str(name): value for name, value in record.items()}) for record in records]
-    except TypeError as error:  # columns of another version
-        raise Damaged(path, error) from None
 
 
 def _columns_that_differ(results: pd.DataFrame) -> pd.DataFrame:

@@ -17,16 +17,19 @@ from tqdm import tqdm
 
 from analysis import render
 from analysis.judge import HOLDS, IDS, Row, in_order, judge_all
+from analysis.provenance import provenance
 from attn_dynamics.check import integer, some_of
 from attn_dynamics.claims._support.drawn import treebank_in_words
 from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command, run_recorded
 from attn_dynamics.files.output import clear, of_command, results_folder
-from attn_dynamics.files.storage import write_parquet, write_whole
+from attn_dynamics.files.storage import write_json, write_parquet, write_whole
 from attn_dynamics.system.console import console
 from attn_dynamics.tasks.treebank import sst_folder
 
 PROG = "python -m analysis.verdicts"
-LEFT = of_command(PROG, "a judgement", "verdicts.md", "verdicts.html", "verdicts.parquet")
+TABLE, ORIGIN = "verdicts.parquet", "provenance.json"
+"""Files from which verdicts can be published: the table, and the date, commit and versions of its run."""
+LEFT = of_command(PROG, "a judgement", "verdicts.md", "verdicts.html", TABLE, ORIGIN)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Options:
     workers: int = len(os.sched_getaffinity(0))
     """Number of processes."""
     out: Path | None = None
-    """Folder for verdicts.parquet, verdicts.md and verdicts.html; by default a new one, runs/verdicts with a number."""
+    """Folder for the table, verdicts.md and verdicts.html; by default a new one, runs/verdicts with a number."""
     overwrite: bool = False
     """Replace the results in the folder."""
 
@@ -63,12 +66,14 @@ def run(options: Options, line: str) -> int:
 def _judge(options: Options, folder: Path, line: str) -> int:
     ids: list[str] = list(dict.fromkeys(options.claim or IDS))
     rows: list[Row] = []
+    origin = provenance() | {"text": treebank_in_words(quick=options.quick, measured="SST-2")}
     try:
         with closing(judge_all(ids, quick=options.quick, workers=options.workers)) as judged:
             for row in tqdm(judged, total=len(ids), unit=" claims", dynamic_ncols=True):
                 if not rows:
                     clear(folder, LEFT)
                     record_command(folder, line)
+                    write_json(folder / ORIGIN, origin)
                 rows.append(row)
                 write(in_order(rows), folder)
     except KeyboardInterrupt:
@@ -77,7 +82,7 @@ def _judge(options: Options, folder: Path, line: str) -> int:
         return INTERRUPTED
     terminal = console()
     terminal.print(render.table(in_order(rows)))
-    terminal.print(f"real text: {treebank_in_words(quick=options.quick, measured='SST-2')}")
+    terminal.print(f"real text: {origin['text']}")
     for remark in render.remarks(in_order(rows)):
         terminal.print(remark, soft_wrap=True)
     terminal.print(f"statements, quantities and bounds in {folder}", soft_wrap=True)
@@ -89,7 +94,7 @@ def write(rows: Sequence[Row], folder: Path) -> None:
     texts = {"verdicts.md": render.markdown(rows, folder), "verdicts.html": render.page(rows, folder)}
     for name, text in texts.items():
         write_whole(folder / name, lambda file, text=text: file.write(text.encode()))
-    write_parquet(folder / "verdicts.parquet", pd.DataFrame([vars(row) for row in rows]))
+    write_parquet(folder / TABLE, pd.DataFrame([vars(row) for row in rows]))
 
 
 def _check(options: Options) -> None:

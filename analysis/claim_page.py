@@ -1,0 +1,172 @@
+"""Page of one claim in Markdown: its passage of the theory, its proof, its measurement, and what rests on it."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import sympy as sp
+
+from analysis.claim_graph import Standing
+from analysis.judge import HOLDS
+from analysis.published import Outcome, Published, excess
+from analysis.render import filled
+from analysis.theory_page import THEORY, Passage, drawn
+from attn_dynamics.claims import CLAIMS
+from attn_dynamics.claims._support.foundations import FOUNDATIONS, above
+from attn_dynamics.claims._support.names import NAMES
+from proofs import PROOFS, Agrees, Proof, Step
+from proofs.printing import legible
+
+MATHEMATICS = re.compile(r"(^```.*?^```|`[^`]*`|\$[^$]*\$|\[[^\]]*\]\([^)]*\))", re.DOTALL | re.MULTILINE)
+"""What holds no words: formulas, code and links."""
+ID = re.compile(r"\b([A-GM]\d+)\b")
+
+
+class Picture(NamedTuple):
+    """Figure of the gallery."""
+
+    name: str
+    path: Path
+    command: str
+    """Command that draws it."""
+    sentence: str
+    """What it shows."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the pages are made of."""
+
+    folder: Path
+    """Folder of the pages of claims."""
+    passages: Mapping[str, Passage]
+    published: Published | None
+    pictures: Sequence[Picture] = ()
+
+    def outcome(self, id: str) -> Outcome | None:
+        """Return the published verdict on a claim; None if there is none."""
+        return self.published.claims.get(id) if self.published else None
+
+
+def standing(id: str, outcome: Outcome | None) -> Standing:
+    """Return how a claim is known; without a verdict, as the registries have it."""
+    if outcome and outcome.verdict != HOLDS:
+        return "does not hold"
+    if id not in CLAIMS:
+        return "proved only"
+    if id not in PROOFS:
+        return "measured only"
+    return "proved in a case, measured" if PROOFS[id].case else "proved and measured"
+
+
+def page(id: str, book: Book) -> str:
+    """Write the page of a claim."""
+    passage, outcome, names = book.passages[id], book.outcome(id), set(book.passages) - {id}
+    return filled(
+        "claim.md",
+        id=id,
+        name=NAMES[id],
+        title=title(id, book.passages),
+        standing=standing(id, outcome),
+        passage=linked(moved(passage.text, book.folder), names),
+        where=moved(re.sub(r"^- |\s*\*Drawn:\*.*", "", passage.where, flags=re.DOTALL), book.folder),
+        pictures=[(each, _from(each.path, book.folder)) for each in _shown(passage, book.pictures)],
+        proof=_proof(PROOFS[id]) if id in PROOFS else None,
+        claim=CLAIMS.get(id),
+        outcome=outcome,
+        controls=[*_controls(outcome)] if outcome else [],
+        published=book.published,
+        below=FOUNDATIONS.get(id, ()),
+        above=above(id),
+        names=NAMES,
+        share=share(outcome),
+        plain=plain,
+    )
+
+
+def title(id: str, passages: Mapping[str, Passage]) -> str:
+    """Return the title of a claim's passage; for a row of a table, its proved statement."""
+    return plain(passages[id].title or PROOFS[id].title.rstrip("."))
+
+
+def share(outcome: Outcome | None) -> str:
+    """Return the measured number and its bound; "" if nothing was measured."""
+    if outcome is None or outcome.bound is None:
+        return ""
+    return f"{_number(outcome.measured)} of {_number(outcome.bound)}"
+
+
+def least_excess(outcome: Outcome | None) -> str:
+    """Return how many times its bound the nearest control measured; "" without controls."""
+    return _times(min(map(excess, outcome.controls))) if outcome and outcome.controls else ""
+
+
+def moved(text: str, folder: Path) -> str:
+    """Return a text of docs/theory.md with its links as they are from a folder."""
+    return re.sub(r"(?<=\]\()(?!\w+:)([^)#\s]*)", partial(_moved, folder=folder), text)
+
+
+def _moved(target: re.Match[str], *, folder: Path) -> str:
+    return _from(THEORY.parent / target[1] if target[1] else THEORY, folder)
+
+
+def linked(text: str, ids: set[str]) -> str:
+    """Return a text whose ids of claims lead to their pages; those in formulas, code and links stay."""
+    parts = MATHEMATICS.split(text)
+    parts[::2] = [
+        ID.sub(lambda found: f"[{found[1]}]({found[1]}.md)" if found[1] in ids else found[1], each)
+        for each in parts[::2]
+    ]
+    return "".join(parts)
+
+
+def plain(text: str) -> str:
+    """Escape the signs of Markdown in a text."""
+    return re.sub(r"([\\`*_<>\[\]$|])", r"\\\1", text)
+
+
+def _from(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _shown(passage: Passage, pictures: Sequence[Picture]) -> list[Picture]:
+    """Return the figures that a passage names."""
+    return [each for name in drawn(passage) for each in pictures if each.name == name][:2]
+
+
+def _proof(proof: Proof) -> dict[str, object]:
+    """Return what a page says of a proof, whose steps are derived anew but not judged."""
+    return {
+        "title": proof.title,
+        "case": proof.case,
+        "steps": [*map(_step, proof.derivation())],
+        "mutants": [(each.kind, each.text) for each in proof.mutants],
+    }
+
+
+def _step(step: Step) -> dict[str, object]:
+    return {
+        "name": step.name,
+        "by": step.by,
+        "numeric": step.reason if isinstance(step, Agrees) else "",
+        "concludes": step.concludes,
+        "formula": "" if isinstance(step, Agrees) else sp.latex(legible(step.statement)),
+    }
+
+
+def _controls(outcome: Outcome) -> Iterator[tuple[str, str, str, str]]:
+    """Yield each control with its value, its bound, and how many times the bound the value is."""
+    for each in outcome.controls:
+        yield each["control"], _number(each["measured"]), _number(each["bound"]), _times(excess(each))
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.3g}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2g}" if ratio < 1e6 else "above a million"

@@ -1,0 +1,98 @@
+"""The command: a page a claim, the graph of the claims, and the gallery of figures, in Markdown.
+
+python -m analysis.pages --out docs/generated
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from analysis.claim_graph import STANDINGS, Standing, graph
+from analysis.claim_page import Book, least_excess, page, share, standing, title
+from analysis.judge import IDS
+from analysis.published import DOCS, VERDICTS, read
+from analysis.render import filled
+from analysis.theory_page import THEORY, groups, passages
+from attn_dynamics.claims._support.foundations import FOUNDATIONS
+from attn_dynamics.claims._support.names import NAMES
+from attn_dynamics.commands.shell import record_command, run_recorded
+from attn_dynamics.files.output import clear, of_command, results_folder
+from attn_dynamics.files.storage import make_folder, write_whole
+
+PROG = "python -m analysis.pages"
+CLAIMS_FOLDER = "claims"
+LEFT = of_command(PROG, "generated pages", "claims/*.md", "verdicts.md", "graph.svg")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Write the pages that the registries, the theory and the published verdicts make."""
+
+    out: Path = DOCS / "generated"
+    """Folder for the pages."""
+    overwrite: bool = False
+    """Replace the pages in the folder."""
+
+    EXAMPLE: ClassVar = "--out docs/generated --overwrite"
+
+
+def run(options: Options, line: str) -> int:
+    """Write all pages; return the exit code. `line` calls the command.
+
+    Raises:
+        InputError: the folder holds other files, or pages without --overwrite, or what is published cannot be read.
+        StorageError: a page could not be written.
+    """
+    published = read() if (DOCS / VERDICTS).exists() else None
+    with results_folder(LEFT, options.out, options.out, overwrite=options.overwrite) as folder:
+        book = Book(folder / CLAIMS_FOLDER, passages(THEORY.read_text(encoding="utf-8")), published)
+        clear(folder, LEFT)
+        record_command(folder, line)
+        make_folder(book.folder)
+        written = 0
+        for name, text in _pages(book):
+            write_whole(folder / name, lambda file, text=text: file.write(text.encode()))
+            written += 1
+    print(f"{written} pages in {options.out}")
+    return 0
+
+
+def _pages(book: Book) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each page."""
+    titles = groups(THEORY.read_text(encoding="utf-8"))
+    standings: dict[str, Standing] = {id: standing(id, book.outcome(id)) for id in IDS}
+    known = [each for each in STANDINGS if each in standings.values()]
+    lines = {id: _line(id, book) for id in IDS}
+    facts = {"published": book.published, "lines": lines, "names": NAMES}
+    grouped = {letter: [id for id in IDS if id.startswith(letter)] for letter in "MABCDEFG"}
+    yield "graph.svg", graph(standings, titles, "claims/{id}.html")
+    yield (
+        "verdicts.md",
+        filled("verdicts.md", counts={each: [*standings.values()].count(each) for each in known}, **facts),
+    )
+    yield "claims/index.md", filled("claims.md", grouped=grouped, titles={"M": "Gradients"} | titles, **facts)
+    for id in IDS:
+        yield f"claims/{id}.md", page(id, book)
+
+
+def _line(id: str, book: Book) -> dict[str, object]:
+    """Return what the tables say of a claim."""
+    outcome = book.outcome(id)
+    return {
+        "title": title(id, book.passages),
+        "standing": standing(id, outcome),
+        "verdict": outcome.verdict if outcome else "",
+        "share": share(outcome),
+        "controls": f"{outcome.failing}/{len(outcome.controls)}" if outcome and outcome.controls else "",
+        "excess": least_excess(outcome),
+        "below": FOUNDATIONS.get(id, ()),
+    }
+
+
+main = partial(run_recorded, Options, run, prog=PROG)
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Passages of docs/theory.md: what it says of each claim."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+THEORY = Path(__file__).parents[1] / "docs" / "theory.md"
+HEADED = re.compile(r"^### ([A-Z]\d+) · (.*?)\n(.*?)(?=^#|\Z)", re.DOTALL | re.MULTILINE)
+ROW = re.compile(r"^\| ([A-Z]\d+) \| (.*?) \| (.*) \|$", re.MULTILINE)
+GROUP = re.compile(r"^## ([A-Z]): (.*)$", re.MULTILINE)
+WHERE = re.compile(r"^- \*(?:Proved|Not proved).*", re.DOTALL | re.MULTILINE)
+"""Last paragraph of a passage: where its claim is proved, measured and drawn."""
+
+
+class Passage(NamedTuple):
+    """Passage of a claim."""
+
+    title: str
+    text: str
+    """Statement, assumptions, proof or idea, and what was seen, in Markdown."""
+    where: str
+    """Where the claim is proved, measured and drawn, in Markdown."""
+
+
+def passages(text: str) -> dict[str, Passage]:
+    """Return the passage of each claim by its id: the text below its heading, or its row of the first table."""
+    headed = {id: _passage(title, body) for id, title, body in HEADED.findall(text)}
+    rows = {
+        id: Passage("", f"**Statement.** {said}", f"- *Proved* in {where}") for id, said, where in ROW.findall(text)
+    }
+    return rows | headed
+
+
+def paragraphs(passage: Passage) -> dict[str, str]:
+    """Return the paragraphs of a passage by the word in bold that begins each, without formulas of their own lines."""
+    plain = re.sub(r"^```.*?^```", "", passage.text, flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^(?:- )?\*\*(\w[^*.,]*)[^*]*\*\*(.*?)(?=^- \*\*|^\*\*|\Z)", plain, re.DOTALL | re.MULTILINE)
+    return dict(found)
+
+
+def groups(text: str) -> dict[str, str]:
+    """Return the title of each group of claims by its letter."""
+    return {letter: title[:1].upper() + title[1:] for letter, title in GROUP.findall(text)}
+
+
+def drawn(passage: Passage) -> list[str]:
+    """Return the names of the figures that show a claim."""
+    _, _, said = passage.where.partition("*Drawn:*")
+    return re.findall(r"`([\w-]+)`", said)
+
+
+def _passage(title: str, body: str) -> Passage:
+    where = WHERE.search(body)
+    end = where.start() if where else len(body)
+    return Passage(title, body[:end].strip(), body[end:].strip())
