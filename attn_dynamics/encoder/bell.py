@@ -1,4 +1,4 @@
-"""The bell of one attention module as a torch parameter, one for the layer or one for each head (theory §D)."""
+"""The bell of an attention module, with a torch parameter for the layer or for each head (theory §D)."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,12 +17,12 @@ PRECISIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 """Precision 1/σ² as a function of the parameter, as in `attn_dynamics.model.bell.SCALES`, for autograd."""
 NARROWEST = 1e-6
-"""Smallest width σ, in tokens: a narrower bell counts as this wide with slope 0, because it sees only the query's own
-token and 1/σ³ would overflow."""
+"""Smallest width σ, in tokens. A narrower bell is computed at this width with slope 0, because it sees only the query's
+own token and 1/σ³ would overflow."""
 
 
 class TrainedBell(nn.Module):
-    """A bell with its parameter p, its half-width limit and the kernel that attends with it.
+    """A bell with its parameter p, its half-width and its attention kernel.
 
     Args:
         bell: placement and scale.
@@ -30,8 +30,9 @@ class TrainedBell(nn.Module):
         heads: number of parameters: 1, or one for each head.
         half_width: distance w of the farthest visible token; None for no limit.
         kernel: one of `attn_dynamics.encoder.KERNELS`.
-        exemption: tokens whose pairs have no bell.
-        dtype: type of the parameter; float32 or wider, because a narrower type loses small steps.
+        exemption: rule that exempts tokens from the bell.
+        dtype: type of the parameter, float32 or wider, because a narrower type loses small steps.
+        device: device of the parameter.
 
     Raises:
         InputError: the width is not above 0.
@@ -59,7 +60,7 @@ class TrainedBell(nn.Module):
         """Return the width σ of the layer (1,) or of each head (heads,), in tokens.
 
         Raises:
-            InputError: training has led to a parameter without a bell.
+            InputError: no bell has the parameter to which training has led.
         """
         found = self.parameter.detach().double().cpu().numpy()
         if not all(map(self.bell.admits, found)):
@@ -76,7 +77,7 @@ class TrainedBell(nn.Module):
         return PRECISIONS[self.bell.scale](self.parameter.clamp(min=float(self.bell.of.parameter(NARROWEST))))
 
     def log(self, distances: Tensor) -> Tensor:
-        """Return ln U at Δ = j - i of any shape, as (1 or heads, *shape), including the product's prefactor."""
+        """Return ln U (1 or heads, *shape), including any prefactor, at distances Δ = j - i of any shape."""
         axes = (-1, *[1] * distances.ndim)
         exponent = -0.5 * self.precision().view(axes) * distances.to(self.parameter.dtype) ** 2
         if self.bell.placement != "product":
@@ -86,7 +87,7 @@ class TrainedBell(nn.Module):
         return exponent - height.view(axes) - ROOT
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TrainedBell":
-        """Move the parameter with its model, but keep its type where the new one would lose small steps."""
+        """Move the parameter with its model, but keep its type if the new one would lose small steps."""
 
         def wide(tensor: Tensor) -> Tensor:
             moved = fn(tensor)

@@ -1,4 +1,4 @@
-"""Attention within a bell computed directly, for every pair of tokens: the reference for any placement and scale."""
+"""Attention within a bell, computed for every pair of tokens; the reference for any placement and scale."""
 
 from typing import NamedTuple
 
@@ -21,11 +21,11 @@ class AttentionInputs(NamedTuple):
     padding: Tensor | None
     """Padding mask (B, L), true at tokens."""
     mask: Tensor | None
-    """Mask (B, 1 or H, L, L) if padding does not suffice: true at visible tokens, or terms added to the scores."""
+    """Mask (B, 1 or H, L, L) of pairs, if any: true at visible tokens, or terms to add to the scores."""
     scaling: float
     """Factor on the scores, 1/√d."""
     dropout: float
-    """Share of the weights that is dropped."""
+    """Probability with which a weight is dropped."""
     exempt: Tensor | None = None
     """Mask (B, L), true at tokens exempt from the bell; None if there are none."""
 
@@ -51,17 +51,17 @@ def dense(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, Tensor]:
 
 
 def masked_weights(scores: Tensor, log_bell: Tensor, bell: TrainedBell, seen: Tensor | None) -> Tensor:
-    """Return the weight of each token for each query, by the bell's placement.
+    """Return the weight of each token for each query.
 
     Args:
         scores: scores (B, H, …, queries, tokens).
         log_bell: ln U, of a shape that broadcasts.
-        bell: bell with the placement.
-        seen: true at visible tokens, of a shape that broadcasts.
+        bell: bell whose placement decides the formula.
+        seen: mask, true at visible tokens, of a shape that broadcasts; None if all are visible.
     """
     exponents = scores + log_bell if bell.bell.renormalises else scores
     if seen is not None:
-        # Not -∞, because a row of -∞ has no softmax and its gradient is NaN.
+        # The smallest number instead of -∞, because the softmax of a row of -∞ is NaN.
         exponents = exponents.masked_fill(~seen, torch.finfo(exponents.dtype).min)
     shares = torch.softmax(exponents, dim=-1)
     if seen is not None:
@@ -70,10 +70,10 @@ def masked_weights(scores: Tensor, log_bell: Tensor, bell: TrainedBell, seen: Te
 
 
 def exempt_pairs(exempt: Tensor, queries: slice = slice(None), keys: slice = slice(None)) -> Tensor:
-    """Return the pairs (B, 1, queries, keys) whose query or key is exempt, from the tokens (B, L)."""
+    """Return the mask (B, 1, queries, keys) of pairs with an exempt query or key, from the exempt tokens (B, L)."""
     return exempt[:, None, queries, None] | exempt[:, None, None, keys]
 
 
 def both(one: Tensor | None, other: Tensor) -> Tensor:
-    """Return the conjunction of two masks, the first of which may be None."""
+    """Return the conjunction of two masks; None as the first stands for all true."""
     return other if one is None else one & other

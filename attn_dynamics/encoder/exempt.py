@@ -1,7 +1,7 @@
-"""Tokens that are exempt from the bell: pairs with an exempt query or key are attended as without a window.
+"""Tokens that are exempt from the bell: a pair with an exempt query or key is attended as without a window.
 
-A window severs what lies farther apart than its reach times the number of layers. An exempt token sees all tokens and
-is seen by all, so that two layers join any two tokens.
+Through windows, tokens do not influence each other beyond the half-width times the number of layers. An exempt token
+sees all tokens and is seen by all, so that two layers connect any two tokens.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from attn_dynamics.errors import InputError
 
 Kind = Literal["none", "special", "question", "mask"]
 KINDS = ("none", "special", "question", "mask")
-"""Exempt tokens: none; the special tokens; these and, of two texts, the first, which ends at the first separator; or
-those of the argument `exempt_tokens` of the encoder's forward."""
+"""Kinds of exempt tokens: none; special tokens; special tokens and the first of two texts, which ends at the first
+separator; or the tokens of a mask, the argument `exempt_tokens` of the encoder's forward."""
 ARGUMENT = "exempt_tokens"
-"""Name of the encoder's argument for a mask (B, L), true at exempt tokens."""
+"""Name of the encoder's argument for a mask (B, L) of exempt tokens."""
 
 
 class Tokenizer(Protocol):
-    """A tokenizer that knows the ids of its special tokens; None for a token that it lacks."""
+    """A tokenizer with the ids of its special tokens; None for a token that it lacks."""
 
     sep_token_id: int | None
     eos_token_id: int | None
@@ -32,12 +32,12 @@ class Tokenizer(Protocol):
 @final
 @dataclass(frozen=True)
 class Exemption:
-    """Which tokens of a batch are exempt."""
+    """Rule that exempts tokens of a batch from the bell."""
 
     kind: Kind = "none"
     """Kind, one of `KINDS`."""
     special: tuple[int, ...] = ()
-    """Ids of the tokens that begin, separate and end sequences."""
+    """Ids of the tokens that start, separate or end sequences."""
     separator: int | None = None
     """Id of the token at which a question ends."""
 
@@ -70,11 +70,11 @@ class Exemption:
             given: mask (B, L) passed with the batch.
 
         Raises:
-            InputError: the ids or the mask are missing, or a mask is given where none is asked for.
+            InputError: the ids or the mask are missing, or a mask is given although the kind is not "mask".
         """
         if (given is None) == (self.kind == "mask"):
             expected = "a mask of exempt tokens (B, L)" if given is None else f"none, for exempt={self.kind!r}"
-            fix = "Pass exempt_tokens where the window has exempt='mask', and nowhere else."
+            fix = "Pass exempt_tokens if the window has exempt='mask', and only then."
             raise InputError(ARGUMENT, expected=expected, given="none" if given is None else "a mask", fix=fix)
         if self.kind == "none":
             return None
@@ -91,10 +91,10 @@ class Exemption:
         if self.kind == "special":
             return special
         before = (ids == self.separator).cumsum(dim=1) == 0
-        # A single text has no question: after its only separator no token of a text follows.
+        # A single text has no question, because no token of a text follows its only separator.
         pair = (real & ~special & ~before).any(dim=1, keepdim=True)
         return special | (before & pair)
 
 
 NOTHING = Exemption()
-"""The exemption of no token."""
+"""Rule that exempts no token."""

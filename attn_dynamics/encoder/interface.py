@@ -1,6 +1,6 @@
 """The attention function and its mask, registered with `transformers` as "gaussian-window".
 
-Without the registered mask `transformers` would silently omit padding from what it passes on.
+Without a registered mask, `transformers` would silently pass no padding on.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,15 +22,15 @@ from attn_dynamics.errors import InputError
 NAME = "gaussian-window"
 """Name of the attention implementation."""
 PROBE = "gaussian-window-probe"
-"""Name of the implementation that records which modules ask for attention."""
+"""Name of the implementation that records the modules which call attention."""
 KERNELS: Mapping[str, Callable[[AttentionInputs, TrainedBell], tuple[Tensor, Tensor | None]]] = {
     "dense": dense,
     "low-rank": low_rank,
     "sliced": sliced,
 }
-"""Kernels by name: every pair of tokens; two further dimensions, renormalised placement only; keys sliced to w."""
+"""Kernels by name: all pairs of tokens, two further dimensions (renormalised placement only), or keys sliced to w."""
 UNKNOWN = ("position_bias", "softcap")
-"""Arguments that some models pass on and that no kernel here supports."""
+"""Arguments of some models that no kernel here supports."""
 
 
 def gaussian_window(
@@ -49,16 +49,16 @@ def gaussian_window(
     Args:
         module: module with a `TrainedBell` as its `bell`.
         query: queries (B, H, L, d).
-        key: keys of the same shape, or with fewer heads, each for several heads of the query.
-        value: values, of the shape of the keys.
+        key: keys of the same shape, or with fewer heads, each shared by several heads of the query.
+        value: values in the shape of the keys.
         attention_mask: (B, L), true at tokens, or a mask of pairs (B, 1 or H, L, L).
         scaling: factor on the scores; by default 1/√d.
-        dropout: share of the weights that is dropped.
+        dropout: probability with which a weight is dropped.
         others: arguments that a model passes to every attention function.
 
     Raises:
-        InputError: the module has no bell, the attention is cross-attention, the model changes the scores, or weights
-            are asked of a kernel that has none.
+        InputError: the module has no bell, attention is cross-attention, the model changes the scores, or the output
+            needs weights that the kernel does not compute.
     """
     bell = getattr(module, "bell", None)
     if not isinstance(bell, TrainedBell):
@@ -97,14 +97,14 @@ def gaussian_window(
 def gaussian_window_mask(
     *args: Any, mask_function: Callable, attention_mask: Tensor | None = None, **others: Any
 ) -> Tensor | None:
-    """Return a padding mask as given (B, L), because pairs need quadratic memory, and any other mask as pairs."""
+    """Return a padding mask unchanged (B, L), because pairs need quadratic memory, and any other mask as pairs."""
     if mask_function is bidirectional_mask_function:
         return attention_mask
     return sdpa_mask(*args, mask_function=mask_function, attention_mask=attention_mask, **others)
 
 
 def attention_modules(model: PreTrainedModel, example: Mapping[str, Tensor] | None = None) -> dict[nn.Module, int]:
-    """Return the modules that ask the interface for attention, with their heads, seen in a pass over an example.
+    """Return the modules that call the attention interface in a pass over an example, with their numbers of heads.
 
     Args:
         model: the encoder.
@@ -116,7 +116,7 @@ def attention_modules(model: PreTrainedModel, example: Mapping[str, Tensor] | No
     kind = type(model).__name__
     fix = "Take a bidirectional encoder such as BERT, RoBERTa or DistilBERT."
     expected = "an encoder whose attention goes through the interface of transformers"
-    # The second test is that of transformers itself, which would only warn and keep the old attention.
+    # transformers makes the second test too, but then only warns and keeps its attention.
     if not (model._supports_attention_backend and model._can_set_attn_implementation()):
         raise InputError("encoder", expected=expected, given=kind, fix=fix)
     before, modes = model.config._attn_implementation or "eager", [(each, each.training) for each in model.modules()]
@@ -125,9 +125,9 @@ def attention_modules(model: PreTrainedModel, example: Mapping[str, Tensor] | No
     try:
         with torch.no_grad():
             model(**{name: each.to(model.device) for name, each in (example or model.dummy_inputs).items()})
-    except Exception as error:  # whatever a model of another kind of input raises
-        given, told = f"{type(error).__name__}: {error}", "Pass example={…}, the arguments of a small batch."
-        raise InputError("example", expected=f"a batch that {kind} takes", given=given, fix=told) from error
+    except Exception as error:  # a model with other inputs may raise anything
+        given, fix = f"{type(error).__name__}: {error}", "Pass example={…}, the arguments of a small batch."
+        raise InputError("example", expected=f"a batch that {kind} takes", given=given, fix=fix) from error
     finally:
         model.set_attn_implementation(before)
         for each, mode in modes:

@@ -1,7 +1,8 @@
 """Renormalised bells by any attention kernel: ln U as two further dimensions of queries and keys (theory D9).
 
-A third dimension carries padding, so that kernels need no mask, whose gradient some of them cannot compute. A fourth
-gives exempt keys what the first two leave out of every other key of a query; exempt queries have none of them.
+A third dimension carries padding, so that kernels need no mask, whose gradient some of them cannot compute. The first
+two omit a term that is equal for all keys of a query. A fourth adds it for exempt keys, which lack the first two.
+Exempt queries have none of the dimensions of the bell.
 """
 
 import torch
@@ -13,15 +14,15 @@ from attn_dynamics.encoder.bell import TrainedBell
 from attn_dynamics.encoder.dense import AttentionInputs, both, dense, exempt_pairs
 
 REACH = 16.0
-"""Number of queries with one centre, in units of the smallest σ: terms that cancel stay below some hundred (D9)."""
+"""Number of queries with one centre, in units of the smallest σ, at which cancelling terms stay below some hundred."""
 LEAST = 16
 """Smallest number of queries with one centre."""
 NARROW = 0.25
-"""Width σ, in tokens, below which each pair is computed: in terms like j²/σ², round-off hides a slope of e^(-1/2σ²)."""
+"""Width σ, in tokens, below which `dense` computes: round-off of terms like j²/σ² would hide slopes of e^(-1/2σ²)."""
 HIDDEN = 1e30
-"""Amount subtracted from the scores of padding."""
+"""Amount subtracted from scores of padding."""
 ALIGNED = 8
-"""Multiple that kernels want dimensions to be."""
+"""Multiple to which kernels need dimensions to be padded."""
 
 
 def low_rank(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
@@ -44,7 +45,7 @@ def low_rank(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
 def _part(asked: AttentionInputs, precision: Tensor, half_width: int | None, first: int, block: int) -> Tensor:
     length = asked.query.shape[2]
     last = min(first + block, length)
-    # Keys that no query of the block sees are dropped before the product; exempt ones stand anywhere.
+    # Keys that no query of the block sees are dropped before the product, unless exempt tokens may stand anywhere.
     near = None if asked.exempt is not None else half_width
     low, high = (0, length) if near is None else (max(first - near, 0), min(last + near, length))
     if low == 0 and high == length and last - first == length:
@@ -79,9 +80,9 @@ def _attend(asked: AttentionInputs, precision: Tensor, half_width: int | None, q
 
 
 def _ours(asked: AttentionInputs, precision: Tensor, i: Tensor, queries: slice) -> Tensor:
-    """Return the further dimensions (1 or B, 1 or H, queries, 4) of queries at places i.
+    """Return the further dimensions (1 or B, 1 or H, queries, 4) of queries at positions i.
 
-    -Δ²/2σ² = i j/σ² - j²/2σ² minus i²/2σ², which is a constant of the row unless a key is exempt.
+    They use -Δ²/2σ² = i j/σ² - j²/2σ² - i²/2σ², whose last term is equal for all keys of a query unless one is exempt.
     """
     slope = precision[:, None]
     of_bell = [slope * i, (-0.5 * slope).expand(-1, len(i)), 0.5 * slope * i**2]
@@ -92,7 +93,7 @@ def _ours(asked: AttentionInputs, precision: Tensor, i: Tensor, queries: slice) 
 
 
 def _theirs(asked: AttentionInputs, j: Tensor, keys: slice) -> Tensor:
-    """Return the further dimensions (1 or B, 1, keys, 4) of keys at places j."""
+    """Return the further dimensions (1 or B, 1, keys, 4) of keys at positions j."""
     hidden = torch.zeros_like(j)[None] if asked.padding is None else ~asked.padding[:, keys] * (-HIDDEN)
     exempt = torch.zeros_like(hidden, dtype=torch.bool) if asked.exempt is None else asked.exempt[:, keys]
     found = torch.stack(torch.broadcast_tensors(j * ~exempt, j**2 * ~exempt, exempt, hidden), dim=-1)
@@ -100,13 +101,13 @@ def _theirs(asked: AttentionInputs, j: Tensor, keys: slice) -> Tensor:
 
 
 def _beside(columns: Tensor, more: Tensor, size: int) -> Tensor:
-    """Return columns with further dimensions, then zeros: (B, H, tokens, size)."""
+    """Return rows (B, H, tokens, size): columns, further dimensions, and zeros."""
     more = pad(more, (0, size - columns.shape[-1] - more.shape[-1]))
     return torch.cat([columns, more.expand(*columns.shape[:-1], -1)], dim=-1)
 
 
 def _mask(mask: Tensor | None, near: Tensor | None, queries: slice, keys: slice) -> Tensor | None:
-    """Return the kernel's mask: None, unless there is a half-width or a mask beyond padding."""
+    """Return the mask for torch's kernel; None without a half-width and without a mask of pairs."""
     if mask is not None:
         mask = mask.expand(-1, -1, mask.shape[-1], -1)[:, :, queries, keys]
     if near is None:

@@ -1,7 +1,7 @@
-"""Keys sliced to a half-width before the product: time and memory linear in the length, any placement and scale.
+"""Keys sliced to a half-width w before the product, in time and memory linear in the length, for any bell.
 
-Queries are processed in blocks, each with its own keys and those within w of them. A block of b queries meets b + 2w
-keys. Exempt tokens are gathered: every block meets all E of them as well, and they themselves meet all keys.
+Queries are processed in blocks. A block of b queries meets the b + 2w keys around it and all E exempt keys, which are
+gathered. Exempt queries meet all keys.
 """
 
 from typing import NamedTuple
@@ -18,22 +18,22 @@ from attn_dynamics.errors import InputError
 LEAST = 64
 """Smallest number of queries in a block."""
 HIDDEN = 1e30
-"""Amount subtracted from the scores of padding."""
+"""Amount subtracted from scores of padding."""
 AT_ONCE = 1 << 23
-"""Number of scores that a processor holds at once if they are computed explicitly."""
+"""Number of explicit scores that are held in memory at a time on a CPU."""
 
 
 class Blocks(NamedTuple):
-    """Queries in n blocks of b, each with the K = b + 2w + E keys around it and exempt from the bell."""
+    """Queries in n blocks of b, each with its K = b + 2w + E keys: those around it and the exempt ones."""
 
     queries: Tensor
     """Queries (B, H, n, b, d)."""
     keys: Tensor
-    """Keys (B, H, n, K, d), without exempt ones a view: neighbours overlap."""
+    """Keys (B, H, n, K, d); a view of overlapping blocks if no key is exempt."""
     values: Tensor
-    """Values (B, H, n, K, d), likewise."""
+    """Values (B, H, n, K, d), in the same layout."""
     real: Tensor
-    """Mask (B or 1, n, 1, K), true at tokens that are seen here: each exempt one only once."""
+    """Mask (B or 1, n, 1, K), true at tokens; an exempt token counts once, among the gathered ones."""
     near: Tensor
     """Mask (b, K), true at pairs within w and at exempt keys, the same in all blocks."""
     log_bell: Tensor
@@ -46,7 +46,7 @@ def sliced(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
     A frozen renormalised bell goes through `scaled_dot_product_attention`, as a term added to the scores.
 
     Raises:
-        InputError: there is no half-width, or the mask is one of pairs.
+        InputError: there is no half-width, or there is a mask of pairs.
     """
     if bell.half_width is None:
         fix = "Give a window, or call slice_windows."
@@ -60,16 +60,16 @@ def sliced(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
         return dense(asked, bell)[0], None
     blocks = _blocks(asked, bell, half, gathered)
     trained = torch.is_grad_enabled() and bell.parameter.requires_grad
-    # Not in types narrower than float32, which would round the added term; kernels need no gradient of it.
+    # The fused kernel computes no gradient of the added term, and types narrower than float32 would round it.
     fused = bell.bell.renormalises and not trained and asked.query.dtype in (torch.float32, torch.float64)
     contexts = (_fused if fused else _written)(asked, blocks, bell).flatten(2, 3)[:, :, :length]
     return contexts if gathered is None else _with_exempt(contexts, asked, gathered), None
 
 
 def computed(length: int, half: int, exempt: int = 0) -> float:
-    """Return the share of all pairs of so many tokens whose scores are computed; 1 if a block would meet all keys.
+    """Return the share of pairs whose scores are computed in a sequence of some length; 1 if a block meets all keys.
 
-    For slightly longer sequences it may be above 1, because the last block is padded.
+    For slightly longer sequences the share may be above 1, because the last block is padded.
     """
     block = max(half, LEAST)
     if block + 2 * half + exempt >= length:
@@ -78,10 +78,10 @@ def computed(length: int, half: int, exempt: int = 0) -> float:
 
 
 class Gathered(NamedTuple):
-    """Exempt tokens of each sequence, E of them at most."""
+    """Exempt tokens of each sequence, at most E of them."""
 
     places: Tensor
-    """Places (B, E), of any tokens where there are fewer."""
+    """Positions (B, E) of exempt tokens, and of others in sequences that have fewer."""
     real: Tensor
     """Mask (B, E), true at exempt tokens."""
     queries: Tensor
@@ -100,17 +100,17 @@ def _gathered(asked: AttentionInputs, exempt: Tensor) -> Gathered:
 
 
 def _at(rows: Tensor, places: Tensor) -> Tensor:
-    """Return the rows (B, H, E, d) at some places of each sequence."""
+    """Return the rows (B, H, E, d) at these positions of each sequence."""
     return rows.take_along_dim(places[:, None, :, None], dim=2)
 
 
 def _with_exempt(contexts: Tensor, asked: AttentionInputs, gathered: Gathered) -> Tensor:
-    """Return the contexts (B, H, L, d) with those of exempt queries, which see every token without a bell."""
+    """Replace in the contexts (B, H, L, d) those of exempt queries, which see every token without a bell."""
     scores = gathered.queries @ asked.key.mT * asked.scaling
     if asked.padding is not None:
         scores = scores.masked_fill(~asked.padding[:, None, None], torch.finfo(scores.dtype).min)
     weights = drop(torch.softmax(scores, dim=-1), asked.dropout)
-    # Where a sequence has fewer exempt tokens, its places hold others, whose contexts stay.
+    # In a sequence with fewer exempt tokens, the other positions keep their contexts.
     found = torch.where(
         gathered.real[:, None, :, None], weights.to(asked.value.dtype) @ asked.value, _at(contexts, gathered.places)
     )
@@ -141,7 +141,7 @@ def _blocks(asked: AttentionInputs, bell: TrainedBell, half: int, gathered: Gath
 
 
 def _joined(around: Blocks, gathered: Gathered) -> Blocks:
-    """Return the blocks with the exempt keys beside those around each."""
+    """Return the blocks with the exempt keys appended."""
     number, most = around.keys.shape[2], gathered.places.shape[1]
     keys, values = (
         torch.cat([near, far[:, :, None].expand(-1, -1, number, -1, -1)], dim=3)
@@ -160,7 +160,7 @@ def _joined(around: Blocks, gathered: Gathered) -> Blocks:
 def _fused(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell) -> Tensor:
     """Return contexts (B, H, n, b, d) by torch's fused kernel, with every block as a separate sequence."""
     sequences, _, number, _, _ = blocks.queries.shape
-    # What is not to be seen is low, not -∞: every query's own token stays, so that each row has a softmax.
+    # Padding is lowered instead of -∞, so that each row has a softmax; no query loses its own token.
     added = blocks.log_bell.to(asked.query.dtype).masked_fill(~blocks.near, -torch.inf)
     added = added - HIDDEN * (~blocks.real)[:, :, None].to(added.dtype)
     contexts = scaled_dot_product_attention(
@@ -176,7 +176,7 @@ def _fused(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell) -> Tensor:
 
 
 def _written(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell) -> Tensor:
-    """Return contexts (B, H, n, b, d) by explicit scores: for any placement, and with a gradient of σ."""
+    """Return contexts (B, H, n, b, d) by explicit scores, for any placement and with a gradient in σ."""
     sequences, heads, number, _, _ = blocks.queries.shape
     near, log_bell = blocks.near, blocks.log_bell[:, None]
     step = number

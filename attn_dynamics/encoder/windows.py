@@ -1,4 +1,4 @@
-"""A trained bell in every attention module of an encoder: inserted, read, trained at its own rate, sliced (§D)."""
+"""Trained bells in the attention modules of an encoder: to insert, read, train at their own rate and slice (§D)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Window:
     """The bell to put into an encoder.
 
     Raises:
-        InputError: an unknown name, a width that is not above 0, an even window, or a kernel that cannot do it.
+        InputError: a name is unknown, the width is not above 0, the window is even, or the kernel does not support it.
     """
 
     placement: str = "renormalised"
@@ -45,7 +45,7 @@ class Window:
     each: Literal["layer", "head"] = "layer"
     """Part of the encoder with its own σ: each layer or each head."""
     window: int | None = None
-    """Number of tokens that a query may see, 2w + 1; None for all of them."""
+    """Number 2w + 1 of tokens that a query may see; None for all tokens."""
     kernel: Literal["dense", "low-rank", "sliced"] = "dense"
     """Kernel, one of `KERNELS`."""
     exempt: Kind = "none"
@@ -85,21 +85,21 @@ def windowed(
         model: encoder of `transformers`, or a module with one in it, such as a SentenceTransformer.
         settings: the bell.
         tokenizer: the encoder's, if special tokens or the question are exempt.
-        example: arguments of a small batch, if the encoder does not take token ids (B, L).
+        example: arguments of a small batch, needed if the encoder does not take token ids (B, L).
 
     Raises:
-        InputError: no attention interface, bells already there, a window longer than its sequences, no tokenizer
-            although some tokens are exempt, or an example is missing.
+        InputError: the encoder has no attention interface or has bells already, the window is longer than its
+            sequences, or a tokenizer or an example is missing.
     """
     _put(encoder_in(model), settings, Exemption.of(settings.exempt, tokenizer), example)
     return model
 
 
 def encoder_in(model: nn.Module) -> PreTrainedModel:
-    """Return the encoder of `transformers` that a module is, or that stands in it.
+    """Return the module itself or the first one in it that is an encoder of `transformers`.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such encoder.
     """
     for each in model.modules():
         if isinstance(each, PreTrainedModel):
@@ -128,13 +128,13 @@ def _put(
             half_width=settings.half_width,
             kernel=settings.kernel,
             exemption=exemption,
-            # At least float32, because a narrower type would round a small step of a wide bell to 0.
+            # At least float32, because a narrower type rounds small steps of a wide bell to 0.
             dtype=torch.promote_types(model.dtype, torch.float32),
             device=model.device,
         )
     model.set_attn_implementation(NAME)
     encoder = model.base_model
-    # Not a hook, because some libraries call `forward` itself, which passes hooks by.
+    # Not a hook, because some libraries call `forward` directly, which skips hooks.
     encoder.forward = MethodType(_with_exempt(type(encoder).forward), encoder)
     _note(model)
 
@@ -144,10 +144,10 @@ def restored(model: PreTrainedModel, saved: Mapping[str, torch.Tensor]) -> PreTr
 
     Args:
         model: encoder with bells, loaded from a folder that `save_pretrained` wrote.
-        saved: all tensors of that folder that belong to bells, by name.
+        saved: tensors of the bells in that folder, by name.
 
     Raises:
-        InputError: a bell has no saved parameter, or one of another shape.
+        InputError: the saved parameter of a bell is missing or has another shape.
     """
     note = dict(getattr(model.config, NOTE))
     reach, special = (note.pop("half_widths"), note.pop("kernels")), note.pop("special_tokens", {})
@@ -190,17 +190,17 @@ def _note(model: PreTrainedModel) -> None:
 def _with_exempt(forward: Callable[..., Any]) -> Callable[..., Any]:
     """Return an encoder's forward that passes the exempt tokens of its batch on to every attention module.
 
-    They travel with the pass, because checkpointing may compute it again after another one. Here σ is read, once a pass
-    and not in every layer.
+    They are arguments of the pass, because checkpointing may repeat it after another one. The forward also checks σ,
+    once a pass instead of once a layer.
 
     Raises:
-        InputError: training has led a parameter to no bell, or the batch lacks what the exemption needs.
+        InputError: no bell has a parameter to which training has led, or the batch lacks an argument.
     """
 
     @wraps(forward)
     def begun(model: nn.Module, *args: Any, **given: Any) -> Any:
         if not torch.compiler.is_compiling():
-            widths(model)  # refuses a parameter that has no bell
+            widths(model)  # raises if no bell has a parameter
         exempt = exempt_tokens(model, dict(zip(("input_ids", "attention_mask"), args, strict=False)) | given)
         given.pop(ARGUMENT, None)
         return forward(model, *args, **given if exempt is None else given | {ARGUMENT: exempt})
@@ -212,7 +212,7 @@ def exempt_tokens(model: nn.Module, batch: Mapping[str, Any]) -> torch.Tensor | 
     """Return the mask (B, L) of the exempt tokens of a batch, by the encoder's argument names; None if there are none.
 
     Raises:
-        InputError: there are no bells, or the batch lacks what the exemption needs.
+        InputError: there are no bells, or the batch lacks an argument that the exemption needs.
     """
     exemption = next(iter(_present(model).values())).exemption
     return exemption.tokens(*(batch.get(name) for name in ("input_ids", "attention_mask", ARGUMENT)))
@@ -227,7 +227,7 @@ def widths(model: nn.Module) -> np.ndarray:
     """Return σ of every layer (layers, 1), or of every head (layers, heads), in tokens.
 
     Raises:
-        InputError: there are no bells, or training has led a parameter to no bell.
+        InputError: there are no bells, or no bell has a parameter to which training has led.
     """
     return np.stack([each.widths for each in _present(model).values()])
 
@@ -238,9 +238,9 @@ def half_widths(model: nn.Module) -> list[int | None]:
 
 
 def parameter_groups(model: nn.Module, *, learning_rate: float, bell_rate: float = 1.0) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: the backbone at its rate, the bells at a multiple of it, frozen ones omitted.
+    """Return groups of trainable parameters for an optimiser: the backbone, and the bells at a multiple of its rate.
 
-    Bells have no weight decay, because it would pull σ to 0 whatever the data.
+    Bells have no weight decay, because it would pull σ to 0 on any data.
 
     Raises:
         InputError: a rate is not finite, the learning rate is not above 0, or the multiple is below 0.
@@ -278,12 +278,12 @@ def use_kernel(model: nn.Module, kernel: Literal["dense", "low-rank", "sliced"])
 
 
 def computed_pairs(model: nn.Module, length: int, exempt: int = 0) -> float:
-    """Return the share of all pairs of tokens whose scores are computed, as mean over layers; below 1 if sliced.
+    """Return the share of pairs of tokens whose scores are computed, as a mean over layers.
 
     Args:
         model: encoder with bells.
         length: number of tokens of a sequence.
-        exempt: number of them that are exempt.
+        exempt: number of exempt tokens.
 
     Raises:
         InputError: there are no bells.
@@ -303,7 +303,7 @@ def slice_windows(model: nn.Module, error: float, *, spread: float = 0.0) -> lis
     Args:
         model: encoder with bells.
         error: largest change ε of a context, in units of max‖v_j‖.
-        spread: largest difference of scores; 0 for even attention.
+        spread: largest difference of scores; 0 if scores are equal.
 
     Raises:
         InputError: there are no bells, the encoder has windows of its own, or a number is out of range.
@@ -334,7 +334,7 @@ def _present(model: nn.Module) -> Mapping[str, TrainedBell]:
 def _check_kernel(kernel: str, bell: Bell, reach: int | None) -> None:
     one_of("kernel", kernel, KERNELS)
     if kernel == "low-rank" and not bell.renormalises:
-        fix = "Two further dimensions carry what stands within the softmax; use 'dense'."
+        fix = "Its two dimensions only add to scores within the softmax. Use 'dense'."
         raise InputError("kernel", expected="the renormalised placement", given=bell.placement, fix=fix)
     if kernel == "sliced" and reach is None:
         fix = "Give a window, or call slice_windows."
