@@ -1,6 +1,6 @@
-"""Extractive questions: SQuAD read, cut into windows of tokens, answered, marked by the official rules.
+"""Extractive questions of SQuAD: to load, cut into windows of tokens, answer, and mark by the official rules.
 
-The package needs the extra `window`; nothing else of the library imports it.
+This package needs the extra `window`; nothing else of the library imports it.
 """
 
 from attn_dynamics.system.extras import require

@@ -16,22 +16,22 @@ class Spans(NamedTuple):
     """Best span of each of F windows."""
 
     first: NDArray[np.int64]
-    """(F,) first token of the span, an index within the window."""
+    """(F,) index of the first token of the span within the window."""
     last: NDArray[np.int64]
-    """(F,) last token of the span, not before the first."""
+    """(F,) index of the last token of the span, at least that of the first."""
     score: NDArray[np.float64]
-    """(F,) sum of both logits; -∞ if the window has no token of the passage."""
+    """(F,) sum of the two logits; -∞ if the window has no token of the passage."""
 
 
 def best_spans(starts: ArrayLike, ends: ArrayLike, passage: ArrayLike, *, longest: int = LONGEST) -> Spans:
-    """Return the span of largest start + end logit in each window, within the passage and up to `longest` tokens.
+    """Return the span in each window whose start and end logits have the largest sum, within the passage.
 
-    Among equal sums the first span wins, and then the shortest.
+    Of spans with equal sums, the function returns the first, and of these the shortest.
 
     Args:
-        starts: (F, L) logit of each token to be the first; values in the padding do not matter.
-        ends: (F, L) logit of each token to be the last.
-        passage: (F, 2) first token of the passage and the token after its last, as in `Features.passage`.
+        starts: (F, L) logit of each token as the first; values at padding are ignored.
+        ends: (F, L) logit of each token as the last.
+        passage: (F, 2) index of the first token of the passage and of the token after it, as in `Features.passage`.
         longest: largest number of tokens of a span.
 
     Raises:
@@ -40,15 +40,17 @@ def best_spans(starts: ArrayLike, ends: ArrayLike, passage: ArrayLike, *, longes
     start, end = (np.asarray(each, np.float64) for each in (starts, ends))
     bounds = np.asarray(passage, np.int64)
     if start.ndim != 2 or start.shape != end.shape or bounds.shape != (len(start), 2):
-        given = f"{start.shape}, {end.shape} and {bounds.shape}"
-        raise InputError("logits", expected="shapes (F, L), (F, L) and (F, 2)", given=given, fix="Give one a token.")
+        given, fix = f"{start.shape}, {end.shape} and {bounds.shape}", "Give one logit for each token."
+        raise InputError(
+            "logits", expected="shapes (F, L), (F, L) and (F, 2)", given=given, fix="Give one logit for each token."
+        )
     if longest < 1:
-        raise InputError("longest", expected="1 token or more", given=longest, fix="Allow some.")
-    place = np.arange(start.shape[1])
-    inside = (bounds[:, :1] <= place) & (place < bounds[:, 1:])
+        raise InputError("longest", expected="1 token or more", given=longest, fix="Give a larger number.")
+    token = np.arange(start.shape[1])
+    inside = (bounds[:, :1] <= token) & (token < bounds[:, 1:])
     if not np.isfinite(np.stack([start[inside], end[inside]])).all():
-        fix = "Lower the learning rate: training has diverged."
-        raise InputError("logits", expected="finite numbers", given="others among them", fix=fix)
+        fix = "Training has diverged: lower the learning rate."
+        raise InputError("logits", expected="finite numbers", given="NaN or infinite logits", fix=fix)
     start, end = (np.where(inside, each, -np.inf) for each in (start, end))
     sums, further = start + end, np.zeros(start.shape, np.int64)
     for more in range(1, min(longest, start.shape[1])):
@@ -61,13 +63,13 @@ def best_spans(starts: ArrayLike, ends: ArrayLike, passage: ArrayLike, *, longes
 
 
 def answers(features: Features, spans: Spans) -> dict[str, str]:
-    """Return the text of each question's best span over all its windows, by question id; "" if there is none.
+    """Return the best span over all windows of each question as a text, "" if there is none, by question id.
 
     Raises:
         InputError: the number of spans is not the number of windows.
     """
     if len(spans.score) != len(features):
-        given, fix = f"{len(spans.score):,}", "Give those of all batches, in the order of the windows."
+        given, fix = f"{len(spans.score):,}", "Give the spans of all batches, in the order of the windows."
         raise InputError("spans", expected=f"one for each of {len(features):,} windows", given=given, fix=fix)
     # A stable sort keeps the first of equal scores; windows are in the order of their questions.
     order = np.lexsort((-spans.score, features.owner))

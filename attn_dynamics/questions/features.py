@@ -1,7 +1,7 @@
-"""Questions with their passages as windows of tokens that fit an encoder, with the position of the answers.
+"""Questions and passages as windows of tokens that fit an encoder, with the positions of the answers.
 
-A passage that is too long for one window is cut into several, each with the whole question before it. Arrays store
-all windows end to end, so that padding is added only per batch.
+A passage that is too long for one window is cut into several, each after the whole question. Arrays store all windows
+end to end, so that only batches are padded.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from attn_dynamics.questions.squad import Question
 
 Ints = NDArray[np.int64]
 AT_ONCE = 256
-"""Number of questions whose tokens are lists at the same time; lists take thirty times the memory of arrays."""
+"""Number of questions whose tokens are lists at a time; lists take thirty times the memory of arrays."""
 
 
 @final
@@ -25,38 +25,38 @@ class Features:
     """F windows of Q questions with T tokens in all; the windows of a question are adjacent."""
 
     questions: tuple[Question, ...]
-    """(Q,) the questions."""
+    """Questions (Q,)."""
     tokens: NDArray[np.int32]
-    """(T,) token ids for the encoder."""
+    """Token ids (T,) for the encoder."""
     kinds: NDArray[np.int8] | None
-    """(T,) 0 for the question and 1 for the passage; None if the encoder does not use them."""
+    """Segment (T,) of each token, 0 in the question and 1 in the passage; None if the encoder does not use it."""
     offsets: NDArray[np.int32]
-    """(T, 2) first character and the one after the last, in the question or the passage."""
+    """Index (T, 2) of the first character of each token and of the one after it, in the question or passage."""
     begins: Ints
-    """(F + 1,) index in T of each window's first token."""
+    """Index (F + 1,) of the first token of each window, then the number T of tokens."""
     owner: Ints
-    """(F,) index of the question of each window, below Q."""
+    """Index (F,) of the question of each window."""
     passage: Ints
-    """(F, 2) first token of the passage in the window, and the token after its last."""
+    """Index (F, 2) of the first token of the passage within the window, and of the token after it."""
     labels: Ints
-    """(F, 2) first and last token of the first answer, both 0 if the window does not contain all of it."""
+    """Index (F, 2) of the first and last token of the first answer; both 0 if the window lacks part of it."""
     padding: int
-    """Token id that pads a batch."""
+    """Token id of padding."""
     exempt: NDArray[np.bool_] | None = None
-    """(T,) tokens exempt from the bell; None if the encoder finds them itself, or if there are none."""
+    """Mask (T,) of tokens exempt from the bell; None if there are none or the encoder finds them."""
 
     @property
     def lengths(self) -> Ints:
-        """(F,) number of tokens of each window."""
+        """Return the number (F,) of tokens in each window."""
         return np.diff(self.begins)
 
     @property
     def asking(self) -> Ints:
-        """(F,) number of tokens of each window that do not belong to the passage: question and special tokens."""
+        """Return the number (F,) of tokens outside the passage in each window: question and special tokens."""
         return self.lengths - (self.passage[:, 1] - self.passage[:, 0])
 
     def with_random_exempt(self, seed: int = 0) -> "Features":
-        """Return the same windows with as many exempt tokens, drawn at random, as do not belong to the passage."""
+        """Return the windows with random exempt tokens, as many in each as there are tokens outside the passage."""
         random, exempt = np.random.default_rng(seed), np.zeros(len(self.tokens), dtype=bool)
         for begin, length, number in zip(self.begins, self.lengths, self.asking, strict=False):
             exempt[begin + random.choice(length, number, replace=False)] = True
@@ -68,8 +68,8 @@ class Features:
     def batch(self, windows: Sequence[int] | Ints) -> dict[str, Ints]:
         """Return windows padded on the right to the longest of them, by the argument names of the models.
 
-        They are `input_ids`, `attention_mask` and, if there are such, `token_type_ids` and `exempt_tokens` (B, L), and
-        `start_positions` and `end_positions` (B,).
+        The arguments (B, L) are `input_ids`, `attention_mask` and, if the windows have them, `token_type_ids` and
+        `exempt_tokens`. The arguments (B,) are `start_positions` and `end_positions`.
         """
         rows = np.asarray(windows, np.int64)
         places = self.begins[rows][:, None] + np.arange(self.lengths[rows].max())
@@ -95,8 +95,8 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
         stride: number of passage tokens that a window shares with the next.
 
     Raises:
-        InputError: the tokenizer is slow, there are no questions, a number is out of range, or a question is too long
-            for any of its passage to fit.
+        InputError: the tokenizer is slow, there are no questions, a number is out of range, or a question leaves no
+            room for its passage.
     """
     _check(questions, tokenizer, length, stride)
     parts = [
@@ -122,10 +122,10 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
 def fitting(
     questions: Sequence[Question], tokenizer: Any, *, length: int, most: int | None = None
 ) -> tuple[Question, ...]:
-    """Return the questions that fit into one window with their passage: the first `most` of them, or all.
+    """Return the questions that fit into one window with their passage, or the first `most` of them.
 
     Raises:
-        InputError: fewer than `most` fit, or none; or `cut` refuses the input.
+        InputError: none or fewer than `most` fit, or `cut` raises it.
     """
     found: list[Question] = []
     for k in range(0, len(questions), AT_ONCE):
@@ -143,7 +143,7 @@ def fitting(
 
 
 class _Part(NamedTuple):
-    """Windows of some questions, with the field names of `Features`."""
+    """Windows of some questions, with the fields of `Features`."""
 
     tokens: NDArray[np.int32]
     kinds: NDArray[np.int8] | None
@@ -154,7 +154,7 @@ class _Part(NamedTuple):
 
 
 def _encode(questions: Sequence[Question], number: int, tokenizer: Any, length: int, stride: int) -> _Part:
-    """Return the windows of questions, of which the first has the index `number`."""
+    """Return the windows of questions; `number` is the index of the first question."""
     _check_room(questions, tokenizer, length, stride)
     found = tokenizer(
         [each.question for each in questions],
@@ -186,7 +186,7 @@ def _joined(parts: Sequence[_Part], name: str) -> NDArray:
 
 
 def _passage(sequences: Sequence[int | None]) -> tuple[int, int]:
-    """Return the bounds of the second text in one window; 0, 0 if it has no token there."""
+    """Return the bounds of the second text in a window; 0, 0 if it has no token there."""
     if 1 not in sequences:
         return 0, 0
     return sequences.index(1), len(sequences) - sequences[::-1].index(1)
@@ -198,33 +198,33 @@ def _labels(questions: Sequence[Question], offsets: NDArray, begins: Ints, owner
     A window counts if it has as much of the answer as all windows of the question together. The full text is no
     measure, because white space and characters that the tokenizer drops belong to no token.
     """
-    texts, starts = zip(*((each.answers.texts[0], each.answers.starts[0]) for each in questions), strict=True)
-    wanted = np.array([[start, start + len(text)] for text, start in zip(texts, starts, strict=True)])[owner]
+    first = ((each.answers.starts[0], len(each.answers.texts[0])) for each in questions)
+    start, stop = np.array([[start, start + length] for start, length in first])[owner].T
     window = np.repeat(np.arange(len(owner)), np.diff(begins))
     place = np.arange(begins[-1]) - begins[window]
     inside = (passage[window, 0] <= place) & (place < passage[window, 1])
-    shared = np.stack(
-        [np.maximum(offsets[:, 0], wanted[window, 0]), np.minimum(offsets[:, 1], wanted[window, 1])], axis=1
-    )
-    met = inside & (shared[:, 0] < shared[:, 1])
-    far = np.iinfo(np.int64).max
-    least = lambda of: np.minimum.reduceat(np.where(met, of, far), begins[:-1])  # noqa: E731
-    most = lambda of: np.maximum.reduceat(np.where(met, of, -1), begins[:-1])  # noqa: E731
-    held = np.stack([least(shared[:, 0]), most(shared[:, 1])], axis=1)
-    firsts = np.searchsorted(owner, np.arange(len(questions)))
-    whole = np.stack([np.minimum.reduceat(held[:, 0], firsts), np.maximum.reduceat(held[:, 1], firsts)], axis=1)
-    holds = (held[:, 1] >= 0) & (held == whole[owner]).all(axis=1)
-    return np.where(holds[:, None], np.stack([least(place), most(place)], axis=1), 0)
+    low, high = np.maximum(offsets[:, 0], start[window]), np.minimum(offsets[:, 1], stop[window])
+    shared = inside & (low < high)
+    characters, firsts = _extent(shared, low, high, begins), np.searchsorted(owner, np.arange(len(questions)))
+    whole = np.minimum.reduceat(characters[:, 0], firsts), np.maximum.reduceat(characters[:, 1], firsts)
+    complete = (characters[:, 1] >= 0) & (characters == np.stack(whole, axis=1)[owner]).all(axis=1)
+    return np.where(complete[:, None], _extent(shared, place, place, begins), 0)
+
+
+def _extent(mask: NDArray[np.bool_], low: Ints, high: Ints, begins: Ints) -> Ints:
+    """Return the smallest `low` and the largest `high` (F, 2) among the tokens of each window in the mask (T,)."""
+    least = np.minimum.reduceat(np.where(mask, low, np.iinfo(np.int64).max), begins[:-1])
+    return np.stack([least, np.maximum.reduceat(np.where(mask, high, -1), begins[:-1])], axis=1)
 
 
 def _check(questions: Sequence[Question], tokenizer: Any, length: int, stride: int) -> None:
     if not getattr(tokenizer, "is_fast", False):
         given, fix = type(tokenizer).__name__, "Load it by AutoTokenizer, or name another encoder."
-        raise InputError("tokenizer", expected="a fast one, which knows its characters", given=given, fix=fix)
+        raise InputError("tokenizer", expected="a fast one, which gives the characters of tokens", given=given, fix=fix)
     if not questions:
-        raise InputError("questions", expected="at least one", given="none", fix="Give some.")
+        raise InputError("questions", expected="at least one", given="none", fix="Give a question.")
     if not 1 <= length <= tokenizer.model_max_length:
-        expected, fix = f"1 to {tokenizer.model_max_length} tokens, what the encoder takes", "Choose another length."
+        expected, fix = f"1 to {tokenizer.model_max_length} tokens, the limit of the encoder", "Choose another length."
         raise InputError("length", expected=expected, given=length, fix=fix)
     if not 0 <= stride < length:
         fix = "Let windows share fewer tokens."
@@ -232,7 +232,7 @@ def _check(questions: Sequence[Question], tokenizer: Any, length: int, stride: i
 
 
 def _check_room(questions: Sequence[Question], tokenizer: Any, length: int, stride: int) -> None:
-    """Check that each window fits one token more than it shares: the library's own error ends the process."""
+    """Check that each window fits one token more than it shares, because the library's error ends the process."""
     longest = _longest(tokenizer, length, stride)
     for question, own in zip(questions, _lengths(questions, tokenizer), strict=True):
         if own > longest:
@@ -243,11 +243,11 @@ def _check_room(questions: Sequence[Question], tokenizer: Any, length: int, stri
 
 
 def _lengths(questions: Sequence[Question], tokenizer: Any) -> list[int]:
-    """Return the number of tokens of each question alone."""
+    """Return the number of tokens of each question, without special tokens."""
     found = tokenizer([each.question for each in questions], add_special_tokens=False)["input_ids"]
     return [len(each) for each in found]
 
 
 def _longest(tokenizer: Any, length: int, stride: int) -> int:
-    """Return the largest number of tokens of a question."""
+    """Return the largest number of tokens that a question may have."""
     return length - 1 - stride - tokenizer.num_special_tokens_to_add(pair=True)

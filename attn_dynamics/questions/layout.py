@@ -1,4 +1,4 @@
-"""JSON read key by key: each error about a missing or wrong value names its position."""
+"""Access to JSON key by key, with errors that name the position of a missing or wrong value."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ class Place(NamedTuple):
 
     file: str
     path: str = ""
-    """Keys and indices that lead to the position."""
+    """Keys and indices that lead to the position; "" at the top of the file."""
     id: str = ""
     """Id of the question at the position, if it has one."""
 
@@ -42,13 +42,13 @@ class Place(NamedTuple):
         """Return the value of an object under a key.
 
         Raises:
-            InputError: the holder is no object, or its value is missing or of another kind.
+            InputError: the holder is no object, or the value is missing or of another kind.
         """
         if not isinstance(holder, dict):
             raise self.error(expected="an object", given=type(holder).__name__)
         if key not in holder:
             raise self.error(expected=f"{key}, {_NAMES[kind]}", given="none")
-        # In Python True is an int.
+        # In Python True is an int, too.
         if not isinstance(holder[key], kind) or isinstance(holder[key], bool):
             raise self.error(expected=f"{key}, {_NAMES[kind]}", given=type(holder[key]).__name__)
         return holder[key]
@@ -58,7 +58,7 @@ def members(place: Place, holder: Any, key: str) -> Iterator[tuple[Any, Place]]:
     """Yield each member of the list under a key, with its position.
 
     Raises:
-        InputError: there is no list.
+        InputError: the value is not a list.
     """
     for number, each in enumerate(place.value(holder, key, list)):
         yield each, place.at(f"{key}[{number}]")
@@ -68,7 +68,7 @@ def text(place: Place, holder: Any, key: str) -> str:
     """Return the text under a key, fit for a tokenizer.
 
     Raises:
-        InputError: there is no text, or it contains halves of surrogate pairs.
+        InputError: the value is not a text, or contains an unpaired surrogate.
     """
     found = place.value(holder, key, str)
     try:
@@ -96,6 +96,6 @@ def parsed(path: Path) -> Any:
         raise InputError(str(path), expected="JSON", given="an empty file", fix="Fill it, or name another.")
     try:
         return json.loads(content)
-    # Python cannot read JSON with too deep lists or too long numbers.
+    # RecursionError if lists are too deep for Python.
     except (ValueError, RecursionError) as error:
-        raise InputError(str(path), expected="JSON", given=error, fix="Fetch it again, or name another.") from error
+        raise InputError(str(path), expected="JSON", given=error, fix="Download it again, or name another.") from error

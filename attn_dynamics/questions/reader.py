@@ -1,4 +1,4 @@
-"""Encoder with windows that answers questions."""
+"""Readers: encoders with windows that answer questions."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -22,25 +22,25 @@ from attn_dynamics.window.support import half_width, mass_width
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]
 AT_ONCE = 32
-"""Number of windows per batch when reading."""
+"""Number of windows in a batch when a reader answers."""
 
 
 def one_thread() -> None:
-    """Let torch use a single thread of this process, which works beside others."""
+    """Limit torch to one thread in this process, because other processes use the other cores."""
     torch.set_num_threads(1)
 
 
 def reader(window: Window, *, encoder: str | Path | None = None, seed: int = 0, device: Device = "cpu") -> Backbone:
-    """Build an encoder with windows, and a head for first and last token drawn by the random seed.
+    """Build an encoder with windows, and a head for the first and last token drawn by the random seed.
 
     Raises:
-        InputError: the device is missing, or `load_encoder` or `windowed` refuses the input.
+        InputError: the device is missing, or as `load_encoder` or `windowed` raises it.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device", expected="a GPU for cuda", given="none", fix="Leave it out, or choose cpu.")
+        raise InputError("device", expected="a GPU for cuda", given="none", fix="Choose cpu.")
     with _quiet(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        # Float32 whatever the stored precision, because smaller types round small steps away.
+        # Always float32, because narrower types round small steps to 0.
         found = load_encoder(encoder, kind=AutoModelForQuestionAnswering, dtype=torch.float32)
     model = windowed(found.model, window, found.tokenizer)
     model.to(torch.device(device))  # pyright: ignore[reportArgumentType]  a decorator hides what it takes
@@ -59,8 +59,8 @@ def read(
     Args:
         model: a trained model from `reader`.
         features: the questions as windows.
-        precision: precision of the encoder's products; logits are in the model's own, so that few are equal.
-        show: called with the number of windows just read.
+        precision: precision of products in the encoder; the head keeps its own, so that few logits are equal.
+        show: function called with the number of windows of each batch.
 
     Raises:
         InputError: a logit is NaN or infinite.
@@ -80,11 +80,11 @@ def read(
 def attention_by_distance(model: PreTrainedModel, features: Features) -> NDArray[np.float64]:
     """Return each head's attention by distance |Δ|, among all tokens and within the passage (2, layers, heads, D).
 
-    Over the D distances both are shares, which add up to 1.
+    Both are shares, whose sum over the D distances is 1.
 
     Args:
-        model: a model whose kernels return weights, which only `dense` does.
-        features: the windows, with at most D tokens each; the first `AT_ONCE` of them are used.
+        model: a model with the kernel `dense`, the only one that returns weights.
+        features: windows of at most D tokens, of which the first `AT_ONCE` are used.
 
     Raises:
         InputError: a kernel returns no weights.
@@ -121,8 +121,8 @@ def tokens_held(shares: NDArray[np.float64], share: float = 0.95) -> NDArray[np.
 def attended_pairs(model: PreTrainedModel, features: Features, error: float = 0.01) -> NDArray[np.float64]:
     """Return the share of pairs of tokens that each bell lets attend (layers, 1 or heads), over all windows.
 
-    They are the pairs within the half-width w(σ, ε) and those of an exempt token. What lies beyond moves a context by
-    at most ε of the largest value, for even scores (theory D8).
+    These are the pairs within the half-width w(σ, ε) and those of exempt tokens. For equal scores all others change a
+    context by at most ε of the largest value (theory D8).
 
     Args:
         model: a model from `reader`.
@@ -130,7 +130,7 @@ def attended_pairs(model: PreTrainedModel, features: Features, error: float = 0.
         error: error ε.
 
     Raises:
-        InputError: training has led a parameter to no bell, or the error is out of range.
+        InputError: no bell has a parameter to which training has led, or the error is out of range.
     """
     found = widths(model)
     limits = [np.inf if each is None else each for each in half_widths(model)]
@@ -156,7 +156,7 @@ def _exempt(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> NDAr
 
 
 def fingerprint(model: PreTrainedModel) -> str:
-    """Return a digest of the loaded weights, without those of the head and of the bells."""
+    """Return a digest of the weights of the encoder, without head and bells."""
     found = hashlib.sha256()
     for name, each in model.base_model.state_dict().items():
         if not name.endswith("bell.parameter"):
@@ -170,13 +170,13 @@ def on_device(model: PreTrainedModel, batch: dict[str, NDArray[np.int64]]) -> di
 
 
 def narrow(model: PreTrainedModel, precision: Precision) -> torch.autocast:
-    """Return a context with products in bfloat16 if the precision says so; parameters and σ keep their type."""
+    """Return a context with products in a precision; parameters and σ keep their type."""
     return torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 @contextmanager
 def _encoder_narrow(model: PreTrainedModel, precision: Precision) -> Iterator[None]:
-    """Let the encoder, but not the head on it, compute its products in this precision."""
+    """Run the encoder, but not its head, with products in a precision."""
     encoder, cast = model.base_model, narrow(model, precision)
 
     def enter(*_: object) -> None:
@@ -195,7 +195,7 @@ def _encoder_narrow(model: PreTrainedModel, precision: Precision) -> Iterator[No
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the report that the head is new, because a new head is intended."""
+    """Silence the warning that the head is new, because a new head is intended."""
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""Questions of SQuAD v1.1, each with the passage that has its answers, from the official files or the hub."""
+"""Questions of SQuAD v1.1 with their passages and answers, from the official files or the hub."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -14,16 +14,16 @@ from attn_dynamics.tasks.hub import hub_rows
 
 HUB_NAME = "rajpurkar/squad"
 VARIABLE = "SQUAD_DIR"
-"""Environment variable with the folder of train*.json and dev*.json."""
-ABSENT = f"not SQuAD, for {VARIABLE} is not set"
-"""Reason why SQuAD is left out, if there is no such folder."""
+"""Environment variable that names the folder of train*.json and dev*.json."""
+ABSENT = f"not SQuAD, because {VARIABLE} is not set"
+"""Reason why SQuAD is skipped if the variable is not set."""
 
 _FILES = {"train": "train*.json", "dev": "dev*.json"}
 _HUB_SPLITS = {"train": "train", "dev": "validation"}
 
 
 class Answers(NamedTuple):
-    """Answers that people marked for one question, at least one."""
+    """Answers that people gave to a question, at least one."""
 
     texts: tuple[str, ...]
     starts: tuple[int, ...]
@@ -31,7 +31,7 @@ class Answers(NamedTuple):
 
 
 class Question(NamedTuple):
-    """One question with its passage and answers."""
+    """A question with its passage and answers."""
 
     id: str
     question: str
@@ -41,7 +41,7 @@ class Question(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """Training and evaluation questions, in the order of their files."""
+    """Training and development questions, in the order of their files."""
 
     train: tuple[Question, ...]
     dev: tuple[Question, ...]
@@ -56,7 +56,7 @@ def load_squad(data_dir: str | Path | None = None) -> Splits:
     found = _from_hub() if data_dir is None else _from_folder(Path(data_dir))
     shared = {each.id for each in found.train} & {each.id for each in found.dev}
     if shared:
-        given, fix = f"{len(shared):,} in both, {min(shared)} among them", "Take them out of one."
+        given, fix = f"{len(shared):,} in both, {min(shared)} among them", "Remove them from one."
         raise InputError(str(data_dir or HUB_NAME), expected="questions of train and dev apart", given=given, fix=fix)
     return found
 
@@ -77,7 +77,7 @@ def subset(questions: Sequence[Question], number: int, seed: int) -> tuple[Quest
         InputError: the number exceeds the questions, or is below 1.
     """
     if not 1 <= number <= len(questions):
-        expected, fix = f"1 to {len(questions):,}, which is all", "Ask for fewer."
+        expected, fix = f"1 to {len(questions):,}, the number of all questions", "Ask for fewer."
         raise InputError("questions", expected=expected, given=number, fix=fix if number > 1 else "Ask for more.")
     order = np.random.default_rng(seed).permutation(len(questions))
     return tuple(questions[k] for k in order[:number])
@@ -94,7 +94,7 @@ def squad_folder() -> Path | None:
 
 def _from_folder(folder: Path) -> Splits:
     if not folder.is_dir():
-        given, fix = "no such folder", "Check the spelling, or leave it out to load from the hub."
+        given, fix = "no such folder", "Check the spelling, or name no folder to load from the hub."
         raise InputError(str(folder), expected="a folder with train*.json and dev*.json", given=given, fix=fix)
     return Splits(**{part: read_questions(_only(folder, pattern)) for part, pattern in _FILES.items()})
 
@@ -119,7 +119,7 @@ def _of_rows(place: Place, rows: Any) -> Iterator[Question]:
         here = place.at(f"row {number}").asked(row)
         answers = here.value(row, "answers", dict)
         columns = [here.value(answers, key, list) for key in ("text", "answer_start")]
-        # The shorter list is filled with None, which the check of its value reports.
+        # zip_longest fills the shorter list with None, which the check of values reports.
         marked = [{"text": answer, "answer_start": start} for answer, start in zip_longest(*columns)]
         yield _question(here, row, text(here, row, "context"), marked)
 
@@ -135,7 +135,7 @@ def _of_file(path: Path) -> Iterator[Question]:
 
 def _question(place: Place, asked: Any, context: str, marked: list[Any]) -> Question:
     if not marked:
-        fix = "Take it out: SQuAD v1.1, other than v2.0, has an answer to every question."
+        fix = "Remove it: in SQuAD v1.1, unlike v2.0, every question has an answer."
         raise place.error(expected="at least one answer", given="none", fix=fix)
     found = [(place.value(each, "text", str), place.value(each, "answer_start", int)) for each in marked]
     for answer, start in found:
@@ -152,8 +152,8 @@ def _distinct(place: Place, questions: Iterator[Question]) -> tuple[Question, ..
     found: dict[str, Question] = {}
     for each in questions:
         if each.id in found:
-            fix = "Take one of them out, or give it another id."
-            raise place.of(each.id).error(expected="an id of its own", given="one that is there already", fix=fix)
+            fix = "Remove one of them, or give it another id."
+            raise place.of(each.id).error(expected="a unique id", given="one that occurs before", fix=fix)
         found[each.id] = each
     if not found:
         raise place.error(expected="at least one question", given="none", fix="Name another file.")

@@ -1,4 +1,4 @@
-"""Training of a reader in two stages: backbone and σ, then σ frozen and keys sliced before the product."""
+"""Training of a reader in two stages: first of the encoder and σ, then with σ frozen and keys sliced."""
 
 import io
 import math
@@ -24,24 +24,24 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.support import reached
 
 NARROWEST, WIDEST = 0.25, 1e6
-"""Bounds of σ in tokens: below, a neighbour's bell is under e⁻⁸; above, no two tokens differ."""
+"""Bounds of σ, in tokens: below, the bell of a neighbour is under e⁻⁸; above, the bell is 1 at all tokens."""
 ALIKE = 16
-"""Number of batches whose windows are shared out by their length, so that little is padded."""
+"""Number of batches whose windows are sorted by length together, so that little is padded."""
 CLIPPED = 1.0
-"""Largest norm of the backbone's gradient. Bells are not clipped, or their steps would depend on the backbone's."""
+"""Largest norm of the backbone's gradient. Bells are not clipped, so that their steps do not depend on the backbone."""
 SERIES = {
     "loss": {"long_name": "training loss", "units": "nats"},
     "width": {"long_name": "σ, standard deviation of the bell, before the step", "units": "tokens"},
-    "slope": {"long_name": "gradient of the loss in what is trained of the bell"},
-    "tokens": {"long_name": "tokens of the batch, padding among them"},
-    "pairs": {"long_name": "pairs of tokens whose scores are computed, in shares of all"},
+    "slope": {"long_name": "gradient of the loss in the parameter of the bell"},
+    "tokens": {"long_name": "tokens of the batch, including padding"},
+    "pairs": {"long_name": "share of pairs of tokens whose scores are computed"},
     "half_width": {"long_name": "farthest token that a query may see", "units": "tokens"},
     "judged": {"long_name": "F1 before the step on questions that are not trained on", "units": "%"},
     "seconds": {"units": "s"},
 }
-"""Quantities recorded at every step; slope is NaN once σ is frozen, judged where the reader is not judged."""
+"""Quantities recorded at every step; slope is NaN once σ is frozen, judged at steps without an evaluation."""
 AXES = {"width": ("layer", "bell"), "slope": ("layer", "bell"), "half_width": ("layer",)}
-"""Dimensions of a series beside the step."""
+"""Dimensions of a series in addition to the step."""
 
 
 @final
@@ -58,23 +58,25 @@ class Plan:
     batch: int = 16
     """Number of windows per step."""
     learning_rate: float = 3e-5
+    """Largest learning rate of the backbone."""
     bell_rate: float = 1.0
-    """Factor on the learning rate for the bells; 0 keeps σ fixed."""
+    """Factor on the learning rate of the bells; 0 keeps σ fixed."""
     warmup: float = 0.1
     """Share of the steps in which the learning rate rises."""
     decay: float = 0.01
     """Weight decay of the backbone."""
     sliced_from: float | None = None
-    """Share of the steps after which stage 2 starts; None trains σ to the end."""
+    """Share of the steps before stage 2; None trains σ to the end."""
     error: float = 0.01
     """Error ε of the half-width w(σ, ε) to which stage 2 slices (theory D8)."""
     bell_rule: Literal["adam", "descent"] = "adam"
     """Update rule of the bells: Adam, as for the backbone, or plain descent."""
     judged: int = 0
-    """Number of times the reader is judged before the last step, evenly spaced."""
+    """Number of evaluations of the reader during training, evenly spaced."""
     seed: int = 0
     """Random seed of the order of the windows and of dropout."""
     precision: Precision = "float32"
+    """Precision of the products."""
 
     def __post_init__(self) -> None:
         one_of("bell_rule", self.bell_rule, ("adam", "descent"))
@@ -86,10 +88,10 @@ class Plan:
             if getattr(self, name) is not None:
                 number(name, getattr(self, name), least=0, most=1, fix="Give a share of the steps.")
         for name in ("bell_rate", "decay"):
-            number(name, getattr(self, name), least=0, fix="Give 0 to do without.")
+            number(name, getattr(self, name), least=0, fix="Give 0 or more.")
 
     def steps(self, windows: int) -> int:
-        """Return the number of steps for a number of windows."""
+        """Return the number of steps on a number of windows."""
         return self.epochs * -(-windows // self.batch)
 
     def stage_2(self, windows: int) -> int:
@@ -108,9 +110,10 @@ def train(
     judge: Callable[[PreTrainedModel], float] = lambda model: math.nan,
     show: Callable[[int, float], object] = lambda step, loss: None,
 ) -> xr.Dataset:
-    """Train a reader in place; return the quantities of every step.
+    """Train a reader in place, and return the quantities of every step.
 
-    The Dataset has `SERIES` over step; width and slope also over layer and bell (1 or heads), half_width over layer.
+    The Dataset has `SERIES` over step. In addition, width and slope are over layer and bell (1 or heads), and
+    half_width is over layer.
 
     Args:
         model: an untrained model from `reader`.
@@ -118,43 +121,43 @@ def train(
         plan: the training plan.
         identity: text that distinguishes this training's checkpoint from others.
         checkpoint: file to save to, and to resume from if it exists.
-        judge: function that returns F1 of the reader on questions that are not trained on, in per cent.
-        show: called with the step and the loss.
+        judge: function that evaluates the reader on questions outside the training data, as F1 in per cent.
+        show: function called with the step and the loss.
 
     Raises:
         ArithmeticError: the loss is NaN or infinite.
         InputError: the model has no bells, or a step does not fit into memory.
-        KeyboardInterrupt: on Ctrl-C, at the end of a step that is saved.
+        KeyboardInterrupt: Ctrl-C was pressed; the step is finished and saved first.
         CheckpointMismatch: the checkpoint belongs to another training.
     """
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
-        course = _Course(model, features, plan, judge)
-        saved = None if checkpoint is None else checkpoint.resume(identity, course.steps)
+        training = _TrainingState(model, features, plan, judge)
+        saved = None if checkpoint is None else checkpoint.resume(identity, training.steps)
         if saved is not None:
-            course.restore(saved)
+            training.restore(saved)
         with deferred_interrupt() as asked:
-            while course.step < course.steps:
-                show(course.step + 1, _fitting_step(course))
-                stop, last = asked(), course.step == course.steps
+            while training.step < training.steps:
+                show(training.step + 1, _step(training))
+                stop, last = asked(), training.step == training.steps
                 if checkpoint is not None and (stop or last or checkpoint.due()):
-                    checkpoint.save(identity, course.state())
+                    checkpoint.save(identity, training.state())
                 if stop:
                     raise KeyboardInterrupt
-    return course.record()
+    return training.record()
 
 
-def _fitting_step(course: "_Course") -> float:
+def _step(training: "_TrainingState") -> float:
     try:
-        return course.advance()
+        return training.advance()
     except torch.OutOfMemoryError as error:
-        given, fix = f"more ({error})", "Make it smaller, or windows shorter."
-        raise InputError("batch", expected="a step that memory holds", given=given, fix=fix) from None
+        given, fix = f"more ({error})", "Use fewer or shorter windows."
+        raise InputError("batch", expected="a step that fits into memory", given=given, fix=fix) from None
 
 
 @final
-class _Course:
-    """State of a training between two steps."""
+class _TrainingState:
+    """State of a training, between two steps."""
 
     def __init__(
         self, model: PreTrainedModel, features: Features, plan: Plan, judge: Callable[[PreTrainedModel], float]
@@ -175,11 +178,11 @@ class _Course:
         sizes = {"layer": len(self.bells), "bell": self.bells[0].numel()}
         shapes = {name: (self.steps, *(sizes[axis] for axis in AXES.get(name, ()))) for name in SERIES}
         self.series = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
-        # A GPU sums products in varying order; a resumed training there agrees to round-off only.
+        # A GPU sums in varying order, so that a resumed training there agrees up to round-off.
         self.generators = torch.cuda if model.device.type == "cuda" else torch
 
     def advance(self) -> float:
-        """Make one step; return the loss before it."""
+        """Take one step, and return the loss before it."""
         begun = time.perf_counter()
         if self.step == self.stage_2:
             self._slice()
@@ -207,7 +210,7 @@ class _Course:
         return loss.item()
 
     def state(self) -> dict[str, NDArray]:
-        """Return all that a later process needs to resume."""
+        """Return the arrays of a checkpoint."""
         parts = {
             "model": self.model.state_dict(),
             "optimisers": [each.state_dict() for each in self.optimisers],
@@ -219,8 +222,8 @@ class _Course:
         return {"epoch": np.array(self.step), "parts": np.frombuffer(file.getbuffer(), np.uint8), **self.series}
 
     def restore(self, saved: dict[str, NDArray]) -> None:
-        """Restore a saved state."""
-        # Adam counts its steps on the processor; load_state_dict copies the rest to its device.
+        """Resume from the arrays of a checkpoint."""
+        # Adam counts its steps on the CPU; load_state_dict copies all else to its device.
         parts = torch.load(io.BytesIO(saved["parts"].tobytes()), map_location="cpu", weights_only=True)
         self.step = int(saved["epoch"])
         self.model.load_state_dict(parts["model"])
@@ -238,13 +241,13 @@ class _Course:
         return xr.Dataset(found, {"step": np.arange(self.steps)}, {"stage_2": self.stage_2})
 
     def _windows(self) -> NDArray[np.int64]:
-        """Return the windows of this step: every epoch has its own order, in which windows of like length are near."""
+        """Return the windows of this step; in the order of an epoch, the windows of a batch have similar lengths."""
         epoch, number = divmod(self.step, -(-len(self.features) // self.plan.batch))
         random = np.random.default_rng((self.plan.seed, epoch))
         order, batch = random.permutation(len(self.features)), self.plan.batch
         pools = np.split(order, range(ALIKE * batch, len(order), ALIKE * batch))
         order = np.concatenate([each[np.argsort(self.features.lengths[each], kind="stable")] for each in pools])
-        # The last batch may be smaller and stays the last, so that all others are whole.
+        # A smaller batch stays the last.
         whole = random.permutation(len(order) // batch)
         first = batch * (whole[number] if number < len(whole) else number)
         return order[first : first + batch]
@@ -270,11 +273,11 @@ class _Course:
 
 
 def tokens_reached(record: xr.Dataset, length: int) -> xr.DataArray:
-    """Count the tokens that bells attend to, as W22 counts them, 2w + 1, at every step (theory D1).
+    """Return the number 2w + 1 of tokens that bells attend to at every step, counted as in W22 (theory D1).
 
     Args:
         record: the Dataset from `train`.
-        length: tokens of the longest sequence; a count stops at it or at the layer's half-width.
+        length: number of tokens of the longest sequence, which limits w, as does the half-width of the layer.
     """
     limits = np.minimum(record.half_width, length - 1).astype(int)
     count = np.vectorize(reached, otypes=[np.int64])

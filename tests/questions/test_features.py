@@ -215,7 +215,7 @@ def test_a_question_that_leaves_no_room_is_refused_with_its_id(word_pieces: Any)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"length": 513}, "length: expected 1 to 512 tokens, what the encoder takes, got 513"),
+        ({"length": 513}, "length: expected 1 to 512 tokens, the limit of the encoder, got 513"),
         ({"length": 0}, "length: expected 1 to 512 tokens"),
         ({"length": 64, "stride": 64}, "stride: expected 0 to 63 tokens, below length, got 64"),
         ({"stride": -1}, "stride: expected 0 to 383 tokens"),

@@ -126,7 +126,7 @@ MALFORMED = {
     "another start": (changed(*ANSWER, "answer_start", value=1), "question two: .* place in the context, got 'The br"),
     "start below 0": (changed(*ANSWER, "answer_start", value=-len(BROOK)), "question two: .* got 'The brook' at -48"),
     "start beyond": (changed(*ANSWER, "answer_start", value=10**30), "question two: .* got 'The brook' at 1000"),
-    "id twice": (changed(*TWO, "id", value="drei"), "question drei: expected an id of its own"),
+    "id twice": (changed(*TWO, "id", value="drei"), "question drei: expected a unique id"),
 }
 
 
@@ -198,7 +198,7 @@ def test_a_subset_begins_any_larger_one_and_is_of_the_whole_file() -> None:
 
 @pytest.mark.parametrize("number", [0, -1, 4])
 def test_a_subset_is_of_what_there_is(number: int) -> None:
-    with pytest.raises(InputError, match=f"questions: expected 1 to 3, which is all, got {number}"):
+    with pytest.raises(InputError, match=f"questions: expected 1 to 3, the number of all questions, got {number}"):
         subset(QUESTIONS, number, 0)
 
 
