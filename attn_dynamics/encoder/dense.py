@@ -8,6 +8,9 @@ from torch.nn.functional import dropout as drop
 
 from attn_dynamics.encoder.bell import TrainedBell
 
+HIDDEN = 1e30
+"""Amount subtracted from scores of padding."""
+
 
 class AttentionInputs(NamedTuple):
     """Inputs of an attention module, for B sequences, H heads, L tokens."""
@@ -30,24 +33,24 @@ class AttentionInputs(NamedTuple):
     """Mask (B, L), true at tokens exempt from the bell; None if there are none."""
 
 
-def dense(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, Tensor]:
+def dense(inputs: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, Tensor]:
     """Return contexts (B, H, L, d) and weights (B, H, L, L); a query that sees no token has context 0."""
-    places = torch.arange(asked.key.shape[2], device=asked.key.device)
+    places = torch.arange(inputs.key.shape[2], device=inputs.key.device)
     distances = places - places[:, None]
-    scores = asked.query @ asked.key.mT * asked.scaling
-    seen, log_bell = None if asked.padding is None else asked.padding[:, None, None], bell.log(distances)
+    scores = inputs.query @ inputs.key.mT * inputs.scaling
+    seen, log_bell = None if inputs.padding is None else inputs.padding[:, None, None], bell.log(distances)
     near = None if bell.half_width is None else distances.abs() <= bell.half_width
-    if asked.exempt is not None:
-        pairs = exempt_pairs(asked.exempt)
+    if inputs.exempt is not None:
+        pairs = exempt_pairs(inputs.exempt)
         log_bell, near = torch.where(pairs, 0.0, log_bell), None if near is None else near | pairs
     if near is not None:
         seen = both(seen, near)
-    if asked.mask is not None and asked.mask.dtype == torch.bool:
-        seen = both(seen, asked.mask)
-    elif asked.mask is not None:
-        scores = scores + asked.mask
-    weights = drop(masked_weights(scores, log_bell, bell, seen), asked.dropout)
-    return weights.to(asked.value.dtype) @ asked.value, weights
+    if inputs.mask is not None and inputs.mask.dtype == torch.bool:
+        seen = both(seen, inputs.mask)
+    elif inputs.mask is not None:
+        scores = scores + inputs.mask
+    weights = drop(masked_weights(scores, log_bell, bell, seen), inputs.dropout)
+    return weights.to(inputs.value.dtype) @ inputs.value, weights
 
 
 def masked_weights(scores: Tensor, log_bell: Tensor, bell: TrainedBell, seen: Tensor | None) -> Tensor:

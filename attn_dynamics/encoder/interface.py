@@ -80,7 +80,7 @@ def gaussian_window(
     if key.shape[1] != query.shape[1]:
         key, value = (each.repeat_interleave(query.shape[1] // key.shape[1], dim=1) for each in (key, value))
     pairs = attention_mask is not None and attention_mask.ndim == 4
-    asked = AttentionInputs(
+    inputs = AttentionInputs(
         query=query,
         key=key,
         value=value,
@@ -90,7 +90,7 @@ def gaussian_window(
         dropout=dropout,
         exempt=exempt,
     )
-    contexts, weights = KERNELS[bell.kernel](asked, bell)
+    contexts, weights = KERNELS[bell.kernel](inputs, bell)
     return contexts.transpose(1, 2).contiguous(), weights
 
 

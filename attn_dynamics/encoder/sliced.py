@@ -12,13 +12,11 @@ from torch.nn.functional import dropout as drop
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from attn_dynamics.encoder.bell import TrainedBell
-from attn_dynamics.encoder.dense import AttentionInputs, dense, masked_weights
+from attn_dynamics.encoder.dense import HIDDEN, AttentionInputs, dense, masked_weights
 from attn_dynamics.errors import InputError
 
 LEAST = 64
 """Smallest number of queries in a block."""
-HIDDEN = 1e30
-"""Amount subtracted from scores of padding."""
 AT_ONCE = 1 << 23
 """Number of explicit scores that are held in memory at a time on a CPU."""
 
@@ -40,7 +38,7 @@ class Blocks(NamedTuple):
     """ln U (1 or H, b, K), the same in all blocks; 0 at exempt keys."""
 
 
-def sliced(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
+def sliced(inputs: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
     """Return contexts (B, H, L, d), equal to those of `dense` with the same half-width.
 
     A frozen renormalised bell goes through `scaled_dot_product_attention`, as a term added to the scores.
@@ -51,19 +49,19 @@ def sliced(asked: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
     if bell.half_width is None:
         fix = "Give a window, or call slice_windows."
         raise InputError("kernel", expected="a half-width to slice to", given="none", fix=fix)
-    if asked.mask is not None:
-        given, fix = f"one of shape {tuple(asked.mask.shape)}", "Use kernel='dense' for it."
+    if inputs.mask is not None:
+        given, fix = f"one of shape {tuple(inputs.mask.shape)}", "Use kernel='dense' for it."
         raise InputError("attention_mask", expected="a mask of padding (B, L)", given=given, fix=fix)
-    length, half = asked.query.shape[2], bell.half_width
-    gathered = None if asked.exempt is None else _gathered(asked, asked.exempt)
+    length, half = inputs.query.shape[2], bell.half_width
+    gathered = None if inputs.exempt is None else _gathered(inputs, inputs.exempt)
     if computed(length, half, 0 if gathered is None else gathered.places.shape[1]) >= 1.0:
-        return dense(asked, bell)[0], None
-    blocks = _blocks(asked, bell, half, gathered)
+        return dense(inputs, bell)[0], None
+    blocks = _blocks(inputs, bell, half, gathered)
     trained = torch.is_grad_enabled() and bell.parameter.requires_grad
     # The fused kernel computes no gradient of the added term, and types narrower than float32 would round it.
-    fused = bell.bell.renormalises and not trained and asked.query.dtype in (torch.float32, torch.float64)
-    contexts = (_fused if fused else _written)(asked, blocks, bell).flatten(2, 3)[:, :, :length]
-    return contexts if gathered is None else _with_exempt(contexts, asked, gathered), None
+    fused = bell.bell.renormalises and not trained and inputs.query.dtype in (torch.float32, torch.float64)
+    contexts = (_fused if fused else _written)(inputs, blocks, bell).flatten(2, 3)[:, :, :length]
+    return contexts if gathered is None else _with_exempt(contexts, inputs, gathered), None
 
 
 def computed(length: int, half: int, exempt: int = 0) -> float:
@@ -92,10 +90,10 @@ class Gathered(NamedTuple):
     """Values (B, H, E, d)."""
 
 
-def _gathered(asked: AttentionInputs, exempt: Tensor) -> Gathered:
+def _gathered(inputs: AttentionInputs, exempt: Tensor) -> Gathered:
     most = int(exempt.sum(dim=1).max())
     places = exempt.int().argsort(dim=1, descending=True, stable=True)[:, :most]
-    rows = (_at(each, places) for each in (asked.query, asked.key, asked.value))
+    rows = (_at(each, places) for each in (inputs.query, inputs.key, inputs.value))
     return Gathered(places, exempt.gather(1, places), *rows)
 
 
@@ -104,33 +102,34 @@ def _at(rows: Tensor, places: Tensor) -> Tensor:
     return rows.take_along_dim(places[:, None, :, None], dim=2)
 
 
-def _with_exempt(contexts: Tensor, asked: AttentionInputs, gathered: Gathered) -> Tensor:
+def _with_exempt(contexts: Tensor, inputs: AttentionInputs, gathered: Gathered) -> Tensor:
     """Replace in the contexts (B, H, L, d) those of exempt queries, which see every token without a bell."""
-    scores = gathered.queries @ asked.key.mT * asked.scaling
-    if asked.padding is not None:
-        scores = scores.masked_fill(~asked.padding[:, None, None], torch.finfo(scores.dtype).min)
-    weights = drop(torch.softmax(scores, dim=-1), asked.dropout)
+    scores = gathered.queries @ inputs.key.mT * inputs.scaling
+    if inputs.padding is not None:
+        scores = scores.masked_fill(~inputs.padding[:, None, None], torch.finfo(scores.dtype).min)
+    weights = drop(torch.softmax(scores, dim=-1), inputs.dropout)
     # In a sequence with fewer exempt tokens, the other positions keep their contexts.
     found = torch.where(
-        gathered.real[:, None, :, None], weights.to(asked.value.dtype) @ asked.value, _at(contexts, gathered.places)
+        gathered.real[:, None, :, None], weights.to(inputs.value.dtype) @ inputs.value, _at(contexts, gathered.places)
     )
     return contexts.scatter(2, gathered.places[:, None, :, None].expand_as(found), found)
 
 
-def _blocks(asked: AttentionInputs, bell: TrainedBell, half: int, gathered: Gathered | None) -> Blocks:
-    sequences, heads, length, size = asked.query.shape
+def _blocks(inputs: AttentionInputs, bell: TrainedBell, half: int, gathered: Gathered | None) -> Blocks:
+    sequences, heads, length, size = inputs.query.shape
     block = max(half, LEAST)
     number = -(-length // block)
     after = number * block - length
     keys, values = (
-        pad(each, (0, 0, half, half + after)).unfold(2, block + 2 * half, block).mT for each in (asked.key, asked.value)
+        pad(each, (0, 0, half, half + after)).unfold(2, block + 2 * half, block).mT
+        for each in (inputs.key, inputs.value)
     )
-    real = asked.query.new_ones(1, length, dtype=torch.bool) if asked.padding is None else asked.padding
-    real = real if asked.exempt is None else real & ~asked.exempt
-    rows, columns = (torch.arange(each, device=asked.query.device) for each in (block, block + 2 * half))
+    real = inputs.query.new_ones(1, length, dtype=torch.bool) if inputs.padding is None else inputs.padding
+    real = real if inputs.exempt is None else real & ~inputs.exempt
+    rows, columns = (torch.arange(each, device=inputs.query.device) for each in (block, block + 2 * half))
     distances = columns - half - rows[:, None]
     around = Blocks(
-        queries=pad(asked.query, (0, 0, 0, after)).view(sequences, heads, number, block, size),
+        queries=pad(inputs.query, (0, 0, 0, after)).view(sequences, heads, number, block, size),
         keys=keys,
         values=values,
         real=pad(real, (half, half + after)).unfold(1, block + 2 * half, block)[:, :, None],
@@ -157,35 +156,35 @@ def _joined(around: Blocks, gathered: Gathered) -> Blocks:
     )
 
 
-def _fused(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell) -> Tensor:
+def _fused(inputs: AttentionInputs, blocks: Blocks, bell: TrainedBell) -> Tensor:
     """Return contexts (B, H, n, b, d) by torch's fused kernel, with every block as a separate sequence."""
     sequences, _, number, _, _ = blocks.queries.shape
     # Padding is lowered instead of -∞, so that each row has a softmax; no query loses its own token.
-    added = blocks.log_bell.to(asked.query.dtype).masked_fill(~blocks.near, -torch.inf)
+    added = blocks.log_bell.to(inputs.query.dtype).masked_fill(~blocks.near, -torch.inf)
     added = added - HIDDEN * (~blocks.real)[:, :, None].to(added.dtype)
     contexts = scaled_dot_product_attention(
         *(each.transpose(1, 2).flatten(0, 1) for each in (blocks.queries, blocks.keys, blocks.values)),
         attn_mask=added.expand(sequences, *added.shape[1:]).flatten(0, 1),
-        dropout_p=asked.dropout,
-        scale=asked.scaling,
+        dropout_p=inputs.dropout,
+        scale=inputs.scaling,
     )
     contexts = contexts.unflatten(0, (sequences, number)).transpose(1, 2)
-    if asked.padding is None:
+    if inputs.padding is None:
         return contexts
     return contexts * (blocks.real & blocks.near).any(dim=-1, keepdim=True)[:, None]
 
 
-def _written(asked: AttentionInputs, blocks: Blocks, bell: TrainedBell) -> Tensor:
+def _written(inputs: AttentionInputs, blocks: Blocks, bell: TrainedBell) -> Tensor:
     """Return contexts (B, H, n, b, d) by explicit scores, for any placement and with a gradient in σ."""
     sequences, heads, number, _, _ = blocks.queries.shape
     near, log_bell = blocks.near, blocks.log_bell[:, None]
     step = number
-    if asked.query.device.type == "cpu":
+    if inputs.query.device.type == "cpu":
         step = max(1, AT_ONCE // (sequences * heads * near.numel()))
     parts = []
     for first in range(0, number, step):
         part = slice(first, first + step)
-        scores = blocks.queries[:, :, part] @ blocks.keys[:, :, part].mT * asked.scaling
-        weights = drop(masked_weights(scores, log_bell, bell, (blocks.real[:, part] & near)[:, None]), asked.dropout)
-        parts.append(weights.to(asked.value.dtype) @ blocks.values[:, :, part])
+        scores = blocks.queries[:, :, part] @ blocks.keys[:, :, part].mT * inputs.scaling
+        weights = drop(masked_weights(scores, log_bell, bell, (blocks.real[:, part] & near)[:, None]), inputs.dropout)
+        parts.append(weights.to(inputs.value.dtype) @ blocks.values[:, :, part])
     return torch.cat(parts, dim=2)

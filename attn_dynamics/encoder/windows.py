@@ -115,7 +115,7 @@ def _put(
     example: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     if bells(model):
-        raise InputError("encoder", expected="one without bells", given="bells in it", fix="Load it anew.")
+        raise InputError("encoder", expected="one without bells", given="one with bells", fix="Load it again.")
     longest = getattr(model.config, "max_position_embeddings", None)
     if settings.window is not None and longest is not None and settings.window > longest:
         expected, fix = f"at most the {longest} tokens of a sequence", "Make it shorter, or leave it out."
@@ -158,7 +158,7 @@ def restored(model: PreTrainedModel, saved: Mapping[str, torch.Tensor]) -> PreTr
         found = [own for full, own in saved.items() if f".{full}".endswith(f".{name}.parameter")]
         found += [own for full, own in saved.items() if f".{name}.parameter".endswith(f".{full}") and not found]
         if len(found) != 1 or found[0].shape != each.parameter.shape:
-            given, fix = f"{len(found)} that fit", "Save the encoder anew with save_pretrained."
+            given, fix = f"{len(found)} that fit", "Save the encoder again with save_pretrained."
             raise InputError("encoder", expected=f"the saved bell of {name}", given=given, fix=fix)
         with torch.no_grad():
             each.parameter.copy_(found[0])

@@ -12,73 +12,66 @@ _NAMES = {dict: "an object", list: "a list", str: "a text", int: "a whole number
 _FIX = "Write the file in the layout of SQuAD v1.1."
 
 
-class Place(NamedTuple):
-    """A position in a file."""
+class Node(NamedTuple):
+    """A value in a JSON file, with its position for error messages."""
 
+    value: Any
     file: str
     path: str = ""
-    """Keys and indices that lead to the position; "" at the top of the file."""
+    """Keys and indices that lead to the value; "" at the top of the file."""
     id: str = ""
-    """Id of the question at the position, if it has one."""
-
-    def at(self, step: str) -> "Place":
-        """Return the position one step deeper."""
-        return self._replace(path=f"{self.path}.{step}" if self.path else step)
-
-    def of(self, id: str) -> "Place":
-        """Return the position with a question id."""
-        return self._replace(id=id)
-
-    def asked(self, question: Any) -> "Place":
-        """Return the position with the id of the question there."""
-        return self.of(text(self, question, "id"))
+    """Id of the question that holds the value, if it is known."""
 
     def error(self, *, expected: str, given: object, fix: str = _FIX) -> InputError:
         """Return an error about this position."""
         where = f"question {self.id}" if self.id else self.path
         return InputError(f"{self.file}, {where}" if where else self.file, expected=expected, given=given, fix=fix)
 
-    def value(self, holder: Any, key: str, kind: type[Kind]) -> Kind:
-        """Return the value of an object under a key.
+    def get(self, key: str, kind: type[Kind]) -> Kind:
+        """Return the value under a key of this object.
 
         Raises:
-            InputError: the holder is no object, or the value is missing or of another kind.
+            InputError: this is no object, or the value is missing or of another kind.
         """
-        if not isinstance(holder, dict):
-            raise self.error(expected="an object", given=type(holder).__name__)
-        if key not in holder:
+        if not isinstance(self.value, dict):
+            raise self.error(expected="an object", given=type(self.value).__name__)
+        if key not in self.value:
             raise self.error(expected=f"{key}, {_NAMES[kind]}", given="none")
+        found = self.value[key]
         # In Python True is an int, too.
-        if not isinstance(holder[key], kind) or isinstance(holder[key], bool):
-            raise self.error(expected=f"{key}, {_NAMES[kind]}", given=type(holder[key]).__name__)
-        return holder[key]
+        if not isinstance(found, kind) or isinstance(found, bool):
+            raise self.error(expected=f"{key}, {_NAMES[kind]}", given=type(found).__name__)
+        return found
+
+    def text(self, key: str) -> str:
+        """Return the text under a key, fit for a tokenizer.
+
+        Raises:
+            InputError: the value is not a text, or contains an unpaired surrogate.
+        """
+        found = self.get(key, str)
+        try:
+            found.encode()
+        except UnicodeEncodeError as error:
+            raise self.error(expected=f"{key} in whole characters", given=error.reason) from error
+        return found
+
+    def members(self, key: str) -> Iterator["Node"]:
+        """Yield the members of the list under a key.
+
+        Raises:
+            InputError: the value is not a list.
+        """
+        path = f"{self.path}.{key}" if self.path else key
+        for number, each in enumerate(self.get(key, list)):
+            yield self._replace(value=each, path=f"{path}[{number}]")
+
+    def question(self) -> "Node":
+        """Return this object as a question, whose id errors name from now on."""
+        return self._replace(id=self.text("id"))
 
 
-def members(place: Place, holder: Any, key: str) -> Iterator[tuple[Any, Place]]:
-    """Yield each member of the list under a key, with its position.
-
-    Raises:
-        InputError: the value is not a list.
-    """
-    for number, each in enumerate(place.value(holder, key, list)):
-        yield each, place.at(f"{key}[{number}]")
-
-
-def text(place: Place, holder: Any, key: str) -> str:
-    """Return the text under a key, fit for a tokenizer.
-
-    Raises:
-        InputError: the value is not a text, or contains an unpaired surrogate.
-    """
-    found = place.value(holder, key, str)
-    try:
-        found.encode()
-    except UnicodeEncodeError as error:
-        raise place.error(expected=f"{key} in whole characters", given=error.reason) from error
-    return found
-
-
-def parsed(path: Path) -> Any:
+def parsed(path: Path) -> Node:
     """Return the content of a JSON file.
 
     Raises:
@@ -95,7 +88,7 @@ def parsed(path: Path) -> Any:
     if not content.strip():
         raise InputError(str(path), expected="JSON", given="an empty file", fix="Fill it, or name another.")
     try:
-        return json.loads(content)
+        return Node(json.loads(content), str(path))
     # RecursionError if lists are too deep for Python.
     except (ValueError, RecursionError) as error:
         raise InputError(str(path), expected="JSON", given=error, fix="Download it again, or name another.") from error

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.questions.layout import Place, members, parsed, text
+from attn_dynamics.questions.layout import Node, parsed
 from attn_dynamics.tasks.data_folders import named_folder
 from attn_dynamics.tasks.hub import hub_rows
 
@@ -67,7 +67,7 @@ def read_questions(path: str | Path) -> tuple[Question, ...]:
     Raises:
         InputError: the file cannot be read or is malformed; the message names the question if there is one.
     """
-    return _distinct(Place(str(path)), _of_file(Path(path)))
+    return _distinct(str(path), _of_file(Path(path)))
 
 
 def subset(questions: Sequence[Question], number: int, seed: int) -> tuple[Question, ...]:
@@ -110,51 +110,51 @@ def _only(folder: Path, pattern: str) -> Path:
 
 def _from_hub() -> Splits:
     found = hub_rows(HUB_NAME, _HUB_SPLITS)
-    places = {part: Place(f"{HUB_NAME}, {split}") for part, split in _HUB_SPLITS.items()}
-    return Splits(**{part: _distinct(place, _of_rows(place, found[part])) for part, place in places.items()})
+    files = {part: f"{HUB_NAME}, {split}" for part, split in _HUB_SPLITS.items()}
+    return Splits(**{part: _distinct(file, _of_rows(file, found[part])) for part, file in files.items()})
 
 
-def _of_rows(place: Place, rows: Any) -> Iterator[Question]:
+def _of_rows(file: str, rows: Any) -> Iterator[Question]:
     for number, row in enumerate(rows):
-        here = place.at(f"row {number}").asked(row)
-        answers = here.value(row, "answers", dict)
-        columns = [here.value(answers, key, list) for key in ("text", "answer_start")]
+        question = Node(row, file, f"row {number}").question()
+        answers = question._replace(value=question.get("answers", dict))
+        columns = [answers.get(key, list) for key in ("text", "answer_start")]
         # zip_longest fills the shorter list with None, which the check of values reports.
-        marked = [{"text": answer, "answer_start": start} for answer, start in zip_longest(*columns)]
-        yield _question(here, row, text(here, row, "context"), marked)
+        pairs = [{"text": answer, "answer_start": start} for answer, start in zip_longest(*columns)]
+        yield _question(question, question.text("context"), [question._replace(value=each) for each in pairs])
 
 
 def _of_file(path: Path) -> Iterator[Question]:
-    for article, at_article in members(Place(str(path)), parsed(path), "data"):
-        for paragraph, at_paragraph in members(at_article, article, "paragraphs"):
-            context = text(at_paragraph, paragraph, "context")
-            for asked, at_question in members(at_paragraph, paragraph, "qas"):
-                here = at_question.asked(asked)
-                yield _question(here, asked, context, here.value(asked, "answers", list))
+    for article in parsed(path).members("data"):
+        for paragraph in article.members("paragraphs"):
+            context = paragraph.text("context")
+            for question in map(Node.question, paragraph.members("qas")):
+                yield _question(question, context, [*question.members("answers")])
 
 
-def _question(place: Place, asked: Any, context: str, marked: list[Any]) -> Question:
-    if not marked:
+def _question(question: Node, context: str, answers: Sequence[Node]) -> Question:
+    if not answers:
         fix = "Remove it: in SQuAD v1.1, unlike v2.0, every question has an answer."
-        raise place.error(expected="at least one answer", given="none", fix=fix)
-    found = [(place.value(each, "text", str), place.value(each, "answer_start", int)) for each in marked]
+        raise question.error(expected="at least one answer", given="none", fix=fix)
+    found = [(each.get("text", str), each.get("answer_start", int)) for each in answers]
     for answer, start in found:
         # A negative start would count from the end, and an empty answer would match everywhere.
         if not answer or start < 0 or not context.startswith(answer, start):
             given, fix = f"{answer[:40]!r} at {start}", "Correct answer_start, which counts characters from 0."
-            raise place.error(expected="answers at their place in the context", given=given, fix=fix)
+            raise question.error(expected="answers at their place in the context", given=given, fix=fix)
     texts, starts = zip(*found, strict=True)
-    return Question(place.id, text(place, asked, "question"), context, Answers(texts, starts))
+    return Question(question.id, question.text("question"), context, Answers(texts, starts))
 
 
-def _distinct(place: Place, questions: Iterator[Question]) -> tuple[Question, ...]:
-    """Return all questions, after a check that their ids are distinct."""
+def _distinct(file: str, questions: Iterator[Question]) -> tuple[Question, ...]:
+    """Return all questions of a file, after a check that their ids are distinct."""
     found: dict[str, Question] = {}
     for each in questions:
         if each.id in found:
             fix = "Remove one of them, or give it another id."
-            raise place.of(each.id).error(expected="a unique id", given="one that occurs before", fix=fix)
+            where = f"{file}, question {each.id}"
+            raise InputError(where, expected="a unique id", given="one that occurs before", fix=fix)
         found[each.id] = each
     if not found:
-        raise place.error(expected="at least one question", given="none", fix="Name another file.")
+        raise InputError(file, expected="at least one question", given="none", fix="Name another file.")
     return tuple(found.values())
