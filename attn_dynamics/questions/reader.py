@@ -109,7 +109,7 @@ def attention_by_distance(model: PreTrainedModel, features: Features) -> NDArray
 
 
 def tokens_held(shares: NDArray[np.float64], share: float = 0.95) -> NDArray[np.int64]:
-    """Return the tokens 2w + 1 of the least half-width w that holds a share of the attention, per layer (layers,).
+    """Return the number 2w + 1 (layers,) of tokens in the least half-width w that holds a share of the attention.
 
     Args:
         shares: attention of a layer's heads by distance (layers, heads, D), from `attention_by_distance`.
