@@ -31,8 +31,8 @@ class Backbone(NamedTuple):
 def load_encoder(name: str | Path | None = None, *, kind: Any = AutoModel, **options: Any) -> Backbone:
     """Load an encoder, check that it can take windows, and restore the windows of a saved one.
 
-    The default is all-MiniLM-L6-v2, six layers of 12 heads, 384 dimensions, 512 tokens. Its model card lists pairs from
-    SQuAD 2.0 (87,599) among its contrastive training data, so it has seen SQuAD's data.
+    The default is all-MiniLM-L6-v2, six layers of 12 heads, 384 dimensions, 512 tokens. The model card lists pairs from
+    SQuAD 2.0 (87,599) among the contrastive training data, so the model has seen SQuAD.
 
     Args:
         name: a folder, or a name on the hub.

@@ -14,8 +14,8 @@ from attn_dynamics.errors import InputError
 
 Kind = Literal["none", "special", "question", "mask"]
 KINDS = ("none", "special", "question", "mask")
-"""Kinds of exempt tokens: none; special tokens; special tokens and the first of two texts, which ends at the first
-separator; or the tokens of a mask, the argument `exempt_tokens` of the encoder's forward."""
+"""Kinds of exempt tokens. "special" are the special tokens. "question" adds the first of two texts, which ends at the
+first separator. "mask" are the tokens of the argument `exempt_tokens` of the encoder's forward."""
 ARGUMENT = "exempt_tokens"
 """Name of the encoder's argument for a mask (B, L) of exempt tokens."""
 

@@ -170,8 +170,8 @@ def restored(model: PreTrainedModel, saved: Mapping[str, torch.Tensor]) -> PreTr
 def _note(model: PreTrainedModel) -> None:
     """Describe the bells, except their parameters, in the configuration, which `save_pretrained` keeps.
 
-    The configuration also names the attention, so that `from_pretrained` alone gives an encoder that refuses to run
-    without its bells instead of one with plain attention.
+    The configuration also names the attention. An encoder from `from_pretrained` alone then refuses to run without its
+    bells, instead of running with plain attention.
     """
     present = list(bells(model).values())
     heads, exemption = max(each.parameter.numel() for each in present), present[0].exemption

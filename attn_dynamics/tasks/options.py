@@ -21,8 +21,8 @@ class TextOptions:
     """Options that turn labelled text into a task."""
 
     preparation: Preparation = "lmn21"
-    """How a text becomes words: lmn21 (drop punctuation, split at white space), unicode (also keep combining marks, and
-    normalise letters to NFC, for any script) or whitespace (only split)."""
+    """Rule that turns a text into words. lmn21 drops punctuation and splits at white space. unicode, for any script,
+    also keeps combining marks and normalises letters to NFC. whitespace only splits."""
     vocabulary: Vocabulary = "all"
     """Words of all splits, or of train alone; words unseen in training keep their initial values."""
     padding: bool = False

@@ -1,6 +1,6 @@
 """Padding of sentences to one length with a special word, which is attended to and trained like any other.
 
-LMN21's code pads in this way. Its text excludes padding from attention, as a corpus without padding does.
+LMN21's code pads in this way; LMN21's text excludes padding from attention, as a corpus without padding does.
 """
 
 from dataclasses import replace

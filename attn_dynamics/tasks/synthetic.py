@@ -14,8 +14,8 @@ from attn_dynamics.tasks.label_noise import with_label_noise
 from attn_dynamics.tasks.task import Task
 
 WORD, TOKEN, RANK = 100, 20, 24
-"""Bytes that a draw needs for each word of the vocabulary, for each token, and, if sentences have several topic words
-by Zipf's law, for each pair of a sentence and a topic word of its class."""
+"""Bytes that a draw needs for each word of the vocabulary, for each token, and for each pair of a sentence and a topic
+word of its class. The pairs count only if sentences have several topic words by Zipf's law."""
 LARGEST_CORPUS = 2**31
 """Smallest number of tokens that 32-bit offsets cannot index."""
 
@@ -24,8 +24,8 @@ LARGEST_CORPUS = 2**31
 class Synthetic:
     """The synthetic topic task; the defaults are LMN21's.
 
-    Each sentence holds one topic word of its class, or several different ones, drawn uniformly or by Zipf's law, and
-    `other_words` words drawn uniformly and independently from a dictionary (so a word may repeat).
+    Each sentence holds one topic word of its class, or several different ones, drawn uniformly or by Zipf's law. It
+    also holds `other_words` words, drawn uniformly from a dictionary with replacement.
 
     Raises:
         InputError: a count or a probability is out of range, sentences have more topic words than their class, or the
@@ -51,7 +51,7 @@ class Synthetic:
     test_sentences: int = 200
     """Number of test sentences; 0 for no test data."""
     label_noise: float = 0.0
-    """Probability that a training label is replaced by another class, drawn uniformly; test labels stay right."""
+    """Probability that a training label is replaced by another class, drawn uniformly; test labels stay as they are."""
 
     def __post_init__(self) -> None:
         least = {"topics": 2, "topic_words": 1, "other_words": 0, "dictionary": 1, "sentences": 1, "test_sentences": 0}

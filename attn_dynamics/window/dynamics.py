@@ -220,8 +220,8 @@ class _Model:
     def _stepped(self, learning_rate: float) -> Array:
         """Return the moving arrays after a step of the rule.
 
-        The bell's rate multiplies its gradient under a linear rule, and its step under any other, because a rule such
-        as Adam would undo a factor on the gradient.
+        The bell's rate multiplies its gradient under a linear rule, and its step under any other. A rule such as Adam
+        would undo a factor on the gradient.
         """
         assert self._gradient is not None
         moved, slopes = {STATE: self.vector.copy()}, self._slopes(self._gradient)
