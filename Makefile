@@ -85,6 +85,7 @@ dist: $(VENV)/.release
 		.venv-dist/bin/python -I tests/installed.py core; \
 		.venv-dist/bin/python -m pip install -q $(PIP_FLAGS) -c requirements.txt "$$each[analysis]"; \
 		.venv-dist/bin/python -I tests/installed.py analysis; done
+	rm -rf .venv-dist
 
 fuzz: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m fuzz $(ARGS)

@@ -25,7 +25,7 @@ from tests.support import end
 ROOT = Path(__file__).parents[1]
 THEORY = ROOT / "docs" / "theory.md"
 PAGES = [page for part in ("", "how-to", "reference") for page in sorted((ROOT / "docs" / part).glob("*.md"))]
-DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES)
+DOCUMENTS = (*sorted(ROOT.glob("*.md")), *PAGES)
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
