@@ -106,6 +106,7 @@ bench: $(VENV)/.bench
 
 # The site: pages, tutorial and reference, every example run, every warning an error.
 docs: $(VENV)/.docs
+	$(BIN)/python -m analysis.pages --out docs/generated --overwrite
 	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -n -q -d docs/_build/doctrees docs docs/_build/html $(ARGS)
 
 # Links to other sites, which need a network.

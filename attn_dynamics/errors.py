@@ -16,7 +16,16 @@ def _on_a_terminal(text: str) -> str:
 
 
 class InputError(ValueError):
-    """An input cannot be used; the message says what was expected, what was given, and how to mend it."""
+    """An input cannot be used; the message says what was expected, what was given, and how to mend it.
+
+    Example:
+        >>> from attn_dynamics import Training
+        >>> try:
+        ...     Training(epochs=-1)
+        ... except InputError as error:
+        ...     print(error)
+        epochs: expected 0 or more, got -1. Give the number of steps.
+    """
 
     def __init__(self, subject: str, *, expected: str, given: object, fix: str) -> None:
         text = re.sub(r"(?<=[\w)\]])\.$", "", str(given))  # messages of libraries may end with a full stop
@@ -33,7 +42,17 @@ class InputError(ValueError):
 
 
 class StorageError(OSError):
-    """A file could not be written; an earlier version of it is untouched."""
+    """A file could not be written; an earlier version of it is untouched.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from attn_dynamics import Checkpoint
+        >>> try:
+        ...     Checkpoint(Path("/nowhere/run.npz")).save("a run", {})
+        ... except StorageError as error:
+        ...     print(str(error).split(":")[0])
+        /nowhere/run.npz
+    """
 
     def __init__(self, path: object, reason: object) -> None:
         again = "free some space or name another folder, and run the command again, with --resume where it takes one"

@@ -78,6 +78,16 @@ class Objective:
         others: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
         data: arrays of the corpus, the others and the frozen words, if they exist already.
+
+    Example:
+        >>> from attn_dynamics import Corpus, FixedLinear
+        >>> corpus = Corpus.from_sentences([["good", "film"], ["bad", "film"]], labels=[1, 0])
+        >>> scores, axes = np.zeros(3), np.zeros((2, 3))
+        >>> objective = Objective(corpus, scores, axes, FixedLinear(weight=np.eye(2)))
+        >>> axes[:, 0] = [-5, 5]  # "good" speaks for class 1
+        >>> fit, gradient = objective.evaluate()
+        >>> float(fit.accuracy)
+        1.0
     """
 
     def __init__(
@@ -274,6 +284,15 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
 
     Raises:
         InputError: `parameters` are for another vocabulary or number of classes.
+
+    Example:
+        >>> import math
+        >>> from attn_dynamics import Corpus, draw
+        >>> corpus = Corpus.from_sentences([["good", "film"], ["bad", "film"]], labels=[1, 0])
+        >>> start = draw("mean-field", "attn-fc", n_words=3, n_classes=2, embedding_dim=2, rng=np.random.default_rng(0))
+        >>> loss, gradient = loss_and_gradient(corpus, start)
+        >>> math.isclose(loss, math.log(2)), gradient.embeddings.shape
+        (True, (3, 2))
     """
     check_fit(corpus, parameters)
     head, axes = parameters.head, np.ascontiguousarray(parameters.embeddings.T)

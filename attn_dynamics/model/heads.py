@@ -159,7 +159,12 @@ class _Linear(Head):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FixedLinear(_Linear):
-    """Attn-FC: z = Uᵀ v with U fixed."""
+    """Attn-FC: z = Uᵀ v with U fixed.
+
+    Example:
+        >>> FixedLinear(weight=np.eye(2)).forward(np.array([[3.0], [1.0]]))[0].tolist()
+        [[3.0], [1.0]]
+    """
 
     weight: Array
     """Weight U (d, n)."""
@@ -176,7 +181,13 @@ class FixedLinear(_Linear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainedLinear(_Linear):
-    """Attn-TC: z = Uᵀ v with U trained."""
+    """Attn-TC: z = Uᵀ v with U trained.
+
+    Example:
+        >>> head = TrainedLinear(weight=np.ones((3, 2)))
+        >>> head.trained, head.n_classes
+        (('weight',), 2)
+    """
 
     weight: Array
     """Weight U (d, n)."""
@@ -195,7 +206,13 @@ class TrainedLinear(_Linear):
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TwoLayer(Head):
-    """Attn-TL: z = U₂ᵀ relu(U₁ᵀ v + b₁) + b₂, all trained."""
+    """Attn-TL: z = U₂ᵀ relu(U₁ᵀ v + b₁) + b₂, all trained.
+
+    Example:
+        >>> head = TwoLayer.draw(np.random.default_rng(0), d=3, n_classes=2, hidden=4)
+        >>> {name: array.shape for name, array in head.arrays().items()}
+        {'weight_in': (3, 4), 'bias_in': (4,), 'weight_out': (4, 2), 'bias_out': (2,)}
+    """
 
     weight_in: Array
     """First weight U₁ (d, h)."""

@@ -68,6 +68,11 @@ def draw(
     Raises:
         InputError: the preset or model is unknown, a dimension is below 1, the scale is negative or not finite, or the
             preset needs orthonormal columns and the head's first layer has more columns than dimensions.
+
+    Example:
+        >>> start = draw("paper", "attn-fc", n_words=5, n_classes=2, embedding_dim=3, rng=np.random.default_rng(0))
+        >>> start.embeddings.shape, start.scores.tolist()
+        ((5, 3), [0.0, 0.0, 0.0, 0.0, 0.0])
     """
     head, preset = HEADS[one_of("model", model, HEADS)], one_of("preset", preset, PRESETS)
     n_words, n_classes = integer("n_words", n_words, 1), integer("n_classes", n_classes, 2)

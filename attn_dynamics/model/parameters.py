@@ -16,6 +16,14 @@ class Parameters:
 
     Raises:
         InputError: shapes do not fit together, or entries are not finite.
+
+    Example:
+        >>> from attn_dynamics import FixedLinear
+        >>> parameters = Parameters(
+        ...     query=np.ones(2), keys=np.eye(2), embeddings=np.eye(2), head=FixedLinear(weight=np.eye(2))
+        ... )
+        >>> parameters.scores.tolist()
+        [1.0, 1.0]
     """
 
     query: Array

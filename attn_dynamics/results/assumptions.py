@@ -97,6 +97,13 @@ def check_assumptions(
 
     Raises:
         InputError: a word is not in the vocabulary, or a setting is invalid.
+
+    Example:
+        >>> from attn_dynamics import Synthetic, draw
+        >>> task = Synthetic(label_noise=0.25).draw(seed=0)
+        >>> start = draw("paper", "attn-tc", n_words=5008, n_classes=4, embedding_dim=10, rng=np.random.default_rng(0))
+        >>> {each.assumption for each in check_assumptions(task, start) if not each.holds}
+        {'labels given by topic words'}
     """
     task, training = as_task(task), training_with(training, settings)
     instance("start", start, Parameters, fix="draw(…) makes them.")

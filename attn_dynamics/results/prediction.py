@@ -43,6 +43,17 @@ def predict(
     Returns:
         Dataset with predicted_score, predicted_embedding_norm and predicted_attention (predicted, word) and
         predicted_loss (predicted,) at the epochs `predicted`; or the reason why there is no prediction.
+
+    Example:
+        >>> from attn_dynamics import Synthetic, draw
+        >>> task = Synthetic(sentences=100).draw(seed=0)
+        >>> sizes = {"n_words": task.train.n_words, "n_classes": 4, "embedding_dim": 10}
+        >>> start = draw("mean-field", "attn-fc", rng=np.random.default_rng(0), **sizes)
+        >>> dict(predict(task, start, epochs=100).sizes)
+        {'predicted': 101, 'word': 8}
+        >>> start = draw("paper", "attn-tl", rng=np.random.default_rng(0), **sizes)
+        >>> predict(task, start, epochs=100)
+        'mean field (C9, C10) is known for linear heads, not for that of attn-tl'
     """
     task, training = as_task(task), training_with(training, settings)
     instance("start", start, Parameters, fix="draw(…) makes them.")

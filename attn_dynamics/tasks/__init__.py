@@ -68,6 +68,11 @@ def load_task(name: str, options: Options) -> Task:
 
     Raises:
         InputError: there is no such task or path, or its data cannot be used.
+
+    Example:
+        >>> from attn_dynamics.tasks import Options
+        >>> load_task("synthetic", Options(seed=0)).train.n_sentences
+        800
     """
     task = TASKS[name](options) if name in TASKS else _at_path(name, options)
     return replace(task, notes=(*task.notes, *_unread(name, options), *_unseen(task)))

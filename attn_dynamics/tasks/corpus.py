@@ -33,6 +33,13 @@ class Corpus:
     Raises:
         InputError: a sentence without words, a label outside 0 … n_classes - 1, fewer than two classes, counts beyond
             32 bits, a repeated word or class name, or shapes that do not fit together.
+
+    Example:
+        >>> corpus = Corpus.from_sentences([["good", "film"], ["bad", "film"]], labels=["pos", "neg"])
+        >>> corpus.vocabulary, corpus.class_names, corpus.labels.tolist()
+        (('good', 'film', 'bad'), ('neg', 'pos'), [1, 0])
+        >>> corpus.counts.toarray().tolist()
+        [[1, 1, 0], [0, 1, 1]]
     """
 
     counts: csr_array

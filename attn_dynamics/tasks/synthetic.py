@@ -30,6 +30,11 @@ class Synthetic:
     Raises:
         InputError: a count or a probability is out of range, sentences have more topic words than their class, or the
             topic distribution is invalid.
+
+    Example:
+        >>> task = Synthetic(topics=2, topic_words=1, other_words=3, sentences=10).draw(seed=0)
+        >>> task.topic_words, task.train.n_sentences
+        ((('t1.1',), ('t2.1',)), 10)
     """
 
     topics: int = 4

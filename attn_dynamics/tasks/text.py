@@ -65,6 +65,19 @@ def text_task(
 
     Raises:
         InputError: a path, a line, an encoding, an option or the labels cannot be used.
+
+    Example:
+        >>> import pandas as pd
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> films = pd.DataFrame({"text": ["a good film", "a bad film"] * 5, "label": ["pos", "neg"] * 5})
+        >>> with TemporaryDirectory() as folder:
+        ...     films.to_csv(Path(folder, "films.csv"), index=False)
+        ...     task = text_task(Path(folder, "films.csv"))
+        >>> task.train.n_sentences, task.train.class_names
+        (8, ('neg', 'pos'))
+        >>> task.notes[0]
+        'Texts are read from the column "text" and labels from "label".'
     """
     if not isinstance(path, str | Path):
         raise InputError("path", expected="a path", given=shown(path), fix="Give a text or a pathlib.Path.")

@@ -26,6 +26,12 @@ def sen_norm(
 
     Raises:
         InputError: an argument is out of its range.
+
+    Example:
+        >>> float(sen_norm(2.0, others=20, query_norm=1.0).round(4))
+        2.1538
+        >>> sen_norm([0.0, -1.0], others=20, query_norm=1.0).tolist()  # no norm takes a score below its start
+        [0.0, nan]
     """
     m, q = within("0 or above", others=others, query_norm=query_norm)
     s, s0, r0 = np.asarray(score, float), np.asarray(start_score, float), np.abs(np.asarray(start_norm, float))

@@ -27,6 +27,15 @@ class Checkpoint:
     Args:
         path: the file; its folder must exist.
         every: seconds between two writes, or more if writing is slow.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     checkpoint = Checkpoint(Path(folder, "run.npz"))
+        ...     checkpoint.save("this run", {"epoch": np.array(3)})
+        ...     int(checkpoint.load("this run")["epoch"])
+        3
     """
 
     def __init__(self, path: Path, every: float = 5.0) -> None:

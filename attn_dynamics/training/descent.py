@@ -46,6 +46,15 @@ def descend(
         InputError: an argument is invalid.
         Interrupted: Ctrl-C was pressed; carries the run so far.
         Diverged: the loss is not finite; carries the run so far.
+
+    Example:
+        >>> from attn_dynamics import Corpus, draw
+        >>> corpus = Corpus.from_sentences([["good", "film"], ["bad", "film"]], labels=[1, 0])
+        >>> start = draw("paper", "attn-fc", n_words=3, n_classes=2, embedding_dim=2, rng=np.random.default_rng(0))
+        >>> run = descend(corpus, start, learning_rate=1.0, epochs=100, follow=["good"])
+        >>> loss = run.trajectory.train_loss
+        >>> loss.size, bool(loss[-1] < loss[0])
+        (101, True)
     """
     training, evaluate_on, follow = (
         training_with(training, settings),

@@ -90,6 +90,14 @@ def flow(
         InputError: an argument is invalid.
         Interrupted: Ctrl-C was pressed; carries the run so far.
         Diverged: the solver cannot continue; carries the run so far.
+
+    Example:
+        >>> from attn_dynamics import Corpus, draw
+        >>> corpus = Corpus.from_sentences([["good", "film"], ["bad", "film"]], labels=[1, 0])
+        >>> start = draw("paper", "attn-fc", n_words=3, n_classes=2, embedding_dim=2, rng=np.random.default_rng(0))
+        >>> run = flow(corpus, start, times=[1.0, 10.0], follow=["good"])
+        >>> run.trajectory.time.values.tolist(), run.ended
+        ([0.0, 1.0, 10.0], 'time')
     """
     training = Training(train=train, frozen_words=frozen_words, reduced=reduced)
     evaluate_on, follow = data_sets("evaluate_on", evaluate_on, Corpus), words("follow", follow)

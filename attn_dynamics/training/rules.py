@@ -60,6 +60,14 @@ class Momentum:
 
     Raises:
         InputError: β outside of 0 … 1, or 1.
+
+    Example:
+        >>> rule, state = Momentum(0.5), {"x": np.zeros(1)}
+        >>> buffers = rule.start(state)
+        >>> for _ in range(2):
+        ...     rule.step(state, {"x": np.ones(1)}, buffers, rate=1.0)
+        >>> state["x"].tolist()
+        [-2.5]
     """
 
     beta: float = 0.9
@@ -89,6 +97,12 @@ class Adam:
 
     Raises:
         InputError: β₁ or β₂ outside of 0 … 1, or 1; ε not above 0.
+
+    Example:
+        >>> rule, state = Adam(), {"x": np.zeros(2)}
+        >>> rule.step(state, {"x": np.array([1e-3, 1e3])}, rule.start(state), rate=0.1)
+        >>> state["x"].round(4).tolist()  # the first step is of one length
+        [-0.1, -0.1]
     """
 
     beta1: float = 0.9
@@ -122,7 +136,14 @@ class Adam:
 @final
 @dataclass(frozen=True)
 class SignDescent:
-    """Sign descent: θ -= η sign(g), entry by entry; an entry of slope 0 stays."""
+    """Sign descent: θ -= η sign(g), entry by entry; an entry of slope 0 stays.
+
+    Example:
+        >>> rule, state = SignDescent(), {"x": np.zeros(3)}
+        >>> rule.step(state, {"x": np.array([0.2, 0.0, -7.0])}, rule.start(state), rate=0.1)
+        >>> state["x"].tolist()
+        [-0.1, 0.0, 0.1]
+    """
 
     linear: ClassVar[bool] = False
 

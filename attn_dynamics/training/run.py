@@ -14,7 +14,16 @@ Ended = Literal["epochs", "patience", "time", "loss", "attention", "interrupted"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Run:
-    """The result of a run."""
+    """The result of a run.
+
+    Example:
+        >>> from attn_dynamics import Corpus, descend, draw
+        >>> corpus = Corpus.from_sentences([["good", "film"], ["bad", "film"]], labels=[1, 0])
+        >>> start = draw("paper", "attn-fc", n_words=3, n_classes=2, embedding_dim=2, rng=np.random.default_rng(0))
+        >>> run = descend(corpus, start, epochs=5, follow=["good"])
+        >>> run.trajectory.score.sel(word="good").shape, run.recorded, run.ended
+        ((6,), 6, 'epochs')
+    """
 
     parameters: Parameters | None
     """Final parameters, or under early stopping those of the lowest development loss; None if the run diverged."""

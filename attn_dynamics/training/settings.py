@@ -20,6 +20,12 @@ class Training:
 
     Raises:
         InputError: a value is out of range, or of the wrong type.
+
+    Example:
+        >>> from attn_dynamics import Momentum
+        >>> training = Training(learning_rate=0.1, epochs=500, rule=Momentum(0.9))
+        >>> training.train, training.plain
+        (('keys', 'embeddings', 'head'), False)
     """
 
     learning_rate: float = 0.1

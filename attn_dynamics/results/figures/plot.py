@@ -39,6 +39,14 @@ def plot(
 
     Raises:
         InputError: no figure has that name, the run is one of `flow` or has no step, or it was trained on other words.
+
+    Example:
+        >>> from attn_dynamics import Synthetic, descend, draw
+        >>> task = Synthetic(sentences=50, dictionary=50).draw(seed=0)
+        >>> start = draw("paper", "attn-fc", n_words=58, n_classes=4, embedding_dim=4, rng=np.random.default_rng(0))
+        >>> run = descend(task.train, start, epochs=10, follow=["t1.1", "t2.1"])
+        >>> plot(run, task, start, "sen").axes[0].get_xlabel()
+        'score $s$'
     """
     # Matplotlib loads slowly, and most programs that import this package draw nothing.
     from attn_dynamics.results.figures.run import FIGURES, draw_figure

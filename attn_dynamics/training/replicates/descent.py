@@ -77,6 +77,14 @@ def descend_many(
     Raises:
         InputError: an argument is invalid, the starts differ in shape, memory is too small, or torch is not installed.
         RunsInterrupted: Ctrl-C was pressed; carries the runs so far.
+
+    Example:
+        >>> from attn_dynamics import Corpus, draw
+        >>> corpus = Corpus.from_sentences([["good", "film"], ["bad", "film"]], labels=[1, 0])
+        >>> sizes = {"n_words": 3, "n_classes": 2, "embedding_dim": 2}
+        >>> starts = [draw("paper", "attn-fc", rng=np.random.default_rng(seed), **sizes) for seed in range(3)]
+        >>> [run.ended for run in descend_many(corpus, starts, epochs=10)]
+        ['epochs', 'epochs', 'epochs']
     """
     training, evaluate_on, follow = (
         training_with(training, settings),
