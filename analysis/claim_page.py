@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import sympy as sp
 
 from analysis.claim_graph import Standing
 from analysis.judge import HOLDS
+from analysis.pictures import Picture
 from analysis.published import Outcome, Published, excess
 from analysis.render import filled
 from analysis.theory_page import THEORY, Passage, drawn
@@ -24,17 +24,6 @@ from proofs.printing import legible
 MATHEMATICS = re.compile(r"(^```.*?^```|`[^`]*`|\$[^$]*\$|\[[^\]]*\]\([^)]*\))", re.DOTALL | re.MULTILINE)
 """What holds no words: formulas, code and links."""
 ID = re.compile(r"\b([A-GM]\d+)\b")
-
-
-class Picture(NamedTuple):
-    """Figure of the gallery."""
-
-    name: str
-    path: Path
-    command: str
-    """Command that draws it."""
-    sentence: str
-    """What it shows."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +123,9 @@ def _from(path: Path, folder: Path) -> str:
 
 
 def _shown(passage: Passage, pictures: Sequence[Picture]) -> list[Picture]:
-    """Return the figures that a passage names."""
-    return [each for name in drawn(passage) for each in pictures if each.name == name][:2]
+    """Return the figures of runs and of the theory that a passage names."""
+    known = {each.name: each for each in pictures if re.search(r"\.(simulate|theory_figures)\b", each.command)}
+    return [known[name] for name in drawn(passage) if name in known]
 
 
 def _proof(proof: Proof) -> dict[str, object]:

@@ -7,16 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from analysis import claim_graph, pages
 from analysis.claim_graph import Edge, Node
-from analysis.claim_page import Book, linked, moved, page, standing
+from analysis.claim_page import Book, linked, moved, page, plain, standing
 from analysis.judge import IDS
+from analysis.pictures import pictures
 from analysis.published import DOCS, Outcome, Published
+from analysis.render import filled
 from analysis.theory_page import THEORY, passages
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.claims._support.foundations import FOUNDATIONS
-from attn_dynamics.commands.shell import BAD_INPUT
+from attn_dynamics.commands.shell import BAD_INPUT, record_command
+from attn_dynamics.errors import InputError
+from attn_dynamics.files.storage import make_folder
+from attn_dynamics.results.figures.style import write_figure
 from proofs import PROOFS
 from tests.test_docs import dead
 
@@ -86,6 +93,30 @@ def test_every_claim_has_a_page_and_no_link_is_dead(tmp_path: Path, capsys: pyte
     assert pages.main(["--out", str(out)]) == BAD_INPUT
     assert "--overwrite" in capsys.readouterr().err
     assert pages.main(["--out", str(out), "--overwrite"]) == 0
+
+
+def some_figure() -> Figure:
+    """Draw a figure."""
+    return Figure(figsize=(6.0, 1.0))
+
+
+def test_pictures_are_small_and_have_command_and_sentence(tmp_path: Path) -> None:
+    results = tmp_path / "runs" / "one"
+    record_command(make_folder(results), "python -m analysis.theory_figures --quick --out runs/one --overwrite")
+    write_figure(some_figure, results / "prediction.png")
+    (shown,) = pictures(tmp_path / "runs", tmp_path / "figures")
+    assert shown[0] == "prediction"
+    assert shown[2:] == ("python -m analysis.theory_figures --quick", "A figure.")
+    with Image.open(shown.path) as image:
+        assert image.width == 720
+    assert "A figure. `python -m analysis.theory_figures --quick` draws it." in page(
+        "C1", replace(BOOK, pictures=[shown])
+    )
+    text = filled("gallery.md", commands=pages.by_command([shown]), plain=plain)
+    assert "![A figure.](figures/one/prediction.png)" in text
+    write_figure(lambda: some_figure(), results / "untold.png")
+    with pytest.raises(InputError, match="untold"):
+        [*pictures(tmp_path / "runs", tmp_path / "figures")]
 
 
 def behind(nodes: Mapping[str, Node], edges: list[Edge]) -> set[tuple[str, str, str]]:
