@@ -46,11 +46,12 @@ figures: $(VENV)/.analysis
 # The figures of all commands from quick runs, for the gallery of the site.
 gallery: $(VENV)/.analysis
 	set -e; export $(ONE_THREAD); draw() { name=$$1; shift; $(BIN)/python -m "$$@" --out runs/gallery/$$name --overwrite; }; \
+		draw theory analysis.theory_figures --quick & \
 		draw run attn_dynamics.simulate --model attn-tc --epochs 2000; \
 		draw replicates attn_dynamics.simulate --model attn-tc --epochs 500 --replicates 5; \
 		draw window attn_dynamics.simulate --model attn-window --epochs 2000; \
-		draw theory analysis.theory_figures --quick; \
-		for name in $(EXPERIMENTS); do draw $$name simulations.$$name --quick; done
+		for name in $(EXPERIMENTS); do draw $$name simulations.$$name --quick; done; \
+		wait $$!
 
 # The pages that the registries, the theory and the published verdicts make, with the figures of the gallery.
 pages: $(VENV)/.analysis

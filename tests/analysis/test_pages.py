@@ -116,7 +116,7 @@ def test_pictures_are_small_and_have_command_and_sentence(tmp_path: Path) -> Non
     assert "![A figure.](figures/one/prediction.png)" in text
     write_figure(lambda: some_figure(), results / "untold.png")
     with pytest.raises(InputError, match="untold"):
-        [*pictures(tmp_path / "runs", tmp_path / "figures")]
+        list(pictures(tmp_path / "runs", tmp_path / "figures"))
 
 
 def behind(nodes: Mapping[str, Node], edges: list[Edge]) -> set[tuple[str, str, str]]:
