@@ -39,9 +39,9 @@ experiments: $(VENV)/.analysis
 report: $(VENV)/.analysis
 	$(BIN)/python -m analysis.report $(ARGS)
 
-# The figures of the documentation, those on SST-2 where SST_DIR names its folder; without ARGS they are replaced.
+# The figures of the documentation, those on SST-2 where SST_DIR names its folder.
 figures: $(VENV)/.analysis
-	$(BIN)/python -m analysis.kept_figures $(or $(ARGS),--overwrite)
+	$(BIN)/python -m analysis.kept_figures --overwrite $(ARGS)
 
 # The figures of all commands from quick runs, for the gallery of the site.
 gallery: $(VENV)/.analysis
