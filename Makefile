@@ -18,7 +18,7 @@ SUBSET := tests/commands tests/proofs tests/tasks/test_synthetic.py tests/window
 	tests/results/test_prediction.py tests/training/test_stopping.py tests/files/test_storage.py
 CONSTRAINTS ?= requirements.txt
 
-.PHONY: install run prove verify experiments report figures gallery pages publish test test-all test-subset test-lowest test-3.13 \
+.PHONY: install run prove verify experiments report figures gallery publish test test-all test-subset test-lowest test-3.13 \
 	dist fuzz check coverage bench docs linkcheck clean
 
 install: $(VENV)/.core
@@ -52,10 +52,6 @@ gallery: $(VENV)/.analysis
 		draw window attn_dynamics.simulate --model attn-window --epochs 2000; \
 		for name in $(EXPERIMENTS); do draw $$name simulations.$$name --quick; done; \
 		wait $$!
-
-# The pages that the registries, the theory and the published verdicts make, with the figures of the gallery.
-pages: $(VENV)/.analysis
-	$(BIN)/python -m analysis.pages --overwrite $(ARGS)
 
 # A full judgement's verdicts and badge go into docs: make publish ARGS="runs/verdicts --overwrite"
 publish: $(VENV)/.analysis
@@ -115,6 +111,7 @@ bench: $(VENV)/.bench
 
 # The site: pages, tutorial and reference, every example run, every warning an error.
 docs: $(VENV)/.docs
+	$(BIN)/python -m analysis.pages --out docs/generated --overwrite
 	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -n -q -d docs/_build/doctrees docs docs/_build/html $(ARGS)
 
 # Links to other sites, which need a network.
