@@ -27,8 +27,8 @@ from attn_dynamics.tasks.treebank import sst_folder
 FIGURES = DOCS / "figures"
 NEAR = 2
 """Distance in pixels at which a mark counts as in its place: one of rasterisation in either image."""
-SHADE = 40
-"""Difference of shades that counts as none, of 255: that of the nearest of 128 colours, with a margin."""
+SHADE = 100
+"""Difference of shades that counts as none, of 255: in each image the nearest of 256 colours may be 50 off."""
 
 
 class Drawing(NamedTuple):
@@ -114,14 +114,14 @@ def _within(image: NDArray[np.int16], other: NDArray[np.int16]) -> bool:
 
 
 def _drawn(drawing: Drawing) -> bytes:
-    """Return a figure as PNG of 128 colours, which looks the same at a third of the bytes."""
+    """Return a figure as PNG of 256 colours, which looks the same at a third of the bytes."""
     buffer = BytesIO()
     with TemporaryDirectory() as folder:
         code = simulate.main([*drawing.options, "--out", folder, "--overwrite"])
         if code:
             raise InputError("run", expected="one that ends", given=f"exit code {code}", fix="See its message above.")
         with Image.open(Path(folder) / "figures" / f"{drawing.figure}.png") as image:
-            image.convert("RGB").quantize(128).save(buffer, "PNG", optimize=True)
+            image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
