@@ -14,7 +14,7 @@ from analysis.judge import HOLDS
 from analysis.pictures import Picture
 from analysis.published import Outcome, Published, excess
 from analysis.render import filled
-from analysis.theory_page import THEORY, Passage, drawn
+from analysis.theory_page import THEORY, Group, Passage, drawn
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.claims._support.foundations import FOUNDATIONS, above
 from attn_dynamics.claims._support.names import NAMES
@@ -33,6 +33,7 @@ class Book:
     folder: Path
     """Folder of the pages of claims."""
     passages: Mapping[str, Passage]
+    groups: Mapping[str, Group]
     published: Published | None
     pictures: Sequence[Picture] = ()
 
@@ -58,7 +59,8 @@ def page(id: str, book: Book) -> str:
     return filled(
         "claim.md",
         id=id,
-        name=NAMES[id],
+        name=heading(id),
+        setting=linked(moved(book.groups[id[0]].setting, book.folder), names),
         title=title(id, book.passages),
         standing=standing(id, outcome),
         passage=linked(moved(passage.text, book.folder), names),
@@ -71,10 +73,17 @@ def page(id: str, book: Book) -> str:
         published=book.published,
         below=FOUNDATIONS.get(id, ()),
         above=above(id),
-        names=NAMES,
+        names={each: heading(each) for each in NAMES},
+        theory=_from(THEORY, book.folder),
         share=share(outcome),
         plain=plain,
     )
+
+
+def heading(id: str) -> str:
+    """Return the name of a claim with a capital; a symbol at its beginning stays."""
+    first, rest = NAMES[id][:1], NAMES[id][1:]
+    return (first.upper() if rest[:1].isalpha() else first) + rest
 
 
 def title(id: str, passages: Mapping[str, Passage]) -> str:

@@ -10,15 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from analysis.claim_graph import STANDINGS, Standing, graph
-from analysis.claim_page import Book, least_excess, page, plain, share, standing, title
+from analysis.claim_graph import ORDER, STANDINGS, Standing, graph
+from analysis.claim_page import Book, heading, least_excess, page, plain, share, standing, title
 from analysis.judge import IDS
 from analysis.pictures import Picture, pictures
 from analysis.published import DOCS, VERDICTS, read
 from analysis.render import filled
 from analysis.theory_page import THEORY, groups, passages
 from attn_dynamics.claims._support.foundations import FOUNDATIONS
-from attn_dynamics.claims._support.names import NAMES
 from attn_dynamics.commands.shell import record_command, run_recorded
 from attn_dynamics.files.output import clear, expanded, of_command, results_folder
 from attn_dynamics.files.storage import make_folder, write_whole
@@ -54,8 +53,8 @@ def run(options: Options, line: str) -> int:
         clear(folder, LEFT)
         record_command(folder, line)
         shown = [*pictures(expanded(options.figures, "--figures"), folder / "figures")]
-        theory = passages(THEORY.read_text(encoding="utf-8"))
-        book = Book(make_folder(folder / "claims"), theory, published, shown)
+        theory = THEORY.read_text(encoding="utf-8")
+        book = Book(make_folder(folder / "claims"), passages(theory), groups(theory), published, shown)
         written = 0
         for name, text in _pages(book):
             write_whole(folder / name, lambda file, text=text: file.write(text.encode()))
@@ -66,19 +65,19 @@ def run(options: Options, line: str) -> int:
 
 def _pages(book: Book) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each page."""
-    titles = groups(THEORY.read_text(encoding="utf-8"))
+    titles = {letter: group.title for letter, group in book.groups.items()}
     standings: dict[str, Standing] = {id: standing(id, book.outcome(id)) for id in IDS}
     known = [each for each in STANDINGS if each in standings.values()]
     lines = {id: _line(id, book) for id in IDS}
-    facts = {"published": book.published, "lines": lines, "names": NAMES}
-    grouped = {letter: [id for id in IDS if id.startswith(letter)] for letter in "MABCDEFG"}
+    facts = {"published": book.published, "lines": lines, "names": {id: heading(id) for id in IDS}}
+    grouped = {letter: [id for id in IDS if id.startswith(letter)] for letter in ORDER}
     yield "graph.svg", graph(standings, titles, "claims/{id}.html")
     yield (
         "verdicts.md",
         filled("verdicts.md", counts={each: [*standings.values()].count(each) for each in known}, **facts),
     )
     yield "gallery.md", filled("gallery.md", commands=by_command(book.pictures), plain=plain)
-    yield "claims/index.md", filled("claims.md", grouped=grouped, titles={"M": "Gradients"} | titles, **facts)
+    yield "claims/index.md", filled("claims.md", grouped=grouped, titles=titles, **facts)
     for id in IDS:
         yield f"claims/{id}.md", page(id, book)
 

@@ -17,7 +17,7 @@ from analysis.judge import IDS
 from analysis.pictures import pictures
 from analysis.published import DOCS, Outcome, Published
 from analysis.render import filled
-from analysis.theory_page import THEORY, passages
+from analysis.theory_page import THEORY, groups, passages
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.claims._support.foundations import FOUNDATIONS
 from attn_dynamics.commands.shell import BAD_INPUT, record_command
@@ -38,8 +38,8 @@ HELD = Outcome(
     seconds=20.0,
 )
 PUBLISHED = Published(date="today", commit="abc1234", versions="numpy 2", text="SST-2", claims={"B1": HELD})
-PASSAGES = passages(THEORY.read_text(encoding="utf-8"))
-BOOK = Book(DOCS / "generated" / "claims", PASSAGES, PUBLISHED)
+TEXT = THEORY.read_text(encoding="utf-8")
+BOOK = Book(DOCS / "generated" / "claims", passages(TEXT), groups(TEXT), PUBLISHED)
 
 
 def test_the_page_of_a_claim_holds_passage_proof_measurement_and_verdict() -> None:
@@ -47,11 +47,12 @@ def test_the_page_of_a_claim_holds_passage_proof_measurement_and_verdict() -> No
     assert "# SEN relation (B1)" in text
     assert "is proved and measured, as judged on today" in text
     assert "LMN21 let them average to 0" in text
+    assert "Hold the query, and take a word" in text
     assert text.count("```math") == 1 + len([*PROOFS["B1"].derivation()])
     assert all(mutant.text in text for mutant in PROOFS["B1"].mutants)
     assert CLAIMS["B1"].statement in text
     assert r"| a wrong m \| n | 0.5 | 3e-10 | above a million |" in text
-    assert "[inverse of SEN (B4)](B4.md)" in text
+    assert "[Inverse of SEN (B4)](B4.md)" in text
     assert "abc1234" in text
 
 
@@ -113,7 +114,7 @@ def test_pictures_are_small_and_have_command_and_sentence(tmp_path: Path) -> Non
         "C1", replace(BOOK, pictures=[shown])
     )
     text = filled("gallery.md", commands=pages.by_command([shown]), plain=plain)
-    assert "![A figure.](figures/one/prediction.png)" in text
+    assert "![prediction](figures/one/prediction.png)" in text
     write_figure(lambda: some_figure(), results / "untold.png")
     with pytest.raises(InputError, match="untold"):
         list(pictures(tmp_path / "runs", tmp_path / "figures"))
@@ -145,7 +146,7 @@ def points(path: str) -> Iterator[tuple[float, float]]:
 
 
 def test_no_line_of_the_graph_passes_behind_a_mark() -> None:
-    nodes, _ = claim_graph._placed({id: standing(id, None) for id in IDS}, {})
+    nodes, _ = claim_graph._placed({id: standing(id, None) for id in IDS}, dict.fromkeys(claim_graph.ORDER, ""))
     edges = [*claim_graph._edges(nodes)]
     assert len(edges) == sum(map(len, FOUNDATIONS.values()))
     assert behind(nodes, edges) == set()
