@@ -35,7 +35,6 @@ HELD = Outcome(
     slack="3 of 10",
     detail="",
     controls=[{"control": "a wrong m | n", "measured": 0.5, "bound": 3e-10}],
-    seconds=20.0,
 )
 PUBLISHED = Published(date="today", commit="abc1234", versions="numpy 2", text="SST-2", claims={"B1": HELD})
 TEXT = THEORY.read_text(encoding="utf-8")
