@@ -18,8 +18,8 @@ SUBSET := tests/commands tests/proofs tests/tasks/test_synthetic.py tests/window
 	tests/results/test_prediction.py tests/training/test_stopping.py tests/files/test_storage.py
 CONSTRAINTS ?= requirements.txt
 
-.PHONY: install run prove verify experiments report figures test test-all test-subset test-lowest test-3.13 dist fuzz check \
-	coverage bench docs linkcheck clean
+.PHONY: install run prove verify experiments report figures gallery publish test test-all test-subset test-lowest test-3.13 \
+	dist fuzz check coverage bench docs linkcheck clean
 
 install: $(VENV)/.core
 
@@ -39,17 +39,23 @@ experiments: $(VENV)/.analysis
 report: $(VENV)/.analysis
 	$(BIN)/python -m analysis.report $(ARGS)
 
-# The README's figures: those of its commands, the one on SST-2 where SST_DIR names its folder.
-figures: $(VENV)/.core
-	$(BIN)/python -m attn_dynamics.simulate --model attn-tc --out runs/docs/sen --overwrite
-	cp runs/docs/sen/figures/sen.png docs/figures/sen.png
-	$(BIN)/python -m attn_dynamics.simulate --model attn-window --out runs/docs/window --overwrite
-	cp runs/docs/window/figures/width.png docs/figures/window-width.png
-ifdef SST_DIR
-	$(BIN)/python -m attn_dynamics.simulate --task sst2 --data-dir $(SST_DIR) --model attn-fc --embedding-dim 200 \
-		--out runs/docs/sst2 --overwrite
-	cp runs/docs/sst2/figures/sen.png docs/figures/sst2-sen.png
-endif
+# The figures of the documentation, those on SST-2 where SST_DIR names its folder.
+figures: $(VENV)/.analysis
+	$(BIN)/python -m analysis.kept_figures --overwrite $(ARGS)
+
+# The figures of all commands from quick runs, for the gallery of the site.
+gallery: $(VENV)/.analysis
+	set -e; export $(ONE_THREAD); draw() { name=$$1; shift; $(BIN)/python -m "$$@" --out runs/gallery/$$name --overwrite; }; \
+		draw theory analysis.theory_figures --quick & \
+		draw run attn_dynamics.simulate --model attn-tc --epochs 2000; \
+		draw replicates attn_dynamics.simulate --model attn-tc --epochs 500 --replicates 5; \
+		draw window attn_dynamics.simulate --model attn-window --epochs 2000; \
+		for name in $(EXPERIMENTS); do draw $$name simulations.$$name --quick; done; \
+		wait $$!
+
+# A full judgement's verdicts and badge go into docs: make publish ARGS="runs/verdicts --overwrite"
+publish: $(VENV)/.analysis
+	$(BIN)/python -m analysis.publish $(ARGS)
 
 test: $(VENV)/.test
 	$(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)

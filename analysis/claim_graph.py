@@ -81,7 +81,7 @@ def _placed(
     y = TOP
     for letter in ORDER:
         ids = [id for id in standings if id.startswith(letter)]
-        labels.append((groups.get(letter, "Gradients"), y - (HIGH + APART) / 2))
+        labels.append((groups[letter], y - (HIGH + APART) / 2))
         across = _width(len(ids))
         for k, id in enumerate(ids):
             nodes[id] = Node(id, NAMES[id], standings[id], LEFT + WIDE * (k % across), y + HIGH * (k // across))

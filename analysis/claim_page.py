@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import sympy as sp
 
 from analysis.claim_graph import Standing
 from analysis.judge import HOLDS
+from analysis.pictures import Picture
 from analysis.published import Outcome, Published, excess
 from analysis.render import filled
-from analysis.theory_page import THEORY, Passage, drawn
+from analysis.theory_page import THEORY, Group, Passage, drawn
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.claims._support.foundations import FOUNDATIONS, above
 from attn_dynamics.claims._support.names import NAMES
@@ -26,17 +26,6 @@ MATHEMATICS = re.compile(r"(^```.*?^```|`[^`]*`|\$[^$]*\$|\[[^\]]*\]\([^)]*\))",
 ID = re.compile(r"\b([A-GM]\d+)\b")
 
 
-class Picture(NamedTuple):
-    """Figure of the gallery."""
-
-    name: str
-    path: Path
-    command: str
-    """Command that draws it."""
-    sentence: str
-    """What it shows."""
-
-
 @dataclass(frozen=True)
 class Book:
     """What the pages are made of."""
@@ -44,6 +33,7 @@ class Book:
     folder: Path
     """Folder of the pages of claims."""
     passages: Mapping[str, Passage]
+    groups: Mapping[str, Group]
     published: Published | None
     pictures: Sequence[Picture] = ()
 
@@ -69,7 +59,8 @@ def page(id: str, book: Book) -> str:
     return filled(
         "claim.md",
         id=id,
-        name=NAMES[id],
+        name=heading(id),
+        setting=linked(moved(book.groups[id[0]].setting, book.folder), names),
         title=title(id, book.passages),
         standing=standing(id, outcome),
         passage=linked(moved(passage.text, book.folder), names),
@@ -82,10 +73,17 @@ def page(id: str, book: Book) -> str:
         published=book.published,
         below=FOUNDATIONS.get(id, ()),
         above=above(id),
-        names=NAMES,
+        names={each: heading(each) for each in NAMES},
+        theory=_from(THEORY, book.folder),
         share=share(outcome),
         plain=plain,
     )
+
+
+def heading(id: str) -> str:
+    """Return the name of a claim with a capital; a symbol at its beginning stays."""
+    first, rest = NAMES[id][:1], NAMES[id][1:]
+    return (first.upper() if rest[:1].isalpha() else first) + rest
 
 
 def title(id: str, passages: Mapping[str, Passage]) -> str:
@@ -134,8 +132,9 @@ def _from(path: Path, folder: Path) -> str:
 
 
 def _shown(passage: Passage, pictures: Sequence[Picture]) -> list[Picture]:
-    """Return the figures that a passage names."""
-    return [each for name in drawn(passage) for each in pictures if each.name == name][:2]
+    """Return the figures of runs and of the theory that a passage names."""
+    known = {each.name: each for each in pictures if re.search(r"\.(simulate|theory_figures)\b", each.command)}
+    return [known[name] for name in drawn(passage) if name in known]
 
 
 def _proof(proof: Proof) -> dict[str, object]:

@@ -33,8 +33,6 @@ class Outcome:
     """Further findings: rates, intervals, sizes."""
     controls: Sequence[Mapping[str, Any]]
     """Each control: its text, and the value and bound that it measured; None for a value that is not finite."""
-    seconds: float
-    """Time of proof and measurement, of one digit."""
 
     @property
     def failing(self) -> int:
@@ -85,7 +83,6 @@ def outcome(row: Row) -> Outcome:
             {"control": each["control"], "measured": _rounded(each["measured"]), "bound": _rounded(each["bound"])}
             for each in row.controls
         ],
-        seconds=float(f"{row.seconds:.1g}"),
     )
 
 

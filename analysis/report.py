@@ -125,8 +125,7 @@ def part(folder: Path, place: Path) -> Part:
     try:
         command = (folder / COMMAND).read_text(encoding="utf-8", errors="replace").strip()
         when = moment((folder / COMMAND).stat().st_mtime)
-        images = sorted([*folder.glob("*.png"), *folder.glob("figures/*.png")], key=_rank)
-        figures = [Picture(path.stem, _data(path)) for path in images]
+        figures = [Picture(path.stem, _data(path)) for path in ranked(folder)]
         note, claims = _claims(folder, place)
         tables = [] if claims else _tables(folder)
         remarks = _remarks(folder)
@@ -144,6 +143,11 @@ def part(folder: Path, place: Path) -> Part:
 def page(parts: Sequence[Part]) -> str:
     """Fill in the page's template."""
     return render.filled("report.html", title=TITLE, parts=parts, facts=provenance())
+
+
+def ranked(folder: Path) -> list[Path]:
+    """Return the figures in a folder of results by their importance."""
+    return sorted([*folder.glob("*.png"), *folder.glob("figures/*.png")], key=_rank)
 
 
 def _rank(path: Path) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 THEORY = Path(__file__).parents[1] / "docs" / "theory.md"
 HEADED = re.compile(r"^### ([A-Z]\d+) · (.*?)\n(.*?)(?=^#|\Z)", re.DOTALL | re.MULTILINE)
 ROW = re.compile(r"^\| ([A-Z]\d+) \| (.*?) \| (.*) \|$", re.MULTILINE)
-GROUP = re.compile(r"^## ([A-Z]): (.*)$", re.MULTILINE)
+GROUP = re.compile(r"^## ([A-Z]): (.*?)\n(.*?)(?=^#)", re.DOTALL | re.MULTILINE)
 WHERE = re.compile(r"^- \*(?:Proved|Not proved).*", re.DOTALL | re.MULTILINE)
 """Last paragraph of a passage: where its claim is proved, measured and drawn."""
 
@@ -38,9 +38,18 @@ def paragraphs(passage: Passage) -> dict[str, str]:
     return dict(found)
 
 
-def groups(text: str) -> dict[str, str]:
-    """Return the title of each group of claims by its letter."""
-    return {letter: title[:1].upper() + title[1:] for letter, title in GROUP.findall(text)}
+class Group(NamedTuple):
+    """Claims that share a setting."""
+
+    title: str
+    setting: str
+    """What all of them take as given, in Markdown."""
+
+
+def groups(text: str) -> dict[str, Group]:
+    """Return each group of claims by its letter; that of the gradients has no heading of its own."""
+    headed = {letter: Group(title[:1].upper() + title[1:], body.strip()) for letter, title, body in GROUP.findall(text)}
+    return {"M": Group("Gradients", "")} | headed
 
 
 def drawn(passage: Passage) -> list[str]:

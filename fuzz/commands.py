@@ -5,7 +5,10 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import analysis.kept_figures
 import analysis.mutations
+import analysis.pages
+import analysis.publish
 import analysis.report
 import analysis.theory_figures
 import analysis.verdicts
@@ -45,7 +48,7 @@ PERHAPS: Mapping[Any, tuple[str, ...]] = {
     bool: (),
 }
 """Values that some options of a kind accept."""
-SKIPPED = {"resume", "overwrite", "scheduler", "folders", "benchmarks"}
+SKIPPED = {"resume", "overwrite", "scheduler", "folder", "folders", "benchmarks"}
 """Options without a value, or whose values are addresses of others."""
 ENDLESS = {("attn-window", "epochs", str(2**31))}
 """Valid cases that take forever."""
@@ -63,6 +66,9 @@ REFUSES: Mapping[str, tuple[Main, type, tuple[str, ...]]] = {
     "analysis.window_counts": (analysis.window_counts.main, analysis.window_counts.Options, ()),
     "analysis.window_figures": (analysis.window_figures.main, analysis.window_figures.Options, ()),
     "analysis.mutations": (analysis.mutations.main, analysis.mutations.Options, ()),
+    "analysis.pages": (analysis.pages.main, analysis.pages.Options, ()),
+    "analysis.publish": (analysis.publish.main, analysis.publish.Options, ("runs/none",)),
+    "analysis.kept_figures": (analysis.kept_figures.main, analysis.kept_figures.Options, ()),
     "analysis.report": (analysis.report.main, analysis.report.Options, ()),
     "proofs": (proofs.__main__.main, proofs.__main__.Options, ()),
     "benchmarks": (benchmarks.__main__.main, benchmarks.__main__.Options, ()),

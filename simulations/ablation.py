@@ -67,7 +67,7 @@ def study(options: Settings) -> Findings:
         rows=rows,
         summary={"start": options.start, **{model: _summary(each) for model, each in grouped(rows, "model").items()}},
         table=pd.DataFrame([line for model, each in grouped(rows, "model").items() for line in _lines(model, each)]),
-        figures={"loss": lambda: loss_figure(runs), "promotion": lambda: promotion_figure(runs)},
+        figures={"loss": partial(loss_figure, runs), "promotion": partial(promotion_figure, runs)},
     )
 
 

@@ -8,6 +8,7 @@ python -m simulations.capacity --quick
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
@@ -63,7 +64,10 @@ def study(options: Settings) -> Findings:
                 for name, words in MEASURES.items()
             ]
         ),
-        figures={"signals": lambda: signals_figure(runs), "scores": lambda: scores_figure(runs, differences["score"])},
+        figures={
+            "signals": partial(signals_figure, runs),
+            "scores": partial(scores_figure, runs, differences["score"]),
+        },
     )
 
 

@@ -72,7 +72,7 @@ def study(options: Settings) -> Findings:
         summary={"early": EARLY, "noise": NOISE.tolist(), **_summary(rows)},
         table=pd.DataFrame([_line(arm, each) for arm, each in grouped(rows, "arm").items()]),
         caption=f"Kendall's τ of scores with each order at time {EARLY:g} and at the end",
-        figures={"order": lambda: order_figure(runs), "ends": lambda: ends_figure(runs["noisy"])},
+        figures={"order": partial(order_figure, runs), "ends": partial(ends_figure, runs["noisy"])},
     )
 
 

@@ -6,6 +6,7 @@ python -m simulations.query --quick
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -68,7 +69,7 @@ def study(options: Settings) -> Findings:
                 for model, each in of_models.items()
             ]
         ),
-        figures={"one-word": one_word_figure, "several-words": lambda: several_words_figure(runs)},
+        figures={"one-word": one_word_figure, "several-words": partial(several_words_figure, runs)},
         wrong="" if exact.holds else f"B5 is exact for one word; it was off by {exact.value:.1e}",
     )
 

@@ -81,9 +81,9 @@ def study(options: Settings) -> Findings:
         table=pd.DataFrame([_line(scale, model, group) for (scale, model), group in groups.items()]),
         caption="share of the words" + (", Wilson's 95 % interval" if size.seeds >= FEWEST else ""),
         figures={
-            "signs": lambda: signs_figure(groups),
-            "words": lambda: words_figure(cells, runs),
-            "relation": lambda: relation_figure(runs),
+            "signs": partial(signs_figure, groups),
+            "words": partial(words_figure, cells, runs),
+            "relation": partial(relation_figure, runs),
         },
         wrong="" if right == 1.0 else f"C6 is exact, and {1 - right:.2%} of the first moves were told wrong",
     )

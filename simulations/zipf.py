@@ -6,6 +6,7 @@ python -m simulations.zipf --quick
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, ClassVar, NamedTuple
 
@@ -95,9 +96,9 @@ def study(options: Settings) -> Findings:
         caption=f"V → ∞, n = {CLASSES}, m = {OTHERS}; slopes between times {LATE[0]:g} and {LATE[1]:g}; keys trained, "
         "₀ fixed at zero, ₁ attention 1 from the start",
         figures={
-            "loss": lambda: loss_figure(descended),
-            "signs": lambda: signs_figure(rows),
-            "finite": lambda: finite_figure(descended, max(steep)),
+            "loss": partial(loss_figure, descended),
+            "signs": partial(signs_figure, rows),
+            "finite": partial(finite_figure, descended, max(steep)),
         },
         wrong="" if spread <= 1e-9 else f"sign descent sees no frequencies, and its losses differ by {spread:.2%}",
     )

@@ -7,16 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from analysis import claim_graph, pages
 from analysis.claim_graph import Edge, Node
-from analysis.claim_page import Book, linked, moved, page, standing
+from analysis.claim_page import Book, linked, moved, page, plain, standing
 from analysis.judge import IDS
+from analysis.pictures import pictures
 from analysis.published import DOCS, Outcome, Published
-from analysis.theory_page import THEORY, passages
+from analysis.render import filled
+from analysis.theory_page import THEORY, groups, passages
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.claims._support.foundations import FOUNDATIONS
-from attn_dynamics.commands.shell import BAD_INPUT
+from attn_dynamics.commands.shell import BAD_INPUT, record_command
+from attn_dynamics.errors import InputError
+from attn_dynamics.files.storage import make_folder
+from attn_dynamics.results.figures.style import write_figure
 from proofs import PROOFS
 from tests.test_docs import dead
 
@@ -28,11 +35,10 @@ HELD = Outcome(
     slack="3 of 10",
     detail="",
     controls=[{"control": "a wrong m | n", "measured": 0.5, "bound": 3e-10}],
-    seconds=20.0,
 )
 PUBLISHED = Published(date="today", commit="abc1234", versions="numpy 2", text="SST-2", claims={"B1": HELD})
-PASSAGES = passages(THEORY.read_text(encoding="utf-8"))
-BOOK = Book(DOCS / "generated" / "claims", PASSAGES, PUBLISHED)
+TEXT = THEORY.read_text(encoding="utf-8")
+BOOK = Book(DOCS / "generated" / "claims", passages(TEXT), groups(TEXT), PUBLISHED)
 
 
 def test_the_page_of_a_claim_holds_passage_proof_measurement_and_verdict() -> None:
@@ -40,11 +46,12 @@ def test_the_page_of_a_claim_holds_passage_proof_measurement_and_verdict() -> No
     assert "# SEN relation (B1)" in text
     assert "is proved and measured, as judged on today" in text
     assert "LMN21 let them average to 0" in text
+    assert "Hold the query, and take a word" in text
     assert text.count("```math") == 1 + len([*PROOFS["B1"].derivation()])
     assert all(mutant.text in text for mutant in PROOFS["B1"].mutants)
     assert CLAIMS["B1"].statement in text
     assert r"| a wrong m \| n | 0.5 | 3e-10 | above a million |" in text
-    assert "[inverse of SEN (B4)](B4.md)" in text
+    assert "[Inverse of SEN (B4)](B4.md)" in text
     assert "abc1234" in text
 
 
@@ -88,6 +95,30 @@ def test_every_claim_has_a_page_and_no_link_is_dead(tmp_path: Path, capsys: pyte
     assert pages.main(["--out", str(out), "--overwrite"]) == 0
 
 
+def some_figure() -> Figure:
+    """Draw a figure."""
+    return Figure(figsize=(6.0, 1.0))
+
+
+def test_pictures_are_small_and_have_command_and_sentence(tmp_path: Path) -> None:
+    results = tmp_path / "runs" / "one"
+    record_command(make_folder(results), "python -m analysis.theory_figures --quick --out runs/one --overwrite")
+    write_figure(some_figure, results / "prediction.png")
+    (shown,) = pictures(tmp_path / "runs", tmp_path / "figures")
+    assert shown[0] == "prediction"
+    assert shown[2:] == ("python -m analysis.theory_figures --quick", "A figure.")
+    with Image.open(shown.path) as image:
+        assert image.width == 720
+    assert "A figure. `python -m analysis.theory_figures --quick` draws it." in page(
+        "C1", replace(BOOK, pictures=[shown])
+    )
+    text = filled("gallery.md", commands=pages.by_command([shown]), plain=plain)
+    assert "![prediction](figures/one/prediction.png)" in text
+    write_figure(lambda: some_figure(), results / "untold.png")
+    with pytest.raises(InputError, match="untold"):
+        list(pictures(tmp_path / "runs", tmp_path / "figures"))
+
+
 def behind(nodes: Mapping[str, Node], edges: list[Edge]) -> set[tuple[str, str, str]]:
     """Edges that pass behind a mark which is neither of their ends."""
     return {
@@ -114,7 +145,7 @@ def points(path: str) -> Iterator[tuple[float, float]]:
 
 
 def test_no_line_of_the_graph_passes_behind_a_mark() -> None:
-    nodes, _ = claim_graph._placed({id: standing(id, None) for id in IDS}, {})
+    nodes, _ = claim_graph._placed({id: standing(id, None) for id in IDS}, dict.fromkeys(claim_graph.ORDER, ""))
     edges = [*claim_graph._edges(nodes)]
     assert len(edges) == sum(map(len, FOUNDATIONS.values()))
     assert behind(nodes, edges) == set()

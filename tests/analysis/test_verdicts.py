@@ -22,6 +22,7 @@ from attn_dynamics.claims._support.drawn import sst2
 from attn_dynamics.claims._support.names import NAMES
 from attn_dynamics.claims.claim import together
 from attn_dynamics.commands.shell import BAD_INPUT, FAILED, INTERRUPTED, record_command
+from attn_dynamics.files.storage import read_json_object
 from attn_dynamics.system import workers as system_workers
 from attn_dynamics.tasks.treebank import ABSENT, VARIABLE
 from proofs.proof import Proof
@@ -63,6 +64,7 @@ def test_a_row_holds_only_if_the_claim_does_and_its_control_fails(
     assert row.verdict == verdict
     assert row.proof == "proved, 7/7 mutants rejected"
     assert row.control == ("1/1" if broken > 0.5 else "0/1")
+    assert row.controls == [{"control": "broken", "measured": broken, "bound": 0.5}]
 
 
 def test_every_part_of_a_measurement_must_be_failed_by_some_control(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +167,8 @@ def test_the_command_judges_and_says_so_by_its_exit_code(
 ) -> None:
     monkeypatch.setattr(verdicts, "judge_all", lambda ids, **_: (judge.judge(id, quick=True) for id in ids))
     assert verdicts.main(["--claim", "M4", "--out", str(tmp_path)]) == 0
+    assert {"date", "versions", "text"} <= read_json_object(tmp_path / verdicts.ORIGIN).keys()
+    assert judge.read_rows(tmp_path / verdicts.TABLE)[0].verdict == "holds"
     monkeypatch.setitem(CLAIMS, "M4", claim(0.7))
     assert verdicts.main(["--claim", "M4", "--out", str(tmp_path), "--overwrite"]) == FAILED
     assert "FAILS" in capsys.readouterr().out

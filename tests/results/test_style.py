@@ -1,12 +1,15 @@
 """Claim: curves of one figure differ in grey, bands are what they say, and a legend names each curve once."""
 
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+from PIL import Image
 
 from attn_dynamics.results.figures import style
 
@@ -98,3 +101,28 @@ def test_margins_hold_all_labels_at_any_resolution(dpi: int) -> None:
 def test_a_figure_too_small_for_its_labels_is_drawn_all_the_same() -> None:
     figure, _ = drawn((1.0, 1.0), 160)
     assert all(axes.get_position().width > 0.0 for axes in figure.axes)
+
+
+def _one(width: float) -> Figure:
+    """Draw one panel,
+    and nothing else.
+
+    More of it.
+    """
+    return style.panels((width, 2.0))[0]
+
+
+def test_a_file_says_what_its_figure_shows(tmp_path: Path) -> None:
+    def labelled() -> Figure:
+        figure = _one(2.0)
+        figure.set_label("A label.")
+        return figure
+
+    drawn = {"told": partial(partial(_one), 2.0), "labelled": labelled, "untold": lambda: _one(2.0)}
+    for name, draw in drawn.items():
+        style.write_figure(draw, tmp_path / f"{name}.png")
+    found = {}
+    for name in drawn:
+        with Image.open(tmp_path / f"{name}.png") as image:
+            found[name] = image.info.get("Description", "")
+    assert found == {"told": "One panel, and nothing else.", "labelled": "A label.", "untold": ""}

@@ -1,6 +1,7 @@
 """Figure of replicates: what they have in common, and their spread."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -58,7 +59,7 @@ def save_replicates(runs: Sequence[xr.Dataset], folder: Path) -> Path:
         DrawingError: the figure could not be drawn.
     """
     path = make_folder(folder) / "replicates.png"
-    style.write_figure(lambda: spread_figure(runs), path)
+    style.write_figure(partial(spread_figure, runs), path)
     return path
 
 

@@ -130,7 +130,9 @@ FIGURES: dict[str, Callable[[xr.Dataset], Figure]] = {
 def draw_figure(run: xr.Dataset, name: str) -> Figure:
     """Draw one figure of `FIGURES` in the common style, with the run's title."""
     with mpl.rc_context(style_of(run)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return style.entitled(FIGURES[name](run), run.attrs["title"])
+        figure = style.entitled(FIGURES[name](run), run.attrs["title"])
+    figure.set_label(style.shown(FIGURES[name]))
+    return figure
 
 
 def style_of(*runs: xr.Dataset) -> Any:

@@ -3,7 +3,9 @@
 Functions that draw return nothing that must be kept: a figure is a function of numbers, and `write_figure` writes it.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -270,7 +272,9 @@ def draw_all(figures: Mapping[Path, Callable[[], Figure]]) -> list[Path]:
 
 
 def write_figure(draw: Callable[[], Figure], path: Path) -> None:
-    """Draw a figure in the common style and write it as PNG.
+    """Draw a figure in the common style and write it as PNG, with a sentence that says what it shows.
+
+    The sentence is the figure's label, or else that of its function, and is the file's description.
 
     Raises:
         StorageError: the file could not be written.
@@ -282,11 +286,20 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
             filterwarnings("ignore", "Data has no positive values")  # an empty panel says this already
             filterwarnings("ignore", "Glyph")  # letters that the font lacks; `save_figures` reports them once
             # `savefig` would draw everything a second time for its layout.
-            FigureCanvasAgg(_plainly_labelled(draw())).print_png(buffer)
+            figure = _plainly_labelled(draw())
+            FigureCanvasAgg(figure).print_png(buffer, metadata={"Description": str(figure.get_label()) or shown(draw)})
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DrawingError(path, reason) from error
     write_whole(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def shown(draw: Callable[..., Figure]) -> str:
+    """Return what a function draws, by the first sentences of its docstring; "" without one."""
+    while isinstance(draw, partial):
+        draw = draw.func
+    told = (inspect.getdoc(draw) or "").split("\n\n")[0].removeprefix("Draw ")
+    return " ".join((told[:1].upper() + told[1:]).split())
 
 
 def _plainly_labelled(figure: Figure) -> Figure:

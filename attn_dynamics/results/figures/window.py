@@ -82,7 +82,9 @@ def save_window_figures(run: xr.Dataset, folder: Path) -> list[Path]:
 
 
 def _titled(run: xr.Dataset, name: str) -> Figure:
-    return style.entitled(FIGURES[name](run), run.attrs["title"])
+    figure = style.entitled(FIGURES[name](run), run.attrs["title"])
+    figure.set_label(style.shown(FIGURES[name]))
+    return figure
 
 
 def _named(curve: str, run: xr.Dataset, *laws: str) -> str:
