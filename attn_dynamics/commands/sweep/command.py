@@ -11,11 +11,13 @@ from tqdm import tqdm
 
 from attn_dynamics.check import at_most_one, integer
 from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command, run_recorded
+from attn_dynamics.commands.sweep.ending import ending
 from attn_dynamics.commands.sweep.grid import Grid, check
 from attn_dynamics.commands.sweep.runner import stream, workers_versions
 from attn_dynamics.commands.sweep.table import SWEEP, Table, check_columns
 from attn_dynamics.files.output import clear, results_folder
 from attn_dynamics.results.summary import versions
+from attn_dynamics.system.console import console
 from attn_dynamics.system.extras import imported
 from attn_dynamics.system.workers import clustered
 from attn_dynamics.training.command_options import Config
@@ -101,6 +103,10 @@ def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> in
             table.write()
         print(f"interrupted; {_state_of(table)}, --resume runs what is missing", file=sys.stderr)
         return INTERRUPTED
+    if table.rows:
+        terminal = console()
+        for each in ending(table):
+            terminal.print(each, soft_wrap=isinstance(each, str))
     if failures:
         print(f"error: {len(failures):,} runs failed, the first by {failures[0]}", file=sys.stderr)
         print(f"{_state_of(table)}, --resume tries what is missing again", file=sys.stderr)
