@@ -23,7 +23,7 @@ class Place:
     """Place of the figures."""
 
     out: Path | None = None
-    """Folder for the figures, as PNG; by default a new one, runs/NAME with a number."""
+    """Folder for the results, figures as PNG; by default a new one, runs/NAME with a number."""
     overwrite: bool = False
     """Replace the results in the folder."""
 

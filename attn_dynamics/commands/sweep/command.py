@@ -35,15 +35,15 @@ class Sweep:
 
     grid: Grid = field(default_factory=Grid)
     workers: int | None = None
-    """Processes of one thread each on this machine (default: one a core, or one that has the GPU)."""
+    """Number of processes; each has one thread (default: one a core, or one that has the GPU)."""
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers are to run it all, as in tcp://HOST:8786."""
     out: Path | None = None
-    """Folder for results.parquet; by default a new one, runs/sweep with a number."""
+    """Folder for the results, results.parquet; by default a new one, runs/sweep with a number."""
     resume: bool = False
-    """Run what is missing in the table in the folder."""
+    """Resume the sweep in the folder: what is missing in its table is run."""
     overwrite: bool = False
-    """Replace the table in the folder."""
+    """Replace the results in the folder."""
 
     EXAMPLE: ClassVar = "--model attn-fc attn-tc --other-words 5 10 20 --seed 0 1 2 3 4"
     GROUPS: ClassVar = {"output": "workers"}
