@@ -43,7 +43,8 @@ class Options:
     workers: int = len(os.sched_getaffinity(0))
     """Number of processes."""
     out: Path | None = None
-    """Folder for the table, verdicts.md and verdicts.html; by default a new one, runs/verdicts with a number."""
+    """Folder for the results, the table, verdicts.md and verdicts.html; by default a new one, runs/verdicts with a
+    number."""
     overwrite: bool = False
     """Replace the results in the folder."""
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import analysis.compare
 import analysis.kept_figures
 import analysis.mutations
 import analysis.pages
@@ -48,7 +49,7 @@ PERHAPS: Mapping[Any, tuple[str, ...]] = {
     bool: (),
 }
 """Values that some options of a kind accept."""
-SKIPPED = {"resume", "overwrite", "scheduler", "folder", "folders", "benchmarks"}
+SKIPPED = {"resume", "overwrite", "scheduler", "folder", "folders", "runs", "benchmarks"}
 """Options without a value, or whose values are addresses of others."""
 ENDLESS = {("attn-window", "epochs", str(2**31))}
 """Valid cases that take forever."""
@@ -65,6 +66,7 @@ REFUSES: Mapping[str, tuple[Main, type, tuple[str, ...]]] = {
     "analysis.theory_figures": (analysis.theory_figures.main, analysis.theory_figures.Options, ()),
     "analysis.window_counts": (analysis.window_counts.main, analysis.window_counts.Options, ()),
     "analysis.window_figures": (analysis.window_figures.main, analysis.window_figures.Options, ()),
+    "analysis.compare": (analysis.compare.main, analysis.compare.Options, ()),
     "analysis.mutations": (analysis.mutations.main, analysis.mutations.Options, ()),
     "analysis.pages": (analysis.pages.main, analysis.pages.Options, ()),
     "analysis.publish": (analysis.publish.main, analysis.publish.Options, ("runs/none",)),

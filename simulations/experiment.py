@@ -80,6 +80,8 @@ class Options:
     """Name of the module."""
     grows: ClassVar[tuple[str, ...]] = ()
     """Settings that may grow when an experiment resumes."""
+    FORMER: ClassVar[Mapping[str, str]] = {}
+    """Former names of options."""
     EXAMPLE: ClassVar = "--quick"
     GROUPS: ClassVar = {"size": "quick", "output": "out"}
     """First option of each group of the help; a subclass adds that of its own options."""
@@ -122,7 +124,7 @@ class SeededOptions(Options):
     first_seed: int = 0
     """Seed of the first run; the others count up from it."""
     epochs: int | None = None
-    """Largest number of steps of descent."""
+    """Largest number of steps of gradient descent."""
     learning_rate: float | None = None
     """Learning rate η; time = η × epoch."""
     workers: int | None = None
@@ -411,7 +413,7 @@ def _run(study: Callable[[Given], Findings], options: Given, line: str) -> int:
         resume=isinstance(options, SeededOptions) and options.resume,
         overwrite=options.overwrite,
         fits=lambda folder: check_settings(
-            options.unsaid | saved_settings(folder),
+            _under_present_names(saved_settings(folder), options),
             options.identity_settings(),
             f"the experiment in {folder}",
             options.grows,
@@ -433,6 +435,16 @@ def _run(study: Callable[[Given], Findings], options: Given, line: str) -> int:
         style.draw_all({folder / FIGURES / f"{name}.png": figure for name, figure in found.figures.items()})
         terminal.print(f"results and figures in {folder}", soft_wrap=True)
         return FAILED if found.wrong else 0
+
+
+def _under_present_names(saved: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    """Return the settings in a folder that may have been made before some were options, or had their names."""
+    former = {_setting(old): _setting(new) for old, new in options.FORMER.items()}
+    return options.unsaid | {former.get(name, name): value for name, value in saved.items()}
+
+
+def _setting(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
 
 
 def _leave(found: Findings, options: Options, begun: float) -> None:

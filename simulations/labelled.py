@@ -66,26 +66,29 @@ class TextSettings(SeededOptions):
     seeds: int | None = None
     """Number of runs of each kind, at least 2; intervals need at least five. Seed k draws only the start, so intervals
     say nothing about other texts."""
-    models: tuple[Model, ...] = ("attn-fc", "attn-tc")
-    """Models to train."""
-    configurations: tuple[Name, ...] = ("paper",)
+    model: tuple[Model, ...] = ("attn-fc", "attn-tc")
+    """Classifier on top of the attention block; one or more."""
+    configuration: tuple[Name, ...] = ("paper",)
     """Start, dimensions and padding: from LMN21's code (published), the same with embeddings that start at 0
     (published-zero), or from its text (paper)."""
     patience: int = 2000
-    """Epochs without a lower dev loss after which a run ends. The same run also shows a patience of 100."""
+    """Number of epochs without a lower dev loss after which to stop. The same run also shows a patience of 100."""
     embedding_dim: int | None = None
-    """Embedding dimension d; by default that of the configuration, with --quick 20."""
+    """Dimension d of the embeddings; by default that of the configuration, with --quick 20."""
     sentences: int | None = None
     """Number of training sentences, drawn at random; by default all, with --quick 600."""
     device: Device = "numpy"
-    """Device: compiled loops, each seed alone; or PyTorch (extra 'torch'), all seeds of a model in one pass."""
+    """Device that computes: numpy, by compiled loops, each seed alone; or one of PyTorch (extra 'torch'), all seeds
+    of a model in one pass."""
     precision: Precision = "float64"
     """Precision of PyTorch's numbers."""
-    words: tuple[str, ...] = ()
-    """Words to follow; by default those that LMN21 followed, or if they do not occur, the most telling words."""
+    follow: tuple[str, ...] = ()
+    """Words to record at every epoch; by default those that LMN21 followed, or if they do not occur, the most
+    telling words."""
 
-    EXAMPLE: ClassVar = "--quick --models attn-fc"
-    GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "models"}
+    EXAMPLE: ClassVar = "--quick --model attn-fc"
+    GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "model"}
+    FORMER: ClassVar = {"--models": "--model", "--configurations": "--configuration", "--words": "--follow"}
     sizes: ClassVar = {"quick": Size(2, 1000), "usual": Size(3, 50_000), "full": Size(30, 50_000)}
 
     def __post_init__(self) -> None:
@@ -93,7 +96,7 @@ class TextSettings(SeededOptions):
         for name, least in {"embedding_dim": 2, "sentences": 2, "patience": 1}.items():
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), least)
-        for name in ("models", "configurations"):
+        for name in ("model", "configuration"):
             at_least_one(name, getattr(self, name))
         check_device(self.device, self.precision)
 
@@ -123,8 +126,8 @@ def study(
         print(note, file=sys.stderr)
     few, seeds = options.sentences or (600 if options.quick else None), options.seed_range
     parts = {name: subset(task, few) for name, task in tasks.items()}
-    words = {name: followed(task, options.words, preferred) for name, task in parts.items()}
-    prepared = {key: CONFIGURATIONS[key[1]].prepare(parts[key[0]]) for key in product(parts, options.configurations)}
+    words = {name: followed(task, options.follow, preferred) for name, task in parts.items()}
+    prepared = {key: CONFIGURATIONS[key[1]].prepare(parts[key[0]]) for key in product(parts, options.configuration)}
     cells = [
         Cell(
             config=_config(options, which, model, seed, part=parts[name], follow=words[name]),
@@ -132,7 +135,7 @@ def study(
             kind={"task": name, "configuration": which},
             keep=with_leaders,
         )
-        for ((name, which), task), model, seed in product(prepared.items(), options.models, seeds)
+        for ((name, which), task), model, seed in product(prepared.items(), options.model, seeds)
     ]
     trained = run_all(cells, options)
     runs = {which: alike(each, "task", "model") for which, each in alike(trained, "configuration").items()}
@@ -246,7 +249,7 @@ def followed(task: Task, named: Sequence[str], preferred: Sequence[str]) -> tupl
     occur = {word for word, count in zip(train.vocabulary, frequency, strict=True) if count}
     if missing := [word for word in named if word not in occur]:
         fix = "Leave it out, or take more sentences."
-        raise InputError("--words", expected="words of the training sentences", given=repr(missing[0]), fix=fix)
+        raise InputError("--follow", expected="words of the training sentences", given=repr(missing[0]), fix=fix)
     found = named or [word for word in preferred if word in occur]
     return tuple(found) or tuple(
         str(train.vocabulary[word]) for word in np.argsort(-telling(train), kind="stable")[:FOLLOWED]

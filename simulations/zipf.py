@@ -46,7 +46,7 @@ class Settings(Options):
     """Attn-FC on topic words of Zipf's frequencies, with its exact gradient and without chance."""
 
     learning_rate: float = 0.5
-    """Learning rate η of descent; time = η × epoch."""
+    """Learning rate η, of descent; time = η × epoch."""
 
     name: ClassVar = "zipf"
     GROUPS: ClassVar = Options.GROUPS | {"experiment": "learning_rate"}

@@ -43,14 +43,14 @@ class WindowConfig:
     """σ at the start, as a standard deviation, tokens (default: 3; twice the distance for topics, because a narrow
     bell learns its few words by heart)."""
     seed: int = 0
-    """Random seed of the data and the head."""
+    """Random seed of the data, and of the head."""
     task: TaskName = "needle"
-    """Task with a useful token at a known distance: a needle, copying, or LMN21's topic words."""
+    """Task to learn, with a useful token at a known distance: a needle, copying, or LMN21's topic words."""
     options: WindowOptions = dataclasses.field(default_factory=WindowOptions)
     loss: Loss = "likelihood"
     """Loss: -ln of the attention on what is useful, or minus that attention itself; topics have cross-entropy."""
     epochs: int = 3000
-    """Number of steps of gradient descent."""
+    """Largest number of steps of gradient descent."""
     learning_rate: float | None = None
     """Learning rate η; time = η × epoch (default: 0.1; 1 for topics, because scores and embeddings must grow first)."""
     bell_rate: float = 1.0
@@ -58,8 +58,8 @@ class WindowConfig:
     flow: bool = False
     """Integrate gradient flow in ln(1 + time), over the same time, instead of descent."""
     patience: int | None = None
-    """Number of epochs without a lower loss on further windows, as many as are trained on, after which to stop
-    (default: never)."""
+    """Number of epochs without a lower dev loss after which to stop; dev data are as many further windows (default:
+    never)."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False

@@ -1,7 +1,7 @@
 """The folder of a run: its files, and the check that a run may resume in it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,8 +123,8 @@ def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> 
             given=f"one whose {CONFIG} has no {', '.join(sorted(missing))}",
             fix="Replace it by --overwrite, or name another folder by --out.",
         )
-    now = {name: value for name, value in _flat(wanted) if name != "epochs"}
-    check_settings(dict(_flat(saved)), now, f"the run in {folder}")
+    now = {name: value for name, value in flat(wanted) if name != "epochs"}
+    check_settings(dict(flat(saved)), now, f"the run in {folder}")
     if not isinstance(saved["epochs"], int) or wanted["epochs"] < saved["epochs"]:
         raise InputError(
             "--epochs",
@@ -134,10 +134,11 @@ def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> 
         )
 
 
-def _flat(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield names and values of settings, those of nested groups among them."""
     for name, value in settings.items():
         if isinstance(value, dict):
-            yield from _flat(value)
+            yield from flat(value)
         else:
             yield name, value
 

@@ -61,6 +61,11 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
     raise _refusal(box.getvalue(), given, prog)
 
 
+def described(options: type) -> dict[str, str]:
+    """Return the help of every option of a class by its name."""
+    return {name: leaf.help for name, leaf in _leaves(options).items()}
+
+
 def without_effect(what: str, given: Iterable[str]) -> list[str]:
     """Return a note that a run ignores some given options, if there are any; `what` names the run."""
     listed = ", ".join("--" + each.replace("_", "-") for each in given)
@@ -74,9 +79,10 @@ def changed(now: object, usual: object) -> list[str]:
 
 def _renamed(given: Sequence[str], former: Mapping[str, str]) -> list[str]:
     """Return the arguments with former names of options replaced, and print a line for each."""
-    for name in former.keys() & set(given):
+    typed = [each.partition("=") for each in given]
+    for name in former.keys() & {name for name, _, _ in typed}:
         print(f"{name} is called {former[name]} now", file=sys.stderr)
-    return [former.get(each, each) for each in given]
+    return [former.get(name, name) + sign + value for name, sign, value in typed]
 
 
 def _check_text(given: Sequence[str]) -> None:

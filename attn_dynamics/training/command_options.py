@@ -72,7 +72,8 @@ class Config:
     """Task to learn: synthetic, sst2, sst5, or the path of a file or folder of labelled texts: `LABEL text` lines, CSV,
     TSV or JSON."""
     data_dir: Path | None = None
-    """Folder with the files of sst2 or sst5; without it they come from the hub (needs the extra 'data')."""
+    """Folder with the files of the data set, for sst2 or sst5; without it they come from the hub (needs the extra
+    'data')."""
     synthetic: Synthetic = dataclasses.field(default_factory=Synthetic)
     text: TextOptions = dataclasses.field(default_factory=TextOptions)
     epochs: int | None = None
@@ -105,8 +106,8 @@ class Config:
     replicates: int = 1
     """Number of runs from different initial values on the same data."""
     device: Device = "numpy"
-    """Compiled loops on numpy's arrays, or the same equations by PyTorch (extra 'torch') on a processor or a GPU;
-    update rules, decay and mini-batches need numpy."""
+    """Device that computes: numpy, by compiled loops, or the same equations by PyTorch (extra 'torch') on a
+    processor or a GPU; update rules, decay and mini-batches need numpy."""
     precision: Precision = "float64"
     """Precision of PyTorch's numbers; compiled loops need float64."""
     follow: tuple[str, ...] = ()

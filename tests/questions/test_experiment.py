@@ -34,7 +34,7 @@ SIZE = (
     "40",
     "--window",
     "33",
-    "--batch",
+    "--batch-size",
     "4",
     "--workers",
     "1",
@@ -75,7 +75,7 @@ def run(folder: Path, data: Path, encoder: Path, *arguments: str) -> int:
 
 def test_what_it_leaves(tmp_path: Path, asked_of: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some rows; then again, taken over but for one."""
-    given = ("--epochs", "2", "--learning-rate", "1e-2", "--rows", *SOME)
+    given = ("--epochs", "2", "--learning-rate", "1e-2", "--row", *SOME)
     assert run(tmp_path, asked_of, tiny, *given) == 0
     rows = pd.read_parquet(tmp_path / "rows.parquet")
     assert rows.groupby("row", sort=False).size().to_dict() == dict.fromkeys(SOME, 2)
@@ -136,7 +136,7 @@ def test_an_encoder_that_shares_its_layers(
 
     monkeypatch.setattr(squad_experiment, "train", refusing)
     monkeypatch.setattr(style, "draw_all", lambda figures: [*figures])
-    few = ("--rows", "two-stages", "narrow-heads", "narrow-descent")
+    few = ("--row", "two-stages", "narrow-heads", "narrow-descent")
     assert run(tmp_path / "out", asked_of, encoder, *few) == 1
     rows = pd.read_parquet(tmp_path / "out/rows.parquet")
     assert set(rows.row) == {"two-stages", "narrow-heads"}
@@ -148,7 +148,7 @@ def test_an_encoder_that_shares_its_layers(
 
 @pytest.mark.slow
 def test_other_weights_are_another_experiment(tmp_path: Path, asked_of: Path, tiny: Path) -> None:
-    encoder, few = tmp_path / "encoder", ("--rows", "fixed")
+    encoder, few = tmp_path / "encoder", ("--row", "fixed")
     shutil.copytree(tiny, encoder)
     assert run(tmp_path / "out", asked_of, encoder, *few) == 0
     files = list((tmp_path / "out/cells").iterdir())
@@ -179,10 +179,10 @@ def test_a_row_that_diverges_is_told_and_the_others_are_there(
         return usual(model, features, plan, **others)
 
     monkeypatch.setattr(squad_experiment, "train", diverging)
-    assert run(tmp_path / "out", asked_of, tiny, "--rows", "fixed", "narrow", "narrow-100") == 1
+    assert run(tmp_path / "out", asked_of, tiny, "--row", "fixed", "narrow", "narrow-100") == 1
     assert "narrow-1: the loss is nan at step 3" in capfd.readouterr().out
     assert set(pd.read_parquet(tmp_path / "out/rows.parquet").row) == {"fixed", "narrow-100"}
-    assert run(tmp_path / "alone", asked_of, tiny, "--rows", "narrow") == 1
+    assert run(tmp_path / "alone", asked_of, tiny, "--row", "narrow") == 1
     assert capfd.readouterr().err.endswith("error: narrow-1: the loss is nan at step 3\n")
 
 
@@ -193,7 +193,7 @@ def test_ctrl_c_keeps_what_was_trained(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    few = ("--rows", "narrow-100", "--epochs", "4")
+    few = ("--row", "narrow-100", "--epochs", "4")
     assert run(tmp_path / "whole", asked_of, tiny, *few) == 0
     usual = squad_experiment.train
 
@@ -218,7 +218,7 @@ def test_ctrl_c_keeps_what_was_trained(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (("--rows", "broad"), "--rows"),
+        (("--row", "broad"), "--row"),
         (("--questions", "0"), "--questions"),
         (("--window", "32"), "--window: expected an odd number"),
         (("--window", "193"), "at most the 192 tokens"),

@@ -257,8 +257,26 @@ def labelled_file(folder: Path) -> Path:
 
 
 def run_text(file: Path, folder: Path, *more: str) -> int:
-    given = ("--task", str(file), "--quick", "--epochs", "40", "--models", "attn-tc", "--seeds", "3")
+    given = ("--task", str(file), "--quick", "--epochs", "40", "--model", "attn-tc", "--seeds", "3")
     return text.main([*given, "--out", str(folder), *more])
+
+
+def test_former_names_of_options_are_read_on_the_line_and_in_the_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder whose settings have the former names is gone on with; one of another model is the negative control."""
+    file, folder = labelled_file(tmp_path), tmp_path / "out"
+    call = ["--task", str(file), "--quick", "--epochs", "20", "--seeds", "2", "--out", str(folder)]
+    assert text.main([*call, "--models=attn-fc"]) == 0
+    assert "--models is called --model now\n" in capsys.readouterr().err
+    kept = json.loads((folder / "config.json").read_text())
+    kept |= {old: kept.pop(new) for old, new in {"models": "model", "words": "follow"}.items()}
+    (folder / "config.json").write_text(json.dumps(kept))
+    before = cells(folder)
+    assert text.main([*call, "--resume", "--model", "attn-tc"]) == BAD_INPUT
+    assert "model = ['attn-tc'] instead of ['attn-fc']" in capsys.readouterr().err
+    assert text.main([*call, "--resume", "--models", "attn-fc"]) == 0
+    assert cells(folder) == before
 
 
 @pytest.mark.slow

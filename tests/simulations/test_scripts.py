@@ -340,22 +340,22 @@ def test_what_frequencies_tell_is_the_entropy_of_the_classes() -> None:
 @pytest.mark.slow
 def test_padding_is_an_option_of_the_text_or_part_of_the_configuration(tmp_path: Path) -> None:
     file = films(tmp_path / "films.txt", sentences=60)
-    base = ("--task", str(file), "--quick", "--epochs", "5", "--seeds", "2", "--models", "attn-fc")
+    base = ("--task", str(file), "--quick", "--epochs", "5", "--seeds", "2", "--model", "attn-fc")
     held = {}
-    for given in (("--padding",), ("--configurations", "published")):
+    for given in (("--padding",), ("--configuration", "published")):
         rest = read_options(text.Settings, [*base, *given, "--out", str(tmp_path / "-".join(("out", *given)))], "prog")
         text.study(rest)
         held[given] = all("$PAD$" in run.vocabulary for run in loaded(rest.folder).values())
-    assert held == {("--padding",): True, ("--configurations", "published"): True}
+    assert held == {("--padding",): True, ("--configuration", "published"): True}
     with pytest.raises(InputError, match="--padding: expected either this or a configuration that pads"):
-        text.Settings(task=file, text=TextOptions(padding=True), configurations=("published",))
+        text.Settings(task=file, text=TextOptions(padding=True), configuration=("published",))
 
 
 @pytest.mark.slow
 @needs_sst
 def test_sst(tmp_path: Path) -> None:
     """Both configurations; only the published one has the word that pads."""
-    given = ("--sentences", "300", "--epochs", "400", "--tasks", "sst2", "--models", "attn-fc")
+    given = ("--sentences", "300", "--epochs", "400", "--task", "sst2", "--model", "attn-fc")
     each = ("published", "paper")
     figures = {f"{name}-{which}" for name in TEXT_FIGURES | {"sen-sst2-attn-fc"} for which in each}
     rows, summary = left_by(sst, tmp_path, figures, *given)

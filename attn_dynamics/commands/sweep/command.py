@@ -11,11 +11,13 @@ from tqdm import tqdm
 
 from attn_dynamics.check import at_most_one, integer
 from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command, run_recorded
+from attn_dynamics.commands.sweep.ending import ending
 from attn_dynamics.commands.sweep.grid import Grid, check
 from attn_dynamics.commands.sweep.runner import stream, workers_versions
 from attn_dynamics.commands.sweep.table import SWEEP, Table, check_columns
 from attn_dynamics.files.output import clear, results_folder
 from attn_dynamics.results.summary import versions
+from attn_dynamics.system.console import console
 from attn_dynamics.system.extras import imported
 from attn_dynamics.system.workers import clustered
 from attn_dynamics.training.command_options import Config
@@ -33,15 +35,15 @@ class Sweep:
 
     grid: Grid = field(default_factory=Grid)
     workers: int | None = None
-    """Processes of one thread each on this machine (default: one a core, or one that has the GPU)."""
+    """Number of processes; each has one thread (default: one a core, or one that has the GPU)."""
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers are to run it all, as in tcp://HOST:8786."""
     out: Path | None = None
-    """Folder for results.parquet; by default a new one, runs/sweep with a number."""
+    """Folder for the results, results.parquet; by default a new one, runs/sweep with a number."""
     resume: bool = False
-    """Run what is missing in the table in the folder."""
+    """Resume the sweep in the folder: what is missing in its table is run."""
     overwrite: bool = False
-    """Replace the table in the folder."""
+    """Replace the results in the folder."""
 
     EXAMPLE: ClassVar = "--model attn-fc attn-tc --other-words 5 10 20 --seed 0 1 2 3 4"
     GROUPS: ClassVar = {"output": "workers"}
@@ -101,6 +103,10 @@ def _sweep(options: Sweep, configs: list[Config], table: Table, line: str) -> in
             table.write()
         print(f"interrupted; {_state_of(table)}, --resume runs what is missing", file=sys.stderr)
         return INTERRUPTED
+    if table.rows:
+        terminal = console()
+        for each in ending(table):
+            terminal.print(each, soft_wrap=isinstance(each, str))
     if failures:
         print(f"error: {len(failures):,} runs failed, the first by {failures[0]}", file=sys.stderr)
         print(f"{_state_of(table)}, --resume tries what is missing again", file=sys.stderr)

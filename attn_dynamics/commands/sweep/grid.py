@@ -43,7 +43,7 @@ class Grid(make_dataclass("Axes", _axes(Config), frozen=True, kw_only=True)):
     """
 
     train: tyro.conf.UseAppendAction[tuple[tuple[Trainable, ...], ...]] = ()
-    """Trained parts; one option a subset: --train keys --train keys embeddings (default: keys embeddings head)."""
+    """Parts to train; one option a subset: --train keys --train keys embeddings (default: keys embeddings head)."""
 
     SOURCES: ClassVar = (Synthetic, Config)
     """Classes whose fields describe those of the grid."""

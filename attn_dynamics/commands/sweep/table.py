@@ -120,6 +120,11 @@ class Table:
         return [self._rows[key] for key in self._configs if key in self._rows]
 
     @property
+    def wanted(self) -> list[Row]:
+        """Return the settings of all runs, with a row or without, in the order of the grid."""
+        return [dict(zip(SETTINGS, key, strict=True)) for key in self._configs]
+
+    @property
     def missing(self) -> list[Config]:
         """Return the runs without a row."""
         return [config for key, config in self._configs.items() if key not in self._rows]
