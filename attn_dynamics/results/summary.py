@@ -1,7 +1,7 @@
 """Results of a run: the annotated trajectory, a summary, and a table that compares measurements with the theory."""
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -139,7 +139,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "seed": int(trajectory.attrs["seed"]),
         "epochs": int(trajectory.epoch[-1]),
         "ended": trajectory.attrs["ended"],
-        "best_epoch": trajectory.attrs["best_epoch"],
+        "best_epoch": int(trajectory.attrs["best_epoch"]),
         **fits,
         "sen_residual": sen_residual(trajectory),
         "prediction_residual": deviation(trajectory),
@@ -147,33 +147,11 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "assumptions": [each._asdict() for each in from_text(trajectory.attrs.get("assumptions", "[]"))],
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
-        "query_norm": trajectory.attrs["query_norm"],
+        "query_norm": float(trajectory.attrs["query_norm"]),
         "words": {curve.word: _final(curve, trajectory.attrs["query_norm"]) for curve in word_curves(trajectory)},
         "versions": trajectory.attrs["versions"],
         "seconds": seconds,
     }
-
-
-def is_summary(content: Mapping[str, Any]) -> bool:
-    """Return whether a JSON object has the fields that `summarise_replicates` and the replicates' table read."""
-    numbers = ("epochs", "best_epoch", "seconds", "train_loss", *LARGEST)
-    texts = ("model", "task", "ended")
-    return (
-        all(isinstance(content.get(name), int | float) for name in numbers)
-        and all(isinstance(content.get(name), str) for name in texts)
-        and {
-            "classes",
-            "seed",
-            "versions",
-            "dev_loss",
-            "test_loss",
-            "sen_residual",
-            "prediction_residual",
-            "not_predicted",
-        }
-        <= content.keys()
-        and isinstance(content.get("words"), dict)
-    )
 
 
 def sen_residual(trajectory: xr.Dataset) -> float | None:
@@ -181,7 +159,7 @@ def sen_residual(trajectory: xr.Dataset) -> float | None:
 
     Words without a curve, which occur in no sentence or only alone, do not count. Return None if no word counts.
     """
-    topic = set(trajectory.attrs["topic_words"])
+    topic = {*np.atleast_1d(trajectory.attrs["topic_words"])}
     query_norm = trajectory.attrs["query_norm"]
     shown = [curve for curve in word_curves(trajectory) if curve.word in topic and curve.others > 0]
     ends = [abs(sen_deviation(curve, query_norm)[-1]) for curve in shown]
