@@ -105,11 +105,15 @@ def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]
     Raises:
         InputError: a name is unknown, or the value is one string instead of a collection of names.
     """
+    expected = f"any of {', '.join(known)}"
     if isinstance(values, str) or not isinstance(values, Iterable):
         example = values if isinstance(values, str) and values in known else next(iter(known))
-        fix = f'Write {name}=("{example}",).'
-        raise InputError(name, expected=f"any of {', '.join(known)}", given=shown(values), fix=fix)
-    return frozenset(one_of(name, each, known) for each in values)
+        raise InputError(name, expected=expected, given=shown(values), fix=f'Write {name}=("{example}",).')
+    found = list(values)
+    for each in found:
+        if not (isinstance(each, str) and each in known):
+            raise InputError(name, expected=expected, given=shown(each), fix=did_you_mean(each, known))
+    return frozenset(map(str, found))
 
 
 def at_least_one(name: str, values: Collection[object]) -> None:

@@ -1,1 +1,1 @@
-"""Commands: they turn settings into a folder of results, and set exit codes."""
+"""Commands, which turn settings into a folder of results and an exit code."""

@@ -1,4 +1,4 @@
-"""Steps of every run of the command: resume and train, write the numbers, show them, draw last."""
+"""Steps that all runs of the command share: resume, train, write the numbers, show them, and draw the figures."""
 
 import sys
 import time
@@ -27,7 +27,7 @@ from attn_dynamics.training.run import Diverged, Interrupted, RunsInterrupted
 
 Meter = Callable[[int, float], None]
 ResumePoint = tuple[int, bool] | None
-"""Epoch to resume at, and whether nothing is left to do; None without a checkpoint."""
+"""Epoch at which to resume, and whether nothing is left to do; None without a checkpoint."""
 
 
 class Result(NamedTuple):
@@ -36,15 +36,22 @@ class Result(NamedTuple):
     code: int
     """Exit code."""
     table: RenderableType | None
+    """Table to show, if any."""
     remarks: list[str]
+    """Sentences to show below the table."""
     draw: Callable[[], object]
     """Function that draws all figures."""
-    place: str
+    location: str
     """Sentence that says where the results are."""
 
 
 def into_folder(config: Settings, line: str, run: Callable[[Path], Result]) -> int:
-    """Run into the folder of a configuration and draw last; return the exit code. `line` calls the command.
+    """Run into the folder of a configuration, show the result, and draw the figures last; return the exit code.
+
+    Args:
+        config: configuration of the run.
+        line: line that calls the command.
+        run: function that trains into a folder and writes the numbers.
 
     Raises:
         InputError: the folder cannot be used.
@@ -61,13 +68,13 @@ def into_folder(config: Settings, line: str, run: Callable[[Path], Result]) -> i
             for remark in result.remarks:
                 terminal.print(remark, soft_wrap=True)
             result.draw()
-            terminal.print(result.place, soft_wrap=True)
+            terminal.print(result.location, soft_wrap=True)
             return result.code
         except (Diverged, FloatingPointError) as error:
             print(f"error: {error}", file=sys.stderr)
             return FAILED
         except KeyboardInterrupt:
-            print(f"interrupted; what was written to {out} is kept, --resume goes on with it", file=sys.stderr)
+            print(f"interrupted; all files in {out} are kept, --resume continues from them", file=sys.stderr)
             return INTERRUPTED
 
 
@@ -88,12 +95,12 @@ def one_run(
     Args:
         config: configuration of the run.
         out: its folder.
-        resume_point: where a run resumes from a checkpoint.
-        train: training with a checkpoint and a progress meter.
-        annotate: trajectory of a run with all that figures need.
-        summarise: summary of a trajectory, given the seconds it took.
-        table: table of a summary.
-        remarks: sentences below the table.
+        resume_point: function from a checkpoint to the point at which to resume.
+        train: function that trains with a checkpoint and a progress meter.
+        annotate: function from a run to its trajectory with everything that its figures need.
+        summarise: function from a trajectory and its seconds to a summary.
+        table: function from a summary to its table.
+        remarks: function from a summary to the sentences below its table.
         draw: function that draws a trajectory into a folder.
     """
     begun, checkpoint = time.perf_counter(), checkpoint_in(out)
@@ -105,26 +112,26 @@ def one_run(
     write_numbers(trajectory, summary, out)
     # The final state of a diverged run means nothing.
     shown = table(summary) if summary["ended"] != "diverged" else None
-    place = f"results and figures in {out}"
-    return Result(code, shown, remarks(summary), lambda: draw(trajectory, out / "figures"), place)
+    location = f"results and figures in {out}"
+    return Result(code, shown, remarks(summary), lambda: draw(trajectory, out / "figures"), location)
 
 
 def checkpoint_in(folder: Path, first: int = 0) -> Checkpoint:
-    """Return the checkpoint of the pass whose first replicate is given."""
+    """Return the checkpoint of a pass, given its first replicate."""
     return Checkpoint(folder / pass_checkpoint(first))
 
 
 def print_resume_point(where: object, found: ResumePoint) -> None:
-    """Print where a run resumes."""
-    text = "nothing to go on from, starts anew"
+    """Print the epoch at which a run resumes."""
+    text = "no checkpoint, starts anew"
     if found is not None:
         epoch, over = found
-        text = f"complete at epoch {epoch:,}" if over else f"goes on from epoch {epoch:,}"
+        text = f"complete at epoch {epoch:,}" if over else f"resumes at epoch {epoch:,}"
     print(f"{where}: {text}", file=sys.stderr)
 
 
 def trained(train: Callable[[Meter], Any], epochs: int, label: str) -> tuple[Any, int]:
-    """Train with a progress bar; return the run or runs, complete or as far as they came, and the exit code.
+    """Train with a progress bar; return the run or runs, even if they were interrupted, and the exit code.
 
     Raises:
         Diverged: a run has nothing to write, because its first loss is not finite.

@@ -1,4 +1,4 @@
-"""One run, or replicates of it, from settings to a folder of results."""
+"""One run or several replicates, from settings to a folder of results."""
 
 import sys
 import time
@@ -31,10 +31,10 @@ from attn_dynamics.training.run import divergence_message
 
 
 def simulate(config: Config, line: str) -> int:
-    """Run one configuration from data to figures; return the exit code. `line` calls the command.
+    """Run one configuration from data to figures; return the exit code. The line `line` calls the command.
 
     Raises:
-        InputError: settings or data are bad; nothing was written.
+        InputError: settings or data cannot be used; nothing was written.
         StorageError: a result could not be written.
     """
     task = load_task(config.task, experiment.task_options(config))
@@ -61,7 +61,7 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> Result:
 
 
 def _run_replicates(config: Config, task: Task, start: Parameters, out: Path) -> Result:
-    """Train in as few passes as memory allows; drop replicates without an epoch, whose first loss is not finite."""
+    """Train in as few passes as memory allows; drop replicates whose first loss is not finite."""
     summaries: dict[Path, dict[str, Any]] = {}
     first = code = 0
     while first < config.replicates and code != INTERRUPTED:
@@ -73,8 +73,8 @@ def _run_replicates(config: Config, task: Task, start: Parameters, out: Path) ->
         raise FloatingPointError("no replicate has a finite loss at its start")
     summary, draw = _write_all(summaries, out)
     each = out / "replicate-0" / "figures"
-    place = f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
-    return Result(code, results.replicates_table(summary), results.broken(summary), draw, place)
+    location = f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
+    return Result(code, results.replicates_table(summary), results.broken(summary), draw, location)
 
 
 def _pass(
@@ -87,7 +87,7 @@ def _pass(
         where = f"{out}" if whole else f"{out}, {which}"
         print_resume_point(where, experiment.resume_point(config, task, checkpoint))
         found = {folder: _finished(config, task, folder) for folder in folders}
-        if all(found.values()):  # reading them from the checkpoint would need the memory of training again
+        if all(found.values()):  # the checkpoint would need as much memory as training did
             return 0, {folder: summary for folder, summary in found.items() if summary}
     starts = [experiment.start(config, task, replicate) for replicate in replicates]
     label = f"{config.model}, {config.replicates} replicates" if whole else f"{config.model}, {which}"
@@ -114,14 +114,13 @@ def _named(replicates: range) -> str:
 def _finished(config: Config, task: Task, folder: Path) -> dict[str, Any] | None:
     """Return the summary of a replicate if its folder has the complete results of this configuration and data."""
     try:
-        summary = read_json_object(folder / SUMMARY)
-        same = read_netcdf(folder / TRAJECTORY).attrs.get("data") == results.data_digest(task)
+        seconds, run = read_json_object(folder / SUMMARY).get("seconds"), read_netcdf(folder / TRAJECTORY)
     except Damaged:
         return None
-    ended = {"patience": True, "epochs": summary.get("epochs") == config.max_epochs}.get(
-        str(summary.get("ended")), False
-    )
-    return summary if same and ended and results.is_summary(summary) else None
+    ended, last = run.attrs.get("ended"), run.sizes.get("epoch", 0) - 1
+    complete = ended == "patience" or (ended, last) == ("epochs", config.max_epochs)
+    same = run.attrs.get("data") == results.data_digest(task)
+    return results.summarise(run, seconds) if complete and same and isinstance(seconds, float) else None
 
 
 def _write_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> tuple[dict[str, Any], Callable[[], object]]:

@@ -33,19 +33,25 @@ def run_command(
 
     Args:
         options: class of the command's options.
+<<<<<<< HEAD
         run: the command itself.
         arguments: the command line; by default that of this process.
         prog: line `python -m MODULE` that calls the command.
+=======
+        run: function that runs the command with its options.
+        arguments: arguments of the command line; by default those of this process.
+        prog: name of the command on the command line.
+>>>>>>> 5f9f68d (Rewrite the words of the commands in plain English; make the summary of a finished replicate from its trajectory)
         interrupted: message on Ctrl-C.
     """
 
-    def named() -> int:
+    def with_options() -> int:
         try:
             return run(read_options(options, arguments, called(prog)))
         except InputError as error:
             raise by_option(error, options) from None
 
-    return exit_code_of(named, interrupted=interrupted)
+    return exit_code_of(with_options, interrupted=interrupted)
 
 
 def run_recorded(
@@ -56,8 +62,13 @@ def run_recorded(
     prog: str,
     interrupted: str = "interrupted before anything was computed",
 ) -> int:
+<<<<<<< HEAD
     """Run a command as `run_command` does, and pass it the line that calls it."""
     line = command_line(called(prog), arguments)
+=======
+    """Run a command like `run_command`, and also pass it the line that calls it."""
+    line = command_line(prog, arguments)
+>>>>>>> 5f9f68d (Rewrite the words of the commands in plain English; make the summary of a finished replicate from its trajectory)
     return run_command(options, lambda given: run(given, line), arguments, prog=prog, interrupted=interrupted)
 
 
@@ -67,13 +78,13 @@ def exit_code_of(run: Callable[[], int], *, interrupted: str) -> int:
     try:
         with interruptible():
             code = run()
-            sys.stdout.flush()  # the disk under standard output may be full too
+            sys.stdout.flush()  # standard output may be a file on a full disk
             return code
     except (InputError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except MemoryError:
-        print("error: memory: expected enough of it, got none that was left. Give smaller sizes.", file=sys.stderr)
+        print("error: memory: expected enough for these sizes, got too little. Give smaller sizes.", file=sys.stderr)
         return FAILED
     except OSError as error:
         refusal = InputError(
@@ -90,7 +101,7 @@ def exit_code_of(run: Callable[[], int], *, interrupted: str) -> int:
 
 
 def command_line(prog: str, arguments: Sequence[str] | None) -> str:
-    """Return the line that starts a command anew with these arguments, by default those of this process."""
+    """Return the line that calls a command with these arguments, by default those of this process, without --resume."""
     given = sys.argv[1:] if arguments is None else arguments
     return shlex.join([*prog.split(), *(each for each in given if each != "--resume")])
 

@@ -1,4 +1,4 @@
-"""The command line of a run: its options are read before the libraries load that train and draw."""
+"""The command line of a run, which is read before the slow libraries for training and drawing are imported."""
 
 import sys
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def is_window(arguments: Sequence[str]) -> bool:
     """Return whether a command line asks for the model attn-window."""
-    told = [each.partition("=")[::2] if "=" in each else (each, next_) for each, next_ in pairwise([*arguments, ""])]
-    return ("--model", WINDOW) in told
+    given = [each.partition("=")[::2] if "=" in each else (each, next_) for each, next_ in pairwise([*arguments, ""])]
+    return ("--model", WINDOW) in given
 
 
 def _simulate(config: Any, line: str) -> int:
-    """Load what the run needs, and run it."""
+    """Import the libraries of a run, and run it."""
     with deferred_interrupt() as asked:  # a library may catch KeyboardInterrupt during its import
         if config.model == WINDOW:
             from attn_dynamics.commands.window import simulate_window as simulate

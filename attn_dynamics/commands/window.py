@@ -1,4 +1,4 @@
-"""The command for `--model attn-window`: one run of the bell's width, with its results in a folder."""
+"""The command for `--model attn-window`: it trains the width of a bell, with the results in a folder."""
 
 import math
 import sys
@@ -27,14 +27,14 @@ from attn_dynamics.window.layer import Fit, loss_and_gradient
 from attn_dynamics.window.tasks import STATES, WindowTask, load_window_task
 
 WIDEST = 1e150
-"""Bound on σ at the start, tokens: beyond it the square of σ and the tokens it reaches are not finite."""
+"""Bound on the initial σ, in tokens; above it σ² and the number of tokens that the bell reaches are not finite."""
 
 
 def simulate_window(config: WindowConfig, line: str) -> int:
-    """Run one configuration from data to figures; return the exit code. `line` calls the command.
+    """Run one configuration from data to figures; return the exit code. The line `line` calls the command.
 
     Raises:
-        InputError: settings are bad; nothing was written.
+        InputError: settings cannot be used; nothing was written.
         StorageError: a result could not be written.
     """
     task = load(config)
@@ -68,7 +68,7 @@ def _train(config: WindowConfig, task: WindowTask, checkpoint: Checkpoint, meter
 
 
 def _annotate(config: WindowConfig, task: WindowTask, run: Trajectory) -> xr.Dataset:
-    """Return the trajectory with its prediction and all that figures and summary need."""
+    """Return the trajectory with its prediction and everything that figures and summary need."""
     rate = 0.0 if config.flow else config.rate
     predicted = predict(task, run.times, learning_rate=rate, bell_rate=config.bell_rate)
     trajectory = dataset(task, run, predicted)
@@ -91,7 +91,7 @@ def load(config: WindowConfig) -> WindowTask:
     """Return the task of a configuration.
 
     Raises:
-        InputError: the bell at the start reaches nothing useful, is too wide, or has no finite loss and gradient.
+        InputError: the initial bell reaches no useful token, is too wide, or its loss or gradient is not finite.
     """
     config.options.check_room(config.task, config.epochs)
     # A bell that is too narrow or too wide has a NaN loss or gradient.
@@ -103,16 +103,16 @@ def load(config: WindowConfig) -> WindowTask:
             return task
     raise InputError(
         "--start-width",
-        expected="a bell that reaches what is useful, and has a gradient, in float64",
+        expected="a bell that reaches a useful token and has a gradient in float64",
         given=f"{config.width:g} for a distance of {config.options.distance}",
         fix=f"Start between {config.options.distance / 10:g} and {10 * config.options.half_width:g}.",
     )
 
 
 def summarise(config: WindowConfig, run: xr.Dataset, seconds: float) -> dict[str, Any]:
-    """Summarise a run: losses and accuracies at the best epoch, all else at the last.
+    """Return the summary of a run: losses and accuracies at the best epoch, everything else at the last epoch.
 
-    Its residual is the largest relative distance of σ from its prediction.
+    `prediction_residual` is the largest relative distance of σ from its prediction.
     """
     ends, predicted = run.isel(time=-1), "predicted_width" in run
     return {
@@ -138,7 +138,7 @@ def summarise(config: WindowConfig, run: xr.Dataset, seconds: float) -> dict[str
 
 
 def table(summary: dict[str, Any]) -> Table:
-    """Show one run beside the theory."""
+    """Return the table of one run beside the theory."""
     out = results.fits_table(summary)
     width, predicted, settles = (summary[name] for name in ("width", "predicted_width", "settles"))
     for theory, source in ((predicted, "D2–D6, now"), (settles, "D4, in the end")):
@@ -152,7 +152,7 @@ def table(summary: dict[str, Any]) -> Table:
 
 
 def off_theory(summary: dict[str, Any]) -> list[str]:
-    """Describe the failed assumptions; if none fails, say whether the run deviates from its prediction."""
+    """Return sentences on the failed assumptions; if none fails, one on a deviation from the prediction, if any."""
     residual = summary["prediction_residual"]
     off = "no prediction" if residual is None else f"here up to {percent(residual)} off"
     names = {law: f"the prediction of σ ({law}, {off})" for law in ("D2", "D3")} | {"D4": "where σ settles (D4)"}
@@ -160,6 +160,6 @@ def off_theory(summary: dict[str, Any]) -> list[str]:
     if residual is None:
         return [*remarks, "No prediction: its equations could not be followed at these rates."]
     if residual > OFF and not remarks:
-        off = f"σ is up to {percent(residual)} off its prediction, though every assumption that is checked holds."
-        return [f"{off} --flow, or a smaller --learning-rate, shows whether it is the steps."]
+        off = f"σ is up to {percent(residual)} off its prediction, although every checked assumption holds."
+        return [f"{off} --flow, or a smaller --learning-rate, shows whether long steps are the cause."]
     return remarks

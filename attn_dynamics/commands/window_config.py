@@ -27,7 +27,7 @@ UNREAD = {"needle": ("words", "classes"), "copying": ("classes",), "topics": ("l
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WindowConfig:
-    """Train the width of a bell around the query, and compare it with the theory.
+    """Train the width of a bell around the query, and compare the run with the theory.
 
     Raises:
         InputError: a value is out of range.
@@ -40,7 +40,7 @@ class WindowConfig:
     scale: ScaleName = "deviation"
     """Trained parameter of the bell: its standard deviation, its variance, or ln σ."""
     start_width: float | None = None
-    """σ at the start, as a standard deviation, tokens (default: 3; twice the distance for topics, because a narrow
+    """Initial standard deviation σ of the bell, in tokens (default: 3; for topics twice the distance, because a narrow
     bell learns its few words by heart)."""
     seed: int = 0
     """Random seed of the data, and of the head."""
@@ -48,7 +48,7 @@ class WindowConfig:
     """Task to learn, with a useful token at a known distance: a needle, copying, or LMN21's topic words."""
     options: WindowOptions = dataclasses.field(default_factory=WindowOptions)
     loss: Loss = "likelihood"
-    """Loss: -ln of the attention on what is useful, or minus that attention itself; topics have cross-entropy."""
+    """Loss: -ln of the attention on useful tokens, or minus that attention; topics always have cross-entropy."""
     epochs: int = 3000
     """Largest number of steps of gradient descent."""
     learning_rate: float | None = None
@@ -56,7 +56,7 @@ class WindowConfig:
     bell_rate: float = 1.0
     """Factor on the learning rate of the bell."""
     flow: bool = False
-    """Integrate gradient flow in ln(1 + time), over the same time, instead of descent."""
+    """Integrate gradient flow over the same time instead of taking steps."""
     patience: int | None = None
     """Number of epochs without a lower dev loss after which to stop; dev data are as many further windows (default:
     never)."""
@@ -100,7 +100,7 @@ class WindowConfig:
 
     @property
     def training(self) -> WindowTraining:
-        """Return all that decides a run but its trained parts, which the task decides."""
+        """Return the training settings, except for the trained parts, which the task decides."""
         settings = {"epochs": self.epochs, "patience": self.patience or None, "bell_rate": self.bell_rate}
         return WindowTraining(learning_rate=self.rate, **settings)
 
@@ -122,7 +122,7 @@ class WindowConfig:
         return notes + without_effect("gradient flow", ["patience"] if self.flow and self.patience else [])
 
     def identity_settings(self) -> dict[str, Any]:
-        """Return all settings that decide the run, ready for JSON, without its length and folder."""
+        """Return all settings that decide the run in a form for JSON, without its length and folder."""
         kept = dataclasses.asdict(self)
         for name in ("epochs", "out", "resume", "overwrite"):
             del kept[name]

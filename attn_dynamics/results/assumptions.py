@@ -1,11 +1,11 @@
 """Checks of the assumptions behind each law, from a run's corpus, start and settings (theory A1, B1, C9, C10).
 
-B1 is checked for the words that are shown beside it, C9 or C10 for the topic words. The prediction solves C10 in its
-vector form, which takes any linear head and any frequencies. So neither orthogonal columns nor equal frequencies are
-required.
+The SEN relation (B1) is checked for the words that are shown beside it, mean field (C9 or C10) for the topic words. The
+prediction solves C10 in its vector form, which takes any linear head and any frequencies. So neither orthogonal columns
+nor equal frequencies are required.
 
-Thresholds: an assumption that the theory needs exactly has none. Otherwise a small violation moves the relation a
-little. The check computes the shift of ‖ν‖ at a given score, and allows 1 % (`ALLOWED`).
+An assumption that the theory needs exactly has no threshold. A small violation of any other moves the relation a
+little. Its check computes the shift of ‖ν‖ at a given score, and allows 1 % (`ALLOWED`).
 """
 
 import json
@@ -32,7 +32,7 @@ from attn_dynamics.training.settings import Training, training_with
 ALLOWED = 0.01
 """Share of ‖ν‖ by which a broken assumption may move the relation: as much as B2 allows LMN21's published task."""
 CHANCE = 1e-3
-"""Probability of a false alarm, over all words together: a word unrelated to the labels counts as related."""
+"""Probability, over all words together, that a word unrelated to the labels counts as related."""
 SMALL = 0.01
 """Largest embedding norm ‖ν_w‖ at the start of another word that counts as zero in mean field.
 
@@ -64,10 +64,12 @@ class Assumption(NamedTuple):
     assumption: str
     holds: bool
     detail: str
-    """Clause that reports the finding with its numbers."""
+    """Finding with its numbers, a clause without a full stop."""
 
 
 class _Verdict(NamedTuple):
+    """Whether an assumption holds, and the finding in words."""
+
     holds: bool
     detail: str
 
@@ -85,14 +87,14 @@ def check_assumptions(
 ) -> list[Assumption]:
     """Check the assumptions of the laws shown beside a run, before the run.
 
-    A1 and B1 are always checked, C9 or C10 if `mean_field_law` names one. Only the finished run shows whether its steps
-    are short (`results.summary.annotate`).
+    Law A1 and the SEN relation (B1) are always checked, mean field (C9 or C10) if `mean_field_law` names one of them.
+    Only the finished run shows whether its steps are short (`results.summary.annotate`).
 
     Args:
         task: the task, whose training sentences and topic words are read, or a corpus alone.
         start: initial values.
         training: trained parts, update rule, weight decay and mini-batches, by default `Training()`.
-        words: the words to check B1 for; the topic words by default.
+        words: the words for which to check the SEN relation (B1); by default the topic words.
         settings: fields of `Training` that replace those of `training`, such as train=("keys",).
 
     Raises:
@@ -149,18 +151,18 @@ def mean_field_assumptions(task: Task, start: Parameters, *, train: Collection[s
 
 
 def short_steps(laws: Collection[str], trouble: str | None, largest: float) -> list[Assumption]:
-    """Report for each law of the flow whether descent stayed near the flow.
+    """Return, for each law of gradient flow, the assumption that descent stayed near the flow.
 
     Args:
         laws: ids of the checked laws.
-        trouble: why the steps are too long; None if they are not.
+        trouble: reason why the steps are too long; None if they are not.
         largest: largest change of the training loss in one step, as a share.
     """
     fine = f"the training loss never rose, and changed by at most {percent(largest)} in an epoch"
     return [Assumption(law, SHORT, trouble is None, trouble or fine) for law in dict.fromkeys(laws) if law != "A1"]
 
 
-# --- findings as text
+# --- texts of findings
 
 
 def as_text(found: Sequence[Assumption]) -> str:
@@ -174,7 +176,7 @@ def from_text(text: str) -> list[Assumption]:
 
 
 def curve_name(curve: str, laws: Collection[str], *attributes: Mapping[Any, Any]) -> str:
-    """Name a theory curve for a legend; the name says if an assumption of its laws fails.
+    """Return the name of a theory curve for a legend, which says if an assumption of its laws fails.
 
     Args:
         curve: name of the curve.
@@ -190,7 +192,7 @@ def curve_name(curve: str, laws: Collection[str], *attributes: Mapping[Any, Any]
 
 
 def sentences(found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[str]:
-    """Write one sentence for each failed assumption; laws that fail it with the same finding share a sentence.
+    """Yield one sentence for each failed assumption; laws with the same finding share a sentence.
 
     Args:
         found: assumptions in the form of `summary.json`.
@@ -200,22 +202,24 @@ def sentences(found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> I
     for each in found:
         if not each["holds"]:
             laws.setdefault((each["assumption"], each["detail"]), []).append(names.get(each["law"], each["law"]))
-    for (assumption, detail), who in laws.items():
-        several = " and ".join([*([", ".join(who[:-1])] if who[:-1] else []), who[-1]])
-        yield f"{several} {'assume' if who[1:] else 'assumes'} {assumption}: {detail}."
+    for (assumption, detail), (*others, last) in laws.items():
+        if others:
+            yield f"{', '.join(others)} and {last} assume {assumption}: {detail}."
+        else:
+            yield f"{last} assumes {assumption}: {detail}."
 
 
 def broken_in_words(found: Sequence[Mapping[str, Any]]) -> str:
-    """Name each failed assumption and its laws, as in "rare other words (B1, C10)"; return "" if none fails."""
-    laws: dict[str, list[str]] = {}
+    """Return each failed assumption with its laws, as in "rare other words (B1, C10)"; "" if none fails."""
+    failed: dict[str, list[str]] = {}
     for each in found:
         if not each["holds"]:
-            laws.setdefault(each["assumption"], []).append(each["law"])
-    return "; ".join(f"{assumption} ({', '.join(who)})" for assumption, who in laws.items())
+            failed.setdefault(each["assumption"], []).append(each["law"])
+    return "; ".join(f"{assumption} ({', '.join(laws)})" for assumption, laws in failed.items())
 
 
 def joined(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Merge the assumptions of replicates: one holds if it holds in every replicate."""
+    """Return the assumptions of all replicates; an assumption holds if it holds in every replicate."""
     out: dict[tuple[str, str], dict[str, Any]] = {}
     failed: dict[tuple[str, str], int] = {}
     for found in runs:
@@ -235,43 +239,43 @@ def joined(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, eq=False)
 class _Beside:
-    """Chosen words, the training sentences that contain them, and the other words of those sentences."""
+    """Chosen words, the training sentences that contain them, and the other words of these sentences."""
 
     corpus: Corpus
     words: list[Hashable]
     """Chosen words that occur in a training sentence."""
     columns: NDArray[np.int64]
     """Column of each of these words."""
-    places: NDArray[np.int64]
-    """Index of each of these words among all that were given."""
+    indices: NDArray[np.int64]
+    """Index of each of these words among all given words."""
     kind: str
     """Kind of the words: topic or followed."""
 
     @classmethod
     def of(cls, corpus: Corpus, words: Sequence[Hashable], kind: str) -> Self:
         columns = corpus.columns(words)
-        places = np.flatnonzero(np.bincount(corpus.counts.indices, minlength=corpus.n_words)[columns])
-        return cls(corpus, [words[place] for place in places.tolist()], columns[places], places, kind)
+        indices = np.flatnonzero(np.bincount(corpus.counts.indices, minlength=corpus.n_words)[columns])
+        return cls(corpus, [words[index] for index in indices.tolist()], columns[indices], indices, kind)
 
     @cached_property
-    def held(self) -> csr_array:
+    def counts(self) -> csr_array:
         """Counts of these words (N, words)."""
         return self.corpus.counts[:, self.columns]  # pyright: ignore[reportReturnType]
 
     @cached_property
     def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Sentence and word index of every entry of `held`."""
-        held = self.held.tocoo()
-        return held.row, held.col
+        """Sentence and word index of every entry of `counts`."""
+        entries = self.counts.tocoo()
+        return entries.row, entries.col
 
     @cached_property
     def present(self) -> csr_array:
         """1 if a sentence contains a word, else 0 (N, words)."""
-        return csr_array(self.held.astype(bool).astype(float))
+        return csr_array(self.counts.astype(bool).astype(float))
 
     @cached_property
     def others(self) -> csr_array:
-        """Tokens of each other word in the sentences of each chosen word (words, V)."""
+        """Number of tokens of each other word in the sentences of each chosen word (words, V)."""
         beside = csr_array(self.present.T @ self.corpus.counts)
         beside.data[np.isin(beside.indices, self.columns)] = 0.0
         beside.eliminate_zeros()
@@ -300,9 +304,8 @@ def _relation(beside: _Beside, start: Parameters, train: Collection[str]) -> lis
 
 
 def _checked(law: str, checks: Mapping[str, _Check], beside: _Beside, unseen: Collection[str]) -> list[Assumption]:
-    """Run the checks; without any of the words in a training sentence, run only those in `unseen`."""
-    asked = [name for name in checks if beside.words or name in unseen]
-    return [Assumption(law, name, *checks[name]()) for name in asked]
+    """Run the checks of a law; if no chosen word is in a training sentence, run only those in `unseen`."""
+    return [Assumption(law, name, *check()) for name, check in checks.items() if beside.words or name in unseen]
 
 
 def _query_fixed(train: Collection[str]) -> _Verdict:
@@ -312,12 +315,14 @@ def _query_fixed(train: Collection[str]) -> _Verdict:
 
 
 def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus) -> _Verdict:
-    """Find what takes steps off the gradient (A1, B1), or off the clock of mean field (C9, C10).
+    """Check that steps are along the gradient (A1, B1), and at the pace of time learning rate × epoch (C9, C10).
 
-    Steps by sums of gradients keep Σ s (A1). As they shorten, momentum and mini-batches follow gradient flow at another
-    speed, which B1 does not see. At the end of the command's default run, Attn-TC from seed 0, the relation is 0.5 %
-    off under descent and under batches of 100; under momentum 0.9 by 3.8 % at the learning rate 0.1 and 0.8 % at
-    0.01; by 9.6 % under a decay of 10⁻³, 17 % under Adam and 198 % under sign descent, both at the rate 0.001.
+    Steps that are sums of gradients conserve Σ s (A1). If steps are short, momentum and mini-batches follow gradient
+    flow at another speed, which the SEN relation (B1) does not see.
+
+    The relation was measured at the end of the command's default run, Attn-TC from seed 0. Descent and batches of 100
+    are 0.5 % off. Momentum 0.9 is 3.8 % off at the learning rate 0.1, and 0.8 % at 0.01. A decay of 10⁻³ is 9.6 % off.
+    At the learning rate 0.001 Adam is 17 % off, and sign descent 198 %.
     """
     rule, why = training.rule, list[str]()
     name, plain = type(rule).__name__, isinstance(rule, Descent)
@@ -357,17 +362,17 @@ def _stifled(training: Training, start: Parameters, corpus: Corpus) -> str:
 
 
 _SEE: Mapping[type, str] = {Momentum: " (law G2)", SignDescent: " (law G4)", Adam: " (law G5)"}
-"""Law of the theory that says what a rule does instead."""
+"""Law of the theory on each update rule, in parentheses."""
 
 
 def _frozen(laws: Collection[str], training: Training, chosen: Sequence[Hashable]) -> list[Assumption]:
-    """Report frozen words, of which A1 and mean field allow none, and B1 none among the chosen words."""
+    """Report frozen words; law A1 and mean field allow none, and the SEN relation (B1) none among the chosen words."""
     if not training.frozen_words:
         return []
     verdicts = {}
     for law in dict.fromkeys(laws):
         counted = {*training.frozen_words} & {*chosen} if law == "B1" else training.frozen_words
-        some = f"{_count(len(counted), 'word')} of those" if law == "B1" else _count(len(counted), "word")
+        some = _count(len(counted), "word") + (" of those" if law == "B1" else "")
         detail = f"{some} {'is' if len(counted) == 1 else 'are'} frozen" if counted else "no word shown is frozen"
         verdicts[law] = _Verdict(not counted, detail)
     return [Assumption(law, FREE, *verdict) for law, verdict in verdicts.items()]
@@ -381,11 +386,11 @@ def _both_trained(train: Collection[str]) -> _Verdict:
 
 
 def _one_word(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
-    """Count sentences with several of these words: the other words gain score, but the theory keeps them at 0.
+    """Count sentences with several chosen words: their scores rise together, but the theory keeps other words at 0.
 
-    Mean field allows no sentence without such a word either (`all_sentences`).
+    With `all_sentences`, as in mean field, sentences without a chosen word count too.
     """
-    each = beside.held.sum(axis=1)
+    each = beside.counts.sum(axis=1)
     several, none = np.count_nonzero(each > 1), np.count_nonzero(each == 0) if all_sentences else 0
     count, kind = f"of {each.size:,} training sentences hold", f"{beside.kind} word"
     found = [f"{several:,} {count} more than one {kind}, or one repeatedly"] * bool(several)
@@ -394,21 +399,21 @@ def _one_word(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
 
 
 def _labels(beside: _Beside, classes: NDArray[np.integer] | None = None) -> _Verdict:
-    """Count sentences whose label contradicts their word: only other words can learn it, so they do work (B1).
+    """Count sentences whose label contradicts their word, so that only their other words can learn it (B1).
 
-    None is allowed. A sentence that is still wrong keeps its slope while all other slopes vanish. Six such sentences in
-    800 move the published task from 0.5 to 1.8 % off the relation.
+    None is allowed, because such a sentence keeps its slope while all other slopes vanish. Six such sentences in 800
+    move the published task from 0.5 to 1.8 % off the relation.
 
     Args:
         beside: the words to check.
-        classes: class of each word that was given; by default the commonest label among the word's sentences.
+        classes: class of each given word; by default the most frequent label among the word's sentences.
     """
     rows, words = beside.entries
     labels = beside.corpus.labels
     if classes is None:
         own = (beside.present.T @ np.eye(beside.corpus.n_classes)[labels]).argmax(axis=1)
     else:
-        own = classes[beside.places]
+        own = classes[beside.indices]
     contrary = np.unique(rows[labels[rows] != own[words]]).size
     if not contrary:
         return _Verdict(True, f"every {beside.kind} word stands for one label")
@@ -418,21 +423,20 @@ def _labels(beside: _Beside, classes: NDArray[np.integer] | None = None) -> _Ver
 
 
 def _accompanied(beside: _Beside) -> _Verdict:
-    """Count sentences that hold only a chosen word: it has all attention at any score, so no norm moves that score."""
-    alone, count = np.count_nonzero(beside.m == 0), f"of {beside.m.size:,} training sentences"
+    """Count sentences that hold only a chosen word: it has all attention at any score, so its score does not move."""
+    alone = np.count_nonzero(beside.m == 0)
     if not alone:
         return _Verdict(True, f"no {beside.kind} word stands alone in a training sentence")
-    return _Verdict(
-        False, f"{alone:,} {count} with a {beside.kind} word hold no other word, and attention has no choice"
-    )
+    found = f"{alone:,} of {beside.m.size:,} training sentences with a {beside.kind} word hold no other word"
+    return _Verdict(False, f"{found}, and attention has no choice")
 
 
 def _one_length(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
     """Compare the sentence lengths of each word, or of all words: the relation and mean field assume one m.
 
-    The embedding norm ‖ν‖ of mixed lengths lies between those of the shortest and the longest sentence. By B1 ‖ν‖² is
-    2 (s + (e^s - 1)/m) over ‖q‖², so an error of a share in m changes ‖ν‖ by less than half that share. The
-    mean-field equations have one m and cannot be written down for two.
+    With several lengths, ‖ν‖ lies between the norms for the shortest and the longest sentence. By the SEN relation (B1)
+    ‖ν‖² is 2 (s + (e^s - 1)/m)/‖q‖², so a relative error of m changes ‖ν‖ by less than half of it. The mean-field
+    equations cannot be written down for two values of m.
     """
     m, (_, words) = beside.m, beside.entries
     least, most = np.full(len(beside.words), np.inf), np.zeros(len(beside.words))
@@ -453,8 +457,8 @@ def _one_length(beside: _Beside, *, all_sentences: bool = False) -> _Verdict:
 def _near_zero(beside: _Beside, start: Parameters) -> _Verdict:
     """Compare e^s of the other words with their number, and their mean embedding with ‖ν‖ (B1).
 
-    A share of m shifts ‖ν‖ by half that share. A mean embedding μ takes μ·ν off ‖ν‖²/2. This is the share
-    ‖q‖‖μ‖ of ‖ν‖ when ‖q‖‖ν‖ = 1, at a score of about a half.
+    A relative change of m moves ‖ν‖ by half of it. A mean embedding μ takes μ·ν off ‖ν‖²/2. This is a share ‖q‖‖μ‖ of
+    ‖ν‖ at ‖q‖‖ν‖ = 1, where the score is about a half.
     """
     tokens = np.maximum(beside.others.sum(axis=1), 1.0)
     with np.errstate(over="ignore"):
@@ -466,7 +470,7 @@ def _near_zero(beside: _Beside, start: Parameters) -> _Verdict:
 
 
 def _exactly_from_zero(beside: _Beside, start: Parameters) -> _Verdict:
-    """Find the largest score s_w and embedding norm ‖ν_w‖ at the start, which the mean-field equations set to 0."""
+    """Find the largest initial score s_w and embedding norm ‖ν_w‖ of other words, which mean field sets to 0."""
     others = np.delete(np.arange(beside.corpus.n_words), beside.columns)
     score = float(np.abs(start.scores[others]).max(initial=0.0))
     norm = float(np.linalg.norm(start.embeddings[others], axis=1).max(initial=0.0))
@@ -475,11 +479,11 @@ def _exactly_from_zero(beside: _Beside, start: Parameters) -> _Verdict:
 
 
 def _rare(beside: _Beside, *, standing_once: bool = False) -> _Verdict:
-    """Compare the number T of these words with the number D of other words beside them.
+    """Compare the number T of chosen words with the number D of different other words beside them.
 
-    By law A1 the other words together lose what these words gain, the share κ = T/D for each. Their scores then
-    fall by κ s, and e^s/m in B1 becomes e^{(1+κ)s}/(1+κ)m. This changes ‖ν‖ by less than κ up to a score of 3, or of
-    4.6 for LMN21's m = 20. C9 and C10 account for the loss of words that occur once.
+    By law A1 the other words together lose the scores that the chosen words gain, so each falls by κ s with κ = T/D.
+    Then e^s/m in the SEN relation (B1) becomes e^{(1+κ)s}/(1+κ)m. This changes ‖ν‖ by less than the share κ up to a
+    score of 3, or of 4.6 for LMN21's m = 20. Mean field (C9, C10) includes the loss of words that occur once.
     """
     tokens = beside.others.sum(axis=0)
     different = int(np.count_nonzero(tokens))
@@ -493,19 +497,17 @@ def _rare(beside: _Beside, *, standing_once: bool = False) -> _Verdict:
         f"{_count(different, 'other word')}, each {_number(times)} times, beside {_count(words, beside.kind + ' word')}"
     )
     law = f"by law A1 each loses on average {percent(share)} of what one of those gains"
-    holds = off <= ALLOWED
-    taken_in = holds and share > ALLOWED
-    allowed = (
-        "which the equations take in for words that stand once" if taken_in else f"and {percent(ALLOWED)} is allowed"
-    )
-    return _Verdict(holds, f"the sentences hold {found}; {law}, {allowed}")
+    allowed = f"and {percent(ALLOWED)} is allowed"
+    if off <= ALLOWED < share:
+        allowed = "which the equations include for words that occur once"
+    return _Verdict(off <= ALLOWED, f"the sentences hold {found}; {law}, {allowed}")
 
 
 def _silent(beside: _Beside) -> _Verdict:
-    """Look for other words that reveal the label: only words drawn independently of it average out.
+    """Look for other words that reveal the label, because only words that are independent of it average out.
 
-    The f labels of an independent word have the shares p̂ with probability at most (f + 1)^(n-1) e^{-f KL(p̂‖p)}
-    (Sanov), where p are the shares of the classes.
+    Let p be the shares of the classes. The f labels of an independent word have the shares p̂ with probability at most
+    (f + 1)^(n-1) e^{-f KL(p̂‖p)} (Sanov).
     """
     corpus, n = beside.corpus, beside.corpus.n_classes
     kinds = np.eye(n)[corpus.labels]
@@ -525,29 +527,27 @@ def _silent(beside: _Beside) -> _Verdict:
 
 
 def _many(beside: _Beside) -> _Verdict:
-    """Count the sentences N_w of the rarest word.
+    """Count the sentences N_w of the rarest chosen word, because other words memorise sentences.
 
-    By C9 the other words of a sentence learn at most 1/N_w of what its topic word does; half of it shows in ‖ν‖ (B2).
+    By mean field (C9) the other words of a sentence learn at most the share 1/N_w of what its topic word learns. Half
+    of this share shows in ‖ν‖ (B2).
     """
     sentences = np.bincount(beside.entries[1])
     rarest = int(sentences.argmin())
     off = 1 / (2 * int(sentences[rarest]))
     found = f"“{beside.words[rarest]}” stands in {sentences[rarest]:,} training sentences"
-    return _Verdict(
-        off <= ALLOWED,
-        f"{found}, whose own words learn them by heart; this moves ‖ν‖ by up to {percent(off)}, and "
-        f"{percent(ALLOWED)} is allowed",
-    )
+    moved = f"this moves ‖ν‖ by up to {percent(off)}, and {percent(ALLOWED)} is allowed"
+    return _Verdict(off <= ALLOWED, f"{found}, whose own words learn them by heart; {moved}")
 
 
 def percent(share: float, allowed: float = ALLOWED) -> str:
-    """Write a share as a percentage with two digits, or with as many as separate it from the allowed share."""
+    """Return a share as a percentage with two digits, or with as many digits as separate it from the allowed share."""
     value, bound = 100 * share, 100 * allowed
     return f"{value:.0f} %" if value >= 10 and f"{value:.0f}" != f"{bound:.0f}" else f"{unlike(value, bound)} %"
 
 
 def unlike(value: float, bound: float) -> str:
-    """Write a number with two digits, or with as many as separate it from a bound."""
+    """Return a number as text with two digits, or with as many digits as separate it from a bound."""
     differing = (digits for digits in range(2, 17) if f"{value:.{digits}g}" != f"{bound:.{digits}g}")
     return f"{value:.{2 if value == bound else next(differing, 17)}g}"
 

@@ -1,4 +1,4 @@
-"""The folder of a run: its files, and the check that a run may resume in it."""
+"""The folder of a run: its files, and the check that a run can resume in it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,9 +23,9 @@ OURS = (
     CHECKPOINT,
     *(f"figures/{name}.png" for name in (*FIGURES, *WINDOW_FIGURES, "replicates")),
 )
-"""Files that a run writes, without the checkpoints of later passes."""
+"""Files that a run writes, except for the checkpoints of later passes."""
 KNOWN_BY = {"model", "task"}
-"""Keys in the configuration of every run, whatever its version."""
+"""Keys in the configuration of every run, in all versions."""
 
 
 class Settings(Protocol):
@@ -57,21 +57,21 @@ class Settings(Protocol):
         ...
 
     def identity_settings(self) -> dict[str, Any]:
-        """Return all other settings, which must agree for two runs to be the same."""
+        """Return all other settings, which are equal if two runs are the same."""
         ...
 
 
 def pass_checkpoint(first: int) -> str:
-    """Return the checkpoint file of the pass whose first replicate is given."""
+    """Return the name of the checkpoint file of a pass, given its first replicate."""
     return f"checkpoint-{first}.npz" if first else CHECKPOINT
 
 
 def open_folder(config: Settings) -> AbstractContextManager[Path]:
-    """Open the folder for this configuration with `results_folder`.
+    """Open the folder of a configuration with `results_folder`.
 
     Raises:
-        InputError: the folder holds other files, or another run without --overwrite, or the same run without
-            --resume or --overwrite.
+        InputError: the folder holds other files, or a run and the configuration neither resumes nor overwrites it, or
+            another run than the one to resume.
         StorageError: the folder cannot be made.
     """
     return results_folder(
@@ -85,7 +85,7 @@ def open_folder(config: Settings) -> AbstractContextManager[Path]:
 
 
 def begin(folder: Path, config: Settings) -> None:
-    """Remove results that are to be overwritten, and write the configuration of a new run.
+    """Remove the results that the run overwrites, and write the configuration if there is none.
 
     Raises:
         StorageError: a file cannot be removed or written.
@@ -97,7 +97,7 @@ def begin(folder: Path, config: Settings) -> None:
 
 
 def write_config(folder: Path, config: Settings) -> None:
-    """Write the configuration; a run that was made longer writes it again at its end.
+    """Write the configuration; a run that was extended writes it again at its end.
 
     Raises:
         StorageError: the file cannot be written.
@@ -145,14 +145,14 @@ def flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _files(folder: Path) -> list[Path]:
     """List all files that runs may write into a folder, whether they exist or not."""
-    places = [folder, *_numbered(folder, "replicate-*")]
-    return [place / name for place in places for name in OURS] + _numbered(folder, "checkpoint-*.npz")
+    folders = [folder, *_numbered(folder, "replicate-*")]
+    return [each / name for each in folders for name in OURS] + _numbered(folder, "checkpoint-*.npz")
 
 
 def _numbered(folder: Path, pattern: str) -> list[Path]:
-    """List the paths that have a number for the star of the pattern."""
+    """List the paths that match a pattern with a number instead of its star."""
     return [path for path in folder.glob(pattern) if re.fullmatch(pattern.replace("*", r"\d+"), path.name)]
 
 
 RUN = Kind(name="a run", mark=CONFIG, is_ours=lambda folder: _saved(folder) is not None, files=_files)
-"""Results of `simulate`, runs of windows included."""
+"""Files of a run of the command, with or without a window."""

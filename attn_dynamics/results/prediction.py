@@ -17,13 +17,13 @@ from attn_dynamics.theory.unequal_topics import UnequalTopics
 from attn_dynamics.training.settings import Training, training_with
 
 POINTS = 200
-"""Number of epochs spaced evenly, and of those spaced by decades, at which the prediction is kept."""
+"""Number of evenly spaced epochs, and of logarithmically spaced ones, at which the prediction is kept."""
 TOLERANCE = 1e-5
-"""Error tolerance of the solver's steps: scores are then accurate to 10⁻⁶, and a run deviates by 10⁻³ at best."""
+"""Relative error of a step of the solver. Scores are then accurate to 10⁻⁶, while runs deviate by 10⁻³ at best."""
 MOST = 3_000
-"""Largest number of evaluations of a prediction, 1 to 2 seconds; the published configuration takes about 400."""
+"""Largest number of evaluations, which take 1 to 2 seconds; the published configuration needs about 400."""
 SETTLED = 0.05
-"""Share of the training after which the deviation counts; before it, scores are of the size of the start."""
+"""Share of the training after which the deviation counts; before it, scores are as small as at the start."""
 
 
 def predict(
@@ -32,7 +32,7 @@ def predict(
     """Predict scores and norms of the topic words, and the training loss, with no fitted parameter.
 
     The prediction needs a linear head, named topic words, and the assumptions in `HARD`. It includes memorisation as if
-    each other word occurred in one sentence only, and descent to first order in the learning rate.
+    each other word occurred in only one sentence. It follows descent to first order in the learning rate.
 
     Args:
         task: the task, or a corpus alone; its training sentences and topic words are read.
@@ -76,7 +76,7 @@ def predict(
     with np.errstate(over="ignore"):
         times = learning_rate * kept
     if not np.isfinite(times).all():
-        return "at this learning rate the times of the run are beyond the largest number"
+        return "at this learning rate the times of the run exceed float64"
     try:
         path = topics.flow(
             times,
@@ -124,15 +124,15 @@ def deviation(run: xr.Dataset) -> float | None:
 def _refusal(task: Task, start: Parameters, training: Training) -> str | None:
     """Return why the mean-field equations cannot be written down for a task; None if they can."""
     if not training.plain:
-        return "mean field is that of plain descent on all sentences"
+        return "mean field describes plain descent on all sentences"
     if training.frozen_words:
-        return "mean field moves every word, and some are frozen"
+        return "mean field moves every word, but some are frozen"
     if not any(task.topic_words):
         return "mean field (C9, C10) needs topic words, and the task names none"
     law = mean_field_law(task, start, train=training.train)
     if law is None:
         name = next((name for name, head in HEADS.items() if isinstance(start.head, head)), type(start.head).__name__)
-        return f"mean field (C9, C10) is known for linear heads, not for that of {name}"
+        return f"mean field (C9, C10) is known for linear heads, not for the head of {name}"
     found = mean_field_assumptions(task, start, train=training.train)
     broken = [f"{each.assumption} ({each.detail})" for each in found if each.assumption in HARD and not each.holds]
     return f"mean field ({law}) does not apply without {', nor without '.join(broken)}" if broken else None

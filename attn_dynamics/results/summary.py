@@ -1,7 +1,7 @@
-"""Results of a run: the annotated trajectory, a summary, and a table of measurements beside the theory."""
+"""Results of a run: the annotated trajectory, a summary, and a table that compares measurements with the theory."""
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -37,14 +37,14 @@ from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Training
 
 version = cache(metadata.version)
-"""Version of a package; reading the metadata of all of them takes a tenth of a short run."""
+"""Version of a package, cached because reading the metadata takes a tenth of a short run."""
 PACKAGES = ("attn-dynamics", "numpy", "scipy", "numba", "xarray")
 LARGEST = ("score_sum_drift", "loss_rises", "largest_loss_step")
 """Quantities for which replicates report the largest value."""
 LARGEST_INTEGER = np.iinfo(np.int64).max
-"""Largest integer that NetCDF can hold; a larger seed is written as text."""
+"""Largest integer in NetCDF; a larger seed is written as text."""
 ROUND_OFF = 1e-10
-"""Rise of the loss, in nats, that round-off explains."""
+"""Largest change of the loss, in nats, that counts as round-off."""
 COARSE = 0.1
 """Largest share of the loss that one step may take.
 
@@ -54,7 +54,7 @@ learning rate beyond.
 
 
 def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Dataset:
-    """Return the trajectory with all that its figures need, and with its seed, its data and the versions."""
+    """Return the trajectory with everything that its figures need, its seed, a digest of its data, and the versions."""
     beside = beside_theory(run, task, start, model=config.model)
     return beside.assign_attrs(
         title=printable(f"{beside.attrs['title']}, seed {config.seed}"),
@@ -65,7 +65,7 @@ def annotate(run: Run, config: Config, task: Task, start: Parameters) -> xr.Data
 
 
 def beside_theory(run: Run, task: Task, start: Parameters, *, model: str) -> xr.Dataset:
-    """Return the trajectory with all that its figures need: m and frequency of each word, ‖q‖, prediction, names.
+    """Return the trajectory with everything that its figures need: m and frequency of words, ‖q‖, prediction, names.
 
     The query norm ‖q‖ is NaN if the SEN relation does not apply. It requires a fixed query, trained keys and trained
     embeddings (theory §3).
@@ -117,15 +117,15 @@ def data_digest(task: Task) -> str:
 def versions(device: str = "numpy") -> list[str]:
     """Return the versions of the software, as in "numpy 2.0.0": equal settings and versions give equal numbers.
 
-    On a torch device the numbers agree to round-off. The version of torch names its CUDA, as in "torch 2.9.0+cu130";
-    if the package index has one build of each version, the version alone identifies it.
+    On a device of torch the numbers agree to round-off. The version of torch may name its CUDA, as in
+    "torch 2.9.0+cu130".
     """
     packages = PACKAGES if device == "numpy" else (*PACKAGES, "torch")
     return [f"{name} {version(name)}" for name in packages] + [f"python {platform.python_version()}"]
 
 
 def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
-    """Summarise one run: losses and accuracies at the best epoch, all else at the last."""
+    """Return the summary of one run: losses and accuracies at the best epoch, everything else at the last epoch."""
     best = trajectory.sel(epoch=trajectory.attrs["best_epoch"])
     fits = {
         f"{split}_{part}": float(best[f"{split}_{part}"]) if f"{split}_{part}" in best else None
@@ -139,7 +139,7 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "seed": int(trajectory.attrs["seed"]),
         "epochs": int(trajectory.epoch[-1]),
         "ended": trajectory.attrs["ended"],
-        "best_epoch": trajectory.attrs["best_epoch"],
+        "best_epoch": int(trajectory.attrs["best_epoch"]),
         **fits,
         "sen_residual": sen_residual(trajectory),
         "prediction_residual": deviation(trajectory),
@@ -147,41 +147,19 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "assumptions": [each._asdict() for each in from_text(trajectory.attrs.get("assumptions", "[]"))],
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
-        "query_norm": trajectory.attrs["query_norm"],
+        "query_norm": float(trajectory.attrs["query_norm"]),
         "words": {curve.word: _final(curve, trajectory.attrs["query_norm"]) for curve in word_curves(trajectory)},
         "versions": trajectory.attrs["versions"],
         "seconds": seconds,
     }
 
 
-def is_summary(content: Mapping[str, Any]) -> bool:
-    """Return whether a JSON object has the fields that `summarise_replicates` and the replicates' table read."""
-    numbers = ("epochs", "best_epoch", "seconds", "train_loss", *LARGEST)
-    texts = ("model", "task", "ended")
-    return (
-        all(isinstance(content.get(name), int | float) for name in numbers)
-        and all(isinstance(content.get(name), str) for name in texts)
-        and {
-            "classes",
-            "seed",
-            "versions",
-            "dev_loss",
-            "test_loss",
-            "sen_residual",
-            "prediction_residual",
-            "not_predicted",
-        }
-        <= content.keys()
-        and isinstance(content.get("words"), dict)
-    )
-
-
 def sen_residual(trajectory: xr.Dataset) -> float | None:
-    """Return the largest relative distance from the SEN curve over the topic words at the end (theory B2).
+    """Return the largest relative distance of a topic word from its SEN curve at the end (theory B2).
 
-    Words without a curve, which occur in no sentence or only alone, do not count. Return None if no others remain.
+    Words without a curve, which occur in no sentence or only alone, do not count. Return None if no word counts.
     """
-    topic = set(trajectory.attrs["topic_words"])
+    topic = {*np.atleast_1d(trajectory.attrs["topic_words"])}
     query_norm = trajectory.attrs["query_norm"]
     shown = [curve for curve in word_curves(trajectory) if curve.word in topic and curve.others > 0]
     ends = [abs(sen_deviation(curve, query_norm)[-1]) for curve in shown]
@@ -189,10 +167,11 @@ def sen_residual(trajectory: xr.Dataset) -> float | None:
 
 
 def loss_steps(loss: np.ndarray) -> dict[str, Any]:
-    """Measure the distance of descent from the flow, from the training loss at every epoch.
+    """Return two measures of how far descent is from gradient flow, given the training loss at every epoch.
 
-    `loss_rises` counts the steps at which the loss rose. The flow never rises, nor does descent with a step below 2
-    over the curvature. `largest_loss_step` is the largest change in one step, relative to the larger of both losses.
+    `loss_rises` counts the steps at which the loss rose. It never rises in the flow, nor in descent with a learning
+    rate below 2 over the curvature. `largest_loss_step` is the largest change in one step, relative to the larger of
+    both losses.
     """
     before, after = loss[:-1], loss[1:]
     moved = abs(after - before) > ROUND_OFF
@@ -210,7 +189,7 @@ def _too_long(steps: dict[str, Any]) -> str | None:
 
 
 def broken(summary: dict[str, Any]) -> list[str]:
-    """Describe the failed assumptions, and the distance of the run from their laws."""
+    """Return sentences on the failed assumptions and on the distance of the run from their laws."""
     # Replicates report the longest steps among them.
     longest = {SHORT: steps} if (steps := _too_long(summary)) else {}
     found = [
@@ -236,16 +215,16 @@ def broken(summary: dict[str, Any]) -> list[str]:
 
 
 def _distances(run: dict[str, Any]) -> Iterator[tuple[float, str]]:
-    """Yield the relative distance from SEN at the end, and the word, for each shown word with a curve."""
+    """Yield the final relative distance from the SEN curve, and the word, for each shown word with a curve."""
     for word, final in run["words"].items():
         norm, theory = final["embedding_norm"], final["sen_norm"]
-        # NaN is null in a file; the theory gives 0 for a word that starts and stays at 0.
+        # Files hold null for NaN. The theory gives 0 for a word that starts and stays at 0.
         if theory and norm is not None and np.isfinite([norm, theory]).all():
             yield abs(norm / theory - 1), word
 
 
 def table(summary: dict[str, Any]) -> Group:
-    """Show one run beside the theory: its numbers, then its words."""
+    """Return the tables of one run beside the theory: its numbers, then its words."""
     out = fits_table(summary)
     out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
     if summary["prediction_residual"] is not None:
@@ -255,12 +234,14 @@ def table(summary: dict[str, Any]) -> Group:
 
 
 def fits_table(summary: dict[str, Any]) -> Table:
-    """Show how a run ended and its losses and accuracies; the columns take further rows beside the theory."""
-    place = Path(summary["task"]).name
-    out = _entitled(f"{summary['model']} on {place}, seed {summary['seed']}: {_story(summary)}")
-    if summary["best_epoch"] < summary["epochs"]:
-        at = summary["best_epoch"], summary["epochs"]
-        out.caption = Text("losses and accuracies at epoch {:,}, all else at epoch {:,}".format(*at))
+    """Return a table of the losses and accuracies of a run; its title says how the run ended.
+
+    Its columns serve further rows, which compare a quantity with the theory.
+    """
+    task = Path(summary["task"]).name
+    out = _entitled(f"{summary['model']} on {task}, seed {summary['seed']}: {_story(summary)}")
+    if (best := summary["best_epoch"]) < (last := summary["epochs"]):
+        out.caption = Text(f"losses and accuracies at epoch {best:,}, everything else at epoch {last:,}")
     for name in ("quantity", "measured", "theory", "difference", "source"):
         out.add_column(name, justify="left" if name in ("quantity", "source") else "right")
     for name, value in summary.items():
@@ -270,12 +251,12 @@ def fits_table(summary: dict[str, Any]) -> Table:
 
 
 def word_rows(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """Return one row per word: final score and norm, and if SEN applies the norm by B1 and the difference."""
+    """Return one row per word: final score and norm, and if SEN applies the norm by SEN (B1) and the difference."""
     return [_word_row(word, final) for word, final in summary["words"].items()]
 
 
 def largest_difference(summary: dict[str, Any]) -> str:
-    """Return the largest difference from SEN over all listed words; "" if SEN applies to none."""
+    """Return the largest difference from SEN over all words of the table; "" if SEN applies to none of them."""
     return max((row["difference"] for row in word_rows(summary)), key=_size, default="")
 
 
@@ -293,7 +274,7 @@ def _size(difference: str) -> float:
 
 
 def _words_table(summary: dict[str, Any]) -> Table:
-    """Show the words beside SEN, with the largest difference in the footer."""
+    """Return a table of the words beside SEN, with the largest difference in the footer."""
     rows, feet = word_rows(summary), {"word": "largest", "difference": largest_difference(summary)}
     applies = any(row["SEN, B1"] for row in rows)
     names = [*rows[0]] if applies else ["word", "s", "‖ν‖"]
@@ -306,23 +287,23 @@ def _words_table(summary: dict[str, Any]) -> Table:
 
 
 def _entitled(title: str) -> Table:
-    """Make a table at least as wide as its title; the title may contain rich's markup characters."""
+    """Return an empty table at least as wide as its title, which is plain text without markup."""
     return Table(title=Text(title), min_width=len(title))
 
 
 def join(trajectories: list[xr.Dataset]) -> xr.Dataset:
-    """Join replicates along a new dimension; NaN fills the epochs after a replicate ended."""
+    """Return the trajectories joined along a new dimension; NaN fills the epochs after a replicate ended."""
     runs = [each.drop_vars("time") for each in trajectories]
-    if not all("predicted" in each.dims for each in runs):  # a prediction may give up on some replicates
+    if not all("predicted" in each.dims for each in runs):  # some replicates may have no prediction
         runs = [each.drop_dims("predicted", errors="ignore") for each in runs]
     joined = xr.concat(runs, "replicate", join="outer", combine_attrs="drop_conflicts", data_vars="all")
     return joined.assign_coords(time=max((each.time for each in trajectories), key=len))
 
 
 def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return means over replicates with half-widths of 95 % confidence intervals (Student's t) for five or more.
+    """Return means over replicates, with half-widths of their 95 % intervals for five replicates or more.
 
-    Round-off and step sizes are no samples of a distribution: the largest is reported. Seconds are summed.
+    Round-off and step sizes are no samples of a distribution, so their largest values are reported. Seconds are summed.
     """
     names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
     known = [name for name in names if all(each[name] is not None for each in summaries)]
@@ -343,7 +324,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def replicates_table(summary: dict[str, Any]) -> Table:
-    """Show means over replicates with their intervals, or ranges if there are few replicates."""
+    """Return a table of means over replicates with their intervals, or with ranges for fewer than five replicates."""
     runs = summary["runs"]
     story = f"{summary['replicates']} replicates, {shown_as(len(runs))}"
     out = _entitled(f"{summary['model']} on {Path(summary['task']).name}: {story}")
@@ -383,7 +364,7 @@ def _story(summary: dict[str, Any]) -> str:
 
 
 def _best(summary: dict[str, Any]) -> str:
-    """Say which epoch was best; at the start nothing was learned."""
+    """Return which epoch was best, in words."""
     if summary["best_epoch"] == 0:
-        return "for the dev loss never fell below its start: nothing was learned (a larger --patience waits longer)"
+        return "because the dev loss never fell: nothing was learned (a larger --patience waits longer)"
     return f"best at {summary['best_epoch']:,}"

@@ -1,4 +1,4 @@
-"""xarray Dataset of a window run and its prediction: width, attended tokens, and the bell itself."""
+"""Results of a window run: the xarray Dataset of the run and of its prediction."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from attn_dynamics.window.windows import Windows
 MOMENTS = ("start", "end")
 """Times at which the whole bell is kept."""
 MOST = 10_000
-"""Largest number of evaluations of a predicted rate; with far too long steps the modified flow would never finish."""
+"""Largest number of evaluations of the predicted velocity, because the modified flow of very long steps never ends."""
 
 
 def dataset(task: WindowTask, run: Trajectory, predicted: Array | None) -> xr.Dataset:
@@ -26,7 +26,7 @@ def dataset(task: WindowTask, run: Trajectory, predicted: Array | None) -> xr.Da
     Args:
         task: the learned task.
         run: the recorded run.
-        predicted: states of `predict` at the run's times; None leaves the prediction out.
+        predicted: states of `predict` at the run's times, or None without a prediction.
     """
     found = _seen(task, run.layers)
     for name, fits in run.curves.items():
@@ -46,7 +46,7 @@ def predict(task: WindowTask, times: Array, *, learning_rate: float, bell_rate: 
     """Return the predicted states (times, coordinates); None if the equations cannot be followed.
 
     Args:
-        task: the task, which has the equations.
+        task: the task with its equations.
         times: times τ, starting at 0.
         learning_rate: learning rate η of the descent to follow; 0 for the flow.
         bell_rate: factor on the rate of the bell.
@@ -61,7 +61,7 @@ def predict(task: WindowTask, times: Array, *, learning_rate: float, bell_rate: 
 
 
 def _seen(task: WindowTask, layers: Sequence[Layer]) -> dict[str, tuple]:
-    """Return the variables measured on layers, at every time, or for profiles at both ends."""
+    """Return the variables measured on the layers of all times; profiles are those of the first and the last time."""
     windows = task.windows
     half, weights = int(np.abs(windows.distances).max()), [attention(windows, each).weights for each in layers]
     tokens = {"units": "tokens"}
@@ -80,5 +80,5 @@ def _seen(task: WindowTask, layers: Sequence[Layer]) -> dict[str, tuple]:
 
 
 def _profile(windows: Windows, weights: Array, half: int) -> Array:
-    """Return the mean weight at each distance."""
+    """Return the mean attention weight at each distance from -half to half."""
     return np.bincount(windows.distances + half, weights, 2 * half + 1) / windows.n_queries

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: one file, replaced as a whole every few seconds, that belongs to one run only."""
+"""Checkpoints: one file per run, replaced as a whole every few seconds, from which only that run resumes."""
 
 import hashlib
 import time
@@ -14,7 +14,7 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 
 SHARE = 20
-"""Smallest pause between two writes, in multiples of the time the last write took."""
+"""Shortest pause between two writes, as a multiple of the time that the last write took."""
 
 
 class CheckpointMismatch(InputError):
@@ -62,7 +62,7 @@ class Checkpoint:
         """Return the arrays that were saved last, or None if there is no file.
 
         Raises:
-            CheckpointMismatch: the file belongs to a run with another corpus, start or setting, or is no checkpoint.
+            CheckpointMismatch: the file is no checkpoint, or that of a run with another corpus, start or setting.
         """
         if not self.path.exists():
             return None
@@ -77,10 +77,10 @@ class Checkpoint:
         return arrays
 
     def resume(self, identity: str, epochs: int) -> dict[str, np.ndarray] | None:
-        """Return the arrays that were saved last, to continue up to `epochs`, or None if there is no file.
+        """Return the arrays that were saved last, to resume up to `epochs`, or None if there is no file.
 
         Raises:
-            CheckpointMismatch: as `load` raises it, or the saved run already has more epochs.
+            CheckpointMismatch: as in `load`, or the saved run already has more epochs.
         """
         saved = self.load(identity)
         if saved is not None and int(saved["epoch"]) > epochs:
@@ -93,7 +93,7 @@ class Checkpoint:
         return saved
 
     def peek(self, *names: str) -> dict[str, np.ndarray]:
-        """Return the arrays of these names from the checkpoint, whichever run saved it; empty if there is no file.
+        """Return the named arrays of the checkpoint of any run; empty if there is no file.
 
         Raises:
             CheckpointMismatch: the file is no checkpoint.
@@ -115,7 +115,7 @@ class Checkpoint:
 
 
 def identity(corpora: Collection[Corpus], starts: Sequence[Parameters], *settings: object) -> str:
-    """Return a digest that two runs, or two batches of runs, share exactly if they are the same."""
+    """Return a digest of one run or several, which is the same exactly if corpora, starts and settings are the same."""
     arrays = (
         array for each in starts for array in (each.query, each.keys, each.embeddings, *each.head.arrays().values())
     )
@@ -140,10 +140,10 @@ def digest_of_arrays(arrays: Iterable[np.ndarray], *settings: object) -> str:
 
 
 def with_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the arrays of a part under the names they have in the whole: the prefix is added."""
+    """Return the arrays with the prefix added to their names."""
     return {prefix + name: array for name, array in arrays.items()}
 
 
 def without_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Return the arrays whose name begins with the prefix, without it: the inverse of `with_prefix`."""
+    """Return the arrays whose names have the prefix, without it: the inverse of `with_prefix`."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

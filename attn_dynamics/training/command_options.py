@@ -1,4 +1,4 @@
-"""The settings of one run of the command, and which of them identify the run."""
+"""Settings of one run of the command, and those of them that identify the run."""
 
 import dataclasses
 from pathlib import Path
@@ -28,31 +28,30 @@ else:
     Device, Precision, Preset, RuleName, Trainable = (
         Literal[tuple(names)] for names in (DEVICES, PRECISIONS, PRESETS, RULES, TRAINABLE)
     )
-    # The window has its own settings; its name is listed here, and `Config` refuses it with a pointer to its command.
+    # The window has settings of its own. The help lists its name, and `Config` refuses it and names its command.
     Model = Literal[(*HEADS, WINDOW)]
 
 UNREAD = {"attn-fc": ("hidden_dim",), "attn-tc": ("hidden_dim",), "mean-field": ("start_scale",)}
-"""Settings that a model or a start does not read, by its name."""
-
+"""Settings that a model or a preset ignores, by its name."""
 
 RULE_OPTIONS: dict[str, dict[str, str]] = {
     "momentum": {"momentum": "beta", "nesterov": "nesterov"},
     "adam": {"beta1": "beta1", "beta2": "beta2", "epsilon": "epsilon"},
 }
-"""Settings that an update rule reads, by its name: of the command, and as the rule calls them."""
+"""Settings that each update rule reads, by its name: from the setting of the command to the field of the rule."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Train an attention model with its exact gradient and set what happens beside the theory.
+    """Train an attention model with its exact gradient, and compare the run with the theory.
 
     Raises:
-        InputError: a value out of range.
+        InputError: a value is out of range.
     """
 
     model: Model = "attn-tc"
     """Classifier on top of the attention block: fixed linear, trained linear or two-layer. attn-window is another
-    layer with its own settings: --model attn-window --help."""
+    layer with settings of its own: see --model attn-window --help."""
     embedding_dim: int = 10
     """Dimension d of the embeddings."""
     key_dim: int | None = None
@@ -60,8 +59,8 @@ class Config:
     hidden_dim: int = 10
     """Number h of hidden units of attn-tl."""
     start: Preset = "paper"
-    """Initial values: published, as LMN21's code draws them; paper, as its text states them; lmn21, those of its
-    analysis; or mean-field, those of the mean-field theory."""
+    """Initial values: of LMN21's code (published), of its text (paper), of its analysis (lmn21), or of the mean-field
+    theory (mean-field)."""
     start_scale: float = 1.0
     """Factor on the initial embeddings, whose standard deviation is 0.001 (published: 10⁻⁶; mean-field: 0)."""
     train: tuple[Trainable, ...] = tuple(Training.train)
@@ -85,33 +84,35 @@ class Config:
     momentum: float = Momentum.beta
     """Share of the last step that --rule momentum keeps."""
     nesterov: bool = Momentum.nesterov
-    """Take Nesterov's variant of --rule momentum."""
+    """Use Nesterov's variant of --rule momentum."""
     beta1: float = Adam.beta1
-    """Share of the mean of gradients that --rule adam keeps."""
+    """Share of the mean of gradients that --rule adam keeps at each step."""
     beta2: float = Adam.beta2
-    """Share of the mean of squared gradients that --rule adam keeps."""
+    """Share of the mean of squared gradients that --rule adam keeps at each step."""
     epsilon: float = Adam.epsilon
-    """Summand of the divisor of --rule adam."""
+    """Number that --rule adam adds to its divisor."""
     decay: float = 0.0
-    """Weight decay of all trained parts; all coordinates are then stepped."""
+    """Weight decay of all trained parts; a run with decay does not use law A6."""
     decoupled: bool = Training.decoupled
-    """Shrink parameters by learning rate × decay a step, as AdamW does, instead of adding decay to the gradient."""
+    """Shrink parameters by learning rate × decay at each step, as AdamW does, instead of adding decay to the
+    gradient."""
     batch_size: int | None = Training.batch_size
-    """Sentences a step, shuffled by the seed (default: all of them). An epoch is then a pass over all."""
+    """Number of sentences in a step, in an order drawn from the seed (default: all). An epoch is one pass over all
+    sentences."""
     patience: int | None = None
     """Number of epochs without a lower dev loss after which to stop; 0 for never (default with dev data: 2,000, as in
     LMN21's published configuration; its text says 100)."""
     reduction: bool = Training.reduced
-    """Use law A6: where fewer than d dimensions of the embeddings can move, step only these."""
+    """Use law A6: step only the dimensions of the embeddings that can move, if these are fewer than d."""
     replicates: int = 1
     """Number of runs from different initial values on the same data."""
     device: Device = "numpy"
     """Device that computes: numpy, by compiled loops, or the same equations by PyTorch (extra 'torch') on a
     processor or a GPU; update rules, decay and mini-batches need numpy."""
     precision: Precision = "float64"
-    """Precision of PyTorch's numbers; compiled loops need float64."""
+    """Precision of numbers on a device of PyTorch; numpy needs float64."""
     follow: tuple[str, ...] = ()
-    """Words to record at every epoch, in addition to the topic words if the task names them."""
+    """Words to record at every epoch, in addition to the topic words of the task."""
     out: Path | None = None
     """Folder for the results; by default a new one below runs/."""
     resume: bool = False
@@ -142,7 +143,7 @@ class Config:
 
     @property
     def training(self) -> Training:
-        """Return what these settings decide of a run; patience depends on the task, too."""
+        """Return the training settings; the default of patience depends on the task (`experiment.training`)."""
         read = RULE_OPTIONS.get(self.rule, {})
         same = {
             each.name: getattr(self, each.name) for each in dataclasses.fields(Training) if hasattr(self, each.name)
@@ -170,7 +171,7 @@ class Config:
 
     @property
     def notes(self) -> list[str]:
-        """Return a note about settings that were given but have no effect."""
+        """Return notes on settings that were given but have no effect."""
         unread = (*UNREAD.get(self.model, ()), *UNREAD.get(self.start, ()))
         given, read = changed(self, Config()), RULE_OPTIONS.get(self.rule, {})
         idle = [name for options in RULE_OPTIONS.values() for name in options if name not in read]
@@ -179,7 +180,7 @@ class Config:
         return notes + without_effect(f"the rule {self.rule}", [name for name in given if name in idle])
 
     def identity_settings(self) -> dict[str, Any]:
-        """Return all settings that decide the run, ready for JSON, without its length and its folder."""
+        """Return all settings that decide the run in a form for JSON, without its length and folder."""
         kept = dataclasses.asdict(self)
         for name in ("epochs", "out", "resume", "overwrite"):
             del kept[name]

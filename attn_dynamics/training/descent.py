@@ -34,18 +34,18 @@ def descend(
     Args:
         corpus: N sentences over V words to train on.
         parameters: the initial values; not changed.
-        training: what decides the run, by default `Training()`.
+        training: settings of the run, by default `Training()`.
         evaluate_on: further corpora by name, evaluated at every epoch; `patience` watches "dev".
         follow: words recorded at every epoch.
-        checkpoint: file to save to, and to resume from.
+        checkpoint: file to save to and to resume from.
         meter: function called with epoch and training loss at the start, some twenty times a second, and at the end.
         settings: fields of `Training` that replace those of `training`, such as learning_rate=0.1, epochs=500,
             train=("keys",), patience=100, rule=Momentum(0.9), decay=1e-3 or batch_size=32.
 
     Raises:
         InputError: an argument is invalid.
-        Interrupted: Ctrl-C was pressed; carries the run so far.
-        Diverged: the loss is not finite; carries the run so far.
+        Interrupted: Ctrl-C was pressed; the exception holds the run so far.
+        Diverged: the loss is not finite; the exception holds the run so far.
 
     Example:
         >>> from attn_dynamics import Corpus, draw
@@ -56,11 +56,8 @@ def descend(
         >>> loss.size, bool(loss[-1] < loss[0])
         (101, True)
     """
-    training, evaluate_on, follow = (
-        training_with(training, settings),
-        data_sets("evaluate_on", evaluate_on, Corpus),
-        words("follow", follow),
-    )
+    training = training_with(training, settings)
+    evaluate_on, follow = data_sets("evaluate_on", evaluate_on, Corpus), words("follow", follow)
     function("meter", meter)
     training.check_dev(evaluate_on)
     checkpoint = checked_checkpoint(checkpoint)
@@ -68,12 +65,12 @@ def descend(
     layout = Layout(corpus, evaluate_on, follow)
     if training.patience is None:
         layout.check_room(training.epochs)
-    judged = [*evaluate_on.values()]
-    dynamics = Dynamics(corpus, parameters, training, judged=judged, followed=layout.columns)
+    others = [*evaluate_on.values()]
+    dynamics = Dynamics(corpus, parameters, training, others=others, followed=layout.columns)
     loop = Loop(dynamics, layout, training)
     if checkpoint is not None:
         same = *training.identity, *layout.identity
-        loop.save_to(checkpoint, identity([corpus, *judged], [parameters], *same))
+        loop.save_to(checkpoint, identity([corpus, *others], [parameters], *same))
     with one_blas_thread(), deferred_interrupt() as interrupted:
         return loop.run(meter, interrupted, Pace(single=not dynamics.in_parts))
 
@@ -95,7 +92,7 @@ def checked_checkpoint(checkpoint: Checkpoint | None) -> Checkpoint | None:
     """Return the given checkpoint, or None if there is none.
 
     Raises:
-        InputError: the argument is something else, such as a path.
+        InputError: the argument is neither a checkpoint nor None.
     """
-    fix = "Make it of a path: Checkpoint(path)."
+    fix = "Make one from a path: Checkpoint(path)."
     return None if checkpoint is None else instance("checkpoint", checkpoint, Checkpoint, fix=fix)

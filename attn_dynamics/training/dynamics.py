@@ -1,10 +1,10 @@
-"""The coordinates that move when a model is trained: their velocity under the gradient, and the way back to parameters.
+"""The coordinates that move in training, their velocity under the gradient, and the way back to parameters.
 
-Only coordinates that can move are kept. If the query is fixed, these are the scores, because
-K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². If the head's first layer is fixed, they are F = E Q, with Q (d, k) an orthonormal
-basis of all that the head reads. The part of E orthogonal to it never moves (law A6, sharpened by the head's
-contrasts). From E(0) = 0 the same holds with a trained first layer W: the rows of E stay in the span of what is read
-of W(0), and so does the change of W.
+Only coordinates that can move are stepped. With a fixed query these are the scores instead of the keys, because
+K(τ) = K(0) + (s(τ) - s(0)) qᵀ/‖q‖². With a fixed first layer of the head they are F = E Q instead of E, where Q (d, k)
+is an orthonormal basis of the directions that the head reads. The part of E orthogonal to Q never moves (law A6,
+sharpened by the head's contrasts). From E(0) = 0 the same holds with a trained first layer W: the rows of E, and the
+change of W, stay in the span of the directions that the head reads at the start.
 """
 
 from collections.abc import Collection, Mapping
@@ -28,7 +28,7 @@ from attn_dynamics.training.settings import PLAIN, Training
 SOME_WORDS = 512
 """Number of words whose embeddings stay in the cache."""
 PARTS = {"query": "query", "keys": "keys", "scores": "keys", "axes": "embeddings", "head": "head"}
-"""Part of a model, as `train` names it, of each array that moves, by the first word of its name."""
+"""Trained part, as `train` names it, that each moving array belongs to, by the first word of the array's name."""
 
 
 class Coordinates:
@@ -36,8 +36,8 @@ class Coordinates:
 
     Args:
         start: the initial values.
-        training: trained parts, whether to use law A6, and a rule that decides whether keys or scores are stepped.
-        from_zero: whether to use law A6 for a trained first layer too, if E(0) = 0.
+        training: trained parts, whether to use law A6, and the rule, which decides whether keys or scores are stepped.
+        from_zero: whether to use law A6 also for a trained first layer, if E(0) = 0.
     """
 
     def __init__(self, start: Parameters, training: Training, *, from_zero: bool = False) -> None:
@@ -45,7 +45,7 @@ class Coordinates:
         self.start = start
         self.train = train = training.train
         self.by_keys = "query" in train or ("keys" in train and not training.along_gradient)
-        """Whether trained keys are stepped themselves, and not the scores alone."""
+        """Whether trained keys are stepped themselves instead of the scores."""
         self.trained_head = head.trained if "head" in train else ()
         closes = head.first not in self.trained_head or (from_zero and not embeddings.any())
         self._basis = _basis(head) if training.reduced and training.along_gradient and closes else None
@@ -60,7 +60,7 @@ class Coordinates:
         self.axes = np.array(embeddings.T, order="C")
         """Transposed coordinates Fᵀ (k, V), or Eᵀ (d, V) if law A6 is not used."""
         self.still_norm = np.zeros(len(embeddings))
-        """Norm (V,) of the part of each embedding outside of these axes."""
+        """Norm (V,) of the part of each embedding that is orthogonal to these axes."""
         if self._basis is not None:
             _set_norms_outside(start.embeddings, self._basis, self.still_norm)
 
@@ -88,15 +88,15 @@ class Dynamics:
 
     Args:
         corpus: sentences on which the gradient is computed.
-        parameters: the initial values; copied.
+        parameters: the initial values, which are copied.
         training: trained parts, frozen words, whether to use law A6, update rule, weight decay and mini-batches.
-        judged: further corpora, evaluated with every recorded row.
+        others: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
-        data: the arrays of the corpora, frozen words included, where they exist already.
+        data: the arrays of the corpora, frozen words included, if they exist already.
 
     Raises:
-        InputError: parameters for another corpus, an unknown frozen word, or one whose score a trained query would
-            move.
+        InputError: the parameters fit another corpus, a frozen word is unknown, or a trained query would move its
+            score.
     """
 
     def __init__(
@@ -105,17 +105,17 @@ class Dynamics:
         parameters: Parameters,
         training: Training = PLAIN,
         *,
-        judged: Collection[Corpus] = (),
+        others: Collection[Corpus] = (),
         followed: NDArray[np.int64] = NO_WORDS,
         data: Data | None = None,
     ) -> None:
         check_fit(corpus, parameters)
         self._corpus, self._training = corpus, training
-        self._held = frozen_columns(corpus, parameters, training)
-        self._coordinates = place = Coordinates(parameters, training, from_zero=True)
-        self._train, self._trained_head = place.train, place.trained_head
-        self.head, self._axes, self.scores = place.head, place.axes, place.scores.copy()
-        steps_keys = "keys" in self._train and place.by_keys
+        self._frozen = frozen_columns(corpus, parameters, training)
+        self._coordinates = begin = Coordinates(parameters, training, from_zero=True)
+        self._train, self._trained_head = begin.train, begin.trained_head
+        self.head, self._axes, self.scores = begin.head, begin.axes, begin.scores.copy()
+        steps_keys = "keys" in self._train and begin.by_keys
         self._keys = parameters.keys.copy() if steps_keys else parameters.keys
         self._query = parameters.query.copy()
         self.objective = Objective(
@@ -123,15 +123,15 @@ class Dynamics:
             self.scores,
             self._axes,
             self.head,
-            still=place.still_norm,
-            frozen=self._held,
-            others=judged,
+            still=begin.still_norm,
+            frozen=self._frozen,
+            others=others,
             followed=followed,
             data=data,
         )
         self._buffers = training.rule.start(self._moving())
         self._passes = np.zeros(())
-        """Number of passes over mini-batches, which decides the order of the next one."""
+        """Number of passes over mini-batches so far, which decides the order of the next one."""
 
     def evaluate(self) -> tuple[Fit, Gradient]:
         """Return loss, accuracy and gradient of the present state."""
@@ -167,7 +167,7 @@ class Dynamics:
         self._follow_keys()
 
     def state(self) -> Arrays:
-        """Return everything that moves, and what the update keeps, by name: the arrays themselves, not copies."""
+        """Return all arrays that move and all buffers of the rule, by name; they are not copied."""
         passes = {} if self._training.batch_size is None else {"passes": self._passes}
         return self._moving() | with_prefix("rule.", self._buffers) | passes
 
@@ -178,7 +178,7 @@ class Dynamics:
         self._follow_keys()
 
     def velocity(self, gradient: Gradient) -> Arrays:
-        """Return d/dτ of everything in `state` along gradient flow."""
+        """Return the velocity d/dτ of all arrays that move, by name, along gradient flow."""
         return {name: -slope for name, slope in self._slopes(gradient).items()}
 
     def parameters(self) -> Parameters:
@@ -226,7 +226,7 @@ class Dynamics:
         return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
 
     def _slopes(self, gradient: Gradient) -> Arrays:
-        """Return what descent takes off everything that moves, per learning rate; of the scores, ‖q‖² ∂L/∂s."""
+        """Return the gradient of all arrays that move, by name; for scores ‖q‖² ∂L/∂s, because keys move along q."""
         slopes = {}
         if "query" in self._train:
             slopes["query"] = self._keys.T @ gradient.scores
@@ -247,16 +247,16 @@ class Dynamics:
             self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
             return
         for rows in self._training.batches(self._corpus.n_sentences, int(self._passes)):
-            batch = Objective(self._corpus.take(rows), self.scores, self._axes, self.head, frozen=self._held)
+            batch = Objective(self._corpus.take(rows), self.scores, self._axes, self.head, frozen=self._frozen)
             self.step(batch.evaluate()[1], learning_rate)
         self._passes += 1.0
 
     def _decay(self, array: Array, slopes: Arrays, name: str, decay: float, learning_rate: float) -> None:
-        """Shrink an array at once if decay is decoupled, or add to its slope; frozen words stay."""
+        """Shrink an array if decay is decoupled, else add decay to its slope; frozen words stay as they are."""
         shrinking = decay * array
         if name in ("keys", "axes"):
             by_word = shrinking if name == "keys" else shrinking.T
-            by_word[self._held] = 0.0
+            by_word[self._frozen] = 0.0
         if self._training.decoupled:
             array -= learning_rate * shrinking
         else:
@@ -277,7 +277,7 @@ def frozen_columns(corpus: Corpus, parameters: Parameters, training: Training) -
     if "query" in training.train and (keys := parameters.keys[frozen]).any():
         raise InputError(
             "frozen_words",
-            expected="words whose key is 0 where the query is trained, for it moves the scores of all others",
+            expected="words whose key is 0, because a trained query moves the scores of all others",
             given=f"{np.count_nonzero(keys.any(axis=1))} whose key is not",
             fix="Leave the query out of `train`.",
         )
@@ -289,7 +289,7 @@ def _copied(head: Head) -> Head:
 
 
 def _basis(head: Head) -> Array | None:
-    """Return an orthonormal basis (d, k) of what a head reads, or None if the head reads all d dimensions."""
+    """Return an orthonormal basis (d, k) of the directions that a head reads, or None if it reads all d dimensions."""
     readout_matrix = head.readout_matrix
     return np.linalg.qr(readout_matrix)[0] if readout_matrix.shape[1] < readout_matrix.shape[0] else None
 

@@ -1,4 +1,4 @@
-"""A configuration carried out: the options of its task, its start, the words it follows and when it stops."""
+"""Runs of a configuration: its checks, its initial values, its training on a task, and the point to resume at."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ from attn_dynamics.training.settings import Training
 Meter = Callable[[int, float], None]
 """Function called with every epoch and its training loss."""
 SHARE = 0.75
-"""Share of the free memory that replicates may need: the need is an estimate, and other programs use memory too."""
+"""Share of the free memory for replicates; their need is an estimate, and other programs use memory too."""
 PATIENCE = 2000
 """Epochs without a lower dev loss after which a run stops, as in LMN21's published configuration."""
 
@@ -41,11 +41,11 @@ def task_options(config: Config) -> Options:
 
 
 def check(config: Config, task: Task) -> None:
-    """Refuse, before anything is written, settings that do not fit the data or the machine.
+    """Refuse settings that do not fit the data or the machine, before anything is written.
 
     Raises:
-        InputError: words that cannot be written to a file, followed words that the data do not hold, patience without
-            dev data, or a device that is not available.
+        InputError: a word cannot be written to a file, a followed word is not in the data, patience lacks dev data, or
+            the device is not available.
     """
     check_device(config.device, config.precision)
     check_rule(config.device, config.training)
@@ -73,16 +73,16 @@ def check_words(task: Task) -> None:
             raise InputError(
                 "--task",
                 expected="words that can be written to a file",
-                given=f"{word!r} in {task.name}, which has a zero byte or half a letter",
+                given=f"{word!r} in {task.name}, which has a zero byte or an unpaired surrogate",
                 fix="Remove such letters from the text, or name its encoding by --encoding.",
             )
 
 
 def start(config: Config, task: Task, replicate: int = 0) -> Parameters:
-    """Draw the initial values; the random seed and the number of the replicate determine them.
+    """Draw the initial values from the random seed and the number of the replicate.
 
     Raises:
-        InputError: as `draw` raises it.
+        InputError: as in `draw`.
     """
     return draw(
         config.start,
@@ -105,10 +105,10 @@ def train(
     checkpoint: Checkpoint | None = None,
     meter: Meter | None = None,
 ) -> Run:
-    """Train by gradient descent as configured.
+    """Train one model as configured, on the configured device.
 
     Raises:
-        InputError, Interrupted, Diverged: as `descend` raises them.
+        InputError, Interrupted, Diverged: as in `descend`.
     """
     if config.device == "numpy":
         return descend(task.train, begin, training(config, task), **_recorded(config, task, checkpoint), meter=meter)
@@ -129,19 +129,19 @@ def train_many(
     checkpoint: Checkpoint | None = None,
     meter: Meter | None = None,
 ) -> list[Run]:
-    """Train from several starts on the configured device.
+    """Train from several starts as configured, on the configured device.
 
     Raises:
-        InputError, RunsInterrupted: as `descend_many` raises them.
+        InputError, RunsInterrupted: as in `descend_many`.
     """
     where = {"device": config.device, "precision": config.precision, "meter": meter}
     return descend_many(task.train, starts, training(config, task), **_recorded(config, task, checkpoint), **where)
 
 
 def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkpoint: Checkpoint) -> int:
-    """Return how many of the wanted starts, each shaped like `start`, `train_many` should take at once.
+    """Return the number of the wanted starts, each shaped like `start`, that `train_many` should take at once.
 
-    The number is that of the checkpoint if there is one, or else what fits into memory, but at least one.
+    If there is a checkpoint, it decides the number. Otherwise as many as fit into memory, and at least one.
 
     Raises:
         InputError: the file is no checkpoint.
@@ -154,19 +154,19 @@ def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkp
 
 
 def training(config: Config, task: Task) -> Training:
-    """Return what decides a run of this configuration on this task."""
+    """Return the training settings of a configuration, with the patience for this task."""
     return replace(config.training, patience=patience(config, task))
 
 
 def _recorded(config: Config, task: Task, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
-    """Return what is evaluated and followed, and the checkpoint if there is one, as arguments of `descend`."""
+    """Return the arguments of `descend` that say which corpora and words to record, and where to save."""
     others = {name: corpus for name, corpus in task.splits.items() if name != "train"}
     found: dict[str, Any] = {"evaluate_on": others, "follow": _followed(config, task)}
     return found if checkpoint is None else found | {"checkpoint": checkpoint}
 
 
 def resume_point(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[int, bool] | None:
-    """Return the epoch that a run would resume at, and whether nothing is left to do; None without a checkpoint.
+    """Return the epoch at which a run would resume, and whether nothing is left to do; None without a checkpoint.
 
     Raises:
         InputError: the file is no checkpoint.
@@ -177,7 +177,7 @@ def resume_point(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[in
 
 
 def patience(config: Config, task: Task) -> int | None:
-    """Return the epochs without a lower dev loss after which to stop; None for never."""
+    """Return the number of epochs without a lower dev loss after which to stop; None for never."""
     if config.patience is None:
         return PATIENCE if task.dev is not None else None
     return config.patience or None

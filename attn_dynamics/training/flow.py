@@ -1,4 +1,4 @@
-"""Gradient flow: the exact gradient under scipy's solvers, in time or in log time."""
+"""Gradient flow of the exact gradient, by scipy's solvers, in time or in log time."""
 
 import math
 from collections import deque
@@ -29,11 +29,11 @@ SOLVERS: dict[str, type[OdeSolver]] = {"DOP853": DOP853, "RK45": RK45, "LSODA": 
 """Solvers by name: the explicit ones for most models, the last three for small models whose flow is stiff."""
 STIFF = ("LSODA", "Radau", "BDF")
 MOST_STIFF = 4096
-"""Largest number of coordinates at which a stiff solver's dense Jacobian, of float64, stays within 128 MiB."""
+"""Largest number of coordinates for a stiff solver, whose dense Jacobian then stays within 128 MiB."""
 RECORDED = 101
 """Number of recorded times if none are given."""
 EXACT = 4 * np.finfo(float).eps
-"""Relative accuracy of the time of an event."""
+"""Relative accuracy of the clock time of an event."""
 
 
 @renamed(judge="evaluate_on", hold="frozen_words")
@@ -79,8 +79,8 @@ def flow(
         atol: absolute tolerance of one solver step.
         stop_loss: training loss, in nats, at which to stop.
         stop_attention: mean attention weight at which to stop, once every followed word receives it.
-        max_steps: number of solver steps after which to give up. If the gradient jumps, as at Attn-TL's relu, the flow
-            may slide along the jump, and a solver then takes ever smaller steps.
+        max_steps: number of solver steps after which to give up. If the gradient jumps, as at the relu of Attn-TL, the
+            flow may slide along the jump, and the solver takes ever smaller steps.
         meter: function called with the time reached and its training loss.
 
     Returns:
@@ -88,8 +88,8 @@ def flow(
 
     Raises:
         InputError: an argument is invalid.
-        Interrupted: Ctrl-C was pressed; carries the run so far.
-        Diverged: the solver cannot continue; carries the run so far.
+        Interrupted: Ctrl-C was pressed; the exception holds the run so far.
+        Diverged: the solver cannot continue; the exception holds the run so far.
 
     Example:
         >>> from attn_dynamics import Corpus, draw
@@ -112,7 +112,7 @@ def flow(
     due = _due(time, times, clock)
     check_fit(corpus, parameters, evaluate_on)
     layout = Layout(corpus, evaluate_on, follow)
-    dynamics = Dynamics(corpus, parameters, training, judged=[*evaluate_on.values()], followed=layout.columns)
+    dynamics = Dynamics(corpus, parameters, training, others=[*evaluate_on.values()], followed=layout.columns)
     system = System(dynamics, clock)
     _check_size(solver, system.start.size)
     stops = _stops(system, layout, stop_loss, stop_attention)
@@ -137,7 +137,7 @@ LOG_TIME = Clock(np.log1p, math.expm1, lambda time: 1.0 + time, 1.0)
 
 
 class System:
-    """Everything that moves, as one vector for the solver."""
+    """The moving arrays of a model, as one vector for the solver."""
 
     def __init__(self, dynamics: Flowing, clock: Clock) -> None:
         self.dynamics = dynamics
@@ -148,7 +148,7 @@ class System:
         self.start = self._join(state)
 
     def evaluate(self, state: Array) -> tuple[Any, Any]:
-        """Return loss, accuracy and gradient at a state vector."""
+        """Return the fit (loss and accuracy) and the gradient at a state vector."""
         self.restore(state)
         return self.dynamics.evaluate()
 
@@ -186,9 +186,9 @@ class _Record:
         self.times.append(self._system.clock.time(clock_time) if time is None else time)
 
     def run(self, ended: Ended) -> Any:
-        """Return the run: all that was recorded, and the state recorded last."""
+        """Return the run with everything recorded, and the parameters of the state that was recorded last."""
         last, system = len(self.times) - 1, self._system
-        system.evaluate(self._last[1])  # the solver has been elsewhere since
+        system.evaluate(self._last[1])  # the solver has set the model to other states since
         self._recorder.snapshot(last)
         parameters = system.dynamics.parameters() if ended != "diverged" else None
         run = self._recorder.run(last + 1, self._training, parameters=parameters, ended=ended, best_epoch=last)
@@ -207,9 +207,9 @@ def _stops(system: System, layout: Layout, loss: float | None, attention: float 
         if not layout.frequency[layout.columns].all():
             raise InputError(
                 "stop_attention",
-                expected="followed words that stand in the training sentences",
-                given="one that stands in none",
-                fix="Follow words of the training sentences alone.",
+                expected="followed words that occur in training sentences",
+                given="one that occurs in none",
+                fix="Follow only words of the training sentences.",
             )
         row = np.empty(layout.width)
 
@@ -238,7 +238,7 @@ def integrate(
     """Follow the flow of a system to the last of the due times, or until an event, Ctrl-C or a failure ends the run.
 
     Raises:
-        Interrupted, Diverged: as `flow` raises them.
+        Interrupted, Diverged: as in `flow`.
     """
     end = float(system.clock.from_time(due[-1]))
     options = {"rtol": rtol, "atol": atol, "max_step": system.clock.longest}
@@ -294,7 +294,7 @@ def _integrate(
 
 
 def _step(solver: OdeSolver) -> str | None:
-    """Take a step; return why it failed, or None."""
+    """Take a step; return the reason if it failed, else None."""
     try:
         return solver.step()
     except ArithmeticError as error:  # the model has no such state
@@ -302,15 +302,15 @@ def _step(solver: OdeSolver) -> str | None:
 
 
 def _within(solver: OdeSolver) -> Callable[[float], Array]:
-    """Return the state as a function of clock time within the last step; at its end, the solver's own state."""
+    """Return the state as a function of clock time within the last step; at its end it is the solver's own state."""
     end, between, reached = solver.t, solver.dense_output(), solver.y
     return lambda clock_time: reached if clock_time == end else between(clock_time)
 
 
 def _stuck(time: float, message: str) -> str:
     return (
-        f"gradient flow after time {time:g}: expected the solver to go on, got: {message}. "
-        "A looser rtol, another solver or, where the gradient jumps, `descend` may go further; all before is kept."
+        f"gradient flow after time {time:g}: expected the solver to continue, got: {message}. A looser rtol or another "
+        "solver may get further, and so may `descend` if the gradient jumps; everything before is kept."
     )
 
 
@@ -320,7 +320,7 @@ def _first_event(stops: Stops, state: Callable[[float], Array], solver: OdeSolve
     for name, missing in stops.items():
         gap = lambda clock_time, missing=missing: missing(state(clock_time))  # noqa: E731
         if gap(solver.t) <= 0.0:
-            # Not every solver's interpolant reproduces the state at the start of its step.
+            # The interpolant of some solvers does not reproduce the state at the start of the step.
             begun = gap(solver.t_old) <= 0.0
             at = solver.t_old if begun else brentq(gap, solver.t_old, solver.t, xtol=EXACT, rtol=EXACT)
             crossings.append((float(at), name))  # pyright: ignore[reportArgumentType]
@@ -335,7 +335,8 @@ def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
         return np.array([*map(clock.time, clock_times[:-1]), time])
     asked = as_floats("times", times)
     if asked.ndim != 1 or not asked.size or asked.min() < 0.0 or asked.max() == 0.0:
-        raise InputError("times", expected="a list, none below 0, one above", given=times, fix="Give times to record.")
+        expected = "a list of times, none below 0 and one above"
+        raise InputError("times", expected=expected, given=times, fix="Give the times to record.")
     return np.unique(np.append(asked, 0.0))
 
 
@@ -343,12 +344,12 @@ def _check(solver: str, follow: Sequence[Hashable], numbers: Mapping[str, float 
     one_of("solver", solver, SOLVERS)
     for name, value in numbers.items():
         if value is not None or name in ("rtol", "atol"):
-            number(name, value, above=0, fix="Leave it out for the usual.")
+            number(name, value, above=0, fix="Leave it out for the default.")
     if max_steps is not None:
-        integer("max_steps", max_steps, 1, fix="Leave it out for as many as it takes.")
+        integer("max_steps", max_steps, 1, fix="Leave it out for any number of steps.")
     stop = numbers["stop_attention"]
     if stop is not None and stop >= 1.0:
-        raise InputError("stop_attention", expected="a weight below 1", given=stop, fix="All of it is never received.")
+        raise InputError("stop_attention", expected="a weight below 1", given=stop, fix="Attention never reaches 1.")
     if stop is not None and not follow:
         raise InputError("stop_attention", expected="words to watch", given="none", fix='Name them: follow=("word",).')
 
@@ -357,7 +358,7 @@ def _check_size(solver: str, size: int) -> None:
     if solver in STIFF and size > MOST_STIFF:
         raise InputError(
             "solver",
-            expected=f"DOP853 or RK45 where more than {MOST_STIFF} coordinates move",
+            expected=f"DOP853 or RK45 for more than {MOST_STIFF} moving coordinates",
             given=f"{solver} for {size}",
             fix="Choose one of these, or a smaller model.",
         )

@@ -1,4 +1,4 @@
-"""Protocols of training: the methods by which it drives any model, and those that lay out the record of a run."""
+"""Protocols of training: the methods that it needs of a model, and of the layout of a record."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ class Model(Protocol):
     """A model in training, at its present state."""
 
     def state(self) -> Mapping[str, Array]:
-        """Return everything that moves, by name; the arrays may be the model's own."""
+        """Return all arrays that move, by name; they may be the model's own."""
         ...
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -40,7 +40,11 @@ class Stepping(Model, Protocol):
         ...
 
     def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
-        """Train from the state recorded last, an epoch a row; return the number of rows before the first not finite."""
+        """Train one epoch per row from the state recorded last, and fill the rows.
+
+        Returns:
+            The number of rows before the first that is not finite.
+        """
         ...
 
 
@@ -52,12 +56,12 @@ class Flowing(Model, Protocol):
         ...
 
     def velocity(self, gradient: Any) -> Mapping[str, Array]:
-        """Return d/dτ of everything in `state` along gradient flow."""
+        """Return the velocity d/dτ of all arrays in `state` along gradient flow."""
         ...
 
 
 class Layout(Protocol):
-    """The contents of a record, a row per epoch and snapshots of the state, and the run that they become."""
+    """Layout of a record, which has a row per epoch and snapshots of the state, and of the run made from it."""
 
     width: int
     """Number of values in a row; the first is the training loss."""
@@ -86,5 +90,5 @@ class Layout(Protocol):
         ended: Ended,
         best_epoch: int,
     ) -> Any:
-        """Return the run of these rows and snapshots, with its parameters and how it ended."""
+        """Return the run made of rows and snapshots, with its parameters and the reason why it ended."""
         ...

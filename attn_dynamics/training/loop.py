@@ -1,4 +1,4 @@
-"""The loop of training in steps: it drives a model, its record and a stopping rule, and knows the inside of none."""
+"""The training loop: it drives any model that takes steps, its record, and its stopping rule."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -20,7 +20,7 @@ class Loop:
 
     Args:
         dynamics: the model.
-        layout: contents of the record.
+        layout: layout of the record.
         training: learning rate, number of epochs, and patience.
     """
 
@@ -74,7 +74,7 @@ class Loop:
         return "interrupted" if interrupted else None
 
     def _advance(self, pace: Pace) -> None:
-        """Take steps for one turn, or up to the next epoch at which the state itself is needed."""
+        """Take as many steps as `pace` says, but stop at the next epoch at which the state itself is needed."""
         due = self._recorder.layout.next_snapshot(self._epoch)
         stop = min(self._training.epochs, due, self._epoch + pace.epochs)
         if self._stopping is not None:

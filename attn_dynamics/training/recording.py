@@ -1,7 +1,7 @@
 """The record of a run, as an xarray Dataset.
 
-At every epoch: losses, accuracies, training signals, the sum of scores, and four quantities of each followed word. At
-epochs that thin out (ten per decade) and at the end: three quantities of all words.
+Every epoch has losses, accuracies, training signals, the sum of scores, and four quantities of each followed word. The
+snapshots, ten per decade of epochs and one at the end, have three quantities of all words.
 """
 
 import math
@@ -37,26 +37,26 @@ ALL_WORDS = {name: f"{WORDS[name]}, all words" for name in ("score", "embedding_
 
 
 def snapshot_due(epoch: int, decade: int = 10) -> bool:
-    """Return whether the state is recorded at this epoch: at 0 and so often per decade, for a run of any length."""
+    """Return whether to take a snapshot at this epoch: at 0, and `decade` times per decade of epochs."""
     return epoch == 0 or epoch == round(10 ** (round(decade * math.log10(epoch)) / decade))
 
 
 def next_snapshot(epoch: int, decade: int = 10) -> int:
-    """Return the first epoch after this one at which the state is recorded."""
-    part = math.floor(decade * math.log10(max(epoch, 1)))
-    due = (round(10 ** (each / decade)) for each in range(part, part + decade + 2))
+    """Return the first epoch after this one at which to take a snapshot."""
+    step = math.floor(decade * math.log10(max(epoch, 1)))
+    due = (round(10 ** (each / decade)) for each in range(step, step + decade + 2))
     return next(each for each in due if each > epoch)
 
 
 def snapshots_due(epochs: int, decade: int = 10) -> list[int]:
-    """Return the epochs up to this one at which the state is recorded, without testing every epoch."""
-    parts = range(round(decade * math.log10(max(epochs, 1))) + 2)
-    rounded = {0, *(round(10 ** (part / decade)) for part in parts)}
+    """Return all epochs up to this one at which to take a snapshot."""
+    steps = range(round(decade * math.log10(max(epochs, 1))) + 2)
+    rounded = {0, *(round(10 ** (step / decade)) for step in steps)}
     return sorted(epoch for epoch in rounded if epoch <= epochs and snapshot_due(epoch, decade))
 
 
 class Layout:
-    """The contents of one recorded row per epoch, and the dataset that rows become.
+    """Layout of the recorded rows, one per epoch, and of the dataset made from them.
 
     Args:
         corpus: the training corpus.
@@ -82,28 +82,28 @@ class Layout:
 
     @property
     def identity(self) -> tuple[list[str], list[str]]:
-        """Return the names of the corpora and the words that decide what a record holds."""
+        """Return the names of the corpora and the followed words, which decide the content of a record."""
         return [*self.losses], self._words
 
     def followed(self, row: Array, name: str) -> Array:
-        """Return one of `WORDS` of all followed words in a row."""
-        place = self.scalars + list(WORDS).index(name) * self.columns.size
-        return row[place : place + self.columns.size]
+        """Return one quantity of `WORDS` (words,) for all followed words in a row."""
+        first = self.scalars + list(WORDS).index(name) * self.columns.size
+        return row[first : first + self.columns.size]
 
     snapshot_due = staticmethod(snapshot_due)
     next_snapshot = staticmethod(next_snapshot)
 
     def snapshot(self, model: Dynamics) -> Array:
-        """Return the score, embedding norm and mean attention of all words."""
+        """Return score, embedding norm and mean attention (3, V) of all words."""
         with np.errstate(invalid="ignore", divide="ignore"):
             attention = model.objective.received() / self.frequency
         return np.stack([model.scores, model.embedding_norms(), attention])
 
     def check_room(self, epochs: int, replicates: int = 1) -> None:
-        """Refuse a record larger than memory: rows and snapshots of every replicate, and a copy in its trajectory.
+        """Refuse a record of all replicates that, with a copy in the trajectories, is larger than the free memory.
 
         Raises:
-            InputError: the memory is too small; the message gives the bytes needed and free.
+            InputError: the memory is too small; the message gives the needed and the free memory.
         """
         snapshots = len(snapshots_due(epochs)) * len(ALL_WORDS) * len(self._vocabulary)
         each = 2 * np.float64().itemsize * (self.width * (epochs + 1) + snapshots)
@@ -115,16 +115,16 @@ class Layout:
         followed = rows[:, len(scalars) :].reshape(len(rows), len(WORDS), self.columns.size)
         kept = np.array(list(snapshots.values())).reshape(-1, len(ALL_WORDS), len(self._vocabulary))
         variables: dict[str, object] = {
-            name: ("epoch", rows[:, place].copy(), _describe(name)) for place, name in enumerate(scalars)
+            name: ("epoch", rows[:, index].copy(), _describe(name)) for index, name in enumerate(scalars)
         }
-        for place, (name, meaning) in enumerate(WORDS.items()):
-            variables[name] = (("epoch", "word"), followed[:, place].copy(), {"long_name": meaning})
-        for place, (name, meaning) in enumerate(ALL_WORDS.items()):
-            variables[f"all_{name}"] = (("snapshot", "vocabulary"), kept[:, place].copy(), {"long_name": meaning})
+        for index, (name, meaning) in enumerate(WORDS.items()):
+            variables[name] = (("epoch", "word"), followed[:, index].copy(), {"long_name": meaning})
+        for index, (name, meaning) in enumerate(ALL_WORDS.items()):
+            variables[f"all_{name}"] = (("snapshot", "vocabulary"), kept[:, index].copy(), {"long_name": meaning})
         coordinates = {
             "epoch": epochs,
             "time": ("epoch", learning_rate * epochs, {"long_name": "time, learning rate × epoch"}),
-            "word": np.array(self._words, str),  # text, also where there are none
+            "word": np.array(self._words, str),  # text even if there are no words
             "snapshot": np.array(list(snapshots), dtype=np.int64),
             "vocabulary": self._vocabulary,
         }
@@ -140,7 +140,7 @@ class Layout:
         ended: Ended,
         best_epoch: int,
     ) -> Run:
-        """Return the run of these rows and snapshots, with its parameters and how it ended."""
+        """Return the run made of rows and snapshots, with its parameters and the reason why it ended."""
         return Run(
             parameters=parameters,
             trajectory=self.dataset(rows, snapshots, training.learning_rate),
@@ -151,11 +151,11 @@ class Layout:
 
 
 class Recorder:
-    """Record of a run of a model.
+    """Record of a run.
 
     Args:
-        model: the model in training, which evaluates and follows what the layout names.
-        layout: contents of the record.
+        model: the model in training.
+        layout: layout of the record.
     """
 
     def __init__(self, model: object, layout: interface.Layout) -> None:
@@ -164,7 +164,7 @@ class Recorder:
         self._snapshots: dict[int, Array] = {}
 
     def rows(self, start: int, stop: int) -> Array:
-        """Return the rows of the epochs from start to stop, to be filled."""
+        """Return the rows of the epochs from start to before stop, to be filled."""
         if stop > len(self._rows):
             grown = np.full((max(stop, 2 * len(self._rows), 1024), self.layout.width), np.nan)
             grown[:start] = self._rows[:start]
@@ -172,11 +172,11 @@ class Recorder:
         return self._rows[start:stop]
 
     def snapshot(self, epoch: int) -> None:
-        """Record the state that was last evaluated."""
+        """Take a snapshot of the state that was last evaluated."""
         self._snapshots[epoch] = self.layout.snapshot(self._model)
 
     def state(self, count: int) -> dict[str, np.ndarray]:
-        """Return everything recorded before epoch `count`, for a checkpoint."""
+        """Return the rows before epoch `count` and all snapshots, for a checkpoint."""
         return {
             "rows": self._rows[:count],
             "snapshot_epochs": np.array(list(self._snapshots), dtype=np.int64),
@@ -190,7 +190,7 @@ class Recorder:
         self._snapshots = {at: words for at, words in kept if at < epoch}
 
     def run(self, count: int, training: Training, *, ended: Ended, best_epoch: int, parameters: object = None) -> Any:
-        """Return the run of `count` epochs in the form of the layout."""
+        """Return the run of the first `count` recorded epochs."""
         ending = {"parameters": parameters, "ended": ended, "best_epoch": best_epoch}
         return self.layout.run(self._rows[:count], self._snapshots, training, **ending)
 

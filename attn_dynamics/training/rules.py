@@ -1,7 +1,7 @@
-"""Update rules: how a step follows from the gradient.
+"""Update rules, which turn a gradient into a step.
 
-A new rule is one class and one line in `RULES`. It steps named arrays in place and keeps what it remembers in named
-buffers, so that checkpoints and early stopping treat these like the parameters.
+A new rule is one class and one line in `RULES`. A rule steps named arrays in place. It keeps its memory in named
+buffers, which checkpoints and early stopping save like the parameters.
 """
 
 import re
@@ -16,14 +16,14 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 
 Arrays = dict[str, Array]
-"""Arrays by name, those that a rule steps or those that it keeps between steps."""
+"""Arrays by name: those that a rule steps, or the buffers that it keeps between steps."""
 
 
 class Rule(Protocol):
-    """An update rule; its `repr` must tell all of its settings, because a checkpoint belongs to one rule."""
+    """An update rule; its `repr` must show all of its settings, because a checkpoint belongs to one rule."""
 
     linear: ClassVar[bool]
-    """Whether the rule steps by sums of past gradients, so that it may run in reduced coordinates."""
+    """Whether steps are linear in past gradients, so that the rule may run in reduced coordinates."""
 
     def start(self, state: Mapping[str, Array]) -> Arrays:
         """Return the buffers before the first step."""
@@ -59,7 +59,7 @@ class Momentum:
     """Momentum as in torch's SGD: b = β b + g, then θ -= η b; with Nesterov's variant θ -= η (g + β b).
 
     Raises:
-        InputError: β outside of 0 … 1, or 1.
+        InputError: β is not from 0 to below 1.
 
     Example:
         >>> rule, state = Momentum(0.5), {"x": np.zeros(1)}
@@ -93,10 +93,10 @@ class Momentum:
 @final
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2015): θ -= η m̂ / (√v̂ + ε), m̂ and v̂ the bias-corrected means of g and of g².
+    """Adam (Kingma and Ba 2015): θ -= η m̂ / (√v̂ + ε), where m̂ and v̂ are the bias-corrected means of g and g².
 
     Raises:
-        InputError: β₁ or β₂ outside of 0 … 1, or 1; ε not above 0.
+        InputError: β₁ or β₂ is not from 0 to below 1, or ε is not above 0.
 
     Example:
         >>> rule, state = Adam(), {"x": np.zeros(2)}
@@ -110,7 +110,7 @@ class Adam:
     beta2: float = 0.999
     """Share β₂ of the mean of squares that is kept."""
     epsilon: float = 1e-8
-    """Summand ε of the divisor."""
+    """Number ε that is added to the divisor."""
     linear: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -214,12 +214,12 @@ def take_step(rule: Rule, state: Arrays, slopes: Mapping[str, Array], buffers: A
 
 
 def share(name: str, value: object) -> float:
-    """Return a share that a rule keeps of the past, from 0 to below 1.
+    """Return the share of the past that a rule keeps, from 0 to below 1.
 
     Raises:
         InputError: the number is out of range.
     """
-    found = number(name, value, least=0, most=1, fix="Usual are 0.9 and 0.999.")
+    found = number(name, value, least=0, most=1, fix="0.9 and 0.999 are usual.")
     if found == 1.0:
-        raise InputError(name, expected="a number below 1", given=found, fix="At 1 nothing would be forgotten.")
+        raise InputError(name, expected="a number below 1", given=found, fix="At 1 the rule would forget nothing.")
     return found

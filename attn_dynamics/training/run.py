@@ -28,19 +28,19 @@ class Run:
     parameters: Parameters | None
     """Final parameters, or under early stopping those of the lowest development loss; None if the run diverged."""
     trajectory: xr.Dataset
-    """Recorded trajectory with dimensions epoch (under flow: time), word, snapshot, vocabulary.
+    """Recorded trajectory with the dimensions epoch (time for flow), word, snapshot and vocabulary.
 
     Epoch e is the state before step e; its time is learning rate × epoch.
     """
     ended: Ended
     """Reason why the run ended."""
     best_epoch: int
-    """Epoch of `parameters`; under flow, the index of their time among the recorded times."""
+    """Epoch of `parameters`; for flow the index of their time among the recorded times."""
     training: Training
-    """What decided the run; under flow, of it the trained parts, frozen words and reduction."""
+    """Settings of the run; flow reads only the trained parts, frozen words and reduction."""
 
     def __repr__(self) -> str:
-        """Return one line instead of all arrays."""
+        """Return a summary in one line, without the arrays."""
         ends = f", train loss {float(self.trajectory.train_loss[-1]):.4g}" if self.recorded else ""
         return f"Run({self.recorded} recorded, ended by {self.ended}{ends})"
 
@@ -57,9 +57,9 @@ class Run:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, handled at the end of a step; `run` holds everything recorded so far."""
+    """Ctrl-C was pressed, and the step was finished; `run` holds everything recorded so far."""
 
-    run: Any  # a Run, or that of another kind of model
+    run: Any  # a Run, or the run of a window
 
     def __init__(self, run: object, after: str) -> None:
         super().__init__(f"interrupted after {after}")
@@ -67,7 +67,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class RunsInterrupted(KeyboardInterrupt):
-    """Ctrl-C during replicates in step; `runs` holds all of them, including those that ended before."""
+    """Ctrl-C was pressed while replicates were trained; `runs` holds all of them, finished ones included."""
 
     def __init__(self, runs: list[Run], after: str) -> None:
         super().__init__(f"interrupted after {after}")
@@ -87,11 +87,7 @@ class Diverged(ArithmeticError):
 def divergence_message(epoch: int, learning_rate: float) -> str:
     """Return the error message of a run that diverged at an epoch."""
     if epoch == 0:
-        return (
-            "loss at epoch 0: expected a finite number, got one that is not. "
-            "Start from smaller numbers: the embeddings, keys or head overflow before the first step."
-        )
-    return (
-        f"loss at epoch {epoch}: expected a finite number, got one that is not. "
-        f"A learning rate below {learning_rate:g} may mend it; all epochs before this one are kept."
-    )
+        fix = "Start from smaller numbers: the embeddings, keys or head overflow before the first step."
+    else:
+        fix = f"A learning rate below {learning_rate:g} may help; all epochs before this one are kept."
+    return f"loss at epoch {epoch}: expected a finite number, got one that is not. {fix}"

@@ -1,4 +1,4 @@
-"""Everything that decides a run beside its data and its start, in one object."""
+"""The settings of a run: everything that decides it besides its data and its initial values."""
 
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -16,7 +16,7 @@ from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Everything that decides a run beside its data and its start; by default LMN21's full-batch gradient descent.
+    """Settings of a run, by default those of LMN21's full-batch gradient descent.
 
     Raises:
         InputError: a value is out of range, or of the wrong type.
@@ -31,7 +31,7 @@ class Training:
     learning_rate: float = 0.1
     """Learning rate η, above 0; time = η × epoch."""
     epochs: int = 5000
-    """Number of steps, or of passes over mini-batches, at least 0; epochs 0 … `epochs` are recorded."""
+    """Number of steps, or of passes over the mini-batches, at least 0; epochs 0 … `epochs` are recorded."""
     train: Collection[str] = ("keys", "embeddings", "head")
     """Parts to train, any of query, keys, embeddings, head."""
     frozen_words: Collection[Hashable] = ()
@@ -40,19 +40,19 @@ class Training:
     patience: int | None = None
     """Number of epochs without a lower dev loss after which to stop and return to the best state; None for never."""
     reduced: bool = True
-    """Whether to use law A6 if it holds; the results agree to round-off."""
+    """Whether to step fewer coordinates if law A6 holds; the results agree to round-off."""
     rule: Rule = DESCENT
     """Update rule, an object of one of `RULES`: Descent, Momentum, Adam or SignDescent."""
     decay: float | Mapping[str, float] | tuple[tuple[str, float], ...] = 0.0
-    """Weight decay λ, at least 0: one number for all trained parts, or one each by the name of the part. All
-    coordinates are then stepped."""
+    """Weight decay λ, at least 0: one number for all trained parts, or a number for each part by its name. A run with
+    decay does not use law A6."""
     decoupled: bool = False
-    """Whether decay shrinks parameters by η λ at each step, as in AdamW, or adds λ θ to the gradient."""
+    """Whether decay shrinks parameters θ by η λ θ at each step, as in AdamW, instead of adding λ θ to the gradient."""
     batch_size: int | None = None
-    """Number of sentences a step; None for all of them. An epoch is then a pass over all, in an order of its own. What
-    is recorded is evaluated on all sentences."""
+    """Number of sentences in a step; None for all of them. An epoch is then one pass over all sentences, in an order of
+    its own, and the record is evaluated on all sentences."""
     batch_seed: int = 0
-    """Random seed of these orders."""
+    """Random seed of the orders of the mini-batches."""
     PARTS: ClassVar[tuple[str, ...]] = TRAINABLE
     """Parts that may be trained."""
 
@@ -89,21 +89,21 @@ class Training:
 
     @property
     def along_gradient(self) -> bool:
-        """Return whether steps are sums of gradients, so that reduced coordinates give the same run.
+        """Return whether steps are sums of gradients, so that a run in reduced coordinates is the same.
 
-        Decay also shrinks what these do not hold.
+        Decay would also shrink the coordinates that are left out.
         """
         return self.rule.linear and not self.decays
 
     @property
     def buffers(self) -> int:
-        """Return how many arrays the rule keeps for each that it steps."""
+        """Return the number of arrays that the rule keeps for each array that it steps."""
         many = 1000
         return sum(array.size for array in self.rule.start({"one": np.zeros(many)}).values()) // many
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Return all settings but the number of epochs, in one form for runs that are the same."""
+        """Return all settings but the number of epochs, in a form that is equal for equal runs."""
         words = sorted({_name(word) for word in self.frozen_words})
         kept = self.learning_rate, self.train, words, self.patience, self.reduced
         batches = None if self.batch_size is None else (self.batch_size, self.batch_seed)
@@ -111,7 +111,7 @@ class Training:
         return kept if self.plain else (*kept, self.rule, decay, self.decoupled and self.decays, batches)
 
     def check_dev(self, evaluate_on: Collection[str]) -> None:
-        """Refuse patience without a dev corpus to watch.
+        """Refuse patience if there is no dev corpus.
 
         Raises:
             InputError: none of the corpora that are evaluated is called "dev".
@@ -120,7 +120,7 @@ class Training:
             raise InputError(
                 "patience",
                 expected="a development corpus to watch",
-                given=f"{', '.join(evaluate_on) or 'none'}",
+                given=", ".join(evaluate_on) or "none",
                 fix='Pass evaluate_on={"dev": corpus}, or leave patience out.',
             )
 
@@ -129,7 +129,7 @@ class Training:
         return dict(self.decay).get(part, 0.0) if isinstance(self.decay, tuple | Mapping) else self.decay
 
     def batches(self, sentences: int, epoch: int) -> Iterator[NDArray[np.int64]]:
-        """Yield the rows of each mini-batch of an epoch; together they are all sentences, in an order of the seed."""
+        """Yield the indices of the sentences of each mini-batch of an epoch, in an order drawn from the seed."""
         order = np.random.default_rng([self.batch_seed, epoch]).permutation(sentences)
         size = self.batch_size or sentences
         for first in range(0, sentences, size):
@@ -140,10 +140,10 @@ Kind = TypeVar("Kind", bound=Training)
 
 
 def training_with(training: Kind | None, settings: Mapping[str, Any], kind: type[Kind] = Training) -> Kind:
-    """Return a training, by default the usual one of its kind, with some of its fields set.
+    """Return training settings with some fields replaced; None stands for the defaults.
 
     Raises:
-        InputError: the object is no `Training`, there is no field of such a name, or a value is out of range.
+        InputError: the object is no `Training`, a field does not exist, or a value is out of range.
     """
     known = [each.name for each in fields(kind)]
     for name in settings.keys() - {*known}:
@@ -159,12 +159,12 @@ def training_with(training: Kind | None, settings: Mapping[str, Any], kind: type
 
 
 def _name(word: Hashable) -> str:
-    """Return what tells a word from all others in an identity, whether numpy holds it or Python."""
+    """Return a text that identifies a word, the same for a number of numpy and of Python."""
     return repr(word.item() if isinstance(word, np.generic) else word)
 
 
 def _decay(decay: object, parts: Collection[str], trained: Collection[str]) -> float | tuple[tuple[str, float], ...]:
-    """Return weight decay as one number, or as pairs of a part and a number, which unlike a dict can be frozen."""
+    """Return weight decay as one number, or as pairs of a part and a number, which can be hashed, unlike a dict."""
     fix = 'Give one number, or one a part: {"keys": 1e-3}.'
     if not isinstance(decay, Mapping | tuple):
         return number("decay", decay, least=0, fix=fix)
@@ -174,9 +174,9 @@ def _decay(decay: object, parts: Collection[str], trained: Collection[str]) -> f
     still = [name for name, rate in found.items() if rate and name not in trained]
     if still:
         fix = "Train it, or leave its decay out."
-        raise InputError("decay", expected="trained parts alone", given=", ".join(still), fix=fix)
+        raise InputError("decay", expected="trained parts only", given=", ".join(still), fix=fix)
     return tuple(found.items())
 
 
 PLAIN = Training()
-"""Plain descent with the usual settings."""
+"""Plain descent with the default settings."""

@@ -1,4 +1,4 @@
-"""Early stopping: when to stop waiting for a lower loss on held-out data, and how to return to the lowest."""
+"""Early stopping: when to stop, and how to return to the state of the lowest dev loss."""
 
 from collections.abc import Mapping
 
@@ -12,9 +12,9 @@ EVERY = 64
 
 
 class Patience:
-    """Stop after `patience` epochs, at least one, without a lower development loss.
+    """Stopping rule that ends a run after `patience` epochs, at least one, without a lower dev loss.
 
-    Copies of the state are rare, because the loss may fall at every epoch and a copy would cost more than the step.
+    It copies the state rarely, because the loss may fall at every epoch, and a copy would cost more than a step.
     """
 
     def __init__(self, patience: int) -> None:
@@ -22,7 +22,7 @@ class Patience:
         self.best_loss = np.inf
         self.best_epoch = self.kept_epoch = self._latest_epoch = -1
         self.kept: dict[str, Array] = {}
-        """State at `kept_epoch`, at most `EVERY` epochs before the best one."""
+        """State at `kept_epoch`, which is at most `EVERY` epochs before the best epoch."""
         self._latest: dict[str, Array] = {}
 
     def keep(self, epoch: int, state: Mapping[str, Array]) -> None:
@@ -33,9 +33,9 @@ class Patience:
 
     def update(self, epoch: int, losses: Array) -> None:
         """Update with the dev losses of the epochs from `epoch` on, at most to the next multiple of `EVERY`."""
-        place = int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
-        if losses[place] < self.best_loss:
-            self.best_loss, self.best_epoch = float(losses[place]), epoch + place
+        lowest = int(np.argmin(np.where(np.isnan(losses), np.inf, losses)))
+        if losses[lowest] < self.best_loss:
+            self.best_loss, self.best_epoch = float(losses[lowest]), epoch + lowest
             if self._latest_epoch > self.kept_epoch:
                 self.kept, self._latest = self._latest, self.kept
                 self.kept_epoch = self._latest_epoch
@@ -46,7 +46,7 @@ class Patience:
         return self.best_epoch + self.patience
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return everything kept, for a checkpoint."""
+        """Return losses, epochs and copies of the state, for a checkpoint."""
         numbers = {name: np.array(getattr(self, name)) for name in ("best_loss", "best_epoch", "kept_epoch")}
         numbers["latest_epoch"] = np.array(self._latest_epoch)
         return numbers | with_prefix("kept.", self.kept) | with_prefix("latest.", self._latest)

@@ -40,7 +40,7 @@ REFUSALS = {
     ("--epochs", "1" + "0" * 20): "--epochs: expected at most 9223372036854775807, got 1",
     ("--replicates", "1000000000000000"): "--replicates: expected a size that fits into the ",
     ("--model", "attn-window", "--length", "1000000000000"): "--length: expected a size that fits into the ",
-    ("--model", "attn-window", "--start-width", "1e-150"): "--start-width: expected a bell that reaches what is useful",
+    ("--model", "attn-window", "--start-width", "1e-150"): "--start-width: expected a bell that reaches a useful token",
 }
 
 

@@ -94,8 +94,8 @@ def test_the_passes_chosen_at_first_are_gone_on_with_whatever_room_there_is_late
     assert done.code == 0
     first, second, third = [line for line in done.err.splitlines() if line.startswith("torn")]
     assert first == "torn, replicates 0 to 1: complete at epoch 60"
-    assert second.startswith("torn, replicates 2 to 3: goes on from epoch ")
-    assert third == "torn, replicate 4: nothing to go on from, starts anew"
+    assert second.startswith("torn, replicates 2 to 3: resumes at epoch ")
+    assert third == "torn, replicate 4: no checkpoint, starts anew"
     assert but_for_checkpoints(Path("one"), Path("torn")) == []
 
 

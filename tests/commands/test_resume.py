@@ -131,24 +131,24 @@ def test_without_a_checkpoint_a_resumed_run_starts(call: Call) -> None:
 
 def standings(err: str) -> list[str]:
     """The lines on where runs go on, which stand before the progress bar."""
-    return [line for line in err.replace("\r", "\n").splitlines() if re.search("goes on|complete at|anew", line)]
+    return [line for line in err.replace("\r", "\n").splitlines() if re.search("resumes at|complete at|anew", line)]
 
 
 def test_a_resumed_run_says_where_it_goes_on(call: Call, ctrl_c: Callable[..., None]) -> None:
     resumed = (*TINY, "--resume")
     ctrl_c(40)
-    assert standings(call(*resumed).err) == ["runs/attn-tc-synthetic-seed0: nothing to go on from, starts anew"]
+    assert standings(call(*resumed).err) == ["runs/attn-tc-synthetic-seed0: no checkpoint, starts anew"]
     ctrl_c(-1)
-    assert standings(call(*resumed).err) == ["runs/attn-tc-synthetic-seed0: goes on from epoch 40"]
+    assert standings(call(*resumed).err) == ["runs/attn-tc-synthetic-seed0: resumes at epoch 40"]
     assert standings(call(*resumed).err) == ["runs/attn-tc-synthetic-seed0: complete at epoch 60"]
     longer = call("--epochs", "1500", *TASK, "--resume")
-    assert standings(longer.err) == ["runs/attn-tc-synthetic-seed0: goes on from epoch 60"]
+    assert standings(longer.err) == ["runs/attn-tc-synthetic-seed0: resumes at epoch 60"]
 
 
 def test_the_line_stands_before_the_progress_bar(call: Call) -> None:
     call(*TINY, "--out", "here")
     done = call("--epochs", "90", *TASK, "--out", "here", "--resume")
-    assert done.err.startswith("here: goes on from epoch 60\n")
+    assert done.err.startswith("here: resumes at epoch 60\n")
     assert "epochs/s" in done.err
 
 
@@ -162,10 +162,10 @@ def test_a_run_that_is_not_resumed_says_nothing_of_it(call: Call) -> None:
 def test_resumed_replicates_say_where_they_go_on(call: Call, ctrl_c: Callable[..., None]) -> None:
     arguments = (*TINY, "--replicates", "3", "--out", "here", "--resume")
     ctrl_c(20)
-    assert standings(call(*arguments).err) == ["here: nothing to go on from, starts anew"]
+    assert standings(call(*arguments).err) == ["here: no checkpoint, starts anew"]
     ctrl_c(-1)
     (line,) = standings(call(*arguments).err)
-    assert line.startswith("here: goes on from epoch ")
+    assert line.startswith("here: resumes at epoch ")
     assert standings(call(*arguments).err) == ["here: complete at epoch 60"]
 
 

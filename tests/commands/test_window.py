@@ -131,7 +131,7 @@ def test_a_run_killed_again_and_again_ends_as_if_it_never_was(
         assert forked(*arguments, "torn", "--resume", cwd=place, killed=moment).code == KILLED
     done = call(*arguments, "torn", "--resume")
     assert done.code == 0
-    assert re.search("torn: goes on from epoch [1-9]", done.err)
+    assert re.search("torn: resumes at epoch [1-9]", done.err)
     assert differences(place / "torn", place / "whole") == []
     assert unfinished(place / "torn") == []
 
@@ -151,7 +151,7 @@ def test_ctrl_c_keeps_what_was_computed_and_the_run_goes_on_to_the_same_bits(
     np.testing.assert_array_equal(shared, whole[: shared.size])
     ctrl_c(-1)
     done = call(*BRIEF[:-1], "torn", "--resume")
-    assert done.err.startswith("torn: goes on from epoch 77\n")
+    assert done.err.startswith("torn: resumes at epoch 77\n")
     assert differences(place / "torn", place / "whole") == []
 
 
@@ -162,7 +162,7 @@ def test_ctrl_c_ends_the_flow_with_what_it_reached(call: Call, ctrl_c: Callable[
     assert "interrupted after time" in done.said
     assert 50 <= read_json(Path("here/summary.json"))["epochs"] < 200
     ctrl_c(-1)
-    assert call(*BRIEF, "--flow", "--resume").err.startswith("here: nothing to go on from, starts anew")
+    assert call(*BRIEF, "--flow", "--resume").err.startswith("here: no checkpoint, starts anew")
     assert read_json(Path("here/summary.json"))["ended"] == "epochs"
 
 
@@ -213,7 +213,7 @@ def test_steps_that_leave_no_bell_end_with_what_was_recorded(call_drawing: Call,
         (("--start-width", "0"), ("--start-width", "above 0", "got 0.0")),
         (("--start-width", "-2"), ("--start-width", "above 0", "got -2.0")),
         (("--start-width", "nan"), ("--start-width", "above 0", "got nan")),
-        (("--start-width", "0.1"), ("--start-width", "reaches what is useful", "0.1 for a distance of 10")),
+        (("--start-width", "0.1"), ("--start-width", "reaches a useful token", "0.1 for a distance of 10")),
         (("--distance", "51"), ("--distance", "half-width 50", "got 51")),
         (("--bell-rate", "0"), ("--bell-rate", "above 0", "got 0.0")),
         (("--epochs", "0"), ("--epochs", "1 or more", "got 0")),

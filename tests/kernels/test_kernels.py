@@ -362,7 +362,7 @@ for model in MODELS:
             found = set()
             for threads in (0, 1, 2, 3):
                 numba.set_num_threads(threads or 3)
-                dynamics = Dynamics(task.train, start, judged=[task.test], followed=followed)
+                dynamics = Dynamics(task.train, start, others=[task.test], followed=followed)
                 assert dynamics.in_parts
                 rows = np.empty((9, 2 + 2 + 4 + 4 * 2))
                 dynamics.record(rows[0])

@@ -59,7 +59,7 @@ def test_what_cannot_be_drawn_is_told(run: Run, start: Parameters) -> None:
     smooth = flow(TASK.train, start, time=1.0, follow=WORDS)
     for given, told in {
         (run, TASK, "losses"): "figure: expected one of sen, loss, words, distributions, signals, got 'losses'",
-        (run, other, "sen"): "task: expected that of the run, got one of other words",
+        (run, other, "sen"): "task: expected the task of the run, got one with other words",
         (still, TASK, "sen"): "got one without a step",
         (smooth, TASK, "sen"): "got a run of `flow`",
     }.items():

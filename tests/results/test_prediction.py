@@ -99,7 +99,7 @@ def test_a_topic_word_of_no_training_sentence_stays_and_spoils_nothing() -> None
 def test_times_beyond_all_numbers_are_a_reason() -> None:
     """Where the fixed head's logits stay finite all the same, the run ends well and only its prediction is missing."""
     found = predict(FINE, started("attn-fc", task=FINE), train=TRAIN, learning_rate=1e308, epochs=60)
-    assert found == "at this learning rate the times of the run are beyond the largest number"
+    assert found == "at this learning rate the times of the run exceed float64"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_of_other_corpora_it_says_why_it_is_silent(task: Task, reason: str) -> N
 def test_of_other_models_it_says_why_it_is_silent() -> None:
     linear = started("attn-tc", task=FINE)
     for start, train, reason in (
-        (started("attn-tl", task=FINE), TRAIN, "linear heads, not for that of attn-tl"),
+        (started("attn-tl", task=FINE), TRAIN, "linear heads, not for the head of attn-tl"),
         (linear, ("query", *TRAIN), FIXED),
         (nudged(linear, "keys", 2), TRAIN, FROM_ZERO),
         (nudged(linear, "embeddings", 2), TRAIN, FROM_ZERO),

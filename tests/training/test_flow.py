@@ -327,7 +327,7 @@ def test_where_a_relu_switches_the_flow_may_slide_and_the_solver_is_stopped(corp
         ({"frozen_words": ["none"]}, "frozen_words: expected words of the vocabulary"),
         (
             {"frozen_words": [1], "train": TRAINABLE},
-            "frozen_words: expected words whose key is 0 where",
+            "frozen_words: expected words whose key is 0, because",
         ),
         ({"solver": "Euler"}, "solver: expected one of DOP853, RK45, LSODA, Radau, BDF, got 'Euler'"),
         ({"rtol": 0.0}, "rtol: expected a finite number above 0"),
@@ -351,7 +351,7 @@ def test_a_bad_argument_is_refused(options: dict[str, Any], message: str, corpus
 def test_a_stiff_solver_is_refused_where_its_jacobian_would_be_too_large(solver: str) -> None:
     corpus = topic_corpus(words=MOST_STIFF + 1)
     start = parameters_for(corpus, "attn-fc", 0)
-    with pytest.raises(InputError, match=f"where more than {MOST_STIFF} coordinates move, got {solver} for"):
+    with pytest.raises(InputError, match=f"for more than {MOST_STIFF} moving coordinates, got {solver} for"):
         flow(corpus, start, train=("keys",), solver=solver)
     words = topic_corpus(words=MOST_STIFF)
     assert flow(words, parameters_for(words, "attn-fc", 0), train=("head",), solver=solver, time=0.1).ended == "time"

@@ -701,7 +701,7 @@ def test_a_rule_without_a_mistake_is_descent() -> None:
         ({"decay": "much"}, "decay: expected a finite number"),
         ({"decay": {"keys": -1.0}}, r"decay\['keys'\]: expected a finite number from 0"),
         ({"decay": {"values": 1.0}}, "decay: expected any of query, keys, embeddings, head, got 'values'"),
-        ({"decay": {"query": 1.0}}, "decay: expected trained parts alone, got query"),
+        ({"decay": {"query": 1.0}}, "decay: expected trained parts only, got query"),
         ({"decoupled": 1}, "decoupled: expected True or False"),
         ({"batch_size": 0}, "batch_size: expected 1 or more, got 0"),
         ({"batch_size": 1.5}, "batch_size: expected an integer"),

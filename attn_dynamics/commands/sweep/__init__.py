@@ -1,1 +1,1 @@
-"""Many runs: a grid of settings, carried out by Dask, in one table with a row a run."""
+"""Many runs: a grid of settings, run by Dask, in one table with a row per run."""

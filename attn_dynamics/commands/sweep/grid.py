@@ -16,14 +16,14 @@ from attn_dynamics.training.command_options import Config, Trainable
 from attn_dynamics.training.replicates.descent import check_rule
 
 ALONE = ("replicates", "follow", "out", "resume", "overwrite")
-"""Settings of one run alone: other starts are other seeds, and the table of a sweep names no words."""
+"""Settings that only a single run has: a sweep varies the seed instead of replicates, and its table has no words."""
 SHARED = ("data_dir", "device", "precision", "reduction", "topic_distribution", "nesterov", "decoupled", "text")
-"""Settings that have one value for all runs; every other one is an axis."""
+"""Settings with one value for all runs; every other setting is an axis."""
 SYNTHETIC = tuple(each.name for each in fields(Synthetic))
 
 
 def _axes(kind: type) -> list[tuple[str, Any, Field[Any]]]:
-    """Return the settings of a class as fields of the grid: a tuple of values of each axis."""
+    """Return the settings of a class as fields of the grid; an axis is a tuple of values."""
     hints, found = get_type_hints(kind, include_extras=True), []
     for each in fields(kind):
         if each.name == "synthetic":
@@ -39,7 +39,7 @@ def _axes(kind: type) -> list[tuple[str, Any, Field[Any]]]:
 class Grid(make_dataclass("Axes", _axes(Config), frozen=True, kw_only=True)):
     """Settings of all runs: the product of the values given for each.
 
-    Values given twice count once, and so do two orders of one trained subset.
+    A value that is given twice counts once. The order of trained parts does not matter.
     """
 
     train: tyro.conf.UseAppendAction[tuple[tuple[Trainable, ...], ...]] = ()

@@ -1,4 +1,4 @@
-"""Runs as pure functions of their configurations; Dask spreads them over processes of one thread each."""
+"""Runs as pure functions of their configurations, which Dask distributes over processes of one thread each."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,15 +19,15 @@ from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged
 
 AT_ONCE = 1000
-"""Number of runs that a scheduler is given at a time, from which it keeps all its workers busy."""
+"""Largest number of runs that a scheduler has at a time, enough to keep all its workers busy."""
 
 
 def outcome(config: Config) -> Row:
     """Return the row of one run, from data to summary; only `seconds` depends on the machine.
 
-    A run that diverges has a row that says so. So has a run that the synthetic task refuses. Both follow from the
-    settings alone. Causes outside the settings are raised, so that the run is tried again: data from files or the
-    hub, a device or its memory.
+    A run that diverges has a row that says so, and so has a run that the synthetic task refuses, because both follow
+    from the settings alone. Errors with other causes are raised, so that the run can be tried again: data from files or
+    the hub, a device, or memory.
 
     Raises:
         InputError: data cannot be loaded or used here, or a device cannot train.
@@ -72,7 +72,7 @@ def workers_versions(client: Any, device: str, precision: str) -> list[list[str]
     found = client.run(_equipment, device, precision, on_error="return")
     for worker, each in found.items():
         if isinstance(each, BaseException):
-            given, fix = f"{worker}, which cannot ({each})", "Start workers where it is, or give another device."
+            given, fix = f"{worker}, which has none ({each})", "Start workers that have it, or give another device."
             raise InputError("--device", expected=f"workers that have {device!r}", given=given, fix=fix)
     return list(found.values())
 

@@ -1,4 +1,4 @@
-"""Table of a sweep: one Parquet file, a row per run, complete on disk after every result."""
+"""Table of a sweep: one Parquet file with a row per run, written as a whole after every result."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
@@ -22,7 +22,7 @@ FILE = "results.parquet"
 
 
 def _columns(*kinds: type) -> dict[str, type]:
-    """Return the type of the column of each setting of these classes: text for names, paths and several values."""
+    """Return the column type of each setting of these classes; names, paths and several values are text."""
     found: dict[str, type] = {}
     for kind in kinds:
         for each in fields(kind):
@@ -56,11 +56,11 @@ RESULTS: dict[str, type] = {
     "data": str,
     "seconds": float,
 }
-"""Columns of the results, named as in summary.json, but `last_epoch` is `epochs` there.
+"""Columns of the results, with the names of summary.json, where `last_epoch` is called `epochs`.
 
 `ended` is epochs, patience, diverged, or refused if the synthetic task cannot be drawn or started. `message` explains
-the last two. `broken_assumptions` names the failed `assumptions` and their laws; it is empty if all hold. `data` is
-the digest of loaded data, null if the data are drawn.
+the last two. `broken_assumptions` names the failed `assumptions` and their laws, and is empty if all hold. `data` is
+the digest of loaded data, and null if the data are drawn.
 """
 
 
@@ -82,10 +82,10 @@ def _flat(value: Any) -> Any:
 
 
 def check_columns(configs: Iterable[Config]) -> None:
-    """Refuse numbers that the table's columns cannot hold.
+    """Refuse numbers that do not fit into the columns of the table.
 
     Raises:
-        InputError: an integer exceeds the bounds of 64 bits.
+        InputError: an integer exceeds 64 bits.
     """
     for config in configs:
         for name, value in settings(config).items():
@@ -96,18 +96,18 @@ def check_columns(configs: Iterable[Config]) -> None:
 
 
 def is_loaded(config: Config) -> bool:
-    """Return whether the data come from outside; the drawn synthetic task depends on the settings alone."""
+    """Return whether the data are loaded; the synthetic task is drawn and depends on the settings alone."""
     return config.task != "synthetic"
 
 
 def _data_setting(config: Config) -> tuple[str, Options]:
-    """Return the settings that determine a run's data: the seed counts only if it splits a single file."""
+    """Return the settings that determine the data of a run; the seed is one of them only if it splits a file."""
     options = experiment.task_options(config)
     return config.task, options if Path(config.task).is_file() else replace(options, seed=0)
 
 
 class Table:
-    """Finished rows of a sweep, and its missing runs."""
+    """Table with the finished rows of a sweep, which knows its missing runs."""
 
     def __init__(self, folder: Path, configs: Sequence[Config]) -> None:
         self.path = folder / FILE
@@ -177,10 +177,10 @@ class Table:
             )
 
     def _check_same(self) -> None:
-        strange = next((key for key in self._rows if key not in self._configs), None)
-        if strange is not None:
+        foreign = next((key for key in self._rows if key not in self._configs), None)
+        if foreign is not None:
             wanted = zip(*self._configs, strict=True)
-            others = zip(SETTINGS, strange, wanted, strict=True)
+            others = zip(SETTINGS, foreign, wanted, strict=True)
             given = ", ".join(f"{name} = {value}" for name, value, known in others if value not in known)
             raise InputError(
                 "--resume",
@@ -212,10 +212,10 @@ def _read(path: Path) -> list[Row]:
     try:
         with path.open("rb") as file:
             read = imported("distributed", "pyarrow.parquet").read_table
-            # Its threads may still run when a refused command ends.
+            # Threads might still run when a refused command ends.
             table = read(file, page_checksum_verification=True, use_threads=False)
             table.validate(full=True)
-    # Pyarrow raises any kind of exception for a damaged file.
+    # A damaged file raises any kind of exception.
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(str(path), expected="the table of a sweep", given=reason, fix="Name another folder.") from None
@@ -236,7 +236,7 @@ def _key(row: Row) -> Key:
 
 
 def _kind() -> Kind:
-    """Describe the folder of a sweep; the table also identifies it, because older folders have nothing else."""
+    """Return the kind of a sweep's folder; the table identifies it too, because older folders have nothing else."""
     called = of_command("python -m attn_dynamics.sweep", "a sweep", FILE)
     return replace(
         called, mark=FILE, resumes=True, is_ours=lambda folder: (folder / FILE).exists() or called.is_ours(folder)

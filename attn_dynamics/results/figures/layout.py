@@ -1,6 +1,6 @@
-"""Layout of panels: margins that hold labels, titles and legends, from one measurement of the vertical axes.
+"""Layout of panels: margins for labels, titles and legends, from one measurement of the vertical axes.
 
-Matplotlib's constrained layout measures every axis twice, which takes longer than drawing them.
+Matplotlib's constrained layout measures every axis twice, which takes longer than drawing the figure.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ class Margins(LayoutEngine):
     _colorbar_gridspec = True
 
     def execute(self, fig: Figure) -> None:
-        """Measure what surrounds the panels, and set the margins of the figure."""
+        """Measure the labels, titles and legends around the panels, and set the margins of the figure."""
         (width, height), renderer = fig.get_size_inches(), fig._get_renderer()  # pyright: ignore[reportAttributeAccessIssue]
         spec: Any = fig.axes[0].get_subplotspec()
         rows, columns = spec.get_gridspec().get_geometry()

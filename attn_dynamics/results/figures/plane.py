@@ -1,4 +1,4 @@
-"""Plane of score and embedding norm: the curves on which optimisers end or stay (theory B1, G1, G4)."""
+"""Theory in the plane of score and embedding norm: the curves of several optimisers (theory B1, G1, G4)."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from attn_dynamics.theory.sign_rules import sign_score
 
 
 def draw_plane(axes: Axes, highest: float, others: float, query: Array, rate: float) -> None:
-    """Draw SEN, the points at which weight decay rests, and the line of sign descent, over scores.
+    """Draw ‖q‖ times the embedding norm over scores: SEN, weight decay at rest, and sign descent.
 
     Args:
-        axes: panel, whose limits are left to the caller.
-        highest: largest score of the first two curves; the line has no end.
+        axes: panel; the caller sets its limits.
+        highest: largest score of the first two curves; the line of sign descent has no end.
         others: mean number m of other words in a word's sentences.
-        query: query q (d_k,), of which ‖q‖ times the embedding norm is drawn.
+        query: query q (d_k,).
         rate: learning rate η of sign descent.
     """
     score = np.linspace(0.0, highest, 300)
     axes.plot(score, sen_norm(score, others, 1.0), label="SEN, theory B1", **_stroke(0))
     axes.plot(score, decay_norm(score, others, 1.0), label="weight decay at rest, theory G1", **_stroke(1))
-    # The line begins at the first step, ‖ν‖ = η √d.
+    # The line starts after the first step, at ‖ν‖ = η √d.
     norms = rate * np.sqrt(query.size) + np.array([0.0, 1.0])
     ends = zip(sign_score(norms, query, query.size, rate), np.linalg.norm(query) * norms, strict=True)
     axes.axline(*ends, label="line of sign descent, theory G4", **_stroke(2))

@@ -1,4 +1,4 @@
-"""The figures of a run, from Python."""
+"""Figures of a run for Python programs and notebooks."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ def plot(
     start: Parameters,
     figure: str = "sen",
 ) -> Figure:
-    """Draw one figure of a run of `descend` or `descend_many`, with the theory beside it.
+    """Draw one figure of a run of `descend` or `descend_many`, beside the theory.
 
     Args:
         run: the run.
-        task: the task it was trained on, or the corpus alone; mean field is predicted only if a task names its topic
-            words.
+        task: the task of the run, or its corpus alone; mean field is predicted only if a task names its topic words.
         start: the initial values.
         figure: name of the figure: sen, loss, words, distributions or signals.
 
@@ -54,10 +53,12 @@ def plot(
     one_of("figure", figure, FIGURES)
     if run.trajectory.sizes.get("epoch", 0) < 2:
         given = "a run of `flow`" if "epoch" not in run.trajectory.dims else "one without a step"
-        raise InputError("run", expected="a run of `descend` with a step or more", given=given, fix="Train by descent.")
+        expected = "a run of `descend` with at least one step"
+        raise InputError("run", expected=expected, given=given, fix="Train by descent.")
     whole = as_task(task)
     instance("start", start, Parameters, fix="Give the initial values of the run.")
     if run.trajectory.vocabulary.values.tolist() != [*map(str, whole.train.vocabulary)]:
-        raise InputError("task", expected="that of the run", given="one of other words", fix="Give what it trained on.")
+        fix = "Give the task on which the run was trained."
+        raise InputError("task", expected="the task of the run", given="one with other words", fix=fix)
     model = next((name for name, head in HEADS.items() if type(start.head) is head), type(start.head).__name__)
     return draw_figure(beside_theory(run, whole, start, model=model), figure)

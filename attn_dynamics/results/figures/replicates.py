@@ -1,4 +1,4 @@
-"""Figure of replicates: what they have in common, and their spread."""
+"""Figure of replicates, with their medians and their spread."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -19,19 +19,19 @@ from attn_dynamics.results.word_curves import SHOWN, WordCurve, common_word_curv
 from attn_dynamics.statistics import FEWEST
 
 ACROSS = 4
-"""Panels of words in a row."""
+"""Number of panels of words in a row."""
 POINTS = 12
-"""Number of epochs at which each replicate is a point beside the SEN curve."""
+"""Number of epochs at which each replicate is drawn as a point beside the SEN curve."""
 
 _Words = list[tuple[WordCurve, ...]]
-"""Curves of each word, one a replicate."""
+"""Curves of each word, one per replicate."""
 
 
 def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     """Draw losses, scores and the SEN relation over replicates, at the epochs that all of them reached.
 
-    A band reaches from the smallest to the largest value; its line is the median. With fewer than five replicates, each
-    is a thin line. Every word has its own panel, because overlapping bands hide each other.
+    A band extends from the smallest to the largest value, and its line is the median. With fewer than five replicates,
+    each is a thin line. Every word has its own panel, because overlapping bands hide each other.
     """
     words = list(zip(*common_word_curves(runs), strict=True))[:SHOWN]
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
@@ -88,12 +88,12 @@ def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
 
 
 def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str) -> None:
-    """Plot measured norms against those that SEN predicts from the score and each replicate's query norm ‖q‖."""
+    """Draw measured norms over the norms that SEN predicts from the score and each replicate's query norm ‖q‖."""
     beside = []
     for curves in words:
-        places = style.spaced(curves[0].time.size, POINTS)
+        some = style.spaced(curves[0].time.size, POINTS)
         for curve, query_norm in zip(curves, query_norms, strict=True):
-            beside.append([curve.sen_norm(query_norm)[places], curve.embedding_norm[places]])
+            beside.append([curve.sen_norm(query_norm)[some], curve.embedding_norm[some]])
     predicted, norms = np.moveaxis(np.array(beside), 1, 0).reshape(2, -1)
     axes.plot(predicted, norms, label="words of all runs", **style.marks(0))
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
@@ -104,7 +104,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
 
 
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
-    """Draw for each replicate the largest deviation among its words that have a SEN curve."""
+    """Draw the largest deviation of each replicate among its words that have a SEN curve."""
     off = [
         [sen_deviation(curve, norm)[1:] for curve, norm in zip(curves, query_norms, strict=True)] for curves in words
     ]
@@ -116,12 +116,12 @@ def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:
 
 
 def _draw_all(axes: Axes, time: np.ndarray, values: np.ndarray, k: int, label: str) -> None:
-    """Draw values (replicates, times): range and median, or one thin line each if there are few replicates."""
-    places = _dense(time.size)
-    style.draw_band(axes, time[places], values[:, places], k, label, band=style.range_band)
+    """Draw values (replicates, times) as range and median, or each as a thin line if there are few replicates."""
+    dense = _dense(time.size)
+    style.draw_band(axes, time[dense], values[:, dense], k, label, band=style.range_band)
 
 
 def _dense(size: int) -> np.ndarray:
-    """Return some hundred indices, dense enough for a linear or a logarithmic axis."""
+    """Return some hundred of the indices 0, …, size - 1, dense enough for a linear or a logarithmic axis."""
     evenly, by_decades = np.linspace(0, size - 1, 300), np.geomspace(1, max(size - 1, 1), 300)
     return np.unique(np.concatenate([evenly, by_decades]).clip(0).astype(int))[:size]

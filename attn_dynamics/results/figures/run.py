@@ -20,18 +20,18 @@ from attn_dynamics.results.figures import style
 from attn_dynamics.results.word_curves import SHOWN, WordCurve, sen_deviation, word_curves
 
 BELOW: Any = {"loc": "outside lower center", "ncols": 5}
-"""Place of a legend of words."""
+"""Position of a legend of words."""
 
 
 def sen_figure(run: xr.Dataset) -> Figure:
-    """Draw score against embedding norm beside the SEN curve, and the deviation from it."""
+    """Draw the embedding norm over the score beside the SEN curve, and the deviation from it over time."""
     followed = word_curves(run)[:SHOWN]
     alike = len({round(curve.others, 9) for curve in followed}) == 1
     return _sen_together(run, followed) if alike else _sen_apart(run, followed)
 
 
 def loss_figure(run: xr.Dataset) -> Figure:
-    """Draw loss and accuracy of each split; accuracy over log time, because it may be 1 after a few epochs."""
+    """Draw loss and accuracy of each split, the accuracy over log time because it may be 1 after a few epochs."""
     figure, ((left, right),) = style.panels((8.0, 3.2), 1, 2)
     splits = [name for name in ("train", "dev", "test") if f"{name}_loss" in run]
     for k, name in enumerate(splits):
@@ -55,8 +55,8 @@ def loss_figure(run: xr.Dataset) -> Figure:
 def words_figure(run: xr.Dataset) -> Figure:
     """Draw score, embedding norm and attention of the followed words over time.
 
-    Points are the run, thin lines of the same colour the prediction. Without a prediction the points are joined.
-    Words recorded only at snapshots, which lie ever farther apart, are drawn over log time.
+    Points are the run, and thin lines of the same colour the prediction. Without a prediction, lines join the points.
+    Words that are known only at snapshots, which lie ever farther apart, are drawn over log time.
     """
     figure, (row,) = style.panels((10.0, 3.2), 1, 3)
     followed, predicted, rare = word_curves(run)[:SHOWN], "predicted_score" in run, not run.sizes["word"]
@@ -80,7 +80,7 @@ def words_figure(run: xr.Dataset) -> Figure:
 
 
 def distributions_figure(run: xr.Dataset) -> Figure:
-    """Draw the distributions of final scores and embedding norms over topic words and over all other words."""
+    """Draw the distributions of final scores and embedding norms of topic words and of all other words."""
     figure, ((left, right),) = style.panels((8.0, 3.2), 1, 2)
     named = np.atleast_1d(run.attrs["topic_words"])
     kind = "topic words" if named.size else "followed words" if run.sizes["word"] else "words of largest score"
@@ -136,7 +136,7 @@ def draw_figure(run: xr.Dataset, name: str) -> Figure:
 
 
 def style_of(*runs: xr.Dataset) -> Any:
-    """Return the common style of figures; if a run has only its start, a line becomes a point."""
+    """Return the common style of figures, with a marker on every line if a run has only its start."""
     return style.STYLE | ({"lines.marker": "o", "lines.markersize": 4.0} if only_start(*runs) else {})
 
 

@@ -1,7 +1,4 @@
-"""Style of all figures: strokes that differ in grey, panels, bands over samples, theory beside runs, legends, files.
-
-Functions that draw return nothing that must be kept: a figure is a function of numbers, and `write_figure` writes it.
-"""
+"""Style of all figures: strokes that differ in grey, panels, bands over samples, theory beside runs, legends, files."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,11 +36,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#8
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (6, 1, 2, 1)), (0, (8, 2, 2, 2)))
 MARKERS = "osD^vP*X"
 REFERENCE: Any = {"color": "black", "linewidth": 0.8}
-"""Style of lines to compare with, as that at 0."""
+"""Style of reference lines, such as the line at 0."""
 THEORY: Any = {"color": "black", "linewidth": 1.2}
 """Style of a curve of the theory."""
 DOTTED: Any = THEORY | {"linestyle": (0, (1, 3))}
-"""Style of a curve of the theory that runs on top of what it predicts."""
+"""Style of a theory curve that is drawn on top of the run that it predicts."""
 STYLE: Any = {
     # Override any matplotlibrc, whether its font or its `text.usetex`, so that figures always look alike.
     **{name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")},
@@ -60,7 +57,7 @@ STYLE: Any = {
     "legend.frameon": False,
 }
 TITLE_LETTERS = 12
-"""Characters of a title per inch."""
+"""Number of characters of a title per inch."""
 TIME = "time, learning rate × epoch"
 PREDICTION = "mean field, theory C9, C10"
 QUANTITIES = {"score": "score $s$", "embedding_norm": r"embedding norm $\|\nu\|$", "attention": "mean attention weight"}
@@ -88,9 +85,9 @@ def panels(
     layout: Any = None,
     **shared: Any,
 ) -> tuple[Figure, NDArray[Any]]:
-    """Make a figure of some inches and its axes (rows, columns), with titles above the first of them as plain text.
+    """Return a figure of a size in inches and its axes (rows, columns), with plain-text titles above the first axes.
 
-    The layout "constrained" takes longer, and has room for legends beside panels and slanted names below them too.
+    The layout "constrained" takes longer, but leaves space for legends beside panels and slanted labels below them.
     """
     figure = Figure(figsize=size, layout=layout or Margins())
     axes = figure.subplots(rows, columns, squeeze=False, **shared)
@@ -100,7 +97,7 @@ def panels(
 
 
 def spaced(size: int, number: int = 24) -> list[int]:
-    """Return some of the places 0, …, size - 1, at even distances."""
+    """Return a number of evenly spaced indices among 0, …, size - 1."""
     return np.unique(np.linspace(0, size - 1, number).round().astype(int)).tolist()
 
 
@@ -115,26 +112,26 @@ def log_time(axes: Axes, time: np.ndarray) -> None:
 
 
 def scale(values: np.ndarray) -> str:
-    """Return "log" if values span more than a decade, else "linear": log ticks within a decade are hard to read."""
+    """Return "log" if values span more than a decade, else "linear", because log ticks in a decade are hard to read."""
     known = values[np.isfinite(values)]
     return "log" if known.size and known.max() > 10 * known.min() else "linear"
 
 
 def entitled(figure: Figure, title: str) -> Figure:
-    """Put a title above a figure, wrapped to its width; a dollar sign starts no formula."""
+    """Put a plain-text title above a figure, wrapped to its width, and return the figure."""
     figure.suptitle(fill(title, int(TITLE_LETTERS * figure.get_figwidth())), parse_math=False, fontsize=10)
     return figure
 
 
-def legend(place: Axes | Figure, **where: Any) -> None:
-    """Add a legend to a panel, or one of all panels to a figure, which names each curve once, the theory's last."""
+def legend(target: Axes | Figure, **where: Any) -> None:
+    """Add a legend to a panel, or to a figure one of all its panels; it names each curve once, theory last."""
     found: dict[str, Artist] = {}
-    for axes in place.axes if isinstance(place, Figure) else [place]:
+    for axes in target.axes if isinstance(target, Figure) else [target]:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)
     black = {name for name, each in found.items() if isinstance(each, Line2D) and each.get_color() == "black"}
     names = sorted(found, key=lambda name: name in black)
-    place.legend([found[name] for name in names], names, **where)
+    target.legend([found[name] for name in names], names, **where)
 
 
 def legend_below(figure: Figure, columns: int = 5) -> None:
@@ -142,9 +139,9 @@ def legend_below(figure: Figure, columns: int = 5) -> None:
     legend(figure, loc="outside lower center", ncols=columns)
 
 
-def name_lines(place: Axes | Figure, lines: Iterable[Artist], names: Sequence[str], **where: Any) -> None:
-    """Add a legend that shows each name as plain text, even one like $x$ or _it."""
-    for text in place.legend(list(lines), list(names), **where).get_texts():
+def name_lines(target: Axes | Figure, lines: Iterable[Artist], names: Sequence[str], **where: Any) -> None:
+    """Add a legend that shows each name as plain text, even names like $x$ or _it."""
+    for text in target.legend(list(lines), list(names), **where).get_texts():
         text.set_parse_math(False)
 
 
@@ -152,13 +149,13 @@ def name_lines(place: Axes | Figure, lines: Iterable[Artist], names: Sequence[st
 
 
 def mean_band(samples: Array) -> tuple[Array, Array, Array]:
-    """Return the 95 % interval of the mean, and the mean between."""
+    """Return the lower end of the 95 % interval of the mean, the mean, and the upper end."""
     low, high = mean_interval(samples)
     return low, (low + high) / 2, high
 
 
 def geometric_band(samples: Array) -> tuple[Array, Array, Array]:
-    """Return the 95 % interval of the geometric mean, and the geometric mean between."""
+    """Return the lower end of the 95 % interval of the geometric mean, the geometric mean, and the upper end."""
     with np.errstate(divide="ignore", invalid="ignore"):
         low, middle, high = np.exp(mean_band(np.log(samples)))
     return low, middle, high
@@ -173,9 +170,9 @@ def range_band(samples: Array) -> tuple[Array, Array, Array]:
 def draw_band(
     axes: Axes, x: Array, samples: Array, k: int, label: str | None = None, *, band: Band = mean_band
 ) -> list[Line2D]:
-    """Draw samples (samples, x) as a band with its middle line, or as a thin line each if they are fewer than five.
+    """Draw samples (samples, x) as a band with a middle line, or each as a thin line if there are fewer than five.
 
-    Return the lines, the first of them with the label.
+    Return the lines; the first has the label.
     """
     if len(samples) < FEWEST:
         lines = axes.plot(x, samples.T, linewidth=0.8, **line(k))
@@ -188,7 +185,7 @@ def draw_band(
 
 
 def seeds_as(number: int, *, log: bool = False) -> str:
-    """Describe how `draw_runs` shows a number of seeds."""
+    """Return a description of how `draw_runs` shows this number of seeds."""
     mean = "geometric mean" if log else "mean"
     return f"{mean} and 95 % interval of {number} seeds" if number >= FEWEST else f"a line for each of {number} seeds"
 
@@ -196,14 +193,17 @@ def seeds_as(number: int, *, log: bool = False) -> str:
 def draw_points(
     axes: Axes, points: Mapping[float, Mapping[str, float]], k: int, label: str | None, *, sideways: bool = False
 ) -> None:
-    """Draw means with their intervals (`mean`, `low`, `high`) at some x, or at some y; NaN for no interval."""
+    """Draw means with their intervals (`mean`, `low`, `high`) at some x, or `sideways` at some y.
+
+    There is no interval if its ends are NaN.
+    """
     mean, low, high = (np.array([each[name] for each in points.values()]) for name in ("mean", "low", "high"))
-    error, places = np.maximum([mean - low, high - mean], 0.0), list(points)
+    error, at = np.maximum([mean - low, high - mean], 0.0), list(points)
     style: Any = {"marker": MARKERS[k], "ms": 4, "capsize": 2.5, "label": label}
     if sideways:
-        axes.errorbar(mean, places, xerr=error, **line(k) | style | {"linestyle": "none"})
+        axes.errorbar(mean, at, xerr=error, **line(k) | style | {"linestyle": "none"})
     else:
-        axes.errorbar(places, mean, yerr=error, **line(k) | style)
+        axes.errorbar(at, mean, yerr=error, **line(k) | style)
 
 
 # --- runs and their predictions
@@ -218,9 +218,9 @@ def draw_runs(
     *,
     log: bool = False,
 ) -> None:
-    """Draw values of runs over time by `draw_band`, without the start at time 0, which a log axis cannot show.
+    """Draw values of runs over time with `draw_band`, without the start at time 0, which a log axis cannot show.
 
-    `log` takes the geometric mean.
+    With `log` the band is that of the geometric mean.
     """
     values, time = _values(runs, of), runs[0].time.values
     draw_band(axes, time[time > 0], values[:, time > 0], k, label, band=geometric_band if log else mean_band)
@@ -234,9 +234,9 @@ def draw_predicted(
     *,
     log: bool = False,
 ) -> None:
-    """Draw the mean of the runs' mean-field predictions, or one line per run if there are few.
+    """Draw the mean of the runs' mean-field predictions, or one line per run if there are fewer than five.
 
-    Draw nothing if any run has no prediction. `log` takes the geometric mean.
+    Draw nothing if any run has no prediction. With `log` the mean is geometric.
     """
     if all("predicted" in run.dims for run in runs):
         time = runs[0].attrs["learning_rate"] * runs[0].predicted.values
@@ -253,7 +253,7 @@ def _values(runs: Sequence[xr.Dataset], of: Of) -> Array:
 
 
 def draw_all(figures: Mapping[Path, Callable[[], Figure]]) -> list[Path]:
-    """Draw figures in the common style, write each as PNG, make missing folders, and return the paths.
+    """Draw figures in the common style, write each as PNG into its folder, and return the paths.
 
     Raises:
         StorageError: a file could not be written.
@@ -283,7 +283,7 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
     buffer = BytesIO()
     try:
         with mpl.rc_context(STYLE), np.errstate(over="ignore", invalid="ignore", divide="ignore"), catch_warnings():
-            filterwarnings("ignore", "Data has no positive values")  # an empty panel says this already
+            filterwarnings("ignore", "Data has no positive values")  # the empty panel shows this
             filterwarnings("ignore", "Glyph")  # letters that the font lacks; `save_figures` reports them once
             # `savefig` would draw everything a second time for its layout.
             figure = _plainly_labelled(draw())
@@ -303,9 +303,9 @@ def shown(draw: Callable[..., Figure]) -> str:
 
 
 def _plainly_labelled(figure: Figure) -> Figure:
-    """Label logarithmic axes that span less than a decade with 27.5 instead of 2.75 × 10¹; mark 2 and 5 in others.
+    """Set the ticks of logarithmic axes: labels like 27.5 instead of 2.75 × 10¹ if they span less than a decade.
 
-    Eight marks in each of several decades would take a third of the time of drawing.
+    Longer axes have minor ticks at 2 and 5 only, because eight per decade take a third of the drawing time.
     """
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):

@@ -1,4 +1,4 @@
-"""Figures of several widths: when heads part, and the loop of one bell on two useful tokens (theory D11, D12)."""
+"""Figures of several widths: parting heads, and the loop of one bell on two useful tokens (theory D11, D12)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def legends_below(row: Iterable[Axes]) -> None:
 def draw_phases(
     axes: Axes, found: Sequence[tuple[float, float, str]], kinds: Sequence[str], power: float = 2.0
 ) -> None:
-    """Draw how two heads end over the far share and the ratio of two distances, beside D11.
+    """Draw how two heads end, over the share of the far distance and the ratio of the distances, beside D11.
 
     Args:
         axes: panel.
@@ -49,15 +49,15 @@ def draw_phases(
         turn, where, "*", ms=11, color="black", mfc="white", label="left of it smooth, right of it a jump", zorder=4
     )
     for kind, how in zip(kinds, POINTS, strict=True):
-        places = [(share, ratio) for ratio, share, each in found if each == kind]
-        if places:
-            axes.plot(*zip(*places, strict=True), linestyle="none", label=f"two heads {kind}", **how)
+        points = [(share, ratio) for ratio, share, each in found if each == kind]
+        if points:
+            axes.plot(*zip(*points, strict=True), linestyle="none", label=f"two heads {kind}", **how)
     axes.set(xlabel="share $f$ of the far distance", yscale="log", xlim=(0.0, None))
     axes.set_ylabel(r"ratio of the distances, $\delta_2/\delta_1$")
 
 
 def draw_rates(axes: Axes, found: Mapping[float, tuple[Array, Array]]) -> None:
-    """Draw H times the measured rates over CV² (points,), by the power p of the kernel, beside CV² - p."""
+    """Draw H times the measured parting rates over CV² (points,), by the power p of the kernel, beside CV² - p."""
     for k, (power, (scatter, rate)) in enumerate(found.items()):
         axes.plot(scatter, rate, label=f"{KERNELS[power]}, flow", **style.marks(k, 5.0))
     for k, (power, (scatter, _)) in enumerate(found.items()):
@@ -70,14 +70,14 @@ def draw_rates(axes: Axes, found: Mapping[float, tuple[Array, Array]]) -> None:
 
 
 def draw_courses(axes: Axes, found: Mapping[str, tuple[Array, Array]]) -> None:
-    """Draw widths of heads (times, H) over times, by the name of the run."""
-    for k, (name, (times, course)) in enumerate(found.items()):
-        axes.plot(times, course, **style.line(k))[0].set_label(name)
+    """Draw the widths of heads (times, H) over times, by the name of the run."""
+    for k, (name, (times, widths)) in enumerate(found.items()):
+        axes.plot(times, widths, **style.line(k))[0].set_label(name)
     axes.set(xlabel=r"time $\tau$ of gradient flow", ylabel=r"widths $\sigma$ of two heads (tokens)", xscale="log")
 
 
 def draw_loop(axes: Axes, near: float, far: float, odds: Array, up: Array, down: Array) -> None:
-    """Draw the widths of a bell as r₂/r₁ rises and falls (odds,), beside the curve on which it rests (D12)."""
+    """Draw the widths of a bell as r₂/r₁ rises and falls (odds,), beside the curve of its stationary widths (D12)."""
     shares = 1.0 / (1.0 + np.exp(-np.linspace(-40.0, 12.0, 4000)))
     log_odds, width = log_odds_at(shares, near, far), width_at(shares, near, far)
     low, high = far_shares(far / near)
@@ -97,13 +97,13 @@ def draw_loop(axes: Axes, near: float, far: float, odds: Array, up: Array, down:
 
 
 def draw_ends(axes: Axes, found: Sequence[tuple[float, float, float]], highest: float) -> None:
-    """Draw the r₂/r₁ at which a width is lost, over the ratio δ₂/δ₁: measured (ratio, lower, upper) beside D12."""
+    """Draw the r₂/r₁ at which a width is lost, measured (ratio, lower, upper), over the ratio δ₂/δ₁, beside D12."""
     ratios = np.linspace(1.000001 * least_ratio(), highest, 400)
     low, high = np.array([ends(1.0, float(each)) for each in ratios]).T
     axes.fill_between(ratios, low, high, color=style.COLOURS[0], alpha=0.15, linewidth=0.0, label="two stable widths")
     axes.plot(np.append(ratios[::-1], ratios), np.append(low[::-1], high), label="theory D12", **style.THEORY)
-    for k, (place, name) in enumerate(((2, "narrow width lost, flow"), (1, "wide width lost, flow"))):
-        axes.plot([each[0] for each in found], [each[place] for each in found], label=name, **style.marks(k, 5.0))
+    for k, (end, name) in enumerate(((2, "narrow width lost, flow"), (1, "wide width lost, flow"))):
+        axes.plot([each[0] for each in found], [each[end] for each in found], label=name, **style.marks(k, 5.0))
     axes.axvline(least_ratio(), linestyle=":", **style.REFERENCE)
     axes.set(xlabel=r"ratio of the distances, $\delta_2/\delta_1$", ylabel=r"$r_2/r_1$ at the end", yscale="log")
     axes.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])

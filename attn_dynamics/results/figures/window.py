@@ -1,4 +1,4 @@
-"""Figures of one run with a window, theory beside the run, drawn from its dataset alone."""
+"""Figures of one window run beside the theory, drawn from its dataset alone."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ STILL = 0.02
 
 
 def width_figure(run: xr.Dataset) -> Figure:
-    """Draw the width σ over time, and the value at which it settles."""
+    """Draw the width σ over time, its prediction, and the value at which it settles."""
     figure, ((axes,),) = style.panels((5.6, 3.6))
     axes.plot(run.time, run.width, color=style.COLOURS[0], label=f"run, from σ = {float(run.width[0]):.3g}")
     if "predicted_width" in run:
@@ -25,7 +25,7 @@ def width_figure(run: xr.Dataset) -> Figure:
         name = _named("settles at, D4", run, "D4")
         axes.axhline(run.attrs["settles"], color=style.COLOURS[1], linewidth=1.0, linestyle="-.", label=name)
     axes.set_ylabel("σ, standard deviation of the bell (tokens)")
-    # An almost constant σ gets a minimal axis range, so that the figure does not magnify it.
+    # The axis has a least range, so that the figure does not magnify tiny changes of σ.
     middle, span = float(run.width.mean()), float(np.ptp(run.width.values))
     if span < STILL * middle:
         axes.set_ylim((1.0 - STILL) * middle, (1.0 + STILL) * middle)
@@ -35,7 +35,7 @@ def width_figure(run: xr.Dataset) -> Figure:
 
 
 def tokens_figure(run: xr.Dataset) -> Figure:
-    """Draw the attended tokens: by the bell's float32 support, and by the mass of attention."""
+    """Draw the number of attended tokens over time: by the bell's float32 support, and by the mass of attention."""
     figure, ((axes,),) = style.panels((5.6, 3.6))
     labels = {"reached": "bell above 0 in float32, as W22", "held": "95 % of the attention"}
     for k, (name, label) in enumerate(labels.items()):

@@ -319,7 +319,7 @@ def test_workers_that_lack_the_device_or_have_other_versions_are_refused(
         done = call_dask(*arguments)
     assert done.code == 2
     assert "--device: expected workers that have 'numpy', got tcp://127.0.0.1:" in done.said
-    assert ", which cannot (--device: expected a better machine, got this one. Buy it.)" in done.said
+    assert ", which has none (--device: expected a better machine, got this one. Buy it.)" in done.said
     assert done.err.count("\n") == 1
     assert contents(place) == {}
     assert call_dask(*arguments).code == 0
