@@ -1,12 +1,8 @@
-<<<<<<< HEAD
-"""The console script: `attn-dynamics simulate …` does what `python -m attn_dynamics.simulate …` does.
+"""The console script: `attn-dynamics simulate …` is the same as `python -m attn_dynamics.simulate …`.
 
-A wheel carries the packages of proofs, experiments and analysis below this one, where their names collide with none.
-The script lets its own process import them.
+A wheel contains the packages of proofs, experiments and analysis below this package, where their names cannot collide.
+The script makes them importable in its own process.
 """
-=======
-"""The console script: `attn-dynamics simulate …` is the same as `python -m attn_dynamics.simulate …`."""
->>>>>>> 5f9f68d (Rewrite the words of the commands in plain English; make the summary of a finished replicate from its trajectory)
 
 import runpy
 import sys
@@ -48,17 +44,12 @@ def main() -> int:
 
 
 def _module(name: str, rest: list[str]) -> str:
-<<<<<<< HEAD
-    """Return the module of a command, let it be imported, and take an experiment's name off the arguments.
-=======
-    """Return the module of a command; for an experiment, remove its name from the arguments.
->>>>>>> 5f9f68d (Rewrite the words of the commands in plain English; make the summary of a finished replicate from its trajectory)
+    """Return the module of a command, and make it importable; for an experiment, remove its name from the arguments.
 
     Raises:
         InputError: there is no such command or experiment, or a library is missing.
     """
     if name not in COMMANDS:
-<<<<<<< HEAD
         given, fix = shown(name), did_you_mean(name, COMMANDS)
         raise InputError("command", expected=f"one of {', '.join(COMMANDS)}", given=given, fix=fix)
     module, _, extra = COMMANDS[name]
@@ -73,30 +64,3 @@ def _module(name: str, rest: list[str]) -> str:
         fix = did_you_mean(experiment, known)
         raise InputError(name, expected=f"one of {', '.join(known)}", given=shown(experiment), fix=fix)
     return f"{module}.{experiment}"
-=======
-        fix = did_you_mean(name, COMMANDS)
-        raise InputError("command", expected=f"one of {', '.join(COMMANDS)}", given=shown(name), fix=fix)
-    module = COMMANDS[name][0]
-    if name == "experiment" and rest and not rest[0].startswith("-"):
-        module = f"{module}.{rest.pop(0)}"
-    if not module.startswith("attn_dynamics."):
-        _enter_checkout(name, module)
-    return module
-
-
-def _enter_checkout(name: str, module: str) -> None:
-    """Make the modules of the checkout importable, if the current folder is a checkout.
-
-    Raises:
-        InputError: the current folder is no checkout, or has no such experiment.
-    """
-    here = Path.cwd()
-    if not (here / "attn_dynamics").is_dir() or not (here / module.partition(".")[0]).is_dir():
-        fix = "Clone the repository, and run this in its folder."
-        raise InputError(name, expected="to be run in the checkout", given=shown(str(here)), fix=fix)
-    sys.path.insert(0, str(here))
-    package, _, own = module.partition(".")
-    known = [each.rpartition(".")[2] for each in commands(here / package)] if own else []
-    if own and package == "simulations" and own not in known:
-        raise InputError(name, expected=f"one of {', '.join(known)}", given=shown(own), fix=did_you_mean(own, known))
->>>>>>> 5f9f68d (Rewrite the words of the commands in plain English; make the summary of a finished replicate from its trajectory)

@@ -14,15 +14,9 @@ COMMAND = 'if __name__ == "__main__":'
 
 
 def commands(package: Path) -> dict[str, str]:
-<<<<<<< HEAD
-    """Return what each command of a package does, by its module."""
+    """Return the purpose of each command of a package, by its module."""
     files = [path for path in package.glob("*.py") if path.stem != "__main__"]
     texts = {f"{package.name}.{path.stem}": path.read_text(encoding="utf-8") for path in files}
-=======
-    """Return the purpose of each command of a package, by the line that calls it."""
-    files = {path.stem: path for path in package.glob("*.py") if path.stem != "__main__"}
-    texts = {f"python -m {package.name}.{name}": path.read_text(encoding="utf-8") for name, path in files.items()}
->>>>>>> 5f9f68d (Rewrite the words of the commands in plain English; make the summary of a finished replicate from its trajectory)
     return {name: _purpose(text) for name, text in sorted(texts.items()) if COMMAND in text.splitlines()}
 
 

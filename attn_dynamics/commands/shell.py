@@ -33,15 +33,9 @@ def run_command(
 
     Args:
         options: class of the command's options.
-<<<<<<< HEAD
-        run: the command itself.
-        arguments: the command line; by default that of this process.
-        prog: line `python -m MODULE` that calls the command.
-=======
         run: function that runs the command with its options.
         arguments: arguments of the command line; by default those of this process.
-        prog: name of the command on the command line.
->>>>>>> 5f9f68d (Rewrite the words of the commands in plain English; make the summary of a finished replicate from its trajectory)
+        prog: line `python -m MODULE` that calls the command.
         interrupted: message on Ctrl-C.
     """
 
@@ -62,13 +56,8 @@ def run_recorded(
     prog: str,
     interrupted: str = "interrupted before anything was computed",
 ) -> int:
-<<<<<<< HEAD
-    """Run a command as `run_command` does, and pass it the line that calls it."""
-    line = command_line(called(prog), arguments)
-=======
     """Run a command like `run_command`, and also pass it the line that calls it."""
-    line = command_line(prog, arguments)
->>>>>>> 5f9f68d (Rewrite the words of the commands in plain English; make the summary of a finished replicate from its trajectory)
+    line = command_line(called(prog), arguments)
     return run_command(options, lambda given: run(given, line), arguments, prog=prog, interrupted=interrupted)
 
 
