@@ -81,9 +81,9 @@ def page(id: str, book: Book) -> str:
 
 
 def heading(id: str) -> str:
-    """Return the name of a claim with a capital; a symbol at its beginning stays."""
-    first, rest = NAMES[id][:1], NAMES[id][1:]
-    return (first.upper() if rest[:1].isalpha() else first) + rest
+    """Return the name of a claim with a capital, unless it begins with a formula."""
+    name, second = NAMES[id], NAMES[id].split()[1:2]
+    return name if second and not second[0].isalnum() else name[:1].upper() + name[1:]
 
 
 def title(id: str, passages: Mapping[str, Passage]) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from analysis import claim_graph, pages
 from analysis.claim_graph import Edge, Node
-from analysis.claim_page import Book, linked, moved, page, plain, standing
+from analysis.claim_page import Book, heading, linked, moved, page, plain, standing
 from analysis.judge import IDS
 from analysis.pictures import pictures
 from analysis.published import DOCS, Outcome, Published
@@ -64,6 +64,15 @@ def test_without_verdicts_the_registries_tell_how_a_claim_is_known() -> None:
     known = {id: standing(id, None) for id in ("B1", "A8", "B2", "M1")}
     assert [*known.values()] == ["proved and measured", "proved in a case, measured", "measured only", "proved only"]
     assert "no verdict on it is published" in page("B1", replace(BOOK, published=None))
+
+
+def test_names_begin_with_a_capital_but_formulas_do_not() -> None:
+    assert [*map(heading, ("A6", "B1", "D5", "G5"))] == [
+        "n - 1 dimensions move",
+        "SEN relation",
+        "A narrow start",
+        "Adam",
+    ]
 
 
 def test_ids_lead_to_pages_but_not_those_in_formulas_code_and_links() -> None:
