@@ -179,43 +179,37 @@ class Objective:
         wide, score_sum = epochs.begin(SHARED_SPREAD, state, self._layers, buffers)
         kept.led[:] = False
         self._head_slopes = {}
-        corpora = [(data.sentences, 0, data.sentences.labels.size, kept, self._head_slopes)]
-        corpora += [(others, int(start), int(stop), None, None) for start, stop in pairwise(others.bounds)]
-        for place, corpus in enumerate(corpora):
-            row[2 * place : 2 * place + 2] = self._through_head(wide, *corpus)
+        fits = [
+            self._through_head(wide, sentences, start, stop, training=sentences is data.sentences)
+            for sentences in (data.sentences, others)
+            for start, stop in pairwise(sentences.bounds.tolist())
+        ]
+        row[: 2 * len(fits)] = np.ravel(fits)
         words_followed = self._followed if followed else NO_WORDS
         epochs.finish(
             row, words_followed, wide, score_sum, data.words, state, kept, buffers, self._slopes, self._partial
         )
         if self._narrows:
             self._head_slopes[self._head.first] = self._slopes.first
-        signals = row[2 * len(corpora) :]
+        signals = row[2 * len(fits) :]
         return bool(np.isfinite([row[0], signals[0], signals[2], score_sum]).all())
 
-    def _through_head(
-        self,
-        wide: bool,
-        sentences: Sentences,
-        start: int,
-        stop: int,
-        kept: Kept | None,
-        slopes: dict[str, Array] | None,
-    ) -> Fit:
-        """Return loss and accuracy on some sentences; if `kept` is given, fill it for the backward pass."""
+    def _through_head(self, wide: bool, sentences: Sentences, start: int, stop: int, *, training: bool) -> Fit:
+        """Return loss and accuracy on some sentences; in training, also prepare the backward pass."""
         head, operand, width = self._head, self._buffers.operand, self._buffers.metric.shape[0]
         entry, loss, correct = head.contrasts if self._narrows else head.first_layer.T, 0.0, 0
-        scratch = _kept_rows(epochs.BLOCK, 0, width) if kept is None else kept
+        kept, slopes = self._kept if training else _kept_rows(epochs.BLOCK, 0, width), self._head_slopes
         sums, deviations = np.empty((epochs.BLOCK, operand.shape[1])), np.empty((epochs.BLOCK, operand.shape[1]))
         for begin in range(start, stop, epochs.BLOCK):
-            end, place = min(stop, begin + epochs.BLOCK), 0 if kept is None else begin
+            end, place = min(stop, begin + epochs.BLOCK), begin if training else 0
             contexts, losses = np.empty((width, end - begin)), np.empty(end - begin)
-            scores, where = self._state.scores, (scratch, place, contexts)
+            scores, where = self._state.scores, (kept, place, contexts)
             epochs.contexts_of(begin, end, wide, sentences, scores, operand, sums, deviations, *where)
             logits, remembered = head.forward(entry @ contexts)
             logits = np.array(logits, order="C")
             correct += cross_entropy(logits, sentences.labels[begin:end], stop - start, losses)
             loss += float(np.add.reduce(losses))
-            if kept is None or slopes is None:
+            if not training:
                 continue
             inward, gradients = head.backward(remembered, logits)
             if head.first in head.trained and not self._narrows:
