@@ -24,7 +24,7 @@ COMMANDS = {
     "verify": Command("analysis.verdicts", "every claim, with the controls that must fail", "analysis"),
     EXPERIMENT: Command(EXPERIMENTS, "an experiment of the literature, by its name", "analysis"),
     "figures": Command("analysis.theory_figures", "the figures of the theory", "analysis"),
-    "compare": Command("analysis.compare", "several runs on common axes", "analysis"),
+    "compare": Command("analysis.compare", "any runs in common figures", "analysis"),
     "report": Command("analysis.report", "a page of all that was run", "analysis"),
     "completion": Command("attn_dynamics.commands.completion", "a script that completes all this in bash, zsh or fish"),
 }
