@@ -53,7 +53,7 @@ def predict(
         {'predicted': 101, 'word': 8}
         >>> start = draw("paper", "attn-tl", rng=np.random.default_rng(0), **sizes)
         >>> predict(task, start, epochs=100)
-        'mean field (C9, C10) is known for linear heads, not for that of attn-tl'
+        'mean field (C9, C10) is known for linear heads, not for the head of attn-tl'
     """
     task, training = as_task(task), training_with(training, settings)
     instance("start", start, Parameters, fix="draw(…) makes them.")

@@ -171,10 +171,10 @@ NEEDS = {
 
 
 def checked_rule(rule: object) -> Rule:
-    """Return a rule that has all that training needs, and a `repr` by which a checkpoint knows it again.
+    """Return a rule that has all that training needs.
 
     Raises:
-        InputError: the object is a class, lacks something, or has the `repr` of one object in memory.
+        InputError: the object is a class, or lacks something.
     """
     fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
     if isinstance(rule, type):
@@ -187,10 +187,19 @@ def checked_rule(rule: object) -> Rule:
         fix = "; ".join(f"{each} is {NEEDS[each]}" for each in missing)
         given = f"{name} without {' and '.join(missing)}"
         raise InputError("rule", expected=f"a rule with {', '.join(NEEDS)}", given=given, fix=f"In a rule {fix}.")
-    if re.search(r" at 0x[0-9a-fA-F]+", repr(rule)):
-        fix = f"Give {name} a __repr__, or make it a frozen dataclass."
-        raise InputError("rule", expected="a repr that tells a rule's settings", given=repr(rule), fix=fix)
     return cast("Rule", rule)
+
+
+def lasting(rule: Rule) -> Rule:
+    """Return a rule whose `repr` is the same in another process, so that a checkpoint knows it again.
+
+    Raises:
+        InputError: the `repr` has the address of an object in memory.
+    """
+    if re.search(r" at 0x[0-9a-fA-F]+", repr(rule)):
+        fix = f"Give {type(rule).__name__} a __repr__, or make it a frozen dataclass; or train without a checkpoint."
+        raise InputError("rule", expected="a repr that tells a rule's settings", given=repr(rule), fix=fix)
+    return rule
 
 
 def take_step(rule: Rule, state: Arrays, slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:

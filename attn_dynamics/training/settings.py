@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from attn_dynamics.check import flag, instance, integer, number, some_of, words
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule
+from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule, lasting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +103,16 @@ class Training:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Return all settings but the number of epochs, in a form that is equal for equal runs."""
+        """Return all settings but the number of epochs, in a form that is equal for equal runs, for a checkpoint.
+
+        Raises:
+            InputError: the rule's `repr` changes from process to process.
+        """
         words = sorted({_name(word) for word in self.frozen_words})
         kept = self.learning_rate, self.train, words, self.patience, self.reduced
         batches = None if self.batch_size is None else (self.batch_size, self.batch_seed)
         decay = {part: self.decay_of(part) for part in self.train}
-        return kept if self.plain else (*kept, self.rule, decay, self.decoupled and self.decays, batches)
+        return kept if self.plain else (*kept, lasting(self.rule), decay, self.decoupled and self.decays, batches)
 
     def check_dev(self, evaluate_on: Collection[str]) -> None:
         """Refuse patience if there is no dev corpus.

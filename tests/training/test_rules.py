@@ -683,16 +683,21 @@ def test_a_rule_without_a_mistake_is_descent() -> None:
     np.testing.assert_allclose(ours, wanted, rtol=1e-12)
 
 
+def test_only_a_checkpoint_asks_for_a_repr_that_lasts(tmp_path: Path) -> None:
+    start = started("attn-tc")
+    run = descend(CORPUS, start, epochs=3, rule=Plain())
+    assert run.trajectory.train_loss[-1] < run.trajectory.train_loss[0]
+    message = "expected a repr that tells a rule's settings, got .*Plain object at 0x.* frozen dataclass"
+    with pytest.raises(InputError, match=message):
+        descend(CORPUS, start, epochs=3, rule=Plain(), checkpoint=Checkpoint(tmp_path / "checkpoint.npz"))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"rule": "momentum"}, "rule: expected a Rule, got 'momentum'. Take one of Descent, Momentum"),
         ({"rule": Momentum}, r"rule: expected a rule, got the class Momentum. Give Momentum\(\)"),
         ({"rule": Stepless()}, "with linear, start, step, got Stepless without step. In a rule step is a method"),
-        (
-            {"rule": Plain()},
-            "expected a repr that tells a rule's settings, got .*Plain object at 0x.* frozen dataclass",
-        ),
         ({"rule": Mistaken("rebound")}, "changes arrays in place, got one of Mistaken that puts another at 'scores'"),
         ({"rule": Mistaken("returned")}, "changes arrays in place, got one of Mistaken that returns some"),
         ({"rule": Mistaken("buffer")}, "changes arrays in place, got one of Mistaken that puts another at 'seen'"),
