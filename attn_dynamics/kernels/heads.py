@@ -42,8 +42,8 @@ def total(row):
 def add_product(factor, matrix, columns, out, start, stop):
     """Compute out (m, B) += factor · matrix (m, k) @ columns (k, B) in the columns from start to stop.
 
-    It takes four rows of `columns` at a time, so that it reads and writes a row of `out` less often. The last row, times
-    0, stands for missing ones.
+    It takes four rows of `columns` at a time, so that it reads and writes a row of `out` less often. The last row,
+    times 0, stands for missing ones.
     """
     last = matrix.shape[1] - 1
     for row in range(matrix.shape[0]):
