@@ -65,8 +65,8 @@ def attend_back(start, stop, pattern, rows, operand, score_slopes, value_slopes)
             _set_four(value_slopes, word, -1, 0.0, weight * b, weight * c, weight * d)
         else:
             a, b, c, d, e, f, g, h = gather_eight(first, last, sentences, counts, rows)
-            score_slopes[word] = _along(operand, word, 0, 0.0, b, c, d) - weight * a
-            score_slopes[word] += _along(operand, word, 4, e, f, g, h)
+            slope = _along(operand, word, 0, 0.0, b, c, d) + _along(operand, word, 4, e, f, g, h)
+            score_slopes[word] = slope - weight * a
             _set_four(value_slopes, word, -1, 0.0, weight * b, weight * c, weight * d)
             _set_four(value_slopes, word, 3, weight * e, weight * f, weight * g, weight * h)
     for column in range(8, width, 4):
