@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from attn_dynamics.commands import running
 from attn_dynamics.commands import window as window_command
 from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.results.figures import replicates as spread
+from attn_dynamics.results.figures import run as run_figures
 
 OK, REFUSED, FAILED, NOTED = "ok", "refused", "failed", "noted"
 """Good outcomes: results, a one-line refusal with exit code 2 or failure with 1, or results with a note."""
@@ -175,7 +175,7 @@ def trying(function: Callable[..., object], *arguments: object, **named: object)
 @contextlib.contextmanager
 def without_figures() -> Iterator[None]:
     """Disable figures within the block."""
-    places = ((running, "save_figures"), (spread, "save_replicates"), (window_command, "save_window_figures"))
+    places = ((run_figures, "save_figures"), (spread, "save_replicates"), (window_command, "save_window_figures"))
     usual = [(module, name, getattr(module, name)) for module, name in places]
     for module, name, _ in usual:
         setattr(module, name, lambda *given: [])

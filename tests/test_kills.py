@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from attn_dynamics.commands import run_steps, running, simulate, window
+from attn_dynamics.commands import run_steps, simulate, window
 from attn_dynamics.files.storage import read_netcdf, read_parquet
 from attn_dynamics.results.figures import replicates as spread
+from attn_dynamics.results.figures import run as run_figures
 from attn_dynamics.results.figures import style
 from simulations import experiment, suppression
 from tests.commands.driving import TASK, contents, differences, eager, unfinished, without_figures
@@ -39,7 +40,7 @@ SUPPRESSED = ("--quick", "--seeds", "2", "--epochs", "300")
 
 
 def _simulated(arguments: tuple[str, ...], *more: str) -> int:
-    running.save_figures = without_figures
+    run_figures.save_figures = without_figures
     spread.save_replicates = without_figures  # pyright: ignore[reportAttributeAccessIssue]
     window.save_window_figures = without_figures
     run_steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]

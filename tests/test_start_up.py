@@ -38,7 +38,13 @@ def test_another_name_is_refused() -> None:
 
 def test_the_package_loads_no_slow_library_until_a_name_is_used() -> None:
     assert loaded("import attn_dynamics; attn_dynamics.InputError") == set()
-    assert loaded("from attn_dynamics import descend") >= {"numba", "xarray"}
+    assert "numba" in loaded("from attn_dynamics import descend")
+
+
+def test_training_waits_for_no_library_of_results_or_figures() -> None:
+    """A thread loads them while the compiled loop trains."""
+    assert loaded("import attn_dynamics.commands.running") - UNUSED == {"numba"}
+    assert loaded("import attn_dynamics.results.summary") >= {"scipy.integrate", "xarray"}
 
 
 def test_help_and_a_bad_option_load_no_slow_library(tmp_path) -> None:

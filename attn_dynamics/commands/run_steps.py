@@ -1,13 +1,13 @@
 """Steps that all runs of the command share: resume, train, write the numbers, show them, and draw the figures."""
 
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import xarray as xr
-from rich.console import RenderableType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command
 from attn_dynamics.files.storage import write_json, write_netcdf
@@ -25,9 +25,28 @@ from attn_dynamics.system.progress import meter
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.run import Diverged, Interrupted, RunsInterrupted
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.console import RenderableType
+
 Meter = Callable[[int, float], None]
 ResumePoint = tuple[int, bool] | None
 """Epoch at which to resume, and whether nothing is left to do; None without a checkpoint."""
+
+
+class Showing(NamedTuple):
+    """Functions that set a run beside the theory."""
+
+    annotate: Callable[[Any], xr.Dataset]
+    """Function from a run to its trajectory with everything that its figures need."""
+    summarise: Callable[[xr.Dataset, float], dict[str, Any]]
+    """Function from a trajectory and its seconds to a summary."""
+    table: Callable[[dict[str, Any]], RenderableType]
+    """Function from a summary to its table."""
+    remarks: Callable[[dict[str, Any]], list[str]]
+    """Function from a summary to the sentences below its table."""
+    draw: Callable[[xr.Dataset, Path], object]
+    """Function that draws a trajectory into a folder."""
 
 
 class Result(NamedTuple):
@@ -84,11 +103,7 @@ def one_run(
     *,
     resume_point: Callable[[Checkpoint], ResumePoint],
     train: Callable[[Checkpoint, Meter], Any],
-    annotate: Callable[[Any], xr.Dataset],
-    summarise: Callable[[xr.Dataset, float], dict[str, Any]],
-    table: Callable[[dict[str, Any]], RenderableType],
-    remarks: Callable[[dict[str, Any]], list[str]],
-    draw: Callable[[xr.Dataset, Path], object],
+    show: Callable[[], Showing],
 ) -> Result:
     """Train one model into a folder and write its numbers.
 
@@ -97,23 +112,22 @@ def one_run(
         out: its folder.
         resume_point: function from a checkpoint to the point at which to resume.
         train: function that trains with a checkpoint and a progress meter.
-        annotate: function from a run to its trajectory with everything that its figures need.
-        summarise: function from a trajectory and its seconds to a summary.
-        table: function from a summary to its table.
-        remarks: function from a summary to the sentences below its table.
-        draw: function that draws a trajectory into a folder.
+        show: function that loads what sets the run beside the theory; a thread calls it during training.
     """
     begun, checkpoint = time.perf_counter(), checkpoint_in(out)
     if config.resume:
         print_resume_point(out, resume_point(checkpoint))
-    run, code = trained(lambda show: train(checkpoint, show), config.max_epochs, config.model)
-    trajectory = annotate(run)
-    summary = summarise(trajectory, time.perf_counter() - begun)
+    with ThreadPoolExecutor(1) as pool:  # compiled epochs leave it the interpreter
+        loading = pool.submit(show)
+        run, code = trained(lambda meter: train(checkpoint, meter), config.max_epochs, config.model)
+    showing = loading.result()
+    trajectory = showing.annotate(run)
+    summary = showing.summarise(trajectory, time.perf_counter() - begun)
     write_numbers(trajectory, summary, out)
     # The final state of a diverged run means nothing.
-    shown = table(summary) if summary["ended"] != "diverged" else None
-    location = f"results and figures in {out}"
-    return Result(code, shown, remarks(summary), lambda: draw(trajectory, out / "figures"), location)
+    table = showing.table(summary) if summary["ended"] != "diverged" else None
+    draw = lambda: showing.draw(trajectory, out / "figures")  # noqa: E731
+    return Result(code, table, showing.remarks(summary), draw, f"results and figures in {out}")
 
 
 def checkpoint_in(folder: Path, first: int = 0) -> Checkpoint:

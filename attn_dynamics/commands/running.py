@@ -1,33 +1,14 @@
 """One run or several replicates, from settings to a folder of results."""
 
 import sys
-import time
-from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from attn_dynamics.commands.run_steps import (
-    Result,
-    checkpoint_in,
-    into_folder,
-    one_run,
-    print_resume_point,
-    trained,
-    write_numbers,
-)
-from attn_dynamics.commands.shell import FAILED, INTERRUPTED
-from attn_dynamics.files.storage import Damaged, make_folder, read_json_object, read_netcdf
+from attn_dynamics.commands.run_steps import Result, Showing, into_folder, one_run
 from attn_dynamics.model.parameters import Parameters
-from attn_dynamics.results import summary as results
-from attn_dynamics.results.figures import replicates as replicates_figure
-from attn_dynamics.results.figures.run import save_figures
-from attn_dynamics.results.folder import SUMMARY, TRAJECTORY
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import experiment
-from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.command_options import Config
-from attn_dynamics.training.run import divergence_message
 
 
 def simulate(config: Config, line: str) -> int:
@@ -51,87 +32,26 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> Result:
         config,
         out,
         resume_point=partial(experiment.resume_point, config, task),
-        train=lambda checkpoint, show: experiment.train(config, task, start, checkpoint=checkpoint, meter=show),
-        annotate=partial(results.annotate, config=config, task=task, start=start),
-        summarise=results.summarise,
-        table=results.table,
-        remarks=results.broken,
-        draw=save_figures,
+        train=lambda checkpoint, meter: experiment.train(config, task, start, checkpoint=checkpoint, meter=meter),
+        show=partial(_showing, config, task, start),
+    )
+
+
+def _showing(config: Config, task: Task, start: Parameters) -> Showing:
+    """Load what sets a run beside the theory, which takes as long as a short run."""
+    from attn_dynamics.results import summary
+    from attn_dynamics.results.figures import run as figures
+
+    return Showing(
+        annotate=partial(summary.annotate, config=config, task=task, start=start),
+        summarise=summary.summarise,
+        table=summary.table,
+        remarks=summary.broken,
+        draw=figures.save_figures,
     )
 
 
 def _run_replicates(config: Config, task: Task, start: Parameters, out: Path) -> Result:
-    """Train in as few passes as memory allows; drop replicates whose first loss is not finite."""
-    summaries: dict[Path, dict[str, Any]] = {}
-    first = code = 0
-    while first < config.replicates and code != INTERRUPTED:
-        checkpoint, wanted = checkpoint_in(out, first), config.replicates - first
-        size = min(experiment.pass_size(config, task, start, wanted, checkpoint), wanted)
-        ended, left = _pass(config, task, range(first, first + size), checkpoint)
-        first, code, summaries = first + size, max(code, ended), summaries | left
-    if not summaries:
-        raise FloatingPointError("no replicate has a finite loss at its start")
-    summary, draw = _write_all(summaries, out)
-    each = out / "replicate-0" / "figures"
-    location = f"results in {out}, the figure of all replicates in {out / 'figures'}, those of each in {each} and so on"
-    return Result(code, results.replicates_table(summary), results.broken(summary), draw, location)
+    from attn_dynamics.commands.replicates import run_replicates
 
-
-def _pass(
-    config: Config, task: Task, replicates: range, checkpoint: Checkpoint
-) -> tuple[int, dict[Path, dict[str, Any]]]:
-    """Train some replicates, write each one's numbers into its folder, and keep only their summaries in memory."""
-    begun, out, whole = time.perf_counter(), checkpoint.path.parent, len(replicates) == config.replicates
-    folders, which = [out / f"replicate-{replicate}" for replicate in replicates], _named(replicates)
-    if config.resume:
-        where = f"{out}" if whole else f"{out}, {which}"
-        print_resume_point(where, experiment.resume_point(config, task, checkpoint))
-        found = {folder: _finished(config, task, folder) for folder in folders}
-        if all(found.values()):  # the checkpoint would need as much memory as training did
-            return 0, {folder: summary for folder, summary in found.items() if summary}
-    starts = [experiment.start(config, task, replicate) for replicate in replicates]
-    label = f"{config.model}, {config.replicates} replicates" if whole else f"{config.model}, {which}"
-    train = lambda show: experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)  # noqa: E731
-    runs, code = trained(train, config.max_epochs, label)
-    seconds, summaries = (time.perf_counter() - begun) / len(replicates), {}
-    for replicate, folder, run, start in zip(replicates, folders, runs, starts, strict=True):
-        epochs = run.trajectory.sizes["epoch"]
-        if run.ended == "diverged":
-            code = code or FAILED
-            print(f"replicate {replicate}: {divergence_message(epochs, config.learning_rate)}", file=sys.stderr)
-        if epochs:
-            trajectory = results.annotate(run, config, task, start)
-            summaries[folder] = results.summarise(trajectory, seconds)
-            write_numbers(trajectory, summaries[folder], make_folder(folder))
-    return code, summaries
-
-
-def _named(replicates: range) -> str:
-    first, last = replicates[0], replicates[-1]
-    return f"replicate {first}" if first == last else f"replicates {first} to {last}"
-
-
-def _finished(config: Config, task: Task, folder: Path) -> dict[str, Any] | None:
-    """Return the summary of a replicate if its folder has the complete results of this configuration and data."""
-    try:
-        seconds, run = read_json_object(folder / SUMMARY).get("seconds"), read_netcdf(folder / TRAJECTORY)
-    except Damaged:
-        return None
-    ended, last = run.attrs.get("ended"), run.sizes.get("epoch", 0) - 1
-    complete = ended == "patience" or (ended, last) == ("epochs", config.max_epochs)
-    same = run.attrs.get("data") == results.data_digest(task)
-    return results.summarise(run, seconds) if complete and same and isinstance(seconds, float) else None
-
-
-def _write_all(summaries: Mapping[Path, dict[str, Any]], out: Path) -> tuple[dict[str, Any], Callable[[], object]]:
-    """Write the joint results of replicates; return their summary, and a function that draws them."""
-    runs = [read_netcdf(folder / TRAJECTORY) for folder in summaries]
-    summary = results.summarise_replicates([*summaries.values()])
-    write_numbers(results.join(runs), summary, out)
-
-    def draw() -> None:
-        replicates_figure.save_replicates(runs, out / "figures")
-        for folder, run in zip(summaries, runs, strict=True):
-            save_figures(run, folder / "figures")
-
-    return summary, draw
+    return run_replicates(config, task, start, out)

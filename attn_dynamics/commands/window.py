@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from rich.table import Table
 
-from attn_dynamics.commands.run_steps import Meter, Result, into_folder, one_run
+from attn_dynamics.commands.run_steps import Meter, Result, Showing, into_folder, one_run
 from attn_dynamics.commands.window_config import WindowConfig
 from attn_dynamics.errors import InputError
 from attn_dynamics.results import summary as results
@@ -49,12 +49,13 @@ def _run(config: WindowConfig, task: WindowTask, out: Path) -> Result:
         out,
         resume_point=partial(resume_point, epochs=config.epochs, patience=config.training.patience),
         train=partial(_train, config, task),
-        annotate=partial(_annotate, config, task),
-        summarise=partial(summarise, config),
-        table=table,
-        remarks=off_theory,
-        draw=save_window_figures,
+        show=partial(_showing, config, task),
     )
+
+
+def _showing(config: WindowConfig, task: WindowTask) -> Showing:
+    annotate, summary = partial(_annotate, config, task), partial(summarise, config)
+    return Showing(annotate=annotate, summarise=summary, table=table, remarks=off_theory, draw=save_window_figures)
 
 
 def _train(config: WindowConfig, task: WindowTask, checkpoint: Checkpoint, meter: Meter) -> Trajectory:

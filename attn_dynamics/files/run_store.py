@@ -1,14 +1,17 @@
 """Finished runs in a folder, one NetCDF file each, and the check of settings before results are resumed."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import CONFIG
 from attn_dynamics.files.storage import Damaged, make_folder, read_json_object, read_netcdf, write_netcdf
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class RunStore:

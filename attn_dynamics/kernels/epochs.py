@@ -22,7 +22,7 @@ from attn_dynamics.kernels.heads import (
     total,
 )
 from attn_dynamics.kernels.loss import SCRATCH, softmax
-from attn_dynamics.kernels.sentences import NO_LEAD, attend, find_lead, relative_weights
+from attn_dynamics.kernels.sentences import NO_LEAD, attend, fill_rows, find_lead, relative_weights
 
 Array = NDArray[np.float64]
 PARTS = 8
@@ -181,24 +181,19 @@ def contexts_of(start, stop, wide, sentences, scores, operand, sums, deviations,
 
 @kernel
 def keep_slopes(slopes, contexts, deviations, kept, place, size):
-    """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass; overwrites them."""
-    width, inverses, rows = contexts.shape[0], kept.inverses, kept.rows
+    """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass."""
+    width, inverses, rows = contexts.shape[0], kept.inverses[place : place + size], kept.rows[place : place + size]
     along = np.zeros(size)
     for column in range(width):
         for row in range(size):
-            slopes[column, row] *= inverses[place + row]
-            along[row] += slopes[column, row] * contexts[column, row]
-    for row in range(size):
-        rows[place + row, 0] = along[row]
-    for column in range(width):
-        for row in range(size):
-            rows[place + row, column + 1] = slopes[column, row]
+            along[row] += inverses[row] * slopes[column, row] * contexts[column, row]
+    fill_rows(along, inverses, slopes, 0, rows)
     for row in range(size):
         lead = kept.leads[place + row]
         if lead != NO_LEAD:
             slope = 0.0
-            for column in range(width):
-                slope += slopes[column, row] * deviations[row, column + 1]
+            for column in range(1, width + 1):
+                slope += rows[row, column] * deviations[row, column]
             kept.lead_slopes[place + row] = slope
             kept.led[lead] = True
 

@@ -42,22 +42,21 @@ def total(row):
 def add_product(factor, matrix, columns, out, start, stop):
     """Compute out (m, B) += factor · matrix (m, k) @ columns (k, B) in the columns from start to stop.
 
-    It takes four rows of `columns` at a time, so that it reads and writes a row of `out` less often.
+    It takes four rows of `columns` at a time, so that it reads and writes a row of `out` less often. The last row,
+    times 0, stands for missing ones.
     """
-    depth = matrix.shape[1]
+    last = matrix.shape[1] - 1
     for row in range(matrix.shape[0]):
-        target = out[row, start:stop]
-        for axis in range(0, depth - 3, 4):
-            a, b, c, d = columns[axis], columns[axis + 1], columns[axis + 2], columns[axis + 3]
-            a, b, c, d = a[start:stop], b[start:stop], c[start:stop], d[start:stop]
-            p, q = factor * matrix[row, axis], factor * matrix[row, axis + 1]
-            r, s = factor * matrix[row, axis + 2], factor * matrix[row, axis + 3]
+        target, entries = out[row, start:stop], matrix[row]
+        for axis in range(0, last + 1, 4):
+            second, third, fourth = min(axis + 1, last), min(axis + 2, last), min(axis + 3, last)
+            a, b = columns[axis, start:stop], columns[second, start:stop]
+            c, d = columns[third, start:stop], columns[fourth, start:stop]
+            p, q = factor * entries[axis], factor * entries[second] if axis + 1 <= last else 0.0
+            r = factor * entries[third] if axis + 2 <= last else 0.0
+            s = factor * entries[fourth] if axis + 3 <= last else 0.0
             for place in range(target.size):
                 target[place] += (p * a[place] + q * b[place]) + (r * c[place] + s * d[place])
-        for axis in range(depth - depth % 4, depth):
-            a, p = columns[axis, start:stop], factor * matrix[row, axis]
-            for place in range(target.size):
-                target[place] += p * a[place]
 
 
 @leaf

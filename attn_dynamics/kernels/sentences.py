@@ -30,6 +30,23 @@ def gather(start, stop, indices, data, source, column):
 
 
 @leaf
+def gather_eight(start, stop, indices, data, source):
+    """Return the first eight columns of Σ data · source[indices] over the entries from start to stop."""
+    a = b = c = d = e = f = g = h = 0.0
+    for entry in range(start, stop):
+        weight, row = float(data[entry]), indices[entry]
+        a += weight * source[row, np.uint64(0)]
+        b += weight * source[row, np.uint64(1)]
+        c += weight * source[row, np.uint64(2)]
+        d += weight * source[row, np.uint64(3)]
+        e += weight * source[row, np.uint64(4)]
+        f += weight * source[row, np.uint64(5)]
+        g += weight * source[row, np.uint64(6)]
+        h += weight * source[row, np.uint64(7)]
+    return a, b, c, d, e, f, g, h
+
+
+@leaf
 def gather_two(start, stop, indices, data, source, column):
     """Return two columns, from `column` on, of Σ data · source[indices] over the entries from start to stop."""
     a = b = 0.0
@@ -41,12 +58,43 @@ def gather_two(start, stop, indices, data, source, column):
 
 
 @leaf
+def fill_rows(first, factors, columns, start, rows):
+    """Fill rows (B, k + 1 and padding) with [first | factors · columns], of the columns (k, ·) from start on."""
+    width, size, begin = columns.shape[0], np.uint64(len(rows)), np.uint64(start)
+    if width == 3:  # four numbers side by side become one vector
+        for place in range(size):
+            factor = factors[place]
+            rows[place, 0] = first[place]
+            rows[place, 1] = factor * columns[0, begin + place]
+            rows[place, 2] = factor * columns[1, begin + place]
+            rows[place, 3] = factor * columns[2, begin + place]
+        return
+    for place in range(size):
+        rows[place, 0] = first[place]
+    for column in range(0, width - 3, 4):
+        for place in range(size):
+            factor = factors[place]
+            rows[place, np.uint64(column + 1)] = factor * columns[np.uint64(column), begin + place]
+            rows[place, np.uint64(column + 2)] = factor * columns[np.uint64(column + 1), begin + place]
+            rows[place, np.uint64(column + 3)] = factor * columns[np.uint64(column + 2), begin + place]
+            rows[place, np.uint64(column + 4)] = factor * columns[np.uint64(column + 3), begin + place]
+    for column in range(width - width % 4, width):
+        for place in range(size):
+            rows[place, np.uint64(column + 1)] = factors[place] * columns[np.uint64(column), begin + place]
+
+
+@leaf
 def attend(start, stop, offsets, words, data, operand, sums):
     """Fill sums (B, k + 1) with the normaliser D = Σ c e^s and Σ c e^s P of each sentence from start to stop."""
     width = sums.shape[1]
+    done = 8 if width >= 8 else 0
+    for sentence in range(start, stop if done else start):
+        row = sums[sentence - start]
+        a, b, c, d, e, f, g, h = gather_eight(offsets[sentence], offsets[sentence + 1], words, data, operand)
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = a, b, c, d, e, f, g, h
     for sentence in range(start, stop):
         first, last, row = offsets[sentence], offsets[sentence + 1], sentence - start
-        for column in range(0, width - 3, 4):
+        for column in range(done, width - 3, 4):
             a, b, c, d = gather(first, last, words, data, operand, column)
             sums[row, column], sums[row, column + 1], sums[row, column + 2], sums[row, column + 3] = a, b, c, d
         if width % 4:

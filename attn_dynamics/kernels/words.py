@@ -9,7 +9,7 @@ import numpy as np
 from attn_dynamics.kernels import kernel, leaf
 from attn_dynamics.kernels.elementary import exponential
 from attn_dynamics.kernels.heads import add_outer, add_product, dot
-from attn_dynamics.kernels.sentences import gather, gather_two
+from attn_dynamics.kernels.sentences import fill_rows, gather, gather_eight, gather_two
 
 BLOCK = 256
 """Number of words whose values stay in the innermost cache."""
@@ -39,55 +39,42 @@ def extent(scores):
 @kernel
 def fill_operand(start, stop, wide, high, scores, values, operand):
     """Fill the operand [e^(s - high) | e^(s - high) ⊙ P], or [1 | P] if scores are spread wide."""
-    width, weights = values.shape[0], np.ones(BLOCK)
+    weights = np.ones(BLOCK)
     for first in range(start, stop, BLOCK):
-        size = min(stop - first, BLOCK)
+        last = min(stop, first + BLOCK)
         if not wide:
-            for place in range(size):
+            for place in range(last - first):
                 weights[place] = exponential(scores[first + place] - high)
-        if width == 3:  # four numbers side by side become one vector
-            for place in range(size):
-                word, weight = np.uint64(first + place), weights[place]
-                operand[word, 0] = weight
-                operand[word, 1] = weight * values[0, word]
-                operand[word, 2] = weight * values[1, word]
-                operand[word, 3] = weight * values[2, word]
-            continue
-        for place in range(size):
-            operand[np.uint64(first + place), 0] = weights[place]
-        for column in range(0, width - 3, 4):
-            for place in range(size):
-                word, weight = np.uint64(first + place), weights[place]
-                operand[word, np.uint64(column + 1)] = weight * values[column, word]
-                operand[word, np.uint64(column + 2)] = weight * values[column + 1, word]
-                operand[word, np.uint64(column + 3)] = weight * values[column + 2, word]
-                operand[word, np.uint64(column + 4)] = weight * values[column + 3, word]
-        for column in range(width - width % 4, width):
-            for place in range(size):
-                word = np.uint64(first + place)
-                operand[word, np.uint64(column + 1)] = weights[place] * values[column, word]
+        fill_rows(weights, weights, values, first, operand[first:last])
 
 
 @leaf
 def attend_back(start, stop, pattern, rows, operand, score_slopes, value_slopes):
     """Fill ∂L/∂s (V,) and (∂L/∂P)ᵀ (k, V) from the rows (N, k + 1 and padding) of g·v/D and g/D."""
     offsets, sentences, counts = pattern.offsets, pattern.rows, pattern.counts
-    width = value_slopes.shape[0]
+    width = rows.shape[1]
     for word in range(np.uint64(start), np.uint64(stop)):
         first, last, weight = offsets[word], offsets[word + ONE], operand[word, np.uint64(0)]
-        if width == 1:
+        if width == 2:
             a, b = gather_two(first, last, sentences, counts, rows, 0)
             score_slopes[word] = operand[word, np.uint64(1)] * b - weight * a
             value_slopes[0, word] = weight * b
-            continue
-        a, b, c, d = gather(first, last, sentences, counts, rows, 0)
-        slope = _along(operand, word, 0, 0.0, b, c, d) - weight * a
-        _set_four(value_slopes, word, -1, 0.0, weight * b, weight * c, weight * d)
-        for column in range(4, rows.shape[1], 4):
-            a, b, c, d = gather(first, last, sentences, counts, rows, column)
-            slope += _along(operand, word, column, a, b, c, d)
+        elif width == 4:
+            a, b, c, d = gather(first, last, sentences, counts, rows, 0)
+            score_slopes[word] = _along(operand, word, 0, 0.0, b, c, d) - weight * a
+            _set_four(value_slopes, word, -1, 0.0, weight * b, weight * c, weight * d)
+        else:
+            a, b, c, d, e, f, g, h = gather_eight(first, last, sentences, counts, rows)
+            slope = _along(operand, word, 0, 0.0, b, c, d) + _along(operand, word, 4, e, f, g, h)
+            score_slopes[word] = slope - weight * a
+            _set_four(value_slopes, word, -1, 0.0, weight * b, weight * c, weight * d)
+            _set_four(value_slopes, word, 3, weight * e, weight * f, weight * g, weight * h)
+    for column in range(8, width, 4):
+        for word in range(np.uint64(start), np.uint64(stop)):
+            weight = operand[word, np.uint64(0)]
+            a, b, c, d = gather(offsets[word], offsets[word + ONE], sentences, counts, rows, column)
+            score_slopes[word] += _along(operand, word, column, a, b, c, d)
             _set_four(value_slopes, word, column - 1, weight * a, weight * b, weight * c, weight * d)
-        score_slopes[word] = slope
 
 
 @leaf
@@ -215,6 +202,8 @@ def step_and_project(start, stop, axes, value_slopes, readout_matrix, rate, read
             elif len(out) == 1 and len(some) == 4:
                 slopes, sums = value_slopes[0, first:last], out[0, first:last]
                 _step_and_project_four(some, rate, before, after, slopes, sums, first, last)
+            elif len(out) == 3 and len(some) == 4:
+                _step_and_project_four_by_three(some, rate, before, after, value_slopes, out, first, last)
             else:
                 add_product(-rate, before, value_slopes, some, first, last)
                 add_product(1.0, after.T, some, out, first, last)
@@ -231,6 +220,30 @@ def _step_and_project_four(axes, rate, before, after, slopes, sums, start, stop)
         t, u, v, w = a[word] - p * slope, b[word] - q * slope, c[word] - r * slope, d[word] - s * slope
         a[word], b[word], c[word], d[word] = t, u, v, w
         sums[word] += (e * t + f * u) + (g * v + h * w)
+
+
+@leaf
+def _step_and_project_four_by_three(axes, rate, before, after, slopes, out, start, stop):
+    """Do what `step_and_project` does for four axes and three columns, adding to what is in `out`."""
+    a, b, c, d = axes[0, start:stop], axes[1, start:stop], axes[2, start:stop], axes[3, start:stop]
+    x, y, z = slopes[0, start:stop], slopes[1, start:stop], slopes[2, start:stop]
+    u, v, w = out[0, start:stop], out[1, start:stop], out[2, start:stop]
+    ax, ay, az = rate * before[0, 0], rate * before[0, 1], rate * before[0, 2]
+    bx, by, bz = rate * before[1, 0], rate * before[1, 1], rate * before[1, 2]
+    cx, cy, cz = rate * before[2, 0], rate * before[2, 1], rate * before[2, 2]
+    dx, dy, dz = rate * before[3, 0], rate * before[3, 1], rate * before[3, 2]
+    au, bu, cu, du = after[0, 0], after[1, 0], after[2, 0], after[3, 0]
+    av, bv, cv, dv = after[0, 1], after[1, 1], after[2, 1], after[3, 1]
+    aw, bw, cw, dw = after[0, 2], after[1, 2], after[2, 2], after[3, 2]
+    for word in range(a.size):
+        p = a[word] - ((ax * x[word] + ay * y[word]) + az * z[word])
+        q = b[word] - ((bx * x[word] + by * y[word]) + bz * z[word])
+        r = c[word] - ((cx * x[word] + cy * y[word]) + cz * z[word])
+        s = d[word] - ((dx * x[word] + dy * y[word]) + dz * z[word])
+        a[word], b[word], c[word], d[word] = p, q, r, s
+        u[word] += (au * p + bu * q) + (cu * r + du * s)
+        v[word] += (av * p + bv * q) + (cv * r + dv * s)
+        w[word] += (aw * p + bw * q) + (cw * r + dw * s)
 
 
 @leaf

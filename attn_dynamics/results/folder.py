@@ -10,20 +10,12 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import CONFIG, NOTES, Kind, clear, results_folder
 from attn_dynamics.files.run_store import check_settings, saved_settings
 from attn_dynamics.files.storage import write_json
-from attn_dynamics.results.figures.run import FIGURES
-from attn_dynamics.results.figures.window import FIGURES as WINDOW_FIGURES
 
 CHECKPOINT = "checkpoint.npz"
 TRAJECTORY = "trajectory.nc"
 SUMMARY = "summary.json"
-OURS = (
-    *NOTES,
-    SUMMARY,
-    TRAJECTORY,
-    CHECKPOINT,
-    *(f"figures/{name}.png" for name in (*FIGURES, *WINDOW_FIGURES, "replicates")),
-)
-"""Files that a run writes, except for the checkpoints of later passes."""
+OURS = (*NOTES, SUMMARY, TRAJECTORY, CHECKPOINT)
+"""Files that a run writes, except for its figures and the checkpoints of later passes."""
 KNOWN_BY = {"model", "task"}
 """Keys in the configuration of every run, in all versions."""
 
@@ -146,7 +138,17 @@ def flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _files(folder: Path) -> list[Path]:
     """List all files that runs may write into a folder, whether they exist or not."""
     folders = [folder, *_numbered(folder, "replicate-*")]
-    return [each / name for each in folders for name in OURS] + _numbered(folder, "checkpoint-*.npz")
+    numbers = [each / name for each in folders for name in OURS] + _numbered(folder, "checkpoint-*.npz")
+    return numbers + [path for each in folders for path in _figures(each / "figures")]
+
+
+def _figures(folder: Path) -> list[Path]:
+    """List the figures that runs may write into a folder; none if it does not exist, because they load slowly."""
+    if not folder.is_dir():
+        return []
+    from attn_dynamics.results.figures import run, window
+
+    return [folder / f"{name}.png" for name in (*run.FIGURES, *window.FIGURES, "replicates")]
 
 
 def _numbered(folder: Path, pattern: str) -> list[Path]:

@@ -4,12 +4,13 @@ Every epoch has losses, accuracies, training signals, the sum of scores, and fou
 snapshots, ten per decade of epochs and one at the end, have three quantities of all words.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from attn_dynamics.model.gradient import Fit
 from attn_dynamics.model.heads import Array
@@ -20,6 +21,9 @@ from attn_dynamics.training import interface
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.run import Ended, Run
 from attn_dynamics.training.settings import Training
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SIGNALS = {
     "score_signal": "T_s = ‖∂L/∂s‖₂ over all words",
@@ -111,6 +115,8 @@ class Layout:
 
     def dataset(self, rows: Array, snapshots: Mapping[int, Array], learning_rate: float) -> xr.Dataset:
         """Return the trajectory over epoch, word, snapshot (epochs) and vocabulary; time = learning rate × epoch."""
+        import xarray as xr  # which loads slowly, and no step needs it
+
         epochs, scalars = np.arange(len(rows)), [*self._fits, *SIGNALS]
         followed = rows[:, len(scalars) :].reshape(len(rows), len(WORDS), self.columns.size)
         kept = np.array(list(snapshots.values())).reshape(-1, len(ALL_WORDS), len(self._vocabulary))

@@ -1,13 +1,16 @@
 """The result of a run, however it ended."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from __future__ import annotations
 
-import xarray as xr
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.training.settings import Training
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Ended = Literal["epochs", "patience", "time", "loss", "attention", "interrupted", "diverged"]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.commands import run_steps, running, simulate, window
+from attn_dynamics.commands import run_steps, simulate, window
 from attn_dynamics.results.figures import replicates as spread
+from attn_dynamics.results.figures import run as run_figures
 from tests.commands.driving import Call, calling, calling_at, without_figures
 
 
@@ -31,7 +32,7 @@ def call_drawing(place: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 @pytest.fixture
 def call(call_drawing: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Run the command in this process and draw no figures."""
-    monkeypatch.setattr(running, "save_figures", without_figures)
+    monkeypatch.setattr(run_figures, "save_figures", without_figures)
     monkeypatch.setattr(spread, "save_replicates", without_figures)
     monkeypatch.setattr(window, "save_window_figures", without_figures)
     return call_drawing

@@ -21,10 +21,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from attn_dynamics.commands import run_steps, running, simulate, window
+from attn_dynamics.commands import run_steps, simulate, window
 from attn_dynamics.files.output import of_command, results_folder
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
+from attn_dynamics.results.figures import run as run_figures
 from attn_dynamics.system import threads
 from attn_dynamics.training.checkpoint import Checkpoint
 from tests.forking import context
@@ -136,7 +137,7 @@ def _child(
         os.dup2(os.open(stream, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     threads.TURN = 0.0
-    running.save_figures = without_figures
+    run_figures.save_figures = without_figures
     window.save_window_figures = without_figures
     spread.save_replicates = without_figures  # pyright: ignore[reportAttributeAccessIssue]
     run_steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics.commands import running, simulate
+from attn_dynamics.commands import simulate
+from attn_dynamics.results.figures import run as run_figures
 from tests.commands.driving import TASK, TINY, Call, contents, differences, films, read_json, without_figures
 
 
@@ -15,7 +16,7 @@ from tests.commands.driving import TASK, TINY, Call, contents, differences, film
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kept") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "save_figures", without_figures)
+        patch.setattr(run_figures, "save_figures", without_figures)
         assert simulate.main([*TINY, "--seed", "7", "--out", str(folder)]) == 0
     return folder
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_dynamics.commands import run_steps, running
+from attn_dynamics.commands import run_steps
+from attn_dynamics.results.figures import run as run_figures
 from tests.commands.driving import (
     TASK,
     TINY,
@@ -127,7 +128,7 @@ def test_files_that_may_not_grow_are_as_good_as_a_full_disk(largest: int, call: 
 def test_a_file_where_the_figures_belong_is_an_error_and_no_trace(call_drawing: Call, place: Path) -> None:
     run = place / "here"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "save_figures", lambda trajectory, folder: folder.write_text("mine") and [])
+        patch.setattr(run_figures, "save_figures", lambda trajectory, folder: folder.write_text("mine") and [])
         assert call_drawing(*TINY, "--out", "here").code == 0
     done = call_drawing(*TINY, "--out", "here", "--resume")
     assert done.code == 2

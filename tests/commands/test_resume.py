@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attn_dynamics.commands import run_steps, running
+from attn_dynamics.commands import run_steps
+from attn_dynamics.results.figures import run as run_figures
 from attn_dynamics.system import interrupt
 from tests.commands.driving import (
     TASK,
@@ -297,7 +298,7 @@ def test_ctrl_c_while_figures_are_drawn_keeps_the_numbers(
         raise KeyboardInterrupt
 
     call(*TINY, "--out", "whole")
-    monkeypatch.setattr(running, "save_figures", cut_off)
+    monkeypatch.setattr(run_figures, "save_figures", cut_off)
     done = call(*TINY, "--out", "here")
     assert done.code == 130
     assert "before anything was computed" not in done.err

@@ -98,7 +98,7 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
     axes.plot(predicted, norms, label="words of all runs", **style.marks(0))
     ends = [0.0, np.max(predicted, initial=0.0, where=np.isfinite(predicted))]
     axes.plot(ends, ends, label=name, **style.THEORY)
-    axes.set(xlabel=r"$\|\nu\|$ by SEN from the score", ylabel=r"embedding norm $\|\nu\|$")
+    axes.set(xlabel="‖ν‖ by SEN from the score", ylabel=style.QUANTITIES["embedding_norm"])
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.legend(loc="lower right")
 

@@ -104,14 +104,14 @@ def signals_figure(run: xr.Dataset) -> Figure:
     squares = 100 * (run.followed_score_signal / run.score_signal).values ** 2
     share = run.sizes["word"] > 0 and bool(np.isfinite(squares[1:]).any())
     figure, ((left, *rest),) = style.panels((8.0 if share else 5.2, 3.2), 1, 1 + share)
-    left.plot(run.time, run.score_signal, label=r"$T_s=\|\partial L/\partial s\|_2$", **style.line(0))
-    left.plot(run.time, run.embedding_signal, label=r"$T_\nu=\|\partial L/\partial E\|_F$", **style.line(1))
+    left.plot(run.time, run.score_signal, label="of the scores, ‖∂L/∂s‖", **style.line(0))
+    left.plot(run.time, run.embedding_signal, label="of the embeddings, ‖∂L/∂E‖", **style.line(1))
     left.set(ylabel="norm of the gradient (nats per unit)", yscale="log")
     left.legend()
     for right in rest:
         kind = "topic" if np.size(run.attrs["topic_words"]) else "followed"
         right.plot(run.time, squares, color=style.COLOURS[0], label=f"share of the {kind} words")
-        right.set(ylabel=rf"the {kind} words' share of $T_s^2$ (%)", ylim=(0, 105))
+        right.set(ylabel=f"the {kind} words' share of ‖∂L/∂s‖² (%)", ylim=(0, 105))
         right.legend(loc="lower right")
     for axes in (left, *rest):
         style.log_time(axes, run.time.values)

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogFormatter, LogLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.check import Array
@@ -60,7 +60,8 @@ TITLE_LETTERS = 12
 """Number of characters of a title per inch."""
 TIME = "time, learning rate × epoch"
 PREDICTION = "mean field, theory C9, C10"
-QUANTITIES = {"score": "score $s$", "embedding_norm": r"embedding norm $\|\nu\|$", "attention": "mean attention weight"}
+QUANTITIES = {"score": "score s", "embedding_norm": "embedding norm ‖ν‖", "attention": "mean attention weight"}
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 # --- strokes and panels
@@ -287,7 +288,8 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
             filterwarnings("ignore", "Glyph")  # letters that the font lacks; `save_figures` reports them once
             # `savefig` would draw everything a second time for its layout.
             figure = _plainly_labelled(draw())
-            FigureCanvasAgg(figure).print_png(buffer, metadata={"Description": str(figure.get_label()) or shown(draw)})
+            told = {"Description": str(figure.get_label()) or shown(draw)}
+            FigureCanvasAgg(figure).print_png(buffer, metadata=told, pil_kwargs={"compress_level": 1})
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DrawingError(path, reason) from error
@@ -316,5 +318,12 @@ def _plainly_labelled(figure: Figure) -> Figure:
                 axis.set_major_formatter(ScalarFormatter(useOffset=False))
                 axis.set_minor_formatter(ScalarFormatter(useOffset=False))
             else:
+                axis.set_major_formatter(FuncFormatter(_power))
                 axis.set_minor_locator(LogLocator(subs=(2, 5)))
+                axis.set_minor_formatter(NullFormatter())
     return figure
+
+
+def _power(value: float, place: object) -> str:
+    """Write a power of ten in plain text, because formulas take several times as long to draw."""
+    return f"10{str(round(np.log10(value))).translate(RAISED)}"

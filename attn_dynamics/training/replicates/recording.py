@@ -1,14 +1,19 @@
 """The record of replicates: each is recorded as `attn_dynamics.training.recording` records one run."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.training.checkpoint import without_prefix
 from attn_dynamics.training.recording import ALL_WORDS, Layout, snapshots_due
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Members = NDArray[np.int64]
 """Numbers of replicates, in the order given."""

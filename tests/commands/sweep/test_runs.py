@@ -13,6 +13,7 @@ from attn_dynamics.commands import running
 from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.commands.sweep.table import RESULTS, Row, settings
 from attn_dynamics.errors import InputError
+from attn_dynamics.results.figures import run as run_figures
 from attn_dynamics.results.summary import versions
 from attn_dynamics.system.workers import in_line
 from attn_dynamics.tasks import Synthetic, TextOptions
@@ -28,7 +29,7 @@ SMALL = Synthetic(dictionary=50, sentences=40, test_sentences=10, other_words=5)
 def test_a_row_says_what_the_summary_of_the_same_run_says(
     text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "save_figures", without_figures)
+    monkeypatch.setattr(run_figures, "save_figures", without_figures)
     task = str(film_folder(tmp_path / "films")) if text else "synthetic"
     config = Config(task=task, model="attn-tl", epochs=60, seed=3, synthetic=SMALL, out=tmp_path / "one")
     running.simulate(config, "python")
