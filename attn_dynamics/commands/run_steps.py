@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -112,15 +113,16 @@ def one_run(
         out: its folder.
         resume_point: function from a checkpoint to the point at which to resume.
         train: function that trains with a checkpoint and a progress meter.
-        show: function that loads what sets the run beside the theory; a thread calls it during training.
+        show: function that loads what sets the run beside the theory; a thread calls it once epochs are computed.
     """
     begun, checkpoint = time.perf_counter(), checkpoint_in(out)
     if config.resume:
         print_resume_point(out, resume_point(checkpoint))
-    with ThreadPoolExecutor(1) as pool:  # compiled epochs leave it the interpreter
-        loading = pool.submit(show)
-        run, code = trained(lambda meter: train(checkpoint, meter), config.max_epochs, config.model)
-    showing = loading.result()
+    with ThreadPoolExecutor(1) as pool:
+        # Not before the first report: compiled epochs leave a thread the interpreter, while loading kernels does not.
+        loading = cache(partial(pool.submit, show))
+        run, code = trained(lambda meter: train(checkpoint, _after(loading, meter)), config.max_epochs, config.model)
+        showing = loading().result()
     trajectory = showing.annotate(run)
     summary = showing.summarise(trajectory, time.perf_counter() - begun)
     write_numbers(trajectory, summary, out)
@@ -128,6 +130,16 @@ def one_run(
     table = showing.table(summary) if summary["ended"] != "diverged" else None
     draw = lambda: showing.draw(trajectory, out / "figures")  # noqa: E731
     return Result(code, table, showing.remarks(summary), draw, f"results and figures in {out}")
+
+
+def _after(begin: Callable[[], object], meter: Meter) -> Meter:
+    """Return a progress meter that first begins something else."""
+
+    def show(epoch: int, loss: float) -> None:
+        begin()
+        meter(epoch, loss)
+
+    return show
 
 
 def checkpoint_in(folder: Path, first: int = 0) -> Checkpoint:
