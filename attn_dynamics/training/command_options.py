@@ -110,7 +110,7 @@ class Config:
     """Device that computes: numpy, by compiled loops, or the same equations by PyTorch (extra 'torch') on a
     processor or a GPU; update rules, decay and mini-batches need numpy."""
     precision: Precision = "float64"
-    """Precision of numbers on a device of PyTorch; numpy needs float64."""
+    """Precision of PyTorch's numbers; numpy needs float64."""
     follow: tuple[str, ...] = ()
     """Words to record at every epoch, in addition to the topic words of the task."""
     out: Path | None = None

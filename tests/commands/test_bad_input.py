@@ -239,7 +239,7 @@ def test_a_file_is_no_folder_for_results(call: Call, place: Path) -> None:
         assert done.code == 2
         message = one_message(done.err)
         assert message.startswith("--out: expected a folder, got the file here.")
-        assert "another place" in message
+        assert "another folder" in message
         assert contents(place) == {"here": b"mine"}
 
 

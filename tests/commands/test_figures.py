@@ -1,7 +1,6 @@
 """The figures of a run can be read: labelled, no text over another, in grey too, with the theory beside the run."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -331,18 +330,6 @@ def test_the_distributions_hold_every_word_once(drawn: Drawn, runs: Runs) -> Non
             x, share = points(line).T
             np.testing.assert_array_equal(x[1:], np.sort(run[f"all_{name}"].values[-1][chosen]))
             np.testing.assert_allclose(share, np.arange(chosen.sum() + 1) / chosen.sum())
-
-
-@pytest.mark.slow
-def test_the_figure_of_the_readme_is_what_its_command_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_figures, "save_figures", driving.without_figures)
-    assert simulate.main(["--model", "attn-tc", "--out", str(tmp_path / "run")]) == 0
-    run, kept = driving.trajectory(tmp_path / "run"), imread(Path(__file__).parents[2] / "docs" / "figures" / "sen.png")
-    others = followed(run, "t9.9"), run.isel(word=slice(None, None, -1))
-    for each, same in ((run, True), *((other, False) for other in others)):
-        write_figure(partial(draw_figure, each, "sen"), tmp_path / "sen.png")
-        drawn = imread(tmp_path / "sen.png")
-        assert (drawn.shape == kept.shape and np.abs(drawn - kept).mean() < 2e-5) == same
 
 
 # --- replicates in one figure

@@ -78,8 +78,8 @@ def test_a_figure_that_cannot_be_drawn_costs_nothing_else(
         done = call_drawing(*TINY, "--out", "here")
     assert done.code == 2
     assert (
-        "error: here/figures/loss.png: expected to draw this figure, got: no such axis. The numbers are kept"
-        in done.said
+        "error: here/figures/loss.png: expected to draw this figure, got: no such axis. "
+        "The numbers and all other figures are kept" in done.said
     )
     assert "Traceback" not in done.err
     assert "train loss" in done.out

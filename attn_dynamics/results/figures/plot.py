@@ -45,7 +45,7 @@ def plot(
         >>> start = draw("paper", "attn-fc", n_words=58, n_classes=4, embedding_dim=4, rng=np.random.default_rng(0))
         >>> run = descend(task.train, start, epochs=10, follow=["t1.1", "t2.1"])
         >>> plot(run, task, start, "sen").axes[0].get_xlabel()
-        'score $s$'
+        'score s'
     """
     # Matplotlib loads slowly, and most programs that import this package draw nothing.
     from attn_dynamics.results.figures.run import FIGURES, draw_figure
