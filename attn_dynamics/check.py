@@ -215,7 +215,7 @@ def mapping(name: str, value: object, *, fix: str) -> dict[Any, Any]:
 
 
 def data_sets(name: str, value: object, kind: type[Kind]) -> dict[str, Kind]:
-    """Return a mapping of further data sets to evaluate as a dict, by name.
+    """Return further data sets to evaluate, by name.
 
     Raises:
         InputError: the value does not map names to data of this class, or one is named "train", which is always

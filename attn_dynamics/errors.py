@@ -66,10 +66,10 @@ class StorageError(OSError):
 
 
 class DrawingError(StorageError):
-    """A figure could not be drawn; the numbers behind it and all other figures are written."""
+    """A figure could not be drawn; the numbers behind it are written, and so are all figures that could be drawn."""
 
     def __init__(self, path: object, reason: object) -> None:
-        kept = "The numbers and all other figures are kept."
+        kept = "The numbers are kept, and so is every figure that could be drawn."
         text = f"{path}: expected to draw this figure, got: {str(reason).rstrip('.')}. {kept}"
         OSError.__init__(self, _on_a_terminal(text))
         self._parts = str(path), str(reason)

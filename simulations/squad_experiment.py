@@ -48,9 +48,9 @@ from simulations.squad_heads import AMONG, heads
 from simulations.squad_rows import COMPARED, EVEN, ROWS, Runs, Settings
 
 GLIMPSED = 250
-"""Number of dev questions by which readers are judged along the way."""
+"""Number of dev questions on which readers are evaluated during training."""
 SHARED = 1 / 3
-"""Share that a window of a long passage has in common with the next."""
+"""Share of the tokens of a window that the next window of a long passage repeats."""
 SHOWN = ("window", "batch_size", "error", "device", "precision")
 """Options in the summary."""
 
@@ -62,7 +62,7 @@ class Data:
     train: Features
     dev: Features
     glimpse: Features
-    """Part of dev by which readers are judged along the way."""
+    """Part of dev on which readers are evaluated during training."""
     mark: str
     """Digest of the data and of the encoder's weights."""
 
@@ -82,7 +82,7 @@ class Trial:
 
 
 def study(options: Settings) -> Findings:
-    """Train every row over all seeds, judge and compare; a row with a failed seed is left out and reported."""
+    """Train, evaluate and compare every row over all seeds; a row with a failed seed is left out and reported."""
     trials, data = trials_of(options), _data(options)
     store = begin(options)
     if options.trained:
@@ -106,7 +106,7 @@ def study(options: Settings) -> Findings:
 
 
 def _train_all(trials: Sequence[Trial], options: Settings, data: Data, store: RunStore) -> dict[str, str]:
-    """Train all trials that are missing; return by its row why one failed. What has ended stays."""
+    """Train all missing trials, and keep each that ends; return the reason of each failure, by row."""
     work = partial(_attempt, options=options, data=data, store=store)
     missing = [each for each in trials if _found(each, options, data, store) is None]
     with tqdm(
@@ -123,7 +123,7 @@ def _train_all(trials: Sequence[Trial], options: Settings, data: Data, store: Ru
 def _attempts(
     work: Callable[[Trial], tuple[str, str]], trials: Sequence[Trial], processes: int
 ) -> Iterator[tuple[str, str]]:
-    """Yield the row of each trial as it ends, and why it failed."""
+    """Yield the row of each trial as it ends, and the reason if it failed, else ""."""
     if min(processes, len(trials)) <= 1:
         yield from map(work, trials)
         return
@@ -133,7 +133,7 @@ def _attempts(
 
 
 def _attempt(trial: Trial, *, options: Settings, data: Data, store: RunStore) -> tuple[str, str]:
-    """Train, judge and keep a trial; return its row, and why it failed if it did."""
+    """Train, evaluate and keep a trial; return its row, and the reason if it failed, else ""."""
     if options.processes > 1:
         one_thread()
     try:
@@ -208,19 +208,19 @@ def _identity(trial: Trial, options: Settings, data: Data) -> str:
 
 
 def _found(trial: Trial, options: Settings, data: Data, store: RunStore) -> xr.Dataset | None:
-    """Return a run that was kept; None if it is missing."""
+    """Return the stored run of a trial; None if it is missing."""
     return store.take(trial.title, _identity(trial, options, data))
 
 
 def _kept(trial: Trial, options: Settings, data: Data, store: RunStore) -> xr.Dataset:
-    """Return a run that is there."""
+    """Return the stored run of a trial, which must exist."""
     run = _found(trial, options, data, store)
     assert run is not None
     return run
 
 
 def _run(trial: Trial, options: Settings, data: Data, store: RunStore) -> None:
-    """Train, judge and keep a run."""
+    """Train, evaluate and keep a run."""
     identity, checkpoint = _identity(trial, options, data), Checkpoint(store.checkpoint(trial.title), every=30.0)
     found = _trained(trial, options, data, identity, checkpoint)
     found = found.assign_attrs(row=trial.row, seed=trial.plan.seed, window=options.window)
@@ -229,7 +229,7 @@ def _run(trial: Trial, options: Settings, data: Data, store: RunStore) -> None:
 
 
 def _trained(trial: Trial, options: Settings, data: Data, identity: str, checkpoint: Checkpoint) -> xr.Dataset:
-    """Return the record of a training, with the marks of every question and the tokens that hold the attention."""
+    """Return the record of a training, with the marks of every question and the attention by distance."""
     plan, parts = trial.plan, (data.train, data.dev, data.glimpse)
     if trial.window.exempt == "mask":
         parts = tuple(each.with_random_exempt() for each in parts)
@@ -311,7 +311,7 @@ def _ratio(one: Array, other: Array) -> float:
 
 
 def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
-    """Return one line of the table."""
+    """Return the line of a row in the table."""
     row, numbers = ROWS[name], pd.DataFrame([_row(name, run) for run in runs])
     bell = row.start_width < EVEN
     return {
@@ -327,7 +327,7 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
 
 
 def _summary(runs: Runs, differences: Mapping[str, Array], options: Settings, data: Data) -> dict[str, Any]:
-    """Return the stated results."""
+    """Return the results for the summary."""
     return {
         "encoder": options.encoder or "all-MiniLM-L6-v2, whose training data had pairs from SQuAD",
         "questions": len(data.train.questions),

@@ -45,7 +45,7 @@ def scores_figure(runs: Runs) -> Figure:
             given = {"mfc": "white", "color": style.COLOURS[k], "ms": 4}
             axes.plot(*zip(*theirs, strict=True), style.MARKERS[k], label=f"{label}, W22", **given)
     axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs], xlim=(0.0, None))
-    axes.set_xlabel(f"questions of dev, per cent; {_told_by([scores(each, 'f1') for each in runs.values()])}")
+    axes.set_xlabel(f"questions of dev, per cent; {_seeds_as([scores(each, 'f1') for each in runs.values()])}")
     style.legend_below(figure, 4)
     return figure
 
@@ -57,7 +57,7 @@ def differences_figure(differences: Mapping[str, Array]) -> Figure:
     _draw_seeds(axes, [*differences.values()], places, 0)
     axes.axvline(0.0, **style.REFERENCE)
     axes.set(yticks=places, yticklabels=list(differences))
-    axes.set_xlabel(f"difference in F1 (points); {_told_by([*differences.values()])}")
+    axes.set_xlabel(f"difference in F1 (points); {_seeds_as([*differences.values()])}")
     return figure
 
 
@@ -69,8 +69,8 @@ def _draw_seeds(axes: Axes, values: Sequence[Array], places: Array, k: int, labe
     axes.plot(np.concatenate(values), below, "|", color=style.COLOURS[k], ms=9, mew=0.8)
 
 
-def _told_by(values: Sequence[Array]) -> str:
-    """Describe the marks and strokes."""
+def _seeds_as(values: Sequence[Array]) -> str:
+    """Return a description of the marks and strokes."""
     seeds = min(len(each) for each in values)
     return f"mean and each of {seeds} seeds" if seeds < FEWEST else "mean, 95 % interval and each seed"
 

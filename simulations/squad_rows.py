@@ -186,24 +186,24 @@ class Settings(SeededOptions):
     questions: int | None = None
     """Number of training questions; by default 800, with --quick 48, with --full all."""
     judged: int | None = None
-    """Number of dev questions to judge by; by default 500, with --quick 24, with --full all."""
+    """Number of dev questions on which readers are evaluated; by default 500, with --quick 24, with --full all."""
     glimpsed: int | None = None
-    """Number of them by which readers are judged along the way as well, at most those judged; by default 250."""
+    """Number of them on which readers are also evaluated during training; by default 250."""
     moments: int = 7
-    """Number of times along the way."""
+    """Number of evaluations during training."""
     trained: bool = True
-    """Train what is missing; without it, tell what is there and leave the folder's other rows out."""
+    """Train missing rows; with --no-trained, report only the rows that the folder has."""
     passages: Literal["short", "all"] | None = None
     """Passages that fit into one window with their question, or all, cut if necessary; by default short, with --full
     all."""
     length: int | None = None
-    """Number of tokens of a sequence, of question and passage, at most; by default 96, with --full 384."""
+    """Largest number of tokens of question and passage together; by default 96, with --full 384."""
     window: int = 2 * HALF_WIDTH + 1
     """Number of tokens that a query may see, 2w + 1."""
     batch_size: int = 16
-    """Questions a step."""
+    """Number of questions in a step."""
     learning_rate: float | None = None
-    """Learning rate η, of the backbone at its highest."""
+    """Largest learning rate η of the backbone."""
     error: float = 0.01
     """Error ε of the half-width w(σ, ε) to which stage 2 slices."""
     device: Literal["cpu", "cuda"] = "cpu"

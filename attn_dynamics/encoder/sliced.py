@@ -103,7 +103,7 @@ def _at(rows: Tensor, places: Tensor) -> Tensor:
 
 
 def _with_exempt(contexts: Tensor, inputs: AttentionInputs, gathered: Gathered) -> Tensor:
-    """Replace in the contexts (B, H, L, d) those of exempt queries, which see every token without a bell."""
+    """Return contexts (B, H, L, d) in which those of exempt queries, which see all tokens without a bell, are new."""
     scores = gathered.queries @ inputs.key.mT * inputs.scaling
     if inputs.padding is not None:
         scores = scores.masked_fill(~inputs.padding[:, None, None], torch.finfo(scores.dtype).min)
@@ -159,7 +159,7 @@ def _joined(around: Blocks, gathered: Gathered) -> Blocks:
 def _fused(inputs: AttentionInputs, blocks: Blocks, bell: TrainedBell) -> Tensor:
     """Return contexts (B, H, n, b, d) by torch's fused kernel, with every block as a separate sequence."""
     sequences, _, number, _, _ = blocks.queries.shape
-    # Padding is lowered instead of -∞, so that each row has a softmax; no query loses its own token.
+    # Scores of padding are low instead of -∞, so that each row has a softmax; every query keeps its own token.
     added = blocks.log_bell.to(inputs.query.dtype).masked_fill(~blocks.near, -torch.inf)
     added = added - HIDDEN * (~blocks.real)[:, :, None].to(added.dtype)
     contexts = scaled_dot_product_attention(

@@ -18,7 +18,7 @@ BARE = "This is a netCDF dimension but not a netCDF variable."
 STRUCTURE = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"}
 """Attributes by which HDF5 itself ties a dimension to its variables."""
 INTERNAL = ("_Netcdf4", "_nc3_", "_NCProperties")
-"""Prefixes of the attributes by which NetCDF-4 does so."""
+"""Prefixes of the attributes that NetCDF-4 adds for its own use."""
 
 
 def encode(dataset: xr.Dataset) -> BytesIO:

@@ -224,7 +224,7 @@ def _step_and_project_four(axes, rate, before, after, slopes, sums, start, stop)
 
 @leaf
 def _step_and_project_four_by_three(axes, rate, before, after, slopes, out, start, stop):
-    """Do what `step_and_project` does for four axes and three columns, adding to what is in `out`."""
+    """Step four axes and add their projection on three columns to `out`, as `step_and_project` does."""
     a, b, c, d = axes[0, start:stop], axes[1, start:stop], axes[2, start:stop], axes[3, start:stop]
     x, y, z = slopes[0, start:stop], slopes[1, start:stop], slopes[2, start:stop]
     u, v, w = out[0, start:stop], out[1, start:stop], out[2, start:stop]

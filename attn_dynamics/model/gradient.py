@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.check import instance
+from attn_dynamics.check import instance, renamed
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import epochs
 from attn_dynamics.kernels.epochs import Buffers, Kept, Layers, Rates, Sentences, State
@@ -90,6 +90,7 @@ class Objective:
         1.0
     """
 
+    @renamed(held="frozen", judged="others")
     def __init__(
         self,
         corpus: Corpus,

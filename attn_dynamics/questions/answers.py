@@ -41,9 +41,7 @@ def best_spans(starts: ArrayLike, ends: ArrayLike, passage: ArrayLike, *, longes
     bounds = np.asarray(passage, np.int64)
     if start.ndim != 2 or start.shape != end.shape or bounds.shape != (len(start), 2):
         given, fix = f"{start.shape}, {end.shape} and {bounds.shape}", "Give one logit for each token."
-        raise InputError(
-            "logits", expected="shapes (F, L), (F, L) and (F, 2)", given=given, fix="Give one logit for each token."
-        )
+        raise InputError("logits", expected="shapes (F, L), (F, L) and (F, 2)", given=given, fix=fix)
     if longest < 1:
         raise InputError("longest", expected="1 token or more", given=longest, fix="Give a larger number.")
     token = np.arange(start.shape[1])

@@ -34,7 +34,7 @@ def reader(window: Window, *, encoder: str | Path | None = None, seed: int = 0, 
     """Build an encoder with windows, and a head for the first and last token drawn by the random seed.
 
     Raises:
-        InputError: the device is missing, or as `load_encoder` or `windowed` raises it.
+        InputError: the device is missing, or as in `load_encoder` or `windowed`.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device", expected="a GPU for cuda", given="none", fix="Choose cpu.")

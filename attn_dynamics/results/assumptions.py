@@ -345,12 +345,14 @@ def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus
 
 
 def _stifled(training: Training, start: Parameters, corpus: Corpus) -> str:
-    """Say that decay is above the threshold of learning, which Attn-TC has under any rule that is linear (C13).
+    """Return a clause if decay is above the threshold of learning, which Attn-TC has (C13), else "".
 
-    Of two decays, of the embeddings and of the head, their geometric mean counts: the modes of zero grow if and only if
-    σ₁² exceeds their product.
+    If the decays of embeddings and head differ, their geometric mean counts: the modes of zero grow if and only if σ₁²
+    exceeds their product. The threshold holds for any linear rule, because decay and gradient go through it together.
+    Decoupled decay bypasses the rule, so that momentum, whose steps are 1/(1 - β) times as long, learns above it.
     """
-    if not isinstance(start.head, TrainedLinear) or not training.rule.linear:
+    linear = isinstance(training.rule, Descent) if training.decoupled else training.rule.linear
+    if not isinstance(start.head, TrainedLinear) or not linear:
         return ""
     if not {"embeddings", "head"} <= {*training.train}:
         return ""

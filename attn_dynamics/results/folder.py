@@ -62,8 +62,8 @@ def open_folder(config: Settings) -> AbstractContextManager[Path]:
     """Open the folder of a configuration with `results_folder`.
 
     Raises:
-        InputError: the folder holds other files, or a run and the configuration neither resumes nor overwrites it, or
-            another run than the one to resume.
+        InputError: the folder holds other files, a run that the configuration neither resumes nor overwrites, or a run
+            other than the one to resume.
         StorageError: the folder cannot be made.
     """
     return results_folder(

@@ -1,1 +1,1 @@
-"""How a model learns: descent and flow along the gradient, what is recorded of them, when they stop."""
+"""Training by descent or gradient flow: its settings, its steps, its record, its checkpoints and its end."""

@@ -190,7 +190,7 @@ class Recorder:
         }
 
     def restore(self, state: Mapping[str, np.ndarray], epoch: int) -> None:
-        """Resume at this epoch from what `state` returned; rows and snapshots from this epoch on are recorded again."""
+        """Resume at this epoch from the arrays of `state`; rows and snapshots from this epoch on are recorded again."""
         self._rows = state["rows"][:epoch]
         kept = zip(state["snapshot_epochs"].tolist(), state["snapshots"], strict=True)
         self._snapshots = {at: words for at, words in kept if at < epoch}

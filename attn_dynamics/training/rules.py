@@ -167,14 +167,14 @@ NEEDS = {
     "start": "a method from the arrays to the buffers before the first step",
     "step": "a method that steps arrays in place",
 }
-"""Attributes of every rule, and what they are."""
+"""Attributes of every rule, each with its meaning."""
 
 
 def checked_rule(rule: object) -> Rule:
     """Return a rule that has all that training needs.
 
     Raises:
-        InputError: the object is a class, or lacks something.
+        InputError: the object is a class, or lacks an attribute of a rule.
     """
     fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
     if isinstance(rule, type):
@@ -213,11 +213,11 @@ def take_step(rule: Rule, state: Arrays, slopes: Mapping[str, Array], buffers: A
     pairs = zip(before, (state, buffers), strict=True)
     rebound = [name for then, now in pairs for name in then | now if now.get(name) is not then.get(name)]
     if rebound or returned is not None:
-        told = f"puts another at {rebound[0]!r}" if rebound else "returns some"
+        mistake = f"puts another at {rebound[0]!r}" if rebound else "returns arrays"
         raise InputError(
             "rule",
             expected="a step that changes arrays in place",
-            given=f"one of {type(rule).__name__} that {told}",
+            given=f"one of {type(rule).__name__} that {mistake}",
             fix="Write state[name] -= … or buffers[name][...] = …, and return nothing; `start` makes all buffers.",
         )
 

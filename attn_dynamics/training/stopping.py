@@ -52,7 +52,7 @@ class Patience:
         return numbers | with_prefix("kept.", self.kept) | with_prefix("latest.", self._latest)
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Resume from what `state` returned."""
+        """Resume from the arrays of `state`."""
         self.best_loss, self.best_epoch = float(state["best_loss"]), int(state["best_epoch"])
         self.kept_epoch, self._latest_epoch = int(state["kept_epoch"]), int(state["latest_epoch"])
         self.kept, self._latest = (

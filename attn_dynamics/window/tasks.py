@@ -166,7 +166,7 @@ def copying(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: n
 
 
 def topics(options: WindowOptions, bell: Bell, width: float, loss: Loss, rng: np.random.Generator) -> WindowTask:
-    """Return LMN21's task with the topic word δ from the query; all but the head is trained."""
+    """Return LMN21's task with the topic word δ from the query; all parts but the head are trained."""
     size, others = options.sizes("topics")
     drawn, named = _draw(options, rng, size, others), options.classes * TOPIC_WORDS
     tokens, rows = drawn.tokens + named, np.arange(len(drawn.tokens))

@@ -622,6 +622,8 @@ def test_what_holds_instead_is_named_with_all_that_breaks_the_relation() -> None
     assert "only a smaller decay" in said(decay=above, rule=Momentum())
     assert "C13" not in said(decay=0.99 * threshold), "negative control"
     assert "C13" not in said(decay=1.01 * threshold, rule=Adam()), "negative control"
+    assert "only a smaller decay" in said(decay=1.01 * threshold, decoupled=True)
+    assert "C13" not in said(decay=1.01 * threshold, decoupled=True, rule=Momentum()), "negative control"
 
 
 @pytest.mark.parametrize("settings", [{"decay": 0.1}, {"learning_rate": 20.0}], ids=lambda each: next(iter(each)))
@@ -699,7 +701,7 @@ def test_only_a_checkpoint_asks_for_a_repr_that_lasts(tmp_path: Path) -> None:
         ({"rule": Momentum}, r"rule: expected a rule, got the class Momentum. Give Momentum\(\)"),
         ({"rule": Stepless()}, "with linear, start, step, got Stepless without step. In a rule step is a method"),
         ({"rule": Mistaken("rebound")}, "changes arrays in place, got one of Mistaken that puts another at 'scores'"),
-        ({"rule": Mistaken("returned")}, "changes arrays in place, got one of Mistaken that returns some"),
+        ({"rule": Mistaken("returned")}, "changes arrays in place, got one of Mistaken that returns arrays"),
         ({"rule": Mistaken("buffer")}, "changes arrays in place, got one of Mistaken that puts another at 'seen'"),
         ({"decay": -1.0}, "decay: expected a finite number from 0, got -1.0"),
         ({"decay": np.nan}, "decay: expected a finite number"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attn_dynamics import InputError, Parameters, Run, Training, descend, descend_many, flow
+from attn_dynamics import InputError, Objective, Parameters, Run, Training, descend, descend_many, flow
 from attn_dynamics.window.settings import WindowTraining
 from tests.support import end, parameters_for, topic_corpus
 
@@ -72,6 +72,18 @@ def test_former_names_of_arguments_warn_and_do_the_same(way: str, start: Paramet
     np.testing.assert_array_equal(end(former).embeddings[2], start.embeddings[2])
     with pytest.raises(InputError, match="hold: expected frozen_words alone, got both"):
         train(CORPUS, start, hold=(2,), frozen_words=(2,), **length)  # pyright: ignore
+
+
+def test_former_names_of_the_objective_warn_and_do_the_same(start: Parameters) -> None:
+    axes = np.ascontiguousarray(start.embeddings.T)
+    with pytest.warns(DeprecationWarning, match="now"):
+        former = Objective(CORPUS, start.scores, axes, start.head, held=np.array([2]), judged=[DEV])  # pyright: ignore
+    now = Objective(CORPUS, start.scores, axes, start.head, frozen=np.array([2]), others=[DEV])
+    free = Objective(CORPUS, start.scores, axes, start.head)
+    scores = [each.evaluate()[1].scores.copy() for each in (former, now, free)]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert scores[0][2] == 0.0
+    assert scores[2][2] != 0.0, "negative control"
 
 
 def test_what_is_no_training_is_refused(start: Parameters) -> None:

@@ -48,7 +48,7 @@ FOUNDATIONS: dict[str, tuple[str, ...]] = {
     "G5": ("M2", "M3"),
     "G6": ("B1", "C1"),
 }
-"""Ids of the claims beneath a claim; what follows from those through another is left out where that one is named."""
+"""Ids of the claims directly beneath each claim, without those that lie beneath another of them."""
 
 
 def beneath(id: str) -> set[str]:

@@ -288,8 +288,8 @@ def write_figure(draw: Callable[[], Figure], path: Path) -> None:
             filterwarnings("ignore", "Glyph")  # letters that the font lacks; `save_figures` reports them once
             # `savefig` would draw everything a second time for its layout.
             figure = _plainly_labelled(draw())
-            told = {"Description": str(figure.get_label()) or shown(draw)}
-            FigureCanvasAgg(figure).print_png(buffer, metadata=told, pil_kwargs={"compress_level": 1})
+            sentence = {"Description": str(figure.get_label()) or shown(draw)}
+            FigureCanvasAgg(figure).print_png(buffer, metadata=sentence, pil_kwargs={"compress_level": 1})
     except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DrawingError(path, reason) from error
@@ -300,8 +300,8 @@ def shown(draw: Callable[..., Figure]) -> str:
     """Return what a function draws, by the first sentences of its docstring; "" without one."""
     while isinstance(draw, partial):
         draw = draw.func
-    told = (inspect.getdoc(draw) or "").split("\n\n")[0].removeprefix("Draw ")
-    return " ".join((told[:1].upper() + told[1:]).split())
+    text = (inspect.getdoc(draw) or "").split("\n\n")[0].removeprefix("Draw ")
+    return " ".join((text[:1].upper() + text[1:]).split())
 
 
 def _plainly_labelled(figure: Figure) -> Figure:

@@ -59,7 +59,7 @@ def descend_many(
     Args:
         corpus: N sentences over V words to train on.
         parameters: the R starts, with one kind of head and the same shapes; not changed.
-        training: what decides the runs, by default `Training()`. Devices of torch know plain descent alone; replicates
+        training: settings of the runs, by default `Training()`. Devices of torch know plain descent alone; replicates
             share the order of sentences in mini-batches.
         evaluate_on: further corpora by name, evaluated at every epoch; `patience` watches "dev".
         follow: words recorded at every epoch.
@@ -76,7 +76,7 @@ def descend_many(
 
     Raises:
         InputError: an argument is invalid, the starts differ in shape, memory is too small, or torch is not installed.
-        RunsInterrupted: Ctrl-C was pressed; carries the runs so far.
+        RunsInterrupted: Ctrl-C was pressed; the exception holds the runs so far.
 
     Example:
         >>> from attn_dynamics import Corpus, draw
@@ -181,7 +181,7 @@ LAYOUT = 2
 
 
 def check_rule(device: str, training: Training) -> None:
-    """Refuse what the device does not compute.
+    """Refuse settings that the device does not support.
 
     Raises:
         InputError: an update rule, decay or mini-batches on a device of torch.

@@ -1,7 +1,7 @@
 """The equations of theory §1 for R replicates at once, written once for every array library.
 
-Replicates are the first axis: scores (R, V), embeddings (R, d, V), logits (R, n, N). Only what can move is kept, as in
-`Dynamics`. If the head reads fewer dimensions than are kept, the products run on P = E W H, as in `Objective`.
+Replicates are the first axis: scores (R, V), embeddings (R, d, V), logits (R, n, N). As in `Dynamics`, only
+coordinates that can move are kept. If the head reads fewer dimensions, the products run on P = E W H (`Objective`).
 """
 
 import math
@@ -140,7 +140,7 @@ class Replicates:
         return [{name: array[place] for name, array in arrays.items()} for place in range(len(self))]
 
     def restore(self, states: Sequence[Mapping[str, NDArray[np.float64]]]) -> None:
-        """Return each replicate to what `states` returned for it; a replicate with an empty state is not changed."""
+        """Set each replicate to its arrays of `states`; a replicate with an empty state is not changed."""
         arrays = self._all_that_moves()
         for place, state in enumerate(states):
             for name, values in state.items():
@@ -160,7 +160,7 @@ class Replicates:
         )
 
     def _all_that_moves(self) -> dict[str, Any]:
-        """Return what moves, and the scores even if they follow from a trained query: saved, they need no new sum."""
+        """Return the moving arrays and the scores, which a resumed run need not sum again if the query is trained."""
         return self.moving() | {"scores": self._arrays["scores"]}
 
     def _fit(self, products: Any, entry: Any) -> tuple[Any, Any, Any, Any]:

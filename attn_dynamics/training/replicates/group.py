@@ -75,7 +75,7 @@ class Group:
         }
 
     def restore(self, saved: Mapping[str, np.ndarray], ended: Mapping[int, tuple[Ended, int]]) -> dict[int, Run]:
-        """Resume from what `states` returned; return the runs of the `ended` members (reason, best epoch)."""
+        """Resume from the arrays of `states`; return the runs of the `ended` members (reason, best epoch)."""
         mine = [without_prefix(saved, f"{member}.") for member in self._members.tolist()]
         self._models.restore([without_prefix(each, "state.") for each in mine])
         if self._stopping is not None:

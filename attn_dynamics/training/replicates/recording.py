@@ -58,7 +58,7 @@ class Records:
         return {"rows": self._rows[: self._counts.max(initial=0)], "counts": self._counts} | snapshots
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Resume from what `state` returned."""
+        """Resume from the arrays of `state`."""
         self._rows, self._counts = state["rows"], state["counts"]
         for name, words in without_prefix(state, "snapshot.").items():
             member, epoch = map(int, name.split("."))

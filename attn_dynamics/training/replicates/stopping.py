@@ -47,7 +47,7 @@ class Patiences:
         return [{name: array[place] for name, array in saved.items()} for place in range(len(self.best_epoch))]
 
     def restore(self, states: Sequence[Mapping[str, Array]], like: Mapping[str, Any]) -> None:
-        """Resume from what `states` returned, with arrays `like` those of `update`; an empty state starts anew."""
+        """Resume from the arrays of `states`, with arrays `like` those of `update`; an empty one changes nothing."""
         if any(without_prefix(state, "best.") for state in states):
             self.best = {name: self._engine.xp.empty_like(array) for name, array in like.items()}
         for place, state in enumerate(states):

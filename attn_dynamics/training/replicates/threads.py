@@ -53,7 +53,7 @@ def run_on_threads(
         meter: function called every `POLL` seconds with the mean epoch and the mean training loss of all replicates.
 
     Raises:
-        RunsInterrupted: Ctrl-C was pressed; carries the runs so far.
+        RunsInterrupted: Ctrl-C was pressed; the exception holds the runs so far.
         CheckpointMismatch: the checkpoint belongs to other runs.
     """
     store = Store(*saving, replicates, epochs) if saving is not None else None
