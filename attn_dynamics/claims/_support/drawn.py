@@ -45,9 +45,9 @@ def zipf_text(rng: np.random.Generator, *, n_words: int = 1000, sentences: int =
     """Draw sentences that resemble text: Zipf frequencies, 4 to 30 words, repeats, and a purity of each word.
 
     A word w has frequency f_w ∝ 1/w. Its purity δ_w, from Beta(1, 4), and the class c_w to which it leans are drawn
-    independently of that. A word of a sentence of class y has the probability p(w | y) ∝ f_w (1 - δ_w + n δ_w [y = c_w]).
-    If classes were equally frequent, this would give p(c_w | w) = 1/n + δ_w (1 - 1/n). Class frequencies are
-    proportional to 1, 1/2, 1/3, ….
+    independently of that. A word of a sentence of class y is w with the probability
+    p(w | y) ∝ f_w (1 - δ_w + n δ_w [y = c_w]). If classes were equally frequent, this would give
+    p(c_w | w) = 1/n + δ_w (1 - 1/n). Class frequencies are proportional to 1, 1/2, 1/3, ….
     """
     frequency, purity = 1.0 / np.arange(1.0, n_words + 1.0), rng.beta(1.0, 4.0, n_words)
     leans = rng.integers(n_classes, size=n_words) == np.arange(n_classes)[:, None]
