@@ -20,16 +20,17 @@ from attn_dynamics.tasks.corpus import Corpus
     control("words count as often as they stand in the corpus", weigh=lambda corpus: corpus.counts.sum(axis=0)),
     control("a word is held", hold=1),
     statement=r"\sum_w \partial L/\partial s_w = 0,\quad \sum_w \kappa_w(\tau) = \sum_w \kappa_w(0)",
-    assumptions="none; under flow Attn-TL starts from |b₁| ≥ 8, for there no relu switches and the solver gets on",
-    quantity="|Σ_w κ_w(τ) - Σ_w κ_w(0)| in shares of Σ_w |κ_w| and of its bound, the largest over heads, data, descent "
-    "and flow, the query fixed and trained",
-    tolerance="64 ε, ε = 2⁻⁵²: round-off of ε in each of up to 20,000 steps adds up to 140 ε as a random walk does, "
-    "and what the words' round-off adds up to is a part of Σ_w |κ_w|",
+    assumptions="none. Under flow, Attn-TL starts from |b₁| ≥ 8, where no relu switches; at a switch the solver may "
+    "stall",
+    quantity="largest change |Σ_w κ_w(τ) - Σ_w κ_w(0)| of the sum of keys, as a share of Σ_w |κ_w|, over heads, data, "
+    "and a fixed and a trained query. The parts are descent and flow",
+    tolerance="64 ε with ε = 2⁻⁵². Each of up to 20,000 steps rounds a key by ε. These errors add up like a random "
+    "walk, to 140 ε of one key. Errors of different words partly cancel, so their sum is a smaller share of Σ_w |κ_w|",
 )
 def centre_of_keys(
     *, quick: bool, weigh: Callable[[Corpus], Array] = lambda corpus: np.ones(corpus.n_words), hold: int = 0
 ) -> Measured:
-    """Measure descent and flow; if a word is held, only with a fixed query."""
+    """Measure the sum of keys after descent and after flow; with a frozen word, under a fixed query only."""
     time, worst = 2.0 if quick else 200.0, {"descent": 0.0, "flow": 0.0}
     for corpus, model in product(corpora(quick=quick), HEADS):
         weights, begin = weigh(corpus), start(corpus, model, bias=AWAY)

@@ -18,13 +18,13 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.theory.invariants import invariants
 
 RATES = tuple(0.02 / 2.0**halved for halved in range(4))
-"""Learning rates η of descent; each runs to the same time."""
+"""Learning rates η of descent; every run ends at the same time, so that the drifts can be compared."""
 Law = Callable[[Parameters], Mapping[str, Array]]
-"""Conserved quantities of some parameters, by name."""
+"""Function that returns the conserved quantities of some parameters, by name."""
 
 
 def law(*names: str) -> Law:
-    """Return a law with some of the conserved quantities."""
+    """Return the law that consists of the conserved quantities with these names."""
     return lambda parameters: {name: invariants(parameters, TRAINABLE)[name] for name in names}
 
 
@@ -35,31 +35,32 @@ def law(*names: str) -> Law:
     control("the query is fixed", train=TRAINABLE[1:]),
     statement=r"q q^T - K^T K = \mathrm{const}",
     source="balancedness",
-    assumptions="query and keys trained; under flow Attn-TL starts from |b₁| ≥ 8, so that no relu switches",
+    assumptions="query and keys are trained. Under flow, Attn-TL starts from |b₁| ≥ 8, so that no relu switches",
     quantity=(
-        QUANTITY := "the largest of three numbers in shares of their bounds: the relative rate along the velocity at "
-        "random states, the relative drift under flow, and |order - 1| of the drift under descent in η"
+        QUANTITY
+        := "rate: change of the law per time along the velocity at random states, relative to its terms. Drift: "
+        "relative change of the law under flow. Order: |order - 1|, where the change under descent goes like η^order"
     ),
     tolerance=(
         TOLERANCE
-        := "rate ε = 2⁻⁵²; drift rtol = 1e-11, that of a step of the solver, in A3 a twentieth of it and in A4 "
-        "five times, after what was seen; order 0.008, since η ≤ 0.02 leaves O(η) of the next order"
+        := "rate: ε = 2⁻⁵². Drift: 1e-11, the solver's relative tolerance per step; A3 allows a twentieth of it and "
+        "A4 five times it, chosen after the observation. Order: 0.008, because the next order in η ≤ 0.02 adds O(η)"
     ),
     observed=True,
 )
 def query_and_keys(*, quick: bool, law: Law = law("query_keys"), train: tuple[str, ...] = TRAINABLE) -> Measured:
-    """Measure every head."""
+    """Measure q qᵀ - KᵀK under every head."""
     return balanced(tuple(HEADS), law, train, RTOL, quick)
 
 
 @claims(
     "A3",
-    control("a sum for the difference", law=lambda p: {"": _square(p.embeddings.T) + _square(p.head.first_layer)}),
-    control("U Uᵀ twice", law=lambda p: {"": _square(p.embeddings.T) - 2.0 * _square(p.head.first_layer)}),
+    control("a sum for the difference", law=lambda p: {"": _gram(p.embeddings.T) + _gram(p.head.first_layer)}),
+    control("U Uᵀ twice", law=lambda p: {"": _gram(p.embeddings.T) - 2.0 * _gram(p.head.first_layer)}),
     control("the head is fixed", train=TRAINABLE[:3]),
     statement=r"E^T E - U U^T = \mathrm{const}",
     source="balancedness",
-    assumptions="Attn-TC, embeddings and head trained",
+    assumptions="Attn-TC with embeddings and head trained",
     quantity=QUANTITY,
     tolerance=TOLERANCE,
     observed=True,
@@ -67,22 +68,20 @@ def query_and_keys(*, quick: bool, law: Law = law("query_keys"), train: tuple[st
 def embeddings_and_head(
     *, quick: bool, law: Law = law("embeddings_head"), train: tuple[str, ...] = TRAINABLE
 ) -> Measured:
-    """Measure a linear head."""
+    """Measure EᵀE - U Uᵀ of Attn-TC."""
     return balanced(("attn-tc",), law, train, RTOL / 20, quick)
 
 
 @claims(
     "A4",
-    control(
-        "a sum for the first difference", law=lambda p: {"": _square(p.embeddings.T) + _square(p.head.first_layer)}
-    ),
+    control("a sum for the first difference", law=lambda p: {"": _gram(p.embeddings.T) + _gram(p.head.first_layer)}),
     control("b₁ left out", law=lambda p: {"": p.head.balances()["hidden_units"] - p.head.arrays()["bias_in"] ** 2}),
     control("embeddings are fixed", train=("query", "keys", "head")),
     statement=r"E^T E - U_1 U_1^T = \mathrm{const},\quad "
     r"\|U_{1,\cdot h}\|^2 + b_{1,h}^2 - \|U_{2,h\cdot}\|^2 = \mathrm{const}",
     source="balancedness",
-    assumptions="Attn-TL, embeddings and head trained; rates and descent from any start, across the switches of relu; "
-    "the flow from |b₁| ≥ 8, where none switches, for where one does it may slide along the switch",
+    assumptions="Attn-TL with embeddings and head trained. Rates and descent start anywhere, so that relus switch. The "
+    "flow starts from |b₁| ≥ 8, where none switches, because a flow may slide along a switch",
     quantity=QUANTITY,
     tolerance=TOLERANCE,
     observed=True,
@@ -90,12 +89,12 @@ def embeddings_and_head(
 def layers(
     *, quick: bool, law: Law = law("embeddings_head", "hidden_units"), train: tuple[str, ...] = TRAINABLE
 ) -> Measured:
-    """Measure a head of two layers."""
+    """Measure both laws of Attn-TL."""
     return balanced(("attn-tl",), law, train, 5 * RTOL, quick)
 
 
 def balanced(models: tuple[str, ...], law: Law, train: tuple[str, ...], allowed: float, quick: bool) -> Measured:
-    """Measure rate, drift and order of the quantities these models should conserve; `allowed` bounds the drift."""
+    """Measure rate, drift and order of a law for these models; `allowed` bounds the drift."""
     rate, drift, orders = 0.0, 0.0, []
     for corpus, model in product(corpora(quick=quick), models):
         rate = largest(rate, *(_rate(law, corpus, start(corpus, model, seed=seed), train) for seed in range(10)))
@@ -121,7 +120,10 @@ def _moved(law: Law, before: Parameters, after: Parameters) -> float:
 
 
 def _rate(law: Law, corpus: Corpus, state: Parameters, train: Collection[str]) -> float:
-    """Return the rate along the velocity, relative to its terms; the central difference of a quadratic is exact."""
+    """Return the rate of the law along the velocity, relative to the squared size of query, keys and embeddings.
+
+    The law is quadratic in the parameters, so the central difference is exact.
+    """
     _, gradient = loss_and_gradient(corpus, state)
     ahead, behind = (law(_stepped(state, gradient, step, train)) for step in (-1.0, 1.0))
     size = sum(float((array**2).sum()) for array in (state.query, state.keys, state.embeddings))
@@ -129,11 +131,13 @@ def _rate(law: Law, corpus: Corpus, state: Parameters, train: Collection[str]) -
 
 
 def _stepped(state: Parameters, gradient: Parameters, step: float, train: Collection[str]) -> Parameters:
+    """Return the state after a step along the gradient of the trained parts."""
     arrays = {name: getattr(state, name) + step * getattr(gradient, name) for name in TRAINABLE[:3] if name in train}
     slopes = gradient.head.arrays()
     head = {name: array + step * slopes[name] for name, array in state.head.arrays().items()}
     return replace(state, **arrays, head=state.head.replace(**head) if "head" in train else state.head)
 
 
-def _square(array: Array) -> Array:
+def _gram(array: Array) -> Array:
+    """Return the array times its transpose."""
     return array @ array.T

@@ -20,14 +20,14 @@ from attn_dynamics.model.heads import HEADS, Array
     control("along another direction", keys=lambda s, q: np.outer(s, q[::-1]) / (q @ q)),
     statement=r"q, q' \neq 0:\quad K' q' = K q,\quad L(q', K') = L(q, K),\quad K' = K q q'^T / \|q'\|^2",
     source="LMN21",
-    quantity="largest change of a score and of the loss, relative to 1 + the largest score and to 1 + the loss, over "
-    "heads, data and queries of size 0.01 to 100",
-    tolerance="2 d ε, ε = 2⁻⁵²: products of d = 5 terms, one to make the keys and one to read them",
+    quantity="largest change of a score, relative to 1 + the largest score, and of the loss, relative to 1 + the loss, "
+    "over heads, data and new queries of size 0.01 to 100",
+    tolerance="2 d ε with ε = 2⁻⁵²: the keys are made by a sum of d = 5 terms, and the scores are read by another",
 )
 def any_query_will_do(
     *, quick: bool, keys: Callable[[Array, Array], Array] = lambda s, q: np.outer(s, q) / (q @ q)
 ) -> Measured:
-    """Measure another query, with the keys that give the same scores."""
+    """Replace the query, take keys that should keep the scores, and measure the change."""
     rng, worst, d = np.random.default_rng(0), 0.0, 5
     for corpus, model, size in product(corpora(quick=quick), HEADS, (0.01, 1.0, 100.0)):
         for seed in range(5 if quick else 50):

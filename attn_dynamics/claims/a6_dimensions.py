@@ -17,11 +17,11 @@ from attn_dynamics.training.run import Run
 RTOL = 1e-13
 """Relative tolerance of a step of the solver."""
 Span = Callable[[Parameters], Array]
-"""Function that returns columns (d, ·) spanning the moves of the embeddings."""
+"""Function from a start to columns (d, ·), whose span should hold every move of the embeddings."""
 
 
 def columns(begin: Parameters) -> Array:
-    """Return U₀ (d, n)."""
+    """Return the head's first layer at the start: U₀ (d, n), or U₁,₀ (d, h) of Attn-TL."""
     return begin.head.first_layer
 
 
@@ -35,11 +35,11 @@ def columns(begin: Parameters) -> Array:
     r"\mathrm{Attn{-}TC}, E(0) = 0: E = B U_0^T,\ U = U_0 R;\quad "
     r"\mathrm{Attn{-}TL}, E(0) = 0: E = B U_{1,0}^T,\ U_1 = U_{1,0} R",
     assumptions="a fixed linear head, or any head whose first layer is trained from E(0) = 0",
-    quantity="largest of two numbers in shares of their bounds: the distance of a run of Attn-FC in n - 1 dimensions "
-    "from the same run in d, and the singular values of the moves of E and of the first layer off the span of that "
-    "layer at the start, relative to the largest; both under descent and flow (Attn-TL: descent)",
-    tolerance="distance rtol = 1e-13, that of a step of the solver; singular values 1e-13, round-off of 2⁻⁵² in "
-    "each of some hundred steps",
+    quantity="runs apart: distance between a run of Attn-FC in n - 1 dimensions and the same run in d. Off the span: "
+    "part of the moves of E and of the first layer off the span of that layer's start, by largest singular values, as "
+    "a share of the whole move. Both are taken under descent and flow, for Attn-TL under descent",
+    tolerance="runs apart: 1e-13, the solver's relative tolerance per step. Off the span: 1e-13, from some hundred "
+    "steps that each round by 2⁻⁵²",
 )
 def closed_in_classes(
     *,
@@ -48,7 +48,7 @@ def closed_in_classes(
     zero: bool = True,
     reduce: Callable[[Parameters], Parameters] = lambda begin: begin,
 ) -> Measured:
-    """Measure a fixed and two trained classifiers in more dimensions than classes or hidden units."""
+    """Measure each head in more dimensions than it has classes or hidden units."""
     apart, off, ranks = 0.0, 0.0, set[int]()
     for corpus in corpora(quick=quick):
         fixed, *trained = (start(corpus, model, d=8) for model in ("attn-fc", "attn-tc", "attn-tl"))
@@ -73,14 +73,17 @@ def closed_in_classes(
 
 
 def without_gram(begin: Parameters) -> Parameters:
-    """Return a start with the same P = E U but with UᵀU = 1."""
+    """Return a start with the same P = E U, whose head has orthonormal columns, so that UᵀU = 1."""
     basis = np.linalg.qr(columns(begin))[0]
     head = begin.head.replace(**{begin.head.first: basis})
     return replace(begin, embeddings=begin.embeddings @ columns(begin) @ basis.T, head=head)
 
 
 def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True) -> list[Run]:
-    """Run descent, and flow to the same time; Attn-TL by descent alone, whose flow may stick at a kink of the relu."""
+    """Run descent, and flow to the same time.
+
+    Attn-TL descends only, because its flow may stick at a kink of the relu.
+    """
     time = 2.0 if quick else 20.0
     descended = descend(corpus, begin, epochs=round(time / 0.1), reduced=reduced)
     if isinstance(begin.head, TwoLayer):
@@ -89,7 +92,7 @@ def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True
 
 
 def _distance(first: Run, second: Run) -> float:
-    """Return the largest distance of the losses along two runs, and of keys and embeddings at their ends."""
+    """Return the largest distance between the losses along two runs, and between their final keys and embeddings."""
     one, other = first.parameters, second.parameters
     assert one is not None
     assert other is not None
@@ -99,7 +102,7 @@ def _distance(first: Run, second: Run) -> float:
 
 
 def _off(begin: Parameters, run: Run, span: Array) -> tuple[float, int]:
-    """Return the largest share of the moves of E and U off a span, by singular values, and E's dimensions."""
+    """Return the largest share of the moves of E and of the first layer off a span, and the dimensions that E used."""
     end = run.parameters
     assert end is not None
     basis, shares, sizes = np.linalg.qr(span)[0], [0.0], np.zeros(1)

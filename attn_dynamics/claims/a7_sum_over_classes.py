@@ -17,7 +17,7 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.rules import Momentum, Rule, SignDescent
 
 RATE, BATCH, MOMENTUM = 0.02, 3, Momentum(0.9)
-"""Learning rate of descent, and of momentum with batches of so many sentences."""
+"""Learning rate of every run; sentences in a batch, and the rule, of momentum on mini-batches."""
 LAST = ("weight", "weight_out", "bias_out")
 """Names of the arrays whose last axis is that of classes."""
 
@@ -36,7 +36,7 @@ class OneBias(Head):
 
     @property
     def n_classes(self) -> int:
-        """Return n."""
+        """Return the number n of classes."""
         return self.weight.shape[-1]
 
     def shapes(self, d: int, r: int) -> dict[str, tuple[int, ...]]:
@@ -48,23 +48,26 @@ class OneBias(Head):
         return projected + self.bias_out[..., None], projected
 
     def backward(self, kept: Array, slopes: Array) -> tuple[Array, dict[str, Array]]:
-        """Return the slopes, and the gradient of b, which is 0 but for the first class."""
+        """Return the slopes, and the gradient of b, which is 0 except in the first class."""
         return slopes, {"bias_out": slopes.sum(axis=-1) * (np.arange(self.n_classes) == 0)}
 
     @classmethod
     def draw(cls, rng: np.random.Generator, d: int, n_classes: int, hidden: int, layer: DrawLayer = glorot) -> Self:
-        """Draw both."""
+        """Draw U and b."""
         weight, bias = layer(rng, d, n_classes)
         return cls(weight=weight, bias_out=bias)
 
 
 def by_frequency(corpus: Corpus) -> Array:
-    """Return how many sentences each class has (n,)."""
+    """Return the number of sentences of each class (n,)."""
     return np.bincount(corpus.labels, minlength=corpus.n_classes).astype(float)
 
 
 def with_one_bias(begin: Parameters) -> Parameters:
-    """Replace the head by one with a bias for the first class alone, its first layer cut to the classes."""
+    """Replace the head by one whose bias is trained in the first class alone.
+
+    Its weight is the first n columns of the old first layer.
+    """
     n = begin.head.n_classes
     return replace(begin, head=OneBias(weight=begin.head.first_layer[:, :n], bias_out=np.full(n, 0.1)))
 
@@ -76,11 +79,12 @@ def with_one_bias(begin: Parameters) -> Parameters:
     control("one class alone has a bias", alter=with_one_bias),
     control("steps of one size, which are no sums of gradients", rule=SignDescent()),
     statement=r"\sum_c U_{\cdot c}(\tau) = \sum_c U_{\cdot c}(0),\quad \sum_c b_c(\tau) = \sum_c b_c(0)",
-    assumptions="the last layer is trained: U of Attn-TC, U₂ and b₂ of Attn-TL, in every class; under flow Attn-TL "
-    "starts from |b₁| ≥ 8, for there no relu switches and the solver gets on",
-    quantity="|Σ_c U(τ) - Σ_c U(0)| in shares of Σ_c |U| and of its bound, of b likewise, the largest over heads, "
-    "data, descent, momentum on batches and flow, the query fixed and trained",
-    tolerance="64 ε, ε = 2⁻⁵²: as A1, of which it is the same for classes in the place of words",
+    assumptions="the last layer is trained in every class: U of Attn-TC, U₂ and b₂ of Attn-TL. Under flow, Attn-TL "
+    "starts from |b₁| ≥ 8, where no relu switches; at a switch the solver may stall",
+    quantity="largest change |Σ_c U(τ) - Σ_c U(0)| of the last layer's sum over classes, as a share of Σ_c |U|, and "
+    "the same for its bias b, over heads, data, and a fixed and a trained query. The parts are descent, momentum on "
+    "mini-batches, and flow",
+    tolerance="64 ε with ε = 2⁻⁵², as in A1 with classes instead of words",
 )
 def sum_over_classes(
     *,
@@ -105,7 +109,7 @@ def sum_over_classes(
 
 
 def moved(before: Head, after: Head, weights: Array) -> float:
-    """Return the largest change of a weighted sum over classes, in shares of the sizes of its terms."""
+    """Return the largest change of a weighted sum over classes, as a share of the sum of its terms' sizes."""
     first, last = before.arrays(), after.arrays()
     changes = [
         np.abs((last[name] - first[name]) @ weights) / (np.abs(last[name]) @ weights) for name in LAST if name in first

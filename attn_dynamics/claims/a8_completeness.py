@@ -17,15 +17,15 @@ from attn_dynamics.theory.invariants import invariants
 from attn_dynamics.theory.modular import PRIME, rank
 
 SENTENCES = 40
-"""Number of drawn sentences of a setting, beside one of each word alone."""
+"""Number of drawn sentences of a setting, which also has one sentence of each word alone."""
 LESS_THAN_ONE = 0.5
-"""Bound of a count that has to be 0."""
+"""Bound of a count that must be 0."""
 Laws = Callable[[Parameters, Collection[str]], Mapping[str, Array]]
-"""Conserved quantities of some parameters and trained parts, by name."""
+"""Function that returns the conserved quantities, by name, from parameters and the trained parts."""
 
 
 class Setting(NamedTuple):
-    """Sizes of a model, and the seed of its state of whole numbers."""
+    """Sizes of a model, its trained parts, and the seed that draws its state of whole numbers."""
 
     model: str
     n_words: int
@@ -41,30 +41,37 @@ LINEAR = (
     Setting("attn-tc", 3, 2, 2, 2),
     Setting("attn-tc", 4, 2, 3, 3),
     Setting("attn-tc", 4, 3, 2, 3),
-    Setting("attn-tc", 5, 1, 3, 3, train=TRAINABLE[1:]),  # what a fixed query sees of keys: scores
+    Setting("attn-tc", 5, 1, 3, 3, train=TRAINABLE[1:]),  # a fixed query sees only the scores of keys
     Setting("attn-fc", 4, 2, 2, 3),
     Setting("attn-fc", 4, 2, 3, 3),  # one more dimension than the head reads (A6)
 )
 LARGER = (Setting("attn-tc", 5, 3, 3, 4), Setting("attn-tc", 6, 2, 2, 3), Setting("attn-tc", 2, 2, 5, 2))
-"""Further sizes at full size; in the last the entries of EᵀE - U Uᵀ depend on each other."""
+"""Further sizes of the full measurement; in the last, entries of EᵀE - U Uᵀ depend on each other, as d > V + n - 1."""
 TWO_LAYERS = (Setting("attn-tl", 4, 2, 2, 3, 2), Setting("attn-tl", 4, 2, 2, 3, 3, seed=4))
-"""States of a head of two layers: every unit switches between sentences; two are active in the same, one in none."""
+"""States of Attn-TL. In the first, each hidden unit switches between sentences. In the second, two units are active in
+the same sentences, and one in none."""
 LARGER_TWO_LAYERS = tuple(
     Setting("attn-tl", *sizes, seed=seed) for sizes in ((4, 2, 2, 3, 3), (5, 3, 2, 3, 3)) for seed in range(5, 11)
 )
+"""Further states of Attn-TL for the full measurement."""
 
 
 class Drawn(NamedTuple):
-    """State of whole numbers, and the sentences that data sets are made of."""
+    """State of whole numbers, and the sentences that data sets consist of."""
 
     parameters: Parameters
     counts: NDArray[np.int64]
+    """Occurrences of each word (sentences, V)."""
     weights: NDArray[np.int64]
+    """Whole numbers that stand for e^s of each word (V,)."""
 
 
 @cache
 def drawn(setting: Setting) -> Drawn:
-    """Draw a state, counts of 0 to 1000 of each word, and e^s; biases are odd and the rest even, so no word is at 0."""
+    """Draw a state, the counts of words, which are 0 or powers of ten up to 1000, and numbers for e^s.
+
+    Biases b₁ are odd and all else is even, so that a sentence of one word leaves no hidden unit at its switch.
+    """
     model, words, key_dim, dim, classes, hidden, _, seed = setting
     rng = np.random.default_rng(seed)
 
@@ -76,7 +83,7 @@ def drawn(setting: Setting) -> Drawn:
     if "bias_in" in arrays:
         arrays["bias_in"] += 1.0
     if model == "attn-fc":
-        arrays["weight"][classes - 1 :] = 0.0  # n - 1 contrasts reach n - 1 dimensions: a choice of axes
+        arrays["weight"][classes - 1 :] = 0.0  # axes along the head's n - 1 contrasts
         arrays["weight"] -= arrays["weight"][:, :1]
     parameters = Parameters(
         query=whole(key_dim),
@@ -91,15 +98,18 @@ def drawn(setting: Setting) -> Drawn:
 
 @cache
 def moves(setting: Setting, depth: int) -> NDArray[np.int64]:
-    """Return the directions in which data sets move the drawn state (directions, D)."""
+    """Return the directions (directions, D) in which data sets move the drawn state.
+
+    At depth 1 they are the gradients; at depth 2 the Lie brackets of gradients are added.
+    """
     return directions(*drawn(setting), train=setting.train, depth=depth)
 
 
 def regional(setting: Setting) -> int:
-    """Return how many laws a head of two layers has only within its region, where no unit switches.
+    """Return the number of laws that Attn-TL has only within its region, where no unit switches.
 
-    Two units that are active in the same sentences have one, and one that is active in none rests: of its d + 1 + n
-    coordinates the law of the unit and its sum over classes already hold two.
+    Two units that are active in the same sentences have one. A unit that is active in none rests with its d + 1 + n
+    parameters, of which A4 and A7 already conserve two combinations.
     """
     active = active_units(*drawn(setting)).T
     twins = sum(bool((one == other).all() and one.any()) for one, other in combinations(active, 2))
@@ -107,14 +117,14 @@ def regional(setting: Setting) -> int:
 
 
 def without(*names: str) -> Laws:
-    """Return all laws but some."""
+    """Return a function that gives all laws except those with these names."""
     return lambda parameters, train: {
         name: kept for name, kept in invariants(parameters, train).items() if name not in names
     }
 
 
 def with_a_sum(parameters: Parameters, train: Collection[str]) -> Mapping[str, Array]:
-    """Return all laws, the one of query and keys with a sum in the place of its difference."""
+    """Return all laws, where q qᵀ + KᵀK replaces the difference of A2."""
     q, keys = parameters.query, parameters.keys
     return dict(invariants(parameters, train)) | {"query_keys": np.outer(q, q) + keys.T @ keys}
 
@@ -136,13 +146,13 @@ def leave_out(id: str, *names: str) -> Control:
     control("gradients without their brackets", depth=1),
     control("units that are active in the same sentences have no further law", regional=lambda setting: 0),
     statement=r"\dim \mathrm{Lie}\{\nabla L_{data}\} + \mathrm{rank}\{\nabla law\} = \dim \theta",
-    assumptions="generic states; in Attn-TL, where this is a count and no theorem, sizes as listed, near a state where "
-    "no unit is at its switch",
-    quantity="the largest number of laws too few or too many over sizes, of linear heads and of two layers, and the "
-    "number of directions along which a law changes",
-    tolerance="0: ranks of whole numbers modulo a prime, nothing is rounded. The rank of the directions found is "
-    "at most that at generic points, the laws forbid the rest: where both make up all dimensions, no law is "
-    "missing at this size",
+    assumptions="generic states. For Attn-TL the result is a count, not a theorem: it covers the listed sizes, near a "
+    "state where no hidden unit is at its switch",
+    quantity="linear, two layers: number of laws that are missing or too many, the largest over sizes of linear heads "
+    "and over states of Attn-TL. Broken: number of directions along which some law changes",
+    tolerance="0, tested as less than one half. Ranks of whole numbers are computed modulo a prime, so nothing is "
+    "rounded. The rank of the directions found is at most that at generic points, and the laws forbid all others. "
+    "Where both make up all dimensions, no law is missing at this size",
 )
 def completeness(
     *,
@@ -151,7 +161,7 @@ def completeness(
     regional: Callable[[Setting], int] = regional,
     depth: int = 2,
 ) -> Measured:
-    """Measure ranks at one drawn state of each size."""
+    """Count directions and laws by ranks, at one drawn state of each setting."""
     linear, layered = (LINEAR, TWO_LAYERS) if quick else (LINEAR + LARGER, TWO_LAYERS + LARGER_TWO_LAYERS)
     seen = {setting: judged(setting, laws, depth) for setting in linear + layered}
     return together(
@@ -165,16 +175,16 @@ def completeness(
 
 
 class Judged(NamedTuple):
-    """Counts of laws that are missing, and of laws that are broken, at one state of a model."""
+    """Counts of missing laws, and of directions that break a law, at one state of a model."""
 
     missing: int
-    """Dimensions that neither data sets reach nor laws forbid."""
+    """Number of dimensions that data sets do not reach and laws do not forbid; negative if laws are too many."""
     broken: int
     """Number of directions along which some law changes."""
 
 
 def judged(setting: Setting, laws: Laws, depth: int) -> Judged:
-    """Return what the ranks at one state come to."""
+    """Return the counts of missing and of broken laws at one state."""
     rows, gradients = moves(setting, depth), law_gradients(laws, drawn(setting).parameters, setting.train)
     changes = np.array([(rows * gradient % PRIME).sum(axis=1) % PRIME for gradient in gradients])
     return Judged(rows.shape[1] - rank(rows) - rank(gradients), int(changes.any(axis=0).sum()))

@@ -1,4 +1,4 @@
-"""SEN relation on a finite task, whose other words learn and lose score too (theory B2)."""
+"""SEN relation on a finite task, where the other words learn and lose score too (theory B2)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,9 +20,9 @@ SIZES = {
     "dictionary": (1250, 2500, 5000, 10000),
     "sentences": (200, 400, 800, 1600, 3200),
 }
-"""Sizes that a sweep varies, one at a time."""
+"""Values of each size of the task, in sweeps that vary one size at a time."""
 SHARED = 300
-"""Size of a dictionary whose words each occur in some 50 of 800 sentences."""
+"""Size of a small dictionary, whose words each stand in some 50 of 800 sentences."""
 
 
 @claims(
@@ -33,14 +33,15 @@ SHARED = 300
     control("the term of shared words is left out", shared=lambda task, score: 0.0),
     statement=r"\left|\frac{\|\nu\|}{\|\nu\|_{\mathrm{SEN}}(s)} - 1\right| \leq \frac{1}{\rho N} + "
     r"\frac{s}{2\rho} \left( \frac{1}{V'} + \frac{1}{m N} \right)",
-    assumptions="LMN21's synthetic task, start and descent, all words trained; ρ and V', the words of the dictionary, "
-    "are those of the task",
-    quantity="largest relative distance of ‖ν‖ from the relation at the end, over topic words, seeds and heads, in "
-    "shares of the bound: on LMN21's published task (N = 800, dictionary 5,000), and in a dictionary of 300 words",
+    assumptions="LMN21's synthetic task with their start and descent; all words are trained. Frequency ρ and "
+    "dictionary size V' are those of the task",
+    quantity="largest relative distance of ‖ν‖ from the SEN relation at the end of training, as a share of the bound, "
+    "over topic words, seeds and heads. Published: LMN21's task, N = 800, V' = 5,000. Shared words: V' = 300",
     observed=True,
-    tolerance="1 share: by C9 a sentence's own words memorise x_w ≤ x/(ρN), half of which shows in ‖ν‖; the other half "
-    "is left to unequal ρ and to descent's O(η). By A1 the others lose what topic words gain, s (1/V' + 1/(mN))/ρ for "
-    "a word met in a sentence, which raises e^s/m by that share and ‖ν‖ by half of it",
+    tolerance="1 share of two terms. Memorisation: by C9 a sentence's own words learn x_w ≤ x/(ρN). Half of it shows "
+    "in ‖ν‖; the other half is left for unequal ρ and for descent's O(η). Shared words: by A1 the other words lose "
+    "what topic words gain, s (1/V' + 1/(mN))/ρ for a word met in a sentence. That raises e^s/m by this share, and ‖ν‖ "
+    "by half of it",
 )
 def residual_on_finite_task(
     *,
@@ -49,7 +50,7 @@ def residual_on_finite_task(
     others: int = 20,
     shared: Callable[[Synthetic, Array], Array | float] = lambda task, score: shared_words(task, score),
 ) -> Measured:
-    """Measure one head and seed in larger steps, or all heads and two seeds over 5,000 epochs and the scaling."""
+    """Measure all heads with two seeds, and the scaling; if quick, one head with one seed in larger steps."""
     published = replace(PUBLISHED, other_words=others)
     few = replace(published, dictionary=SHARED)
     runs = [("attn-fc", 0)] if quick else [(model, seed) for model in HEADS for seed in range(2)]
@@ -64,15 +65,15 @@ def residual_on_finite_task(
 
 
 def memorised(task: Synthetic) -> float:
-    """Return 1/(ρN), the share that sentences memorise."""
+    """Return 1/(ρN), the largest share of a topic word's learning that its sentences memorise."""
     return task.topics * task.topic_words / task.sentences
 
 
 def shared_words(task: Synthetic, score: Array) -> Array:
-    """Return (s/2ρ) (1/V' + 1/(mN)) (words,), the effect of the other words' lost score.
+    """Return (s/2ρ) (1/V' + 1/(mN)) (words,), by which the other words' lost score raises ‖ν‖, relatively.
 
-    They lose s/ρ together (A1), each in proportion to the number k of its sentences. A position in a sentence holds a
-    word with k + 1 sentences on average, where k = mN/V'.
+    By A1 the other words lose s/ρ together, each in proportion to the number of its sentences. That number is k = mN/V'
+    on average, and k + 1 for the word at a random position of a sentence.
     """
     lost = 1.0 / task.dictionary + 1.0 / (task.other_words * task.sentences)
     return 0.5 * task.topics * task.topic_words * lost * score
@@ -81,17 +82,17 @@ def shared_words(task: Synthetic, score: Array) -> Array:
 def sen_scaling(
     name: str, *, sizes: Sequence[int] = (), task: Synthetic = PUBLISHED, seeds: int = 2, rate: float = 0.5
 ) -> pd.DataFrame:
-    """Measure the distance of a finite task from the relation: mean over its topic words, Attn-FC, at time 500.
+    """Measure the mean distance from the SEN relation over the topic words of a task, for Attn-FC at time 500.
 
     Args:
         name: the varied size, a key of `SIZES`.
         sizes: its values, by default all of `SIZES`.
         task: the task, with all other sizes.
         seeds: number of random seeds of data and start, the same for all sizes.
-        rate: learning rate η; a run at 2η extrapolates descent's error O(η) (B3) away.
+        rate: learning rate η. A second run at 2η serves to extrapolate to η = 0, because descent is off by O(η) (B3).
 
     Returns:
-        One row a size and seed: `size`, `seed`, `residual`.
+        One row for each size and seed: `size`, `seed`, `residual`.
     """
     rows = []
     for size in sizes or SIZES[name]:
@@ -105,7 +106,7 @@ def sen_scaling(
 
 
 def exponent(name: str) -> str:
-    """Return the slope of ln(residual) over ln(size) in a sweep, with its 95 % interval."""
+    """Return, as text, the power of a size that the residual follows in a sweep, with its 95 % interval."""
     sweep = sen_scaling(name)
     law = power_law(sweep["size"], sweep["residual"])
     return f"({law.exponent:.3f} ± {law.half:.3f})"

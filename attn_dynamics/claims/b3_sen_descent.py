@@ -1,4 +1,4 @@
-"""SEN relation under descent, up to its step (theory B3)."""
+"""SEN relation under descent, up to an error of order η (theory B3)."""
 
 from functools import cache
 
@@ -27,13 +27,14 @@ from attn_dynamics.training.descent import descend
     WITHOUT_HALF,
     ALL_TRAINED,
     statement=r"\frac{\|\nu(\tau)\|}{\|\nu\|_{\mathrm{SEN}}(s(\tau))} - 1 = O(\eta)",
-    assumptions="as B1, for every head, under gradient descent at learning rate η up to the same time τ, along runs "
-    "whose scores, embeddings and gradients stay bounded as η → 0",
-    quantity="largest distance from 1 of the order in η of the distance of ‖ν‖ from the relation",
-    tolerance="0.03: the order is a slope of logarithms; the next order bends it by some tenths of the largest η, 0.1",
+    assumptions="as B1, for every head, under gradient descent with learning rate η to a fixed time τ. Scores, "
+    "embeddings and gradients stay bounded as η → 0",
+    quantity="largest |order - 1| over heads, where the distance of ‖ν‖ from the SEN relation goes like η^order",
+    tolerance="0.03. The order is a fitted slope of logarithms, which the next order in η bends by some tenths of the "
+    "largest η, 0.1",
 )
 def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool = True) -> Measured:
-    """Measure the order of descent's own error: the flow itself keeps the relation."""
+    """Measure the order in η of descent's own error; the flow itself keeps the relation."""
     rates, orders = [0.1 / 2**halvings for halvings in range(3 if quick else 6)], {}
     for model in HEADS:
         distances = [farthest_from(_descended(model, rate, hold), relation) for rate in rates]
@@ -44,7 +45,7 @@ def order_of_descent(*, quick: bool, relation: Relation = sen_norm, hold: bool =
 
 @cache
 def _descended(model: str, rate: float, hold: bool) -> Followed:
-    """Follow the same three words under descent, at the start and at the end."""
+    """Follow three topic words under descent, and return their start and their end."""
     corpus, words, rest = topic_words_among(3, topics=3)
     start = start_of_topic_words(corpus, words, model)
     held, epochs = rest if hold else (), round(FLOW_TIME / rate)

@@ -29,16 +29,17 @@ from attn_dynamics.training.flow import flow
     control("the key does not start at 0", key=0.3),
     statement=r"\|q\|^2 - \|\kappa\|^2 = \|q_0\|^2, \ "
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\sqrt{\|q_0\|^4 + 4 x^2}} \, dx",
-    assumptions="query trained; a smooth head; one topic word, once in its sentence, κ₀ = 0 and ν₀ = 0; its m other "
-    "words are held at key 0 and embedding 0, so whatever the query does their scores stay 0: exact, no limit is taken",
-    quantity="largest relative distance of ‖q‖² - ‖κ‖² (at the end) and of ‖ν‖ from what they should be, in shares of "
-    "its bound",
-    tolerance=f"{FLOW_TOLERANCE}; rtol for ‖q‖² - ‖κ‖²",
+    assumptions="the query is trained, under a smooth head. One topic word stands once in its sentence, with κ₀ = 0 "
+    "and ν₀ = 0. Its m other words are frozen at key 0 and embedding 0, so their scores stay 0 for any query. The law "
+    "is then exact",
+    quantity="conserved: largest relative distance of the final ‖q‖² - ‖κ‖² from ‖q₀‖². Norm: largest relative "
+    "distance of ‖ν‖ from the integral along flow",
+    tolerance=f"conserved: 1e-11, the solver's tolerance per step. Norm: {FLOW_TOLERANCE}",
 )
 def trained_query_along_flow(
     *, quick: bool, relation: Callable[..., Array] = sen_norm_trained_query, key: float = 0.0
 ) -> Measured:
-    """Measure gradient flow of query, key, embedding and head."""
+    """Measure gradient flow with query, key, embedding and head trained."""
     laws, distances = [], []
     for model in SMOOTH:
         for others in (1, 3) if quick else (1, 2, 3, 7, 20):

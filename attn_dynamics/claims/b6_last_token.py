@@ -1,4 +1,4 @@
-"""SEN relation where the last token of a sentence asks (theory B6)."""
+"""SEN relation in self-attention read at the last token, whose word gives the query (theory B6)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,9 +16,12 @@ from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_last_token import sen_norm_last_token
 
 OTHERS = (2, 3, 7)
-"""m_u, number of other words of a sentence, of each last token; the first two of them are drawn more often."""
+"""Number m_u of other words in a sentence that ends in u, for each last token u. Three sentences end in the first, two
+in the second, and one in the third."""
 HEADS: dict[str, type[Head]] = {"linear": FixedLinear, "trained": TrainedLinear, "tanh": TanhHead}
+"""Heads by name."""
 D = 6
+"""Dimension of queries, keys and embeddings."""
 Draw = Callable[[np.random.Generator], Array]
 """Function that draws the queries (last tokens, D)."""
 
@@ -37,10 +40,10 @@ def oblique(rng: np.random.Generator) -> Array:
 def asked(head: str, queries: Draw, seed: int = 0) -> tuple[Array, Array, Array]:
     """Follow the topic word of a task whose sentences end in one of three tokens.
 
-    The topic word is column 0; the last token u is one of m_u other words, which all stay at key 0 and embedding 0.
+    The topic word is column 0. All other words, the last tokens among them, stay at key 0 and embedding 0.
 
     Returns:
-        Scores s_u (times, last tokens), embedding norms (times,), and the norms of the queries.
+        Scores s_u (times, last tokens), embedding norms (times,), and query norms (last tokens,).
     """
     rng, n_words = np.random.default_rng(seed), 1 + max(OTHERS)
     ends = np.array([0, 0, 0, 1, 1, 2])
@@ -66,7 +69,7 @@ def asked(head: str, queries: Draw, seed: int = 0) -> tuple[Array, Array, Array]
 
 
 def of_one_query(scores: Array, others: Array, query_norms: Array, start_scores: Array, start_norm: float) -> Array:
-    """Return B1 for the first last token as if it alone asked."""
+    """Return the SEN relation (B1) for the first last token, as if every sentence ended in it."""
     return sen_norm(scores[:, 0], others[0], query_norms[0], start_scores[0], start_norm)
 
 
@@ -77,16 +80,17 @@ def of_one_query(scores: Array, others: Array, query_norms: Array, start_scores:
     control("m + 1 other words", relation=lambda s, m, *rest: sen_norm_last_token(s, m + 1, *rest)),
     control("one norm for all queries", relation=lambda s, m, q, *rest: sen_norm_last_token(s, m, q.mean(), *rest)),
     statement=r"\sum_u \frac{s_u + e^{s_u}/m_u}{\|q_u\|^2} - \frac{1}{2} \|\nu\|^2 = \mathrm{const}",
-    assumptions="each last token u has a query of its own, fixed, orthogonal to the others; the topic word stands once "
-    "in each of its sentences, among m_u words whose keys and embeddings stay 0; a smooth head; any labels",
-    quantity="largest relative distance of ‖ν‖ from the relation, over times and heads: linear, fixed and trained, and "
-    "tanh",
+    assumptions="each last token u has its own fixed query, orthogonal to the others. The topic word stands once in "
+    "each of its sentences; if the sentence ends in u, m_u other words stand beside it. Keys and embeddings of the "
+    "other words stay 0. The head is smooth, the labels are any",
+    quantity="largest relative distance of ‖ν‖ from the relation, over times and heads: linear and fixed, linear and "
+    "trained, and tanh",
     tolerance=FLOW_TOLERANCE,
 )
 def last_token_asks(
     *, quick: bool, relation: Callable[..., Array] = sen_norm_last_token, queries: Draw = orthogonal
 ) -> Measured:
-    """Measure gradient flow of keys, embeddings and head from starts that differ from zero."""
+    """Measure gradient flow of keys, embeddings and head, from a topic word other than zero."""
     distances = []
     for head in HEADS:
         for seed in range(3 if quick else 10):

@@ -36,24 +36,24 @@ Gains = Callable[[Array, Array, float, float], Array]
 
 
 class Together(NamedTuple):
-    """Task of two classes, each with one sentence, in which the companions of its topic stand together."""
+    """Task of two classes with one sentence each, in which the companions of its topic stand together."""
 
     corpus: Corpus
     companions: list[list[str]]
-    """Words of each topic."""
+    """Companions of each topic."""
     rest: list[str]
     """Other words, which both sentences share."""
 
 
 def together_among(companions: Sequence[str], others: int) -> Together:
-    """Build the task; a companion that is named k times stands k times."""
+    """Build the task; a name that is given k times becomes a word that stands k times in its sentence."""
     topics, rest = [[f"{name}{topic}" for name in companions] for topic in range(2)], [f"w{k}" for k in range(others)]
     return Together(Corpus.from_sentences([topic + rest for topic in topics], range(2)), topics, rest)
 
 
 @cache
 def alike(model: str, others: int, companions: tuple[str, ...]) -> Followed:
-    """Follow companions that start alike."""
+    """Follow companions that start alike along flow."""
     corpus, topics, rest = together_among(companions, others)
     words = [*dict.fromkeys([*topics[0], *topics[1]])]
     start = start_of_topic_words(corpus, words, model)
@@ -67,12 +67,12 @@ def alike(model: str, others: int, companions: tuple[str, ...]) -> Followed:
 
 
 def shared(count: float) -> Relation:
-    """Return B1 with m/k other words."""
+    """Return the SEN relation (B1) with m/k other words, where k is `count`."""
     return lambda s, m, q, s0, norm0: sen_norm(s, m / count, q, s0, norm0)
 
 
 def worst_gain(model: str, seed: int, gains: Gains) -> float:
-    """Return the largest distance of ∂‖ν_j‖²/∂τ from what it should be at a drawn state, relative to its terms."""
+    """Return the largest distance of d‖ν_j‖²/dτ from `gains` at a drawn state, relative to its terms."""
     others = 5
     corpus, topics, _ = together_among("abc", others)
     start = start_of_topic_words(corpus, [*topics[0], *topics[1]], model, seed, key=0.6, embedding=0.6)
@@ -88,7 +88,7 @@ def worst_gain(model: str, seed: int, gains: Gains) -> float:
 
 
 def _size(start: Parameters, slopes: Parameters, columns: NDArray[np.int64], others: int) -> float:
-    """Return ‖ν‖‖dν/dτ‖ Σ_j (1 + e^{s_j}/m) of some words, the size of the terms; above 0 where nothing moves."""
+    """Return ‖ν‖‖dν/dτ‖ Σ_j (1 + e^{s_j}/m) of some words, the size of the terms; it is above 0 even at rest."""
     lengths = [np.linalg.norm(each.embeddings[columns]) for each in (start, slopes)]
     weight = (1.0 + np.exp(start.scores[columns]) / others).sum()
     return max(float(np.prod(lengths) * weight), float(np.finfo(float).tiny))
@@ -102,11 +102,13 @@ def _size(start: Parameters, slopes: Parameters, columns: NDArray[np.int64], oth
     control("m + 1 other words", gains=lambda s, ds, m, q: companion_gains(s, ds, m + 1, q)),
     statement=r"s + k e^s/m - (s_0 + k e^{s_0}/m) = \frac{1}{2}\|q\|^2 (\|\nu\|^2 - \|\nu_0\|^2), \ "
     r"\frac{1}{2}\|q\|^2 d\|\nu_j\|^2 = ds_j + \frac{e^{s_j}}{m} \sum_l ds_l",
-    assumptions="query fixed; k topic words that stand together in each of their sentences, or one that stands k "
-    "times, among m words whose scores and embeddings stay 0; alike if they start so; a smooth head for the flow",
-    quantity="largest relative distance of ‖ν‖ from the relation along flow, of companions and of a repeated word; and "
-    "of the rate of ‖ν_j‖² of unequal companions at drawn states",
-    tolerance=f"{FLOW_TOLERANCE}; 8 ε of the size of its terms for the rate, ε = 2⁻⁵²: sums of some ten terms",
+    assumptions="the query is fixed. Either k topic words stand together in each of their sentences, or one stands "
+    "there k times; the m other words stay at score 0 and embedding 0. Alike, repeated: the companions start alike, "
+    "under a smooth head",
+    quantity="alike, repeated: largest relative distance of ‖ν‖ from the first relation along flow, for k companions "
+    "and for a word that stands k times. Rate: largest distance of d‖ν_j‖²/dτ from the second relation, for unequal "
+    "companions at drawn states, relative to its terms",
+    tolerance=f"alike, repeated: {FLOW_TOLERANCE}. Rate: 8 ε with ε = 2⁻⁵², from sums of some ten terms",
 )
 def companions(
     *,
@@ -114,7 +116,7 @@ def companions(
     share: Callable[[float], Relation] = shared,
     gains: Gains = companion_gains,
 ) -> Measured:
-    """Measure flow from starts that differ from zero, and rates at states of any head."""
+    """Measure flow from keys and embeddings other than zero, and rates at drawn states under every head."""
     sizes = ((3, 2),) if quick else ((1, 2), (3, 2), (7, 2), (7, 4), (20, 3))
     along = {
         name: largest(

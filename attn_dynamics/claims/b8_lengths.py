@@ -1,4 +1,4 @@
-"""SEN relation in sentences of unequal lengths: a sandwich (theory B8)."""
+"""Bounds on the embedding norm from both sides, where sentences have unequal lengths (theory B8)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,12 +15,12 @@ from attn_dynamics.theory.sen_lengths import sen_norm_bounds
 from attn_dynamics.training.flow import flow
 
 LENGTHS = (3, 8, 30)
-"""m_i, numbers of other words in the sentences of each topic word."""
+"""Numbers m_i of other words in the sentences of each topic word."""
 TIME = 200.0
 
 
 class Course(NamedTuple):
-    """Course of one topic word from zero."""
+    """Scores and embedding norms (times,) of one topic word along a flow from zero, and the query norm ‖q‖."""
 
     score: Array
     norm: Array
@@ -29,12 +29,12 @@ class Course(NamedTuple):
 
 @cache
 def course(model: str, *, hold: bool, contrary: int) -> list[Course]:
-    """Follow two topic words, each in sentences of all lengths, with the other words held or private and trained.
+    """Follow two topic words along flow, each in sentences of all lengths.
 
     Args:
         model: name of the head.
-        hold: whether the other words stay at 0; else each sentence has its own, which memorise it.
-        contrary: how many more sentences of the shortest length have the other class.
+        hold: whether the other words stay at 0. Otherwise each sentence has its own, which learn it by heart.
+        contrary: number of further sentences of the shortest length that have the other class.
     """
     rows = [(topic, topic, length) for topic in range(2) for length in LENGTHS for _ in range(2)]
     rows += [(topic, 1 - topic, min(LENGTHS)) for topic in range(2) for _ in range(contrary)]
@@ -51,7 +51,7 @@ def course(model: str, *, hold: bool, contrary: int) -> list[Course]:
 
 
 def at_mean(_: float) -> float:
-    """Return the mean length for one of the ends."""
+    """Return the mean of `LENGTHS`, which replaces one end of their range."""
     return float(np.mean(LENGTHS))
 
 
@@ -62,12 +62,13 @@ def at_mean(_: float) -> float:
     control("the shortest for the longest", ends=lambda fewest, most: (fewest, fewest)),
     control("short sentences of the other class", contrary=3),
     statement=r"I(m) = s + e^s/m - \frac{1}{2}\|q\|^2 \|\nu\|^2: \ I(\min_i m_i) \geq I_0, \ I(\max_i m_i) \leq I_0",
-    assumptions="query fixed; the topic word stands once in each of its sentences, among m_i words; its embedding "
-    "lowers the loss of each of them, ν·g_i ≤ 0; for the first the others stay at score 0 and embedding 0, for the "
-    "second they may also be trained where that lowers the loss of their sentence",
-    quantity="largest ratio of ‖ν‖ to its upper bound, and of its lower bound to ‖ν‖, over times, words and heads, the "
-    "others held; and of the lower bound, the others private and trained",
-    tolerance="1 + 100 rtol, rtol = 1e-11 the tolerance of a step of the solver",
+    assumptions="the query is fixed. The topic word stands once in each of its sentences, among m_i others, and its "
+    "embedding lowers the loss of each, ν·g_i ≤ 0. For the first inequality the others stay at score 0 and embedding "
+    "0. For the second they may also be trained where that lowers the loss of their sentence",
+    quantity="above: largest ratio of ‖ν‖ to its upper bound. Below: largest ratio of its lower bound to ‖ν‖. Both are "
+    "over times, words and heads, with the other words frozen. Below if all are trained: the second ratio, with other "
+    "words that belong to one sentence each and are trained",
+    tolerance="1 + 100 rtol, where rtol = 1e-11 is the solver's tolerance per step",
 )
 def between_two_curves(
     *,
@@ -87,7 +88,7 @@ def between_two_curves(
             seen.append(effective(each))
         for each in course(model, hold=False, contrary=contrary):
             low, _ = sen_norm_bounds(each.score, fewest, most, each.query_norm)
-            # Below score 0, where the bound from zero is NaN, no norm is too small.
+            # Below score 0 the lower bound is NaN, and no norm is too small.
             ratios["below_if_all_are_trained"].append(np.nan_to_num(low) / each.norm)
     return together(
         f"one m that fits the end: {min(seen):.1f} to {max(seen):.1f}",
@@ -96,6 +97,6 @@ def between_two_curves(
 
 
 def effective(course: Course) -> float:
-    """Return the m at which B1 gives the norm at the end, (e^s - 1)/(‖q‖²‖ν‖²/2 - s)."""
+    """Return the m for which the SEN relation (B1) gives the final norm: (e^s - 1)/(‖q‖²‖ν‖²/2 - s)."""
     s, gained = course.score[-1], 0.5 * (course.query_norm * course.norm[-1]) ** 2
     return float(np.expm1(s) / (gained - s))

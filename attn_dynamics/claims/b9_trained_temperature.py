@@ -1,4 +1,4 @@
-"""Trained query or temperature from K = 0, on any data, and the SEN relation of equal words (theory B9)."""
+"""Trained query on any data, trained temperature, and their SEN relations, from K = 0 (theory B9)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -31,13 +31,13 @@ from attn_dynamics.theory.sen_trained_query import sen_norm_trained_query, train
 from attn_dynamics.training.flow import flow
 
 WORDS = 3
-"""p, number of equal topic words."""
+"""Number p of topic words, which train alike."""
 TEMPERATURE = 0.8
-"""b₀, inverse temperature at the start."""
+"""Inverse temperature b₀ at the start."""
 
 
 def among(others: int) -> tuple[Corpus, list[str], list[str]]:
-    """Build a sentence of one class for each of the equal words, and words that all share."""
+    """Build one sentence of class 0 for each topic word; return corpus, topic words, and words that all share."""
     words, rest = [f"t{topic}" for topic in range(WORDS)], [f"w{other}" for other in range(others)]
     return Corpus.from_sentences([[word, *rest] for word in words], [0] * WORDS, n_classes=2), words, rest
 
@@ -49,7 +49,7 @@ def begin_from_zero(corpus: Corpus, words: Sequence[str], model: str) -> Paramet
 
 @cache
 def equal_words(model: str, others: int) -> tuple[Array, Array, float]:
-    """Return scores and norms of the words along flow, and ‖q₀‖, the query trained."""
+    """Return scores and norms (times, words) of the topic words along flow with a trained query, and ‖q₀‖."""
     corpus, words, rest = among(others)
     start = begin_from_zero(corpus, words, model)
     run = flow(
@@ -60,7 +60,7 @@ def equal_words(model: str, others: int) -> tuple[Array, Array, float]:
 
 @cache
 def cooled(model: str, others: int) -> tuple[Array, Array, Array, float]:
-    """Return b, the scores and the norms of the words along flow, b trained, and ‖q‖; all other words stay at 0."""
+    """Return b, scores and norms along flow with a trained inverse temperature b, and ‖q‖; other words stay at 0."""
     corpus, words, _ = among(others)
     start, columns = begin_from_zero(corpus, words, model), corpus.columns(words)
     own = np.isin(np.arange(corpus.n_words), columns)[:, None]
@@ -96,13 +96,14 @@ def cooled(model: str, others: int) -> tuple[Array, Array, Array, float]:
     statement=r"2\|q\|^2 = \|q_0\|^2 + \sqrt{\|q_0\|^4 + 4\|s\|^2}, \ "
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\sqrt{\|q_0\|^4 + 4 p x^2}} \, dx, \ "
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\|q\|^2 \sqrt{b_0^4 + 4 p x^2/\|q\|^2}} \, dx",
-    assumptions="K = 0 at the start; the first on any data, under flow Attn-TL from |b₁| ≥ 8; the others for p topic "
-    "words of one course, from embedding 0, among m held words, under smooth heads; in the last the query is fixed and "
-    "the inverse temperature b of s = b K q is trained",
-    quantity="largest relative distance of ‖q‖ and of q's direction on any data, of ‖ν‖ with a trained query and with "
-    "a trained temperature, and of b",
-    tolerance=f"of ‖ν‖ {FLOW_TOLERANCE}; rtol of ‖q‖ and 3 rtol of b, which solve a quadratic law that each step keeps "
-    "better than its parts, after what was seen",
+    assumptions="K = 0 at the start. First law: any data; under flow, Attn-TL starts from |b₁| ≥ 8. Both integrals: p "
+    "topic words that train alike from embedding 0, among m frozen words, under a smooth head. Last integral: the "
+    "query is fixed, and the inverse temperature b of s = b K q is trained",
+    quantity="largest relative distances. Any data: of ‖q‖ from the first law, and of q from its direction at the "
+    "start. Norm: of ‖ν‖ from the first integral, with a trained query. Norm by temperature: of ‖ν‖ from the last "
+    "integral. Temperature: of b from the first law",
+    tolerance=f"norms: {FLOW_TOLERANCE}. Any data: once, and temperature: three times the solver's tolerance per step, "
+    "chosen after the observation. These solve a quadratic law, which each step keeps better than its parts",
     observed=True,
 )
 def trained_scales(
@@ -114,7 +115,7 @@ def trained_scales(
     words: float = WORDS,
     key: float = 0.0,
 ) -> Measured:
-    """Measure gradient flow on random sentences, and of equal words."""
+    """Measure gradient flow on any data, and of topic words that train alike."""
     any_data = [off_any_data(corpus, model, key, length) for corpus, model in product(corpora(quick=quick), HEADS)]
     query, temperature, scale = [], [], []
     for model, others in product(SMOOTH, (1, 3) if quick else (1, 2, 3, 7, 20)):
@@ -132,7 +133,7 @@ def trained_scales(
 
 
 def off_any_data(corpus: Corpus, model: str, key: float, length: Callable[..., Array]) -> float:
-    """Return how far ‖q‖ is from what the scores say, and q from its direction, at the end of a flow."""
+    """Return the larger relative distance at the end of a flow: of ‖q‖ from its law, or of q from its direction."""
     drawn = start(corpus, model, bias=AWAY)
     begin = replace(drawn, keys=key * drawn.keys)
     end = flowed(corpus, begin, FLOW_TIME / 2, TRAINABLE)

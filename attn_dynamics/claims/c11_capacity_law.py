@@ -1,4 +1,4 @@
-"""Growth of scores under more trained layers (theory C11)."""
+"""Growth of scores in the long run, by the number of trained layers of the head (theory C11)."""
 
 from collections.abc import Callable
 
@@ -12,10 +12,11 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.asymptotics import late_score, score_exponent
 
 PRACTICAL = (250.0, 500.0)
-"""Times around the last doubling in LMN21's training."""
+"""Times of epochs 2,500 and 5,000 of LMN21's training."""
 DEPTHS = (0, 1, 2)
+"""Numbers D of trained layers."""
 ENDLESS = (1e12, 1e60)
-"""Values of ln τ."""
+"""Values of ln τ at which the law is at its limit."""
 
 
 @claims(
@@ -25,11 +26,12 @@ ENDLESS = (1e12, 1e60)
     control("the margin of a fixed head", law=altered(late_score, depth=lambda _: 0)),
     control("at practical times", times=PRACTICAL),
     statement=r"s \sim \frac{2}{1+D} \ln \ln \tau, \quad \|\nu\| \sim (\ln \tau)^{1/(1+D)}",
-    assumptions="C1 and C10 with nothing memorised, D trained linear layers that start balanced",
-    quantity="largest distance, over D = 0, 1, 2, of the growth of s per e-fold of ln τ, τ from 1e128 to 1e256, from "
-    "the law at finite time, and of that law's growth from ln τ = 1e12 to 1e60 from 2/(1+D)",
-    tolerance="2e-4: the law leaves out O(1/M) of M, hence O(1/M²) of s, M ~ 300 to 600; 5e-8 for its own limit, where "
-    "M^{-2/(1+D)} is at most 1e-8",
+    assumptions="C1 and C10 with nothing memorised. The head has D trained linear layers, which start balanced",
+    quantity="law at finite time: largest distance of the growth of s per e-fold of ln τ, between τ = 1e128 and 1e256, "
+    "from that of the law at finite time. Its limit: largest distance of that law's growth from 2/(1+D), between ln τ "
+    "= 1e12 and 1e60. Both are over D = 0, 1, 2",
+    tolerance="law at finite time: 2e-4, because it leaves out O(1/M) of M, hence O(1/M²) of s, where M is 300 to 600. "
+    "Its limit: 5e-8, because M^{-2/(1+D)} is at most 1e-8",
 )
 def capacity(
     *,
@@ -38,7 +40,7 @@ def capacity(
     exponent: Callable[[int], float | Array] = score_exponent,
     times: tuple[float, ...] = LONGEST,
 ) -> Measured:
-    """Measure growth in mean field, and its distance from the limit at times that a computer reaches."""
+    """Measure growth in mean field, and growth of the law at times that no solver reaches."""
     finite, limits, seen = [], [], []
     for depth in DEPTHS:
         setting = LMN21 | {"depth": depth}
@@ -52,5 +54,5 @@ def capacity(
 
 
 def growth(score: Array, log_time: Array) -> float:
-    """Return the growth of s per doubling of ln τ, divided by ln 2."""
+    """Return the growth of s per e-fold of ln τ between two times."""
     return float(np.diff(score)[0] / np.diff(np.log(log_time))[0])

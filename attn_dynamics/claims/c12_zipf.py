@@ -23,27 +23,29 @@ from attn_dynamics.theory.zipf import (
 from attn_dynamics.training.rules import DESCENT, Rule, SignDescent
 
 Law = Callable[..., Array]
+"""Function of `theory.zipf`, or one that a control puts in its place."""
 LMN21 = {"frequency": 1.0, "classes": 4, "others": 20}
+"""Sizes of LMN21's task, for a word that every sentence holds."""
 TRAINED, FIXED = MeanField(**LMN21), MeanField(**LMN21, train=KEYS_FIXED)
-"""Curve of one word of LMN21's task, with keys trained and with keys fixed at zero."""
+"""Loss curve ℓ(t) of a word that every sentence holds, with keys trained and with keys fixed at zero."""
 ALONE = MeanField(**LMN21 | {"others": 1e-14}, train=KEYS_FIXED)
-"""Curve of a word that has all attention from the start."""
+"""Loss curve of a word that has all attention from the start, because it has next to no other words."""
 END = 1e10
-"""Time at which losses are compared between words with keys trained and fixed."""
+"""Time at which losses with keys trained and with keys fixed are compared."""
 TIMES = {1.0: (1e4, 1e6, END), 1.2: (1e4, 1e6, END), 1.5: (1e5, 1e6, END), 2.0: (1e6, 1e7, END)}
-"""Times by exponent α, from where the words that are being learned are close enough for a sum to be an integral."""
+"""Times τ by exponent α. From the first on, so many words are learned at once that an integral replaces their sum."""
 SOLVED = 3e-9
-"""Relative error of a loss from the solver, some hundred steps of 1e-11."""
+"""Relative error of a loss from the solver, in some hundred steps of 1e-11."""
 
 
 def without_half_ends(time: Array, *, exponent: float, word: MeanField, words: int) -> Array:
-    """Return the integral alone."""
+    """Return the integral of the law for V words, without half of its end terms."""
     ends = zipf_frequencies(words, exponent)[[0, -1]]
     return zipf_loss(time, exponent=exponent, word=word, words=words) - summed_loss(time, ends, word) / 2
 
 
 def without_second_term(time: Array, *, exponent: float, word: MeanField) -> Array:
-    """Return A τ^{-(1-1/α)} alone."""
+    """Return the first stated term A τ^{-(1-1/α)}, without -c/(2τ)."""
     return late_zipf_loss(time, exponent=exponent, word=word) + word_limit(word) / (2 * time)
 
 
@@ -59,17 +61,18 @@ def without_second_term(time: Array, *, exponent: float, word: MeanField) -> Arr
     statement=r"\rho_w = Z w^{-\alpha}:\quad L(\tau) = \sum_w \rho_w\, \ell(\rho_w \tau) = "
     r"A\, \tau^{-(1 - 1/\alpha)} - \frac{c}{2 \tau} + o(1/\tau), \quad "
     r"A = \frac{Z^{1/\alpha}}{\alpha} \int_0^\infty t^{-1/\alpha}\, \ell(t)\, dt, \quad c = \frac{n-1}{u^2 n}",
-    assumptions="C1, so a fixed head and nothing memorised; α > 1 and V → ∞. For V words, α ≥ 1, the integral from "
-    "ρ_V τ to ρ_1 τ and half of the end terms take the place of the two terms. The words that are being learned have "
-    "to be many: their neighbours' ρ differ by less than attention's rise takes of a word's time",
-    quantity="largest distance, by part: of the sum over 20,000 words from the integral with half of the end terms, of "
-    "the sum over all words from the two terms, both in shares of the next term; relative, of the factor that "
-    "keys fixed at zero cost against an attention of 1 from (1+m)^{2(1-1/α)}; of the order in η of the distance of the "
-    "model's loss under descent, with its exact gradient, from 1",
-    tolerance="1.5 shares of the next term of the Euler–Maclaurin formula, (α/12τ) dF/d ln t at ρ_1 τ and at ρ_V τ, "
-    "F = t ℓ(t), and for V → ∞ of what F has still to go, |F - c|/2τ at ρ_1 τ; both with the solver's 3e-9. 2e-8 for "
-    "the factor: the solver's error of four sums. 0.05 for the order: the next order bends it by some tenths of the "
-    "largest η, 0.25",
+    assumptions="C1: a fixed head, nothing memorised. The two stated terms hold for α > 1 and V → ∞. For V words and α "
+    "≥ 1 they are replaced by the integral from ρ_V τ to ρ_1 τ and half of both end terms. Many words must be learned "
+    "at once: ln ρ of neighbours must differ by less than the rise of attention takes in ln τ",
+    quantity="integral: largest relative distance of the sum over 20,000 words from the integral with half of the end "
+    "terms. Two terms: the same for the sum over all words and the two stated terms. Both are shares of the next term. "
+    "Fixed keys: relative distance of the ratio of losses, keys fixed at zero over an attention of 1, from "
+    "(1+m)^{2(1-1/α)}. Descent: |order - 1|, where the loss of the model under descent differs from the sum like "
+    "η^order",
+    tolerance="integral, two terms: 1.5 shares of the next term, and the solver's 3e-9. By the Euler–Maclaurin formula "
+    "it is (α/12τ) dF/d ln t with F = t ℓ(t), at ρ_1 τ and, for V words, at ρ_V τ. For V → ∞ the distance of F from "
+    "its limit, |F - c|/2τ at ρ_1 τ, is added. Fixed keys: 2e-8, the solver's error in four sums. Descent: 0.05, "
+    "because the next order bends the order by some tenths of the largest η, 0.25",
 )
 def zipf_law(
     *,
@@ -81,12 +84,12 @@ def zipf_law(
     rule: Rule = DESCENT,
     train: tuple[str, ...] = ("keys", "embeddings"),
 ) -> Measured:
-    """Measure sums over words beside both laws, and the model's own descent beside a sum."""
+    """Measure sums over words beside both laws, and the model under descent beside a sum."""
     exponents = (2.0,) if quick else tuple(TIMES)
     steep = [alpha for alpha in exponents if alpha > 1.0]
     offs = [_from_the_integral(alpha, 2000 if quick else 20_000, finite) for alpha in exponents]
     ends = [_from_two_terms(alpha, endless) for alpha in steep]
-    costs = [_cost(alpha, rival) / factor(LMN21["others"], alpha) - 1.0 for alpha in steep]
+    costs = [_leading_ratio(alpha, rival) / factor(LMN21["others"], alpha) - 1.0 for alpha in steep]
     tasks = (ZipfTask(1.0, 6, 3, 5, 60), ZipfTask(2.0, 4, 2, 5, 144))
     if not quick:
         tasks += (ZipfTask(1.0, 10, 5, 5, 2520), ZipfTask(2.0, 6, 3, 5, 3600))
@@ -103,24 +106,24 @@ def zipf_law(
 
 @cache
 def _from_the_integral(alpha: float, words: int, law: Law) -> tuple[Array, Array]:
-    """Return the relative distance of the law from the sum over V words, and the next term, with keys trained."""
+    """Return the relative distance of the law from the sum over V words, and its bound from the next term."""
     times, rho = np.array(TIMES[alpha]), zipf_frequencies(words, alpha)
-    summed, (_, last), (_, first) = _summed(alpha, words), _reached(times * rho[-1]), _reached(times * rho[0])
+    summed, (_, last), (_, first) = _summed(alpha, words), _scaled_loss(times * rho[-1]), _scaled_loss(times * rho[0])
     slope = alpha / 12 * np.abs(first - last / words)
     return law(times, exponent=alpha, word=TRAINED, words=words) / summed - 1.0, slope / (times * summed) + SOLVED
 
 
 @cache
 def _from_two_terms(alpha: float, law: Law) -> tuple[Array, Array]:
-    """Return the relative distance of the two terms from the sum over all words, and what they leave."""
+    """Return the relative distance of the two terms from the sum over all words, and its bound from the next."""
     times, summed = np.array(TIMES[alpha]), _all_words(alpha, TRAINED)
-    gained, slope = _reached(times / zeta(alpha))
+    gained, slope = _scaled_loss(times / zeta(alpha))
     left = alpha / 12 * np.abs(slope) + np.abs(gained - word_limit(TRAINED)) / 2
     return law(times, exponent=alpha, word=TRAINED) / summed - 1.0, left / (times * summed) + SOLVED
 
 
-def _reached(times: Array) -> tuple[Array, Array]:
-    """Return F = t ℓ(t) and dF/d ln t, by a central difference, with keys trained."""
+def _scaled_loss(times: Array) -> tuple[Array, Array]:
+    """Return F = t ℓ(t), and dF/d ln t by a central difference, with keys trained."""
     beside = np.multiply.outer(times, np.exp([-1e-3, 1e-3]))
     moved = beside * TRAINED.flow(beside.ravel(), tolerance=1e-12).loss.reshape(beside.shape)
     return moved.mean(axis=1), np.diff(moved)[:, 0] / 2e-3
@@ -128,26 +131,27 @@ def _reached(times: Array) -> tuple[Array, Array]:
 
 @cache
 def _summed(alpha: float, words: int) -> Array:
+    """Return the loss (times,) of V words with Zipf's frequencies, with keys trained."""
     return summed_loss(TIMES[alpha], zipf_frequencies(words, alpha), TRAINED)
 
 
 @cache
 def _all_words(alpha: float, word: MeanField) -> Array:
-    """Return the loss of infinitely many words: a sum over the first, and the integral of the rest from there on."""
+    """Return the loss (times,) of infinitely many words: a sum over the first, and the integral over the rest."""
     first, times = 3000, TIMES[alpha] if word is TRAINED else (END,)
     rho = np.arange(1.0, first) ** -alpha / zeta(alpha)
     return summed_loss(times, rho, word) + zipf_loss(times, exponent=alpha, word=word, first=first)
 
 
-def _cost(alpha: float, rival: MeanField) -> float:
-    """Return the leading term of the loss with keys fixed, over that of a rival."""
+def _leading_ratio(alpha: float, rival: MeanField) -> float:
+    """Return the first stated term of the loss with keys fixed at zero, divided by that of a rival curve."""
     fixed, other = (_all_words(alpha, word)[-1] + word_limit(word) / (2 * END) for word in (FIXED, rival))
     return float(fixed / other)
 
 
 @cache
 def _order(task: ZipfTask, rule: Rule, train: tuple[str, ...]) -> float:
-    """Return the order in η of the distance of descent's loss from the sum over the task's words."""
+    """Return the order in η of the distance between descent's loss and the sum over the words of a task."""
     times, offs = np.array([25.0, 100.0, 400.0]), []
     wanted = summed_loss(times, task.frequencies, task.word())
     for rate in (0.25, 0.125):

@@ -16,11 +16,11 @@ from attn_dynamics.theory.small_start import pull_at_zero
 from attn_dynamics.training.descent import descend
 
 RATE = 0.5
-"""Learning rate η; descent multiplies a mode that grows at rate r by 1 + η r at each step, exactly."""
+"""Learning rate η. Descent multiplies a mode of growth rate r by exactly 1 + η r at each step."""
 TINY = 1e-12
-"""Size of a start whose square is nothing in float64."""
+"""Size of a start so small that terms of second order vanish in float64."""
 LONG = 10.0
-"""Length of the linear phase that is measured, in units of 1/σ₁."""
+"""Length of the measured linear phase, in units of 1/σ₁."""
 SHARES = (0.5, 0.95, 1.05)
 """Weight decays λ, in units of the threshold σ₁."""
 SIZES = (1e-6, 1e-8)
@@ -30,7 +30,7 @@ ESCAPED = 0.02
 
 
 class Escape(NamedTuple):
-    """Epoch, between two of them, at which the loss has fallen."""
+    """Epoch, interpolated between two epochs, at which the loss has fallen by `ESCAPED`."""
 
     epoch: float
     unsure: float
@@ -38,7 +38,7 @@ class Escape(NamedTuple):
 
 
 class Modes(NamedTuple):
-    """Singular pairs of the pull M with values above 0, largest first."""
+    """Singular pairs of the pull M with singular values above 0, largest first."""
 
     words: Array
     """Vectors over words (V, modes)."""
@@ -48,12 +48,14 @@ class Modes(NamedTuple):
     """Vectors over classes (modes, n)."""
 
     def of(self, state: Parameters) -> Array:
-        """Return what of the embeddings and the head lies along each mode (modes, d)."""
+        """Return the component of embeddings and head along the growing mode of each pair (modes, d)."""
         return self.words.T @ state.embeddings + self.classes @ state.head.first_layer.T
 
 
 Pull = Callable[[Corpus], Array]
+"""Function that returns the pull M (V, n) of a corpus, as `pull_at_zero` does."""
 Growth = Callable[[Array, float], Array]
+"""Function that returns the growth rates of modes from their singular values and the weight decay λ."""
 
 
 def above_decay(values: Array, decay: float) -> Array:
@@ -62,7 +64,7 @@ def above_decay(values: Array, decay: float) -> Array:
 
 
 def uncentred(corpus: Corpus) -> Array:
-    """Return the pull without its -1/n."""
+    """Return the pull M without its term -1/n."""
     shares = corpus.counts / corpus.lengths[:, None]
     return np.asarray(shares.T @ np.eye(corpus.n_classes)[corpus.labels]) / corpus.n_sentences
 
@@ -76,17 +78,18 @@ def uncentred(corpus: Corpus) -> Array:
     statement=r"M_{wc} = \frac{1}{N}\sum_i A_{iw}\left([y_i = c] - \frac{1}{n}\right), \quad "
     r"\dot P_j = (\sigma_j(M) - \lambda)\, P_j, \quad "
     r"\tau_{\mathrm{escape}} \sim \frac{\ln(1/\epsilon)}{\sigma_1 - \lambda}",
-    assumptions="Attn-TC on any text; keys 0, embeddings and head small, all trained, under one weight decay λ. A "
-    "start that is not small may stay learned above the threshold",
-    quantity="growth: largest relative distance of a mode from (1 + η(σ - λ))^e after e epochs of descent, λ on both "
-    "sides of σ₁; escape: that of the time between the escapes from starts of size 1e-6 and 1e-8 from "
-    "ln 100 / ln(1 + η(σ₁ - λ)) epochs, λ = 0 and σ₁/2; both in shares of the bound of their text and λ",
-    tolerance="growth: 4 ε per epoch, ε = 2⁻⁵²; escape: (1e-6)^{2(σ₁ - σ₂)/(σ₁ - λ)}, the square of the share that the "
-    "second mode still has then (σ₂ = 0 for two classes), and what interpolation between epochs may be off at either "
-    "end, |Δ² ln f|/(8 Δ ln f) epochs, f the fall of the loss",
+    assumptions="Attn-TC on any text. Keys start at 0, embeddings and head start small, and all are trained under one "
+    "weight decay λ. What starts large may stay learned above the threshold",
+    quantity="growth: largest relative distance of a mode from its start times (1 + η(σ - λ))^e, after e epochs of "
+    "descent, for λ on both sides of σ₁. Escape: relative distance of the epochs between escapes from starts of size "
+    "1e-6 and 1e-8 from ln 100 / ln(1 + η(σ₁ - λ)), for λ = 0 and σ₁/2. Both are shares of the bound for their text "
+    "and λ",
+    tolerance="growth: 4 ε per epoch with ε = 2⁻⁵². Escape: two errors are added. The second mode still has a share "
+    "whose square is (1e-6)^{2(σ₁ - σ₂)/(σ₁ - λ)}, where σ₂ = 0 for two classes. Interpolation between epochs may be "
+    "off at either end by |Δ² ln f|/(8 Δ ln f) epochs, where f is the fall of the loss",
 )
 def threshold(*, quick: bool, pull: Pull = pull_at_zero, growth: Growth = above_decay) -> Measured:
-    """Measure descents of the exact gradient from small starts on drawn text."""
+    """Measure descents of the exact gradient from small starts on several texts."""
     texts = (*corpora(quick=quick), ragged(np.random.default_rng(1), n_classes=2))
     grown = [_off_growth(text, share, pull, growth) for text in texts for share in SHARES]
     escaped = [_off_escape(text, share, pull, growth) for text in texts for share in (0.0, 0.5)]
@@ -105,8 +108,8 @@ def modes(pull: Array) -> Modes:
 
 
 def _off_growth(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple[float, float]:
-    """Return the largest relative distance of a mode from its growth, and its bound."""
-    said, decay = modes(pull(text)), share * _true(text)
+    """Return the largest relative distance of a mode from its predicted growth, and its bound."""
+    said, decay = modes(pull(text)), share * _largest_pull(text)
     begin, end, epochs = _linear_phase(text, decay)
     expected = (1.0 + RATE * growth(said.values, decay))[:, None] ** epochs * said.of(begin)
     off = np.linalg.norm(said.of(end) - expected, axis=1) / np.linalg.norm(expected, axis=1)
@@ -114,8 +117,8 @@ def _off_growth(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple
 
 
 def _off_escape(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple[float, float]:
-    """Return the relative distance of the time between two escapes, and its bound."""
-    decay, true = share * _true(text), modes(pull_at_zero(text)).values
+    """Return the relative distance of the epochs between two escapes from the prediction, and its bound."""
+    decay, true = share * _largest_pull(text), modes(pull_at_zero(text)).values
     large, tiny = (_escape(text, decay, size) for size in SIZES)
     apart, unsure = tiny.epoch - large.epoch, large.unsure + tiny.unsure
     rate = growth(modes(pull(text)).values, decay)[0]
@@ -124,7 +127,8 @@ def _off_escape(text: Corpus, share: float, pull: Pull, growth: Growth) -> tuple
     return abs(apart / (np.log(SIZES[0] / SIZES[1]) / np.log1p(RATE * rate)) - 1.0), left + unsure / apart
 
 
-def _true(text: Corpus) -> float:
+def _largest_pull(text: Corpus) -> float:
+    """Return the largest singular value σ₁ of the pull of a text."""
     return float(modes(pull_at_zero(text)).values[0])
 
 
@@ -141,8 +145,8 @@ def small(text: Corpus, size: float, *, query: float = 1.5, d: int = 4) -> Param
 
 @cache
 def _linear_phase(text: Corpus, decay: float) -> tuple[Parameters, Parameters, int]:
-    """Return start and end of a descent that stays small, and its number of epochs."""
-    begin, epochs = small(text, TINY), round(LONG / (RATE * _true(text)))
+    """Return the start and the end of a descent that stays small, and its number of epochs."""
+    begin, epochs = small(text, TINY), round(LONG / (RATE * _largest_pull(text)))
     run = descend(text, begin, learning_rate=RATE, epochs=epochs, decay=decay)
     assert run.parameters is not None
     return begin, run.parameters, epochs
@@ -150,8 +154,8 @@ def _linear_phase(text: Corpus, decay: float) -> tuple[Parameters, Parameters, i
 
 @cache
 def _escape(text: Corpus, decay: float, size: float) -> Escape:
-    """Return when the loss has fallen, by interpolation of the logarithm of its fall."""
-    epochs = round(2.0 * np.log(1.0 / size) / (RATE * (_true(text) - decay)))
+    """Return the epoch at which the loss has fallen by `ESCAPED`, interpolated in the logarithm of the fall."""
+    epochs = round(2.0 * np.log(1.0 / size) / (RATE * (_largest_pull(text) - decay)))
     loss = descend(text, small(text, size), learning_rate=RATE, epochs=epochs, decay=decay).trajectory.train_loss
     fallen = np.log(np.maximum(np.log(text.n_classes) - loss.values, np.finfo(float).tiny))
     after = int(np.argmax(fallen > np.log(ESCAPED)))

@@ -1,4 +1,4 @@
-"""The whole of training by the two equations, with no fitted parameter (theory C2)."""
+"""Two equations that predict the whole of training with no fitted parameter (theory C2)."""
 
 from collections.abc import Callable
 
@@ -19,18 +19,19 @@ from attn_dynamics.theory.mean_field import MeanField
     control("a fifth of m/(ρN), which was fitted at m = 20", bound=lambda run: run.setting["others"] / 500),
     statement=r"s(\tau),\ \|\nu(\tau)\|\ \mathrm{of\ every\ topic\ word\ solve\ C1,\ nothing\ fitted,\ up\ to\ what\ "
     r"C9\ adds;\ at\ the\ start}\ \frac{s_{\mathrm{C1}}}{s} - 1 = \frac{1}{\rho N - 1}",
-    assumptions="Attn-FC from the preset mean-field on LMN21's task: N = 800, dictionary 5,000, two topic words for "
-    "each of 4 topics, m = 20 and m = 2",
-    quantity="largest relative distance of s and ‖ν‖ from C1, over topic words, epochs from 250 to 5,000 and seeds, in "
-    "shares of the bound, by m; and of (s of C1)/(s of C9) - 1 at τ = 0.001 from 1/(ρN - 1), for the same words",
+    assumptions="Attn-FC from the preset mean-field on LMN21's task, with m = 20 and with m = 2: N = 800, a dictionary "
+    "of 5,000 words, and two topic words for each of 4 topics",
+    quantity="20 others, 2 others: largest relative distance of s and ‖ν‖ from C1, as a share of the bound, over topic "
+    "words, seeds, and epochs 250 to 5,000. Start: distance of (s of C1)/(s of C9) - 1 from 1/(ρN - 1) at τ = 0.001, "
+    "relative to the latter",
     observed=True,
-    tolerance="1 share of the distance of C1 from C9, which is what sentences memorise, and of the 1 % of C9; at the "
-    "start 0.002 %, what is of order τ",
+    tolerance="20 others, 2 others: 1 share of the distance of C1 from C9, which is what sentences memorise, plus the "
+    "1 % that C9 allows. Start: 0.002 %, a correction of order τ",
 )
 def whole_training(
     *, quick: bool, theory: Theory = MeanField, bound: Callable[[SyntheticRun], float] = lambda run: expected(run)
 ) -> Measured:
-    """Measure descent beside C1 with the frequencies of its corpus."""
+    """Measure descent beside C1, solved with the frequencies of the corpus."""
     plain, shares, starts = forgetful(theory), {}, []
     for others in (20, 2):
         runs = trained_runs("attn-fc", quick=quick, other_words=others)
@@ -44,13 +45,13 @@ def whole_training(
 
 
 def expected(run: SyntheticRun) -> float:
-    """Return the distance of C1 from C9 along a run, plus the tolerance of C9."""
+    """Return the bound for a run: the distance of C1 from C9 along it, plus the tolerance of C9."""
     whole, plain = (solved(run, theory) for theory in (MeanField, forgetful(MeanField)))
     return CLOSE + apart((plain.score[SETTLED], whole.score[SETTLED]), (plain.norm[SETTLED], whole.norm[SETTLED]))
 
 
 def _begun(run: SyntheticRun, without: Theory) -> float:
-    """Return the largest distance of (s of C1)/(s of C9) - 1 from 1/(ρN - 1) at the start, relative to the latter."""
+    """Return the largest distance of (s of C1)/(s of C9) - 1 from 1/(ρN - 1) at τ = 0.001, relative to the latter."""
     plain, whole = (theory(**run.setting).flow([1e-3]).score for theory in (without, MeanField))
     own = run.setting["frequency"] * run.setting["sentences"]
     return float(np.abs((plain / whole - 1.0) * (own - 1.0) - 1.0).max())

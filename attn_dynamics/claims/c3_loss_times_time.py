@@ -33,13 +33,13 @@ from attn_dynamics.theory.mean_field import MeanField
     statement=r"L\, \tau\, M^{2D/(1+D)} \to \mathrm{const}, \quad D = 0:\ \frac{n-1}{\rho u^2 n\, L \tau} - 1 = "
     r"\left(\psi + \frac{4 (\psi - 1)}{\Lambda} + \ldots\right) \frac{B^2}{\Lambda^4}, \quad "
     r"\psi = 2 \ln \frac{m \Lambda^2}{B} - 5 - \frac{2}{m}",
-    assumptions="C1 for D = 0 trained layers of the head, C10 with nothing memorised for D = 1",
-    quantity="largest relative distance of L τ M^{2D/(1+D)} from its limit: D = 0 in mean field at τ = 1e16 and in the "
-    "exact gradient's flow at 1e8; D = 1 extrapolated in 1/M from 1e128 and 1e256; and of the distance at 1e30 in mean "
-    "field from both of its orders",
-    tolerance="twice the next order, which is ψ B²/Λ⁴, ≤ 0.05 % at 1e8, Λ and B as in C4; for D = 1 0.1 %: the "
-    "extrapolation leaves O(1/(M M')) of the two margins, seen as 80/(M M') = 0.04 %, not derived; 1 share of "
-    "the orders after both, 20 ψ B²/Λ⁶ and 4 B³ ln²(m Λ²/B)/Λ⁶, and of the solver's 1e-9",
+    assumptions="D is the number of trained layers of the head. D = 0: C1. D = 1: C10 with nothing memorised",
+    quantity="largest relative distance of L τ M^{2D/(1+D)} from its limit. Mean field: D = 0 at τ = 1e16. Exact "
+    "gradient: D = 0 in the model's own flow at 1e8. Trained head: D = 1, extrapolated in 1/M from 1e128 and 1e256. "
+    "Next order: what both stated orders leave of the distance in mean field at 1e30, as a share of its bound",
+    tolerance="mean field, exact gradient: twice the next order ψ B²/Λ⁴, with Λ and B of C4; it is at most 0.05 % at "
+    "1e8. Trained head: 0.1 %, because extrapolation from margins M and M' leaves O(1/(M M')), observed as 80/(M M') = "
+    "0.04 %, not derived. Next order: the orders after both, 20 ψ B²/Λ⁶ and 4 B³ ln²(m Λ²/B)/Λ⁶, and the solver's 1e-9",
     observed=True,
 )
 def loss_times_time(
@@ -49,7 +49,7 @@ def loss_times_time(
     power: Callable[[float], float] = lambda depth: 2 * depth / (1 + depth),
     following: Callable[..., Array] = lambda **given: next_loss(**given),
 ) -> Measured:
-    """Measure the constant in the model itself, in its reduced equations, and with a trained head."""
+    """Measure the limit in the model's own flow, in mean field, and in mean field with a trained head."""
     offs = [_fixed_head_offs(task, limit) for task in TASKS]
     ahead = {
         time: 2 * largest(*(next_loss(time=time, **task.setting) for task in TASKS)) for time in (LONG, MODEL_LONG)
@@ -77,23 +77,26 @@ def next_loss(
     constant: float = 5.0,
     further: float = 1.0,
 ) -> Array:
-    """Return (ψ + 4(ψ-1)/Λ) B²/Λ⁴ (words,), the excess of 1/(L τ) over its limit with a fixed head."""
+    """Return (ψ + 4(ψ-1)/Λ) B²/Λ⁴ (words,), the relative excess of 1/(L τ) over its limit under a fixed head.
+
+    Controls change the `constant` 5 of ψ, and multiply the second term by `further`.
+    """
     unit, log = _units(time, frequency, classes, query_norm, head_norm)
     leading = 2 * np.log(others * log**2 / unit) - constant - 2 / others
     return (leading + further * 4 * (leading - 1) / log) * unit**2 / log**4
 
 
 def _units(time: float, rho: Array, n: int, q: float, u: float) -> tuple[float, Array]:
-    """Return B and Λ."""
+    """Return B and Λ of C4."""
     return 2 * n * u**2 / ((n - 1) * q**2), np.log(rho * u**2 * n * time)
 
 
 NEXT_LONG = 1e30
-"""Time at which two orders of the loss differ by more than the solver's error."""
+"""Time at which both orders of the loss together differ from the first by more than the solver's error."""
 
 
 def _left(task: ExactTask, following: Callable[..., Array]) -> Array:
-    """Return the distance from the limit minus the two orders, in shares of the orders after them."""
+    """Return what both orders leave of the distance from the limit, as a share of the orders after them."""
     rho, n, m = task.setting["frequency"], len(task.repeats), task.others
     limits = loss_limit(frequency=rho, classes=n, head_norm=task.head_norm)
     loss = MeanField(**task.setting).flow([NEXT_LONG], tolerance=1e-11).loss[0]
@@ -104,7 +107,7 @@ def _left(task: ExactTask, following: Callable[..., Array]) -> Array:
 
 
 def _fixed_head_offs(task: ExactTask, limit: Callable[..., Array]) -> tuple[Array, Array]:
-    """Return the relative distances of each word in mean field, and of the model's loss."""
+    """Return the relative distance of L τ from its limit: for each word in mean field, and for the model."""
     rho, n = task.setting["frequency"], len(task.repeats)
     limits = limit(frequency=rho, classes=n, head_norm=task.head_norm, topic_words=1, depth=0)
     model = float(end_in_model(task).train_loss) * MODEL_LONG / (rho @ limits)

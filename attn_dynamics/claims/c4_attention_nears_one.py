@@ -14,7 +14,7 @@ from attn_dynamics.theory.asymptotics import Late, late
 
 
 def leading_order(time: float, **setting: Array) -> Late:
-    """Return `late` with 1 - a = B/Λ² alone."""
+    """Return `late` with the gap 1 - a of the leading order alone, B/Λ²."""
     theory = late(time, **setting)
     n, u, q = (np.asarray(setting[name]) for name in ("classes", "head_norm", "query_norm"))
     return theory._replace(gap=2 * n * u**2 / ((n - 1) * q**2) / theory.margin**2)
@@ -30,14 +30,14 @@ def leading_order(time: float, **setting: Array) -> Late:
     statement=r"x \sim \frac{n-1}{n} \Lambda, \quad \frac{1}{1-a} = \frac{\Lambda^2}{B} + 3 + s_0 + \frac{e^{s_0}}{m} "
     r"- \frac{1}{2} \|q\|^2 r_0^2 - \ln \frac{m \Lambda^2}{B} + o(1), \quad \Lambda = \ln(\rho u^2 n \tau), \quad "
     r"B = \frac{2 n u^2}{(n-1) \|q\|^2}",
-    assumptions="C1; from zero, and in mean field from s₀ = 2, r₀ = 3 too",
-    quantity="largest relative distance of 1 - a from the two orders stated, and of ‖ν‖ from theirs, in mean field at "
-    "τ = 1e16 and, for 1 - a, in the exact gradient's flow at 1e8",
-    tolerance="0.1 % at 1e8: what is left is O(ln Λ/Λ²) of 1/(1-a) = O(Λ²), 0.05 % there, where the second order is "
-    "2 %; 0.01 % at 1e16, and 2e-6 for ‖ν‖, of which it is the share 1 - a ≤ 2 %",
+    assumptions="C1, from a zero start; in mean field also from s₀ = 2 and r₀ = 3",
+    quantity="attention: largest relative distance of 1 - a from both stated orders, in mean field at τ = 1e16. Norm: "
+    "the same for ‖ν‖. Exact gradient: the same for 1 - a in the model's own flow at 1e8",
+    tolerance="exact gradient 0.1 %, attention 0.01 %: of 1/(1-a) = O(Λ²), both orders leave O(ln Λ/Λ²). At 1e8 that "
+    "is 0.05 %, where the second order is 2 %. Norm: 2e-6, because an error of 1 - a ≤ 2 % enters ‖ν‖ times 1 - a",
 )
 def approach_of_attention(*, quick: bool, approach: Callable[..., Late] = late) -> Measured:
-    """Measure the limit a → 1 in the model itself and in its reduced equations."""
+    """Measure the limit a → 1 in the model's own flow and in mean field."""
     gaps, norms, model = [], [], []
     for task, (score, norm) in product(TASKS, ((0.0, 0.0), (2.0, 3.0))):
         run, start = end_of(task, score=score, norm=norm), {"start_score": score, "start_norm": norm}

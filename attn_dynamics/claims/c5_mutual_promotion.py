@@ -14,10 +14,11 @@ from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.training.descent import descend
 
 TIMES = np.logspace(-2, 16, 91)
+"""Times at which mean field is compared."""
 TOLERANCE = 1e-10
-"""Relative tolerance of a step of the solver."""
+"""Relative tolerance of the solver per step."""
 TRAINED = {"attn-fc": FIXED_HEAD, "attn-tc": TRAINED_HEAD}
-"""Trained parts of each model in descent, keys first."""
+"""Trained parts of each model under descent, the keys first."""
 
 
 class ClimbingKeys(MeanField):
@@ -34,11 +35,11 @@ class ClimbingKeys(MeanField):
     control("keys held at the opposite of what training makes of them", turned=True),
     statement=r"\frac{ds}{d\tau} \geq 0, \quad \frac{d\|\nu\|}{d\tau} \geq 0, \quad L(\tau) \leq L_{s=0}(\tau)",
     source="LMN21",
-    assumptions="zero start; in mean field for any n, m, ρ, u and ‖q‖; beyond it, real descent on LMN21's task",
-    quantity="in shares of its bound: largest fall of s or ‖ν‖ from one time to the next relative to their largest, or "
-    "relative excess of the loss over that with keys fixed at zero: over settings to τ = 1e16, and over the epochs of "
-    "paired runs of descent",
-    tolerance="rtol = 1e-10, the tolerance of a step of the solver; nothing falls, so the value is 0 and has no slack",
+    assumptions="zero start. In mean field: any n, m, ρ, u and ‖q‖. Beyond it: descent on LMN21's task",
+    quantity="largest fall of s or ‖ν‖ between consecutive times, relative to their largest value, or largest relative "
+    "excess of the loss over that with keys fixed at zero. Mean field: over drawn settings up to τ = 1e16. Descent: "
+    "over the epochs of paired runs",
+    tolerance="1e-10, the solver's tolerance per step. Nothing falls, so the value is 0, and no bound is near it",
 )
 def keys_promote(*, quick: bool, field: type[MeanField] = MeanField, turned: bool = False) -> Measured:
     """Measure mean field over random settings, and pairs of descent with and without trained keys."""
@@ -65,14 +66,17 @@ def drawn_settings(count: int, seed: int = 0) -> dict[str, Array]:
 
 
 def setback(setting: Mapping[str, Any], field: type[MeanField] = MeanField) -> float:
-    """Return the largest fall or excess in mean field over some settings."""
+    """Return the largest fall of s or ‖ν‖, or excess of the loss, in mean field over some settings."""
     run = field(**setting).flow(TIMES, tolerance=TOLERANCE)
     fixed = MeanField(**setting, train=KEYS_FIXED).flow(TIMES, tolerance=TOLERANCE)
     return largest(fall(run.score), fall(run.norm), excess(run.loss, fixed.loss))
 
 
 def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> float:
-    """Return the largest fall or excess in a pair of runs; `turned` fixes keys at minus the trained ones."""
+    """Return the largest fall of s or ‖ν‖, or excess of the loss, in a pair of runs with keys trained and fixed.
+
+    If `turned`, the first run has keys fixed at minus the trained ones, as a control.
+    """
     still = TRAINED[model][1:]
     fixed = synthetic_run(model, epochs, seed=seed, train=still).trajectory.train_loss.values
     seen = synthetic_run(model, epochs, seed=seed, train=TRAINED[model]).trajectory
@@ -86,10 +90,10 @@ def descended(model: str, epochs: int, seed: int, *, turned: bool = False) -> fl
 
 
 def fall(values: Array) -> float:
-    """Return the largest fall of values (times, ...) between consecutive times, relative to their largest."""
+    """Return the largest fall of values (times, ...) between consecutive times, relative to their largest size."""
     return float(np.max(-np.diff(values, axis=0)) / np.abs(values).max())
 
 
 def excess(loss: Array, fixed: Array) -> float:
-    """Return the largest relative excess of a loss (times,) over another."""
+    """Return the largest relative excess of a loss (times,) over a loss `fixed` (times,)."""
     return float(np.max(loss / fixed - 1.0))

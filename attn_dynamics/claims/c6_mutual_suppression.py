@@ -1,4 +1,4 @@
-"""Mutual suppression: a misaligned topic word first loses score from large embeddings, and may win it back (C6)."""
+"""Mutual suppression: a misaligned topic word first loses score, and may regain it (theory C6)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,10 +20,11 @@ from attn_dynamics.theory.sen import sen_score
 from attn_dynamics.training.descent import descend
 
 SMALL = Synthetic(topics=3, other_words=5, dictionary=200, sentences=100, test_sentences=0)
+"""Synthetic task of the quick measurement."""
 
 
 def misalignment(corpus: Corpus, parameters: Parameters) -> Array:
-    """Return M_w = Σ_i A_iw g_i·(ν_w - v_i) (V,), computed densely."""
+    """Return the misalignment M_w = Σ_i A_iw g_i·(ν_w - v_i) of each word (V,), by dense arrays."""
     attention = attention_of(corpus, parameters.scores)
     contexts = attention @ parameters.embeddings
     slopes = _slopes(corpus, parameters, contexts)
@@ -32,7 +33,7 @@ def misalignment(corpus: Corpus, parameters: Parameters) -> Array:
 
 
 def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
-    """Return Σ_i A_iw g_i·ν_w (V,)."""
+    """Return Σ_i A_iw g_i·ν_w (V,), the misalignment without its contexts v_i."""
     attention = attention_of(corpus, parameters.scores)
     slopes = _slopes(corpus, parameters, attention @ parameters.embeddings)
     return (attention * (slopes @ parameters.embeddings.T)).sum(axis=0)
@@ -49,12 +50,14 @@ def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
     r"\mathrm{sign}\,\dot s_t(0) = -\mathrm{sign}\,M_t; \quad x(0) = x_0 < 0: \ "
     r"s\ \mathrm{turns\ by}\ \tau = \frac{n |x_0|}{(n-1) \rho u^2} (1 + m e^{-s_{\min}})",
     source="LMN21; how long it takes: here",
-    assumptions="query fixed; the start of LMN21's text but for embeddings N(0, 1) of all words; every head. From "
-    "E(0) = 0 every M is 0, and E1 tells which words fall. The turn: C1, from an embedding along its topic's contrast",
-    quantity="share of first moves of wrong sign, among rising and among falling words; largest share of the time "
-    "stated in which s turns in mean field, over m, the start and ‖q‖",
-    tolerance="0: the first step of descent goes along the gradient; none rising or none falling fails. 1 share: until "
-    "the turn a is at least what it is at s_min, and 1 - π at least 1 - 1/n",
+    assumptions="signs: the query is fixed, under any head. Starts are those of LMN21's text, except that all "
+    "embeddings are N(0, 1). From E(0) = 0 every M is 0, and E1 says which words fall. Turns: C1, from an embedding "
+    "along the contrast of its topic",
+    quantity="falling, rising: share of first moves of the wrong sign, among the words that fall and among those that "
+    "rise. Turns: largest ratio of the time at which s turns in mean field to the stated time, over m, ‖ν₀‖ and ‖q‖",
+    tolerance="falling, rising: 0, because the first step of descent goes along the gradient; a measurement without "
+    "falling or without rising words fails. Turns: 1, because until the turn a is at least its value at s_min, and 1 - "
+    "π is at least 1 - 1/n",
 )
 def first_moves(
     *,
@@ -62,7 +65,10 @@ def first_moves(
     law: Callable[[Corpus, Parameters], Array] = misalignment,
     wait: Callable[[Array, Array], Array] = lambda m, lowest: 1.0 + m * np.exp(-lowest),
 ) -> Measured:
-    """Measure descent at rate 0.5, each start on its own data; recovering words are counted, not claimed."""
+    """Measure descent at learning rate 0.5, each start on its own data.
+
+    The detail counts recovered words; the claim does not judge them.
+    """
     task, seeds, time = (SMALL, 3, 100.0) if quick else (PUBLISHED, 10, TIME)
     starts = [(task, model, seed) for model in HEADS for seed in range(seeds)]
     topic_words = slice(task.topics * task.topic_words)
@@ -79,14 +85,15 @@ def first_moves(
 
 
 OTHERS, BEHIND, QUERY = (each.ravel() for each in np.meshgrid([1.0, 5.0, 20.0], [1.0, 2.0, 3.0], [0.5, 1.0, 1.4]))
-"""m, -r at the start (‖ν₀‖) and ‖q‖ of words that start opposite to their topic, at s = 0."""
+"""Numbers m, norms ‖ν₀‖ and query norms ‖q‖ of words that start at s = 0 with an embedding opposite to their topic, r =
+-‖ν₀‖."""
 CLASSES, FREQUENCY = 4, 1 / 8
-"""n and ρ of these words; u = 1."""
+"""Number n of classes and frequency ρ of these words; the head's columns have norm u = 1."""
 
 
 @cache
 def turn() -> Array:
-    """Return the time at which s is lowest in mean field, which is when x passes 0."""
+    """Return the time (words,) at which s is lowest in mean field, where the signed norm r passes 0."""
     bounds, words = waited(lambda m, lowest: 1.0 + m * np.exp(-lowest)), range(OTHERS.size)
     field = MeanField(frequency=FREQUENCY, classes=CLASSES, others=OTHERS, query_norm=QUERY)
     times = np.geomspace(1e-2, 2.0 * bounds.max(), 2000)
@@ -95,13 +102,16 @@ def turn() -> Array:
 
 
 def waited(wait: Callable[[Array, Array], Array]) -> Array:
-    """Return n|x₀|/((n-1) ρ u²) times the wait at m and s_min, which B1 gives at ν = 0; x₀ = r u/c."""
+    """Return the stated time (words,): n|x₀|/((n-1) ρ u²) times `wait` of m and s_min.
+
+    s_min is the score that the SEN relation (B1) gives at ν = 0. The logit is x₀ = r u √((n-1)/n).
+    """
     lowest = sen_score(np.zeros_like(BEHIND), OTHERS, QUERY, 0.0, BEHIND)
     return np.sqrt(CLASSES / (CLASSES - 1)) * BEHIND / FREQUENCY * wait(OTHERS, lowest)
 
 
 def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tuple[Corpus, Parameters]:
-    """Draw data, topic words first, and LMN21's start with embeddings N(0, scale²) of all words."""
+    """Draw data with topic words first, and LMN21's start with embeddings N(0, scale²) of all words."""
     corpus = task.draw(seed).train
     start = preset_start("paper", model, corpus, [seed, 0])
     return corpus, replace(start, embeddings=start.embeddings * (scale / PRESETS["paper"].embedding_scale))
@@ -109,7 +119,7 @@ def suppressed(task: Synthetic, model: str, seed: int, scale: float = 1.0) -> tu
 
 @cache
 def trained(task: Synthetic, model: str, seed: int, time: float) -> Array:
-    """Return each topic word's first step of score, and whether its score ends no lower than it started (2, words)."""
+    """Return the first change of each topic word's score, and whether it ends no lower than it started (2, words)."""
     corpus, start = suppressed(task, model, seed)
     words = corpus.vocabulary[: task.topics * task.topic_words]
     score = descend(corpus, start, learning_rate=0.5, epochs=round(time / 0.5), follow=words).trajectory.score.values
@@ -117,7 +127,7 @@ def trained(task: Synthetic, model: str, seed: int, time: float) -> Array:
 
 
 def mirrored(start: Parameters) -> Parameters:
-    """Return the start with E → -E."""
+    """Return the start with all embeddings negated."""
     return replace(start, embeddings=-start.embeddings)
 
 
@@ -128,7 +138,7 @@ def attention_of(corpus: Corpus, scores: Array) -> Array:
 
 
 def _slopes(corpus: Corpus, parameters: Parameters, contexts: Array) -> Array:
-    """Return the slopes g (N, d)."""
+    """Return the gradients g_i = ∂L/∂v_i of the loss by the contexts (N, d)."""
     head = parameters.head
     logits, kept = head.forward(head.first_layer.T @ contexts.T)
     errors = (softmax(logits, axis=0) - np.eye(corpus.n_classes)[:, corpus.labels]) / corpus.n_sentences

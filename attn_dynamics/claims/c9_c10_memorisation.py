@@ -1,4 +1,4 @@
-"""Training with what sentences memorise of their own words, the head fixed and trained (theory C9, C10)."""
+"""Training where sentences memorise their own words, under a fixed and a trained head (theory C9, C10)."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.theory.unequal_topics import UnequalTopics
 
 EARLY = slice(2, None)
-"""Epochs from the second on; after the first, scores are still 0."""
+"""Epochs from 2 on; after the first step scores are still 0."""
 PLAIN_FLOW = control("the flow itself from the second epoch on", learning_rate=0.0)
 FROM_BOTH_ENDS = (
-    "largest relative distance of s and ‖ν‖ over topic words and seeds, in shares of 1 %: of the flow from epoch 250 "
-    "of 5,000 on, and of the modified flow of learning rate η from epoch 2 on"
+    "largest relative distance of s and ‖ν‖ from the equations, over topic words and seeds. Flow: from epoch 250 of "
+    "5,000 on. Modified flow, which follows descent up to O(η²): from epoch 2 on"
 )
-WITHIN = "1 %: descent leaves the flow by 1/e at epoch e ≥ 250, 0.4 %, and shared words take as much (see C9's scaling)"
+WITHIN = "1 %: descent is 1/e behind the flow at epoch e ≥ 250, 0.4 %; shared words cost as much (see C9's scaling)"
 
 
 @claims(
@@ -30,14 +30,14 @@ WITHIN = "1 %: descent leaves the flow by 1/e at epoch e ≥ 250, 0.4 %, and sha
     statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(1-\pi)(x - x_w) \frac{n}{n-1} = -\rho m N \dot{s}_w, \quad "
     r"\dot{x} = \rho\, a u^2 (1-\pi), \quad \dot{x}_w = \frac{1-a}{m N} u^2 (1-\pi), \quad "
     r"\pi = \frac{1}{1 + (n-1)\, e^{-(a x + (1-a) x_w) n/(n-1)}}",
-    assumptions="as C2; exact if no two sentences share one of their other words, of which each stands in 3.2 here. "
-    "Its plain form leaves s_w at 0",
+    assumptions="as C2. The equations are exact if no two sentences share one of their other words. In LMN21's task "
+    "each other word stands in 3.2 sentences on average",
     quantity=FROM_BOTH_ENDS,
     tolerance=WITHIN,
     observed=True,
 )
 def memorised(*, quick: bool, theory: Theory = MeanField, learning_rate: float = RATE) -> Measured:
-    """Measure Attn-FC beside the equations in which each sentence memorises its own words."""
+    """Measure Attn-FC beside the equations, in which each sentence memorises its own words."""
     measured = _from_both_ends("attn-fc", theory, learning_rate, quick=quick)
     return measured if quick else measured._replace(detail=f"{measured.detail}; {exponents_in_words('C9')}")
 
@@ -45,7 +45,7 @@ def memorised(*, quick: bool, theory: Theory = MeanField, learning_rate: float =
 def unequal_topics(
     *, frequency: NDArray[np.float64], classes: int, head_norm: float = 1.0, **setting: Any
 ) -> UnequalTopics:
-    """Return the vectors of C10 for the arguments of `MeanField`: words ordered by topic, an orthogonal head."""
+    """Return C10 in vectors for arguments of `MeanField`, with words in order of topics and an orthogonal head."""
     topic = np.repeat(np.arange(classes), frequency.size // classes)
     return UnequalTopics(frequency=frequency, topic=topic, head=head_norm * np.eye(classes), **setting)
 
@@ -64,8 +64,8 @@ def alike_topics(**setting: Any) -> MeanField:
     statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(\nu - \nu_w) \cdot U\delta = -\rho m N \dot{s}_w, \quad "
     r"\dot{\nu} = \rho\, a\, U\delta, \quad \dot{\nu}_w = \frac{1-a}{m N} U\delta, \quad "
     r"\dot{U} = \sum_t \rho_t\, v_t \delta_t^\top, \quad v = a \nu + (1-a) \nu_w",
-    assumptions="as C9 for Attn-TC; with topics of unequal frequency it closes in vectors, and only with equal ones in "
-    "the norms ξ, ξ_w and u",
+    assumptions="as C9, for Attn-TC. The equations close in vectors for any frequencies of topics. In the norms ξ, ξ_w "
+    "and u they close only for equal ones",
     quantity=FROM_BOTH_ENDS,
     tolerance=WITHIN,
     observed=True,
@@ -76,7 +76,7 @@ def memorised_trained_head(*, quick: bool, theory: Theory = unequal_topics, lear
 
 
 def _from_both_ends(model: str, theory: Theory, learning_rate: float, *, quick: bool) -> Measured:
-    """Measure the flow once training has settled, and the modified flow of descent from its second epoch on."""
+    """Measure the flow from epoch 250 on, and the modified flow of descent from epoch 2 on."""
     runs = trained_runs(model, quick=quick)
     late = largest(deviation(run.trajectory, solved(run, theory), SETTLED) for run in runs)
     early = largest(deviation(run.trajectory, solved(run, theory, learning_rate), EARLY) for run in runs)

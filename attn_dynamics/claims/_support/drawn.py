@@ -1,4 +1,4 @@
-"""Data and starts for the claims that hold on any: drawn sentences, and SST-2 if it is available."""
+"""Data and starts for claims about any data: drawn sentences, and SST-2 if it is available."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 
 SENTENCES = 200
-"""Number of sentences of SST-2, if a small part of it is enough."""
+"""Number of sentences of SST-2 where a small part of it is enough."""
 
 
 @cache
@@ -30,24 +30,24 @@ def where(*, quick: bool) -> str:
 
 
 def treebank_in_words(*, quick: bool, measured: str) -> str:
-    """Describe what of SST-2 was `measured`, or why nothing was."""
+    """Return `measured`, a description of what was measured on SST-2, or why nothing was."""
     return "SST-2 at full size only" if quick else measured if sst_folder() else ABSENT
 
 
 def ragged(rng: np.random.Generator, *, n_words: int = 12, sentences: int = 10, n_classes: int = 3) -> Corpus:
-    """Draw sentences of 1 to 7 words with repeats, of random classes: nothing that a theory of topics would require."""
+    """Draw sentences of 1 to 7 words with repeats, of random classes; no word is a topic word."""
     drawn = [rng.integers(n_words, size=rng.integers(1, 8)).tolist() for _ in range(sentences)]
     labels = rng.integers(n_classes, size=sentences)
     return Corpus.from_sentences(drawn, labels, vocabulary=range(n_words), n_classes=n_classes)
 
 
 def zipf_text(rng: np.random.Generator, *, n_words: int = 1000, sentences: int = 400, n_classes: int = 2) -> Corpus:
-    """Draw sentences like text: Zipf frequencies, 4 to 30 words a sentence, repeats, and a purity of each word.
+    """Draw sentences that resemble text: Zipf frequencies, 4 to 30 words, repeats, and a purity of each word.
 
-    The purity δ_w, Beta(1, 4), is independent of the frequency f_w, and so is the class c_w that a word leans to. The
-    probabilities are p(w | y) ∝ f_w (1 - δ_w + n δ_w [y = c_w]). So among equally frequent classes
-    p(c_w | w) = 1/n + δ_w (1 - 1/n).
-    Class frequencies are proportional to 1, 1/2, 1/3, ….
+    A word w has frequency f_w ∝ 1/w. Its purity δ_w, from Beta(1, 4), and the class c_w to which it leans are drawn
+    independently of that. A word of a sentence of class y is w with the probability
+    p(w | y) ∝ f_w (1 - δ_w + n δ_w [y = c_w]). If classes were equally frequent, this would give
+    p(c_w | w) = 1/n + δ_w (1 - 1/n). Class frequencies are proportional to 1, 1/2, 1/3, ….
     """
     frequency, purity = 1.0 / np.arange(1.0, n_words + 1.0), rng.beta(1.0, 4.0, n_words)
     leans = rng.integers(n_classes, size=n_words) == np.arange(n_classes)[:, None]
@@ -64,23 +64,23 @@ def zipf_text(rng: np.random.Generator, *, n_words: int = 1000, sentences: int =
 
 @cache
 def sst2() -> Corpus | None:
-    """Return the training sentences of SST-2; None if its folder is not named.
+    """Return the training sentences of SST-2; None if no folder is named for it.
 
     Raises:
-        InputError: the folder has no such files.
+        InputError: the folder lacks its files.
     """
     folder = sst_folder()
     return text_task(folder, prefer="stsa.binary").train if folder else None
 
 
 def treebanks(*, quick: bool) -> dict[str, Corpus]:
-    """Return SST-2 by its name, unless quick and if it is available."""
+    """Return SST-2 by its name if it is available and `quick` is false, else no corpus."""
     treebank = None if quick else sst2()
     return {"SST-2": treebank} if treebank else {}
 
 
 def rows_of(corpus: Corpus, rows: NDArray[np.int64]) -> Corpus:
-    """Return some sentences over the whole vocabulary."""
+    """Return the sentences with these row numbers, over the whole vocabulary."""
     return replace(corpus, counts=corpus.counts[rows], labels=corpus.labels[rows])
 
 
@@ -92,14 +92,17 @@ def over_their_words(parts: Sequence[Corpus]) -> list[Corpus]:
 
 
 def _some(treebank: Corpus) -> Corpus:
-    """Return random sentences over the words that they contain."""
+    """Return `SENTENCES` random sentences over the words that they contain."""
     part = rows_of(treebank, np.random.default_rng(0).choice(treebank.n_sentences, SENTENCES, replace=False))
     return over_their_words([part])[0]
 
 
 @cache
 def start(corpus: Corpus, model: str, *, seed: int = 0, d: int = 5, hidden: int = 3, bias: float = 0.3) -> Parameters:
-    """Draw a start without zeros; `bias` is the least |b₁| of a head with such biases, whose signs alternate."""
+    """Draw a start without zeros.
+
+    Where the head has biases b₁, their signs alternate and `bias` is their least size.
+    """
     rng = np.random.default_rng(seed)
     head = HEADS[model].draw(rng, d, corpus.n_classes, hidden)
     if not head.smooth:

@@ -1,4 +1,4 @@
-"""Ends of training on any data; they are kept, because a law that is wrong on purpose is tested on the same ones."""
+"""Ends of training on any data, kept in memory because controls test wrong laws on the same ends."""
 
 from functools import cache
 from typing import Any
@@ -13,15 +13,15 @@ from attn_dynamics.training.rules import DESCENT, Rule
 AWAY = 8.0
 """Least |b₁| of a start of Attn-TL from which no relu switches.
 
-If a relu switches, the flow may slide along the switch, and no solver can proceed (see `flow`).
+Where a relu switches, the flow may slide along the switch, and no solver can proceed (see `flow`).
 """
 SMALL = 100
-"""Largest number of words for which a stiff solver pays off; biases as large as `AWAY` make the flow stiff."""
+"""Largest vocabulary for which a stiff solver pays off; biases as large as `AWAY` make the flow stiff."""
 
 
 @cache
 def flowed(corpus: Corpus, begin: Parameters, time: float, train: tuple[str, ...], hold: int = 0) -> Parameters:
-    """Return the end of a flow."""
+    """Return the parameters at the end of a flow; the first `hold` words of the vocabulary are frozen."""
     solver = "LSODA" if not begin.head.smooth and corpus.n_words <= SMALL else "DOP853"
     steps = {"solver": solver, "rtol": RTOL, "atol": RTOL / 100, "max_steps": 20_000}
     run = flow(corpus, begin, times=[time], train=train, frozen_words=corpus.vocabulary[:hold], **steps)
@@ -41,7 +41,7 @@ def descended(
     rule: Rule = DESCENT,
     batch_size: int | None = None,
 ) -> Parameters:
-    """Return the end of a descent, or of another rule; a time is the learning rate times epochs."""
+    """Return the parameters after epochs of total time `time`, learning rate × epochs, by descent or another rule."""
     options: dict[str, Any] = {
         "train": train,
         "frozen_words": corpus.vocabulary[:hold],

@@ -1,4 +1,4 @@
-"""Tasks that satisfy the mean-field assumptions by construction, with gradient flow and theory on them."""
+"""Tasks that meet the mean-field assumptions by construction, with gradient flow and theory on them."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -17,33 +17,34 @@ from attn_dynamics.theory.mean_field import MeanField, Trajectory
 from attn_dynamics.training.flow import flow
 
 Theory = Callable[..., Any]
-"""Function of `MeanField`'s arguments that returns an object whose `flow` is a trajectory."""
+"""Function of `MeanField`'s arguments that returns an object whose method `flow` gives a trajectory."""
 TIMES = tuple(np.logspace(-1, 3, 13).tolist())
+"""Times at which runs and theory are compared."""
 KEYS_FIXED = ("embeddings",)
 FIXED_HEAD = ("keys", "embeddings")
 TRAINED_HEAD = ("keys", "embeddings", "head")
-"""Trained parts: `KEYS_FIXED`, `FIXED_HEAD` and `TRAINED_HEAD`."""
+"""Trained parts: with keys fixed at zero, with a fixed head, and with a trained head."""
 
 
 class ExactTask(NamedTuple):
-    """Task with one topic word per class, a head of orthogonal columns, and zero start of all else."""
+    """Task with one topic word for each class and a head of orthogonal columns; all else starts at zero."""
 
     repeats: tuple[int, ...]
     """Number of sentences of each topic word."""
     others: int
-    """m, number of other words in a sentence."""
+    """Number m of other words in a sentence."""
     query_norm: float = 1.0
     """Query norm ‖q‖."""
     head_norm: float = 1.0
-    """u, norm of the head's columns."""
+    """Norm u of the head's columns."""
     private: bool = False
-    """Whether each sentence has m words of its own; otherwise all share m words that are held at zero."""
+    """Whether each sentence has m words of its own; otherwise all share m words that are frozen at zero."""
     wrong: tuple[int, ...] = ()
-    """Number of further sentences of each topic word that are labelled with each of the other classes."""
+    """Number of further sentences of each topic word that have each of the other classes as their label."""
 
     @property
     def setting(self) -> dict[str, Any]:
-        """Return the task in the arguments of `MeanField`."""
+        """Return the sizes of the task as arguments of `MeanField`."""
         held, classes = np.array(self.repeats), len(self.repeats)
         noisy = (classes - 1) * np.array(self.wrong or (0,) * classes)
         sentences = int((held + noisy).sum())
@@ -86,7 +87,10 @@ def exact_flow(
     free: bool = False,
     rtol: float = RTOL,
 ) -> xr.Dataset:
-    """Return gradient flow of the exact gradient in log time, with every topic word followed; `free` holds no word."""
+    """Return gradient flow of the exact gradient in log time, with every topic word followed.
+
+    Shared other words are frozen, unless `free`.
+    """
     topics, sentences = zip(*task.sentences(), strict=True)
     corpus, n = Corpus.from_sentences(sentences, topics), len(task.repeats)
     words = [f"t{topic}" for topic in range(n)]
@@ -112,7 +116,7 @@ def exact_flow(
 
 
 def altered(theory: Callable[..., Any], **changes: Callable[[Any], Any]) -> Callable[..., Any]:
-    """Return the theory with some arguments replaced by functions of their values; a control breaks it so."""
+    """Return a theory for a control: functions of their values replace some of its arguments."""
 
     def broken(*given: Any, **setting: Any) -> Any:
         return theory(*given, **setting | {name: change(setting[name]) for name, change in changes.items()})
@@ -121,7 +125,7 @@ def altered(theory: Callable[..., Any], **changes: Callable[[Any], Any]) -> Call
 
 
 def forgetful(theory: Theory) -> Theory:
-    """Return the theory with N = ∞, where nothing is memorised."""
+    """Return the theory with N = ∞, so that nothing is memorised."""
     return altered(theory, sentences=lambda _: np.inf)
 
 
@@ -136,7 +140,7 @@ def of_wrong_sizes(theory: Theory) -> tuple[Control, Control]:
 def distance(
     task: ExactTask, theory: Theory = MeanField, *, train: tuple[str, ...] = FIXED_HEAD, free: bool = False
 ) -> float:
-    """Return the largest relative distance of s, ‖ν‖ and a."""
+    """Return the largest relative distance of s, ‖ν‖ and a along the exact flow of a task from a theory."""
     run, solution = exact_flow(task, TIMES, train=train, free=free, rtol=RTOL), _exact_theory(theory, task)
     pairs = ((solution.score, run.score), (solution.norm, run.embedding_norm), (solution.attention, run.attention))
     return apart(*((predicted, seen.values[1:]) for predicted, seen in pairs))
@@ -144,4 +148,5 @@ def distance(
 
 @cache
 def _exact_theory(theory: Theory, task: ExactTask) -> Trajectory:
+    """Return the trajectory that the theory predicts for a task."""
     return theory(**task.setting).flow(TIMES, tolerance=0.1 * RTOL)

@@ -1,4 +1,4 @@
-"""95 % intervals of exponents by Student's t."""
+"""Power laws fitted to points, with 95 % intervals of their exponents by Student's t."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class PowerLaw(NamedTuple):
 
     exponent: float
     half: float
-    """Half-width of the exponent's interval, which treats the points as independent; NaN if there are too few."""
+    """Half-width of the exponent's 95 % interval for independent points; NaN if there are too few."""
     factor: float
 
     def at(self, x: ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""Gradient flow of any arrays by scipy, for siblings of the model that `flow` does not know."""
+"""Gradient flow of any arrays by scipy, for relatives of the model that `training.flow` does not know."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,12 +17,12 @@ def plain_flow(gradient: Callable[[Arrays], Arrays], start: Arrays, times: Array
     """Follow dθ/dτ = -∂L/∂θ at the tolerances of the claims.
 
     Args:
-        gradient: ∂L/∂θ by name at some arrays; what it leaves out stays at its start.
+        gradient: function that returns ∂L/∂θ by name from the arrays; an array that it leaves out stays at its start.
         start: arrays at time 0.
-        times: times to record, increasing, the last one the end.
+        times: times to record, ascending; the last one is the end.
 
     Returns:
-        Each array at the times, which lead.
+        Each array by name, with a leading axis of times.
     """
     ends = np.cumsum([array.size for array in start.values()])[:-1]
 

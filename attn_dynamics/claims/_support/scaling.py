@@ -14,21 +14,23 @@ SIZES: Mapping[str, Sequence[int]] = {
     "other_words": (5, 10, 20, 40),
     "sentences": (200, 400, 800, 1600, 3200),
 }
-"""Sizes of the synthetic task to vary, one at a time."""
+"""Values of each size of the synthetic task, in sweeps that vary one size at a time."""
 AT = EPOCHS // 20
-"""Compared epoch, at 5 % of LMN21's training."""
+"""Compared epoch, after 5 % of LMN21's training."""
 
 
 def prediction_scaling(*, sizes: Mapping[str, Sequence[int]] = SIZES, seeds: int = 3) -> pd.DataFrame:
-    """Measure the deviation of Attn-FC's scores from C1 and C9 at epoch 250; the modified flow leaves O(η²) of descent.
+    """Measure the deviation of Attn-FC's scores from C1 and C9 at epoch 250.
+
+    Theories are solved as modified flows, which follow descent up to O(η²).
 
     Args:
         sizes: values to try of each field of `Synthetic`.
-        seeds: number of replicates of each size.
+        seeds: number of seeds of each size.
 
     Returns:
-        One row for each theory, varied field, size and seed; `deviation` is relative, the root mean square over
-        topic words.
+        One row for each theory, varied field, size and seed. `deviation` is the relative distance as a root mean
+        square over topic words.
     """
     rows = [
         (theory, varied, size, seed, off)
@@ -41,7 +43,7 @@ def prediction_scaling(*, sizes: Mapping[str, Sequence[int]] = SIZES, seeds: int
 
 
 def fitted_exponents(scaling: pd.DataFrame) -> pd.DataFrame:
-    """Fit the deviation's power law in the size, with its interval, for each theory and each varied field."""
+    """Fit a power law of the deviation in each size, with its 95 % interval, for each theory."""
     rows = []
     for (theory, varied), group in scaling.groupby(["theory", "varied"]):  # pyright: ignore[reportGeneralTypeIssues]
         law = power_law(group["size"], group["deviation"])
@@ -50,7 +52,7 @@ def fitted_exponents(scaling: pd.DataFrame) -> pd.DataFrame:
 
 
 def exponents_in_words(theory: str, seeds: int = 3) -> str:
-    """Return the fitted exponents of one theory on one line."""
+    """Return the fitted exponents of one theory as one line of text."""
     fits = fitted_exponents(prediction_scaling(seeds=seeds)).query("theory == @theory")[
         ["varied", "exponent", "low", "high"]
     ]
@@ -59,6 +61,7 @@ def exponents_in_words(theory: str, seeds: int = 3) -> str:
 
 
 def _deviations(seed: int, sizes: Mapping[str, int]) -> dict[str, float]:
+    """Return the deviation of one run from each theory."""
     run = synthetic_run("attn-fc", AT, seed=seed, **sizes)
     seen = run.trajectory.score.values[-1]
     theories = {"C1": run.setting | {"sentences": np.inf}, "C9": run.setting}

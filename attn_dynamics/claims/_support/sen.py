@@ -1,4 +1,4 @@
-"""Topic words whose company is held, as in an infinite dictionary, and their distance from the SEN relation."""
+"""Topic words among frozen words, as in an infinite dictionary, and their distance from the SEN relation."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,22 +16,24 @@ from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.training.flow import flow
 
 ATOL = 1e-14
-"""Absolute tolerance of a step of the solver."""
+"""Absolute tolerance of the solver per step."""
 ALONG_FLOW = 30 * RTOL
-"""Largest distance of a flow from a law that it keeps."""
+"""Largest allowed distance of a flow from a law that it keeps."""
 OF_FLOW = 30.0
-"""Largest ratio of `ALONG_FLOW` to its value."""
-FLOW_TOLERANCE = "30 rtol, rtol = 1e-11 the tolerance of a step of the solver, whose errors over some hundred add up"
+"""Largest allowed ratio of `ALONG_FLOW` to the measured distance."""
+FLOW_TOLERANCE = "30 times the solver's tolerance of 1e-11 per step, because errors of some hundred steps add up"
+"""Origin of the bound `ALONG_FLOW`, in words."""
 FLOW_TIME = 20.0
+"""Time τ at which a flow ends."""
 SMOOTH = [model for model, head in HEADS.items() if head.smooth]
-"""Models whose flow a solver can follow; the others are measured by descent with ever smaller steps (B3)."""
+"""Models whose flow a solver can follow. For others descent with ever smaller steps is measured instead (B3)."""
 
 
 class Followed(NamedTuple):
-    """Course of topic words along a run."""
+    """Scores and embedding norms of topic words along a run."""
 
     others: int
-    """m, number of other words."""
+    """Number m of other words in a sentence."""
     query_norm: float
     """Query norm ‖q‖."""
     score: Array
@@ -41,7 +43,7 @@ class Followed(NamedTuple):
 
 
 def followed(run: xr.Dataset, start: Parameters, others: int) -> Followed:
-    """Return the course of the followed words of a run among so many others."""
+    """Return scores and norms of the followed words of a run, whose sentences have `others` other words."""
     return Followed(others, float(np.linalg.norm(start.query)), run.score.values, run.embedding_norm.values)
 
 
@@ -50,12 +52,12 @@ Relation = Callable[..., Array]
 
 
 def among_one_more(s: Array, m: float, q: float, s0: Array, norm0: Array) -> Array:
-    """Return the relation for m + 1 other words."""
+    """Return the SEN relation for m + 1 other words."""
     return sen_norm(s, m + 1, q, s0, norm0)
 
 
 def without_its_half(s: Array, m: float, q: float, s0: Array, norm0: Array) -> Array:
-    """Return the relation with ‖q‖² instead of ‖q‖²/2."""
+    """Return the SEN relation with ‖q‖² instead of ‖q‖²/2."""
     return sen_norm(s, m, q * 2**0.5, s0, norm0)
 
 
@@ -66,7 +68,7 @@ ALL_TRAINED = control("other words are trained too", hold=False)
 
 @cache
 def along_flow(model: str, others: int, *, hold: bool = True) -> Followed:
-    """Follow three topic words along flow, with the other words held or not."""
+    """Follow three topic words along flow; the other words are frozen if `hold`, else trained."""
     corpus, words, rest = topic_words_among(others, topics=3)
     start = start_of_topic_words(corpus, words, model)
     held = rest if hold else ()
@@ -85,7 +87,7 @@ def residuals(run: Followed, relation: Relation = sen_norm) -> Array:
 
 
 def topic_words_among(others: int, *, topics: int) -> tuple[Corpus, list[str], list[str]]:
-    """Build one sentence per topic: its topic word once, and `others` words that all sentences share."""
+    """Build one sentence for each topic: its topic word once, and `others` words that all sentences share."""
     words, rest = [f"t{topic}" for topic in range(topics)], [f"w{other}" for other in range(others)]
     sentences = [[word, *rest] for word in words]
     return Corpus.from_sentences(sentences, range(topics), n_classes=max(topics, 2)), words, rest

@@ -1,4 +1,4 @@
-"""Runs of LMN21's synthetic task, from the start of its text and from that of the theory."""
+"""Runs of LMN21's synthetic task, from the start of their text and from the preset mean-field."""
 
 from dataclasses import replace
 from functools import cache
@@ -17,28 +17,29 @@ from attn_dynamics.theory.unequal_topics import TopicTrajectory
 from attn_dynamics.training.descent import descend
 
 PUBLISHED = Synthetic(test_sentences=0)
+"""LMN21's task, without test sentences."""
 RATE = 0.1
 """Learning rate η."""
 EPOCHS = 5000
 """Number of epochs of LMN21's training."""
 TIME = 500.0
-"""Training time, learning rate × epochs."""
+"""Time of LMN21's training, learning rate × epochs."""
 SETTLED = slice(EPOCHS // 20, None)
 """Epochs after the first 5 % of that training."""
 CLOSE = 0.01
-"""Tolerance of C9 and C10."""
+"""Relative tolerance of C9 and C10."""
 
 
 class SyntheticRun(NamedTuple):
-    """A run, and what the theory takes from its corpus."""
+    """Run, with the sizes of its corpus that the theory takes."""
 
     trajectory: xr.Dataset
     setting: dict[str, Any]
-    """ρ of every topic word, n, m and N, as arguments of `MeanField`."""
+    """Frequency ρ of every topic word, n, m and N, as arguments of `MeanField`."""
 
 
 def synthetic_task(model: str, *, seed: int = 0, **sizes: int) -> tuple[Task, Parameters]:
-    """Draw a task of these sizes (see `Synthetic`), and a model at the preset "mean-field"."""
+    """Draw a task of these sizes (see `Synthetic`), and a model from the preset mean-field."""
     task = replace(PUBLISHED, **sizes).draw(seed)
     return task, preset_start("mean-field", model, task.train, seed)
 
@@ -47,7 +48,7 @@ def synthetic_task(model: str, *, seed: int = 0, **sizes: int) -> tuple[Task, Pa
 def synthetic_run(
     model: str, epochs: int, *, seed: int = 0, train: tuple[str, ...] = TRAINED_HEAD, **sizes: int
 ) -> SyntheticRun:
-    """Run descent with learning rate η on such a task, with all topic words followed."""
+    """Run descent on a task of these sizes, with all topic words followed."""
     task, start = synthetic_task(model, seed=seed, **sizes)
     corpus, words = task.train, [word for topic in task.topic_words for word in topic]
     run = descend(corpus, start, learning_rate=RATE, epochs=epochs, train=train, follow=words)
@@ -61,19 +62,22 @@ def synthetic_run(
 
 
 def deviation(run: xr.Dataset, theory: Trajectory | TopicTrajectory, epochs: slice) -> float:
-    """Return the largest relative distance of score and embedding norm over topic words and these epochs."""
+    """Return the largest relative distance of scores and norms from a theory, over topic words and epochs."""
     scores, norms = run.score.values, run.embedding_norm.values
     return apart((theory.score[epochs], scores[epochs]), (theory.norm[epochs], norms[epochs]))
 
 
 def trained_runs(model: str, *, quick: bool, **sizes: int) -> list[SyntheticRun]:
-    """Return runs of LMN21's task, or of one with other sizes; `quick` returns one run, a fifth as long."""
+    """Return runs of LMN21's task, or of one with other sizes; if quick, a single run, a fifth as long."""
     epochs, seeds = (EPOCHS // 5, 1) if quick else (EPOCHS, 3)
     return [synthetic_run(model, epochs, seed=seed, **sizes) for seed in range(seeds)]
 
 
 def solved(run: SyntheticRun, theory: Theory, learning_rate: float = 0.0) -> Trajectory | TopicTrajectory:
-    """Predict the epochs of a run from the frequencies of its corpus."""
+    """Predict the epochs of a run by a theory with the frequencies of its corpus.
+
+    With a learning rate, the modified flow of descent is solved.
+    """
     return theory(**run.setting).flow(run.trajectory.time.values, learning_rate=learning_rate, tolerance=1e-7)
 
 
@@ -81,7 +85,7 @@ def solved(run: SyntheticRun, theory: Theory, learning_rate: float = 0.0) -> Tra
 def topic_words(
     task: Synthetic, model: str, seed: int, *, rate: float = 0.1, time: float = TIME, scale: float = 1.0
 ) -> Followed:
-    """Follow all topic words from start to end of a descent, the head at the start scaled by `scale`.
+    """Return all topic words at the start and at the end of a descent, whose head starts scaled by `scale`.
 
     Data are drawn from `seed`, and initial values from [seed, 0] as in the command.
     """

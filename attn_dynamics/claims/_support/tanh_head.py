@@ -1,4 +1,4 @@
-"""A smooth head that is not linear, for relations that hold whatever the head."""
+"""Smooth head that is not linear, for relations that hold under any head."""
 
 from dataclasses import dataclass
 from typing import Self, final
@@ -11,7 +11,7 @@ from attn_dynamics.model.heads import Array, DrawLayer, Head, glorot
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TanhHead(Head):
-    """z = U₂ᵀ tanh(U₁ᵀ v), all trained."""
+    """Head z = U₂ᵀ tanh(U₁ᵀ v), with both layers trained."""
 
     weight_in: Array
     """First weight U₁ (d, h)."""
@@ -22,7 +22,7 @@ class TanhHead(Head):
 
     @property
     def n_classes(self) -> int:
-        """Return n."""
+        """Return the number n of classes."""
         return self.weight_out.shape[-1]
 
     def shapes(self, d: int, r: int) -> dict[str, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""Task whose topic words have Zipf's frequencies, one of them in each sentence among words that are held at zero."""
+"""Task whose topic words have Zipf's frequencies, one in each sentence among other words that are frozen at zero."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from attn_dynamics.training.descent import descend
 class ZipfTask(NamedTuple):
     """Task of V topic words, dealt by rank to the classes in turn, with U the identity, ‖q‖ = 1 and a zero start.
 
-    All sentences share their m other words, which are held at zero, so that no word depends on another.
+    All sentences share their m other words, which are frozen at zero, so that no topic word depends on another.
     """
 
     exponent: float
@@ -27,7 +27,7 @@ class ZipfTask(NamedTuple):
     others: int
     """Number m of other words in a sentence."""
     most: int
-    """Number of sentences of the most frequent word; that of rank w has most/w^α, rounded, at least one."""
+    """Number of sentences of the most frequent word; rank w has most/w^α of them, rounded, but at least one."""
 
     @property
     def counts(self) -> Array:
@@ -41,11 +41,11 @@ class ZipfTask(NamedTuple):
         return self.counts / self.counts.sum()
 
     def word(self, **setting: Any) -> MeanField:
-        """Return the curve of one word of the task, alone; `setting` replaces arguments of `MeanField`."""
+        """Return the curve of a word that every sentence holds; `setting` replaces arguments of `MeanField`."""
         return MeanField(**{"frequency": 1.0, "classes": self.classes, "others": self.others} | setting)
 
     def losses(self, learning_rate: float, epochs: int, **settings: Any) -> Array:
-        """Return the training loss (epochs,), in nats, of the model itself; `settings` are those of `descend`."""
+        """Return the training loss (epochs,) of the model itself, in nats; `settings` are those of `descend`."""
         topic = np.repeat(np.arange(self.words), self.counts.astype(int))
         rest = self.words + np.arange(self.others)
         tokens = np.column_stack([topic, np.tile(rest, (topic.size, 1))])
