@@ -13,7 +13,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import epochs
 from attn_dynamics.kernels.epochs import Buffers, Kept, Layers, Rates, Sentences, State
 from attn_dynamics.kernels.loss import cross_entropy
-from attn_dynamics.model.attention import SHARED_SPREAD, Data, by_sentence, columns_of
+from attn_dynamics.model.corpus_arrays import SHARED_SPREAD, Data, by_sentence, columns_of
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import words
 from attn_dynamics.kernels.epochs import Rates
-from attn_dynamics.model.attention import Data
+from attn_dynamics.model.corpus_arrays import Data
 from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, check_fit
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters

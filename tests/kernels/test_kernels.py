@@ -18,8 +18,8 @@ from scipy.special import softmax
 from attn_dynamics import Corpus, descend, loss_and_gradient
 from attn_dynamics.kernels import epochs, loss, words
 from attn_dynamics.kernels.elementary import exponential, log1p
-from attn_dynamics.model import attention
-from attn_dynamics.model.attention import SHARED_SPREAD, Data, by_word, columns_of
+from attn_dynamics.model import corpus_arrays
+from attn_dynamics.model.corpus_arrays import SHARED_SPREAD, Data, by_word, columns_of
 from attn_dynamics.model.gradient import Objective, _kept_rows
 from attn_dynamics.model.heads import HEADS
 from tests.support import (
@@ -110,7 +110,7 @@ def test_attention_is_the_dense_one_forward_and_back(
     """However many parts the vocabulary and blocks the sentences are cut into."""
     rng = np.random.default_rng(width)
     corpus = ragged(width)
-    monkeypatch.setattr(attention, "ENTRIES_A_PART", corpus.counts.nnz // parts)
+    monkeypatch.setattr(corpus_arrays, "ENTRIES_A_PART", corpus.counts.nnz // parts)
     monkeypatch.setattr(epochs, "BLOCK", block)
     scores = spread_scores(rng, corpus.n_words, spread)
     values, slopes = rng.standard_normal((corpus.n_words, width)), rng.standard_normal((corpus.n_sentences, width))
@@ -132,18 +132,18 @@ def test_attention_is_the_dense_one_forward_and_back(
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
 def test_parts_of_the_vocabulary_have_about_equal_work(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = ragged(3)
-    monkeypatch.setattr(attention, "ENTRIES_A_PART", corpus.counts.nnz // parts)
+    monkeypatch.setattr(corpus_arrays, "ENTRIES_A_PART", corpus.counts.nnz // parts)
     bounds, counts = by_word(corpus, np.empty(0, np.int64)).parts, corpus.counts
     assert bounds.size == parts + 1
     assert (bounds[0], bounds[-1]) == (0, corpus.n_words)
-    work = np.bincount(counts.indices, minlength=corpus.n_words) + attention.WORK_A_WORD
+    work = np.bincount(counts.indices, minlength=corpus.n_words) + corpus_arrays.WORK_A_WORD
     each = [work[start:stop].sum() for start, stop in pairwise(bounds)]
     assert max(each) <= work.sum() / parts + work.max()
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_gradient_in_many_parts_is_exact(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "ENTRIES_A_PART", 5)
+    monkeypatch.setattr(corpus_arrays, "ENTRIES_A_PART", 5)
     for d in (2, 8):
         corpus = topic_corpus(1, sentences=33)
         parameters = parameters_for(corpus, model, 1, d=d)
@@ -346,12 +346,12 @@ DIGESTS = """
 import hashlib
 import numpy as np
 import numba
-from attn_dynamics.model import attention
+from attn_dynamics.model import corpus_arrays
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.dynamics import Dynamics
 from tests.support import parameters_for
 
-attention.ENTRIES_A_PART = 2000
+corpus_arrays.ENTRIES_A_PART = 2000
 task = Synthetic(sentences=900, dictionary=1500).draw(0)
 assert numba.config.NUMBA_NUM_THREADS == 3
 followed = task.train.columns(["t1.1", "w3"])

@@ -8,7 +8,7 @@ import numpy as np
 
 from attn_dynamics.check import data_sets, function, renamed, shown, words
 from attn_dynamics.errors import InputError
-from attn_dynamics.model.attention import Data
+from attn_dynamics.model.corpus_arrays import Data
 from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
