@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 # What needs no PyTorch, whose builds are for some interpreters only: commands, files, data, proofs.
 SUBSET := tests/commands tests/proofs tests/tasks/test_synthetic.py tests/window/test_dynamics.py \
-	tests/theory/test_flow.py tests/theory/test_bell_width.py tests/tasks/test_corpus.py tests/files/test_netcdf.py \
+	tests/theory/test_ode.py tests/theory/test_bell_width.py tests/tasks/test_corpus.py tests/files/test_netcdf.py \
 	tests/results/test_prediction.py tests/training/test_stopping.py tests/files/test_storage.py
 CONSTRAINTS ?= requirements.txt
 

@@ -12,7 +12,7 @@ from attn_dynamics.results.assumptions import HARD, mean_field_assumptions, mean
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.tasks.task import as_task
-from attn_dynamics.theory.flow import TooManyEvaluations
+from attn_dynamics.theory.ode import TooManyEvaluations
 from attn_dynamics.theory.unequal_topics import UnequalTopics
 from attn_dynamics.training.settings import Training, training_with
 

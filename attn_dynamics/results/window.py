@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from attn_dynamics.model.heads import Array
-from attn_dynamics.theory.flow import Velocity
-from attn_dynamics.theory.flow import flow as integrate
+from attn_dynamics.theory.ode import Velocity
+from attn_dynamics.theory.ode import flow as integrate
 from attn_dynamics.window.dynamics import TRAIN, Trajectory
 from attn_dynamics.window.layer import Layer, attention
 from attn_dynamics.window.support import mass_width, reached

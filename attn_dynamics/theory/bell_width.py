@@ -12,7 +12,7 @@ from attn_dynamics.check import Array
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.theory.domain import within
-from attn_dynamics.theory.flow import logistic
+from attn_dynamics.theory.ode import logistic
 
 Loss = Literal["likelihood", "reward"]
 FAR = 1e6

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from attn_dynamics.check import Array, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import settings_within
-from attn_dynamics.theory.flow import flow, logistic
+from attn_dynamics.theory.ode import flow, logistic
 
 TRAINED = ("keys", "embeddings", "head")
 """Names of the parts that may be trained in mean field; the query is fixed."""

@@ -17,7 +17,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import FixedLinear
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.theory.domain import settings_within, within
-from attn_dynamics.theory.flow import logistic
+from attn_dynamics.theory.ode import logistic
 
 
 def sign_score(norm: ArrayLike, query: ArrayLike, dimensions: ArrayLike, learning_rate: ArrayLike) -> Array:

@@ -23,8 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from attn_dynamics.check import Array, some_of
 from attn_dynamics.theory.domain import settings_within
-from attn_dynamics.theory.flow import flow, logistic
 from attn_dynamics.theory.mean_field import TRAINED
+from attn_dynamics.theory.ode import flow, logistic
 
 
 class TopicTrajectory(NamedTuple):
@@ -115,7 +115,7 @@ class UnequalTopics:
         tolerance: float = 1e-10,
         most: int = 1_000_000,
     ) -> TopicTrajectory:
-        """Return the trajectory from s (words,) and ν (words, d) at time 0; `theory.flow.flow` explains the others."""
+        """Return the trajectory from s (words,) and ν (words, d) at time 0; `theory.ode.flow` explains the others."""
         start = self.start(score, embedding)
         options = {"learning_rate": learning_rate, "tolerance": tolerance, "most": most}
         return self.trajectory(flow(self.velocity, start, times, **options))

@@ -24,8 +24,8 @@ from attn_dynamics.check import Array, integer
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.asymptotics import keys_factor, loss_limit
 from attn_dynamics.theory.domain import settings_within, within
-from attn_dynamics.theory.flow import flow
 from attn_dynamics.theory.mean_field import MeanField
+from attn_dynamics.theory.ode import flow
 
 EARLIEST = 1e-20
 """Time before which the loss equals its initial value ln n to the last digit."""

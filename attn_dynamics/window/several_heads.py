@@ -10,7 +10,7 @@ from scipy.special import logsumexp, softmax
 from attn_dynamics.check import as_floats, integer, number
 from attn_dynamics.errors import InputError
 from attn_dynamics.theory.domain import settings_within
-from attn_dynamics.theory.flow import flow
+from attn_dynamics.theory.ode import flow
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from attn_dynamics.model.bell import Bell
 from attn_dynamics.model.heads import Array, FixedLinear
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.theory.bell_width import Loss, Needles, Topics, settled_width
-from attn_dynamics.theory.flow import Velocity
+from attn_dynamics.theory.ode import Velocity
 from attn_dynamics.training.recording import snapshots_due
 from attn_dynamics.window.layer import Layer
 from attn_dynamics.window.readout import CrossEntropy, Likelihood, Reward

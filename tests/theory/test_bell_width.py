@@ -17,7 +17,7 @@ from attn_dynamics.theory.bell_width import (
     settled_width,
     time_to_width,
 )
-from attn_dynamics.theory.flow import flow
+from attn_dynamics.theory.ode import flow
 from tests.window.drawn import KINDS
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attn_dynamics.theory.flow import flow, logistic, modified
+from attn_dynamics.theory.ode import flow, logistic, modified
 
 TIMES = np.array([0.0, 1e-9, 0.3, 2.0, 40.0])
 
