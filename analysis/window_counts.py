@@ -14,8 +14,8 @@ from attn_dynamics.commands.shell import run_command
 from attn_dynamics.files.output import results_file
 from attn_dynamics.files.storage import write_whole
 from attn_dynamics.system.console import console, table
-from attn_dynamics.window.published import BELL_FORMULAS, DECIMAL, TABLE, blank, misses, tokens
-from attn_dynamics.window.support import EXPONENTS, PREFACTORS, BellFormula
+from attn_dynamics.window.reach import EXPONENTS, PREFACTORS, BellFormula
+from attn_dynamics.window.w22 import BELL_FORMULAS, DECIMAL, TABLE, blank, misses, tokens
 
 
 @dataclass(frozen=True)

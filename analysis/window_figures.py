@@ -20,8 +20,8 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import expanded
 from attn_dynamics.files.storage import Damaged, read_parquet
 from attn_dynamics.results.figures import style
-from attn_dynamics.window.published import DECIMAL, HALF_WIDTH, SCORES, TABLE, blank, tokens
-from attn_dynamics.window.support import BellFormula
+from attn_dynamics.window.reach import BellFormula
+from attn_dynamics.window.w22 import DECIMAL, HALF_WIDTH, SCORES, TABLE, blank, tokens
 
 BELL_FORMULAS = {
     "Δ²/2σ, no prefactor": BellFormula("variance", "none"),

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.results.figures.style import DOTTED, REFERENCE, STYLE, line
-from attn_dynamics.results.window import predict
+from attn_dynamics.results.window_dataset import predict
 from attn_dynamics.theory.bell_width import settled_width
 from attn_dynamics.window.dynamics import descend
 from attn_dynamics.window.tasks import WindowOptions, load_window_task

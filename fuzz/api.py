@@ -25,8 +25,8 @@ from attn_dynamics.tasks import Synthetic, text_task
 from attn_dynamics.theory.early_training import early_scores
 from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.window.layer import Layer
+from attn_dynamics.window.reach import half_width
 from attn_dynamics.window.readout import Likelihood
-from attn_dynamics.window.support import half_width
 from attn_dynamics.window.tasks import WindowOptions
 from attn_dynamics.window.windows import Windows
 from fuzz.case import FAILED, OK, REFUSED, Case, trying

@@ -41,7 +41,7 @@ from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.system.progress import meter
 from attn_dynamics.system.workers import finished, spawned
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.window.published import SCORES
+from attn_dynamics.window.w22 import SCORES
 from simulations.experiment import Findings, begin
 from simulations.squad_figures import drawings, scores
 from simulations.squad_heads import AMONG, heads

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from attn_dynamics.model.heads import Array
 from attn_dynamics.results.figures import style
 from attn_dynamics.statistics import FEWEST, interval
-from attn_dynamics.window.published import SCORES
+from attn_dynamics.window.w22 import SCORES
 from simulations.squad_heads import heads, heads_figure
 from simulations.squad_rows import EVEN, ROWS, Runs
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import xarray as xr
 
 from attn_dynamics.check import integer, some_of
-from attn_dynamics.window.published import HALF_WIDTH
+from attn_dynamics.window.w22 import HALF_WIDTH
 from simulations.experiment import SeededOptions, Size
 
 WIDE = 30.0

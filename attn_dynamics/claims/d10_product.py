@@ -10,7 +10,7 @@ from attn_dynamics.claims.claim import Measured, claims, control, largest, toget
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.model.heads import Array
 from attn_dynamics.window.layer import attention, contexts
-from attn_dynamics.window.support import tail_mass
+from attn_dynamics.window.reach import tail_mass
 from attn_dynamics.window.windows import Windows
 
 

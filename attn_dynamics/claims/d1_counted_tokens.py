@@ -3,8 +3,8 @@
 import numpy as np
 
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
-from attn_dynamics.window.published import BELL_FORMULAS, TABLE, Row, blank, misses
-from attn_dynamics.window.support import BellFormula
+from attn_dynamics.window.reach import BellFormula
+from attn_dynamics.window.w22 import BELL_FORMULAS, TABLE, Row, blank, misses
 
 STATED = (14.55, 15.08)
 """Interval of σ of the blank cell, to two decimals."""

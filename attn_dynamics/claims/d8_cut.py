@@ -8,7 +8,7 @@ import numpy as np
 from attn_dynamics.claims._support.window_drawn import drawn_layer
 from attn_dynamics.claims.claim import Measured, claims, control, largest, together
 from attn_dynamics.window.layer import attention, contexts
-from attn_dynamics.window.support import half_width, tail_mass
+from attn_dynamics.window.reach import half_width, tail_mass
 
 Bound = Callable[[float], float]
 

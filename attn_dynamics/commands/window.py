@@ -17,8 +17,8 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.results import summary as results
 from attn_dynamics.results.assumptions import as_text, from_text, percent, sentences
 from attn_dynamics.results.figures.window import save_window_figures
-from attn_dynamics.results.window import dataset, predict
 from attn_dynamics.results.window_assumptions import OFF, window_assumptions
+from attn_dynamics.results.window_dataset import dataset, predict
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.descent import resume_point
 from attn_dynamics.training.recording import snapshots_due

@@ -18,7 +18,7 @@ from attn_dynamics.encoder.interface import KERNELS, NAME, attention_modules
 from attn_dynamics.encoder.sliced import computed
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import Bell
-from attn_dynamics.window.support import half_width
+from attn_dynamics.window.reach import half_width
 from attn_dynamics.window.windows import check_window
 
 Encoder = TypeVar("Encoder", bound=nn.Module)

@@ -17,7 +17,7 @@ from attn_dynamics.encoder import Backbone, Window, exempt_tokens, half_widths, 
 from attn_dynamics.errors import InputError
 from attn_dynamics.questions.answers import Spans, answers, best_spans
 from attn_dynamics.questions.features import Features
-from attn_dynamics.window.support import half_width, mass_width
+from attn_dynamics.window.reach import half_width, mass_width
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "bfloat16"]

@@ -21,7 +21,7 @@ from attn_dynamics.questions.features import Features
 from attn_dynamics.questions.reader import Precision, narrow, on_device
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.window.support import reached
+from attn_dynamics.window.reach import reached
 
 NARROWEST, WIDEST = 0.25, 1e6
 """Bounds of σ, in tokens: below, the bell of a neighbour is under e⁻⁸; above, the bell is 1 at all tokens."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from attn_dynamics.claims._support.window_drawn import needle, needle_layer
 from attn_dynamics.model.bell import Bell
 from attn_dynamics.window.layer import attention, contexts
-from attn_dynamics.window.support import tail_mass
+from attn_dynamics.window.reach import tail_mass
 from tests.support import examples
 from tests.window.drawn import Setting, cases
 

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics.window.published import BELL_FORMULAS, DECIMAL, TABLE, blank, misses, tokens
-from attn_dynamics.window.support import BellFormula
+from attn_dynamics.window.reach import BellFormula
+from attn_dynamics.window.w22 import BELL_FORMULAS, DECIMAL, TABLE, blank, misses, tokens
 from tests.support import examples
 
 DISTANCES = np.arange(-128, 129)

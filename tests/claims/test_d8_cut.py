@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attn_dynamics.window.layer import attention, contexts
-from attn_dynamics.window.support import half_width
+from attn_dynamics.window.reach import half_width
 from tests.support import examples
 from tests.window.drawn import Setting, cases
 

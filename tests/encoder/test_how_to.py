@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from attn_dynamics.encoder import widths
-from attn_dynamics.window.support import half_width
+from attn_dynamics.window.reach import half_width
 
 PAGE = Path(__file__).parents[2] / "docs" / "encoder.md"
 

@@ -31,7 +31,7 @@ from attn_dynamics.encoder import (
     windowed,
 )
 from attn_dynamics.errors import InputError
-from attn_dynamics.window.support import half_width
+from attn_dynamics.window.reach import half_width
 from tests.encoder.conftest import SMALL, batch, outputs, outputs_and_slopes
 
 MiniLM = Callable[[Window], PreTrainedModel]

@@ -13,7 +13,7 @@ from attn_dynamics.encoder import Window, bells, exempt_tokens, slice_windows, w
 from attn_dynamics.errors import InputError
 from attn_dynamics.questions import Features, attended_pairs, attention_by_distance, cut, read, reader, tokens_held
 from attn_dynamics.questions.reader import AT_ONCE
-from attn_dynamics.window.support import half_width
+from attn_dynamics.window.reach import half_width
 from tests.questions.conftest import asked
 
 

@@ -28,7 +28,7 @@ from attn_dynamics.questions import (
     train,
 )
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
-from attn_dynamics.window.support import half_width
+from attn_dynamics.window.reach import half_width
 from tests.questions.conftest import needs_squad
 
 SHORT = Plan(epochs=4, batch=4, learning_rate=1e-3, bell_rate=30.0)

@@ -5,7 +5,7 @@ import pytest
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.bell import Bell
-from attn_dynamics.results.window import predict
+from attn_dynamics.results.window_dataset import predict
 from attn_dynamics.window.dynamics import flow
 from attn_dynamics.window.tasks import DISTANCES, TASKS, WindowOptions, WindowTask
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.special import erfc, erfcinv
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.window import support
-from attn_dynamics.window.support import (
+from attn_dynamics.window import reach
+from attn_dynamics.window.reach import (
     EXPONENTS,
     FLOATS,
     PREFACTORS,
@@ -102,7 +102,7 @@ def test_wide_bells_are_summed_in_closed_form(monkeypatch: pytest.MonkeyPatch) -
     """Beside the sum itself; and what that could not hold comes at once."""
     cuts = [0, 5_000, 30_000, 120_000]
     summed = [tail_mass(1e4, cut) for cut in cuts]
-    monkeypatch.setattr(support, "WIDE", 0.0)
+    monkeypatch.setattr(reach, "WIDE", 0.0)
     np.testing.assert_allclose([tail_mass(1e4, cut) for cut in cuts], summed, rtol=1e-13)
     assert half_width(1e7, 0.01) == pytest.approx(1e7 * 2**0.5 * erfcinv(0.01 / 2.0), abs=1.0)
     assert half_width(1e30, 0.01) > 1e30

@@ -10,7 +10,7 @@ from attn_dynamics.theory.ode import Velocity
 from attn_dynamics.theory.ode import flow as integrate
 from attn_dynamics.window.dynamics import TRAIN, Trajectory
 from attn_dynamics.window.layer import Layer, attention
-from attn_dynamics.window.support import mass_width, reached
+from attn_dynamics.window.reach import mass_width, reached
 from attn_dynamics.window.tasks import WindowTask
 from attn_dynamics.window.windows import Windows
 

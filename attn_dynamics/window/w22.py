@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attn_dynamics.window.support import EXPONENTS, FLOATS, PREFACTORS, BellFormula
+from attn_dynamics.window.reach import EXPONENTS, FLOATS, PREFACTORS, BellFormula
 
 HALF_WIDTH = 128
 """Half-width w of W22's windows of 257 tokens."""
