@@ -10,8 +10,7 @@ require("window", "torch", "transformers")
 
 from attn_dynamics.encoder.backbone import Backbone, load_encoder, restore_windows  # noqa: E402
 from attn_dynamics.encoder.bell import TrainedBell  # noqa: E402
-from attn_dynamics.encoder.interface import KERNELS, NAME  # noqa: E402
-from attn_dynamics.encoder.windows import (  # noqa: E402
+from attn_dynamics.encoder.inserted_bells import (  # noqa: E402
     Window,
     bells,
     computed_pairs,
@@ -24,6 +23,7 @@ from attn_dynamics.encoder.windows import (  # noqa: E402
     widths,
     windowed,
 )
+from attn_dynamics.encoder.interface import KERNELS, NAME  # noqa: E402
 
 __all__ = [
     "KERNELS",

@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils.hub import cached_file
 
+from attn_dynamics.encoder.inserted_bells import NOTE, Encoder, encoder_in, restored
 from attn_dynamics.encoder.interface import attention_modules
-from attn_dynamics.encoder.windows import NOTE, Encoder, encoder_in, restored
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.extras import how_to_get
 
