@@ -24,7 +24,7 @@ from analysis import render
 from analysis.judge import read_rows
 from analysis.provenance import moment, provenance
 from attn_dynamics.commands.shell import run_command
-from attn_dynamics.commands.window import off_theory
+from attn_dynamics.commands.window_run import off_theory
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import COMMAND, default_file, expanded, results_file
 from attn_dynamics.files.storage import read_json_object, read_parquet, write_whole

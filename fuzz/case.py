@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from attn_dynamics.commands import window as window_command
+from attn_dynamics.commands import window_run
 from attn_dynamics.errors import InputError, StorageError
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures import run as run_figures
@@ -175,7 +175,7 @@ def trying(function: Callable[..., object], *arguments: object, **named: object)
 @contextlib.contextmanager
 def without_figures() -> Iterator[None]:
     """Disable figures within the block."""
-    places = ((run_figures, "save_figures"), (spread, "save_replicates"), (window_command, "save_window_figures"))
+    places = ((run_figures, "save_figures"), (spread, "save_replicates"), (window_run, "save_window_figures"))
     usual = [(module, name, getattr(module, name)) for module, name in places]
     for module, name, _ in usual:
         setattr(module, name, lambda *given: [])

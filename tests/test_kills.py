@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from attn_dynamics.commands import run_steps, simulate, window
+from attn_dynamics.commands import run_steps, simulate, window_run
 from attn_dynamics.files.storage import read_netcdf, read_parquet
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures import run as run_figures
@@ -42,7 +42,7 @@ SUPPRESSED = ("--quick", "--seeds", "2", "--epochs", "300")
 def _simulated(arguments: tuple[str, ...], *more: str) -> int:
     run_figures.save_figures = without_figures
     spread.save_replicates = without_figures  # pyright: ignore[reportAttributeAccessIssue]
-    window.save_window_figures = without_figures
+    window_run.save_window_figures = without_figures
     run_steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     return simulate.main([*arguments, *more])
 

@@ -43,7 +43,7 @@ def test_the_package_loads_no_slow_library_until_a_name_is_used() -> None:
 
 def test_training_waits_for_no_library_of_results_or_figures() -> None:
     """A thread loads them while the compiled loop trains."""
-    assert loaded("import attn_dynamics.commands.running") - UNUSED == {"numba"}
+    assert loaded("import attn_dynamics.commands.corpus_run") - UNUSED == {"numba"}
     assert loaded("import attn_dynamics.results.summary") >= {"scipy.integrate", "xarray"}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import attn_dynamics
 from attn_dynamics import Synthetic, descend, draw
-from attn_dynamics.commands import running, simulate
+from attn_dynamics.commands import corpus_run, simulate
 from tests.commands.driving import TINY
 
 ROOT = str(Path(attn_dynamics.__file__).parent)
@@ -62,8 +62,8 @@ def test_the_command_enters_its_module_few_times(tmp_path: Path, monkeypatch: py
 
     def note(frame, event: str, argument: object) -> None:
         nonlocal entered
-        if event == "call" and frame.f_code.co_filename == running.__file__:
-            entered += frame.f_back is None or frame.f_back.f_code.co_filename != running.__file__
+        if event == "call" and frame.f_code.co_filename == corpus_run.__file__:
+            entered += frame.f_back is None or frame.f_back.f_code.co_filename != corpus_run.__file__
 
     sys.setprofile(note)
     try:

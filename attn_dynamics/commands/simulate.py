@@ -30,9 +30,9 @@ def _simulate(config: Any, line: str) -> int:
     """Import the libraries of a run, and run it."""
     with deferred_interrupt() as asked:  # a library may catch KeyboardInterrupt during its import
         if config.model == WINDOW:
-            from attn_dynamics.commands.window import simulate_window as simulate
+            from attn_dynamics.commands.window_run import simulate_window as simulate
         else:
-            from attn_dynamics.commands.running import simulate
+            from attn_dynamics.commands.corpus_run import simulate
     if asked():
         raise KeyboardInterrupt
     return simulate(config, line)

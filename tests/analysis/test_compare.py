@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from analysis import compare
 from analysis.compared_figures import FIGURES, WINDOW_FIGURES, leaders, loss_figure, sen_figure, signals_figure
 from analysis.compared_runs import Compared, names_of, read_run, read_runs
-from attn_dynamics.commands import simulate, window
+from attn_dynamics.commands import simulate, window_run
 from attn_dynamics.commands.shell import BAD_INPUT
 from attn_dynamics.files.storage import read_netcdf, write_netcdf
 from attn_dynamics.results.figures import replicates as spread
@@ -43,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         for module, name in (
             (run_figures, "save_figures"),
             (spread, "save_replicates"),
-            (window, "save_window_figures"),
+            (window_run, "save_window_figures"),
         ):
             patch.setattr(module, name, without_figures)
         yield train

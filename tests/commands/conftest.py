@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.commands import run_steps, simulate, window
+from attn_dynamics.commands import run_steps, simulate, window_run
 from attn_dynamics.results.figures import replicates as spread
 from attn_dynamics.results.figures import run as run_figures
 from tests.commands.driving import Call, calling, calling_at, without_figures
@@ -34,7 +34,7 @@ def call(call_drawing: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Run the command in this process and draw no figures."""
     monkeypatch.setattr(run_figures, "save_figures", without_figures)
     monkeypatch.setattr(spread, "save_replicates", without_figures)
-    monkeypatch.setattr(window, "save_window_figures", without_figures)
+    monkeypatch.setattr(window_run, "save_window_figures", without_figures)
     return call_drawing
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from attn_dynamics.commands import run_steps, simulate, window
+from attn_dynamics.commands import run_steps, simulate, window_run
 from attn_dynamics.files.output import of_command, results_folder
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import replicates as spread
@@ -138,7 +138,7 @@ def _child(
     sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     threads.TURN = 0.0
     run_figures.save_figures = without_figures
-    window.save_window_figures = without_figures
+    window_run.save_window_figures = without_figures
     spread.save_replicates = without_figures  # pyright: ignore[reportAttributeAccessIssue]
     run_steps.Checkpoint = eager  # pyright: ignore[reportAttributeAccessIssue]
     if killed is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_dynamics.commands import running
+from attn_dynamics.commands import corpus_run
 from tests.commands.driving import TINY, Call, contents, ended, film_folder, started, trajectory
 
 
@@ -259,7 +259,7 @@ def test_ctrl_c_while_the_data_are_read_ends_without_a_trace(
     def cut_off(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "load_task", cut_off)
+    monkeypatch.setattr(corpus_run, "load_task", cut_off)
     done = call(*TINY, "--out", "here")
     assert done.code == 130
     assert done.err == "interrupted before anything was computed\n"

@@ -9,7 +9,7 @@ import pytest
 
 import attn_dynamics.commands.sweep.command as command
 from attn_dynamics import Run
-from attn_dynamics.commands import running
+from attn_dynamics.commands import corpus_run
 from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.commands.sweep.table import RESULTS, Row, settings
 from attn_dynamics.errors import InputError
@@ -32,7 +32,7 @@ def test_a_row_says_what_the_summary_of_the_same_run_says(
     monkeypatch.setattr(run_figures, "save_figures", without_figures)
     task = str(film_folder(tmp_path / "films")) if text else "synthetic"
     config = Config(task=task, model="attn-tl", epochs=60, seed=3, synthetic=SMALL, out=tmp_path / "one")
-    running.simulate(config, "python")
+    corpus_run.simulate(config, "python")
     summary = read_json(tmp_path / "one" / "summary.json")
     found = outcome(config)
     assert found["broken_assumptions"] != ""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attn_dynamics.commands.simulate import is_window
-from attn_dynamics.commands.window import table
+from attn_dynamics.commands.window_run import table
 from attn_dynamics.results.assumptions import MANY, SHORT
 from attn_dynamics.results.figures.window import FIGURES, width_figure
 from attn_dynamics.results.window_assumptions import ONE_TOKEN
