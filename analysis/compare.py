@@ -24,7 +24,7 @@ from attn_dynamics.files.output import expanded, of_command
 from attn_dynamics.files.storage import write_whole
 from attn_dynamics.results.word_curves import word_curves
 from attn_dynamics.system.console import console, table
-from attn_dynamics.training.command_options import WINDOW
+from attn_dynamics.training.corpus_config import WINDOW
 
 PROG, TABLE = "python -m analysis.compare", "table.csv"
 KIND = of_command(PROG, "a comparison of runs", TABLE, *(f"{name}.png" for name in (*FIGURES, *WINDOW_FIGURES)))

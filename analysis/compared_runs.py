@@ -15,7 +15,7 @@ from attn_dynamics.files.output import CONFIG
 from attn_dynamics.files.storage import Damaged, read_json_object, read_netcdf
 from attn_dynamics.results.figures import style
 from attn_dynamics.results.folder import SUMMARY, TRAJECTORY, flat
-from attn_dynamics.training.command_options import WINDOW, Config
+from attn_dynamics.training.corpus_config import WINDOW, Config
 
 MOST = len(style.MARKERS)
 """Largest number of runs, which is that of markers."""

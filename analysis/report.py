@@ -32,7 +32,7 @@ from attn_dynamics.results.folder import TRAJECTORY
 from attn_dynamics.results.summary import broken, largest_difference, word_rows
 from attn_dynamics.statistics import in_words, shown_as
 from attn_dynamics.tasks.class_labels import listed
-from attn_dynamics.training.command_options import WINDOW
+from attn_dynamics.training.corpus_config import WINDOW
 
 TABLE, RESULTS, SUMMARY, VERDICTS = "table.csv", "results.parquet", "summary.json", "verdicts.parquet"
 """Files that a folder may hold beside its command and figures, in the order of preference."""

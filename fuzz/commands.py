@@ -27,7 +27,7 @@ import simulations.text
 from attn_dynamics.commands import simulate
 from attn_dynamics.commands.sweep import command as sweep
 from attn_dynamics.commands.window_config import WindowConfig
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from fuzz.case import FAILED, NOTED, OK, REFUSED, Case, calling
 
 Main = Callable[[list[str]], int]

@@ -21,7 +21,7 @@ from attn_dynamics.model.heads import HEADS, Array
 from attn_dynamics.results.figures import style
 from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.tasks import Synthetic
-from attn_dynamics.training.command_options import Config, Preset
+from attn_dynamics.training.corpus_config import Config, Preset
 from simulations.experiment import NAMES, Cell, Findings, SeededOptions, Size, alike, command, grouped, run_all
 
 ARMS = {

@@ -38,9 +38,9 @@ from attn_dynamics.system.extras import require
 from attn_dynamics.system.progress import meter
 from attn_dynamics.system.workers import finished, spawned
 from attn_dynamics.tasks import Task
-from attn_dynamics.training import experiment
+from attn_dynamics.training import configured_run
 from attn_dynamics.training.checkpoint import Checkpoint, identity
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted, divergence_message
 from attn_dynamics.training.settings import Training
 
@@ -204,7 +204,7 @@ class Cell:
     task: Task
     kind: Mapping[str, Any] = field(default_factory=dict)
     """Attributes beside model and seed that identify it: part of its name, and columns of its rows."""
-    start: Callable[[Config, Task], Parameters] = experiment.start
+    start: Callable[[Config, Task], Parameters] = configured_run.start
     keep: Callable[[xr.Dataset, Task], xr.Dataset] = ends
     """Function that selects the part of its trajectory to keep."""
 
@@ -270,7 +270,7 @@ def run_all(cells: Sequence[Cell], options: SeededOptions) -> list[xr.Dataset]:
         StorageError: a file could not be written.
     """
     for task in {id(cell.task): cell.task for cell in cells}.values():
-        experiment.check_words(task)
+        configured_run.check_words(task)
     store = begin(options)
     with tqdm(total=len(cells), desc=options.name, unit=" runs", dynamic_ncols=True) as bar:
         for number in _completed(_batches(cells), store, options):
@@ -359,7 +359,7 @@ def _size(cells: Sequence[Cell], checkpoint: Checkpoint) -> int:
     first = cells[0]
     if first.config.device == "numpy":
         return 1
-    return experiment.pass_size(first.config, first.task, first.begin(), len(cells), checkpoint)
+    return configured_run.pass_size(first.config, first.task, first.begin(), len(cells), checkpoint)
 
 
 def _train(cell: Cell, starts: Sequence[Parameters], checkpoint: Checkpoint) -> list[Run]:
@@ -367,9 +367,9 @@ def _train(cell: Cell, starts: Sequence[Parameters], checkpoint: Checkpoint) -> 
     config, task = cell.config, cell.task
     try:
         if config.device == "numpy":
-            return [experiment.train(config, task, starts[0], checkpoint=checkpoint)]
+            return [configured_run.train(config, task, starts[0], checkpoint=checkpoint)]
         with meter(config.max_epochs, f"{config.model} on {task.name}, {len(starts)} seeds") as show:
-            return experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
+            return configured_run.train_many(config, task, starts, checkpoint=checkpoint, meter=show)
     except Diverged as stop:
         return [stop.run]
     except (Interrupted, RunsInterrupted) as stop:

@@ -28,7 +28,7 @@ from attn_dynamics.results.word_curves import SHOWN
 from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.command_options import Config, Device, Model, Precision
+from attn_dynamics.training.corpus_config import Config, Device, Model, Precision
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.stopping import Patience
 from simulations.configurations import CONFIGURATIONS, Name

@@ -22,7 +22,7 @@ from attn_dynamics.tasks import Synthetic, Task
 from attn_dynamics.tasks.label_noise import with_label_noise
 from attn_dynamics.theory.label_noise import noise_score
 from attn_dynamics.theory.mean_field import MeanField
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from simulations.experiment import Cell, Findings, SeededOptions, Size, alike, command, grouped, run_all
 
 NOISE = np.array([0.5, 0.4, 0.3, 0.2, 0.1, 0.05])

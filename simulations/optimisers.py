@@ -24,7 +24,7 @@ from attn_dynamics.tasks import Options as TaskOptions
 from attn_dynamics.tasks import Synthetic, Task, load_task
 from attn_dynamics.theory.sen import sen_norm
 from attn_dynamics.theory.sen_optimisers import decay_norm
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from simulations.experiment import Cell, Findings, SeededOptions, Size, alike, command, grouped, run_all
 
 TASK = Synthetic(topics=2)

@@ -27,7 +27,7 @@ from attn_dynamics.results.word_curves import word_curves
 from attn_dynamics.statistics import FEWEST
 from attn_dynamics.tasks import Task
 from attn_dynamics.theory.sen import sen_score
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from simulations.experiment import NAMES, Cell, Findings, SeededOptions, Size, alike, command, grouped, run_all
 
 SCALES = (0.001, 0.1, 0.3, 1.0, 3.0)

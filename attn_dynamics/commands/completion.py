@@ -19,7 +19,7 @@ from attn_dynamics.commands.window_config import WindowConfig
 from attn_dynamics.system.extras import LIBRARIES
 from attn_dynamics.system.options import option_types
 from attn_dynamics.system.script import COMMANDS, EXPERIMENT, SCRIPT
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 
 SIMULATE = make_dataclass("Simulate", [], bases=(Config, WindowConfig), frozen=True)
 """Options of a run of either kind."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from attn_dynamics.commands.run_steps import Result, Showing, into_folder, one_run
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task, load_task
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config
 
 
 def simulate(config: Config, line: str) -> int:
@@ -18,11 +18,11 @@ def simulate(config: Config, line: str) -> int:
         InputError: settings or data cannot be used; nothing was written.
         StorageError: a result could not be written.
     """
-    task = load_task(config.task, experiment.task_options(config))
+    task = load_task(config.task, configured_run.task_options(config))
     for note in (*config.notes, *task.notes):
         print(note, file=sys.stderr)
-    experiment.check(config, task)
-    start = experiment.start(config, task)
+    configured_run.check(config, task)
+    start = configured_run.start(config, task)
     run = _run if config.replicates == 1 else _run_replicates
     return into_folder(config, line, lambda out: run(config, task, start, out))
 
@@ -31,8 +31,8 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> Result:
     return one_run(
         config,
         out,
-        resume_point=partial(experiment.resume_point, config, task),
-        train=lambda checkpoint, meter: experiment.train(config, task, start, checkpoint=checkpoint, meter=meter),
+        resume_point=partial(configured_run.resume_point, config, task),
+        train=lambda checkpoint, meter: configured_run.train(config, task, start, checkpoint=checkpoint, meter=meter),
         show=partial(_showing, config, task, start),
     )
 

@@ -15,9 +15,9 @@ from attn_dynamics.results.figures import replicates as replicates_figure
 from attn_dynamics.results.figures import run as figures
 from attn_dynamics.results.folder import SUMMARY, TRAJECTORY
 from attn_dynamics.tasks import Task
-from attn_dynamics.training import experiment
+from attn_dynamics.training import configured_run
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.run import divergence_message
 
 
@@ -27,7 +27,7 @@ def run_replicates(config: Config, task: Task, start: Parameters, out: Path) -> 
     first = code = 0
     while first < config.replicates and code != INTERRUPTED:
         checkpoint, wanted = checkpoint_in(out, first), config.replicates - first
-        size = min(experiment.pass_size(config, task, start, wanted, checkpoint), wanted)
+        size = min(configured_run.pass_size(config, task, start, wanted, checkpoint), wanted)
         ended, left = _pass(config, task, range(first, first + size), checkpoint)
         first, code, summaries = first + size, max(code, ended), summaries | left
     if not summaries:
@@ -46,13 +46,13 @@ def _pass(
     folders, which = [out / f"replicate-{replicate}" for replicate in replicates], _named(replicates)
     if config.resume:
         where = f"{out}" if whole else f"{out}, {which}"
-        print_resume_point(where, experiment.resume_point(config, task, checkpoint))
+        print_resume_point(where, configured_run.resume_point(config, task, checkpoint))
         found = {folder: _finished(config, task, folder) for folder in folders}
         if all(found.values()):  # the checkpoint would need as much memory as training did
             return 0, {folder: summary for folder, summary in found.items() if summary}
-    starts = [experiment.start(config, task, replicate) for replicate in replicates]
+    starts = [configured_run.start(config, task, replicate) for replicate in replicates]
     label = f"{config.model}, {config.replicates} replicates" if whole else f"{config.model}, {which}"
-    train = lambda show: experiment.train_many(config, task, starts, checkpoint=checkpoint, meter=show)  # noqa: E731
+    train = lambda show: configured_run.train_many(config, task, starts, checkpoint=checkpoint, meter=show)  # noqa: E731
     runs, code = trained(train, config.max_epochs, label)
     seconds, summaries = (time.perf_counter() - begun) / len(replicates), {}
     for replicate, folder, run, start in zip(replicates, folders, runs, starts, strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 from attn_dynamics.commands.shell import run_recorded
 from attn_dynamics.system.interrupt import deferred_interrupt
-from attn_dynamics.training.command_options import WINDOW, Config
+from attn_dynamics.training.corpus_config import WINDOW, Config
 
 
 def main(arguments: list[str] | None = None) -> int:

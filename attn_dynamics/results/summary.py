@@ -32,7 +32,7 @@ from attn_dynamics.statistics import half_width, in_words, shown_as
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import digest
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Training
 

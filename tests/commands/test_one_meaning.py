@@ -13,7 +13,7 @@ import simulations
 from attn_dynamics.commands.sweep.command import Sweep
 from attn_dynamics.commands.window_config import WindowConfig
 from attn_dynamics.system.options import described
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 
 EXCEPTIONS = {
     "batch_size": "sentences, or questions",

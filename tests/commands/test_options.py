@@ -12,7 +12,7 @@ from attn_dynamics.commands.sweep import command as sweep
 from attn_dynamics.commands.sweep.command import Sweep
 from attn_dynamics.commands.window_config import WindowConfig
 from attn_dynamics.system.options import read_options
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from fuzz.processes import interrupted
 from tests.commands.driving import TINY, Call, contents
 

@@ -16,8 +16,8 @@ import pytest
 from attn_dynamics.commands import run_steps
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.replicates import descent
 from attn_dynamics.training.replicates.memory import MemoryNeed
 from attn_dynamics.training.replicates.threads import Threads
@@ -33,7 +33,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Choose how many replicates of these there is room for."""
 
     def choose(replicates: int) -> None:
-        monkeypatch.setattr(experiment, "max_replicates", lambda *given, **settings: replicates)
+        monkeypatch.setattr(configured_run, "max_replicates", lambda *given, **settings: replicates)
 
     return choose
 
@@ -122,14 +122,14 @@ def test_a_damaged_checkpoint_of_replicates_is_refused(call: Call) -> None:
 
 def trained_again(folder: str, *more: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many replicates go into each pass that is trained when a folder is resumed."""
-    sizes, usual = [], experiment.train_many
+    sizes, usual = [], configured_run.train_many
 
     def counted(config: Config, task: Task, starts: Sequence[Parameters], **options: Any) -> list[Run]:
         sizes.append(len(starts))
         return usual(config, task, starts, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "train_many", counted)
+        patch.setattr(configured_run, "train_many", counted)
         assert call(*FIVE, folder, "--resume", *more).code == 0
     return sizes
 
@@ -182,13 +182,13 @@ LIMIT = 2**25
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[int]]]:
     """A machine of `LIMIT` bytes, of which all that numpy and Python hold is not free; the size of each pass."""
-    sizes, usual = [], experiment.pass_size
+    sizes, usual = [], configured_run.pass_size
 
     def noted(*given: Any) -> int:
         sizes.append(usual(*given))
         return sizes[-1]
 
-    monkeypatch.setattr(experiment, "pass_size", noted)
+    monkeypatch.setattr(configured_run, "pass_size", noted)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     monkeypatch.setattr(Threads, "free_memory", lambda self: LIMIT + before - tracemalloc.get_traced_memory()[0])
@@ -220,7 +220,7 @@ def test_starts_that_are_not_counted_are_noticed(
         return usual(engine, [each._replace(each=each.each - each.start) for each in needed], share)
 
     monkeypatch.setattr(descent, "most_replicates", short)
-    monkeypatch.setattr(experiment, "SHARE", 1.0)
+    monkeypatch.setattr(configured_run, "SHARE", 1.0)
     done = call(*SEVEN)
     assert done.code == 2
     assert re.search(r"At most \d fit at a time", done.said)
@@ -231,12 +231,12 @@ def test_a_pass_that_leaves_its_starts_behind_is_noticed(
     call: Call, limited: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: what one pass drew is there while the next ones are sized."""
-    usual, behind = experiment.start, []
+    usual, behind = configured_run.start, []
 
     def kept(*given: Any) -> Parameters:
         behind.append(usual(*given))
         return behind[-1]
 
-    monkeypatch.setattr(experiment, "start", kept)
+    monkeypatch.setattr(configured_run, "start", kept)
     call(*SEVEN)
     assert limited() != [2, 2, 2, 1]

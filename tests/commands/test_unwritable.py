@@ -14,7 +14,7 @@ from attn_dynamics.results.figures import run as plot
 from attn_dynamics.results.figures.run import draw_figure
 from attn_dynamics.results.figures.style import draw_all
 from attn_dynamics.tasks import Task
-from attn_dynamics.training.experiment import check_words
+from attn_dynamics.training.configured_run import check_words
 from tests.commands.driving import TINY, Call, films, read_json
 
 WIDE = 2**128 - 1

@@ -14,7 +14,7 @@ from attn_dynamics.commands.sweep.table import Table, row
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import Damaged, read_netcdf, read_parquet, write_netcdf, write_parquet
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 
 RNG = np.random.default_rng(0)
 RUN = xr.Dataset(

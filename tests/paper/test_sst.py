@@ -15,8 +15,8 @@ from scipy.sparse.linalg import svds
 from attn_dynamics import FixedLinear, Parameters, descend, flow
 from attn_dynamics.tasks import Options, TextOptions, load_task
 from attn_dynamics.tasks.treebank import sst_folder
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config
 from simulations.configurations import CONFIGURATIONS
 from simulations.labelled import best_epoch
 from tests.support import needs_sst
@@ -110,7 +110,7 @@ def test_where_attn_tc_ends_on_sst5(seed: int) -> None:
     config = Config(model="attn-tc", task="sst5", seed=seed, embedding_dim=100, start="published", start_scale=0.0)
     judge, times = {"dev": task.dev, "test": task.test}, np.geomspace(1.0, 30_000.0, 400)
     run = flow(
-        task.train, experiment.start(config, task), times=times, evaluate_on=judge, rtol=1e-6, atol=1e-9
+        task.train, configured_run.start(config, task), times=times, evaluate_on=judge, rtol=1e-6, atol=1e-9
     ).trajectory
     end = int(run.dev_loss.values.argmin())
     assert 0 < end < run.sizes["time"] - 1, "the dev loss still falls"

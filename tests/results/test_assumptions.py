@@ -43,8 +43,8 @@ from attn_dynamics.results.prediction import predict
 from attn_dynamics.results.summary import annotate, summarise
 from attn_dynamics.tasks import Synthetic, Task
 from attn_dynamics.theory.sen import sen_norm
-from attn_dynamics.training.command_options import Config
-from attn_dynamics.training.experiment import start, train
+from attn_dynamics.training.configured_run import start, train
+from attn_dynamics.training.corpus_config import Config
 
 TRAIN = ("keys", "embeddings", "head")
 PUBLISHED = Synthetic(test_sentences=0)

@@ -12,7 +12,7 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.figures.run import FIGURES, draw_figure
 from attn_dynamics.results.summary import annotate
 from attn_dynamics.tasks import Task
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 
 TASK = Synthetic(dictionary=50, sentences=40, test_sentences=10, other_words=5).draw(seed=0)
 WORDS = [word for topic in TASK.topic_words for word in topic]

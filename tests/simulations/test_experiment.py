@@ -28,9 +28,9 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.results.figures import style
 from attn_dynamics.statistics import interval
 from attn_dynamics.tasks import Task, load_task
-from attn_dynamics.training import experiment as carried_out
+from attn_dynamics.training import configured_run
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 from attn_dynamics.training.settings import Training
 from simulations import ablation, capacity, experiment, labelled, noise, query, sst, suppression, synthetic, text
@@ -142,7 +142,7 @@ def test_processes_of_their_own_give_the_same_bits(tmp_path: Path) -> None:
 
 def stopping_after(runs: int, error: Callable[[], BaseException]) -> Callable[..., Run]:
     """Stands in for training: raises something once so many runs have ended."""
-    usual, ended = carried_out.train, 0
+    usual, ended = configured_run.train, 0
 
     def train(*given: Any, **more: Any) -> Run:
         nonlocal ended
@@ -157,7 +157,7 @@ def stopping_after(runs: int, error: Callable[[], BaseException]) -> Callable[..
 def test_ctrl_c_keeps_the_runs_that_had_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(carried_out, "train", stopping_after(3, KeyboardInterrupt))
+    monkeypatch.setattr(configured_run, "train", stopping_after(3, KeyboardInterrupt))
     assert run_tiny(tmp_path) == INTERRUPTED
     assert len(cells(tmp_path)) == 3
     assert not (tmp_path / "summary.json").exists()
@@ -169,7 +169,7 @@ def test_a_loss_that_is_not_finite_is_a_failure_in_one_line(
 ) -> None:
     so_far = xr.Dataset(coords={"epoch": range(7)})
     error = Diverged(Run(parameters=None, trajectory=so_far, ended="diverged", best_epoch=6, training=Training()), "")
-    monkeypatch.setattr(carried_out, "train", stopping_after(1, lambda: error))
+    monkeypatch.setattr(configured_run, "train", stopping_after(1, lambda: error))
     assert run_tiny(tmp_path) == FAILED
     assert "error: 0.001-attn-fc-1: loss at epoch 7: expected a finite number" in capsys.readouterr().err
 
@@ -312,13 +312,13 @@ def saved(monkeypatch: pytest.MonkeyPatch, epoch_by_epoch: None) -> list[int]:
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many seeds go into each pass on a device."""
-    sizes, usual = [], carried_out.train_many
+    sizes, usual = [], configured_run.train_many
 
     def counted(config: Config, task: Task, starts: Sequence[Parameters], **more: Any) -> list[Run]:
         sizes.append(len(starts))
         return usual(config, task, starts, **more)
 
-    monkeypatch.setattr(carried_out, "train_many", counted)
+    monkeypatch.setattr(configured_run, "train_many", counted)
     return sizes
 
 
@@ -432,7 +432,7 @@ def test_seeds_beyond_memory_go_in_several_passes(
     room: int | None, sizes: list[int], tmp_path: Path, passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason="needs PyTorch")
-    monkeypatch.setattr(carried_out, "max_replicates", lambda *given, **settings: room)
+    monkeypatch.setattr(configured_run, "max_replicates", lambda *given, **settings: room)
     assert run_text(labelled_file(tmp_path), tmp_path / "out", "--device", "cpu") == 0
     assert passes == sizes
     assert len(rows(tmp_path / "out").seed.unique()) == 3
@@ -452,10 +452,10 @@ def test_ctrl_c_finds_its_way_out_of_a_process(stop: BaseException, monkeypatch:
     def interrupted(*given: Any, **more: Any) -> Run:
         raise stop
 
-    monkeypatch.setattr(carried_out, "train", interrupted)
-    cell = experiment.Cell(config=Config(), task=load_task("synthetic", carried_out.task_options(Config())))
+    monkeypatch.setattr(configured_run, "train", interrupted)
+    cell = experiment.Cell(config=Config(), task=load_task("synthetic", configured_run.task_options(Config())))
     with pytest.raises(KeyboardInterrupt) as caught:
-        experiment._train(cell, [carried_out.start(cell.config, cell.task)], Checkpoint(Path("nowhere")))
+        experiment._train(cell, [configured_run.start(cell.config, cell.task)], Checkpoint(Path("nowhere")))
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), str(again)) == (KeyboardInterrupt, "interrupted after epoch 7")
 

@@ -14,8 +14,8 @@ from attn_dynamics.claims._support.top_words import held_by_class, purity, word_
 from attn_dynamics.errors import InputError
 from attn_dynamics.results.summary import annotate
 from attn_dynamics.tasks import Task
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config
 from simulations.labelled import ALL, attention_weights, followed, subset, telling, unseen, with_leaders
 
 DRAWS = 200
@@ -45,8 +45,8 @@ def topical(rng: np.random.Generator, *, shuffled: bool = False, n_classes: int 
 def trained(task: Task) -> tuple[xr.Dataset, xr.Dataset]:
     """A run, and what is kept of it."""
     config = Config(model="attn-fc", epochs=800, embedding_dim=20, learning_rate=0.5, follow=("w0",))
-    start = experiment.start(config, task)
-    run = annotate(experiment.train(config, task, start), config, task, start)
+    start = configured_run.start(config, task)
+    run = annotate(configured_run.train(config, task, start), config, task, start)
     return run, with_leaders(run, task)
 
 

@@ -31,9 +31,9 @@ from attn_dynamics.commands.sweep.table import settings
 from attn_dynamics.results import summary as results
 from attn_dynamics.results.assumptions import PLAIN_STEPS
 from attn_dynamics.theory.small_start import decay_threshold
-from attn_dynamics.training import checkpoint, experiment, loop
+from attn_dynamics.training import checkpoint, configured_run, loop
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.rules import RULES, Arrays, Descent
 from attn_dynamics.training.settings import Training
@@ -540,13 +540,13 @@ def test_a_configuration_trains_by_its_rule() -> None:
     task = Synthetic(dictionary=50, sentences=240, test_sentences=10).draw(3)
     plain = Config(epochs=12, seed=3)
     config = replace(plain, rule="momentum", momentum=0.5, nesterov=True, decay=1e-3, decoupled=True, batch_size=100)
-    start = experiment.start(config, task)
+    start = configured_run.start(config, task)
     update: Options = {"decay": 1e-3, "decoupled": True, "batch_size": 100, "batch_seed": 3}
     alone = descend(task.train, start, epochs=12, rule=Momentum(0.5, nesterov=True), **update)
-    assert same_ends(experiment.train(config, task, start), alone)
-    assert not same_ends(experiment.train(plain, task, start), alone), "control"
+    assert same_ends(configured_run.train(config, task, start), alone)
+    assert not same_ends(configured_run.train(plain, task, start), alone), "control"
     with pytest.raises(InputError, match="device: expected 'numpy'"):
-        experiment.check(replace(config, device="cpu"), task)
+        configured_run.check(replace(config, device="cpu"), task)
 
 
 def test_settings_that_a_rule_does_not_read_are_named() -> None:
@@ -631,8 +631,8 @@ def test_a_loss_that_decay_raises_is_no_sign_of_long_steps(settings: Options) ->
     """Decay takes back what little is learned, at any learning rate; long steps are the negative control."""
     config = Config(epochs=300, synthetic=Synthetic(dictionary=500, sentences=80), **settings)
     task = config.synthetic.draw(0)
-    start = experiment.start(config, task)
-    summary = results.summarise(results.annotate(experiment.train(config, task, start), config, task, start), 0.0)
+    start = configured_run.start(config, task)
+    summary = results.summarise(results.annotate(configured_run.train(config, task, start), config, task, start), 0.0)
     assert (summary["loss_rises"] > 0) == ("decay" in settings)
     assert any("smaller --learning-rate" in each for each in results.broken(summary)) == ("learning_rate" in settings)
 

@@ -20,7 +20,7 @@ from attn_dynamics.results.summary import versions
 from attn_dynamics.system.console import console
 from attn_dynamics.system.extras import imported
 from attn_dynamics.system.workers import clustered
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 
 DEFAULT = Path("runs/sweep")
 

@@ -11,8 +11,8 @@ import tyro
 from attn_dynamics.check import at_least_one
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, load_task
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config, Trainable
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config, Trainable
 from attn_dynamics.training.replicates.descent import check_rule
 
 ALONE = ("replicates", "follow", "out", "resume", "overwrite")
@@ -90,10 +90,10 @@ def check(configs: list[Config], *, here: bool) -> list[str]:
         alike.setdefault(replace(config, seed=0, learning_rate=1.0, start_scale=1.0), config)
     tasks: dict[tuple, Task] = {}
     for config in alike.values():
-        options = experiment.task_options(config)
+        options = configured_run.task_options(config)
         if (config.task, options) not in tasks:
             tasks[config.task, options] = load_task(config.task, options)
-        experiment.check(config, tasks[config.task, options])
-        experiment.start(config, tasks[config.task, options])
+        configured_run.check(config, tasks[config.task, options])
+        configured_run.start(config, tasks[config.task, options])
     notes = [note for each in (*configs, *tasks.values()) for note in each.notes]
     return list(dict.fromkeys(notes))

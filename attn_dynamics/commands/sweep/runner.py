@@ -13,8 +13,8 @@ from attn_dynamics.results import summary as results
 from attn_dynamics.results.assumptions import broken_in_words
 from attn_dynamics.system.workers import error_of, finished, in_line
 from attn_dynamics.tasks import load_task
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.replicates.engine import check_device
 from attn_dynamics.training.run import Diverged
 
@@ -44,15 +44,15 @@ def outcome(config: Config) -> Row:
 
 def _measured(config: Config, begun: float) -> Row:
     try:
-        task = load_task(config.task, experiment.task_options(config))
-        start = experiment.start(config, task)
+        task = load_task(config.task, configured_run.task_options(config))
+        start = configured_run.start(config, task)
     except InputError as error:
         if is_loaded(config):
             raise
         return {"ended": "refused", "message": str(error)}
     data = results.data_digest(task) if is_loaded(config) else None
     try:
-        run, message = experiment.train(config, task, start), None
+        run, message = configured_run.train(config, task, start), None
     except Diverged as stop:
         if not stop.run.trajectory.sizes["epoch"]:
             return {"ended": "diverged", "message": str(stop), "data": data}

@@ -12,8 +12,8 @@ from attn_dynamics.files.storage import make_folder, printable, write_whole
 from attn_dynamics.results.summary import LARGEST_INTEGER, data_digest
 from attn_dynamics.system.extras import imported
 from attn_dynamics.tasks import Options, Synthetic, TextOptions, load_task
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -102,7 +102,7 @@ def is_loaded(config: Config) -> bool:
 
 def _data_setting(config: Config) -> tuple[str, Options]:
     """Return the settings that determine the data of a run; the seed is one of them only if it splits a file."""
-    options = experiment.task_options(config)
+    options = configured_run.task_options(config)
     return config.task, options if Path(config.task).is_file() else replace(options, seed=0)
 
 

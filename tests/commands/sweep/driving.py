@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from attn_dynamics.commands.sweep.runner import outcome
 from attn_dynamics.commands.sweep.table import FILE, RESULTS, SETTINGS, Row
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from tests.commands import driving
 from tests.commands.driving import TASK
 

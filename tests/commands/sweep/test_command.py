@@ -18,8 +18,8 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.system import extras
 from attn_dynamics.system import workers as workers_module
 from attn_dynamics.system.workers import in_line
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.replicates.engine import Engine, engine_for
 from tests.commands.driving import TASK, Call, contents, film_folder
 from tests.commands.sweep.driving import (
@@ -292,7 +292,7 @@ def test_the_device_is_looked_for_where_the_runs_are(
             return engine_for(device, precision)
         raise InputError("device", expected="a better machine", given="this one", fix="Buy it.")
 
-    monkeypatch.setattr(experiment, "engine_for", lacking)
+    monkeypatch.setattr(configured_run, "engine_for", lacking)
     arguments = (*TINY, "--device", "cpu", "--out", "here")
     done = call_dask(*arguments)
     assert done.code == 2

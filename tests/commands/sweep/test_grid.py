@@ -10,7 +10,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.system import options
 from attn_dynamics.system.options import read_options
 from attn_dynamics.tasks import Synthetic, TextOptions
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 
 NO_SETTING = {"replicates", "follow", "out", "resume", "overwrite"}
 """Of one run, that a sweep does not have: other starts are other seeds, and its table names no words."""

@@ -17,8 +17,8 @@ from attn_dynamics.results.figures import run as run_figures
 from attn_dynamics.results.summary import versions
 from attn_dynamics.system.workers import in_line
 from attn_dynamics.tasks import Synthetic, TextOptions
-from attn_dynamics.training import experiment
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training import configured_run
+from attn_dynamics.training.corpus_config import Config
 from tests.commands.driving import Call, film_folder, read_json, without_figures
 from tests.commands.sweep.driving import TINY, differences, rows
 
@@ -102,7 +102,7 @@ def test_what_the_machine_lacks_is_no_result_and_is_tried_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(command, "stream", failing)
-        patch.setattr(experiment, "descend" if device == "numpy" else "descend_many", short_of_memory)
+        patch.setattr(configured_run, "descend" if device == "numpy" else "descend_many", short_of_memory)
         done = call(*arguments)
     assert done.code == 1
     assert "error: 1 runs failed, the first by InputError: device: expected enough memory" in done.said

@@ -1,4 +1,4 @@
-"""Settings of one run of the command, and those of them that identify the run."""
+"""Settings of a run of a model on a corpus, and those of them that identify the run."""
 
 import dataclasses
 from pathlib import Path
@@ -143,7 +143,7 @@ class Config:
 
     @property
     def training(self) -> Training:
-        """Return the training settings; the default of patience depends on the task (`experiment.training`)."""
+        """Return the training settings; the default of patience depends on the task (`configured_run.training`)."""
         read = RULE_OPTIONS.get(self.rule, {})
         same = {
             each.name: getattr(self, each.name) for each in dataclasses.fields(Training) if hasattr(self, each.name)

@@ -13,7 +13,7 @@ from attn_dynamics.tasks import Options, Task
 from attn_dynamics.tasks.class_labels import can_be_written
 from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.command_options import Config
+from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.descent import (
