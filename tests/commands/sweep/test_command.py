@@ -20,7 +20,6 @@ from attn_dynamics.system import workers as workers_module
 from attn_dynamics.system.workers import in_line
 from attn_dynamics.training import configured_run
 from attn_dynamics.training.corpus_config import Config
-from attn_dynamics.training.replicates.engine import Engine, engine_for
 from tests.commands.driving import TASK, Call, contents, film_folder
 from tests.commands.sweep.driving import (
     LONGER,
@@ -287,12 +286,11 @@ def test_the_device_is_looked_for_where_the_runs_are(
     """This machine has no such device, the workers have. Negative control: the same runs on this machine."""
     pytest.importorskip("torch", reason="needs PyTorch")
 
-    def lacking(device: str, precision: str) -> Engine:
-        if device == "numpy":
-            return engine_for(device, precision)
-        raise InputError("device", expected="a better machine", given="this one", fix="Buy it.")
+    def lacking(device: str, precision: str) -> None:
+        if device != "numpy":
+            raise InputError("device", expected="a better machine", given="this one", fix="Buy it.")
 
-    monkeypatch.setattr(configured_run, "engine_for", lacking)
+    monkeypatch.setattr(configured_run, "check_device", lacking)
     arguments = (*TINY, "--device", "cpu", "--out", "here")
     done = call_dask(*arguments)
     assert done.code == 2
