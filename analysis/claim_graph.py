@@ -6,9 +6,9 @@ Shape, outline and words say how a claim is known, so that the graph needs no co
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple, get_args
 
+from analysis.judge import NAMES
 from analysis.render import filled
-from attn_dynamics.claims._support.foundations import FOUNDATIONS, above
-from attn_dynamics.claims._support.names import NAMES
+from attn_dynamics.claims import CLAIMS
 
 Standing = Literal["proved and measured", "proved in a case, measured", "measured only", "proved only", "does not hold"]
 """How a claim is known."""
@@ -43,6 +43,16 @@ class Edge(NamedTuple):
     id: str
     foundation: str
     path: str
+
+
+def below(id: str) -> tuple[str, ...]:
+    """Return the ids of the claims that a claim rests on directly; a claim that is only proved rests on none."""
+    return CLAIMS[id].foundations if id in CLAIMS else ()
+
+
+def above(id: str) -> tuple[str, ...]:
+    """Return the ids of the claims that rest on a claim directly."""
+    return tuple(each for each, claim in CLAIMS.items() if id in claim.foundations)
 
 
 def graph(standings: Mapping[str, Standing], groups: Mapping[str, str], address: str) -> str:
@@ -96,8 +106,8 @@ def _width(size: int) -> int:
 
 def _edges(nodes: Mapping[str, Node]) -> Iterator[Edge]:
     lanes = _lanes(nodes)
-    for id, direct in FOUNDATIONS.items():
-        for foundation in direct:
+    for id in nodes:
+        for foundation in below(id):
             yield Edge(id, foundation, _path(nodes[foundation], nodes[id], lanes.get(foundation, 0.0)))
 
 

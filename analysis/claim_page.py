@@ -9,15 +9,13 @@ from pathlib import Path
 
 import sympy as sp
 
-from analysis.claim_graph import Standing
-from analysis.judge import HOLDS
+from analysis.claim_graph import Standing, above, below
+from analysis.judge import HOLDS, NAMES
 from analysis.pictures import Picture
 from analysis.published import Outcome, Published, excess
 from analysis.render import filled
 from analysis.theory_page import THEORY, Group, Passage, drawn
 from attn_dynamics.claims import CLAIMS
-from attn_dynamics.claims._support.foundations import FOUNDATIONS, above
-from attn_dynamics.claims._support.names import NAMES
 from proofs import PROOFS, Agrees, Proof, Step
 from proofs.printing import legible
 
@@ -71,7 +69,7 @@ def page(id: str, book: Book) -> str:
         outcome=outcome,
         controls=[*_controls(outcome)] if outcome else [],
         published=book.published,
-        below=FOUNDATIONS.get(id, ()),
+        below=below(id),
         above=above(id),
         names={each: heading(each) for each in NAMES},
         theory=_from(THEORY, book.folder),

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, final
 
-from attn_dynamics.claims import CLAIMS, Measured, Verdict
-from attn_dynamics.claims._support.names import NAMES, in_theory_order
+from attn_dynamics.claims import CLAIMS, Measured, Verdict, in_theory_order
 from attn_dynamics.files.storage import Damaged, read_parquet
 from attn_dynamics.system.workers import finished, spawned
 from proofs import PROOFS, Result
@@ -17,6 +16,8 @@ from proofs import PROOFS, Result
 HOLDS, FAILS, ERROR = "holds", "FAILS", "ERROR"
 IDS = in_theory_order({*CLAIMS, *PROOFS})
 """Ids of all proved or measured claims, in the order of the theory."""
+NAMES = {id: (CLAIMS[id] if id in CLAIMS else PROOFS[id]).name for id in IDS}
+"""Short name of each claim, by its id."""
 
 
 @final

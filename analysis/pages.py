@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from analysis.claim_graph import ORDER, STANDINGS, Standing, graph
+from analysis.claim_graph import ORDER, STANDINGS, Standing, below, graph
 from analysis.claim_page import Book, heading, least_excess, page, plain, share, standing, title
 from analysis.judge import IDS
 from analysis.pictures import Picture, pictures
 from analysis.published import DOCS, VERDICTS, read
 from analysis.render import filled
 from analysis.theory_page import THEORY, groups, passages
-from attn_dynamics.claims._support.foundations import FOUNDATIONS
 from attn_dynamics.commands.shell import record_command, run_recorded
 from attn_dynamics.files.output import clear, expanded, of_command, results_folder
 from attn_dynamics.files.storage import make_folder, write_whole
@@ -100,7 +99,7 @@ def _line(id: str, book: Book) -> dict[str, object]:
         "share": share(outcome),
         "controls": f"{outcome.failing}/{len(outcome.controls)}" if outcome and outcome.controls else "",
         "excess": least_excess(outcome),
-        "below": FOUNDATIONS.get(id, ()),
+        "below": below(id),
     }
 
 

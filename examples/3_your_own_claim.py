@@ -54,6 +54,7 @@ def scores_after_a_step(stretch: float) -> np.ndarray:
     "Z1",
     control("a law of the first power", law=lambda stretch: stretch),
     control("a law of the third power", law=lambda stretch: stretch**3),
+    name="a longer query",
     statement=r"s_w(\lambda q) = \lambda^2 s_w(q) \text{ after one step from } K = 0",
     quantity="largest distance of a score from the law, relative to the largest score",
     tolerance="20 ε, ε = 2⁻⁵²: two products of d = 10 terms",

@@ -5,7 +5,8 @@ more import.
 """
 
 from attn_dynamics.check import did_you_mean
-from attn_dynamics.claims._support.names import NAMES, in_theory_order
+from attn_dynamics.claims import CLAIMS as MEASURED
+from attn_dynamics.claims import in_theory_order
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.script import called
 from proofs import (
@@ -75,9 +76,9 @@ def find(claim: str) -> Proof:
 
 def _instead(claim: str) -> str:
     """Return the advice for a claim that has no proof."""
-    if claim in NAMES and claim not in PROOFS:
+    if claim in MEASURED and claim not in PROOFS:
         command = called("python -m analysis.verdicts")
-        return f"{NAMES[claim]} ({claim}) is measured, not proved: {command} --claim {claim}."
+        return f"{MEASURED[claim].name} ({claim}) is measured, not proved: {command} --claim {claim}."
     return did_you_mean(claim, CLAIMS)
 
 

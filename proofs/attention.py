@@ -41,6 +41,7 @@ def score_gradient(attention: Term, context: Term) -> Term:
     factor("counts left out of the numerator", attention=lambda i, w: attention(i, w) / C[i, w]),
     assumption("attention is not normalised", attention=weight),
     assumption("the score is no inner product", score=lambda w: total(lambda b: K[w, b] ** 2 * Q[b], D_K)),
+    name="gradient of attention",
 )
 def block(
     *,

@@ -49,6 +49,7 @@ def relu(i: Expr, h: Expr) -> Expr:
     sign("the likelihood is made small", sense=1),
     factor("a sum over the sentences instead of the mean", share=1),
     assumption("targets do not sum to one", target=lambda i, c: array("t")[i, c]),
+    name="gradient of the loss",
 )
 def cross_entropy(*, target: Term = one_hot, share: Expr = 1 / N, sense: Expr = sp.Integer(-1)) -> Iterator[Step]:
     """Mean cross-entropy has ∂L/∂z = (π - y)/N."""
@@ -68,6 +69,7 @@ def _linearised(logit: Term) -> Expr:
     sign("the head reads -v", logit=lambda i, c: -linear(i, c)),
     factor("a factor 2 in the logits", logit=lambda i, c: 2 * linear(i, c)),
     assumption("the head is not linear", logit=lambda i, c: linear(i, c) ** 2),
+    name="gradient of Attn-FC",
 )
 def fixed_linear(*, logit: Term = linear) -> Iterator[Step]:
     """Attn-FC sends back g_i = U ζ_i, where ζ = ∂L/∂z."""
@@ -80,6 +82,7 @@ def fixed_linear(*, logit: Term = linear) -> Iterator[Step]:
     sign("the head reads -v", logit=lambda i, c: -linear(i, c)),
     factor("a factor 2 in the logits", logit=lambda i, c: 2 * linear(i, c)),
     assumption("the head is not linear", logit=lambda i, c: linear(i, c) ** 2),
+    name="gradient of Attn-TC",
 )
 def trained_linear(*, logit: Term = linear) -> Iterator[Step]:
     """Attn-TC sends back g_i = U ζ_i and learns by ∂L/∂U = vᵀ ζ, where ζ = ∂L/∂z."""
@@ -95,6 +98,7 @@ def trained_linear(*, logit: Term = linear) -> Iterator[Step]:
     sign("relu of what is below zero", activation=lambda x: sp.Max(0, -x)),
     factor("a factor 2 in what a unit passes on", unit=lambda i, h: 2 * relu(i, h)),
     assumption("units that are not piecewise linear", unit=lambda i, h: relu(i, h) ** 2),
+    name="gradient of Attn-TL",
 )
 def two_layer(*, unit: Term = relu, activation: Term = lambda x: sp.Max(0, x)) -> Iterator[Step]:
     """Attn-TL learns by these gradients, where ζ = ∂L/∂z and ξ_ih = σ_ih Σ_c U₂_hc ζ_ic is what reaches unit h.

@@ -16,6 +16,7 @@ from typing import Literal, final
 
 import sympy as sp
 
+from attn_dynamics.claims import CLAIMS
 from proofs import sampling
 from proofs.sums import Expr, Flow, Rate, along, index, normal
 
@@ -231,6 +232,8 @@ class Result:
     seconds: float
     case: str = ""
     """Case of the claim that the proof covers, if not all."""
+    name: str = ""
+    """Short name of the claim."""
 
     @property
     def statement(self) -> tuple[sp.Basic, ...]:
@@ -269,6 +272,8 @@ class Proof:
     mutants: tuple[Mutant, ...]
     case: str = ""
     """Case of the claim that the proof covers, if not all."""
+    name: str = ""
+    """Short name of the claim."""
 
     @cached_property
     def title(self) -> str:
@@ -294,7 +299,8 @@ class Proof:
         begun = time.perf_counter()
         steps = tuple(self.check())
         mutants = {mutant: self.rejects(mutant) for mutant in self.mutants}
-        return Result(self.claim, self.title, self.given, steps, mutants, time.perf_counter() - begun, self.case)
+        seconds = time.perf_counter() - begun
+        return Result(self.claim, self.title, self.given, steps, mutants, seconds, self.case, self.name)
 
 
 PROOFS: dict[str, Proof] = {}
@@ -302,7 +308,7 @@ PROOFS: dict[str, Proof] = {}
 
 
 def proves(
-    claim: str, *mutants: Mutant, case: str = ""
+    claim: str, *mutants: Mutant, case: str = "", name: str = ""
 ) -> Callable[[Callable[..., Iterator[Step]]], Callable[..., Iterator[Step]]]:
     """Add a derivation to `PROOFS`; its arguments are equations, with those of the theory as defaults.
 
@@ -310,14 +316,18 @@ def proves(
         claim: theory id.
         mutants: changes that must fail.
         case: case of the claim that the proof covers, if not all.
+        name: short name of the claim; by default that of its measurement.
     """
+    called = name or (CLAIMS[claim].name if claim in CLAIMS else "")
 
     def enter(derivation: Callable[..., Iterator[Step]]) -> Callable[..., Iterator[Step]]:
         if claim in PROOFS:
             raise ValueError(f"{claim} is proved twice")
         if not mutants:
             raise ValueError(f"{claim} has no mutant that must fail")
-        PROOFS[claim] = Proof(claim, derivation, mutants, case)
+        if not called:
+            raise ValueError(f"{claim} has no name: give name=…, because no measurement names it")
+        PROOFS[claim] = Proof(claim, derivation, mutants, case, called)
         return derivation
 
     return enter

@@ -7,7 +7,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from attn_dynamics.claims._support.names import NAMES
 from proofs.printing import HEAD, formula, line, words
 from proofs.proof import Result, Verdict
 
@@ -17,7 +16,7 @@ COLOURS = {Verdict.PROVED: "green", Verdict.REFUTED: "red", Verdict.OPEN: "red",
 def steps(result: Result) -> RenderableType:
     """Show one claim: its statement, each step with its verdict and its relation, and the mutants."""
     parts: list[RenderableType] = [
-        Text(f"{_name(result)} ({', '.join(filter(None, (result.claim, result.case)))})  {result.title}", "bold")
+        Text(f"{result.name} ({', '.join(filter(None, (result.claim, result.case)))})  {result.title}", "bold")
     ]
     for step, verdict in result.steps:
         parts.append(Text.assemble("  ", (verdict.value, COLOURS[verdict]), f"  {step.name}"))
@@ -36,12 +35,8 @@ def table(results: Sequence[Result]) -> Table:
     for result in results:
         rejected = f"{sum(result.mutants.values())}/{len(result.mutants)}"
         mark = Text("proved", "green") if result.proved else Text("not proved", "red")
-        out.add_row(_name(result), result.claim, mark, str(len(result.steps)), rejected, f"{result.seconds:.1f}")
+        out.add_row(result.name, result.claim, mark, str(len(result.steps)), rejected, f"{result.seconds:.1f}")
     return out
-
-
-def _name(result: Result) -> str:
-    return NAMES.get(result.claim, "claim")
 
 
 def remarks(results: Sequence[Result]) -> Iterator[str]:

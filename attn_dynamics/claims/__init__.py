@@ -3,12 +3,11 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from attn_dynamics.claims._support.names import in_theory_order
-from attn_dynamics.claims.claim import CLAIMS, Claim, Control, Measured, Verdict, claims, control, find
+from attn_dynamics.claims.claim import CLAIMS, Claim, Control, Measured, Verdict, claims, control, find, in_theory_order
 
 for _module in iter_modules(__path__, f"{__name__}."):
     import_module(_module.name)
 
 CLAIMS.update({id: CLAIMS.pop(id) for id in in_theory_order(CLAIMS)})
 
-__all__ = ["CLAIMS", "Claim", "Control", "Measured", "Verdict", "claims", "control", "find"]
+__all__ = ["CLAIMS", "Claim", "Control", "Measured", "Verdict", "claims", "control", "find", "in_theory_order"]

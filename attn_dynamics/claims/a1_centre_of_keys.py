@@ -19,6 +19,8 @@ from attn_dynamics.tasks.corpus import Corpus
     control("a word is left out of the sum", weigh=lambda corpus: np.arange(corpus.n_words) > 0),
     control("words count as often as they stand in the corpus", weigh=lambda corpus: corpus.counts.sum(axis=0)),
     control("a word is held", hold=1),
+    name="keys keep their mean",
+    foundations=("M1",),
     statement=r"\sum_w \partial L/\partial s_w = 0,\quad \sum_w \kappa_w(\tau) = \sum_w \kappa_w(0)",
     assumptions="none. Under flow, Attn-TL starts from |b₁| ≥ 8, where no relu switches; at a switch the solver may "
     "stall",

@@ -18,6 +18,7 @@ from attn_dynamics.model.heads import HEADS, Array
     control("divided by the norm instead of its square", keys=lambda s, q: np.outer(s, q) / np.linalg.norm(q)),
     control("away from the new query", keys=lambda s, q: -np.outer(s, q) / (q @ q)),
     control("along another direction", keys=lambda s, q: np.outer(s, q[::-1]) / (q @ q)),
+    name="any query will do",
     statement=r"q, q' \neq 0:\quad K' q' = K q,\quad L(q', K') = L(q, K),\quad K' = K q q'^T / \|q'\|^2",
     source="LMN21",
     quantity="largest change of a score, relative to 1 + the largest score, and of the loss, relative to 1 + the loss, "

@@ -31,6 +31,8 @@ def columns(begin: Parameters) -> Array:
     control("the span of all columns but one", span=lambda begin: columns(begin)[:, 1:]),
     control("Attn-TC and Attn-TL do not start from E = 0", zero=False),
     control("UᵀU is lost", reduce=lambda begin: without_gram(begin)),
+    name="n - 1 dimensions move",
+    foundations=("M3", "M4", "M5"),
     statement=r"\mathrm{Attn{-}FC}: P = E U,\ \dot{P} = -A^T (\partial L/\partial z) U^T U;\quad "
     r"\mathrm{Attn{-}TC}, E(0) = 0: E = B U_0^T,\ U = U_0 R;\quad "
     r"\mathrm{Attn{-}TL}, E(0) = 0: E = B U_{1,0}^T,\ U_1 = U_{1,0} R",

@@ -78,6 +78,8 @@ def with_one_bias(begin: Parameters) -> Parameters:
     control("classes count as often as they occur", weigh=by_frequency),
     control("one class alone has a bias", alter=with_one_bias),
     control("steps of one size, which are no sums of gradients", rule=SignDescent()),
+    name="sum over classes",
+    foundations=("M2", "M4", "M5"),
     statement=r"\sum_c U_{\cdot c}(\tau) = \sum_c U_{\cdot c}(0),\quad \sum_c b_c(\tau) = \sum_c b_c(0)",
     assumptions="the last layer is trained in every class: U of Attn-TC, U₂ and b₂ of Attn-TL. Under flow, Attn-TL "
     "starts from |b₁| ≥ 8, where no relu switches; at a switch the solver may stall",

@@ -145,6 +145,8 @@ def leave_out(id: str, *names: str) -> Control:
     control("a sum for the difference of A2", laws=with_a_sum),
     control("gradients without their brackets", depth=1),
     control("units that are active in the same sentences have no further law", regional=lambda setting: 0),
+    name="laws are complete",
+    foundations=("A1", "A4", "A6", "A7"),
     statement=r"\dim \mathrm{Lie}\{\nabla L_{data}\} + \mathrm{rank}\{\nabla law\} = \dim \theta",
     assumptions="generic states. For Attn-TL the result is a count, not a theorem: it covers the listed sizes, near a "
     "state where no hidden unit is at its switch",

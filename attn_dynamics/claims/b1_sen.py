@@ -21,6 +21,8 @@ from attn_dynamics.theory.sen import sen_norm
     ONE_MORE,
     WITHOUT_HALF,
     ALL_TRAINED,
+    name="SEN relation",
+    foundations=("M1",),
     statement=r"s + e^s/m - (s_0 + e^{s_0}/m) = \frac{1}{2}\|q\|^2 (\|\nu\|^2 - \|\nu_0\|^2)",
     source="LMN21",
     assumptions="the query is fixed, under a smooth head. The topic word stands once in each of its sentences, among m "

@@ -31,6 +31,8 @@ SHARED = 300
     WITHOUT_HALF,
     control("half as many other words", relation=lambda s, m, *rest: sen_norm(s, m / 2, *rest)),
     control("the term of shared words is left out", shared=lambda task, score: 0.0),
+    name="SEN on a finite task",
+    foundations=("B1", "C9"),
     statement=r"\left|\frac{\|\nu\|}{\|\nu\|_{\mathrm{SEN}}(s)} - 1\right| \leq \frac{1}{\rho N} + "
     r"\frac{s}{2\rho} \left( \frac{1}{V'} + \frac{1}{m N} \right)",
     assumptions="LMN21's synthetic task with their start and descent; all words are trained. Frequency ρ and "

@@ -26,6 +26,8 @@ from attn_dynamics.training.descent import descend
     ONE_MORE,
     WITHOUT_HALF,
     ALL_TRAINED,
+    name="SEN under descent",
+    foundations=("B1",),
     statement=r"\frac{\|\nu(\tau)\|}{\|\nu\|_{\mathrm{SEN}}(s(\tau))} - 1 = O(\eta)",
     assumptions="as B1, for every head, under gradient descent with learning rate η to a fixed time τ. Scores, "
     "embeddings and gradients stay bounded as η → 0",

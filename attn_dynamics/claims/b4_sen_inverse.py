@@ -29,6 +29,8 @@ def by_lambert(norm: Array, m: float, q: float, s0: Array | float = 0.0, norm0: 
     control("m is lost", inverse=lambda norm, m, *rest: sen_score(norm, 1.0, *rest)),
     control("Lambert's W of e^c/m, which overflows, for ω", inverse=by_lambert),
     control("c - ω alone, which cancels near the start", inverse=by_omega_alone),
+    name="inverse of SEN",
+    foundations=("B1",),
     statement=r"s = c - \omega(c - \ln m), \ c = s_0 + e^{s_0}/m + \frac{1}{2}\|q\|^2 (\|\nu\|^2 - \|\nu_0\|^2)",
     assumptions="as B1",
     quantity="largest ratio of an error to its tolerance. There and back: error of s after the relation and its "

@@ -27,6 +27,8 @@ from attn_dynamics.training.flow import flow
     control("the curve of a fixed query", relation=sen_norm),
     control("m + 1 other words", relation=lambda s, m, q: sen_norm_trained_query(s, m + 1, q)),
     control("the key does not start at 0", key=0.3),
+    name="SEN, query trained",
+    foundations=("B1",),
     statement=r"\|q\|^2 - \|\kappa\|^2 = \|q_0\|^2, \ "
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\sqrt{\|q_0\|^4 + 4 x^2}} \, dx",
     assumptions="the query is trained, under a smooth head. One topic word stands once in its sentence, with κ₀ = 0 "

@@ -79,6 +79,8 @@ def of_one_query(scores: Array, others: Array, query_norms: Array, start_scores:
     control("one query alone", relation=of_one_query),
     control("m + 1 other words", relation=lambda s, m, *rest: sen_norm_last_token(s, m + 1, *rest)),
     control("one norm for all queries", relation=lambda s, m, q, *rest: sen_norm_last_token(s, m, q.mean(), *rest)),
+    name="SEN, last token asks",
+    foundations=("B1",),
     statement=r"\sum_u \frac{s_u + e^{s_u}/m_u}{\|q_u\|^2} - \frac{1}{2} \|\nu\|^2 = \mathrm{const}",
     assumptions="each last token u has its own fixed query, orthogonal to the others. The topic word stands once in "
     "each of its sentences; if the sentence ends in u, m_u other words stand beside it. Keys and embeddings of the "

@@ -100,6 +100,8 @@ def _size(start: Parameters, slopes: Parameters, columns: NDArray[np.int64], oth
     control("(m + 1)/k for m/k", share=lambda count: lambda s, m, *rest: shared(count)(s, m + 1, *rest)),
     control("each companion by itself, as in B1", gains=lambda s, ds, m, q: 2.0 / q**2 * (1.0 + np.exp(s) / m) * ds),
     control("m + 1 other words", gains=lambda s, ds, m, q: companion_gains(s, ds, m + 1, q)),
+    name="SEN, companions",
+    foundations=("B1",),
     statement=r"s + k e^s/m - (s_0 + k e^{s_0}/m) = \frac{1}{2}\|q\|^2 (\|\nu\|^2 - \|\nu_0\|^2), \ "
     r"\frac{1}{2}\|q\|^2 d\|\nu_j\|^2 = ds_j + \frac{e^{s_j}}{m} \sum_l ds_l",
     assumptions="the query is fixed. Either k topic words stand together in each of their sentences, or one stands "

@@ -61,6 +61,8 @@ def at_mean(_: float) -> float:
     control("the mean length for the longest", ends=lambda fewest, most: (fewest, at_mean(most))),
     control("the shortest for the longest", ends=lambda fewest, most: (fewest, fewest)),
     control("short sentences of the other class", contrary=3),
+    name="SEN, unequal lengths",
+    foundations=("B1",),
     statement=r"I(m) = s + e^s/m - \frac{1}{2}\|q\|^2 \|\nu\|^2: \ I(\min_i m_i) \geq I_0, \ I(\max_i m_i) \leq I_0",
     assumptions="the query is fixed. The topic word stands once in each of its sentences, among m_i others, and its "
     "embedding lowers the loss of each, ν·g_i ≤ 0. For the first inequality the others stay at score 0 and embedding "

@@ -93,6 +93,8 @@ def cooled(model: str, others: int) -> tuple[Array, Array, Array, float]:
         "the temperature is fixed",
         temperature_norm=lambda s, m, q, b, words: sen_norm(s, m, b * q),
     ),
+    name="trained temperature",
+    foundations=("B5",),
     statement=r"2\|q\|^2 = \|q_0\|^2 + \sqrt{\|q_0\|^4 + 4\|s\|^2}, \ "
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\sqrt{\|q_0\|^4 + 4 p x^2}} \, dx, \ "
     r"\|\nu\|^2 = 2 \int_0^s \frac{1 + e^x/m}{\|q\|^2 \sqrt{b_0^4 + 4 p x^2/\|q\|^2}} \, dx",

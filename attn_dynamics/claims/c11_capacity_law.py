@@ -25,6 +25,8 @@ ENDLESS = (1e12, 1e60)
     control("one layer more", exponent=lambda depth: score_exponent(depth + 1)),
     control("the margin of a fixed head", law=altered(late_score, depth=lambda _: 0)),
     control("at practical times", times=PRACTICAL),
+    name="capacity law",
+    foundations=("A4", "C3"),
     statement=r"s \sim \frac{2}{1+D} \ln \ln \tau, \quad \|\nu\| \sim (\ln \tau)^{1/(1+D)}",
     assumptions="C1 and C10 with nothing memorised. The head has D trained linear layers, which start balanced",
     quantity="law at finite time: largest distance of the growth of s per e-fold of ln τ, between τ = 1e128 and 1e256, "

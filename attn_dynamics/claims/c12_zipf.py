@@ -58,6 +58,8 @@ def without_second_term(time: Array, *, exponent: float, word: MeanField) -> Arr
     control("the factor as one against trained keys", rival=TRAINED),
     control("sign descent, to which every word is as frequent", rule=SignDescent()),
     control("keys fixed in the model", train=KEYS_FIXED),
+    name="scaling under Zipf",
+    foundations=("C3",),
     statement=r"\rho_w = Z w^{-\alpha}:\quad L(\tau) = \sum_w \rho_w\, \ell(\rho_w \tau) = "
     r"A\, \tau^{-(1 - 1/\alpha)} - \frac{c}{2 \tau} + o(1/\tau), \quad "
     r"A = \frac{Z^{1/\alpha}}{\alpha} \int_0^\infty t^{-1/\alpha}\, \ell(t)\, dt, \quad c = \frac{n-1}{u^2 n}",

@@ -75,6 +75,8 @@ def uncentred(corpus: Corpus) -> Array:
     control("2σ for σ", pull=lambda corpus: 2.0 * pull_at_zero(corpus)),
     control("decay does not slow the escape", growth=lambda values, decay: values),
     control("half as much decay again", growth=lambda values, decay: values - 1.5 * decay),
+    name="threshold of decay",
+    foundations=("M4",),
     statement=r"M_{wc} = \frac{1}{N}\sum_i A_{iw}\left([y_i = c] - \frac{1}{n}\right), \quad "
     r"\dot P_j = (\sigma_j(M) - \lambda)\, P_j, \quad "
     r"\tau_{\mathrm{escape}} \sim \frac{\ln(1/\epsilon)}{\sigma_1 - \lambda}",

@@ -17,6 +17,8 @@ TASKS = (ExactTask((1, 2), 1), ExactTask((1, 2, 3, 4), 20), *drawn_tasks(14))
     control("‖q‖²/2 for ‖q‖²", theory=altered(MeanField, query_norm=lambda q: q / 2**0.5)),
     control("√u for u", theory=altered(MeanField, head_norm=np.sqrt)),
     control("other words are trained too", free=True),
+    name="mean field, Attn-FC",
+    foundations=("A6", "M2"),
     statement=r"\frac{ds}{d\tau} = \|q\|^2 \rho\, a (1-a)(1-\pi)\, x\, \frac{n}{n-1}, \quad "
     r"\frac{dx}{d\tau} = \rho\, a u^2 (1-\pi), \quad \pi = \frac{1}{1 + (n-1)\, e^{-a x n/(n-1)}}",
     assumptions="query and head are fixed; the head's columns are orthogonal and of norm u. Each sentence has one "

@@ -17,6 +17,8 @@ from attn_dynamics.theory.mean_field import MeanField
     *of_wrong_sizes(MeanField),
     control("a factor 2 in all rates", theory=altered(MeanField, frequency=lambda rho: 2 * rho)),
     control("a fifth of m/(ρN), which was fitted at m = 20", bound=lambda run: run.setting["others"] / 500),
+    name="mean field, whole run",
+    foundations=("C9",),
     statement=r"s(\tau),\ \|\nu(\tau)\|\ \mathrm{of\ every\ topic\ word\ solve\ C1,\ nothing\ fitted,\ up\ to\ what\ "
     r"C9\ adds;\ at\ the\ start}\ \frac{s_{\mathrm{C1}}}{s} - 1 = \frac{1}{\rho N - 1}",
     assumptions="Attn-FC from the preset mean-field on LMN21's task, with m = 20 and with m = 2: N = 800, a dictionary "

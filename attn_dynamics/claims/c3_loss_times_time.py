@@ -30,6 +30,8 @@ from attn_dynamics.theory.mean_field import MeanField
     control("the other topic word of a topic is left out", limit=altered(loss_limit, topic_words=lambda p: p / 2)),
     control("-4 for -5 in the next order", following=lambda **given: next_loss(**given, constant=4.0)),
     control("the next order without what follows it", following=lambda **given: next_loss(**given, further=0.0)),
+    name="loss times time",
+    foundations=("B1", "C1"),
     statement=r"L\, \tau\, M^{2D/(1+D)} \to \mathrm{const}, \quad D = 0:\ \frac{n-1}{\rho u^2 n\, L \tau} - 1 = "
     r"\left(\psi + \frac{4 (\psi - 1)}{\Lambda} + \ldots\right) \frac{B^2}{\Lambda^4}, \quad "
     r"\psi = 2 \ln \frac{m \Lambda^2}{B} - 5 - \frac{2}{m}",

@@ -27,6 +27,8 @@ def leading_order(time: float, **setting: Array) -> Late:
     control("ρ of another word", approach=altered(late, frequency=np.flip)),
     control("u for u²", approach=altered(late, head_norm=np.sqrt)),
     control("the start is forgotten", approach=altered(late, start_score=np.zeros_like, start_norm=np.zeros_like)),
+    name="attention nears one",
+    foundations=("C3",),
     statement=r"x \sim \frac{n-1}{n} \Lambda, \quad \frac{1}{1-a} = \frac{\Lambda^2}{B} + 3 + s_0 + \frac{e^{s_0}}{m} "
     r"- \frac{1}{2} \|q\|^2 r_0^2 - \ln \frac{m \Lambda^2}{B} + o(1), \quad \Lambda = \ln(\rho u^2 n \tau), \quad "
     r"B = \frac{2 n u^2}{(n-1) \|q\|^2}",

@@ -33,6 +33,8 @@ class ClimbingKeys(MeanField):
     "C5",
     control("keys climb the loss", field=ClimbingKeys),
     control("keys held at the opposite of what training makes of them", turned=True),
+    name="mutual promotion",
+    foundations=("C1",),
     statement=r"\frac{ds}{d\tau} \geq 0, \quad \frac{d\|\nu\|}{d\tau} \geq 0, \quad L(\tau) \leq L_{s=0}(\tau)",
     source="LMN21",
     assumptions="zero start. In mean field: any n, m, ρ, u and ‖q‖. Beyond it: descent on LMN21's task",

@@ -46,6 +46,8 @@ def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
     control("embeddings of the other sign", law=lambda corpus, start: misalignment(corpus, mirrored(start))),
     control("a wait that does not know m", wait=lambda m, lowest: 1.0 + np.exp(-lowest)),
     control("a wait that does not know how far s falls", wait=lambda m, lowest: 1.0 + m),
+    name="mutual suppression",
+    foundations=("B1", "C1"),
     statement=r"M_t = \sum_i A_{it} \, g_i \cdot (\nu_t - v_i) \neq 0: \ "
     r"\mathrm{sign}\,\dot s_t(0) = -\mathrm{sign}\,M_t; \quad x(0) = x_0 < 0: \ "
     r"s\ \mathrm{turns\ by}\ \tau = \frac{n |x_0|}{(n-1) \rho u^2} (1 + m e^{-s_{\min}})",

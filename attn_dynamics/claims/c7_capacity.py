@@ -24,6 +24,7 @@ CAPACITY = ("attn-fc", "attn-tc", "attn-tl")
     control("Attn-TC before Attn-FC", order=("attn-tc", "attn-fc", "attn-tl")),
     control("Attn-TL before Attn-TC", order=("attn-fc", "attn-tl", "attn-tc")),
     control("a head with columns three times as long, on a small task", scale=3.0, task=SMALL),
+    name="capacity and score",
     statement=r"\bar{s}_{\mathrm{FC}} > \bar{s}_{\mathrm{TC}} > \bar{s}_{\mathrm{TL}}",
     source="LMN21",
     assumptions="LMN21's published task and starts, to time 500, with learning rate 0.5 instead of 0.1 (B3). Compared "

@@ -20,6 +20,8 @@ MODEL_TASKS = (*TASKS[:2], ExactTask((2, 2), 3, 1.5, private=True), ExactTask((2
     control("(1+m)² where sentences memorise", factor=altered(keys_factor, own_words=lambda _: np.inf)),
     control("1 + m for (1+m)²", factor=lambda others, **rest: np.sqrt(keys_factor(others, **rest))),
     control("a fixed head's factor under a trained one", factor=altered(keys_factor, depth=lambda _: 0)),
+    name="worth of attention",
+    foundations=("C3", "C9", "C10"),
     statement=r"\frac{L_{s=0}}{L} \to \left( \frac{(1+m)^2}{1 + m/(\rho N)} \right)^{1/(1+D)}",
     assumptions="D is the number of trained layers of the head. D = 0: C9. D = 1: C10. No two sentences share one of "
     "their other words, or N = ∞ and nothing is memorised. ρN > 1, because in a single sentence the topic word is a "

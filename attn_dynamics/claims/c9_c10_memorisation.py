@@ -27,6 +27,8 @@ WITHIN = "1 %: descent is 1/e behind the flow at epoch e ≥ 250, 0.4 %; shared 
     control("nothing is memorised", theory=forgetful(MeanField)),
     *of_wrong_sizes(MeanField),
     PLAIN_FLOW,
+    name="memorisation",
+    foundations=("A1", "C1"),
     statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(1-\pi)(x - x_w) \frac{n}{n-1} = -\rho m N \dot{s}_w, \quad "
     r"\dot{x} = \rho\, a u^2 (1-\pi), \quad \dot{x}_w = \frac{1-a}{m N} u^2 (1-\pi), \quad "
     r"\pi = \frac{1}{1 + (n-1)\, e^{-(a x + (1-a) x_w) n/(n-1)}}",
@@ -61,6 +63,8 @@ def alike_topics(**setting: Any) -> MeanField:
     control("each topic as if all were equally frequent", theory=alike_topics),
     *of_wrong_sizes(unequal_topics),
     PLAIN_FLOW,
+    name="mean field, Attn-TC",
+    foundations=("A1", "A3", "A6"),
     statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(\nu - \nu_w) \cdot U\delta = -\rho m N \dot{s}_w, \quad "
     r"\dot{\nu} = \rho\, a\, U\delta, \quad \dot{\nu}_w = \frac{1-a}{m N} U\delta, \quad "
     r"\dot{U} = \sum_t \rho_t\, v_t \delta_t^\top, \quad v = a \nu + (1-a) \nu_w",

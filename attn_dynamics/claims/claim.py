@@ -131,6 +131,8 @@ class Claim:
 
     id: str
     """Theory id, as in docs/theory.md."""
+    name: str
+    """Short name for tables."""
     statement: str
     """Statement in LaTeX."""
     source: str
@@ -145,6 +147,8 @@ class Claim:
     controls: tuple[Control, ...]
     measurement: Callable[..., Measured]
     """Function of `quick` and of what the theory says."""
+    foundations: tuple[str, ...] = ()
+    """Ids of the claims directly beneath this one, without those that lie beneath another of them."""
 
     def measure(self, *, quick: bool = False) -> Measured:
         """Return the number and its bound; `quick` takes smaller samples and shorter times, never a wider tolerance."""
@@ -165,6 +169,8 @@ CLAIMS: dict[str, Claim] = {}
 def claims(
     id: str,
     *controls: Control,
+    name: str,
+    foundations: tuple[str, ...] = (),
     statement: str,
     quantity: str,
     tolerance: str,
@@ -172,7 +178,7 @@ def claims(
     source: str = "here",
     observed: bool = False,
 ) -> Callable[[Callable[..., Measured]], Callable[..., Measured]]:
-    """Add a measurement to `CLAIMS`."""
+    """Add a measurement to `CLAIMS`; the other arguments are fields of its `Claim`."""
 
     def enter(measurement: Callable[..., Measured]) -> Callable[..., Measured]:
         if id in CLAIMS:
@@ -181,6 +187,7 @@ def claims(
             raise ValueError(f"{id} has no control that must fail")
         CLAIMS[id] = Claim(
             id=id,
+            name=name,
             statement=statement,
             source=source,
             assumptions=assumptions,
@@ -189,10 +196,16 @@ def claims(
             observed=observed,
             controls=controls,
             measurement=measurement,
+            foundations=foundations,
         )
         return measurement
 
     return enter
+
+
+def in_theory_order(ids: Iterable[str]) -> tuple[str, ...]:
+    """Sort ids of claims as docs/theory.md has them: A9 before A10, and that before B1."""
+    return tuple(sorted(ids, key=lambda id: (id[:1], len(id), id)))
 
 
 def find(id: str) -> Claim:

@@ -18,6 +18,7 @@ from attn_dynamics.window.windows import Windows
     "D10",
     control("the bell without its prefactor", placement="peak"),
     control("one token less in the window", tokens=lambda half: 2 * half),
+    name="bell as a product",
     statement=r"\|v_i\| \leq \frac{\max_j \|v_j\|}{\sigma\sqrt{2\pi}}, \qquad "
     r"A\ \mathrm{even:}\ \frac{v^{\mathrm{product}}}{v^{\mathrm{renormalised}}} = "
     r"\frac{1 - \mathrm{tail}(\sigma, w)}{2w+1}",

@@ -143,6 +143,8 @@ def with_threshold(threshold: float) -> Callable[..., float]:
         "the mean width held still while heads part",
         rest=lambda orders: orders._replace(mixing=0.0).settled,
     ),
+    name="when heads part",
+    foundations=("D2",),
     statement=r"L = -E \ln \frac{1}{H} \sum_h \alpha_h(\delta),\ \alpha \propto e^{-|\Delta|^p/p\sigma^p}: \quad "
     r"\varepsilon \propto e^{\lambda\tau}, \ \lambda = \frac{\mathrm{Var}|\delta|^p - \mathrm{Var}_\alpha |\Delta|^p}"
     r"{H \sigma^{2p}} \to \frac{\mathrm{CV}^2 - p}{H}; \quad \varepsilon^2 \to "

@@ -86,6 +86,8 @@ def ends_at_one(near: int, far: int) -> tuple[float, float]:
     control("ends where CV² is 1", law=ends_at_one),
     control("two widths from a ratio of 3.2 on", least=3.2),
     control("two widths from a ratio of 3.1 on", least=3.1),
+    name="hysteresis of a bell",
+    foundations=("D4",),
     statement=r"L = -\ln(r_1 \alpha_{\delta_1} + r_2 \alpha_{\delta_2}): \ \mathrm{two\ stable}\ \sigma \ "
     r"\Leftrightarrow \frac{\delta_2}{\delta_1} > \sqrt{2} + \sqrt{3}, \ \frac{r_2}{r_1} = \frac{f}{1-f}\, "
     r"e^{(\delta_2^2 - \delta_1^2)/2\sigma^2} \ \mathrm{between\ its\ values\ where}\ \mathrm{CV}^2_f(\delta^2) = 2",

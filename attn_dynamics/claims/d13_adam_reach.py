@@ -70,6 +70,8 @@ def widened(scale: str, steps: int, rate: float, rule: Adam) -> Trajectory:
     control("every step as long as the learning rate", speed=lambda width, *_: np.ones_like(width)),
     control("no memory: σ₀ + η k", law=lambda time, distance, start, scale: start + np.asarray(time)),
     control("the powers of plain descent, D6", powers={"deviation": 1 / 4, "variance": 1 / 3}),
+    name="reach under Adam",
+    foundations=("D4", "D6"),
     statement=r"|\theta_N - \theta_0| \leq \frac{1 - \beta_1}{\sqrt{(1-\beta_2)(1-\beta_1^2/\beta_2)}} \sum_k \eta_k; "
     r"\quad |g|\ \mathrm{falling}:\ \leq \sum_k \eta_k; \quad k \ll 1/(1-\beta_2):\ \sigma \propto (\eta k)^{3/8},\ "
     r"\sigma^2 = \sigma_0^2 \sqrt{1 + 2 \eta k/\sigma_0^2}",

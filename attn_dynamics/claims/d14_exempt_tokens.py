@@ -44,6 +44,7 @@ SEARCHED = (60, 10)
     ),
     control("one token less in the sequence", time=lambda length, words: finding_time(length - 1, words)),
     control("all other tokens one word", time=lambda length, words: finding_time(length)),
+    name="exempt tokens",
     statement=r"\mathrm{exempt\ query:}\ \frac{\partial\alpha_\delta}{\partial\sigma} = 0,\ \tau_{1/2} = "
     r"\frac{k}{k+1}\left(2\ln(L - 1) + L - 1 - \frac{1}{L - 1}\right); \quad "
     r"\mathrm{two\ layers:}\ (A^2)_{i,i+\delta} = \frac{E}{L\,(\sigma\sqrt{2\pi} + E)}, \quad "

@@ -19,6 +19,7 @@ EXACTLY = tuple(row._replace(sigmas=row.sigmas[1:2]) if len(row.sigmas) > 1 else
     control("the variance with the printed prefactor", formula=BellFormula("variance", "printed")),
     control("the variance in float64", formula=BellFormula("variance", "none", "float64")),
     control("σ = 9.5 taken for 9.500, which a second formula fits", table=EXACTLY),
+    name="tokens W22 counted",
     statement=r"w(\sigma) = \lceil \sqrt{2 \sigma \cdot 150 \ln 2} \rceil - 1: \quad "
     r"w(1) = 14, \ w(9.5) = 44, \ w(\sigma) = 55 \Leftrightarrow 14.55 \leq \sigma < 15.08",
     assumptions="W22's σ is given to one decimal; the bell is computed in float32 with subnormal numbers, as "

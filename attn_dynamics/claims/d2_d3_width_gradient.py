@@ -52,6 +52,7 @@ Covariance = Callable[[Array, Array, Array], float]
     control("the distance for its square", of=lambda a, square, work: covariance(a, square**0.5, work)),
     control("the other sign", of=lambda a, square, work: -covariance(a, square, work)),
     control("σ⁻² for σ⁻³", power=-2),
+    name="what widens a bell",
     statement=r"\partial L/\partial\sigma = \sigma^{-3} \sum_i \mathrm{Cov}_{\alpha_i}(\Delta_{ij}^2, g_i \cdot v_j)",
     assumptions="renormalised placement; any scores, values, loss and windows",
     quantity="largest distance of both sides, and of the exact gradient, from the loss's slope by a complex step, over "
@@ -73,6 +74,7 @@ def widening(*, quick: bool, of: Covariance = covariance, power: int = -3) -> Me
     control("the product without its reward for height", narrowed=0.0),
     control("the reward for height with the other sign", narrowed=-1.0),
     control("twice the width's own term", widened=2.0),
+    name="bell after softmax",
     statement=r"\mathrm{peak:}\ \partial L/\partial\sigma = \sigma^{-3} \sum_{ij} A_{ij} b_{ij} \Delta_{ij}^2\, g_i "
     r"\cdot v_j; \quad \mathrm{product:}\ \sigma^{-3} \sum_{ij} A_{ij} U_{ij} \Delta_{ij}^2\, g_i \cdot v_j - "
     r"\sigma^{-1} \sum_{ij} A_{ij} U_{ij}\, g_i \cdot v_j",

@@ -30,6 +30,8 @@ def spread_of_squares(half_width: int) -> float:
     control(
         "the mean of Δ⁴ for the variance of Δ²", spread=lambda half: spread_of_squares(half) + even_square(half) ** 2
     ),
+    name="where width settles",
+    foundations=("D2",),
     statement=r"L = -\ln \alpha_\delta: \quad \sigma \to \sigma_*, \ E_{\alpha(\sigma_*)}[\Delta^2] = \delta^2; \quad "
     r"\sigma_* = \delta \ \mathrm{for}\ w \geq 5\delta; \quad \delta^2 > w(w+1)/3: \ "
     r"\sigma^4 \sim 4(\delta^2 - w(w+1)/3)\,\tau; \quad \delta^2 = w(w+1)/3: \ "

@@ -24,6 +24,8 @@ ESCAPES = ((10, 1.0), (12, 1.5))
     ),
     control("twice the escape time", law=lambda distance, start: 2.0 * escape_time(distance, start)),
     control("150 for 73", third=150.0),
+    name="a narrow start",
+    foundations=("D2",),
     statement=r"L = -\alpha_\delta: \quad \tau_{\mathrm{escape}} = \frac{\sqrt{2\pi}\, \sigma_0^7}{\delta^4} "
     r"e^{\delta^2/2\sigma_0^2} \left(1 + 8 \frac{\sigma_0^2}{\delta^2} + 73 \frac{\sigma_0^4}{\delta^4} + "
     r"O(\sigma_0^6/\delta^6)\right)",

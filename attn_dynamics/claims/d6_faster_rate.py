@@ -26,6 +26,8 @@ EXPONENTS = {"deviation": 1 / 4, "variance": 1 / 3}
     control("1/3 taken for the width under a variance", of_width=True),
     control("when σ has come near δ", span=(0.5, 0.99)),
     control("twice the time", law=lambda *given: 2.0 * time_to_width(*given)),
+    name="faster rate",
+    foundations=("D2",),
     statement=r"\sigma^4 - \sigma_0^4 \approx 4\delta^2\tau: \ \sigma \propto r^{1/4}; \quad "
     r"p = \sigma^2: \ p^3 - p_0^3 \approx \frac{3}{2}\delta^2\tau, \ p \propto r^{1/3}, \ "
     r"\sigma \propto r^{1/6}; \quad \ln\sigma: \ \delta^2 - \sigma^2 \propto e^{-2 r \tau}",

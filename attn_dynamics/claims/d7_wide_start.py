@@ -16,6 +16,8 @@ BUDGET, SHORT = 1e7, 4.0
     control("a start of a half of the distance called narrow", narrow=5.0),
     control("σ itself trained for ln σ", logged="deviation"),
     control("ln σ trained for σ itself", plain="log"),
+    name="wide start, or ln σ",
+    foundations=("D5", "D6"),
     statement=r"-\alpha_\delta: \ \sigma_0 > \delta \ \mathrm{reaches}\ \delta, \ \sigma_0 \ll \delta \ "
     r"\mathrm{stays,\ also\ under}\ \ln\sigma; \quad -\ln\alpha_\delta, \ln\sigma: \ "
     r"\sigma^2 = \delta^2 - (\delta^2 - \sigma_0^2) e^{-2\tau}",

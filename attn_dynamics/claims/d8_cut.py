@@ -17,6 +17,7 @@ Bound = Callable[[float], float]
     "D8",
     control("once the tail in the place of twice", bound=lambda tail: tail),
     control("scores apart are taken for even", spread=0.0),
+    name="where a bell is cut",
     statement=r"\|v_i' - v_i\| \leq 2\, \alpha_i(|\Delta| > w)\, \max_j \|v_j\|",
     assumptions="renormalised placement, cut at w and renormalised; any scores and values",
     quantity="largest change of a context in shares of the bound: by the attention beyond the cut, and by ε where the "

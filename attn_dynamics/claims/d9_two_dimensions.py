@@ -17,6 +17,7 @@ LONG, WIDTH, BLOCK = 16_384, 5.0, 128
     control("positions are not centred", centred=False),
     control("the square of the key's place is left out", keep=(1.0, 0.0)),
     control("the product of the places is taken off", keep=(-1.0, 1.0)),
+    name="bell by 2 dimensions",
     statement=r"-\frac{(i-j)^2}{2\sigma^2} = -\frac{i^2}{2\sigma^2} + \frac{i\,j}{\sigma^2} - \frac{j^2}{2\sigma^2}",
     assumptions="renormalised placement; in float32 positions are counted from near the block of queries",
     quantity="largest distance of attention weights with two further dimensions from those with the bell: in float64 "

@@ -46,6 +46,8 @@ def of_shuffled_labels(corpus: Corpus, begin: Parameters) -> EarlyScores:
     control("labels are shuffled before the law reads them", law=of_shuffled_labels),
     control("half of the next order", law=altered(cubic=lambda law: 0.5 * law.cubic)),
     control("E does not start at 0", scale=0.01),
+    name="how scores begin",
+    foundations=("M1", "M2"),
     statement=r"\frac{s_w(\tau) - s_w(0)}{\tau^2} = \frac{1}{2}\|q\|^2 "
     r"\left( \|b_w\|^2 + \sum_i A_{iw}\, g_i \cdot c_i \right) + O(\tau), \quad "
     r"b_w = -\sum_i A_{iw}\, g_i, \quad c_i = \sum_w A_{iw}\, b_w",

@@ -74,6 +74,8 @@ def lead(course: Course, leader: Leader = word_of_largest_score) -> Lead:
     control("labels are shuffled", shuffled=True),
     control("epochs in random order", mixed=True),
     control("the word of smallest score", leader=word_of_smallest_score),
+    name="the lead passes on",
+    foundations=("E1",),
     statement=r"\frac{d}{d\tau}\, \mathrm{mean}_i\, N_{w_i(\tau)} < 0, \quad "
     r"\frac{d}{d\tau}\, \mathrm{mean}_i\, \delta_{w_i(\tau)} > 0, \quad "
     r"w_i(\tau) = \mathrm{argmax}_{w \in i}\, s_w(\tau)",

@@ -44,6 +44,8 @@ class Leaders(NamedTuple):
     control("no other words, m = 0", others=lambda run: np.full_like(run.others, 1e-9)),
     control("one other word", others=lambda run: np.ones_like(run.others)),
     WITHOUT_HALF,
+    name="SEN on text",
+    foundations=("B2", "E1"),
     statement=r"\mathrm{median}_w \left| \frac{\|\nu_w\|}{\|\nu\|_{\mathrm{SEN}}(s_w, m_w)} - 1 \right| \leq "
     r"\mathrm{median}_w \left( \left| \frac{\|\nu\|_{\mathrm{SEN}}(s_w, M_w)}{\|\nu\|_{\mathrm{SEN}}(s_w, m_w)} - 1 "
     r"\right| + \frac{1}{N_w} \right)",

@@ -61,6 +61,8 @@ def with_a_word_at_zero(pairs: Pairs, n_words: int) -> Array:
     "F1",
     control("the separator of least ‖s‖_∞", direction=of_least_size),
     control("the first word's score stays at 0", direction=with_a_word_at_zero),
+    name="direction of keys",
+    foundations=("M1",),
     statement=r"s^* = \mathrm{argmin}\,\|s\|_2: s_{b(i)} - s_w \geq 1, \quad \frac{ds}{d\ln\tau} \to s^*, \quad "
     r"\frac{s_{k+1} - s_k}{\eta} \to \frac{s^*}{\|s^*\|}\ \ (\mathrm{normalised}), \quad "
     r"1 - \cos(s_k, s^*) \sim k^{-2}",

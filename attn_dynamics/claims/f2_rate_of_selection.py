@@ -56,6 +56,8 @@ def by_logarithm_alone(theory: Selection, time: float) -> Array:
     control("the logarithm lost", late=lambda theory, time: theory.rate * time),
     control("b without -2", late=lambda theory, time: theory.late(time) + 2.0 * np.log(theory.rate * time)),
     control("b (b ln(cτ) + k)/(cτ) alone after the three terms", beyond=by_logarithm_alone),
+    name="rate of selection",
+    foundations=("M1", "M2"),
     statement=r"\frac{1}{1-a} = c\,\tau + b \ln(c\,\tau) + k + o(1), \quad "
     r"c = \frac{(n-1)\, \|q\|^2 \rho\, v}{n-1+e^v}, \quad b = -2 + \frac{v\, e^v}{n-1+e^v}",
     assumptions="keys alone are trained, from 0; query, head and embeddings are held, the others' at 0; one topic word "

@@ -48,6 +48,8 @@ Curve = Callable[[Array, float, float, float], Array]
     control("the solver stops early", most=10),
     control("conserved quantities do not decay", forgets=0.0),
     control("squares decay as fast as sums", forgets=1.0),
+    name="SEN, weight decay",
+    foundations=("A1", "A4", "A6", "A7", "B1"),
     statement=r"\dot{I} = \lambda_\nu \|q\|^2 \|\nu\|^2 - \lambda_\kappa s (1 + e^s/m), \quad "
     r"\lambda_\kappa s_w / \|q\|^2 = \lambda_\nu \|\nu_w\|^2 + \sum_i A_{iw} g_i \cdot v_i",
     assumptions="query fixed. İ and its zero: as B1, any head, labels of which 15 % are random. The second relation: "

@@ -30,6 +30,8 @@ Drift = Callable[..., Array]
     control("1/(1 - β)², the drift of the time alone", drift=lambda beta, nesterov: 1.0 / (1.0 - beta) ** 2),
     control("Nesterov's factor for either", drift=lambda beta, nesterov: momentum_drift(beta, nesterov=True)),
     control("the heavy ball's factor for either", drift=lambda beta, nesterov: momentum_drift(beta)),
+    name="SEN, momentum",
+    foundations=("B3",),
     statement=r"\frac{\Delta I_{\beta}}{\Delta I_{0}} \to \frac{1 + \beta}{(1 - \beta)^2} \ (\eta \to 0), \quad "
     r"\mathrm{at\ equal} \ \frac{\eta}{1 - \beta}: \ \frac{1 + \beta}{1 - \beta} = 3, 9, 19, 199",
     assumptions="as B1, for a head with a continuous gradient, at the same time; β = 0.5, 0.8, 0.9, 0.99, and "

@@ -80,6 +80,8 @@ class Tally(NamedTuple):
     control("‖q‖² for ‖q‖²/2", change=lambda s, ds, length, m, q: change_in_step(s, ds, 2**0.5 * length, m, q)),
     control("the drift of all sentences", factor=lambda rho, size, sentences: 1.0),
     control("sentences drawn with replacement", factor=lambda rho, size, _: batch_drift(rho, size, 1e12)),
+    name="SEN, mini-batches",
+    foundations=("B1",),
     statement=r"I_K - I_0 = \sum_k \frac{e^s}{m} (e^{\Delta s} - 1 - \Delta s) - \frac{\|q\|^2}{2} \|\Delta\nu\|^2, "
     r"\quad \frac{\Delta I_B}{\Delta I_N} \to 1 + \frac{1 - \rho}{\rho B} \, \frac{N - B}{N - 1}",
     assumptions="as B1 under descent on batches of B of N sentences, any head; for the factor, η → 0, and the "

@@ -29,6 +29,8 @@ Line = Callable[[Array, Array, int, float], Array]
     control("‖q‖₂ for ‖q‖₁", line=lambda norm, q, d, rate: np.linalg.norm(q) * (norm / d**0.5 - rate)),
     control("four classes", classes=4),
     control("a start that is not 0", start=0.1),
+    name="sign descent",
+    foundations=("M3",),
     statement=r"s = \frac{\|q\|_1}{\sqrt{d}} \left( \|\nu\| - \eta \sqrt{d} \right)",
     assumptions="two classes, Attn-FC, keys and embeddings from 0, all words trained; any word that stands in "
     "sentences of one class alone, in one of them beside a word that the first step moves the other way, and whose "

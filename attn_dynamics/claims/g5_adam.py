@@ -35,6 +35,8 @@ NO_EPSILON = 1e-300
     control("‖q‖₂ for ‖q‖₁", reduced=lambda start: replace(in_one_dimension(start), query=_length(start.query))),
     control("the slope of sign descent", slope=lambda steps: 1.0 - 1.0 / np.arange(1.0, steps + 1.0)),
     control("a slope whose mean does not lag", slope=lambda steps: adam_slope(steps, 0.0, 0.999)),
+    name="Adam",
+    foundations=("M2", "M3"),
     statement=r"E = x \, \mathrm{sgn}(D)^T, \ K = y \, \mathrm{sgn}(q)^T; \quad "
     r"\frac{s}{\|\nu\|} \to \frac{\|q\|_1}{\sqrt{d}} \, \frac{1}{k} \sum_{j \leq k} \frac{\hat m_j}{\sqrt{\hat v_j}} "
     r"\ (\eta \to 0)",

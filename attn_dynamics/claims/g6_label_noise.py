@@ -42,6 +42,8 @@ def of_all_classes(label_noise: Array, *, classes: int, **setting: Any) -> Array
     control("C1 of clean labels", theory=altered(MeanField, label_noise=np.zeros_like)),
     control("scores begin by frequency alone", begin=altered(noise_early, label_noise=np.zeros_like)),
     control("scores begin by purity alone", begin=altered(noise_early, frequency=np.mean)),
+    name="label noise",
+    foundations=("B1", "C1"),
     statement=r"\frac{s}{\tau^2} \to \frac{\|q\|^2 u^2 (n-1)\, m}{2 n (1+m)^3} (\rho\,\delta)^2, \quad "
     r"s \to s^*(\epsilon):\ (1 + m\, e^{-s})^2\, \frac{(n-1)\|q\|^2}{2 n u^2}\, M^2 = s + \frac{e^s - 1}{m}, \quad "
     r"M = \ln\frac{(1-\epsilon)(n-1)}{\epsilon}, \quad \delta = 1 - \frac{\epsilon n}{n-1}",

@@ -13,6 +13,7 @@ def claim(measurement: Callable[..., Measured], *controls: Control) -> Claim:
     """A claim with this measurement; the words do not matter."""
     return Claim(
         id="Z1",
+        name="a claim",
         statement="x",
         source="here",
         assumptions="none",

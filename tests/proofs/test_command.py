@@ -8,7 +8,6 @@ import pytest
 import sympy as sp
 from matplotlib.mathtext import MathTextParser
 
-from attn_dynamics.claims._support.names import NAMES
 from proofs import CLAIMS, PROOFS, Proof, Step
 from proofs.__main__ import main
 from proofs.printing import formula, words
@@ -21,7 +20,7 @@ def test_claims_steps_and_verdicts_are_printed(capsys: pytest.CaptureFixture[str
     assert main(["--claim", *QUICK]) == 0
     out = capsys.readouterr().out
     for claim in QUICK:
-        assert f"{NAMES[claim]} ({claim}" in out
+        assert f"{PROOFS[claim].name} ({claim}" in out
         assert PROOFS[claim].title in " ".join(out.split())
         for step in PROOFS[claim].derivation():
             assert step.name in out

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import sympy as sp
 
+from attn_dynamics.claims import CLAIMS
 from proofs import PROOFS, Proof, Step, Verdict
 from proofs.proof import Agrees, Equal, Moves, Positive, Tends, factor, proves, sign, vanishes
 from proofs.sums import array, size, total
@@ -107,6 +108,14 @@ def test_a_claim_is_proved_once() -> None:
     with pytest.raises(ValueError, match="A1 is proved twice"):
         proves("A1")(derivation)
     assert PROOFS["A1"].derivation is not derivation
+
+
+def test_a_proof_is_named_by_its_measurement_or_by_itself() -> None:
+    assert PROOFS["A1"].name == CLAIMS["A1"].name
+    assert PROOFS["M1"].name == "gradient of attention"
+    with pytest.raises(ValueError, match="Z1 has no name"):
+        proves("Z1", sign("an error"))(derivation)
+    assert "Z1" not in PROOFS
 
 
 def test_a_proof_without_a_mutant_or_a_conclusion_is_none() -> None:
