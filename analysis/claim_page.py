@@ -12,9 +12,9 @@ import sympy as sp
 from analysis.claim_graph import Standing, above, below
 from analysis.judge import HOLDS, NAMES
 from analysis.pictures import Picture
-from analysis.published import Outcome, Published, excess
 from analysis.render import filled
 from analysis.theory_page import THEORY, Group, Passage, drawn
+from analysis.verdict_file import Outcome, Published, excess
 from attn_dynamics.claims import CLAIMS
 from proofs import PROOFS, Agrees, Proof, Step
 from proofs.printing import legible

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from analysis.published import DOCS
+from analysis.verdict_file import DOCS
 from attn_dynamics.commands import simulate
 from attn_dynamics.commands.shell import FAILED, run_command
 from attn_dynamics.errors import InputError

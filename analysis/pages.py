@@ -14,9 +14,9 @@ from analysis.claim_graph import ORDER, STANDINGS, Standing, below, graph
 from analysis.claim_page import Book, heading, least_excess, page, plain, share, standing, title
 from analysis.judge import IDS
 from analysis.pictures import Picture, pictures
-from analysis.published import DOCS, VERDICTS, read
 from analysis.render import filled
 from analysis.theory_page import THEORY, groups, passages
+from analysis.verdict_file import DOCS, VERDICTS, read
 from attn_dynamics.commands.shell import record_command, run_recorded
 from attn_dynamics.files.output import clear, expanded, of_command, results_folder
 from attn_dynamics.files.storage import make_folder, write_whole

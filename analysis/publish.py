@@ -14,7 +14,7 @@ import tyro
 
 from analysis.judge import IDS, Row, read_rows
 from analysis.provenance import CHANGED
-from analysis.published import BADGE, DOCS, VERDICTS, Published, badge, content, outcome
+from analysis.verdict_file import BADGE, DOCS, VERDICTS, Published, badge, content, outcome
 from analysis.verdicts import ORIGIN, TABLE
 from attn_dynamics.commands.shell import run_command
 from attn_dynamics.errors import InputError

@@ -32,7 +32,9 @@ COLUMNS = ("id", "name", "proof", "measured", "bound", "controls", "verdict")
 """Columns of the table for the terminal and for Markdown; the Parquet file has all fields."""
 FACTS = ("proof", "measured", "bound", "slack", "rests_on", "control", "source", "seconds")
 """Fields of a claim that are a word or a number."""
-TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined)
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+)
 
 
 def summary(rows: Sequence[Row]) -> str:

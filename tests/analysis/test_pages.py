@@ -15,9 +15,9 @@ from analysis.claim_graph import Edge, Node
 from analysis.claim_page import Book, heading, linked, moved, page, plain, standing
 from analysis.judge import IDS
 from analysis.pictures import pictures
-from analysis.published import DOCS, Outcome, Published
 from analysis.render import filled
 from analysis.theory_page import THEORY, groups, passages
+from analysis.verdict_file import DOCS, Outcome, Published
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.commands.shell import BAD_INPUT, record_command
 from attn_dynamics.errors import InputError

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import judge, publish, published, verdicts
-from analysis.published import DOCS, Outcome, Published
+from analysis import judge, publish, verdict_file, verdicts
+from analysis.verdict_file import DOCS, Outcome, Published
 from attn_dynamics.claims import CLAIMS
 from attn_dynamics.commands.shell import BAD_INPUT
 from attn_dynamics.files.storage import write_json, write_parquet
@@ -40,13 +40,13 @@ def test_a_full_judgement_is_published_once_and_read_back(tmp_path: Path, capsys
     folder, out = judged(tmp_path / "judged", ROWS), tmp_path / "docs"
     out.mkdir()
     assert publish.main([str(folder), "--out", str(out)]) == 0
-    kept = published.read(out)
+    kept = verdict_file.read(out)
     assert kept.commit == "abc1234"
     assert [*kept.claims] == [*judge.IDS]
     assert kept.claims["B1"].measured == 0.123
-    assert [published.excess(each) for each in kept.claims["B1"].controls] == [4.0, float("inf")]
+    assert [verdict_file.excess(each) for each in kept.claims["B1"].controls] == [4.0, float("inf")]
     assert kept.summary == (f"{len(ROWS)} claims hold", f"{2 * len(ROWS)} controls fail")
-    text = (out / published.VERDICTS).read_text()
+    text = (out / verdict_file.VERDICTS).read_text()
     assert not any(name in text for name in ("machine", "seconds")), "what differs from run to run"
     assert publish.main([str(folder), "--out", str(out)]) == BAD_INPUT
     assert "which exists" in capsys.readouterr().err
@@ -70,7 +70,7 @@ def test_less_than_that_is_refused(
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert named in error
-    assert not (tmp_path / published.VERDICTS).exists()
+    assert not (tmp_path / verdict_file.VERDICTS).exists()
 
 
 def test_a_folder_without_verdicts_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,14 +82,15 @@ def test_the_badge_counts_what_fails() -> None:
     rows = [row("A1", verdict="FAILS", controls=[{"control": "a", "measured": 0.4, "bound": 0.5}]), *ROWS[1:]]
     some = publish.gathered(rows, ORIGIN)
     assert some.summary == (f"{len(ROWS) - 1} of {len(ROWS)} claims hold", f"{2 * len(ROWS) - 2} controls fail")
-    assert all(text in published.badge(some) for text in some.summary)
+    assert all(text in verdict_file.badge(some) for text in some.summary)
     whole = publish.gathered(ROWS, ORIGIN)
-    assert published.badge(whole) != published.badge(replace(whole, claims=dict(whole.claims, A1=some.claims["A1"])))
+    fallen = replace(whole, claims=dict(whole.claims, A1=some.claims["A1"]))
+    assert verdict_file.badge(whole) != verdict_file.badge(fallen)
 
 
 @pytest.mark.parametrize(("measured", "bound", "times"), [(3.0, 1.5, 2.0), (0.0, 0.0, 0.0), (1.0, 0.0, float("inf"))])
 def test_by_how_much_a_control_exceeds_its_bound(measured: float, bound: float, times: float) -> None:
-    assert published.excess({"measured": measured, "bound": bound}) == times
+    assert verdict_file.excess({"measured": measured, "bound": bound}) == times
 
 
 def told(badge: str) -> list[str]:
@@ -105,12 +106,12 @@ def unlike(kept: Published) -> set[str]:
 
 
 def test_what_is_published_is_what_the_registries_hold_and_the_badge_says() -> None:
-    kept = published.read()
+    kept = verdict_file.read()
     assert unlike(kept) == set()
-    assert told((DOCS / published.BADGE).read_text(encoding="utf-8")) == [*kept.summary]
+    assert told((DOCS / verdict_file.BADGE).read_text(encoding="utf-8")) == [*kept.summary]
     claims = dict(kept.claims)
     claims["Z9"] = claims.pop("B1")
     claims["A1"] = replace(claims["A1"], controls=claims["A1"].controls[1:])
     assert unlike(replace(kept, claims=claims)) == {"A1", "B1", "Z9"}, "negative control"
     fallen: dict[str, Outcome] = dict(kept.claims, A1=replace(kept.claims["A1"], verdict="FAILS"))
-    assert told(published.badge(replace(kept, claims=fallen))) != [*kept.summary], "negative control"
+    assert told(verdict_file.badge(replace(kept, claims=fallen))) != [*kept.summary], "negative control"
