@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import analysis.compare
 import analysis.kept_figures
 import analysis.mutations
-import analysis.pages
+import analysis.pages.__main__
 import analysis.publish
 import analysis.report
 import analysis.theory_figures
@@ -68,7 +68,7 @@ REFUSES: Mapping[str, tuple[Main, type, tuple[str, ...]]] = {
     "analysis.window_figures": (analysis.window_figures.main, analysis.window_figures.Options, ()),
     "analysis.compare": (analysis.compare.main, analysis.compare.Options, ()),
     "analysis.mutations": (analysis.mutations.main, analysis.mutations.Options, ()),
-    "analysis.pages": (analysis.pages.main, analysis.pages.Options, ()),
+    "analysis.pages": (analysis.pages.__main__.main, analysis.pages.__main__.Options, ()),
     "analysis.publish": (analysis.publish.main, analysis.publish.Options, ("runs/none",)),
     "analysis.kept_figures": (analysis.kept_figures.main, analysis.kept_figures.Options, ()),
     "analysis.report": (analysis.report.main, analysis.report.Options, ()),

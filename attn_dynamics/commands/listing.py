@@ -15,8 +15,9 @@ COMMAND = 'if __name__ == "__main__":'
 
 def commands(package: Path) -> dict[str, str]:
     """Return the purpose of each command of a package, by its module."""
-    files = [path for path in package.glob("*.py") if path.stem != "__main__"]
-    texts = {f"{package.name}.{path.stem}": path.read_text(encoding="utf-8") for path in files}
+    files = {path.stem: path for path in package.glob("*.py") if path.stem != "__main__"}
+    files |= {path.parent.name: path for path in package.glob("*/__main__.py")}
+    texts = {f"{package.name}.{name}": path.read_text(encoding="utf-8") for name, path in files.items()}
     return {name: _purpose(text) for name, text in sorted(texts.items()) if COMMAND in text.splitlines()}
 
 

@@ -10,11 +10,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis import claim_graph, pages
-from analysis.claim_graph import Edge, Node
-from analysis.claim_page import Book, heading, linked, moved, page, plain, standing
 from analysis.judge import IDS
-from analysis.pictures import pictures
+from analysis.pages import __main__ as pages
+from analysis.pages import claim_graph
+from analysis.pages.claim_graph import Edge, Node
+from analysis.pages.claim_page import Book, heading, linked, moved, page, plain, standing
+from analysis.pages.pictures import pictures
 from analysis.render import filled
 from analysis.theory_page import THEORY, groups, passages
 from analysis.verdict_file import DOCS, Outcome, Published

@@ -6,8 +6,8 @@ from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
-from analysis.claim_graph import above, below
 from analysis.judge import IDS
+from analysis.pages.claim_graph import above, below
 from analysis.theory_page import THEORY, paragraphs, passages
 
 FOUNDATIONS = {id: below(id) for id in IDS}

@@ -34,7 +34,7 @@ def commands() -> Iterator[tuple[str, type]]:
     for package, name in ((simulations, "Settings"), (analysis, "Options")):
         for each in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             if not each.name.endswith("__main__"):
-                module = importlib.import_module(each.name)
+                module = importlib.import_module(f"{each.name}.__main__" if each.ispkg else each.name)
                 if hasattr(module, name) and hasattr(module, "main"):
                     yield each.name, getattr(module, name)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import sympy as sp
 
-from analysis.claim_graph import Standing, above, below
 from analysis.judge import HOLDS, NAMES
-from analysis.pictures import Picture
+from analysis.pages.claim_graph import Standing, above, below
+from analysis.pages.pictures import Picture
 from analysis.render import filled
 from analysis.theory_page import THEORY, Group, Passage, drawn
 from analysis.verdict_file import Outcome, Published, excess

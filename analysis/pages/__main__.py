@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from analysis.claim_graph import ORDER, STANDINGS, Standing, below, graph
-from analysis.claim_page import Book, heading, least_excess, page, plain, share, standing, title
 from analysis.judge import IDS
-from analysis.pictures import Picture, pictures
+from analysis.pages.claim_graph import ORDER, STANDINGS, Standing, below, graph
+from analysis.pages.claim_page import Book, heading, least_excess, page, plain, share, standing, title
+from analysis.pages.pictures import Picture, pictures
 from analysis.render import filled
 from analysis.theory_page import THEORY, groups, passages
 from analysis.verdict_file import DOCS, VERDICTS, read
