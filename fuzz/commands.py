@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import analysis.compare
+import analysis.compare.__main__
 import analysis.kept_figures
 import analysis.mutations
 import analysis.pages.__main__
@@ -66,7 +66,7 @@ REFUSES: Mapping[str, tuple[Main, type, tuple[str, ...]]] = {
     "analysis.theory_figures": (analysis.theory_figures.main, analysis.theory_figures.Options, ()),
     "analysis.window_counts": (analysis.window_counts.main, analysis.window_counts.Options, ()),
     "analysis.window_figures": (analysis.window_figures.main, analysis.window_figures.Options, ()),
-    "analysis.compare": (analysis.compare.main, analysis.compare.Options, ()),
+    "analysis.compare": (analysis.compare.__main__.main, analysis.compare.__main__.Options, ()),
     "analysis.mutations": (analysis.mutations.main, analysis.mutations.Options, ()),
     "analysis.pages": (analysis.pages.__main__.main, analysis.pages.__main__.Options, ()),
     "analysis.publish": (analysis.publish.main, analysis.publish.Options, ("runs/none",)),

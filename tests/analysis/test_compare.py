@@ -13,9 +13,9 @@ from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from analysis import compare
-from analysis.compared_figures import FIGURES, WINDOW_FIGURES, leaders, loss_figure, sen_figure, signals_figure
-from analysis.compared_runs import Compared, names_of, read_run, read_runs
+from analysis.compare import __main__ as compare
+from analysis.compare.figures import FIGURES, WINDOW_FIGURES, leaders, loss_figure, sen_figure, signals_figure
+from analysis.compare.runs import Compared, names_of, read_run, read_runs
 from attn_dynamics.commands import simulate, window_run
 from attn_dynamics.commands.shell import BAD_INPUT
 from attn_dynamics.files.storage import read_netcdf, write_netcdf

@@ -16,8 +16,8 @@ import tyro
 from rich.table import Table
 from scipy.integrate import trapezoid
 
-from analysis.compared_figures import FIGURES, WINDOW_FIGURES
-from analysis.compared_runs import Compared, differing, in_words, names_of, read_runs, shared_title
+from analysis.compare.figures import FIGURES, WINDOW_FIGURES
+from analysis.compare.runs import Compared, differing, in_words, names_of, read_runs, shared_title
 from analysis.drawing import INTERRUPTED, Place, folder_of, write_figures
 from attn_dynamics.commands.shell import run_recorded
 from attn_dynamics.files.output import expanded, of_command

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis.compared_runs import MOST, Compared, names_of, shared_title
+from analysis.compare.runs import MOST, Compared, names_of, shared_title
 from attn_dynamics.results.figures import style
 from attn_dynamics.results.word_curves import WordCurve, sen_deviation, word_curves
 
