@@ -11,7 +11,7 @@ import analysis.mutations
 import analysis.pages.__main__
 import analysis.publish
 import analysis.report
-import analysis.theory_figures
+import analysis.theory_figures.__main__
 import analysis.verdicts
 import analysis.window_counts
 import analysis.window_figures
@@ -63,7 +63,7 @@ REFUSES: Mapping[str, tuple[Main, type, tuple[str, ...]]] = {
     "simulations.sst": (simulations.sst.main, simulations.sst.Settings, ("--quick",)),
     "simulations.text": (simulations.text.main, simulations.text.Settings, ("--quick", "--task", "none.txt")),
     "analysis.verdicts": (analysis.verdicts.main, analysis.verdicts.Options, ()),
-    "analysis.theory_figures": (analysis.theory_figures.main, analysis.theory_figures.Options, ()),
+    "analysis.theory_figures": (analysis.theory_figures.__main__.main, analysis.theory_figures.__main__.Options, ()),
     "analysis.window_counts": (analysis.window_counts.main, analysis.window_counts.Options, ()),
     "analysis.window_figures": (analysis.window_figures.main, analysis.window_figures.Options, ()),
     "analysis.compare": (analysis.compare.__main__.main, analysis.compare.__main__.Options, ()),

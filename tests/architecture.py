@@ -16,7 +16,8 @@ PACKAGES = (
     *("attn_dynamics/claims/_support", "attn_dynamics/window", "attn_dynamics/encoder", "attn_dynamics/questions"),
     *("attn_dynamics/results", "attn_dynamics/results/figures", "attn_dynamics/files", "attn_dynamics/system"),
     *("attn_dynamics/commands", "attn_dynamics/commands/sweep"),
-    *("proofs", "simulations", "analysis", "analysis/compare", "analysis/pages", "benchmarks", "fuzz"),
+    *("proofs", "simulations", "analysis", "analysis/compare", "analysis/pages"),
+    *("analysis/theory_figures", "benchmarks", "fuzz"),
 )
 """Packages in the order of the map: domain, results, plumbing, and those beside the library."""
 WIDTH = 120

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from analysis import theory_figures
+from analysis.theory_figures import __main__ as theory_figures
 from attn_dynamics.commands.shell import BAD_INPUT
 
 

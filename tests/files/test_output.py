@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import report, theory_figures, verdicts, window_counts, window_figures
+from analysis import report, verdicts, window_counts, window_figures
+from analysis.theory_figures import __main__ as theory_figures
 from attn_dynamics.commands import simulate
 from attn_dynamics.commands.shell import BAD_INPUT, record_command
 from attn_dynamics.commands.sweep import command as sweep

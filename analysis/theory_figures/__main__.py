@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.drawing import Figures, Place, command
-from analysis.finite_figures import draw_law, regimes, residual, size_panels
-from analysis.plane_figure import optimisers
-from analysis.text_figures import early, leaders
-from analysis.width_figures import heads, hysteresis
-from analysis.zipf_figure import zipf
+from analysis.theory_figures.finite import draw_law, regimes, residual, size_panels
+from analysis.theory_figures.plane import optimisers
+from analysis.theory_figures.text import early, leaders
+from analysis.theory_figures.widths import heads, hysteresis
+from analysis.theory_figures.zipf import zipf
 from attn_dynamics.check import some_of
 from attn_dynamics.claims._support.exact_task import ExactTask, Theory, exact_flow, forgetful
 from attn_dynamics.claims._support.long_run import LMN21, MODEL_RTOL, in_mean_field

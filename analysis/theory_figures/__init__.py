@@ -1,0 +1,1 @@
+"""Figures of the theory of training beside runs: `python -m analysis.theory_figures`."""
