@@ -29,8 +29,8 @@ EXPONENTS = {"deviation": 1 / 4, "variance": 1 / 3}
     statement=r"\sigma^4 - \sigma_0^4 \approx 4\delta^2\tau: \ \sigma \propto r^{1/4}; \quad "
     r"p = \sigma^2: \ p^3 - p_0^3 \approx \frac{3}{2}\delta^2\tau, \ p \propto r^{1/3}, \ "
     r"\sigma \propto r^{1/6}; \quad \ln\sigma: \ \delta^2 - \sigma^2 \propto e^{-2 r \tau}",
-    assumptions="loss and placement of D4. Scores are even, the window is several δ, and σ is a token or more. The "
-    "exponents need σ ≪ δ",
+    assumptions="loss and placement of D4; the learning rate of the bell is multiplied by r. Scores are even, the "
+    "window is several δ, and σ is a token or more. The exponents need σ ≪ δ",
     quantity="exponents: largest distance of the power of r that a trained parameter follows from 1/4 for σ and 1/3 "
     "for the variance. All runs take one time, and r brings σ from 0.08 δ to 0.16 δ, δ = 100. Closed form: largest "
     "relative distance of the time from the closed form at the widths reached, also for ln σ",

@@ -25,7 +25,8 @@ BUDGET, SHORT = 1e7, 4.0
     "with σ or ln σ trained: relative distance of σ from σ₀ = 1. Unbounded loss, δ = 30, τ = 4. Log: relative distance "
     "of σ from the law, with ln σ trained. Width: σ/δ, with σ trained",
     tolerance="wide start, log: 2e-5 as in D4, because the law takes the window for whole. Narrow start: 3e-13, "
-    "because the rate of D5, 7.6e-21, makes 7.6e-14 of 1e7. Width: one half, which D6 gives only for τ near δ²/50",
+    "because the rate of D5, 7.6e-21, moves σ by 7.6e-14 in this time. Width: one half, which by D6 takes until τ = "
+    "δ²/53 = 17",
 )
 def wide_start(
     *, quick: bool, wide: float = 20.0, narrow: float = 1.0, logged: str = "log", plain: str = "deviation"

@@ -64,8 +64,9 @@ NAMES = {
     "M4": "gradient of Attn-TC",
     "M5": "gradient of Attn-TL",
 }
+"""Short name of each claim, by its id."""
 
 
 def in_theory_order(ids: Iterable[str]) -> tuple[str, ...]:
-    """Sort ids of claims as docs/theory.md has them: A9 before A10, and that before B1."""
+    """Sort ids of claims as docs/theory.md orders them: A9 before A10, and A10 before B1."""
     return tuple(sorted(ids, key=lambda id: (id[:1], len(id), id)))

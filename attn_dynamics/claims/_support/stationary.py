@@ -18,9 +18,10 @@ def stationary(
     *,
     most: int = 2000,
 ) -> Parameters:
-    """Return parameters near a stationary point of L + (λ/2)‖θ‖² over the trained parts, by L-BFGS from a start.
+    """Return parameters near a stationary point of L + (λ/2)‖θ‖² over the trained parts, by L-BFGS.
 
-    The query is fixed, and keys start at 0, so that they stay along it. How near the point is says the gradient there.
+    The query is fixed. Keys start at 0, so that they stay along the query. At most `most` iterations are made, and the
+    gradient at the result tells how near it is.
     """
     dynamics = Dynamics(corpus, start, Training(train=train, reduced=False))
     begin = {name: array.copy() for name, array in dynamics.state().items()}
