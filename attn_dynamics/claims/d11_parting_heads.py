@@ -159,10 +159,11 @@ def with_threshold(threshold: float) -> Callable[..., float]:
     r"\frac{\mathrm{CV}^2 - p}{E(x-1)^4/3 - p^3}",
     assumptions="scores are even, ln σ is trained, each sentence has one useful token, and the window holds the "
     "kernel. Rates: heads are nearly alike. Amplitude: two heads, E(x - 1)⁴ above 3p³",
-    quantity="rates: largest relative distance of the rate along flow from the law, as a share of its bound, on both "
-    "sides of the threshold, for two distances and for power laws, bell and ALiBi, 2 and 4 heads. Amplitude: relative "
-    "distance of the ε at which two heads settle just beyond the threshold, in units of CV² - p. ALiBi: distance from "
-    "√(1 + 1/(E|δ|)²) of the CV² at which its heads neither part nor close up, as a share of its bound",
+    quantity="rates: largest relative distance of the rate along flow from the law, as a share of its bound. It is "
+    "taken on both sides of the threshold, for two distances and for power laws, bell and ALiBi, 2 and 4 heads. "
+    "Amplitude: relative distance of the ε at which two heads settle just beyond the threshold, in units of CV² - p. "
+    "ALiBi: distance from √(1 + 1/(E|δ|)²) of the CV² at which its heads neither part nor close up, as a share of its "
+    "bound",
     tolerance="A, A' and B are the fields `linear`, `mixing` and `cubic` of `Amplitude`. Rates: (|B| + A'²/2p) ε²/|A|, "
     "the next orders at ε = 3e-4, and 100 times the solver's tolerance over ε; below 0.05 %. Amplitude: A = CV² - p, "
     "the next order of an expansion in A. ALiBi: (|B| + A'²/2p) ε², and the solver's part over the time of 100",

@@ -60,7 +60,7 @@ Covariance = Callable[[Array, Array, Array], float]
     statement=r"\partial L/\partial\sigma = \sigma^{-3} \sum_i \mathrm{Cov}_{\alpha_i}(\Delta_{ij}^2, g_i \cdot v_j)",
     assumptions="renormalised placement; any scores, values, loss and windows",
     quantity="largest distance of the law, and of the layer's exact gradient, from the slope of the loss by a complex "
-    "step, over drawn layers, relative to the largest slope",
+    "step. It is taken over drawn layers, relative to the largest slope",
     tolerance=TOLERANCE,
 )
 def widening(*, quick: bool, of: Covariance = covariance, power: int = -3) -> Measured:

@@ -33,8 +33,8 @@ ESCAPES = ((10, 1.0), (12, 1.5))
     "of the time at which σ passes δ/2 from the first two orders of the law, in units of σ₀⁴/δ⁴. Third order: relative "
     "distance of what these two leave from 73 σ₀⁴/δ⁴",
     tolerance="stays: 1e-8, because at δ = 10 the rate (δ² - 1) e^{-50}/√(2π) moves σ by 7.6e-9 in this time. Escapes: "
-    "80, for 73 and all later orders, which come down to σ₀ = δ/8. Third order: a quarter, because the fourth is 11 "
-    "σ₀²/δ² of the third",
+    "80, the third order and all later ones at σ₀ = δ/8, divided by the first two. Third order: a quarter, because the "
+    "fourth is 11 σ₀²/δ² of the third",
 )
 def narrow_start(
     *,

@@ -74,7 +74,7 @@ def with_a_word_at_zero(pairs: Pairs, n_words: int) -> Array:
     "descent, in units of η. Power: largest distance from -2 of the power of k that 1 - cos follows between these "
     "steps",
     tolerance="0.1 %, 5e-9 and 0.02, observed, not derived. What is left falls like powers of τ and exponentially in "
-    "k, at rates set by the pairs whose difference in s* is above 1 by least",
+    "k. The rates are set by the pairs whose difference in s* is nearest to 1 without being 1",
     source="arXiv 2306.13596; the growth: here",
     observed=True,
 )

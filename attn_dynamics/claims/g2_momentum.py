@@ -37,7 +37,7 @@ Drift = Callable[..., Array]
     "Nesterov's variant, at β = 0.9, the factor is (1 - β + 2β²)/(1 - β)²",
     quantity="largest distance of the ratio of drifts, extrapolated to η = 0, from the factor, as a share of its "
     "bound, over words and heads",
-    tolerance="1 share of twice the extrapolation's own error, which is a third of its change when η is halved",
+    tolerance="1 share of twice the extrapolation's estimate of its own error, a third of its change when η is halved",
 )
 def drift_of_momentum(
     *, quick: bool, drift: Drift = lambda beta, nesterov: momentum_drift(beta, nesterov=nesterov)
