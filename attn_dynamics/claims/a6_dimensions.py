@@ -1,4 +1,4 @@
-"""As many dimensions as classes (theory A6)."""
+"""Embeddings move in as many dimensions as there are classes (theory A6)."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The last layer keeps its sum over classes, for any data and start (theory A7)."""
+"""Sum of the last layer over classes, which never moves, for any data and start (theory A7)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

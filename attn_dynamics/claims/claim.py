@@ -80,13 +80,13 @@ class Control:
     """A measurement with one argument broken on purpose."""
 
     text: str
-    """Description of what is broken."""
+    """Description of the mistake."""
     broken: Mapping[str, Any]
     """Replacement of each broken argument, by name."""
 
 
 def control(text: str, **broken: Any) -> Control:
-    """Break what the theory says: give replacements for arguments of the measurement by name."""
+    """Return a control that replaces arguments of the measurement, given by name, by wrong ones."""
     return Control(text, broken)
 
 
@@ -145,7 +145,7 @@ class Claim:
     """Whether the bound, or a part of it, was chosen after the observation and follows from no formula."""
     controls: tuple[Control, ...]
     measurement: Callable[..., Measured]
-    """Function of `quick` and of what the theory says."""
+    """Function of `quick` and of the theory's parts, which controls replace."""
 
     def measure(self, *, quick: bool = False) -> Measured:
         """Return the number and its bound; `quick` takes smaller samples and shorter times, never a wider tolerance."""

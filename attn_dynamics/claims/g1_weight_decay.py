@@ -214,13 +214,14 @@ def work_of_contexts(corpus: Corpus, point: Parameters) -> Array:
     return attention.T @ (back.T * contexts).sum(axis=1)
 
 
-# --- what is conserved without decay
+# --- quantities that are conserved without decay
 
 
 def _balance_off(model: str, forgets: float, decay: float = 0.3) -> float:
-    """Return the distance of the decay rates of what A1 to A4 and A7 conserve from λ and 2λ, relative to its terms.
+    """Return the distance of decay rates from λ and 2λ, relative to their terms.
 
-    The conserved quantities are linear or quadratic, so the central difference along the velocity is exact.
+    The rates are those of the quantities which A1 to A4 and A7 conserve without decay. These are linear or quadratic,
+    so the central difference along the velocity is exact.
     """
     corpus = corpora(quick=True)[0]
     state = start(corpus, model)

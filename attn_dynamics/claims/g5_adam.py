@@ -56,7 +56,7 @@ def two_numbers_a_word(
     reduced: Callable[[Parameters], Parameters] = in_one_dimension,
     epsilon: float = NO_EPSILON,
 ) -> Measured:
-    """Measure a topic word among held words, and drawn texts whose words are all trained."""
+    """Measure a topic word among frozen words, and drawn texts with all words trained."""
     steps, seeds = (300, range(2)) if quick else (3000, range(5))
     closed = [_off_recursion(seed, steps, course, epsilon) for seed in seeds]
     rules = Adam(epsilon=epsilon), SignDescent()

@@ -25,7 +25,7 @@ def stationary(
     """
     dynamics = Dynamics(corpus, start, Training(train=train, reduced=False))
     begin = {name: array.copy() for name, array in dynamics.state().items()}
-    # A score counts as the length s/‖q‖ of its key, which is what decays.
+    # A score stands for its key, whose length s/‖q‖ decays.
     unit = {name: float(np.linalg.norm(start.query)) if name == "scores" else 1.0 for name in begin}
     ends = np.cumsum([array.size for array in begin.values()])[:-1]
 
