@@ -1,4 +1,7 @@
-"""Claims of the theory, each measured and judged in a file that its id begins; a new one is one file more."""
+"""Claims of the theory, each measured and judged in a file that its id begins; a new one is one file more.
+
+Symbols are those of docs/theory.md, in "Model and notation" and in the passage of the claim.
+"""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""The keys keep their centre, for any data and start (theory A1)."""
+"""Centre of the keys, which never moves, for any data and start (theory A1)."""
 
 from collections.abc import Callable
 from itertools import product

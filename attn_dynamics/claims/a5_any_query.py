@@ -21,8 +21,8 @@ from attn_dynamics.model.heads import HEADS, Array
     name="any query will do",
     statement=r"q, q' \neq 0:\quad K' q' = K q,\quad L(q', K') = L(q, K),\quad K' = K q q'^T / \|q'\|^2",
     source="LMN21",
-    quantity="largest change of a score, relative to 1 + the largest score, and of the loss, relative to 1 + the loss, "
-    "over heads, data and new queries of size 0.01 to 100",
+    quantity="largest change over heads, data and new queries of size 0.01 to 100. The change of a score is relative "
+    "to 1 + the largest score, that of the loss to 1 + the loss",
     tolerance="2 d ε with ε = 2⁻⁵²: the keys are made by a sum of d = 5 terms, and the scores are read by another",
 )
 def any_query_will_do(

@@ -1,4 +1,4 @@
-"""As many dimensions as classes (theory A6)."""
+"""Embeddings move in as many dimensions as there are classes (theory A6)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,8 +38,8 @@ def columns(begin: Parameters) -> Array:
     r"\mathrm{Attn{-}TL}, E(0) = 0: E = B U_{1,0}^T,\ U_1 = U_{1,0} R",
     assumptions="a fixed linear head, or any head whose first layer is trained from E(0) = 0",
     quantity="runs apart: distance between a run of Attn-FC in n - 1 dimensions and the same run in d. Off the span: "
-    "part of the moves of E and of the first layer off the span of that layer's start, by largest singular values, as "
-    "a share of the whole move. Both are taken under descent and flow, for Attn-TL under descent",
+    "part of the moves of E and of the first layer off the span of that layer's start. It is measured by largest "
+    "singular values, as a share of the whole move. Both are taken under descent and flow, for Attn-TL under descent",
     tolerance="runs apart: 1e-13, the solver's relative tolerance per step. Off the span: 1e-13, from some hundred "
     "steps that each round by 2⁻⁵²",
 )

@@ -1,4 +1,4 @@
-"""The last layer keeps its sum over classes, for any data and start (theory A7)."""
+"""Sum of the last layer over classes, which never moves, for any data and start (theory A7)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -84,8 +84,8 @@ def with_one_bias(begin: Parameters) -> Parameters:
     assumptions="the last layer is trained in every class: U of Attn-TC, U₂ and b₂ of Attn-TL. Under flow, Attn-TL "
     "starts from |b₁| ≥ 8, where no relu switches; at a switch the solver may stall",
     quantity="largest change |Σ_c U(τ) - Σ_c U(0)| of the last layer's sum over classes, as a share of Σ_c |U|, and "
-    "the same for its bias b, over heads, data, and a fixed and a trained query. The parts are descent, momentum on "
-    "mini-batches, and flow",
+    "the same for its bias b. It is taken over heads, data, and a fixed and a trained query. The parts are descent, "
+    "momentum on mini-batches, and flow",
     tolerance="64 ε with ε = 2⁻⁵², as in A1 with classes instead of words",
 )
 def sum_over_classes(

@@ -52,9 +52,9 @@ def without_contexts(corpus: Corpus, parameters: Parameters) -> Array:
     r"\mathrm{sign}\,\dot s_t(0) = -\mathrm{sign}\,M_t; \quad x(0) = x_0 < 0: \ "
     r"s\ \mathrm{turns\ by}\ \tau = \frac{n |x_0|}{(n-1) \rho u^2} (1 + m e^{-s_{\min}})",
     source="LMN21; how long it takes: here",
-    assumptions="signs: the query is fixed, under any head. Starts are those of LMN21's text, except that all "
-    "embeddings are N(0, 1). From E(0) = 0 every M is 0, and E1 says which words fall. Turns: C1, from an embedding "
-    "along the contrast of its topic",
+    assumptions="falling, rising: the query is fixed, under any head. Starts are those of LMN21's text, except that "
+    "all embeddings are N(0, 1). From E(0) = 0 every M is 0, and E1 says which words fall. Turns: C1, from an "
+    "embedding along the contrast of its topic",
     quantity="falling, rising: share of first moves of the wrong sign, among the words that fall and among those that "
     "rise. Turns: largest ratio of the time at which s turns in mean field to the stated time, over m, ‖ν₀‖ and ‖q‖",
     tolerance="falling, rising: 0, because the first step of descent goes along the gradient; a measurement without "

@@ -32,8 +32,8 @@ WITHIN = "1 %: descent is 1/e behind the flow at epoch e ≥ 250, 0.4 %; shared 
     statement=r"\dot{s} = \|q\|^2 \rho\, a (1-a)(1-\pi)(x - x_w) \frac{n}{n-1} = -\rho m N \dot{s}_w, \quad "
     r"\dot{x} = \rho\, a u^2 (1-\pi), \quad \dot{x}_w = \frac{1-a}{m N} u^2 (1-\pi), \quad "
     r"\pi = \frac{1}{1 + (n-1)\, e^{-(a x + (1-a) x_w) n/(n-1)}}",
-    assumptions="as C2. The equations are exact if no two sentences share one of their other words. In LMN21's task "
-    "each other word stands in 3.2 sentences on average",
+    assumptions="as C2. The equations are exact if no two sentences share one of their other words, and only with s_w; "
+    "in LMN21's task each other word stands in 3.2 sentences on average",
     quantity=FROM_BOTH_ENDS,
     tolerance=WITHIN,
     observed=True,

@@ -37,7 +37,7 @@ class Measured(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Return whether the number is at most its bound; NaN is not."""
+        """Return whether the number is at most its bound; NaN does not hold."""
         return self.value <= self.bound
 
     @property
@@ -58,14 +58,14 @@ class Measured(NamedTuple):
 
 
 def together(detail: str = "", **parts: Measured) -> Measured:
-    """Combine several measurements into one: the largest in shares of its bound."""
+    """Combine several measurements into one, whose number is the largest ratio of a number to its bound."""
     seen = "; ".join(f"{name.replace('_', ' ')} {each.value:.2g} of {each.bound:.2g}" for name, each in parts.items())
     value = largest(each.value / each.bound for each in parts.values())
     return Measured(value, 1.0, "; ".join(filter(None, (seen, detail))), parts, within=float("inf"))
 
 
 def largest(*values: float | Iterable[float]) -> float:
-    """Return the largest number; NaN if one is NaN, which the built-in `max` may drop and let pass.
+    """Return the largest number; NaN if one is NaN, which the built-in `max` may ignore.
 
     Raises:
         ValueError: there is no number.
@@ -80,13 +80,13 @@ class Control:
     """A measurement with one argument broken on purpose."""
 
     text: str
-    """Description of what is broken."""
+    """Description of the mistake."""
     broken: Mapping[str, Any]
     """Replacement of each broken argument, by name."""
 
 
 def control(text: str, **broken: Any) -> Control:
-    """Break what the theory says: give replacements for arguments of the measurement by name."""
+    """Return a control that replaces arguments of the measurement, given by name, by wrong ones."""
     return Control(text, broken)
 
 
@@ -138,15 +138,16 @@ class Claim:
     source: str
     """Origin of the statement: LMN21, or "here"."""
     assumptions: str
+    """Conditions of the statement, in words."""
     quantity: str
-    """Meaning of the number."""
+    """Meaning of the number; words before a colon name the part of the measurement."""
     tolerance: str
-    """Origin of the bound, as a formula of step size, sample size or round-off."""
+    """Origin of the bound, as a formula of step size, sample size or round-off; parts are named as in `quantity`."""
     observed: bool
     """Whether the bound, or a part of it, was chosen after the observation and follows from no formula."""
     controls: tuple[Control, ...]
     measurement: Callable[..., Measured]
-    """Function of `quick` and of what the theory says."""
+    """Function of `quick` and of the theory's parts, which controls replace."""
     foundations: tuple[str, ...] = ()
     """Ids of the claims directly beneath this one, without those that lie beneath another of them."""
 

@@ -1,4 +1,4 @@
-"""A bell put on as a product, which switches attention off (theory D10)."""
+"""Bell as a factor with its prefactor after the softmax, which switches attention off (theory D10)."""
 
 from collections.abc import Callable
 
@@ -22,15 +22,16 @@ from attn_dynamics.window.windows import Windows
     statement=r"\|v_i\| \leq \frac{\max_j \|v_j\|}{\sigma\sqrt{2\pi}}, \qquad "
     r"A\ \mathrm{even:}\ \frac{v^{\mathrm{product}}}{v^{\mathrm{renormalised}}} = "
     r"\frac{1 - \mathrm{tail}(\sigma, w)}{2w+1}",
-    assumptions="product placement; σ of a token or more, so that the bell's sum is its integral",
-    quantity="largest length of a context in shares of the bound, over drawn layers; largest relative distance of the "
-    "ratio of both outputs from the law, w = 128 and σ from 1 to 60, drawn values",
-    tolerance="1, and 1e-9 for round-off; 1e-8, Poisson summation's 2 e^{-2π²σ²} at σ = 1, 5.4e-9, and round-off",
+    assumptions="product placement. σ is a token or more, so that the bell's sum is its integral",
+    quantity="height: largest length of a context as a share of the bound, over drawn layers. Ratio: largest relative "
+    "distance of the ratio of both outputs from the law, for w = 128, σ from 1 to 60 and drawn values",
+    tolerance="height: 1, plus 1e-9 for round-off. Ratio: 1e-8, for round-off and for the term 2 e^{-2π²σ²} of Poisson "
+    "summation, 5.4e-9 at σ = 1",
 )
 def switched_off(
     *, quick: bool, placement: str = "product", tokens: Callable[[int], int] = lambda half: 2 * half + 1
 ) -> Measured:
-    """Measure drawn layers, and even attention over W22's window."""
+    """Measure drawn layers, and even attention over a window of 257 tokens, as W22's (D1)."""
     high, ratios = [], []
     for seed in range(10 if quick else 100):
         windows, _, layer = drawn_layer(seed, placement=placement)

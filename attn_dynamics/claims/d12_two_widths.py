@@ -14,22 +14,22 @@ from attn_dynamics.theory.parting_heads import far_shares, least_ratio
 from attn_dynamics.theory.two_widths import ends, log_odds_at, stable_widths, width_at
 from attn_dynamics.window.dynamics import flow
 
-PAIRS = ((10, 36), (10, 33), (5, 20))
-"""Near and far distances whose ends are measured."""
+DISTANCES = ((10, 36), (10, 33), (5, 20))
+"""Near and far distances δ₁ and δ₂ for which the ends of r₂/r₁ are measured."""
 SEEN, NEAR = (3, 30, 10.0), 100
-"""Distances and r₂/r₁ whose two widths are measured, and a near distance beside which the least far one is told."""
+"""Distances and r₂/r₁ for which both widths are measured, and a near distance for which the least far one is tested."""
 WHOLE = 6
-"""Half-width of a window, in units of δ₂."""
+"""Half-width w of a window, in units of δ₂."""
 TIME = 1e4
-"""Time of a flow; an end is told to (π/TIME)², for that is how slowly a width passes where it was stable."""
+"""Time τ of a flow. It tells an end to (π/τ)², because a width passes slowly where it was stable before."""
 COARSE = 1e-9
-"""Solver's tolerance of a step; where a width rests does not depend on it."""
+"""Tolerance of the solver per step, which does not change where a width rests."""
 CLOSE = 1e-5
-"""Largest ln of the ratio between two r₂/r₁ that hold an end between them."""
+"""Width in ln(r₂/r₁) of an interval around an end, at which bisection stops."""
 CUT = 2.0 * float(SEEN[1] * WHOLE / 27.65 * norm.pdf(SEEN[1] * WHOLE / 27.65) + norm.sf(SEEN[1] * WHOLE / 27.65))
-"""Share of the mean square that the window cuts off from the wide bell of `SEEN`, of 27.65 tokens."""
+"""Share of the mean square of Δ that the window cuts off from the wide bell of `SEEN`, of 27.65 tokens."""
 Settles = Callable[[int, int, float, float], float]
-"""Function from δ₁, δ₂, r₂/r₁ and a start to the width that is reached."""
+"""Function that returns the width σ reached, from δ₁, δ₂, r₂/r₁ and a start."""
 
 
 @cache
@@ -41,12 +41,12 @@ def in_one_sentence(near: int, far: int, odds: float, start: float) -> float:
 
 
 def between_sentences(near: int, far: int, odds: float, _: float) -> float:
-    """Return the one width σ where each sentence has one of the two tokens, the far one r₂/r₁ times as often (D4)."""
+    """Return the only stable σ if each sentence has one of both tokens, the far one r₂/r₁ times as often (D4)."""
     return float(((near**2 + odds * far**2) / (1.0 + odds)) ** 0.5)
 
 
 def measured_end(near: int, far: int, settles: Settles, *, upper: bool) -> float:
-    """Measure the r₂/r₁ at which a narrow bell leaves the near token (upper), or a wide one the far token."""
+    """Measure the r₂/r₁ at which a narrow bell leaves the near token (`upper`), or a wide one the far token."""
     start, between = float(near if upper else far), float(width_at(0.5, near, far)) / 2.0
     low, high = 0.0, np.log(10.0)
     while high - low > CLOSE:
@@ -57,16 +57,16 @@ def measured_end(near: int, far: int, settles: Settles, *, upper: bool) -> float
 
 
 def steepest(near: int, far: int) -> float:
-    """Return the r₂/r₁ at which the far token's share moves fastest; it lies between the ends, if there are any."""
+    """Return the r₂/r₁ at which the far token's share changes fastest; it lies between the ends, if there are any."""
     ratio = (far / near) ** 2 - 1.0
     return float(np.exp(log_odds_at((ratio - 4.0) / (6.0 * ratio), near, far)))
 
 
 def off_predicted(near: int, far: int, odds: float, settles: Settles, number: int) -> list[float]:
-    """Return the relative distances of the widths reached from the near and from the far token from those predicted.
+    """Return the relative distances from the prediction of the widths that both starts reach, and a check.
 
-    The last entry is how far both are apart, relative to the near one. If two widths are wanted, it is 0 where they
-    differ by more than `CUT`, and infinite where they do not.
+    The check for one width is the relative difference of both. The check for two widths is 0 if they differ by more
+    than `CUT`, else infinite.
     """
     found, predicted = [settles(near, far, odds, start) for start in (near, far)], stable_widths(odds, near, far)
     gap = abs(found[1] / found[0] - 1.0)
@@ -75,7 +75,7 @@ def off_predicted(near: int, far: int, odds: float, settles: Settles, number: in
 
 
 def ends_at_one(near: int, far: int) -> tuple[float, float]:
-    """Return the r₂/r₁ at which both tokens, each with its share of the sum, have CV² = 1, not 2."""
+    """Return the r₂/r₁ at which the δ² of both tokens, in their shares of the sum, have CV² = 1 instead of 2."""
     high, low = (float(np.exp(log_odds_at(share, near, far))) for share in far_shares((far / near) ** 2, 1.0))
     return low, high
 
@@ -91,13 +91,14 @@ def ends_at_one(near: int, far: int) -> tuple[float, float]:
     statement=r"L = -\ln(r_1 \alpha_{\delta_1} + r_2 \alpha_{\delta_2}): \ \mathrm{two\ stable}\ \sigma \ "
     r"\Leftrightarrow \frac{\delta_2}{\delta_1} > \sqrt{2} + \sqrt{3}, \ \frac{r_2}{r_1} = \frac{f}{1-f}\, "
     r"e^{(\delta_2^2 - \delta_1^2)/2\sigma^2} \ \mathrm{between\ its\ values\ where}\ \mathrm{CV}^2_f(\delta^2) = 2",
-    assumptions="both tokens in one sentence, even scores, a renormalised bell in a window of 6 δ₂, ln σ trained",
-    quantity="largest relative distance of both ends of r₂/r₁, found by bisection of flows from a narrow and from a "
-    "wide start; of the width that each start reaches, at δ = 3 and 30 and r₂/r₁ = 10, and beside δ₁ = 100 at the "
-    "first token beyond the least ratio, where both must differ, and at the last before it, where one is that of the "
-    "other",
-    tolerance="1e-5, to which an end is bisected; 2 (z φ(z) + Q(z)) = 3e-9, the share of the mean square that a window "
-    "of 6 δ₂ cuts off, z = 6 δ₂/σ",
+    assumptions="both tokens stand in one sentence. Scores are even, the bell is renormalised in a window of 6 δ₂, and "
+    "ln σ is trained",
+    quantity="ends: largest relative distance of both ends of r₂/r₁ from the law, found by bisection of flows from a "
+    "narrow and from a wide start. Widths: largest relative distance of the width that each start reaches from the "
+    "law. It is taken at δ = 3 and 30 with r₂/r₁ = 10, and beside δ₁ = 100: at the first token beyond the least ratio, "
+    "where both widths must differ, and at the last before it, where they must agree",
+    tolerance="ends: 1e-5, to which they are bisected. Widths: 2 (z φ(z) + Q(z)) = 3e-9 with z = 6 δ₂/σ, the share of "
+    "the mean square that a window of 6 δ₂ cuts off; φ and Q are the normal density and its tail",
 )
 def two_widths(
     *,
@@ -106,9 +107,9 @@ def two_widths(
     law: Callable[[int, int], tuple[float, float]] = ends,
     least: float = least_ratio(),
 ) -> Measured:
-    """Measure gradient flow from a start at the near and one at the far token."""
+    """Measure gradient flow from a start at the near token and from one at the far token."""
     off = []
-    for (near, far), upper in product(PAIRS[:1] if quick else PAIRS, (False, True)):
+    for (near, far), upper in product(DISTANCES[:1] if quick else DISTANCES, (False, True)):
         off.append(measured_end(near, far, settles, upper=upper) / law(near, far)[upper] - 1.0)
     beyond, before = int(np.ceil(NEAR * least)), int(np.floor(NEAR * least))
     widths = [

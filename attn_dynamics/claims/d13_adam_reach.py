@@ -15,21 +15,21 @@ from attn_dynamics.training.rules import Adam
 from attn_dynamics.window.dynamics import Trajectory, descend
 
 USUAL, SHORT, LONG = Adam(), Adam(beta2=0.99), Adam(beta2=0.99999)
-"""Adam's usual means, and a mean of squares that is short or long beside the runs."""
+"""Adam with its usual means, and with a mean of squares that is short or long compared with the runs."""
 FAR, BEGUN, WINDOW = 100, 2.8, 150
-"""Distance δ, the narrowest start whose bell float64 resolves there, and a half-width of ten bells or more."""
+"""Distance δ, narrowest start σ₀ whose bell float64 resolves there, and half-width w, of ten σ or more."""
 AHEAD = 20.0
-"""Time η k of a run under a long memory, in units of the start of what is trained."""
+"""Time η k of a run under a long memory, in units of the trained parameter's start p₀."""
 POWERS = {"deviation": 3 / 8, "variance": 1 / 2}
-"""Power of η k with which what is trained grows, by its name."""
+"""Power of η k with which the trained parameter grows, by its name."""
 STEPS = 1500
-"""Steps of drawn histories, and those in which a short memory settles."""
+"""Number of steps of drawn gradients, and of a run in which a short memory settles."""
 REMEMBERED = 2000
-"""Steps of a run under a long memory."""
+"""Number of steps of a run under a long memory."""
 
 
 def reached(gradients: Array, rates: Array, rule: Adam) -> Array:
-    """Return |θ_N - θ₀| under gradients (steps, histories) and learning rates (steps,)."""
+    """Return |θ_N - θ₀| (histories,) under Adam, from gradients (steps, histories) and learning rates (steps,)."""
     state = {"position": np.zeros(gradients.shape[1])}
     buffers = rule.start(state)
     for gradient, rate in zip(gradients, rates, strict=True):
@@ -38,7 +38,7 @@ def reached(gradients: Array, rates: Array, rule: Adam) -> Array:
 
 
 def histories(count: int) -> Array:
-    """Draw histories of gradients (steps, histories): heavy-tailed, of one sign, sparse, and growing steadily."""
+    """Draw gradients (steps, histories) of four kinds: heavy-tailed, of one sign, sparse, and growing steadily."""
     rng = np.random.default_rng(13)
     wild = rng.standard_cauchy((STEPS, count))
     steepest = USUAL.beta2 / USUAL.beta1
@@ -48,14 +48,14 @@ def histories(count: int) -> Array:
 
 
 def shrinking(gradients: Array) -> Array:
-    """Return gradients in order of size, the largest first, and one that stays."""
+    """Return the gradients in order of size, the largest first, and one further history that is constant."""
     order = np.argsort(-np.abs(gradients), axis=0)
     return np.concatenate([np.take_along_axis(gradients, order, axis=0), np.ones((len(gradients), 1))], axis=1)
 
 
 @cache
 def widened(scale: str, steps: int, rate: float, rule: Adam) -> Trajectory:
-    """Train a narrow bell on a needle far away, and return its states half-way, just before the end, and at it."""
+    """Train a narrow bell on a far needle; return its states half-way, one step before the end, and at the end."""
     layer = needle_layer(Bell(scale=scale), BEGUN)
     record = [steps // 2, steps - 1, steps]
     return descend(needle(FAR, WINDOW), layer, learning_rate=rate, epochs=steps, record=record, rule=rule)
@@ -75,13 +75,15 @@ def widened(scale: str, steps: int, rate: float, rule: Adam) -> Trajectory:
     statement=r"|\theta_N - \theta_0| \leq \frac{1 - \beta_1}{\sqrt{(1-\beta_2)(1-\beta_1^2/\beta_2)}} \sum_k \eta_k; "
     r"\quad |g|\ \mathrm{falling}:\ \leq \sum_k \eta_k; \quad k \ll 1/(1-\beta_2):\ \sigma \propto (\eta k)^{3/8},\ "
     r"\sigma^2 = \sigma_0^2 \sqrt{1 + 2 \eta k/\sigma_0^2}",
-    assumptions="β₁² < β₂, any gradients and rates; β₁ ≤ β₂ where |g| never grows; growth under the loss and "
-    "placement of D4, far below δ, in the limit of η far below the start",
-    quantity="largest |θ_N - θ₀| over its bound, for four kinds of drawn gradients, and in falling order over "
-    "Σ η; relative distance of the last step of σ from η less the lag of both means; of σ at half of and at "
-    "η k = 20 p₀ from the law with memory, for σ and σ²; of the exponents between them from 3/8 and 1/2",
-    tolerance="1, and 1e-12 for round-off; the square of the lag; (η/p₀)/(1 - β₁), the start that the lag of the mean "
-    "takes; 1/20, the order 1/t of the powers' correction at t = 20 p₀",
+    assumptions="reach: β₁² < β₂, any gradients and learning rates. Falling: β₁ ≤ β₂, and |g| never grows. Growth: "
+    "loss and placement of D4, σ far below δ, and η far below the start",
+    quantity="p₀ is the start of the trained σ or σ². Reach: largest |θ_N - θ₀| over its bound, for four kinds of "
+    "drawn gradients. Falling: largest |θ_N - θ₀| over Σ η, for the same gradients in falling order. Steady: distance "
+    "of the last step of σ, in units of η, from 1 minus the lag of both means. Memory: relative distance of σ from the "
+    "law at η k = 10 p₀ and 20 p₀. Powers: distance of the exponents between these times from 3/8 and 1/2",
+    tolerance="reach, falling: 1, plus 1e-12 for round-off. Steady: the square of the lag. Memory: (η/p₀)/(1 - β₁), by "
+    "which the lag of the mean gradient delays the start. Powers: 1/20, because the powers' correction is of order "
+    "p₀/(η k)",
 )
 def reach(
     *,
@@ -92,7 +94,7 @@ def reach(
     law: Callable[..., Array] = remembering_width,
     powers: Mapping[str, float] = POWERS,
 ) -> Measured:
-    """Measure Adam on drawn gradients, and a bell under Adam."""
+    """Measure Adam on drawn gradients, and a bell trained by Adam."""
     drawn = histories(30 if quick else 300)
     rates = np.random.default_rng(0).uniform(0.5, 1.5, STEPS)
     share = reached(drawn, rates, USUAL).max() / (bound(USUAL.beta1, USUAL.beta2) * rates.sum())

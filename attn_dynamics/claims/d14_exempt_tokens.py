@@ -1,4 +1,4 @@
-"""A token far beyond the bell, found through tokens that are exempt from it (theory D14)."""
+"""Useful token far beyond the bell, found through tokens that are exempt from the bell (theory D14)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,17 +20,17 @@ from attn_dynamics.window.readout import Reward
 from attn_dynamics.window.windows import Windows
 
 LENGTH, QUERY = 401, 200
-"""Number of tokens, and the place of the query in the middle of them."""
+"""Number of tokens, and index of the query in the middle of them."""
 WIDTHS = (2.0, 3.0)
-"""Widths σ, tokens."""
+"""Widths σ, in tokens."""
 FAR = (100, 130, 170)
-"""Distances δ of a token beyond the bell, above 30 σ, so that a path from neighbour to neighbour leaves nothing."""
+"""Distances δ of a useful token beyond the bell; above 30 σ, a path from neighbour to neighbour carries nothing."""
 NEAR = (0, 3, 12, 25)
-"""Distances at which such a path is measured."""
+"""Distances δ at which a path from neighbour to neighbour is measured."""
 RELAYS = (1, 16)
-"""Numbers of exempt tokens, at the start of the sequence."""
+"""Numbers E of exempt tokens, which stand at the start of the sequence."""
 SEARCHED = (60, 10)
-"""Number of tokens of the sequence on which the query is trained, and its place."""
+"""Number of tokens of the sequence on which a query's scores are trained, and index of the query."""
 
 
 @claims(
@@ -49,14 +49,15 @@ SEARCHED = (60, 10)
     r"\frac{k}{k+1}\left(2\ln(L - 1) + L - 1 - \frac{1}{L - 1}\right); \quad "
     r"\mathrm{two\ layers:}\ (A^2)_{i,i+\delta} = \frac{E}{L\,(\sigma\sqrt{2\pi} + E)}, \quad "
     r"\mathrm{without:}\ (A^k)_{i,i+\delta} = \frac{e^{-\delta^2/2k\sigma^2}}{\sigma\sqrt{2\pi k}}",
-    assumptions="renormalised placement, for an exempt query any; even scores at the start, the others of k equally "
-    "frequent words; whole bells of some 0.7 of "
-    "a token or more; query, useful token and the E exempt ones farther apart than bells reach",
-    quantity="distance from 1/2 of the attention of an exempt query on its useful token at τ_1/2 under -α, δ = 3 and "
-    "45, σ = 2 and 3, every placement, k = 1 and L - 1; relative distance of (A²) from the law through E = 1 and 16 "
-    "exempt tokens, δ = 100 to 170; of (A^k) without them, k = 1, 2, 3, δ = 0 to 25",
-    tolerance="10 rtol, rtol = 1e-11 the solver's tolerance of a step; 32 ε, ε = 2⁻⁵²: pairwise sums of L terms lose "
-    "log₂ L ε, some 9 ε, and a path has up to three",
+    assumptions="renormalised placement; for an exempt query any. Scores start even, and the other tokens are k "
+    "equally frequent words. Bells are whole, with σ of some 0.7 of a token or more. Query, useful token and the E "
+    "exempt tokens are farther apart than bells reach",
+    quantity="one layer: distance from 1/2 of an exempt query's attention on its useful token at τ_1/2 under the loss "
+    "-α, for δ = 3 and 45, σ = 2 and 3, every placement, k = 1 and L - 1. Relayed: relative distance from the law of "
+    "A² through E = 1 and 16 exempt tokens, δ = 100 to 170. Direct: the same for A^k without exempt tokens, k = 1, 2, "
+    "3 layers, δ = 0 to 25",
+    tolerance="one layer: 10 rtol, where rtol = 1e-11 is the solver's tolerance per step. Relayed, direct: 32 ε with ε "
+    "= 2⁻⁵², because a pairwise sum of L terms loses log₂ L ε, some 9 ε, and a path has up to three sums",
 )
 def through_exempt_tokens(
     *,
@@ -67,7 +68,7 @@ def through_exempt_tokens(
     local: Callable[[Array, float, int], Array] = local_share,
     time: Callable[[int, int], Array] = finding_time,
 ) -> Measured:
-    """Measure the training of a query's scores, and products of the attention of layers with even scores."""
+    """Train the scores of a query, and multiply the attention of layers with even scores."""
     length, _ = SEARCHED
     settings = list(product((3, 45), WIDTHS[quick:], tuple(PLACEMENTS)[: 1 if quick else None], (1, length - 1)))
     found = [_attended(*setting, float(time(length, setting[-1])), exempt) - 0.5 for setting in settings]
@@ -91,12 +92,12 @@ def through_exempt_tokens(
 
 @cache
 def _attended(distance: int, width: float, placement: str, others: int, time: float, exempt: bool) -> float:
-    """Return the attention of a query on its useful token, among so many other words, after training under -α."""
+    """Return the attention of a query on its useful token after training under -α, among `others` other words."""
     length, place = SEARCHED
     tokens, mask = np.arange(length) % others, np.zeros(length, bool)
     tokens[place + distance], mask[place] = others, exempt
     if others == length - 1:
-        tokens[-1] = place + distance  # the word that the useful token took the place of
+        tokens[-1] = place + distance  # the word that the useful token replaced
     windows = Windows.of([tokens], [(0, place)], [0], n_words=others + 1, exempt=[mask])
     useful = (np.arange(others + 1) == others)[:, None].astype(float)
     start = replace(needle_layer(Bell(placement), width, "reward"), scores=np.zeros(others + 1), values=useful)
@@ -106,7 +107,7 @@ def _attended(distance: int, width: float, placement: str, others: int, time: fl
 
 @cache
 def _paths(width: float, exempt: int, layers: int, relays: bool) -> Array:
-    """Return the share of the tokens after the query, by distance, in its context after some layers of even scores."""
+    """Return the share of each token after the query in the query's context, by distance, after some layers."""
     mask = np.arange(LENGTH) < exempt
     attend = _attention(width, mask)
     if not relays:
@@ -115,7 +116,7 @@ def _paths(width: float, exempt: int, layers: int, relays: bool) -> Array:
 
 
 def _attention(width: float, exempt: NDArray[np.bool_]) -> Array:
-    """Return the attention of every token to every other at even scores."""
+    """Return the attention of every token on every other at even scores."""
     layer = Layer(scores=np.zeros(LENGTH), values=np.zeros((LENGTH, 1)), parameter=width, bell=Bell(), readout=Reward())
     queries = np.stack([np.zeros(LENGTH, np.int64), np.arange(LENGTH)], axis=1)
     sight = Windows.of([np.arange(LENGTH)], queries, np.zeros(LENGTH, np.int64), n_words=LENGTH, exempt=[exempt])

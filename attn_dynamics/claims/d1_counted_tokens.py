@@ -1,4 +1,7 @@
-"""Tokens that W22 counted (theory D1)."""
+"""Tokens that the report W22 counted as attended (theory D1).
+
+W22 is a progress report that trains the width σ of a Gaussian attention window in a pretrained encoder.
+"""
 
 import numpy as np
 
@@ -7,9 +10,9 @@ from attn_dynamics.window.reach import BellFormula
 from attn_dynamics.window.w22 import BELL_FORMULAS, TABLE, Row, blank, misses
 
 STATED = (14.55, 15.08)
-"""Interval of σ of the blank cell, to two decimals."""
+"""Interval of the σ that give 111 tokens, to two decimals."""
 EXACTLY = tuple(row._replace(sigmas=row.sigmas[1:2]) if len(row.sigmas) > 1 else row for row in TABLE)
-"""The table with 9.5 read as 9.500."""
+"""W22's table with σ = 9.5 read as exactly that, instead of any number that rounds to it."""
 
 
 @claims(
@@ -22,15 +25,17 @@ EXACTLY = tuple(row._replace(sigmas=row.sigmas[1:2]) if len(row.sigmas) > 1 else
     name="tokens W22 counted",
     statement=r"w(\sigma) = \lceil \sqrt{2 \sigma \cdot 150 \ln 2} \rceil - 1: \quad "
     r"w(1) = 14, \ w(9.5) = 44, \ w(\sigma) = 55 \Leftrightarrow 14.55 \leq \sigma < 15.08",
-    assumptions="W22's σ is given to one decimal; the bell is computed in float32 with subnormal numbers, as "
-    "exp(-Δ²/2σ), and a token counts where it is not 0",
-    quantity="tokens by which the counts 29 and 89 are missed; distance of the blank cell's interval of σ; number of "
-    "other formulas (standard deviation or variance, three prefactors, float32 and float64) that give both counts "
-    "for every σ that 9.5 may stand for",
-    tolerance="none is missed, and none other gives them: half of one; 0.005 in σ, its last decimal",
+    assumptions="W22 gives σ to one decimal. It computes the bell exp(-Δ²/2σ) in float32 with subnormal numbers, and "
+    "counts a token where the bell is not 0",
+    quantity="tokens: number of tokens by which the counts 29 and 89 are missed. Blank cell: distance from the stated "
+    "interval of the σ that give 111 tokens, for which W22's table has no σ. Other formulas: number of formulas that "
+    "also give both counts for every σ that rounds to 9.5, among standard deviation or variance, three prefactors, "
+    "float32 and float64",
+    tolerance="tokens, other formulas: 0, tested as less than one half. Blank cell: 0.005 in σ, half of its last "
+    "decimal",
 )
 def counted_tokens(*, quick: bool, formula: BellFormula = BellFormula(), table: tuple[Row, ...] = TABLE) -> Measured:
-    """Compute every bell and count its numbers above 0."""
+    """Compute the bell of every formula and count its values above 0."""
     ends = blank(formula, table[2])
     fitting = [each for each in BELL_FORMULAS if misses(each, table) == 0]
     return together(

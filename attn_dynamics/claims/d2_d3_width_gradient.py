@@ -1,4 +1,4 @@
-"""Gradient of a bell's width, renormalised and after the softmax (theory D2, D3)."""
+"""Gradient of a bell's width, where the bell is renormalised and where it follows the softmax (theory D2, D3)."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,18 +12,19 @@ from attn_dynamics.window.layer import Layer, attention, contexts, loss_and_grad
 from attn_dynamics.window.windows import Windows
 
 STEP = 1e-60
-"""Size of a complex step, which takes no difference and cancels nothing."""
+"""Size of a complex step, whose slope needs no difference and so cancels nothing."""
 ROUND_OFF = 16 * EPS
+"""Largest allowed distance, relative to the largest slope."""
 TOLERANCE = "16 ε, ε = 2⁻⁵²: round-off of sums of some dozen terms"
 
 
 def stepped(windows: Windows, layer: Layer) -> float:
-    """Return ∂L/∂p from the loss alone."""
+    """Return ∂L/∂p for the trained parameter p of the bell, from the loss alone, by a complex step."""
     return float(loss_at(windows, layer, layer.parameter + STEP * 1j).imag) / STEP
 
 
 def queries(windows: Windows, layer: Layer) -> Iterator[tuple[Array, Array, Array]]:
-    """Yield shares A_ij, Δ²_ij and h_ij = g_i·v_j of each query."""
+    """Yield, for each query i, attention A_ij, squared distances Δ_ij² and effects on the loss h_ij = g_i·ν_j."""
     shares, weights = attention(windows, layer)
     sent = layer.readout.read(contexts(windows, layer, weights), windows.labels).slopes
     for row, (first, last) in enumerate(zip(windows.offsets[:-1], windows.offsets[1:], strict=True)):
@@ -33,7 +34,10 @@ def queries(windows: Windows, layer: Layer) -> Iterator[tuple[Array, Array, Arra
 
 
 def distance_of_law(placement: str, law: Callable[[Windows, Layer], float], *, quick: bool) -> float:
-    """Return the largest distance of law and exact gradient from the loss's slope, relative to the largest slope."""
+    """Return the largest distance of a law and of the exact gradient from the loss's slope, over drawn layers.
+
+    It is relative to the largest slope.
+    """
     off, sizes = [], []
     for seed in range(10 if quick else 100):
         windows, _, layer = drawn_layer(seed, placement=placement)
@@ -44,6 +48,7 @@ def distance_of_law(placement: str, law: Callable[[Windows, Layer], float], *, q
 
 
 Covariance = Callable[[Array, Array, Array], float]
+"""Function that returns Cov_α(Δ², h) of a query from α, Δ² and h."""
 
 
 @claims(
@@ -55,12 +60,12 @@ Covariance = Callable[[Array, Array, Array], float]
     name="what widens a bell",
     statement=r"\partial L/\partial\sigma = \sigma^{-3} \sum_i \mathrm{Cov}_{\alpha_i}(\Delta_{ij}^2, g_i \cdot v_j)",
     assumptions="renormalised placement; any scores, values, loss and windows",
-    quantity="largest distance of both sides, and of the exact gradient, from the loss's slope by a complex step, over "
-    "drawn layers, in shares of the largest slope",
+    quantity="largest distance of the law, and of the layer's exact gradient, from the slope of the loss by a complex "
+    "step. It is taken over drawn layers, relative to the largest slope",
     tolerance=TOLERANCE,
 )
 def widening(*, quick: bool, of: Covariance = covariance, power: int = -3) -> Measured:
-    """Measure query by query, ragged."""
+    """Measure the sum of covariances over queries, in ragged windows."""
 
     def law(windows: Windows, layer: Layer) -> float:
         return layer.parameter**power * sum(of(*each) for each in queries(windows, layer))
@@ -78,12 +83,12 @@ def widening(*, quick: bool, of: Covariance = covariance, power: int = -3) -> Me
     statement=r"\mathrm{peak:}\ \partial L/\partial\sigma = \sigma^{-3} \sum_{ij} A_{ij} b_{ij} \Delta_{ij}^2\, g_i "
     r"\cdot v_j; \quad \mathrm{product:}\ \sigma^{-3} \sum_{ij} A_{ij} U_{ij} \Delta_{ij}^2\, g_i \cdot v_j - "
     r"\sigma^{-1} \sum_{ij} A_{ij} U_{ij}\, g_i \cdot v_j",
-    assumptions="the bell is put on after the softmax; any scores, values, loss and windows",
-    quantity="as D2, for the two placements",
+    assumptions="the bell multiplies the weights after the softmax; any scores, values, loss and windows",
+    quantity="as D2, for the placements peak and product",
     tolerance=TOLERANCE,
 )
 def after_the_softmax(*, quick: bool, centred: bool = False, narrowed: float = 1.0, widened: float = 1.0) -> Measured:
-    """Measure query by query, ragged."""
+    """Measure the laws of peak and product, summed over queries, in ragged windows."""
 
     def law(height: bool) -> Callable[[Windows, Layer], float]:
         def slope(windows: Windows, layer: Layer) -> float:

@@ -9,15 +9,15 @@ from attn_dynamics.model.bell import Bell
 from attn_dynamics.theory.bell_width import settled_width
 
 CUTS = ((10, 20), (10, 18), (30, 60))
-"""Distances and half-widths for which the cut shifts σ."""
+"""Distances δ and half-widths w for which the cut of the window shifts σ."""
 LOST = ((10, 15), (30, 50))
-"""Distances and half-widths with δ² above w(w + 1)/3."""
+"""Distances δ and half-widths w with δ² above w(w + 1)/3, so that nothing holds σ."""
 EVEN = ((2, 3), (28, 48))
-"""Distances and half-widths with δ² = w(w + 1)/3; below a half-width of 100 only these have an integer δ."""
+"""Distances δ and half-widths w with δ² = w(w + 1)/3; for w below 100 only these have an integer δ."""
 
 
 def spread_of_squares(half_width: int) -> float:
-    """Return Var(Δ²) of an even window, w(w + 1)(2w - 1)(2w + 3)/45."""
+    """Return Var(Δ²) for even attention over a window, w(w + 1)(2w - 1)(2w + 3)/45."""
     return half_width * (half_width + 1) * (2 * half_width - 1) * (2 * half_width + 3) / 45.0
 
 
@@ -36,11 +36,12 @@ def spread_of_squares(half_width: int) -> float:
     r"\sigma_* = \delta \ \mathrm{for}\ w \geq 5\delta; \quad \delta^2 > w(w+1)/3: \ "
     r"\sigma^4 \sim 4(\delta^2 - w(w+1)/3)\,\tau; \quad \delta^2 = w(w+1)/3: \ "
     r"\sigma^6 \sim 3\,\mathrm{Var}(\Delta^2)\,\tau",
-    assumptions="renormalised placement, even frozen scores, one useful token in each whole window",
-    quantity="relative distance of σ along flow from δ, δ = 3 … 60 at w = 5δ, and from the predicted place where w is "
-    "1.8 or 2 δ; of σ⁴/τ from 4(δ² - w(w + 1)/3) where nothing holds it, and of σ⁶/τ from 3 Var(Δ²) at equality",
-    tolerance="2e-5, twice what the cut at 5 δ adds; 1e-11, the solver's tolerance of a step; 1e-3 and 1e-5 at σ of "
-    "some hundred w, which leaves out O(w²/σ²)",
+    assumptions="renormalised placement. Scores are even and frozen. Each window is whole and has one useful token",
+    quantity="relative distances at the end of the flow. Whole: of σ from δ, for δ = 3 … 60 at w = 5δ. Cut: of σ from "
+    "σ*, for w = 1.8 δ and 2 δ. Lost: of σ⁴/τ from 4(δ² - w(w + 1)/3), where nothing holds σ. Level: of σ⁶/τ from 3 "
+    "Var(Δ²), at equality",
+    tolerance="whole: 2e-5, twice what the cut at 5 δ adds. Cut: 1e-11, the solver's tolerance per step. Lost: 1e-3, "
+    "and level: 1e-5, because the laws leave out O(w²/σ²), and σ is some hundred w",
 )
 def settling(
     *,
@@ -50,7 +51,7 @@ def settling(
     even: Callable[[int], float] = lambda half_width: even_square(half_width),
     spread: Callable[[int], float] = spread_of_squares,
 ) -> Measured:
-    """Measure from a third of the distance until nothing moves."""
+    """Follow σ from a third of the distance to late times."""
     whole, lost, level = [], [], []
 
     def end(distance: int, half: int, time: float) -> float:
@@ -75,5 +76,5 @@ def settling(
 
 
 def even_square(half_width: int) -> float:
-    """Return E[Δ²] of an even window, w(w + 1)/3."""
+    """Return E[Δ²] for even attention over a window, w(w + 1)/3."""
     return half_width * (half_width + 1) / 3.0

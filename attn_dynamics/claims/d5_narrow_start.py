@@ -10,9 +10,9 @@ from attn_dynamics.claims.claim import Measured, claims, control, together
 from attn_dynamics.theory.bell_width import Loss, escape_time
 
 STAY, FAR = 1e12, (10, 20, 30)
-"""Time for which a narrow start is watched, and its distances."""
+"""Time τ for which a narrow start is watched, and the distances δ of its useful token."""
 ESCAPES = ((10, 1.0), (12, 1.5))
-"""Distances and starts whose escape is awaited."""
+"""Distances δ and starts σ₀ whose escape is timed."""
 
 
 @claims(
@@ -29,13 +29,14 @@ ESCAPES = ((10, 1.0), (12, 1.5))
     statement=r"L = -\alpha_\delta: \quad \tau_{\mathrm{escape}} = \frac{\sqrt{2\pi}\, \sigma_0^7}{\delta^4} "
     r"e^{\delta^2/2\sigma_0^2} \left(1 + 8 \frac{\sigma_0^2}{\delta^2} + 73 \frac{\sigma_0^4}{\delta^4} + "
     r"O(\sigma_0^6/\delta^6)\right)",
-    assumptions="as D4, σ₀ far below δ and above some 0.7 of a token, so that the bell's sum is its integral; it is "
-    "late, not never: at δ = 10 and σ₀ = 1 the bell wakes at τ = 1.4e18",
-    quantity="largest σ - σ₀ at τ = 1e12 from σ₀ = 1, δ = 10, 20, 30; largest relative distance of the time at which σ "
-    "passes δ/2 from the first two orders of the law, and of what is left of it from the third, 73 σ₀⁴/δ⁴",
-    tolerance="1e-8: at δ = 10 the rate is (δ² - 1) e^{-50}/√(2π), 7.6e-9 in this time; 80 σ₀⁴/δ⁴, the "
-    "third order and all that follow at σ₀ = δ/8, over the first two; a quarter of the third, of which 11 σ₀²/δ² is "
-    "the fourth",
+    assumptions="as D4. σ₀ is far below δ, and above some 0.7 of a token, so that the bell's sum is its integral. "
+    "Escape is late, but certain: for δ = 10 and σ₀ = 1 the bell widens at τ = 1.4e18",
+    quantity="stays: largest σ - σ₀ at τ = 1e12, from σ₀ = 1 with δ = 10, 20, 30. Escapes: largest relative distance "
+    "of the time at which σ passes δ/2 from the first two orders of the law, in units of σ₀⁴/δ⁴. Third order: relative "
+    "distance of what these two leave from 73 σ₀⁴/δ⁴",
+    tolerance="stays: 1e-8, because at δ = 10 the rate (δ² - 1) e^{-50}/√(2π) moves σ by 7.6e-9 in this time. Escapes: "
+    "80, the third order and all later ones at σ₀ = δ/8, divided by the first two. Third order: a quarter, because the "
+    "fourth is 11 σ₀²/δ² of the third",
 )
 def narrow_start(
     *,
@@ -45,7 +46,7 @@ def narrow_start(
     law: Callable[[int, float], float] = escape_time,
     third: float = 73.0,
 ) -> Measured:
-    """Measure gradient flow of the attention on the useful token itself."""
+    """Measure gradient flow under the bounded loss -α_δ, minus the attention on the useful token."""
     moved = [widths(distance, WHOLE * distance, (STAY,), loss=loss, start=start)[0] - start for distance in FAR]
     off, left = [], []
     for distance, begun in ESCAPES:

@@ -13,11 +13,11 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.theory.bell_width import time_to_width
 
 EARLY, BEGUN = 100, 2.8
-"""Distance δ of early growth, and the narrowest start whose bell float64 resolves."""
+"""Distance δ of the useful token, and σ₀, the narrowest start whose bell float64 resolves there."""
 SPAN = (0.08, 0.16)
-"""Values of σ/δ at the ends of the compared range."""
+"""Range of σ/δ over which widths are compared."""
 EXPONENTS = {"deviation": 1 / 4, "variance": 1 / 3}
-"""Exponent of r for the trained parameter, by its name."""
+"""Power of the factor r on the learning rate that the trained parameter follows, by its name."""
 
 
 @claims(
@@ -31,11 +31,13 @@ EXPONENTS = {"deviation": 1 / 4, "variance": 1 / 3}
     statement=r"\sigma^4 - \sigma_0^4 \approx 4\delta^2\tau: \ \sigma \propto r^{1/4}; \quad "
     r"p = \sigma^2: \ p^3 - p_0^3 \approx \frac{3}{2}\delta^2\tau, \ p \propto r^{1/3}, \ "
     r"\sigma \propto r^{1/6}; \quad \ln\sigma: \ \delta^2 - \sigma^2 \propto e^{-2 r \tau}",
-    assumptions="loss and placement of D4, even scores, a window of several δ, σ a token or more; exponents for σ ≪ δ",
-    quantity="largest distance of the exponent in r from 1/4 (σ) and 1/3 (the variance), at one time, over r that "
-    "bring σ from 0.08 δ to 0.16 δ, δ = 100; largest relative distance of τ from the closed form at the widths "
-    "that are reached, ln σ too",
-    tolerance="0.01: σ₀⁴ is 1.5 % of σ⁴ at one end and σ² 2.6 % of δ² at the other; 1e-9, the solver's",
+    assumptions="loss and placement of D4; the learning rate of the bell is multiplied by r. Scores are even, the "
+    "window is several δ, and σ is a token or more. The exponents need σ ≪ δ",
+    quantity="exponents: largest distance of the power of r that a trained parameter follows from 1/4 for σ and 1/3 "
+    "for the variance. All runs take one time, and r brings σ from 0.08 δ to 0.16 δ, δ = 100. Closed form: largest "
+    "relative distance of the time from the closed form at the widths reached, also for ln σ",
+    tolerance="exponents: 0.01, because σ₀⁴ is 1.5 % of σ⁴ at the narrow end, and σ² is 2.6 % of δ² at the wide end. "
+    "Closed form: 1e-9, the solver's error",
 )
 def early_growth(
     *,
@@ -45,7 +47,7 @@ def early_growth(
     span: tuple[float, float] = SPAN,
     law: Callable[..., Array] = time_to_width,
 ) -> Measured:
-    """Measure the same time at several rates of the bell alone."""
+    """Measure the widths reached in one time, for several learning rates of the bell alone."""
     off, exact, seen = [], [], []
     for scale in SCALES:
         ends = time_to_width(EARLY * np.array(span), EARLY, BEGUN, scale)
@@ -61,4 +63,5 @@ def early_growth(
 
 
 def _at_rate(scale: str, time: float, rate: float) -> float:
+    """Return the width σ at a time, for a factor on the learning rate of the bell."""
     return float(widths(EARLY, WHOLE * EARLY, (time,), start=BEGUN, bell=Bell(scale=scale), rate=rate)[0])

@@ -1,4 +1,4 @@
-"""A wide start, or the logarithm of the width trained (theory D7)."""
+"""Wide start, or logarithm of the width trained, against a narrow start (theory D7)."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from attn_dynamics.claims.claim import Measured, claims, control, together
 from attn_dynamics.model.bell import Bell
 
 BUDGET, SHORT = 1e7, 4.0
-"""Times of the bounded and of the unbounded loss."""
+"""Times τ of the runs under the bounded and under the unbounded loss."""
 
 
 @claims(
@@ -21,11 +21,14 @@ BUDGET, SHORT = 1e7, 4.0
     statement=r"-\alpha_\delta: \ \sigma_0 > \delta \ \mathrm{reaches}\ \delta, \ \sigma_0 \ll \delta \ "
     r"\mathrm{stays,\ also\ under}\ \ln\sigma; \quad -\ln\alpha_\delta, \ln\sigma: \ "
     r"\sigma^2 = \delta^2 - (\delta^2 - \sigma_0^2) e^{-2\tau}",
-    assumptions="as D4 and D5; what simulation decides. Whether it explains W22's 16 points is a question of real data",
-    quantity="bounded loss, δ = 10, τ = 1e7: relative distance of σ from δ for σ₀ = 2δ, and of σ from σ₀ = 1, σ or "
-    "ln σ trained; unbounded loss, δ = 30, τ = 4: distance from the law where ln σ is trained, and σ/δ where σ is",
-    tolerance="2e-5 as D4, also of the law, which takes the window for whole; 3e-13, some "
-    "times what the rate of D5, 7.6e-21, makes in this time; one half, from τ = δ²/40 on by D6",
+    assumptions="as D4 and D5. Simulation decides, not a proof. Whether this explains the 16 points that W22's learned "
+    "window lacks is a question of real data",
+    quantity="bounded loss, δ = 10, τ = 1e7. Wide start: relative distance of σ from δ, for σ₀ = 2δ. Narrow start, "
+    "with σ or ln σ trained: relative distance of σ from σ₀ = 1. Unbounded loss, δ = 30, τ = 4. Log: relative distance "
+    "of σ from the law, with ln σ trained. Width: σ/δ, with σ trained",
+    tolerance="wide start, log: 2e-5 as in D4, because the law takes the window for whole. Narrow start: 3e-13, "
+    "because the rate of D5, 7.6e-21, moves σ by 7.6e-14 in this time. Width: one half, which by D6 takes until τ = "
+    "δ²/53 = 17",
 )
 def wide_start(
     *, quick: bool, wide: float = 20.0, narrow: float = 1.0, logged: str = "log", plain: str = "deviation"

@@ -1,4 +1,4 @@
-"""Effect of a cut of the bell (theory D8)."""
+"""Change of a context by a cut of the bell (theory D8)."""
 
 from collections.abc import Callable
 from itertools import product
@@ -11,6 +11,7 @@ from attn_dynamics.window.layer import attention, contexts
 from attn_dynamics.window.reach import half_width, tail_mass
 
 Bound = Callable[[float], float]
+"""Function from the attention beyond the cut to the bound on a context's change, in units of the longest value."""
 
 
 @claims(
@@ -19,10 +20,11 @@ Bound = Callable[[float], float]
     control("scores apart are taken for even", spread=0.0),
     name="where a bell is cut",
     statement=r"\|v_i' - v_i\| \leq 2\, \alpha_i(|\Delta| > w)\, \max_j \|v_j\|",
-    assumptions="renormalised placement, cut at w and renormalised; any scores and values",
-    quantity="largest change of a context in shares of the bound: by the attention beyond the cut, and by ε where the "
-    "cut is at w(σ, ε) and scores are up to 2 apart",
-    tolerance="1, and 1e-9 for round-off; values of one sign within and of the other beyond meet it",
+    assumptions="renormalised placement, cut at w and renormalised again; any scores and values",
+    quantity="largest change of a context as a share of its bound. Attended tail: the bound from the attention beyond "
+    "the cut. Chosen cut: the bound ε, where the cut is at w(σ, ε) and scores are up to 2 apart",
+    tolerance="1, plus 1e-9 for round-off. Values of one sign within the cut and of the other beyond it reach the "
+    "bound",
 )
 def truncation(*, quick: bool, bound: Bound = lambda tail: 2.0 * tail, spread: float = 2.0) -> Measured:
     """Measure drawn and worst-case values, with drawn scores and scores that are highest beyond the cut."""
@@ -47,7 +49,7 @@ def truncation(*, quick: bool, bound: Bound = lambda tail: 2.0 * tail, spread: f
 
 
 def _of_layers(bound: Bound) -> list[float]:
-    """Return the ratios for drawn layers, whose windows are ragged."""
+    """Return the ratios of change to bound for drawn layers with ragged windows."""
     found = []
     for seed in range(20):
         whole, cut, layer = drawn_layer(seed, cut=2)

@@ -1,4 +1,4 @@
-"""A bell in any attention kernel, by two further dimensions (theory D9)."""
+"""Bell in any attention kernel by two further dimensions of queries and keys (theory D9)."""
 
 import numpy as np
 from scipy.special import softmax
@@ -9,7 +9,7 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.window.low_rank import features, width_gradient
 
 LONG, WIDTH, BLOCK = 16_384, 5.0, 128
-"""Number of tokens of a long sequence, σ in it, and number of queries taken together."""
+"""Number of tokens of a long sequence, width σ in it, and number of queries taken together."""
 
 
 @claims(
@@ -19,15 +19,15 @@ LONG, WIDTH, BLOCK = 16_384, 5.0, 128
     control("the product of the places is taken off", keep=(-1.0, 1.0)),
     name="bell by 2 dimensions",
     statement=r"-\frac{(i-j)^2}{2\sigma^2} = -\frac{i^2}{2\sigma^2} + \frac{i\,j}{\sigma^2} - \frac{j^2}{2\sigma^2}",
-    assumptions="renormalised placement; in float32 positions are counted from near the block of queries",
-    quantity="largest distance of attention weights with two further dimensions from those with the bell: in float64 "
-    "over 64 tokens, in float32 there, in float32 for the last 128 queries of 16,384 at σ = 5; and that of ∂L/∂σ "
-    "through the dimensions from the exact one",
-    tolerance="1e-13, 1e-12 for the gradient: round-off of the largest product, 64²/2σ²; 1e-5 in float32, where it is "
-    "2⁻²⁴ of that, and of what cancels for tokens within some σ of a query in the long sequence",
+    assumptions="renormalised placement. In float32, positions are counted from near the block of queries",
+    quantity="largest distance of attention weights with two further dimensions from those with the bell. Float64 and "
+    "float32: over 64 tokens. Long float32: for the last 128 queries of 16,384 at σ = 5. Gradient: relative distance "
+    "of ∂L/∂σ through the dimensions from the exact one",
+    tolerance="float64: 1e-13, and gradient: 1e-12, the round-off of the largest product, 64²/2σ². Float32: 1e-5, from "
+    "2⁻²⁴ of that product. Long float32: 1e-5, from 2⁻²⁴ of what cancels for tokens within some σ of a query",
 )
 def further_dimensions(*, quick: bool, centred: bool = True, keep: tuple[float, float] = (1.0, 1.0)) -> Measured:
-    """Measure drawn scores; the bell's dimensions extend eight dimensions of queries and keys."""
+    """Measure drawn queries and keys of eight dimensions, to which the bell adds two."""
     short = np.arange(64.0)
     far = np.arange(float(LONG - BLOCK), LONG)
     near = np.arange(float(LONG - 8 * BLOCK) if quick else 0.0, LONG)
@@ -47,6 +47,7 @@ def _scores(i: Array, j: Array, kind: type) -> tuple[Array, Array]:
 
 
 def _apart(i: Array, j: Array, kind: type, centre: float, keep: tuple[float, float]) -> float:
+    """Return the largest distance between the attention weights of queries at i to keys at j, computed both ways."""
     query, key = _scores(i, j, kind)
     more = features(i, j, WIDTH, centre=centre, kind=kind)
     ours = softmax(np.hstack([query, more.queries * np.array(keep, kind)]) @ np.hstack([key, more.keys]).T, axis=1)
@@ -55,7 +56,7 @@ def _apart(i: Array, j: Array, kind: type, centre: float, keep: tuple[float, flo
 
 
 def _gradient_apart(i: Array, keep: tuple[float, float]) -> float:
-    """Return the relative distance of ∂L/∂σ for L = Σ_ij α_ij h_ij, drawn h, through the dimensions from D2."""
+    """Return the relative distance of ∂L/∂σ through the dimensions from D2, for L = Σ_ij α_ij h_ij with drawn h."""
     query, key = _scores(i, i, np.float64)
     more = features(i, i, WIDTH)
     alpha = softmax(query @ key.T + (more.queries * np.array(keep)) @ more.keys.T, axis=1)

@@ -17,14 +17,16 @@ from attn_dynamics.theory.early_training import EarlyScores, early_scores
 from attn_dynamics.training.flow import flow
 
 LINEAR = ("attn-fc", "attn-tc")
+"""Models with a linear head."""
 ERRORS = tuple(0.005 / 2.0**halved for halved in range(4))
-"""Relative errors of the leading coefficient at the compared times, caused by the next order."""
+"""Relative distances from the leading coefficient that the next order alone causes at the compared times."""
 
 Law = Callable[[Corpus, Parameters], EarlyScores]
+"""Function that returns the coefficients of Δs from a corpus and a start, as `early_scores` does."""
 
 
 def altered(**alter: Callable[[EarlyScores], Array]) -> Law:
-    """Return the law with some of its terms altered."""
+    """Return the law for a control: functions of all its terms replace some of them."""
 
     def law(corpus: Corpus, begin: Parameters) -> EarlyScores:
         right = early_scores(corpus, begin)
@@ -34,7 +36,7 @@ def altered(**alter: Callable[[EarlyScores], Array]) -> Law:
 
 
 def of_shuffled_labels(corpus: Corpus, begin: Parameters) -> EarlyScores:
-    """Return the law of the same sentences with shuffled labels."""
+    """Return the law for the same sentences with shuffled labels."""
     return early_scores(replace(corpus, labels=np.random.default_rng(0).permutation(corpus.labels)), begin)
 
 
@@ -51,16 +53,18 @@ def of_shuffled_labels(corpus: Corpus, begin: Parameters) -> EarlyScores:
     statement=r"\frac{s_w(\tau) - s_w(0)}{\tau^2} = \frac{1}{2}\|q\|^2 "
     r"\left( \|b_w\|^2 + \sum_i A_{iw}\, g_i \cdot c_i \right) + O(\tau), \quad "
     r"b_w = -\sum_i A_{iw}\, g_i, \quad c_i = \sum_w A_{iw}\, b_w",
-    assumptions="a linear head, fixed or trained; query fixed, E(0) = 0; any text, labels and scores at the start",
-    quantity="largest of three numbers in shares of their bounds, over data, heads and starts: the relative distance "
-    "of Δs/τ² from its limit (2-norm over words), |order - 1| of that distance in τ, and |order - 2| of what the next "
-    "order leaves of it",
-    tolerance="distance 2δ at the time when the next order alone makes it δ = 0.06 %; orders 0.05: the order after, "
-    "some 10 δ of the next where the head is trained (seen, not derived), bends a slope by its share, and δ ≤ 0.5 %",
+    assumptions="a linear head, fixed or trained. The query is fixed, and E(0) = 0. Text, labels and initial scores "
+    "are any",
+    quantity="distance: largest relative distance of Δs/τ² from its limit, as a 2-norm over words. Order: largest "
+    "|order - 1|, where that distance goes like τ^order. Next order: largest |order - 2| for what the next order "
+    "leaves of it. All are over data, heads and starts",
+    tolerance="distance: 2δ at the time when the next order alone makes it δ = 0.06 %. Order, next order: 0.05, "
+    "because the order after bends a fitted slope by its share. Under a trained head that is some 10 δ of the next "
+    "order, observed, not derived, and δ ≤ 0.5 %",
     observed=True,
 )
 def early_law(*, quick: bool, law: Law = early_scores, scale: float = 0.0) -> Measured:
-    """Measure gradient flow from E = 0, or from embeddings of a `scale`, at times that halve."""
+    """Measure gradient flow from E = 0, or from embeddings of standard deviation `scale`, at times that halve."""
     apart, first, second, seen = [], [], [], []
     for name, corpus, begin in texts(quick=quick):
         said = law(corpus, begin)
@@ -81,7 +85,10 @@ def early_law(*, quick: bool, law: Law = early_scores, scale: float = 0.0) -> Me
 
 @cache
 def texts(*, quick: bool) -> list[tuple[str, Corpus, Parameters]]:
-    """Return drawn texts with scores that start at 0 and elsewhere, and unless quick SST-2 if it is available."""
+    """Return name, corpus and start of drawn texts, and unless quick of SST-2 if it is available.
+
+    Scores of drawn texts start at 0 and elsewhere.
+    """
     rng, found = np.random.default_rng(0), []
     for name, corpus in (("ragged", ragged(rng)), ("Zipf's", zipf_text(rng))):
         for model in LINEAR:
@@ -100,7 +107,10 @@ def start_on_text(corpus: Corpus, model: str) -> Parameters:
 
 
 def distances(corpus: Corpus, begin: Parameters, law: EarlyScores, scale: float = 0.0) -> tuple[Array, Array]:
-    """Return the relative distance of Δs/τ² from the leading coefficient, and from two orders, by `ERRORS`."""
+    """Return the relative distances (times,) of Δs/τ² from its leading coefficient, and from its two orders.
+
+    The times are those of `ERRORS`.
+    """
     right = early_scores(corpus, begin)
     times = np.array([right.time(error) for error in ERRORS])
     gained = grown(corpus, begin, tuple(times.tolist()), scale) / times[:, None] ** 2
@@ -112,7 +122,7 @@ def distances(corpus: Corpus, begin: Parameters, law: EarlyScores, scale: float 
 
 @cache
 def grown(corpus: Corpus, begin: Parameters, times: tuple[float, ...], scale: float = 0.0) -> Array:
-    """Return s(τ) - s(0) along flow (times, V), at up to six times, beyond which words are recorded more rarely."""
+    """Return s(τ) - s(0) along flow (times, V), at up to six times; of more times, all words would not be recorded."""
     noise = scale * np.random.default_rng(0).standard_normal(begin.embeddings.shape)
     begin = replace(begin, embeddings=begin.embeddings + noise)
     # The absolute tolerance is far below τ⁴ of the smallest time, because scores start like τ².

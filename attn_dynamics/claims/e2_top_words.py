@@ -1,4 +1,4 @@
-"""Leading words on text, and the change of the lead in training (theory E2)."""
+"""Words of largest score on text, which training makes rarer and purer (theory E2)."""
 
 from dataclasses import replace
 from functools import cache
@@ -24,20 +24,22 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.descent import descend
 
 REPLICATES = 30
+"""Number of replicates, each with sentences and a start of its own."""
 SIGNIFICANT = 0.01
+"""Level of each test."""
 RATE = 0.5
 """Learning rate η, at which the training loss still falls at every epoch."""
 BEGUN = 2
-"""First epoch at which scores show training; before it they are 0."""
+"""First epoch at which scores are not 0."""
 
 
 class Course(NamedTuple):
-    """Training of a model on one half of some sentences."""
+    """Scores along the training of a model on one half of some sentences."""
 
     seen: Corpus
     """Training sentences."""
     unseen: Corpus
-    """As many other sentences of each class."""
+    """As many other sentences of each class, which training does not see."""
     epochs: Array
     """Recorded epochs, some ten per decade."""
     scores: Array
@@ -45,15 +47,15 @@ class Course(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """Means over the training sentences of their leading words, along training (epochs,)."""
+    """Means over training sentences for their words of largest score, along training (epochs,)."""
 
     occurrence: Array
     """Number of training sentences that contain the word."""
     purity: Array
     """Purity δ among the training sentences, as LMN21 count it."""
     purity_elsewhere: Array
-    """Purity of the leaning class among the unseen sentences; the mean leaves out the few training sentences whose
-    leading word does not occur there."""
+    """Share in unseen sentences of the class that the word has most often in training, as a purity. The mean leaves out
+    the few training sentences whose word does not occur there."""
 
 
 def word_of_smallest_score(corpus: Corpus, scores: Array) -> NDArray[np.int64]:
@@ -62,7 +64,7 @@ def word_of_smallest_score(corpus: Corpus, scores: Array) -> NDArray[np.int64]:
 
 
 def lead(course: Course, leader: Leader = word_of_largest_score) -> Lead:
-    """Measure the leading words at every recorded epoch."""
+    """Measure the words of largest score, or those that `leader` picks, at every recorded epoch."""
     occurrence = held_by_class(course.seen).sum(axis=0)
     within, elsewhere = purity(course.seen), purity(course.seen, course.unseen)
     words = np.array([leader(course.seen, scores) for scores in course.scores])
@@ -80,12 +82,12 @@ def lead(course: Course, leader: Leader = word_of_largest_score) -> Lead:
     r"\frac{d}{d\tau}\, \mathrm{mean}_i\, \delta_{w_i(\tau)} > 0, \quad "
     r"w_i(\tau) = \mathrm{argmax}_{w \in i}\, s_w(\tau)",
     source="LMN21; that purity has to be taken elsewhere: here",
-    assumptions="Attn-FC, the start of LMN21's text, d = 200; both classes equally frequent; purity in sentences that "
-    "training never saw: in those that it saw it rises as well where labels are shuffled. Parts of SST-2 overlap by a "
-    "seventh, and speak of this treebank alone",
-    quantity="in shares of the level, the largest p-value of two trends, over data: 30 replicates (sentences and "
-    "starts), for each Kendall's τ of the mean occurrence N_w, and of the mean purity δ_w, of the words in the lead "
-    "with the epoch; one-sided t-tests that the former is below 0 and the latter above",
+    assumptions="Attn-FC from the start of LMN21's text, d = 200. Both classes are equally frequent. Purity is counted "
+    "in sentences that training never saw, because in the training sentences it rises under shuffled labels too. Parts "
+    "of SST-2 overlap by a seventh, and speak of this treebank alone",
+    quantity="largest p-value over data and two trends, as a share of the level. The trends are Kendall's τ with the "
+    "epoch, for 30 replicates (sentences and starts): of the mean occurrence N_w and of the mean purity δ_w of the "
+    "words of largest score. One-sided t-tests judge that the first is below 0 and the second above",
     tolerance="0.01, the level of each test",
 )
 def lead_passes_on(
@@ -112,29 +114,29 @@ def lead_passes_on(
 
 @cache
 def followed(name: str, seed: int, *, shuffled: bool = False, leader: Leader = word_of_largest_score) -> Lead:
-    """Return the leading words of one replicate."""
+    """Return the means for the words of largest score in one replicate."""
     return lead(course(name, seed, shuffled=shuffled), leader)
 
 
 def trend(lead: Lead, mixed: np.random.Generator | None = None) -> list[float]:
-    """Return Kendall's τ of each series with the epoch, in random order if `mixed` is given."""
+    """Return Kendall's τ with the epoch for each series of a `Lead`; `mixed` draws a random order of epochs."""
     epochs = np.arange(lead.occurrence.size)
     at = epochs if mixed is None else mixed.permutation(epochs)
     return [float(np.asarray(kendalltau(at, series))[0]) for series in lead]
 
 
 def sources(*, quick: bool) -> list[str]:
-    """Return the usable names in `SOURCES`."""
+    """Return the names in `SOURCES` whose data are available."""
     return ["drawn text", *treebanks(quick=quick)]
 
 
 def drawn_part(rng: np.random.Generator) -> tuple[Corpus, int]:
-    """Draw a text; return it with the number of sentences of each class in each half."""
+    """Draw a text; return it, and the number of sentences of each class in a half."""
     return zipf_text(rng, sentences=1200), 150
 
 
 def treebank_part(rng: np.random.Generator) -> tuple[Corpus, int]:
-    """Return SST-2, with the number of sentences of each class in each half."""
+    """Return SST-2, and the number of sentences of each class in a half."""
     treebank = sst2()
     assert treebank is not None
     return treebank, 250
@@ -146,7 +148,7 @@ SOURCES = {"drawn text": (drawn_part, 60), "SST-2": (treebank_part, 200)}
 
 @cache
 def course(name: str, seed: int, *, shuffled: bool = False) -> Course:
-    """Train one replicate; `shuffled` randomises the labels of the training half only."""
+    """Train one replicate; `shuffled` shuffles the labels of its training half only."""
     make, epochs = SOURCES[name]
     rng = np.random.default_rng(seed)
     seen, unseen = halves(*make(rng), rng)
@@ -158,7 +160,7 @@ def course(name: str, seed: int, *, shuffled: bool = False) -> Course:
 
 
 def halves(corpus: Corpus, each: int, rng: np.random.Generator) -> tuple[Corpus, Corpus]:
-    """Draw two disjoint sets of random sentences, `each` of every class, over the words that they contain.
+    """Draw two disjoint sets of random sentences, `each` of every class, over the words that both contain together.
 
     Raises:
         ValueError: a class has fewer sentences than both sets need.

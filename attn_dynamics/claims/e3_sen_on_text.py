@@ -20,7 +20,7 @@ LEADERS = 100
 
 
 class Leaders(NamedTuple):
-    """Words of highest score of a trained model."""
+    """Words of highest score of a trained model; arrays are (words,)."""
 
     score: Array
     norm: Array
@@ -30,7 +30,7 @@ class Leaders(NamedTuple):
     others: Array
     """m, mean number of other words in the sentences of each word."""
     weight: Array
-    """M = e^s (1/a - 1), final sum Σ e^{s_u} of the other words' weights, from the word's mean attention a."""
+    """Final weight Σ e^{s_u} of the other words, M = e^s (1/a - 1), from the word's mean attention a."""
     sentences: Array
     """Number of sentences that contain each word."""
     query_norm: float
@@ -49,11 +49,13 @@ class Leaders(NamedTuple):
     statement=r"\mathrm{median}_w \left| \frac{\|\nu_w\|}{\|\nu\|_{\mathrm{SEN}}(s_w, m_w)} - 1 \right| \leq "
     r"\mathrm{median}_w \left( \left| \frac{\|\nu\|_{\mathrm{SEN}}(s_w, M_w)}{\|\nu\|_{\mathrm{SEN}}(s_w, m_w)} - 1 "
     r"\right| + \frac{1}{N_w} \right)",
-    assumptions="Attn-FC, start and time of LMN21's text, 500, d = 200; the 100 words of highest score; m_w the mean "
-    "number of other words in the N_w sentences of a word. An observation: the bound is a scale, no theorem",
-    quantity="median relative distance of ‖ν‖ from B1, in shares of the bound; the largest over data",
-    tolerance="1: the others' scores do not stay 0, and B1 lies between m of them and the weight M that they have at "
-    "the end; and by B2 the words beside memorise 1/N_w",
+    assumptions="Attn-FC with d = 200, trained from the start of LMN21's text to time 500. The 100 words of highest "
+    "score are measured. m_w is the mean number of other words in the N_w sentences of a word. This is an observation: "
+    "the bound is a scale, not a theorem",
+    quantity="median relative distance of ‖ν‖ from the SEN relation (B1), as a share of the bound; the largest over "
+    "data",
+    tolerance="1 share of two scales. Scores of other words do not stay 0, and B1 lies between m of them and the "
+    "weight M that they have at the end. By B2 a word's sentences memorise 1/N_w",
     observed=True,
 )
 def relation_on_text(
@@ -72,25 +74,25 @@ def relation_on_text(
 
 
 def deviation(run: Leaders, others: Array, relation: Relation = sen_norm) -> float:
-    """Return the median relative distance of ‖ν‖ from the relation with these numbers of other words."""
+    """Return the median relative distance of ‖ν‖ from the relation with `others` other words (words,)."""
     return float(np.median(np.abs(run.norm / relation(run.score, others, run.query_norm, 0.0, run.begun) - 1.0)))
 
 
 def scale(run: Leaders) -> float:
-    """Return the allowed deviation: the median uncertainty from m plus the memorised share."""
+    """Return the bound: the median over words of the distance between B1 at m and B1 at M, plus 1/N_w."""
     counted, weighed = (sen_norm(run.score, each, run.query_norm, 0.0, run.begun) for each in (run.others, run.weight))
     return float(np.median(np.abs(weighed / counted - 1.0) + 1.0 / run.sentences))
 
 
 def runs(*, quick: bool) -> dict[str, Leaders]:
-    """Return trained runs by data: a drawn text at a larger learning rate, and LMN21's training on SST-2."""
+    """Return trained runs by data: of a drawn text with a larger learning rate, and LMN21's training on SST-2."""
     drawn = {"drawn text": trained(zipf_text(np.random.default_rng(0), sentences=1000), rate=0.5)}
     return drawn | {name: trained(corpus) for name, corpus in treebanks(quick=quick).items()}
 
 
 @cache
 def trained(corpus: Corpus, *, rate: float = 0.1, time: float = TIME, seed: int = 0) -> Leaders:
-    """Run descent for this time from the start of LMN21's text."""
+    """Train Attn-FC by descent from the start of LMN21's text, and return its words of highest score."""
     start = preset_start("paper", "attn-fc", corpus, seed, d=200)
     run = descend(corpus, start, learning_rate=rate, epochs=round(time / rate)).trajectory
     score = run.all_score.values[-1]

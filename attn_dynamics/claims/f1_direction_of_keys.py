@@ -1,4 +1,4 @@
-"""Where scores go if keys alone are trained: to the separator of the best words of least length (theory F1)."""
+"""Direction of scores where keys alone are trained: the separator of the best words with least norm (theory F1)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,26 +18,28 @@ from attn_dynamics.theory.separator import separator
 from attn_dynamics.training.flow import flow
 
 LATE = (1e20, 1e25)
-"""Times between which the growth of scores under flow is taken."""
+"""Times between which the growth of scores under flow is measured."""
 STEPS, RATE = 1200, 0.5
 """Number of steps of normalised descent, each of length η = 0.5."""
 SEEDS = (0, 1, 2, 4)
+"""Seeds of the drawn tasks."""
 
 
 Pairs = NDArray[np.int64]
-"""Columns of a better word and of another one, pair by pair (pairs, 2)."""
+"""Columns of a better word and of another word, pair by pair (pairs, 2)."""
 
 
 class Choice(NamedTuple):
-    """A task in which each sentence has a best word."""
+    """Task in which each sentence has a best word."""
 
     corpus: Corpus
     start: Parameters
     pairs: Pairs
-    """Columns of the best word of a sentence and of each other word of it (pairs, 2)."""
+    """Columns of a sentence's best word and of each other word of it (pairs, 2)."""
 
 
 Separator = Callable[[Pairs, int], Array]
+"""Function that returns s* (V,) from pairs and the size V of the vocabulary."""
 
 
 def of_least_size(pairs: Pairs, n_words: int) -> Array:
@@ -66,13 +68,15 @@ def with_a_word_at_zero(pairs: Pairs, n_words: int) -> Array:
     statement=r"s^* = \mathrm{argmin}\,\|s\|_2: s_{b(i)} - s_w \geq 1, \quad \frac{ds}{d\ln\tau} \to s^*, \quad "
     r"\frac{s_{k+1} - s_k}{\eta} \to \frac{s^*}{\|s^*\|}\ \ (\mathrm{normalised}), \quad "
     r"1 - \cos(s_k, s^*) \sim k^{-2}",
-    assumptions="keys alone are trained, from 0; embeddings and head are held so that each sentence i has one best "
-    "word b(i): to attend to it alone loses less than any mixture; no words are better than each other in turn",
-    quantity="flow: largest relative distance of the growth of s per ln τ, from 1e20 to 1e25, from s*; steps: that "
-    "of the mean step of normalised descent, from 600 to 1200, from s*/‖s*‖; power: largest distance from -2 of the "
-    "exponent of 1 - cos between these steps; over drawn tasks of 2 and 3 classes",
-    tolerance="0.1 %, 5e-9 and 0.02, seen and not derived: what is left falls like powers of τ and exponentially in "
-    "k, at rates given by the pairs that are nearest to having a part in s*",
+    assumptions="keys alone are trained, from 0. Embeddings and head are fixed, so that each sentence i has one best "
+    "word b(i): to attend to it alone loses less than any mixture. There is no cycle of words each better than the "
+    "next",
+    quantity="over drawn tasks of 2 and 3 classes. Flow: largest relative distance from s* of the growth of s per ln "
+    "τ, between 1e20 and 1e25. Steps: largest distance from s*/‖s*‖ of the mean of steps 600 to 1,200 of normalised "
+    "descent, in units of η. Power: largest distance from -2 of the power of k that 1 - cos follows between these "
+    "steps",
+    tolerance="0.1 %, 5e-9 and 0.02, observed, not derived. What is left falls like powers of τ and exponentially in "
+    "k. The rates are set by the pairs whose difference in s* is nearest to 1 without being 1",
     source="arXiv 2306.13596; the growth: here",
     observed=True,
 )
@@ -87,18 +91,20 @@ def direction_of_keys(*, quick: bool, direction: Separator = separator) -> Measu
 
 
 def _off_flow(seed: int, direction: Separator) -> float:
+    """Return the relative distance of the growth of scores under flow from the separator."""
     said = _said(seed, direction)
     return float(np.linalg.norm(_growth(seed) - said) / np.linalg.norm(said))
 
 
 def _off_steps(seed: int, direction: Separator) -> float:
+    """Return the distance of the mean late step of normalised descent, in units of η, from the unit separator."""
     said, scores = _said(seed, direction), _normalised(seed)
     step = (scores[-1] - scores[STEPS // 2]) / (RATE * (STEPS - STEPS // 2))
     return float(np.linalg.norm(step - said / np.linalg.norm(said)))
 
 
 def _power(seed: int, direction: Separator) -> float:
-    """Return the exponent of 1 - cos in the number of steps, over the second half of them."""
+    """Return the power of the number of steps that 1 - cos follows over the second half of them."""
     said, scores = _said(seed, direction), _normalised(seed)[[STEPS // 2, STEPS]]
     units = scores / np.linalg.norm(scores, axis=1)[:, None] - said / np.linalg.norm(said)
     first, last = np.square(units).sum(axis=1)  # 2 (1 - cos), where 1 - cos itself would cancel
@@ -106,13 +112,14 @@ def _power(seed: int, direction: Separator) -> float:
 
 
 def _said(seed: int, direction: Separator) -> Array:
+    """Return the separator of a drawn task."""
     choice = drawn(seed)
     return direction(choice.pairs, choice.corpus.n_words)
 
 
 @cache
 def drawn(seed: int, *, strong: int = 2, neutral: int = 6, sentences: int = 14) -> Choice:
-    """Draw sentences of one or two words of their class, the last of them best, and of two to four neutral words."""
+    """Draw sentences of one or two words of their class, the last one best, and of two to four neutral words."""
     rng, n = np.random.default_rng(seed), 2 + seed % 2
     texts, pairs = [], []
     for place in range(sentences):
@@ -141,7 +148,7 @@ def _growth(seed: int) -> Array:
 
 @cache
 def _normalised(seed: int) -> Array:
-    """Return all scores (steps + 1, V) along descent of keys alone by steps of one length."""
+    """Return all scores (steps + 1, V) along normalised descent of keys alone, whose steps have one length."""
     corpus, state, _ = drawn(seed)
     scores = [state.scores]
     for _ in range(STEPS):

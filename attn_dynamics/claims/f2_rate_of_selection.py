@@ -1,4 +1,4 @@
-"""How fast keys alone select a topic word whose embedding is held (theory F2)."""
+"""Rate at which keys alone select a topic word whose embedding is fixed (theory F2)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -17,20 +17,22 @@ from attn_dynamics.theory.selection import Selection
 from attn_dynamics.training.flow import flow
 
 Theory = Callable[..., Selection]
+"""Function of `Selection`'s arguments that returns the predicted selection."""
 Late = Callable[[Selection, float], Array]
+"""Function that returns an order of 1/(1-a) from a selection and a time, as `Selection.late` does."""
 LATE = 1e4
-"""Time at which mean field shows what the three terms leave; much later, the solver's error is larger than that."""
+"""Time at which mean field shows what the three terms leave; much later, the solver's error exceeds it."""
 
 
 class Held(NamedTuple):
-    """A task, and the margin of each topic word if it had all attention."""
+    """Task with fixed embeddings, and the margin v that each topic word gives if it has all attention."""
 
     task: ExactTask
     margins: tuple[float, ...]
 
     @property
     def setting(self) -> dict[str, Any]:
-        """Return the words in the arguments of `Selection`."""
+        """Return the topic words as arguments of `Selection`."""
         left = {name: value for name, value in self.task.setting.items() if name != "head_norm"}
         return left | {"margin": np.array(self.margins)}
 
@@ -40,10 +42,11 @@ TASKS = (
     Held(ExactTask((3, 1, 2), 20, 1.5, 0.7), (0.5, 1.0, 5.0)),
     Held(ExactTask((1, 1, 2, 3), 5, 0.6, 2.0), (1.5, 4.0, 0.7, 1.0)),
 )
+"""Tasks of different sizes and margins."""
 
 
 def by_logarithm_alone(theory: Selection, time: float) -> Array:
-    """Return what the next order of the logarithm leaves, without that of the clock."""
+    """Return the next order b (b ln(cτ) + k)/(cτ), without its term g/(cτ)."""
     grown = theory.rate * time
     return theory.drift * (theory.late(time) / grown - 1.0)
 
@@ -60,13 +63,13 @@ def by_logarithm_alone(theory: Selection, time: float) -> Array:
     foundations=("M1", "M2"),
     statement=r"\frac{1}{1-a} = c\,\tau + b \ln(c\,\tau) + k + o(1), \quad "
     r"c = \frac{(n-1)\, \|q\|^2 \rho\, v}{n-1+e^v}, \quad b = -2 + \frac{v\, e^v}{n-1+e^v}",
-    assumptions="keys alone are trained, from 0; query, head and embeddings are held, the others' at 0; one topic word "
-    "a sentence, which gives it the margin a v > 0 over all other classes alike",
-    quantity="path: largest relative distance of the time at which 1/(1-a) is reached, up to 1000, from the integral; "
-    "left: that of what the three terms leave of 1/(1-a), in mean field at time 1e4, from (b (b ln(cτ) + k) + g)/(cτ), "
-    "g = 3 - 2pv + pv²/2, p = e^v/(n-1+e^v)",
-    tolerance="path: 50 rtol, rtol = 1e-11 the tolerance of a step of the solver, some dozen steps; left: |x|, "
-    "x = (b ln(cτ) + k)/(cτ), twice its next order -x/2",
+    assumptions="keys alone are trained, from 0. Query, head and embeddings are fixed; the other words stay at score "
+    "and embedding 0. Each sentence has one topic word, which gives it the margin a v > 0 over every other class",
+    quantity="path: largest relative distance of the time at which 1/(1-a) is reached from the integral, up to time "
+    "1000. Left: relative distance of what the three terms leave of 1/(1-a) from (b (b ln(cτ) + k) + g)/(cτ), in mean "
+    "field at time 1e4, as a share of its bound. Here g = 3 - 2pv + pv²/2 and p = e^v/(n-1+e^v)",
+    tolerance="path: 50 rtol, where rtol = 1e-11 is the solver's tolerance per step, for some dozen steps. Left: |x| "
+    "with x = (b ln(cτ) + k)/(cτ), twice the next order -x/2",
 )
 def rate_of_selection(
     *, quick: bool, theory: Theory = Selection, late: Late = Selection.late, beyond: Late = Selection.beyond
@@ -80,12 +83,13 @@ def rate_of_selection(
 
 
 def _off_path(held: Held, theory: Theory) -> float:
+    """Return the largest relative distance of the predicted times from those at which 1/(1-a) is reached."""
     reached = 1.0 / (1.0 - selected(held))
     return apart((theory(**held.setting).time(reached), np.array(TIMES)[:, None]))
 
 
 def _off_left(held: Held, theory: Theory, late: Late, beyond: Late) -> float:
-    """Return the largest relative distance of what is left from the theory, over words, in shares of its bound."""
+    """Return the largest relative distance of what is left from the theory, over words, as a share of its bound."""
     said, true = theory(**held.setting), Selection(**held.setting)
     left = inverse_gap(held) - late(said, LATE)
     bound = np.abs(true.late(LATE) / (true.rate * LATE) - 1.0)

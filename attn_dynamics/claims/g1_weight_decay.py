@@ -1,4 +1,4 @@
-"""Weight decay: where training stands still instead of on the SEN relation (theory G1)."""
+"""Weight decay: the curve on which training comes to rest, instead of the SEN relation (theory G1)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,17 +24,17 @@ from attn_dynamics.theory.sen_optimisers import decay_norm
 from attn_dynamics.training.descent import descend
 
 DECAYS = ((0.02, 0.02), (0.01, 0.03), (0.03, 0.01))
-"""Weight decay of keys and of embeddings, λ_κ and λ_ν."""
+"""Weight decays λ_κ of keys and λ_ν of embeddings."""
 RATE = 0.5
 """Learning rate of the descent that comes to rest."""
 LEADERS = 200
-"""Number of words of largest score that the relation on text is judged on."""
+"""Number of words of largest score for which the relation on text is measured."""
 TEXT_DECAYS = (1e-3, 3e-4)
 """Weight decays on SST-2."""
 STATIONARY = 1e-4
-"""Largest distance from the relation on text, in shares of s, that a point may have to count as stationary."""
+"""Largest distance from the relation on text, relative to s, at which a point counts as stationary."""
 SQUARES = ("query_keys", "embeddings_head", "hidden_units")
-"""Conserved quantities that are quadratic in the parameters; the others are sums."""
+"""Conserved quantities that are quadratic in the parameters; the others are linear."""
 Curve = Callable[[Array, float, float, float], Array]
 """Function that returns ‖ν‖ at rest from s, m, ‖q‖ and λ_κ/λ_ν, as `decay_norm` does."""
 
@@ -52,14 +52,16 @@ Curve = Callable[[Array, float, float, float], Array]
     foundations=("A1", "A4", "A6", "A7", "B1"),
     statement=r"\dot{I} = \lambda_\nu \|q\|^2 \|\nu\|^2 - \lambda_\kappa s (1 + e^s/m), \quad "
     r"\lambda_\kappa s_w / \|q\|^2 = \lambda_\nu \|\nu_w\|^2 + \sum_i A_{iw} g_i \cdot v_i",
-    assumptions="query fixed. İ and its zero: as B1, any head, labels of which 15 % are random. The second relation: "
-    "any text and head, at a stationary point. What A1 to A4 and A7 conserve decays at λ and 2λ, one λ for all",
-    quantity="İ at random states, relative to its terms; relative distance of ‖ν‖ from the stationary curve where "
-    "descent came to rest; distance of s_w from the relation on text, for the words of largest score, in shares of its "
-    "bound; rates of what is conserved without decay",
-    tolerance="8 ε and ε for rates; ε/(ηλ) at rest, for each step rounds by ε and the next ones forget at rate ηλ; on "
-    "text twice what the gradient left there allows, |∂s| + ‖ν‖‖∂ν‖ over λ, but at most 1e-4 of s, for a point that is "
-    "not stationary may not pass",
+    assumptions="the query is fixed. Rate, at rest: as B1, under any head; 15 % of labels are random. Text: any text "
+    "and head, at a stationary point. Balances: one λ for all parts, under which what A1 to A4 and A7 conserve decays "
+    "at the rates λ and 2λ",
+    quantity="rate: distance of İ from the statement at random states, relative to its terms. At rest: relative "
+    "distance of ‖ν‖ from the curve İ = 0 where descent came to rest, as a share of its bound. Text: distance of s_w "
+    "from the second relation for the words of largest score, as a share of its bound. Balances: distance of the decay "
+    "rates from λ and 2λ",
+    tolerance="rate: 8 ε, balances: ε, with ε = 2⁻⁵². At rest: ε/(ηλ), because each step rounds by ε, and later steps "
+    "forget this at the rate ηλ. Text: twice what the gradient left there allows, |∂L/∂s| + ‖ν‖‖∂L/∂ν‖ over λ, but at "
+    "most 1e-4 of s, so that a point which is not stationary fails",
 )
 def relation_under_decay(
     *,
@@ -72,7 +74,7 @@ def relation_under_decay(
     most: int = 2000,
     forgets: float = 2.0,
 ) -> Measured:
-    """Measure rates at random states, descents that come to rest, and text at a stationary point."""
+    """Measure rates at random states, descents that come to rest, and stationary points on text."""
     others, decays = ((3,), DECAYS[1:]) if quick else ((1, 3, 7), DECAYS)
     cases, states = (list(product(models, others, decays)) for models in (SMOOTH, HEADS))
     text = [_off_on_text(*each, beside, most) for each in _texts(quick=quick)]
@@ -94,7 +96,7 @@ def relation_under_decay(
 
 @cache
 def labelled_at_random(others: int, topics: int = 3, repeats: int = 20) -> tuple[Corpus, list[str], list[str]]:
-    """Build `repeats` sentences a topic word, 15 % of them labelled at random, beside words that all share."""
+    """Build `repeats` sentences for each topic word among words that all share; 15 % have random labels."""
     words, rest = [f"t{topic}" for topic in range(topics)], [f"w{other}" for other in range(others)]
     labels, rng = np.repeat(np.arange(topics), repeats), np.random.default_rng(0)
     noisy = rng.random(labels.size) < 0.15
@@ -104,7 +106,7 @@ def labelled_at_random(others: int, topics: int = 3, repeats: int = 20) -> tuple
 
 
 def _rate_off(model: str, others: int, decay: tuple[float, float], rate: Callable[..., Array]) -> float:
-    """Return the distance of dI/dτ from the theory at a random state, relative to the terms of both."""
+    """Return the distance of dI/dτ from the theory at a random state, relative to its terms."""
     corpus, words, _ = labelled_at_random(others)
     state = start_of_topic_words(corpus, words, model, key=1.0, embedding=1.0)
     columns, (of_keys, of_embeddings) = corpus.columns(words), decay
@@ -148,7 +150,7 @@ def at_rest(model: str, others: int, decay: tuple[float, float]) -> AtRest:
 
 
 def _share_at_rest(model: str, others: int, decay: tuple[float, float], curve: Curve) -> float:
-    """Return the largest relative distance of ‖ν‖ from the curve, in shares of ε/(ηλ)."""
+    """Return the largest relative distance of ‖ν‖ from the curve, as a share of ε/(ηλ)."""
     rest = at_rest(model, others, decay)
     off = rest.norm / curve(rest.score, others, rest.query_norm, decay[0] / decay[1]) - 1.0
     return float(np.abs(off).max()) / (EPS / (RATE * min(decay)))
@@ -158,16 +160,17 @@ def _share_at_rest(model: str, others: int, decay: tuple[float, float], curve: C
 
 
 def _texts(*, quick: bool) -> Iterator[tuple[str, str, float]]:
-    """Yield data, model and decay."""
+    """Yield the data's name, the model's name, and λ."""
     yield from (("ragged sentences", model, 0.01) for model in SMOOTH)
     yield from ((name, "attn-fc", decay) for name in treebanks(quick=quick) for decay in TEXT_DECAYS)
 
 
 @cache
 def at_stationary_point(data: str, model: str, decay: float, most: int = 2000) -> tuple[Corpus, Parameters]:
-    """Return a text and a stationary point on it; on SST-2 in the one dimension that can move (A6).
+    """Return a text and a stationary point on it.
 
-    There ‖q‖ and the head's contrast are of the size that LMN21's start has at d = 200.
+    On SST-2 the model has the one dimension that can move (A6); ‖q‖ and the head's contrast have the size of LMN21's
+    start at d = 200.
     """
     if data in (treebank := treebanks(quick=False)):
         corpus = treebank[data]
@@ -185,7 +188,7 @@ def at_stationary_point(data: str, model: str, decay: float, most: int = 2000) -
 
 
 def _off_on_text(data: str, model: str, decay: float, beside: float, most: int) -> tuple[float, float]:
-    """Return the largest distance of s_w from the relation, in shares of its bound and relative to s_w."""
+    """Return the largest distance of s_w from the relation, as a share of its bound and relative to s_w."""
     corpus, point = at_stationary_point(data, model, decay, most)
     _, slope = loss_and_gradient(corpus, point)
     s, square = point.scores, float(point.query @ point.query)
@@ -200,7 +203,7 @@ def _off_on_text(data: str, model: str, decay: float, beside: float, most: int) 
 
 
 def work_of_contexts(corpus: Corpus, point: Parameters) -> Array:
-    """Return Σ_i A_iw g_i·v_i of every word (V,), by the head's own formulas and softmax written out."""
+    """Return Σ_i A_iw g_i·v_i of every word (V,), computed without the compiled gradient."""
     counts = corpus.counts
     data = counts.data * np.exp(point.scores[counts.indices])
     weights = csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
@@ -213,13 +216,14 @@ def work_of_contexts(corpus: Corpus, point: Parameters) -> Array:
     return attention.T @ (back.T * contexts).sum(axis=1)
 
 
-# --- what is conserved without decay
+# --- quantities that are conserved without decay
 
 
 def _balance_off(model: str, forgets: float, decay: float = 0.3) -> float:
-    """Return the distance of the rates of what A1 to A4 and A7 conserve from -λ and -2λ, relative to their terms.
+    """Return the distance of decay rates from λ and 2λ, relative to their terms.
 
-    The central difference along the velocity is exact for sums and squares.
+    The rates are those of the quantities which A1 to A4 and A7 conserve without decay. These are linear or quadratic,
+    so the central difference along the velocity is exact.
     """
     corpus = corpora(quick=True)[0]
     state = start(corpus, model)

@@ -1,4 +1,4 @@
-"""Momentum: the SEN relation up to the step, with a drift of its own size (theory G2)."""
+"""Momentum: it keeps the SEN relation up to the step, but drifts from it by a factor of its own (theory G2)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,14 +14,15 @@ from attn_dynamics.training.descent import descend
 from attn_dynamics.training.rules import DESCENT, Momentum
 
 OTHERS = 3
+"""Number m of other words in a sentence."""
 TIME = 4.0
 """Training time, η/(1 - β) × epochs."""
 STEP = 0.1
-"""Largest time η/(1 - β) of a step, over 1 - β: a buffer remembers 1/(1 - β) steps, which is 0.1 in time."""
+"""Largest time η/(1 - β) of a step, divided by 1 - β. A buffer remembers 1/(1 - β) steps, which last 0.1 in time."""
 BETAS = (0.5, False), (0.9, False), (0.9, True), (0.8, False), (0.99, False)
-"""Shares β that buffers keep, and whether steps look ahead."""
+"""Share β of its buffer that a step keeps, and whether it looks ahead (Nesterov)."""
 Drift = Callable[..., Array]
-"""Function of β and `nesterov` that returns the drift of I as a multiple of that of descent at the same η."""
+"""Function of β and `nesterov` that returns the drift of I as a multiple of descent's at the same η."""
 
 
 @claims(
@@ -34,16 +35,16 @@ Drift = Callable[..., Array]
     foundations=("B3",),
     statement=r"\frac{\Delta I_{\beta}}{\Delta I_{0}} \to \frac{1 + \beta}{(1 - \beta)^2} \ (\eta \to 0), \quad "
     r"\mathrm{at\ equal} \ \frac{\eta}{1 - \beta}: \ \frac{1 + \beta}{1 - \beta} = 3, 9, 19, 199",
-    assumptions="as B1, for a head with a continuous gradient, at the same time; β = 0.5, 0.8, 0.9, 0.99, and "
-    "Nesterov's variant at 0.9, whose factor is (1 - β + 2β²)/(1 - β)²",
-    quantity="largest distance of the ratio of drifts, extrapolated in η, from the factor, over words and heads, in "
-    "shares of its bound",
-    tolerance="1 share: twice what extrapolation says of itself, a third of what it changed when η was halved",
+    assumptions="as B1, under a head with a continuous gradient, at equal times. β is 0.5, 0.8, 0.9 and 0.99. For "
+    "Nesterov's variant, at β = 0.9, the factor is (1 - β + 2β²)/(1 - β)²",
+    quantity="largest distance of the ratio of drifts, extrapolated to η = 0, from the factor, as a share of its "
+    "bound, over words and heads",
+    tolerance="1 share of twice the extrapolation's estimate of its own error, a third of its change when η is halved",
 )
 def drift_of_momentum(
     *, quick: bool, drift: Drift = lambda beta, nesterov: momentum_drift(beta, nesterov=nesterov)
 ) -> Measured:
-    """Measure the drift over that of descent with steps as long, at three η, and extrapolate."""
+    """Measure the drift as a multiple of that under descent with equally long steps, and extrapolate in η."""
     shares, seen = [], []
     for model, (beta, nesterov) in product(SMOOTH[:1], BETAS[:3]) if quick else product(SMOOTH, BETAS):
         steps = STEP * (1.0 - beta) / np.array([1.0, 2.0, 4.0])
@@ -59,13 +60,13 @@ def drift_of_momentum(
 
 @cache
 def ratio_of_drifts(model: str, beta: float, nesterov: bool, step: float, seed: int = 0) -> Array:
-    """Return the drift of I over that of descent, of each topic word, both in steps of this time η/(1 - β)."""
+    """Return the drift of I (words,) as a multiple of descent's, both with steps of the time η/(1 - β) = `step`."""
     return drift_of_relation(model, beta, nesterov, step, seed) / drift_of_relation(model, 0.0, False, step, seed)
 
 
 @cache
 def drift_of_relation(model: str, beta: float, nesterov: bool, step: float, seed: int = 0) -> Array:
-    """Return by how much I moves up to `TIME`, of each topic word."""
+    """Return the change of I of each topic word (words,) from the start to `TIME`."""
     corpus, words, rest = topic_words_among(OTHERS, topics=3)
     start = start_of_topic_words(corpus, words, model, seed)
     run = descend(

@@ -1,4 +1,4 @@
-"""Mini-batches: the SEN relation step by step, whatever the batches (theory G3)."""
+"""Mini-batches: they keep the SEN relation at each step, whatever the batches (theory G3)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,28 +21,30 @@ from attn_dynamics.training.descent import descend
 from attn_dynamics.training.rules import DESCENT, Arrays
 
 TOPICS, REPEATS, OTHERS = 4, 4, 3
-"""Topics of one word each, alike sentences of each, and other words in a sentence."""
+"""Number of topics with one word each, of equal sentences for each, and of other words in a sentence."""
 SENTENCES = TOPICS * REPEATS
+"""Number N of sentences."""
 TIME = 1.6
 """Training time, η × steps."""
 SEEDS = 30
 """Number of orders of the batches."""
 Change = Callable[[Array, Array, Array, float, float], Array]
-"""Function that returns by how much I changes in a step from s, Δs, ‖Δν‖, m and ‖q‖, as `change_in_step` does."""
+"""Function that returns the change of I in a step from s, Δs, ‖Δν‖, m and ‖q‖, as `change_in_step` does."""
 
 
 @final
 @dataclass(frozen=True)
 class Tallying:
-    """Descent that adds up what the theory says each step changes I of the topic words by."""
+    """Descent that also sums the changes of I which the theory gives for the steps of the topic words."""
 
     columns: NDArray[np.int64]
+    """Columns of the topic words."""
     change: Change
     query_norm: float
     noise: float = 0.0
-    """Standard deviation of noise on embeddings alone, in shares of their step's entries."""
+    """Standard deviation of noise on embeddings alone, relative to the entries of their step; for a control."""
     total: list[Array] = field(default_factory=list, repr=False)
-    """Sum so far (words,), the only entry."""
+    """List with one entry: the sum so far (words,)."""
     linear: ClassVar[bool] = True
 
     def start(self, state: Mapping[str, Array]) -> Arrays:
@@ -50,7 +52,7 @@ class Tallying:
         return {}
 
     def step(self, state: Mapping[str, Array], slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
-        """Step as descent does, and add up."""
+        """Step as descent does, and add the change of I that the theory gives."""
         score, place = state["scores"][self.columns].copy(), state["axes"][:, self.columns].copy()
         DESCENT.step(state, slopes, buffers, rate)
         if self.noise:
@@ -63,13 +65,14 @@ class Tallying:
 
 
 class Tally(NamedTuple):
-    """Change of I of each topic word, up to `TIME`."""
+    """Change of I of each topic word (words,) up to `TIME`, as measured and by theory."""
 
     seen: Array
+    """Change along the run."""
     said: Array
-    """Sum of what the theory says of each step."""
+    """Sum of the changes that the theory gives for the steps."""
     size: float
-    """Largest term of I on the way."""
+    """Largest term of I along the run."""
     steps: int
 
 
@@ -84,12 +87,13 @@ class Tally(NamedTuple):
     foundations=("B1",),
     statement=r"I_K - I_0 = \sum_k \frac{e^s}{m} (e^{\Delta s} - 1 - \Delta s) - \frac{\|q\|^2}{2} \|\Delta\nu\|^2, "
     r"\quad \frac{\Delta I_B}{\Delta I_N} \to 1 + \frac{1 - \rho}{\rho B} \, \frac{N - B}{N - 1}",
-    assumptions="as B1 under descent on batches of B of N sentences, any head; for the factor, η → 0, and the "
-    "sentences of a word are alike",
-    quantity="largest distance of I from the sum over steps, in shares of its bound, for all heads and batches; mean "
-    "over seeds of the drift over that on all sentences, extrapolated in η: distance from the factor, in half-widths "
-    "of its 95 % interval",
-    tolerance="ε times steps times the largest term of I; 2 half-widths, by chance farther once in 3,000",
+    assumptions="as B1, under descent on batches of B of N sentences and any head. Factor: η → 0, and the sentences of "
+    "a word are alike",
+    quantity="sum: largest distance of the change of I from the sum over steps, as a share of its bound, for all heads "
+    "and batch sizes. Factor: mean over seeds of the drift, divided by that on all sentences and extrapolated to η = "
+    "0; its distance from the factor, in half-widths of its 95 % interval",
+    tolerance="sum: ε times steps times the largest term of I, with ε = 2⁻⁵². Factor: 2 half-widths, which chance "
+    "exceeds once in 3,000",
 )
 def relation_on_batches(
     *,
@@ -98,7 +102,7 @@ def relation_on_batches(
     noise: float = 0.0,
     factor: Callable[[float, int, int], Array | float] = batch_drift,
 ) -> Measured:
-    """Measure the sum over steps for every head, and the drift of Attn-FC over seeds of the batches' orders."""
+    """Measure the sum over steps for every head, and the drift of Attn-FC over orders of the batches."""
     shares = []
     for model, size in product(HEADS, (5,) if quick else (1, 3, 5, SENTENCES)):
         run = tallied(model, size, 0, 0.02, change, noise)
@@ -117,7 +121,7 @@ def relation_on_batches(
 
 @cache
 def alike() -> tuple[Corpus, list[str], list[str]]:
-    """Build four alike sentences of each topic word beside words that all share."""
+    """Build four equal sentences for each topic word among words that all share."""
     words, rest = [f"t{topic}" for topic in range(TOPICS)], [f"w{other}" for other in range(OTHERS)]
     labels = np.repeat(np.arange(TOPICS), REPEATS)
     return Corpus.from_sentences([[words[topic], *rest] for topic in labels], labels), words, rest
@@ -127,7 +131,7 @@ def alike() -> tuple[Corpus, list[str], list[str]]:
 def tallied(
     model: str, size: int, seed: int, rate: float, change: Change = change_in_step, noise: float = 0.0
 ) -> Tally:
-    """Run descent on batches of this size up to `TIME`, and add up what the theory says of its steps."""
+    """Run descent on batches of this size up to `TIME`, and sum the changes that the theory gives."""
     corpus, words, rest = alike()
     start = start_of_topic_words(corpus, words, model)
     q, per_epoch = float(np.linalg.norm(start.query)), -(-SENTENCES // size)
@@ -142,7 +146,10 @@ def tallied(
 
 @cache
 def ratios(size: int, rate: float) -> Array:
-    """Return the drift of I over that on all sentences, a mean over words for each seed, extrapolated from η and 2η."""
+    """Return, for each seed, the drift of I as a multiple of that on all sentences, extrapolated from η and 2η.
+
+    It is a mean over words.
+    """
     fine, coarse = (
         np.array([(tallied("attn-fc", size, seed, each).seen / whole).mean() for seed in range(SEEDS)])
         for each in (rate, 2.0 * rate)

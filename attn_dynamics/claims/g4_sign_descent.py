@@ -1,4 +1,4 @@
-"""Sign descent: a straight line in the place of the SEN relation (theory G4)."""
+"""Sign descent: a straight line instead of the SEN relation (theory G4)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,9 +15,13 @@ from attn_dynamics.training.descent import descend
 from attn_dynamics.training.rules import SignDescent
 
 RATE = 5e-4
+"""Learning rate η."""
 STEPS = 3000
-"""Number of steps, after which scores are some 10. From 18 on the words beside have less than ε of attention, and the
-sign of D·(ν - v), which decides the key's step, is lost in round-off."""
+"""Number of steps, after which scores are some 10.
+
+From s = 18 on the other words of a sentence have less than ε of its attention. The sign of D·(ν - v), which decides the
+step of the key, is then lost in round-off.
+"""
 Line = Callable[[Array, Array, int, float], Array]
 """Function that returns s from ‖ν‖, q, d and η, as `sign_score` does."""
 
@@ -32,14 +36,14 @@ Line = Callable[[Array, Array, int, float], Array]
     name="sign descent",
     foundations=("M3",),
     statement=r"s = \frac{\|q\|_1}{\sqrt{d}} \left( \|\nu\| - \eta \sqrt{d} \right)",
-    assumptions="two classes, Attn-FC, keys and embeddings from 0, all words trained; any word that stands in "
-    "sentences of one class alone, in one of them beside a word that the first step moves the other way, and whose "
-    "share of attention is above round-off",
+    assumptions="two classes, Attn-FC, keys and embeddings from 0, all words trained. A measured word stands in "
+    "sentences of one class alone, and in one of them beside a word that the first step moves the other way. The "
+    "attention on that other word is above round-off",
     quantity="largest distance of s from the line, relative to the largest s, over words, seeds and 3,000 steps",
-    tolerance="ε √k after k steps: s and ‖ν‖ are sums of as many equal steps, each of which rounds",
+    tolerance="ε √k after k steps with ε = 2⁻⁵², because s and ‖ν‖ are sums of k equal steps, each of which rounds",
 )
 def line_of_sign_descent(*, quick: bool, line: Line = sign_score, classes: int = 2, start: float = 0.0) -> Measured:
-    """Measure drawn texts whose words are all trained."""
+    """Measure sign descent on drawn texts."""
     steps = STEPS // 10 if quick else STEPS
     offs = [_off_line(seed, steps, line, classes, start) for seed in range(2 if quick else 10)]
     return Measured(largest(offs), EPS * steps**0.5, within=SCATTER)
@@ -57,5 +61,6 @@ def signed(seed: int, steps: int, classes: int, start: float) -> tuple[Array, Ar
 
 
 def _off_line(seed: int, steps: int, line: Line, classes: int, start: float) -> float:
+    """Return the largest distance of s from the line along a run, relative to the largest s."""
     query, score, norm = signed(seed, steps, classes, start)
     return float(np.abs(score - line(norm, query, 5, RATE)).max() / np.abs(score).max())

@@ -1,4 +1,4 @@
-"""Adam on two classes from zero: two numbers a word, whatever the dimension, and no line (theory G5)."""
+"""Adam on two classes from zero: two numbers for each word in any dimension, and no line (theory G5)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,11 +20,12 @@ from attn_dynamics.training.descent import descend
 from attn_dynamics.training.rules import Adam, Rule, SignDescent
 
 OTHERS, DIMENSIONS, RATE = 3, 5, 1e-3
-"""Held words beside the topic word; d = d_k; learning rate η, but of the slope."""
+"""Number of frozen words beside the topic word; dimension d = d_k; learning rate η of all runs except those for the
+slope."""
 SLOW = 1e-5
-"""Learning rate η of the slope, which is a limit."""
+"""Learning rate η of the runs for the slope, which is a limit for η → 0."""
 NO_EPSILON = 1e-300
-"""An ε that no divisor but 0 feels."""
+"""Adam's ε, so small that it changes no divisor except 0."""
 
 
 @claims(
@@ -40,12 +41,14 @@ NO_EPSILON = 1e-300
     statement=r"E = x \, \mathrm{sgn}(D)^T, \ K = y \, \mathrm{sgn}(q)^T; \quad "
     r"\frac{s}{\|\nu\|} \to \frac{\|q\|_1}{\sqrt{d}} \, \frac{1}{k} \sum_{j \leq k} \frac{\hat m_j}{\sqrt{\hat v_j}} "
     r"\ (\eta \to 0)",
-    assumptions="two classes, Attn-FC, keys and embeddings from 0, ε = 0; D the difference of the head's columns. The "
-    "slope: a topic word, at fixed k; m and v are Adam's means of the gradients 0, 1, …, k - 1 and of their squares",
-    quantity="largest relative distance of the vector run of a topic word from its closed recursion; of all scores on "
-    "drawn texts, for Adam and sign descent, from those of a layer of one dimension, relative to the largest; of s/‖ν‖ "
-    "from the slope",
-    tolerance="ε √k after k steps, each of which rounds; for the slope, a limit, twice its change when η is halved",
+    assumptions="two classes, Attn-FC, keys and embeddings from 0, ε = 0; D is the difference of the head's columns. "
+    "Slope: a topic word at fixed k, where m̂ and v̂ are Adam's means of the gradients 0, 1, …, k - 1 and of their "
+    "squares",
+    quantity="recursion: largest relative distance of a topic word's score and norm from their closed recursion. One "
+    "dimension: largest distance of all scores on drawn texts, under Adam and sign descent, from those of a layer with "
+    "d = d_k = 1, relative to the largest. Slope: largest relative distance of s/‖ν‖ from its limit",
+    tolerance="recursion, one dimension: ε √k after k steps with ε = 2⁻⁵², because each step rounds. Slope: twice its "
+    "change when η is halved, because it is a limit",
 )
 def two_numbers_a_word(
     *,
@@ -55,7 +58,7 @@ def two_numbers_a_word(
     reduced: Callable[[Parameters], Parameters] = in_one_dimension,
     epsilon: float = NO_EPSILON,
 ) -> Measured:
-    """Measure a topic word among held words, and drawn texts whose words are all trained."""
+    """Measure a topic word among frozen words, and drawn texts with all words trained."""
     steps, seeds = (300, range(2)) if quick else (3000, range(5))
     closed = [_off_recursion(seed, steps, course, epsilon) for seed in seeds]
     rules = Adam(epsilon=epsilon), SignDescent()
@@ -75,7 +78,7 @@ def two_numbers_a_word(
 
 @cache
 def topic_word(seed: int, steps: int, rate: float, epsilon: float) -> tuple[Parameters, AdamCourse]:
-    """Return a start, and the course of the vectors of a topic word under Adam among words that are held at 0."""
+    """Return a start, and the trajectory of a topic word under Adam among words that are frozen at 0."""
     corpus, words, rest = topic_words_among(OTHERS, topics=2)
     start = from_zero(corpus, seed, d=DIMENSIONS)
     run = _trained(corpus, start, steps, Adam(epsilon=epsilon), rate, follow=words[:1], frozen_words=rest)
@@ -91,7 +94,7 @@ def _off_recursion(seed: int, steps: int, course: Callable[..., AdamCourse], eps
 
 
 def _off_one_dimension(seed: int, steps: int, rule: Rule, reduced: Callable[[Parameters], Parameters]) -> float:
-    """Return the largest distance of any score, relative to the largest."""
+    """Return the largest distance of a score from that in one dimension, relative to the largest."""
     corpus = drawn_text(seed)
     start = from_zero(corpus, seed, d=DIMENSIONS)
     wide, narrow = (_trained(corpus, each, steps, rule, RATE).all_score.values for each in (start, reduced(start)))
@@ -99,16 +102,17 @@ def _off_one_dimension(seed: int, steps: int, rule: Rule, reduced: Callable[[Par
 
 
 def _slopes(rate: float, ends: list[int]) -> Array:
-    """Return s/‖ν‖ over ‖q‖₁/√d after these numbers of steps."""
+    """Return s/‖ν‖ after these numbers of steps, in units of ‖q‖₁/√d."""
     start, run = topic_word(0, ends[-1], rate, NO_EPSILON)
     return (run.score[ends] / run.travelled[ends]) / np.abs(start.query).sum()
 
 
 def _trained(corpus: Corpus, start: Parameters, steps: int, rule: Rule, rate: float, **options: Any) -> xr.Dataset:
-    """Train keys and embeddings, and return what was recorded."""
+    """Train keys and embeddings, and return the trajectory."""
     train = ("keys", "embeddings")
     return descend(corpus, start, learning_rate=rate, epochs=steps, rule=rule, train=train, **options).trajectory
 
 
 def _length(vector: Array) -> Array:
+    """Return the norm of a vector as an array (1,)."""
     return np.array([float(np.linalg.norm(vector))])

@@ -1,4 +1,4 @@
-"""Under label noise scores begin by frequency and end by purity (theory G6)."""
+"""Label noise: scores first follow frequency, and in the end purity (theory G6)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,17 +20,17 @@ TASKS = (
 )
 """Tasks with noisy labels; in the first the most frequent word is the least pure."""
 END = (*TIMES, 1e4)
-"""Times up to the end, when what is left of the way is far below round-off."""
+"""Times up to the end, where the distance from it is far below round-off."""
 
 
 def without_classes(label_noise: Array, *, classes: int, **setting: Any) -> Array:
-    """Return the end for the margin ln((1 - ε)/ε), which is that of another ε."""
+    """Return the final score for the margin ln((1 - ε)/ε), through the ε that has this margin."""
     odds = (classes - 1) * label_noise / (1.0 - label_noise)
     return noise_score(odds / (1.0 + odds), classes=classes, **setting)
 
 
 def of_all_classes(label_noise: Array, *, classes: int, **setting: Any) -> Array:
-    """Return the end if 1 in n of the labels that are drawn anew were the right one."""
+    """Return the final score if wrong labels were drawn from all n classes, the right one among them."""
     return noise_score(label_noise * (classes - 1) / classes, classes=classes, **setting)
 
 
@@ -47,13 +47,13 @@ def of_all_classes(label_noise: Array, *, classes: int, **setting: Any) -> Array
     statement=r"\frac{s}{\tau^2} \to \frac{\|q\|^2 u^2 (n-1)\, m}{2 n (1+m)^3} (\rho\,\delta)^2, \quad "
     r"s \to s^*(\epsilon):\ (1 + m\, e^{-s})^2\, \frac{(n-1)\|q\|^2}{2 n u^2}\, M^2 = s + \frac{e^s - 1}{m}, \quad "
     r"M = \ln\frac{(1-\epsilon)(n-1)}{\epsilon}, \quad \delta = 1 - \frac{\epsilon n}{n-1}",
-    assumptions="C1, but a share ε of the sentences of each topic word has another label, every other class alike; the "
-    "other words stay 0. Where they learn, they learn the wrong labels by heart, at rates of order 1/N",
-    quantity="path: largest relative distance of s, ‖ν‖ and a from C1 with 1 - ε for 1 up to time 1000; end: that of s "
-    "at time 1e4 from s*(ε), for words of several frequencies; start: that of s/τ² at time 0.1 from its limit, "
-    "in shares of the next order ρ u² τ/(n (1+m)²)",
-    tolerance="1000 rtol, rtol = 1e-11 the tolerance of a step of the solver, some hundred steps; 10 rtol at the end, "
-    "which draws in and forgets all but the last steps; at the start twice the next order",
+    assumptions="C1, except that a share ε of each topic word's sentences has another label, every other class alike. "
+    "The other words stay 0; if they learned, they would memorise the wrong labels, at rates of order 1/N",
+    quantity="path: largest relative distance of s, ‖ν‖ and a from C1 with 1 - ε - π instead of 1 - π, up to time "
+    "1000. End: the same for s at time 1e4 and s*(ε), for words of several frequencies. Start: the same for s/τ² at "
+    "time 0.1 and its limit, in units of the next order ρ u² τ/(n (1+m)²)",
+    tolerance="path: 1000 rtol, where rtol = 1e-11 is the solver's tolerance per step, for some hundred steps. End: 10 "
+    "rtol, because the flow is drawn to it and forgets all but its last steps. Start: twice the next order",
 )
 def label_noise(
     *,
@@ -62,7 +62,7 @@ def label_noise(
     end: Callable[..., Array] = noise_score,
     begin: Callable[..., Array] = noise_early,
 ) -> Measured:
-    """Measure gradient flow of the exact gradient on labels with noise in exact proportions."""
+    """Measure gradient flow of the exact gradient with label noise in exact proportions."""
     tasks = TASKS[:2] if quick else TASKS
     return together(
         path=Measured(largest(distance(task, theory) for task in tasks), 1000 * RTOL, within=20.0),
@@ -72,15 +72,17 @@ def label_noise(
 
 
 def _off_at_end(task: ExactTask, end: Callable[..., Array]) -> float:
+    """Return the largest relative distance of the final scores from the theory."""
     setting = {name: value for name, value in task.setting.items() if name != "frequency"}
     return apart((end(**setting), exact_flow(task, END).score.values[-1]))
 
 
 def _off_at_start(task: ExactTask, begin: Callable[..., Array]) -> float:
+    """Return the largest relative distance of s/τ² at the first time from the theory."""
     return apart((begin(**task.setting), exact_flow(task, END).score.values[1] / END[0] ** 2))
 
 
 def _next_order(task: ExactTask) -> float:
-    """Return the largest share, over words, by which s/τ² has fallen at the first time, up to O(τ²)."""
+    """Return the largest relative fall of s/τ² at the first time, over words, up to O(τ²)."""
     setting = task.setting
     return setting["frequency"].max() * task.head_norm**2 * END[0] / (setting["classes"] * (1 + task.others) ** 2)

@@ -22,7 +22,7 @@ from attn_dynamics.system.script import COMMANDS, EXPERIMENT, SCRIPT
 from attn_dynamics.training.corpus_config import Config
 
 SIMULATE = make_dataclass("Simulate", [], bases=(Config, WindowConfig), frozen=True)
-"""Options of a run of either kind."""
+"""Options of `simulate`, for models of a corpus and for windows together."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Replicates of a run, from one start each to a folder of results."""
+"""Training of replicates, each from a start of its own into a folder of its own."""
 
 import sys
 import time
@@ -22,7 +22,10 @@ from attn_dynamics.training.run import divergence_message
 
 
 def run_replicates(config: Config, task: Task, start: Parameters, out: Path) -> Result:
-    """Train in as few passes as memory allows; drop replicates whose first loss is not finite."""
+    """Train all replicates in as few passes as memory allows, and write their results.
+
+    Replicates whose loss is not finite at their start are left out.
+    """
     summaries: dict[Path, dict[str, Any]] = {}
     first = code = 0
     while first < config.replicates and code != INTERRUPTED:
@@ -48,7 +51,8 @@ def _pass(
         where = f"{out}" if whole else f"{out}, {which}"
         print_resume_point(where, configured_run.resume_point(config, task, checkpoint))
         found = {folder: _finished(config, task, folder) for folder in folders}
-        if all(found.values()):  # the checkpoint would need as much memory as training did
+        # A pass that is complete needs no checkpoint, which would take as much memory as training did.
+        if all(found.values()):
             return 0, {folder: summary for folder, summary in found.items() if summary}
     starts = [configured_run.start(config, task, replicate) for replicate in replicates]
     label = f"{config.model}, {config.replicates} replicates" if whole else f"{config.model}, {which}"
@@ -68,6 +72,7 @@ def _pass(
 
 
 def _named(replicates: range) -> str:
+    """Return the numbers of some replicates in words."""
     first, last = replicates[0], replicates[-1]
     return f"replicate {first}" if first == last else f"replicates {first} to {last}"
 

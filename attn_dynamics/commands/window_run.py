@@ -147,7 +147,7 @@ def table(summary: dict[str, Any]) -> Table:
             out.add_row("σ", f"{width:.4f}", f"{theory:.4f}", f"{100 * (width / theory - 1):+z.2f} %", source)
     if summary["prediction_residual"] is not None:
         out.add_row("σ over time", "", "predicted", f"≤ {100 * summary['prediction_residual']:.2f} %", "D2–D6")
-    out.add_row("tokens, as W22 counts", f"{summary['tokens_reached']}", "", "", "D1")
+    out.add_row("tokens, bell above 0", f"{summary['tokens_reached']}", "", "", "D1")
     out.add_row("tokens, 95 % of mass", f"{summary['tokens_held']}", "", "", "")
     return out
 

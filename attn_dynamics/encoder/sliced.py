@@ -1,7 +1,7 @@
 """Keys sliced to a half-width w before the product, in time and memory linear in the length, for any bell.
 
-Queries are processed in blocks. A block of b queries meets the b + 2w keys around it and all E exempt keys, which are
-gathered. Exempt queries meet all keys.
+Queries are processed in blocks. A block of b queries gets scores with the b + 2w keys around it, and with copies of all
+E exempt keys. Exempt queries get scores with all keys, outside the blocks.
 """
 
 from typing import NamedTuple
@@ -41,7 +41,8 @@ class Blocks(NamedTuple):
 def sliced(inputs: AttentionInputs, bell: TrainedBell) -> tuple[Tensor, None]:
     """Return contexts (B, H, L, d), equal to those of `dense` with the same half-width.
 
-    A frozen renormalised bell goes through `scaled_dot_product_attention`, as a term added to the scores.
+    If the bell is renormalised and σ is not trained, torch's `scaled_dot_product_attention` computes them, with ln U
+    added to the scores.
 
     Raises:
         InputError: there is no half-width, or there is a mask of pairs.

@@ -8,20 +8,22 @@ from attn_dynamics.kernels import leaf
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 LOG2_E = 1.4426950408889634
 ROUNDER = 1.5 * 2.0**52
-"""Number whose sum with a moderate number has the nearest integer in its last bits."""
+"""Number whose sum with a number below 2⁵¹ has the nearest integer in its last bits."""
 LEAST = -800.0
-"""Exponent at which, and below which, e^x is 0 in float64."""
+"""Exponent at which and below which e^x is 0 in float64."""
 DIGITS = np.uint64(52)
-"""Number of bits in the fraction of a float64; the biased exponent stands above them."""
+"""Number of bits of a float64's fraction. The exponent field, which holds the exponent of two plus 1023, begins above
+them."""
 LIFT = np.uint64(2048)
-"""Even number that makes every exponent positive."""
+"""Even number added to an exponent of two. It makes the sum positive, and each half of it an exponent field plus 1."""
 EXPONENT = np.uint64(2 * 2048 - 1)
-"""Mask of an exponent to which LIFT was added."""
+"""Mask of the bits that an exponent of two with `LIFT` added may have."""
 ONE = np.uint64(1)
+"""Integer 1 of the type of bits."""
 TWICE_ZERO = np.uint64(2 * 1023)
-"""Twice the exponent of 1."""
+"""Twice the exponent field of 1; subtracting the field of 2^e from it gives that of 2^-e."""
 HALF_ROOT = np.uint64(0x3FF0_0000_0000_0000 - 0x3FE6_A09E_6000_0000)
-"""Distance of the bits of 1 from those of √½."""
+"""Difference between 1 and √½ as bits. Added to their bits, it gives numbers from √½ 2^e to √2 2^e the field of 2^e."""
 
 
 @leaf

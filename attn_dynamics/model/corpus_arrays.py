@@ -17,7 +17,7 @@ SHARED_SPREAD = 64.0
 Up to it, e^(s - shift) loses at most spread · 2⁻⁵³ of relative accuracy. Beyond it each sentence subtracts its own
 largest score, so that nothing overflows and no sentence of low scores becomes 0/0."""
 ENTRIES_A_PART = 50_000
-"""Number of entries of the counts for which another part of the sums, and its thread, pays."""
+"""Number of entries of the counts in each part of the sums; for fewer, a thread of its own would not pay."""
 WORK_A_WORD = 4
 """Fixed cost of a word in the backward product, in units of the cost of an entry."""
 
@@ -59,7 +59,7 @@ def by_sentence(corpora: Collection[Corpus]) -> Sentences:
             _joined([corpus.counts.data for corpus in corpora], np.int32),
         )
         labels = _joined([corpus.labels for corpus in corpora], np.int64)
-    # The largest count of each sentence, in units of LEADING.
+    # A word that stands c times leads a sentence only while the normaliser is at most c/LEADING times its largest e^s.
     largest = [np.maximum.reduceat(corpus.counts.data, corpus.counts.indptr[:-1]) for corpus in corpora]
     bounds = np.cumsum([0, *(corpus.n_sentences for corpus in corpora)])
     return Sentences(*pattern, labels, bounds, _joined(largest, np.float64) / LEADING)
@@ -76,7 +76,10 @@ def by_word(corpus: Corpus, frozen: NDArray[np.int64]) -> Words:
 
 
 def columns_of(width: int) -> int:
-    """Return the padded width of rows of k + 1 numbers, which are read in fours, or as a pair if k is 1."""
+    """Return the width of an operand's rows, for k + 1 numbers in a row: 2 for k = 1, else a multiple of four.
+
+    The compiled loops read a row in fours, or in twos for k = 1.
+    """
     return 2 if width == 1 else 4 * (width // 4 + 1)
 
 

@@ -80,7 +80,7 @@ def draw(
     if key_dim is None:
         key_dim = PUBLISHED_KEY_DIM if preset == "published" else d
     d_k = integer("key_dim", key_dim, 1)
-    scale = number("start_scale", scale, least=0, fix="1 is the preset's own.")
+    scale = number("scale", scale, least=0, fix="1 is the preset's own.")
     instance("rng", rng, np.random.Generator, fix="numpy.random.default_rng(0) makes one.")
     sizes = {"embedding_dim": d, "key_dim": d_k, "hidden_dim": hidden if head is TwoLayer else 1}
     room = n_words * max(d, d_k) + d * max(n_classes, sizes["hidden_dim"])

@@ -26,12 +26,12 @@ COMMANDS = {
     "figures": Command("analysis.theory_figures", "the figures of the theory", "analysis"),
     "compare": Command("analysis.compare", "any runs in common figures", "analysis"),
     "report": Command("analysis.report", "a page of all that was run", "analysis"),
-    "completion": Command("attn_dynamics.commands.completion", "a script that completes all this in bash, zsh or fish"),
+    "completion": Command("attn_dynamics.commands.completion", "a script that completes commands in bash, zsh or fish"),
 }
 
 
 def script_line(prog: str) -> str:
-    """Return a line `python -m MODULE` as the console script has it; unchanged if the script has no such command."""
+    """Return the console script's form of `python -m MODULE`; other lines are returned unchanged."""
     module = prog.removeprefix("python -m ")
     if module.startswith(f"{EXPERIMENTS}."):
         return f"{SCRIPT} {EXPERIMENT} {module.partition('.')[2]}"

@@ -41,7 +41,7 @@ def check_label(label: object) -> Label:
 
 
 def left_out(labels: Sequence[Label], codes: Mapping[str, Codes]) -> dict[str, str]:
-    """Return the splits to leave out, each with a note: those with a single label, or none, that training lacks.
+    """Return a note for each split to leave out, which has no labels, or a single label that training lacks.
 
     Args:
         labels: all labels.

@@ -14,7 +14,7 @@ from attn_dynamics.tasks.text_decoding import UTF_8, open_text
 _SPARSE = re.compile(r"\s*(?:\d+:[\d.eE+-]+\s*)+")
 """Pattern of word numbers and counts, such as `0:9 1:1`, in the format of LIBSVM."""
 _SAMPLE = 5
-"""Number of first lines that must all be sparse counts for a file to be LIBSVM."""
+"""Number of lines at the start of a file; if all of them are sparse counts, its format is LIBSVM."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def sen_norm(
         others: number m ≥ 0 of other words in the word's sentences; at 0 the score does not move.
         query_norm: query norm ‖q‖ ≥ 0; at 0 the score does not move either.
         start_score: initial score s₀.
-        start_norm: initial embedding norm ‖ν₀‖, of either sign.
+        start_norm: initial embedding norm ‖ν₀‖, or a signed norm along a direction, whose sign has no effect.
 
     Raises:
         InputError: an argument is out of its range.
@@ -59,7 +59,7 @@ def sen_score(
         others: number m ≥ 0 of other words in the word's sentences; at 0 the score stays s₀.
         query_norm: query norm ‖q‖ ≥ 0.
         start_score: initial score s₀.
-        start_norm: initial embedding norm ‖ν₀‖, of either sign.
+        start_norm: initial embedding norm ‖ν₀‖, or a signed norm along a direction, whose sign has no effect.
 
     Raises:
         InputError: an argument is out of its range.

@@ -1,4 +1,4 @@
-"""Where two heads, or one bell on two useful tokens, come to rest over settings (theory D11, D12)."""
+"""Widths at which two heads, or one bell on two useful tokens, come to rest (theory D11, D12)."""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -13,9 +13,9 @@ from attn_dynamics.window.dynamics import flow
 from attn_dynamics.window.several_heads import SeveralHeads
 
 NEAR = 5.0
-"""Near one of two useful distances, in tokens."""
+"""Smaller one of two useful distances, in tokens."""
 ALIKE = 1e-3
-"""Half difference of ln σ from which heads that are nearly alike begin."""
+"""Half difference of ln σ from which heads that are nearly alike start."""
 SETTLED, RESTED = 1e4, 1e4
 """Times at which heads, and a bell on two useful tokens, have come to rest."""
 APART = 0.1
@@ -23,29 +23,29 @@ APART = 0.1
 
 
 class Phase(NamedTuple):
-    """Where two heads end that look for two useful distances."""
+    """Ends of two heads that attend to two useful distances."""
 
     ratio: float
-    """δ₂/δ₁ of the two distances."""
+    """Ratio δ₂/δ₁ of the useful distances."""
     share: float
     """Share f of sentences whose useful token is the far one."""
     from_alike: float
-    """Difference of ln σ at the end, from heads that are nearly alike."""
+    """Final difference of ln σ, from heads that are nearly alike."""
     from_apart: float
-    """The same from a head at each distance."""
+    """Final difference of ln σ, from one head at each distance."""
 
     @property
     def kind(self) -> str:
-        """Return how the heads behave, one of `KINDS`."""
+        """Return the behaviour of the heads, one of `KINDS`."""
         return KINDS[int(self.from_alike > APART) + int(self.from_apart > APART)]
 
 
 KINDS = ("end together", "part only if apart at the start", "part")
-"""What two heads do, by the number of starts from which they end apart."""
+"""Behaviour of two heads, by the number of starts from which they end apart."""
 
 
 def seekers(ratio: float, share: float, power: float = 2.0) -> SeveralHeads:
-    """Return heads for two useful distances, 5 tokens and a multiple of it, in a window that holds their kernels."""
+    """Return heads for two useful distances, 5 tokens and `ratio` times that, in a window that holds their kernels."""
     distances = NEAR * np.array([1.0, ratio])
     half_width = round((6.0 if power == 2.0 else 40.0) * distances[1])
     chances = np.array([1.0 - share, share])
@@ -53,13 +53,13 @@ def seekers(ratio: float, share: float, power: float = 2.0) -> SeveralHeads:
 
 
 def alike(heads: SeveralHeads) -> Array:
-    """Return two widths (2,) next to the common one."""
+    """Return two widths (2,) just above and below the common width."""
     width = common_width(heads.distances, heads.chances, heads.half_width, heads.power)
     return width * np.exp([ALIKE, -ALIKE])
 
 
 def phases(ratios: Iterable[float], shares: Iterable[float], power: float = 2.0) -> list[Phase]:
-    """Follow two heads from both starts at each ratio of the distances and each share of the far one."""
+    """Follow two heads from both starts, at each ratio of the distances and each share of the far one."""
     found = []
     for ratio, share in product(ratios, shares):
         heads = seekers(ratio, share, power)
@@ -69,7 +69,10 @@ def phases(ratios: Iterable[float], shares: Iterable[float], power: float = 2.0)
 
 
 def courses(ratio: float, shares: Sequence[float], power: float = 2.0) -> dict[str, tuple[Array, Array]]:
-    """Return times and the widths (times, 2) of two heads from alike at each far share, and from apart at the last."""
+    """Return times and widths (times, 2) of two heads, by a label, for each share of the far distance.
+
+    Heads start nearly alike; for the last share they also start apart.
+    """
     times, found = np.geomspace(0.1, 3000.0, 120), {}
     for share, apart in (*((share, False) for share in shares), (shares[-1], True)):
         heads = seekers(ratio, share, power)
@@ -87,7 +90,7 @@ def reached(near: int, far: int, odds: float, start: float) -> float:
 
 
 def loop(near: int, far: int, odds: Array) -> tuple[Array, Array]:
-    """Return the widths (odds,) as r₂/r₁ rises through ascending odds from a narrow bell, and as it falls back."""
+    """Return the widths (odds,) as r₂/r₁ rises through ascending `odds` from a narrow bell, and as it falls back."""
     up, down = [float(near)], [float(far)]
     for each in odds:
         up.append(reached(near, far, float(each), up[-1]))

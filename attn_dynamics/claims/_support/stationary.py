@@ -18,13 +18,14 @@ def stationary(
     *,
     most: int = 2000,
 ) -> Parameters:
-    """Return parameters near a stationary point of L + (λ/2)‖θ‖² over the trained parts, by L-BFGS from a start.
+    """Return parameters near a stationary point of L + (λ/2)‖θ‖² over the trained parts, by L-BFGS.
 
-    The query is fixed, and keys start at 0, so that they stay along it. How near the point is says the gradient there.
+    The query is fixed. Keys start at 0, so that they stay along the query. At most `most` iterations are made, and the
+    gradient at the result tells how near it is.
     """
     dynamics = Dynamics(corpus, start, Training(train=train, reduced=False))
     begin = {name: array.copy() for name, array in dynamics.state().items()}
-    # A score counts as the length s/‖q‖ of its key, which is what decays.
+    # A score stands for its key, whose length s/‖q‖ decays.
     unit = {name: float(np.linalg.norm(start.query)) if name == "scores" else 1.0 for name in begin}
     ends = np.cumsum([array.size for array in begin.values()])[:-1]
 

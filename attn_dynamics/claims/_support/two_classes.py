@@ -11,9 +11,9 @@ from attn_dynamics.tasks.corpus import Corpus
 
 @cache
 def drawn_text(seed: int, *, classes: int = 2) -> Corpus:
-    """Draw 16 sentences of 3 to 12 words: four common words, and three words of each class that no other class has.
+    """Draw 16 sentences of 3 to 12 words, from four common words and three words for each class.
 
-    Every sentence has a common word, so that no sentence is of words of one class alone.
+    Every sentence has a common word, so that no sentence consists of words of one class alone.
     """
     rng, sentences = np.random.default_rng(seed), []
     labels = np.arange(16) % classes
@@ -24,14 +24,14 @@ def drawn_text(seed: int, *, classes: int = 2) -> Corpus:
 
 
 def words_of_one_class(corpus: Corpus) -> list[str]:
-    """Return the words whose name says that they stand in sentences of one class alone."""
+    """Return the words whose names begin with t, which stand in sentences of one class alone."""
     return [str(word) for word in corpus.vocabulary if str(word).startswith("t")]
 
 
 def words_on_the_line(corpus: Corpus) -> list[str]:
-    """Return the words of one class that stand beside a word which the first step moves towards another.
+    """Return the words of one class that stand beside a word which the first step moves the other way.
 
-    With equal scores the first step moves a word by the classes of its sentences, weighed by their lengths.
+    At equal scores the first step moves a word by the classes of its sentences, weighted by their inverse lengths.
     """
     classes = np.eye(corpus.n_classes)[corpus.labels]
     pull = (corpus.counts / corpus.lengths[:, None]).T @ (classes - classes.mean(axis=1, keepdims=True))
@@ -45,7 +45,7 @@ def words_on_the_line(corpus: Corpus) -> list[str]:
 
 
 def from_zero(corpus: Corpus, seed: int, *, d: int = 5, start: float = 0.0) -> Parameters:
-    """Draw a query and a fixed linear head; keys and embeddings start at 0, or at this standard deviation."""
+    """Draw a query and a fixed linear head; keys and embeddings are 0, or have the standard deviation `start`."""
     rng = np.random.default_rng(seed)
     query, weight = rng.standard_normal(d), rng.standard_normal((d, corpus.n_classes))
     keys, embeddings = start * rng.standard_normal((2, corpus.n_words, d))

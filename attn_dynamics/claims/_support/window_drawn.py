@@ -1,4 +1,4 @@
-"""Drawn windowed layers for claims that hold on any, and a needle for claims that need one (theory §D)."""
+"""Drawn layers with windows, for claims about any layer, and needles, for claims about one or two useful tokens."""
 
 from functools import cache
 
@@ -14,13 +14,13 @@ from attn_dynamics.window.readout import CrossEntropy, Likelihood, Reward
 from attn_dynamics.window.windows import Windows
 
 WHOLE = 5
-"""Half-width of a whole window, in units of δ."""
+"""Half-width w of a whole window, in units of δ."""
 
 
 def drawn_layer(
     seed: int, *, placement: str = "renormalised", scale: str = "deviation", cut: int | None = None
 ) -> tuple[Windows, Windows, Layer]:
-    """Draw ragged windows, the same windows cut, and a layer with a linear head and no zeros."""
+    """Draw ragged windows, the same windows cut to half-width `cut`, and a layer with a linear head and no zeros."""
     rng, words, d, classes = np.random.default_rng(seed), 8, 3, 4
     sequences = [rng.integers(words, size=rng.integers(3, 20)) for _ in range(6)]
     queries = [(k, int(rng.integers(each.size))) for k, each in enumerate(sequences) for _ in range(2)]
@@ -39,7 +39,7 @@ def drawn_layer(
 
 @cache
 def needle(distance: int, half_width: int) -> Windows:
-    """Return one query with its whole window, and one useful token, word 1, among others, word 0."""
+    """Return one query with its whole window, which holds one useful token, word 1, among others, word 0."""
     tokens = np.zeros(2 * half_width + 1, np.int64)
     tokens[half_width + distance] = 1
     return Windows.of([tokens], [(0, half_width)], [0], n_words=2, half_width=half_width)
@@ -67,26 +67,26 @@ def widths(
     bell: Bell = Bell(),
     rate: float = 1.0,
 ) -> Array:
-    """Return the width σ of a needle's bell along gradient flow, from σ₀."""
+    """Return the width σ (times,) of a needle's bell along gradient flow, from a start σ₀."""
     layer, log = needle_layer(bell, start, loss), max(times) > 100.0
     windows = needle(distance, half_width)
     return flow(windows, layer, times=times, log_time=log, bell_rate=rate, rtol=RTOL).widths
 
 
 def covariance(share: Array, square: Array, work: Array) -> float:
-    """Return Cov_α(Δ², g·v)."""
+    """Return Cov_α(Δ², g·ν) of a query."""
     return float(share @ ((square - share @ square) * (work - share @ work)))
 
 
 @cache
 def two_useful(near: int, far: int, half_width: int) -> Windows:
-    """Return one query with its whole window, and two useful tokens, words 1 and 2, at two distances."""
+    """Return one query with its whole window, which holds two useful tokens, words 1 and 2, at two distances."""
     tokens = np.zeros(2 * half_width + 1, np.int64)
     tokens[[half_width + near, half_width - far]] = 1, 2
     return Windows.of([tokens], [(0, half_width)], [0], n_words=3, half_width=half_width)
 
 
 def two_useful_layer(odds: float, width: float) -> Layer:
-    """Return a layer with even scores whose context is α_near + r α_far; ln σ is trained."""
+    """Return a layer with even scores, whose context is α_near + r α_far, r = `odds`; ln σ is trained."""
     values, bell = np.array([[0.0], [1.0], [odds]]), Bell(scale="log")
     return Layer(scores=np.zeros(3), values=values, parameter=bell.parameter(width), bell=bell, readout=Likelihood())

@@ -113,7 +113,10 @@ def log_time(axes: Axes, time: np.ndarray) -> None:
 
 
 def scale(values: np.ndarray) -> str:
-    """Return "log" if values span more than a decade, else "linear", because log ticks in a decade are hard to read."""
+    """Return the scale of an axis: "log" if the values span more than a decade, else "linear".
+
+    Within a decade the labels of a log axis are hard to read.
+    """
     known = values[np.isfinite(values)]
     return "log" if known.size and known.max() > 10 * known.min() else "linear"
 
@@ -194,9 +197,9 @@ def seeds_as(number: int, *, log: bool = False) -> str:
 def draw_points(
     axes: Axes, points: Mapping[float, Mapping[str, float]], k: int, label: str | None, *, sideways: bool = False
 ) -> None:
-    """Draw means with their intervals (`mean`, `low`, `high`) at some x, or `sideways` at some y.
+    """Draw means with error bars, each at its x, or if `sideways` at its y.
 
-    There is no interval if its ends are NaN.
+    `points` gives `mean`, `low` and `high` for each x. Where `low` and `high` are NaN, there is no error bar.
     """
     mean, low, high = (np.array([each[name] for each in points.values()]) for name in ("mean", "low", "high"))
     error, at = np.maximum([mean - low, high - mean], 0.0), list(points)
@@ -273,9 +276,9 @@ def draw_all(figures: Mapping[Path, Callable[[], Figure]]) -> list[Path]:
 
 
 def write_figure(draw: Callable[[], Figure], path: Path) -> None:
-    """Draw a figure in the common style and write it as PNG, with a sentence that says what it shows.
+    """Draw a figure in the common style and write it as a PNG file that carries a description.
 
-    The sentence is the figure's label, or else that of its function, and is the file's description.
+    The description is the figure's label, or else the first sentences of the docstring of the function that draws it.
 
     Raises:
         StorageError: the file could not be written.

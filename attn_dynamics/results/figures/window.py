@@ -35,9 +35,9 @@ def width_figure(run: xr.Dataset) -> Figure:
 
 
 def tokens_figure(run: xr.Dataset) -> Figure:
-    """Draw the number of attended tokens over time: by the bell's float32 support, and by the mass of attention."""
+    """Draw the number of attended tokens over time: where the bell is above 0, and where 95 % of attention lies."""
     figure, ((axes,),) = style.panels((5.6, 3.6))
-    labels = {"reached": "bell above 0 in float32, as W22", "held": "95 % of the attention"}
+    labels = {"reached": "bell above 0 in float32, D1", "held": "95 % of the attention"}
     for k, (name, label) in enumerate(labels.items()):
         axes.plot(run.time, run[name], label=label, **style.line(k))
         if f"predicted_{name}" in run:

@@ -59,8 +59,8 @@ def descend_many(
     Args:
         corpus: N sentences over V words to train on.
         parameters: the R starts, with one kind of head and the same shapes; not changed.
-        training: settings of the runs, by default `Training()`. Devices of torch know plain descent alone; replicates
-            share the order of sentences in mini-batches.
+        training: settings of the runs, by default `Training()`. A device of torch accepts plain descent alone. All
+            replicates take their mini-batches in the same order.
         evaluate_on: further corpora by name, evaluated at every epoch; `patience` watches "dev".
         follow: words recorded at every epoch.
         device: "numpy" (compiled loops on all cores), or "cpu" or "cuda" of torch.
