@@ -126,3 +126,15 @@ def test_a_file_says_what_its_figure_shows(tmp_path: Path) -> None:
         with Image.open(tmp_path / f"{name}.png") as image:
             found[name] = image.info.get("Description", "")
     assert found == {"told": "One panel, and nothing else.", "labelled": "A label.", "untold": ""}
+
+
+@pytest.mark.parametrize("decades", [0.5, 1.0, 1.3, 1.9, 2.0, 30.0])
+def test_a_logarithmic_axis_has_two_labels_or_more(decades: float, tmp_path: Path) -> None:
+    for begin in (-2.0, -1.6, -1.3):
+        figure, ((axes,),) = style.panels((4.0, 3.0))
+        axes.set(yscale="log", ylim=(10.0**begin, 10.0 ** (begin + decades)))
+        style.write_figure(lambda figure=figure: figure, tmp_path / "axis.png")
+        low, high = axes.get_ylim()
+        ticks = [*axes.yaxis.get_major_ticks(), *axes.yaxis.get_minor_ticks()]
+        labelled = [each for each in ticks if each.label1.get_text() and low <= each.get_loc() <= high]
+        assert len(labelled) >= 2

@@ -308,22 +308,21 @@ def shown(draw: Callable[..., Figure]) -> str:
 
 
 def _plainly_labelled(figure: Figure) -> Figure:
-    """Set the ticks of logarithmic axes: labels like 27.5 instead of 2.75 × 10¹ if they span less than a decade.
+    """Set the ticks of logarithmic axes: labels like 27.5 instead of 2.75 × 10¹ if they span less than two decades.
 
-    Longer axes have minor ticks at 2 and 5 only, because eight per decade take a third of the drawing time.
+    Axes of a decade or more have minor ticks at 2 and 5 only, because eight per decade take a third of the drawing
+    time.
     """
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
             if axis.get_scale() != "log" or not isinstance(axis.get_major_formatter(), LogFormatter):
                 continue
-            if high < 10 * low:
-                axis.set_major_formatter(ScalarFormatter(useOffset=False))
-                axis.set_minor_formatter(ScalarFormatter(useOffset=False))
-            else:
-                axis.set_major_formatter(FuncFormatter(_power))
+            short = high < 100 * low  # powers of ten alone would label one tick
+            axis.set_major_formatter(ScalarFormatter(useOffset=False) if short else FuncFormatter(_power))
+            axis.set_minor_formatter(ScalarFormatter(useOffset=False) if short else NullFormatter())
+            if high >= 10 * low:
                 axis.set_minor_locator(LogLocator(subs=(2, 5)))
-                axis.set_minor_formatter(NullFormatter())
     return figure
 
 
