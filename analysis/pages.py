@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from analysis.claim_graph import ORDER, STANDINGS, Standing, graph
-from analysis.claim_page import Book, heading, least_excess, page, plain, share, standing, title
+from analysis.claim_page import Book, heading, in_short, least_excess, page, plain, share, standing
 from analysis.judge import IDS
 from analysis.pictures import Picture, pictures
 from analysis.published import DOCS, VERDICTS, read
@@ -94,7 +94,7 @@ def _line(id: str, book: Book) -> dict[str, object]:
     """Return what the tables say of a claim."""
     outcome = book.outcome(id)
     return {
-        "title": title(id, book.passages),
+        "in_short": in_short(id, book.passages),
         "standing": standing(id, outcome),
         "verdict": outcome.verdict if outcome else "",
         "share": share(outcome),
