@@ -205,7 +205,7 @@ def test_what_is_no_run_is_one_line(
 
 
 def test_a_folder_that_is_named_like_a_replicate_is_refused_like_any_other(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="replicate-two/config.json, which cannot be read"):
+    with pytest.raises(ValueError, match=r"replicate-two/config\.json, which cannot be read"):
         read_run(tmp_path / "replicate-two")
 
 
