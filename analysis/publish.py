@@ -21,6 +21,8 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import expanded, results_file
 from attn_dynamics.files.storage import read_json_object, write_json, write_whole
 
+FACTS = ("date", "versions", "text")
+"""Facts of a judgement that are published beside its commit."""
 AGAIN = "Run `make verify` on a commit, and publish its folder."
 
 
@@ -58,7 +60,8 @@ def gathered(rows: Sequence[Row], origin: dict[str, str]) -> Published:
     """Return what may be published of a judgement.
 
     Raises:
-        InputError: claims are missing, some were judged in short form, or the code was that of no commit.
+        InputError: claims are missing, some were judged in short form, the code was that of no commit, or the date, the
+            versions or the text is unknown.
     """
     missing = [id for id in IDS if id not in {row.id for row in rows}]
     short = [row.id for row in rows if row.size != "full"]
@@ -69,7 +72,9 @@ def gathered(rows: Sequence[Row], origin: dict[str, str]) -> Published:
         _refuse("verdicts of full size", f"quick ones on {', '.join(short)}")
     if not commit or commit.endswith(CHANGED):
         _refuse("the code of a commit", commit or "none")
-    facts = {name: origin[name] for name in ("date", "versions", "text")}
+    if lacking := [name for name in FACTS if name not in origin]:
+        _refuse(f"a {ORIGIN} with {', '.join(FACTS)}", f"one without {', '.join(lacking)}")
+    facts = {name: origin[name] for name in FACTS}
     return Published(commit=commit, claims={row.id: outcome(row) for row in rows}, **facts)
 
 

@@ -26,7 +26,7 @@ def passages(text: str) -> dict[str, Passage]:
     """Return the passage of each claim by its id: the text below its heading, or its row of the first table."""
     headed = {id: _passage(title, body) for id, title, body in HEADED.findall(text)}
     rows = {
-        id: Passage("", f"**Statement.** {said}", f"- *Proved* in {where}") for id, said, where in ROW.findall(text)
+        id: Passage("", f"**Statement.** {said}", f"- *Proved* in {where}.") for id, said, where in ROW.findall(text)
     }
     return rows | headed
 

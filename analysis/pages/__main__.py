@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from analysis.judge import IDS
 from analysis.pages.claim_graph import ORDER, STANDINGS, Standing, below, graph
-from analysis.pages.claim_page import Book, heading, least_excess, page, plain, share, standing, title
+from analysis.pages.claim_page import Book, heading, in_short, least_excess, page, plain, share, standing
 from analysis.pages.pictures import Picture, pictures
 from analysis.render import filled
 from analysis.theory_page import THEORY, groups, passages
@@ -93,7 +93,7 @@ def _line(id: str, book: Book) -> dict[str, object]:
     """Return what the tables say of a claim."""
     outcome = book.outcome(id)
     return {
-        "title": title(id, book.passages),
+        "in_short": in_short(id, book.passages),
         "standing": standing(id, outcome),
         "verdict": outcome.verdict if outcome else "",
         "share": share(outcome),

@@ -81,12 +81,17 @@ def page(id: str, book: Book) -> str:
 def heading(id: str) -> str:
     """Return the name of a claim with a capital, unless it begins with a formula."""
     name, second = NAMES[id], NAMES[id].split()[1:2]
-    return name if second and not second[0].isalnum() else name[:1].upper() + name[1:]
+    return name if second and not second[0][0].isalnum() else name[:1].upper() + name[1:]
 
 
 def title(id: str, passages: Mapping[str, Passage]) -> str:
     """Return the title of a claim's passage; for a row of a table, its proved statement."""
-    return plain(passages[id].title or PROOFS[id].title.rstrip("."))
+    return plain(passages[id].title) or in_short(id, passages)
+
+
+def in_short(id: str, passages: Mapping[str, Passage]) -> str:
+    """Return the proved statement of a claim; without a proof, the title of its passage."""
+    return plain(PROOFS[id].title.rstrip(".") if id in PROOFS else passages[id].title)
 
 
 def share(outcome: Outcome | None) -> str:
@@ -166,4 +171,6 @@ def _number(value: float | None) -> str:
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:.2g}" if ratio < 1e6 else "above a million"
+    if ratio >= 1e6:
+        return "above a million"
+    return f"{ratio:.2g}" if ratio < 100 else f"{ratio:,.0f}"

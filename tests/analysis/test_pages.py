@@ -34,7 +34,10 @@ HELD = Outcome(
     bound=3e-10,
     slack="3 of 10",
     detail="",
-    controls=[{"control": "a wrong m | n", "measured": 0.5, "bound": 3e-10}],
+    controls=[
+        {"control": "a wrong m | n", "measured": 0.5, "bound": 3e-10},
+        {"control": "half of ‖q‖", "measured": 3.6e-7, "bound": 3e-10},
+    ],
 )
 PUBLISHED = Published(date="today", commit="abc1234", versions="numpy 2", text="SST-2", claims={"B1": HELD})
 TEXT = THEORY.read_text(encoding="utf-8")
@@ -51,6 +54,7 @@ def test_the_page_of_a_claim_holds_passage_proof_measurement_and_verdict() -> No
     assert all(mutant.text in text for mutant in PROOFS["B1"].mutants)
     assert CLAIMS["B1"].statement in text
     assert r"| a wrong m \| n | 0.5 | 3e-10 | above a million |" in text
+    assert "| half of ‖q‖ | 3.6e-07 | 3e-10 | 1,200 |" in text
     assert "[Inverse of SEN (B4)](B4.md)" in text
     assert "abc1234" in text
 
@@ -67,8 +71,9 @@ def test_without_verdicts_the_registries_tell_how_a_claim_is_known() -> None:
 
 
 def test_names_begin_with_a_capital_but_formulas_do_not() -> None:
-    assert [*map(heading, ("A6", "B1", "D5", "G5"))] == [
+    assert [*map(heading, ("A6", "C1", "B1", "D5", "G5"))] == [
         "n - 1 dimensions move",
+        "Mean field, Attn-FC",
         "SEN relation",
         "A narrow start",
         "Adam",

@@ -60,8 +60,9 @@ def test_a_full_judgement_is_published_once_and_read_back(tmp_path: Path, capsys
         ([row("A1", size="quick"), *ROWS[1:]], ORIGIN, "quick ones on A1"),
         (ROWS, ORIGIN | {"commit": "abc1234 and changes"}, "abc1234 and changes"),
         (ROWS, {name: text for name, text in ORIGIN.items() if name != "commit"}, "got none"),
+        (ROWS, {"commit": "abc1234", "date": "today"}, "without versions, text"),
     ],
-    ids=["missing", "quick", "changed", "no commit"],
+    ids=["missing", "quick", "changed", "no commit", "no versions"],
 )
 def test_less_than_that_is_refused(
     rows: list[judge.Row], origin: Mapping[str, str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
