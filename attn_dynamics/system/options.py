@@ -58,7 +58,7 @@ def read_options(options: type[Given], arguments: Sequence[str] | None, prog: st
     # Parse again without line breaks, which may fall within the typed text.
     with redirect_stdout(_plain()), redirect_stderr(box), _wide_terminal(), suppress(SystemExit):
         tyro.cli(parser, args=given, prog=prog)
-    raise _refusal(box.getvalue(), given, prog)
+    raise _refusal(box.getvalue(), given, options, prog)
 
 
 def described(options: type) -> dict[str, str]:
@@ -114,7 +114,7 @@ def by_option(error: InputError, options: type) -> InputError:
     return error.as_option() if error.subject in _names(options) else error
 
 
-def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
+def _refusal(box: str, given: Sequence[str], options: type, prog: str) -> InputError:
     """Return an error for the message that tyro prints in a box."""
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
     text, see = lines[0] if lines else "no message", f"See {prog} --help."
@@ -123,8 +123,10 @@ def _refusal(box: str, given: Sequence[str], prog: str) -> InputError:
         fix = f"Perhaps you meant {near}. {see}" if near else see
         return InputError(found[1], expected="an option of this command", given="an unknown one", fix=fix)
     if text.startswith("Missing from") and len(lines) > 1:
-        name, _, kinds = lines[1].partition(" ")
-        return InputError(name, expected=_kind(kinds) or "a value", given="none", fix=see)
+        name = lines[1].split()[0]
+        if not name.startswith("--"):  # a positional one, which tyro calls by its kind
+            (name,) = _leaves(options).keys() - _names(options)
+        return InputError(name, expected=_kind(lines[1]) or "a value", given="none", fix=see)
     if found := re.match(r"invalid choice (.+) for argument '(\S+)'\. Expected one of \((.+)\)", text):
         known = ", ".join(each for each in re.split(r"[', ]+", found[3]) if each not in ("", "None"))
         return InputError(found[2], expected=f"one of {known}", given=found[1], fix="Choose one of these.")

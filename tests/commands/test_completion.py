@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attn_dynamics.commands import completion
+from attn_dynamics.commands.shell import BAD_INPUT
 from attn_dynamics.system.script import COMMANDS
 
 COMPLETE = """source "$1"; shift
@@ -59,3 +60,8 @@ def test_without_its_extra_a_command_has_no_options(monkeypatch: pytest.MonkeyPa
     assert "prove" in printed.getvalue()
     assert "--latex" not in printed.getvalue()
     assert "--workers" in printed.getvalue(), "options of other commands stay"
+
+
+def test_a_value_without_an_option_is_asked_for_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert completion.main([]) == BAD_INPUT
+    assert capsys.readouterr().err.startswith("error: shell: expected a value, got none. ")
