@@ -53,7 +53,8 @@ class Settings(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("learning_rate", self.learning_rate, above=0, fix="Leave it out for that of the experiment.")
+        fix = "Leave it out for that of the experiment."
+        number("learning_rate", self.learning_rate, above=0, most=self.extent.time, fix=fix)  # one epoch at least
 
     @property
     def extent(self) -> Extent:

@@ -1,5 +1,6 @@
 """Runs to compare: read from the folders that the command left, and told apart by the settings that differ."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,9 @@ def read_run(folder: Path) -> Compared:
         InputError: the folder holds no run of this version with a step or more, or several replicates.
     """
     config, replicate = folder / CONFIG, 0
-    if folder.resolve().name.startswith("replicate-") and not config.exists():
-        config, replicate = folder.resolve().parent / CONFIG, int(folder.resolve().name.removeprefix("replicate-"))
+    named = re.fullmatch(r"replicate-(\d+)", folder.resolve().name)
+    if named and not config.exists():
+        config, replicate = folder.resolve().parent / CONFIG, int(named[1])
     try:
         saved = dict(flat(read_json_object(config)))
         run, summary = read_netcdf(folder / TRAJECTORY), read_json_object(folder / SUMMARY)

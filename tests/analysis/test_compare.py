@@ -204,6 +204,11 @@ def test_what_is_no_run_is_one_line(
     assert not out.exists()
 
 
+def test_a_folder_that_is_named_like_a_replicate_is_refused_like_any_other(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"replicate-two/config\.json, which cannot be read"):
+        read_run(tmp_path / "replicate-two")
+
+
 @pytest.mark.parametrize("number", [0, 1, 9])
 def test_a_comparison_takes_two_runs_to_eight(number: int, heads: Sequence[Path]) -> None:
     with pytest.raises(ValueError, match="two to 8 folders"):

@@ -15,6 +15,7 @@ from scipy.integrate import trapezoid
 
 from attn_dynamics import Corpus, descend, draw
 from attn_dynamics.claims._support.several_widths import KINDS, phases
+from attn_dynamics.commands.shell import BAD_INPUT
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import read_netcdf
 from attn_dynamics.results.figures import style
@@ -391,6 +392,11 @@ def test_zipf(tmp_path: Path) -> None:
     assert law["A₀/A"] < 0.5 * law["A₀/A₁"]
     predicted, seen = late.query("exponent == 1").predicted, late.query("exponent == 1.5").loss
     assert abs(predicted.to_numpy() / seen.to_numpy() - 1).max() > 0.05
+
+
+def test_a_learning_rate_of_less_than_one_epoch_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert zipf.main(["--quick", "--learning-rate", "301", "--out", str(tmp_path / "zipf")]) == BAD_INPUT
+    assert "--learning-rate: expected a finite number above 0 to 300, got 301.0" in capsys.readouterr().err
 
 
 def test_only_experiments_that_keep_their_runs_promise_to_resume() -> None:
