@@ -1,4 +1,7 @@
-"""Checkpoints: one file per run, replaced as a whole every few seconds, from which only that run resumes."""
+"""Checkpoints: one file per run, replaced as a whole every few seconds, from which only that run resumes.
+
+`results/folder.py` has the further rule by which the command resumes in a folder.
+"""
 
 import hashlib
 import time
