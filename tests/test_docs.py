@@ -1,7 +1,11 @@
 """Claim: docs/theory.md says where each claim is proved, measured and tested; no link in the documents is dead."""
 
+import os
 import re
 import runpy
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -136,13 +140,11 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1000
 
 
-def example(heading: str, folder: Path) -> Path:
-    """Write the first Python block under a heading of CONTRIBUTING.md to a file of its own."""
+def example(heading: str, folder: Path, block: int = 0, name: str = "example.py") -> Path:
+    """Write a Python block under a heading of CONTRIBUTING.md, by default the first, to a file of its own."""
     section = (ROOT / "CONTRIBUTING.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
-    assert found is not None
-    file = folder / "example.py"
-    file.write_text(found[1])
+    file = folder / name
+    file.write_text(re.findall(r"```python\n(.*?)```", section, re.DOTALL)[block])
     return file
 
 
@@ -215,6 +217,19 @@ def test_the_rule_of_contributing_is_that_of_torch(tmp_path: Path) -> None:
     ours, plain = (end(run).embeddings for run in runs)
     np.testing.assert_allclose(ours, embeddings.detach().numpy(), rtol=0, atol=1e-12)
     assert abs(ours - plain).max() > 1e-3, "negative control"
+
+
+def test_the_script_of_contributing_runs_the_command_by_its_rule(tmp_path: Path) -> None:
+    heading, line = "A new rule is one file", ["run.py", "--rule", "rmsprop", "--epochs", "0", "--out", "here"]
+    example(heading, tmp_path, 0, "myrules.py")
+    script = example(heading, tmp_path, 1, "run.py")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    run = lambda: subprocess.run([sys.executable, *line], cwd=tmp_path, env=environment, capture_output=True, text=True)  # noqa: E731
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "here/command.txt").read_text() == shlex.join(["python", *line]) + "\n"
+    script.write_text(script.read_text().replace("import myrules", ""))
+    assert run().returncode == 2, "negative control"
 
 
 def test_the_map_says_what_packages_say_of_themselves() -> None:

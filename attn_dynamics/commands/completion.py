@@ -4,10 +4,12 @@ attn-dynamics completion bash
 """
 
 import sys
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, make_dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Union
 
@@ -24,6 +26,12 @@ from attn_dynamics.training.corpus_config import Config
 SIMULATE = make_dataclass("Simulate", [], bases=(Config, WindowConfig), frozen=True)
 """Options of `simulate`, for models of a corpus and for windows together."""
 
+FILES_IN_BASH = {
+    "complete -F ": "complete -o bashdefault -o default -F ",
+    'matches+=("$completion")': '[[ -z "$completion" ]] || matches+=("$completion")',
+}
+"""Lines of the script for bash, and what they have to be so that bash offers files where the script offers nothing."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -38,11 +46,14 @@ class Options:
 def run(options: Options) -> int:
     """Print the script; return the exit code."""
     whole = _choice({name: (_of_command(name), command.purpose) for name, command in COMMANDS.items()})
-    try:
+    printed = StringIO()
+    with redirect_stdout(printed), suppress(SystemExit):
         tyro.cli(whole, args=["--tyro-write-completion", options.shell, "-"], prog=SCRIPT)
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    raise AssertionError("tyro prints a script and exits")
+    script = printed.getvalue()
+    for found, wanted in FILES_IN_BASH.items():
+        script = script.replace(found, wanted)
+    print(script, end="")
+    return 0
 
 
 def _of_command(name: str) -> Any:

@@ -57,7 +57,7 @@ def _pass(
     starts = [configured_run.start(config, task, replicate) for replicate in replicates]
     label = f"{config.model}, {config.replicates} replicates" if whole else f"{config.model}, {which}"
     train = lambda show: configured_run.train_many(config, task, starts, checkpoint=checkpoint, meter=show)  # noqa: E731
-    runs, code = trained(train, config.max_epochs, label)
+    runs, code = trained(train, config.max_epochs, label, checkpoint)
     seconds, summaries = (time.perf_counter() - begun) / len(replicates), {}
     for replicate, folder, run, start in zip(replicates, folders, runs, starts, strict=True):
         epochs = run.trajectory.sizes["epoch"]

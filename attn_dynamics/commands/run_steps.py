@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_dynamics.commands.shell import FAILED, INTERRUPTED, record_command
+from attn_dynamics.errors import InputError
 from attn_dynamics.files.storage import write_json, write_netcdf
 from attn_dynamics.results.folder import (
     SUMMARY,
@@ -114,6 +115,10 @@ def one_run(
         resume_point: function from a checkpoint to the point at which to resume.
         train: function that trains with a checkpoint and a progress meter.
         show: function that loads what sets the run beside the theory; a thread calls it once epochs are computed.
+
+    Raises:
+        InputError: a library that `show` needs cannot be loaded.
+        StorageError: a result could not be written.
     """
     begun, checkpoint = time.perf_counter(), checkpoint_in(out)
     if config.resume:
@@ -121,15 +126,35 @@ def one_run(
     with ThreadPoolExecutor(1) as pool:
         # Not before the first report: compiled epochs leave a thread the interpreter, while loading kernels does not.
         loading = cache(partial(pool.submit, show))
-        run, code = trained(lambda meter: train(checkpoint, _after(loading, meter)), config.max_epochs, config.model)
-        showing = loading().result()
+        watched = lambda meter: train(checkpoint, _after(loading, meter))  # noqa: E731
+        run, code = trained(watched, config.max_epochs, config.model, checkpoint)
+        seconds = time.perf_counter() - begun
+        showing = _loaded(loading(), checkpoint)
     trajectory = showing.annotate(run)
-    summary = showing.summarise(trajectory, time.perf_counter() - begun)
+    summary = showing.summarise(trajectory, seconds)
     write_numbers(trajectory, summary, out)
     # The final state of a diverged run means nothing.
     table = showing.table(summary) if summary["ended"] != "diverged" else None
     draw = lambda: showing.draw(trajectory, out / "figures")  # noqa: E731
     return Result(code, table, showing.remarks(summary), draw, f"results and figures in {out}")
+
+
+def _loaded(loading: Future[Showing], checkpoint: Checkpoint) -> Showing:
+    """Return what was loaded while the run was trained.
+
+    Raises:
+        InputError: a library cannot be loaded; the run can go on from its checkpoint, if it has one.
+    """
+    try:
+        return loading.result()
+    except Exception as error:  # a broken library may raise anything
+        kept = f" {checkpoint.path} keeps the run, and --resume goes on from there." if checkpoint.path.exists() else ""
+        raise InputError(
+            "libraries of tables and figures",
+            expected="to load them",
+            given=f"{type(error).__name__}: {' '.join(str(error).split())}",
+            fix=f"Install them anew.{kept}",
+        ) from error
 
 
 def _after(begin: Callable[[], object], meter: Meter) -> Meter:
@@ -156,7 +181,7 @@ def print_resume_point(where: object, found: ResumePoint) -> None:
     print(f"{where}: {text}", file=sys.stderr)
 
 
-def trained(train: Callable[[Meter], Any], epochs: int, label: str) -> tuple[Any, int]:
+def trained(train: Callable[[Meter], Any], epochs: int, label: str, checkpoint: Checkpoint) -> tuple[Any, int]:
     """Train with a progress bar; return the run or runs, even if they were interrupted, and the exit code.
 
     Raises:
@@ -166,13 +191,23 @@ def trained(train: Callable[[Meter], Any], epochs: int, label: str) -> tuple[Any
         with meter(epochs, label) as show:
             return train(show), 0
     except RunsInterrupted as stop:
-        print(stop, file=sys.stderr)
+        _print_interruption(stop, checkpoint)
         return stop.runs, INTERRUPTED
-    except (Interrupted, Diverged) as stop:
+    except Interrupted as stop:
+        if not stop.run.recorded:
+            raise
+        _print_interruption(stop, checkpoint)
+        return stop.run, INTERRUPTED
+    except Diverged as stop:
         if not stop.run.recorded:
             raise
         print(stop, file=sys.stderr)
-        return stop.run, INTERRUPTED if isinstance(stop, Interrupted) else FAILED
+        return stop.run, FAILED
+
+
+def _print_interruption(stop: KeyboardInterrupt, checkpoint: Checkpoint) -> None:
+    """Print after which epoch a run was interrupted, and how it goes on; flow has no checkpoint to go on from."""
+    print(f"{stop}; --resume goes on from there" if checkpoint.path.exists() else stop, file=sys.stderr)
 
 
 def write_numbers(trajectory: xr.Dataset, summary: dict[str, Any], out: Path) -> None:

@@ -92,7 +92,7 @@ def exit_code_of(run: Callable[[], int], *, interrupted: str) -> int:
 def command_line(prog: str, arguments: Sequence[str] | None) -> str:
     """Return the line that calls a command with these arguments, by default those of this process, without --resume."""
     given = sys.argv[1:] if arguments is None else arguments
-    return shlex.join([*prog.split(), *(each for each in given if each != "--resume")])
+    return shlex.join([*shlex.split(prog), *(each for each in given if each != "--resume")])
 
 
 def record_command(folder: Path, line: str) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from attn_dynamics.commands.shell import run_recorded
 from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.system.script import own_script
 from attn_dynamics.training.corpus_config import WINDOW, Config
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    prog = "python -m attn_dynamics.simulate"
+    prog = (own_script() if arguments is None else None) or "python -m attn_dynamics.simulate"
     if not is_window(sys.argv[1:] if arguments is None else arguments):
         return run_recorded(Config, _simulate, arguments, prog=prog)
     from attn_dynamics.commands.window_config import WindowConfig

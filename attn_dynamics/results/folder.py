@@ -122,7 +122,8 @@ def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> 
             "--epochs",
             expected=f"at least the {saved['epochs']} of the run in {folder}",
             given=wanted["epochs"],
-            fix="A run can be made longer by --resume, not shorter.",
+            fix="A run can be made longer by --resume, not shorter. The folder stays as it is; "
+            "if the run was interrupted, results up to its last epoch are already there.",
         )
 
 

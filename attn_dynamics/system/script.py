@@ -1,5 +1,6 @@
 """The console script `attn-dynamics`: its commands, and the line that calls each."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,12 @@ def script_line(prog: str) -> str:
     if module.startswith(f"{EXPERIMENTS}."):
         return f"{SCRIPT} {EXPERIMENT} {module.partition('.')[2]}"
     return next((f"{SCRIPT} {name}" for name, each in COMMANDS.items() if each.module == module), prog)
+
+
+def own_script() -> str | None:
+    """Return the line `python FILE` if this process runs a Python file instead of a module or the console script."""
+    file = next(iter(sys.orig_argv[1:2]), "")
+    return shlex.join(["python", file]) if file.endswith(".py") else None
 
 
 def called(prog: str) -> str:

@@ -21,7 +21,7 @@ from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix
-from attn_dynamics.training.rules import Arrays, take_step
+from attn_dynamics.training.rules import Arrays, Stepper
 from attn_dynamics.training.run import divergence_message
 from attn_dynamics.training.settings import PLAIN, Training
 
@@ -129,7 +129,7 @@ class Dynamics:
             followed=followed,
             data=data,
         )
-        self._buffers = training.rule.start(self._moving())
+        self._stepper = Stepper(training.rule, self._moving())
         self._passes = np.zeros(())
         """Number of passes over mini-batches so far, which decides the order of the next one."""
 
@@ -163,13 +163,13 @@ class Dynamics:
         for name, array in state.items():
             if decay := self._training.decay_of(PARTS[name.split(".")[0]]):
                 self._decay(array, slopes, name, decay, learning_rate)
-        take_step(self._training.rule, state, slopes, self._buffers, learning_rate)
+        self._stepper.step(state, slopes, learning_rate)
         self._follow_keys()
 
     def state(self) -> Arrays:
         """Return all arrays that move and all buffers of the rule, by name; they are not copied."""
         passes = {} if self._training.batch_size is None else {"passes": self._passes}
-        return self._moving() | with_prefix("rule.", self._buffers) | passes
+        return self._moving() | with_prefix("rule.", self._stepper.buffers) | passes
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Return to a state that `state` returned."""

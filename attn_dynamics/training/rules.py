@@ -5,6 +5,7 @@ buffers, which checkpoints and early stopping save like the parameters.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast, final
@@ -202,24 +203,72 @@ def lasting(rule: Rule) -> Rule:
     return rule
 
 
-def take_step(rule: Rule, state: Arrays, slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
-    """Step arrays by a rule, and check that the arrays themselves were stepped.
+@final
+class Stepper:
+    """A rule at work on named arrays: its buffers, and its steps, which are checked.
+
+    Args:
+        rule: the rule.
+        state: arrays that it is to step.
 
     Raises:
-        InputError: the rule returned arrays, or bound others to their names, so that the model keeps the old ones.
+        InputError: `start` of the rule returns no buffers.
     """
-    before = {**state}, {**buffers}
-    returned: object = rule.step(state, slopes, buffers, rate)
-    pairs = zip(before, (state, buffers), strict=True)
-    rebound = [name for then, now in pairs for name in then | now if now.get(name) is not then.get(name)]
-    if rebound or returned is not None:
-        mistake = f"puts another at {rebound[0]!r}" if rebound else "returns arrays"
-        raise InputError(
-            "rule",
-            expected="a step that changes arrays in place",
-            given=f"one of {type(rule).__name__} that {mistake}",
-            fix="Write state[name] -= … or buffers[name][...] = …, and return nothing; `start` makes all buffers.",
-        )
+
+    def __init__(self, rule: Rule, state: Mapping[str, Array]) -> None:
+        self._rule, self._new = rule, True
+        self.buffers = first_buffers(rule, state)
+
+    def step(self, state: Arrays, slopes: Mapping[str, Array], rate: float) -> None:
+        """Step arrays, check that the arrays themselves were stepped, and warn if the first step moves none.
+
+        Raises:
+            InputError: the rule returned arrays, or bound others to their names, so that the model keeps the old ones.
+        """
+        start = {name: state[name].copy() for name in slopes} if self._new else {}
+        before = {**state}, {**self.buffers}
+        returned: object = self._rule.step(state, slopes, self.buffers, rate)
+        pairs = zip(before, (state, self.buffers), strict=True)
+        rebound = [name for then, now in pairs for name in then | now if now.get(name) is not then.get(name)]
+        if rebound or returned is not None:
+            mistake = f"puts another at {rebound[0]!r}" if rebound else "returns arrays"
+            raise InputError(
+                "rule",
+                expected="a step that changes arrays in place",
+                given=f"one of {type(self._rule).__name__} that {mistake}",
+                fix="Write state[name] -= … or buffers[name][...] = …, and return nothing; `start` makes all buffers.",
+            )
+        # A step may be below round-off, and then descent moves nothing either.
+        descended = {name: array - rate * slopes[name] for name, array in start.items()}
+        if _differ(start, descended) and not _differ(start, state):
+            warnings.warn(
+                f"the first step of {type(self._rule).__name__} moves nothing, though slopes are not 0; "
+                "a step changes arrays in place, as in state[name] -= …",
+                stacklevel=2,
+            )
+        self._new = False
+
+
+def first_buffers(rule: Rule, state: Mapping[str, Array]) -> Arrays:
+    """Return the buffers of a rule before its first step.
+
+    Raises:
+        InputError: `start` of the rule returns something else.
+    """
+    buffers: object = rule.start(state)
+    if isinstance(buffers, dict) and all(isinstance(each, np.ndarray) for each in buffers.values()):
+        return cast("Arrays", buffers)
+    raise InputError(
+        "rule",
+        expected="a `start` that returns a dict of arrays by name",
+        given=f"one of {type(rule).__name__} that returns {shown(buffers)}",
+        fix="Return {} if the rule remembers nothing, and np.zeros(()) for a number.",
+    )
+
+
+def _differ(before: Mapping[str, Array], after: Mapping[str, Array]) -> bool:
+    """Return whether any of some arrays differs from its later value."""
+    return any(bool((array != after[name]).any()) for name, array in before.items())
 
 
 def share(name: str, value: object) -> float:

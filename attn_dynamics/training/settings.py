@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from attn_dynamics.check import flag, instance, integer, number, some_of, words
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule, lasting
+from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule, first_buffers, lasting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Training:
     def buffers(self) -> int:
         """Return the number of arrays that the rule keeps for each array that it steps."""
         many = 1000
-        return sum(array.size for array in self.rule.start({"one": np.zeros(many)}).values()) // many
+        return sum(array.size for array in first_buffers(self.rule, {"one": np.zeros(many)}).values()) // many
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -20,7 +20,7 @@ from attn_dynamics.training.descent import checked_checkpoint
 from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME, System, integrate
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import next_snapshot, snapshot_due
-from attn_dynamics.training.rules import take_step
+from attn_dynamics.training.rules import Stepper
 from attn_dynamics.training.run import Ended
 from attn_dynamics.training.settings import Training, training_with
 from attn_dynamics.window.layer import Fit, Layer, LayerGradient, evaluate, loss_and_gradient
@@ -193,7 +193,7 @@ class _Model:
         self._factors = np.ones(self.vector.size)
         if "bell" in self._shapes:
             self._factors[-1] = training.bell_rate
-        self._buffers = self._rule.start({STATE: self.vector})
+        self._stepper = Stepper(self._rule, {STATE: self.vector})
 
     def evaluate(self) -> tuple[Fit, LayerGradient]:
         """Return training loss, accuracy and gradient."""
@@ -226,7 +226,7 @@ class _Model:
         assert self._gradient is not None
         moved, slopes = {STATE: self.vector.copy()}, self._slopes(self._gradient)
         scaled = slopes * self._factors if self._rule.linear else slopes
-        take_step(self._rule, moved, {STATE: scaled}, self._buffers, learning_rate)
+        self._stepper.step(moved, {STATE: scaled}, learning_rate)
         if self._rule.linear:
             return moved[STATE]
         return self.vector + self._factors * (moved[STATE] - self.vector)
@@ -259,7 +259,7 @@ class _Model:
         return {STATE: self.vector} | self._kept()
 
     def _kept(self) -> dict[str, Array]:
-        return with_prefix("rule.", self._buffers)
+        return with_prefix("rule.", self._stepper.buffers)
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Set the layer to a state, as `state` returns it.
@@ -269,7 +269,7 @@ class _Model:
         """
         try:
             self._layer, self.vector = self.layer_at(state[STATE]), state[STATE]
-            self._buffers = {name: each.copy() for name, each in without_prefix(state, "rule.").items()}
+            self._stepper.buffers = {name: each.copy() for name, each in without_prefix(state, "rule.").items()}
         except InputError:
             raise ArithmeticError("a state that has no bell") from None
 

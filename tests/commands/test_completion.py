@@ -46,6 +46,16 @@ def test_bash_completes(scripts: Path, typed: list[str], offered: list[str]) -> 
     assert sorted(done.stdout.split()) == sorted(offered)
 
 
+def test_bash_offers_files_where_the_script_offers_nothing(scripts: Path) -> None:
+    asked = COMPLETE.replace('echo "${COMPREPLY[@]}"', 'echo "${#COMPREPLY[@]}"; complete -p attn-dynamics')
+    for typed, offers in (("runs/", 0), ("--ou", 1)):
+        command = ["bash", "-c", asked, "bash", scripts / "bash", "attn-dynamics", "compare", typed]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        number, registered = done.stdout.splitlines()
+        assert int(number) == offers
+        assert "-o bashdefault -o default" in registered
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_is_of_its_shell(scripts: Path, shell: str) -> None:
     if shutil.which(shell) is None:

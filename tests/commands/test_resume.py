@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -192,6 +193,21 @@ def test_more_epochs_lengthen_a_run_to_what_it_would_have_been(model: str, call:
 
 
 @pytest.mark.slow
+def test_a_run_outlasts_a_library_that_cannot_be_loaded(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(*TINY, "--out", "whole")
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "attn_dynamics.results.figures.run")
+        patch.setitem(sys.modules, "matplotlib", None)
+        patch.delattr("attn_dynamics.results.figures.run")
+        done = call(*TINY, "--out", "here")
+    assert done.code == 2
+    assert "Traceback" not in done.err
+    assert "checkpoint.npz keeps the run, and --resume goes on from there." in done.said
+    again = call(*TINY, "--out", "here", "--resume")
+    assert again.err.startswith("here: complete at epoch 60\n")
+    assert differences(Path("here"), Path("whole")) == []
+
+
 def test_more_epochs_lengthen_replicates_too(call: Call) -> None:
     task = (*TASK, "--replicates", "2")
     call("--epochs", "30", *task, "--out", "here")
@@ -207,6 +223,7 @@ def test_fewer_epochs_are_refused(call: Call) -> None:
     assert done.code == 2
     assert done.said.startswith("error: --epochs: expected at least the 60")
     assert "got 59" in done.said
+    assert "results up to its last epoch are already there" in done.said
     assert contents(Path("here")) == before
 
 
@@ -251,7 +268,7 @@ def test_ctrl_c_leaves_usable_results_and_the_run_goes_on_to_the_same_bits(
         if kind == "replicates":  # which are asked when their mean epoch is shown
             run, whole = run.isel(replicate=0).dropna("epoch"), whole.isel(replicate=0)
         else:
-            assert f"interrupted after epoch {epoch}" in done.said
+            assert f"interrupted after epoch {epoch}; --resume goes on from there" in done.said
             assert summary["epochs"] == epoch
         assert run.sizes["epoch"] == runs[0]["epochs"] + 1
         np.testing.assert_array_equal(run.train_loss, whole.train_loss[: run.sizes["epoch"]])

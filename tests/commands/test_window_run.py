@@ -160,6 +160,7 @@ def test_ctrl_c_ends_the_flow_with_what_it_reached(call: Call, ctrl_c: Callable[
     done = call(*BRIEF, "--flow")
     assert done.code == 130
     assert "interrupted after time" in done.said
+    assert "--resume" not in done.said, "flow has no checkpoint"
     assert 50 <= read_json(Path("here/summary.json"))["epochs"] < 200
     ctrl_c(-1)
     assert call(*BRIEF, "--flow", "--resume").err.startswith("here: no checkpoint, starts anew")

@@ -614,6 +614,8 @@ def test_what_holds_instead_is_named_with_all_that_breaks_the_relation() -> None
     assert "Momentum steps along past gradients" in both
     assert "law G2" in both
     assert "law G4" in said(rule=SignDescent())
+    assert "steps of Plain are not known to be those of plain descent" in said(rule=Plain())
+    assert "past gradients" not in said(rule=Plain()), "a rule that nobody knows may have no memory"
     assert "law G5" in said(rule=Adam())
     assert "G1" not in said(rule=Momentum()), "negative control"
     threshold = decay_threshold(task.train)
@@ -678,6 +680,20 @@ class Mistaken:
         return stepped if self.mistake == "returned" else None
 
 
+class Forgetful(Plain):
+    """Descent whose `start` returns nothing."""
+
+    def start(self, state: Arrays) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        pass
+
+
+def test_a_first_step_that_moves_nothing_is_told(recwarn: pytest.WarningsRecorder) -> None:
+    descend(CORPUS, started("attn-tc"), epochs=1, rule=Plain())
+    assert not recwarn.list, "negative control"
+    with pytest.warns(UserWarning, match="first step of Mistaken moves nothing"):
+        descend(CORPUS, started("attn-tc"), epochs=2, rule=Mistaken("still"))
+
+
 def test_a_rule_without_a_mistake_is_descent() -> None:
     """Negative control of the refusals below."""
     runs = [descend(CORPUS, started("attn-tc"), epochs=3, rule=each) for each in (Mistaken("none"), Descent())]
@@ -700,6 +716,7 @@ def test_only_a_checkpoint_asks_for_a_repr_that_lasts(tmp_path: Path) -> None:
         ({"rule": "momentum"}, "rule: expected a Rule, got 'momentum'. Take one of Descent, Momentum"),
         ({"rule": Momentum}, r"rule: expected a rule, got the class Momentum. Give Momentum\(\)"),
         ({"rule": Stepless()}, "with linear, start, step, got Stepless without step. In a rule step is a method"),
+        ({"rule": Forgetful()}, "returns a dict of arrays by name, got one of Forgetful that returns None"),
         ({"rule": Mistaken("rebound")}, "changes arrays in place, got one of Mistaken that puts another at 'scores'"),
         ({"rule": Mistaken("returned")}, "changes arrays in place, got one of Mistaken that returns arrays"),
         ({"rule": Mistaken("buffer")}, "changes arrays in place, got one of Mistaken that puts another at 'seen'"),
