@@ -183,6 +183,25 @@ def points(path: str) -> Iterator[tuple[float, float]]:
         at = ends[-1]
 
 
+def crossed(labels: list[tuple[str, float]], edges: list[Edge], *, right: float) -> set[str]:
+    """Headings that a line passes behind; each ends at `right`, and its letters are 5.3 pixels wide and 11 high."""
+    return {
+        label
+        for label, bottom in labels
+        for edge in edges
+        for x, y in points(edge.path)
+        if right - 5.3 * len(label) < x < right and bottom - 11 < y < bottom
+    }
+
+
+def test_no_line_of_the_graph_passes_behind_a_heading() -> None:
+    titles = {letter: group.title for letter, group in BOOK.groups.items()}
+    nodes, labels = claim_graph._placed({id: standing(id, None) for id in IDS}, titles)
+    edges, right = [*claim_graph._edges(nodes)], claim_graph.WIDTH - 2
+    assert crossed(labels, edges, right=right) == set()
+    assert "The differentiable window" in crossed(labels, edges, right=right / 3), "negative control"
+
+
 def test_no_line_of_the_graph_passes_behind_a_mark() -> None:
     nodes, _ = claim_graph._placed({id: standing(id, None) for id in IDS}, dict.fromkeys(claim_graph.ORDER, ""))
     edges = [*claim_graph._edges(nodes)]
