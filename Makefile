@@ -7,6 +7,8 @@ WORKERS ?= auto
 PIP_FLAGS ?=
 # Those that need no data from outside; sst, squad and text are run by EXPERIMENTS="text" and the like.
 EXPERIMENTS ?= synthetic ablation suppression capacity query zipf heads hysteresis noise optimisers
+# Tells that the gallery is drawn, so that the site draws it once.
+DRAWN := runs/gallery/.drawn
 # One thread a process: threads of several test processes would wait for each other.
 ONE_THREAD := NUMBA_NUM_THREADS=1 OMP_NUM_THREADS=1
 # Libraries keep their bytecode, because a process that starts would compile them for two seconds.
@@ -52,6 +54,10 @@ gallery: $(VENV)/.analysis
 		draw window attn_dynamics.simulate --model attn-window --epochs 2000; \
 		for name in $(EXPERIMENTS); do draw $$name simulations.$$name --quick; done; \
 		wait $$!
+	touch $(DRAWN)
+
+$(DRAWN):
+	$(MAKE) gallery
 
 # A full judgement's verdicts and badge go into docs: make publish ARGS="runs/verdicts --overwrite"
 publish: $(VENV)/.analysis
@@ -110,8 +116,8 @@ coverage: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# The site: pages, tutorial and reference, every example run, every warning an error.
-docs: $(VENV)/.docs
+# The site: pages, tutorial, reference and gallery, every example run, every warning an error.
+docs: $(VENV)/.docs $(DRAWN)
 	$(BIN)/python -m analysis.pages --out docs/generated --overwrite
 	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -n -q -d docs/_build/doctrees docs docs/_build/html $(ARGS)
 
@@ -120,7 +126,7 @@ linkcheck: $(VENV)/.docs
 	$(BIN)/python -m sphinx -b linkcheck -q -d docs/_build/doctrees docs docs/_build/linkcheck $(ARGS)
 
 clean:
-	rm -rf docs/_build docs/generated docs/tutorial
+	rm -rf docs/_build docs/generated docs/tutorial runs/gallery
 	rm -rf .venv .venv-* floors.txt dist .coverage* .hypothesis .pytest_cache .ruff_cache
 
 $(BIN)/python:

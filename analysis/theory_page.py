@@ -8,6 +8,7 @@ THEORY = Path(__file__).parents[1] / "docs" / "theory.md"
 HEADED = re.compile(r"^### ([A-Z]\d+) · (.*?)\n(.*?)(?=^#|\Z)", re.DOTALL | re.MULTILINE)
 ROW = re.compile(r"^\| ([A-Z]\d+) \| (.*?) \| (.*) \|$", re.MULTILINE)
 GROUP = re.compile(r"^## ([A-Z]): (.*?)\n(.*?)(?=^#)", re.DOTALL | re.MULTILINE)
+STATED = re.compile(r"\*\*Statement(?:\.\*\*|\*\* \(.*?\)\.)\s+(.*?)(?:\.\s|\n- |\Z)", re.DOTALL)
 WHERE = re.compile(r"^- \*(?:Proved|Not proved).*", re.DOTALL | re.MULTILINE)
 """Last paragraph of a passage: where its claim is proved, measured and drawn."""
 
@@ -36,6 +37,13 @@ def paragraphs(passage: Passage) -> dict[str, str]:
     plain = re.sub(r"^```.*?^```", "", passage.text, flags=re.DOTALL | re.MULTILINE)
     found = re.findall(r"^(?:- )?\*\*(\w[^*.,]*)[^*]*\*\*(.*?)(?=^- \*\*|^\*\*|\Z)", plain, re.DOTALL | re.MULTILINE)
     return dict(found)
+
+
+def first_sentence(passage: Passage) -> str:
+    """Return the first sentence of a passage's statement in one line of Markdown, its formulas within the line."""
+    text = re.sub(r"^```math\n(.*?)\s*([.,]?)\s*^```", r"$\1$\2", passage.text, flags=re.DOTALL | re.MULTILINE)
+    said = STATED.search(text)
+    return " ".join(said[1].split()) if said else passage.title
 
 
 class Group(NamedTuple):

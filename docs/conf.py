@@ -16,6 +16,7 @@ author = copyright = "The attn-dynamics authors"
 release = version = __version__
 extensions = [
     "mathml",
+    "source_anchors",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",

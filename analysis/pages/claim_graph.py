@@ -21,6 +21,8 @@ WIDE, HIGH, APART = 66, 62, 22
 """Distances between claims of a row and between rows, and how much farther groups are apart, in pixels."""
 LEFT, TOP = 26, 56
 """Place of the first claim, in pixels."""
+WIDTH = LEFT + WIDE * (ACROSS - 1) + LEFT
+"""Width of the graph in pixels; the titles of groups end at its right edge, where few lines run."""
 EDGE = 12
 """Half the height of a mark, in pixels."""
 LANE = 3.2
@@ -77,7 +79,7 @@ def graph(standings: Mapping[str, Standing], groups: Mapping[str, str], address:
         edges=edges,
         legend=legend,
         address=address,
-        width=LEFT + WIDE * (ACROSS - 1) + LEFT,
+        width=WIDTH,
         height=max(each.y for each in legend) + 24,
     )
 

@@ -13,7 +13,7 @@ from analysis.judge import HOLDS, NAMES
 from analysis.pages.claim_graph import Standing, above, below
 from analysis.pages.pictures import Picture
 from analysis.render import filled
-from analysis.theory_page import THEORY, Group, Passage, drawn
+from analysis.theory_page import THEORY, Group, Passage, drawn, first_sentence
 from analysis.verdict_file import Outcome, Published, excess
 from attn_dynamics.claims import CLAIMS
 from proofs import PROOFS, Agrees, Proof, Step
@@ -90,8 +90,10 @@ def title(id: str, passages: Mapping[str, Passage]) -> str:
 
 
 def in_short(id: str, passages: Mapping[str, Passage]) -> str:
-    """Return the proved statement of a claim; without a proof, the title of its passage."""
-    return plain(PROOFS[id].title.rstrip(".") if id in PROOFS else passages[id].title)
+    """Return the proved statement of a claim for a table; without a proof, the first sentence of its passage."""
+    if id in PROOFS:
+        return plain(PROOFS[id].title.rstrip("."))
+    return first_sentence(passages[id]).replace("|", r"\|")
 
 
 def share(outcome: Outcome | None) -> str:

@@ -14,7 +14,7 @@ from analysis.judge import IDS
 from analysis.pages import __main__ as pages
 from analysis.pages import claim_graph
 from analysis.pages.claim_graph import Edge, Node
-from analysis.pages.claim_page import Book, heading, linked, moved, page, plain, standing
+from analysis.pages.claim_page import Book, heading, in_short, linked, moved, page, plain, standing
 from analysis.pages.pictures import pictures
 from analysis.render import filled
 from analysis.theory_page import THEORY, groups, passages
@@ -57,6 +57,31 @@ def test_the_page_of_a_claim_holds_passage_proof_measurement_and_verdict() -> No
     assert "| half of ‖q‖ | 3.6e-07 | 3e-10 | 1,200 |" in text
     assert "[Inverse of SEN (B4)](B4.md)" in text
     assert "abc1234" in text
+
+
+def test_a_page_says_what_its_claim_is_about_before_the_claim() -> None:
+    order = ["Hold the query, and take a word", "**Statement**", "- **Assumptions.**", "## Proof"]
+    places = [page("B1", BOOK).index(each) for each in order]
+    assert places == sorted(places)
+
+
+def leaning(texts: Mapping[str, str]) -> set[str]:
+    """Claims with a paragraph that only points at another claim or at what stands above it."""
+    return {id for id, text in texts.items() if re.search(r"\*\* As (above|[A-GM]\d+)\b", text)}
+
+
+def test_each_page_stands_alone() -> None:
+    texts = {id: passage.text for id, passage in BOOK.passages.items()}
+    assert leaning(texts) == set()
+    assert leaning({**texts, "D3": "- **Seen.** As D2."}) == {"D3"}, "negative control"
+
+
+def test_the_index_says_what_a_claim_states_instead_of_its_name() -> None:
+    lines = {id: in_short(id, BOOK.passages) for id in IDS}
+    assert {id for id in IDS if lines[id] == BOOK.passages[id].title} == set()
+    assert lines["C7"] == "Heads of lower capacity leave more to attention: final topic-word scores FC > TC > TL"
+    assert r"\frac{1}{N_w}$, $m_w$ the mean" in lines["E3"]
+    assert re.sub(r"\\\|", "", "".join(lines.values())).count("|") == 0, "a sign of tables"
 
 
 def test_a_claim_that_fails_says_so() -> None:
@@ -156,6 +181,25 @@ def points(path: str) -> Iterator[tuple[float, float]]:
             x, y = (1 - t) ** 3 * first + 3 * t * (1 - t) ** 2 * second + 3 * t * t * (1 - t) * third + t**3 * last
             yield float(x), float(y)
         at = ends[-1]
+
+
+def crossed(labels: list[tuple[str, float]], edges: list[Edge], *, right: float) -> set[str]:
+    """Headings that a line passes behind; each ends at `right`, and its letters are 5.3 pixels wide and 11 high."""
+    return {
+        label
+        for label, bottom in labels
+        for edge in edges
+        for x, y in points(edge.path)
+        if right - 5.3 * len(label) < x < right and bottom - 11 < y < bottom
+    }
+
+
+def test_no_line_of_the_graph_passes_behind_a_heading() -> None:
+    titles = {letter: group.title for letter, group in BOOK.groups.items()}
+    nodes, labels = claim_graph._placed({id: standing(id, None) for id in IDS}, titles)
+    edges, right = [*claim_graph._edges(nodes)], claim_graph.WIDTH - 2
+    assert crossed(labels, edges, right=right) == set()
+    assert "The differentiable window" in crossed(labels, edges, right=right / 3), "negative control"
 
 
 def test_no_line_of_the_graph_passes_behind_a_mark() -> None:
