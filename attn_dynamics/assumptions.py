@@ -1,4 +1,4 @@
-"""Which assumptions of the theory a task and a start meet, by the short name."""
+"""Re-exports `check_assumptions` from results/assumptions.py."""
 
 from attn_dynamics.results.assumptions import Assumption, check_assumptions
 

@@ -1,4 +1,4 @@
-"""Checkpoints of runs, by the short name."""
+"""Re-exports `Checkpoint` from training/checkpoint.py."""
 
 from attn_dynamics.training.checkpoint import Checkpoint
 

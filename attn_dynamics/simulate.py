@@ -1,6 +1,8 @@
 """The command: one run, or replicates of it, with its results in a folder.
 
 python -m attn_dynamics.simulate --model attn-tc
+
+Re-exports `main` from commands/simulate.py.
 """
 
 import gc

@@ -197,13 +197,13 @@ class Settings(SeededOptions):
     """Passages that fit into one window with their question, or all, cut if necessary; by default short, with --full
     all."""
     length: int | None = None
-    """Largest number of tokens of question and passage together; by default 96, with --full 384."""
+    """Number of tokens of a sequence, question and passage together, at most; by default 96, with --full 384."""
     window: int = 2 * HALF_WIDTH + 1
     """Number of tokens that a query may see, 2w + 1."""
     batch_size: int = 16
     """Number of questions in a step."""
     learning_rate: float | None = None
-    """Largest learning rate η of the backbone."""
+    """Learning rate η, the largest of the backbone."""
     error: float = 0.01
     """Error ε of the half-width w(σ, ε) to which stage 2 slices."""
     device: Literal["cpu", "cuda"] = "cpu"

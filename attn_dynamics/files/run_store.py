@@ -113,6 +113,22 @@ def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], of: str, gro
         )
 
 
+def check_length(then: object, now: int, of: str) -> None:
+    """Refuse to resume a run up to fewer epochs than it has.
+
+    Args:
+        then: number of epochs that the run has.
+        now: number of epochs to run.
+        of: name of the run in the error message.
+
+    Raises:
+        InputError: the run has more epochs, or their number is damaged.
+    """
+    if not isinstance(then, int) or now < then:
+        fix = "A run can be made longer, not shorter; what it has so far is kept."
+        raise InputError("epochs", expected=f"at least the {then} of {of}", given=now, fix=fix)
+
+
 def _holds(now: Any, then: Any) -> bool:
     """Return whether a list contains another, or an integer is at least another."""
     if isinstance(now, list) and isinstance(then, list):

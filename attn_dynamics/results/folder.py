@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from attn_dynamics.errors import InputError
 from attn_dynamics.files.output import CONFIG, NOTES, Kind, clear, results_folder
-from attn_dynamics.files.run_store import check_settings, saved_settings
+from attn_dynamics.files.run_store import check_length, check_settings, saved_settings
 from attn_dynamics.files.storage import write_json
 
 CHECKPOINT = "checkpoint.npz"
@@ -117,14 +117,7 @@ def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> 
         )
     now = {name: value for name, value in flat(wanted) if name != "epochs"}
     check_settings(dict(flat(saved)), now, f"the run in {folder}")
-    if not isinstance(saved["epochs"], int) or wanted["epochs"] < saved["epochs"]:
-        raise InputError(
-            "--epochs",
-            expected=f"at least the {saved['epochs']} of the run in {folder}",
-            given=wanted["epochs"],
-            fix="A run can be made longer by --resume, not shorter. The folder stays as it is; "
-            "if the run was interrupted, results up to its last epoch are already there.",
-        )
+    check_length(saved["epochs"], wanted["epochs"], f"the run in {folder}")
 
 
 def flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

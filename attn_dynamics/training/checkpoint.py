@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.files.run_store import check_length
 from attn_dynamics.files.storage import read_arrays, write_arrays
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
@@ -21,7 +22,7 @@ SHARE = 20
 
 
 class CheckpointMismatch(InputError):
-    """The checkpoint belongs to another run or to a longer one, or the file is no checkpoint."""
+    """The checkpoint belongs to another run, or the file is no checkpoint."""
 
 
 class Checkpoint:
@@ -83,16 +84,12 @@ class Checkpoint:
         """Return the arrays that were saved last, to resume up to `epochs`, or None if there is no file.
 
         Raises:
-            CheckpointMismatch: as in `load`, or the saved run already has more epochs.
+            CheckpointMismatch: as in `load`.
+            InputError: the saved run already has more epochs.
         """
         saved = self.load(identity)
-        if saved is not None and int(saved["epoch"]) > epochs:
-            raise CheckpointMismatch(
-                "epochs",
-                expected=f"at least the {saved['epoch']} of the checkpoint {self.path}",
-                given=epochs,
-                fix="A run can be made longer, not shorter.",
-            )
+        if saved is not None:
+            check_length(int(saved["epoch"]), epochs, f"the checkpoint {self.path}")
         return saved
 
     def peek(self, *names: str) -> dict[str, np.ndarray]:

@@ -159,6 +159,7 @@ def test_a_package_lists_its_commands() -> None:
     listed = commands(ROOT / "simulations")
     assert {"simulations.text", "simulations.synthetic"} <= listed.keys()
     assert "simulations.experiment" not in listed
+    assert {"analysis.verdicts", "analysis.pages"} <= commands(ROOT / "analysis").keys()
     assert all(len(purpose) > 20 for purpose in listed.values())
 
 

@@ -79,7 +79,7 @@ def test_a_figure_that_cannot_be_drawn_costs_nothing_else(
     assert done.code == 2
     assert (
         "error: here/figures/loss.png: expected to draw this figure, got: no such axis. "
-        "The numbers and all other figures are kept" in done.said
+        "The numbers are kept, and so is every figure that could be drawn." in done.said
     )
     assert "Traceback" not in done.err
     assert "train loss" in done.out

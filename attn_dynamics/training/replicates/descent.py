@@ -122,10 +122,10 @@ def descend_many(
         stopping = None if training.patience is None else Patiences(engine, training.patience, len(starts))
         records = Records(len(starts), layout)
         members = np.arange(len(starts))
-        batch = _Batch(Group(engine, models, members, records, stopping, training), records)
+        runs = _DeviceRuns(Group(engine, models, members, records, stopping, training), records)
         if saving is not None:
-            batch.save_to(*saving, training.epochs)
-        return batch.run(training.epochs, meter)
+            runs.save_to(*saving, training.epochs)
+        return runs.run(training.epochs, meter)
 
 
 def max_replicates(
@@ -195,8 +195,8 @@ def check_rule(device: str, training: Training) -> None:
         )
 
 
-class _Batch:
-    """All replicates as columns, and the checkpoint they are saved to."""
+class _DeviceRuns:
+    """All replicates on a device as columns, and the checkpoint they are saved to."""
 
     def __init__(self, group: Group, records: Records) -> None:
         self._group, self._records, self._replicates = group, records, len(group)

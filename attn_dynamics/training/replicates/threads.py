@@ -112,7 +112,8 @@ class Store:
         epochs: number of steps.
 
     Raises:
-        CheckpointMismatch: the file belongs to other runs, or to longer ones.
+        CheckpointMismatch: the file belongs to other runs.
+        InputError: the runs already have more epochs.
     """
 
     def __init__(self, checkpoint: Checkpoint, identity: str, replicates: int, epochs: int) -> None:
