@@ -23,7 +23,7 @@ from attn_dynamics.theory.zipf import (
 from attn_dynamics.training.rules import DESCENT, Rule, SignDescent
 
 Law = Callable[..., Array]
-"""Function of `theory.zipf`, or one that a control puts in its place."""
+"""Function of `theory.zipf`, or a wrong one that a control gives instead."""
 LMN21 = {"frequency": 1.0, "classes": 4, "others": 20}
 """Sizes of LMN21's task, for a word that every sentence holds."""
 TRAINED, FIXED = MeanField(**LMN21), MeanField(**LMN21, train=KEYS_FIXED)

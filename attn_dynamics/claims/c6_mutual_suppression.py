@@ -87,8 +87,7 @@ def first_moves(
 
 
 OTHERS, BEHIND, QUERY = (each.ravel() for each in np.meshgrid([1.0, 5.0, 20.0], [1.0, 2.0, 3.0], [0.5, 1.0, 1.4]))
-"""Numbers m, norms ‖ν₀‖ and query norms ‖q‖ of words that start at s = 0 with an embedding opposite to their topic, r =
--‖ν₀‖."""
+"""Numbers m, norms ‖ν₀‖ and query norms ‖q‖ of words that start at s = 0 with an embedding opposite to their topic."""
 CLASSES, FREQUENCY = 4, 1 / 8
 """Number n of classes and frequency ρ of these words; the head's columns have norm u = 1."""
 
@@ -106,7 +105,7 @@ def turn() -> Array:
 def waited(wait: Callable[[Array, Array], Array]) -> Array:
     """Return the stated time (words,): n|x₀|/((n-1) ρ u²) times `wait` of m and s_min.
 
-    s_min is the score that the SEN relation (B1) gives at ν = 0. The logit is x₀ = r u √((n-1)/n).
+    s_min is the score that the SEN relation (B1) gives at ν = 0. The initial logit is x₀ = -‖ν₀‖ u √((n-1)/n).
     """
     lowest = sen_score(np.zeros_like(BEHIND), OTHERS, QUERY, 0.0, BEHIND)
     return np.sqrt(CLASSES / (CLASSES - 1)) * BEHIND / FREQUENCY * wait(OTHERS, lowest)

@@ -21,7 +21,7 @@ SEEN, NEAR = (3, 30, 10.0), 100
 WHOLE = 6
 """Half-width w of a window, in units of δ₂."""
 TIME = 1e4
-"""Time τ of a flow. It tells an end to (π/τ)², because a width passes slowly where it was stable before."""
+"""Time τ of a flow. It resolves an end to (π/τ)², because a width passes slowly where it was stable before."""
 COARSE = 1e-9
 """Tolerance of the solver per step, which does not change where a width rests."""
 CLOSE = 1e-5
