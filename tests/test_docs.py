@@ -140,6 +140,17 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1000
 
 
+def activated(readme: str) -> bool:
+    """Return whether the environment is activated before the first command that needs it."""
+    return "activate" in readme[: readme.index("python -m")]
+
+
+def test_the_readme_activates_the_environment_before_its_first_command() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert activated(readme)
+    assert not activated(readme.replace(". .venv/bin/activate", "")), "negative control"
+
+
 def example(heading: str, folder: Path, block: int = 0, name: str = "example.py") -> Path:
     """Write a Python block under a heading of CONTRIBUTING.md, by default the first, to a file of its own."""
     section = (ROOT / "CONTRIBUTING.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]

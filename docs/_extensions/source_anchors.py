@@ -1,6 +1,7 @@
 """Anchors of public names where their sources say that they are: the links back from a source lead to its module."""
 
 from importlib import import_module
+from operator import attrgetter
 
 from docutils import nodes
 from sphinx import addnodes
@@ -19,8 +20,15 @@ def setup(app: Sphinx) -> dict[str, bool]:
 def anchor(app: Sphinx, page: nodes.document) -> None:
     """Give names that another module exports the anchors of the module that defines them."""
     for signature in page.findall(addnodes.desc_signature):
-        outermost, *_ = signature["fullname"].split(".")
-        signature["module"] = getattr(import_module(signature["module"]), outermost).__module__
+        signature["module"] = defining(signature["module"], signature["fullname"])
         name = f"{signature['module']}.{signature['fullname']}"
         if name not in signature["ids"]:
             signature["ids"].append(name)
+
+
+def defining(module: str, name: str) -> str:
+    """Return the module that defines what a name of a module stands for; that module if the value has none."""
+    try:
+        return attrgetter(name)(import_module(module)).__module__ or module
+    except AttributeError:
+        return module
