@@ -316,5 +316,5 @@ def _json_label(where: str, label: Any, labels: Labels) -> Label:
 
 def _no_label(where: str, column: str, more: int = 0) -> InputError:
     fix = "Delete the row, or name another column by --label-column."
-    given = f"none, nor in {more:,} more rows" if more else "none"
+    given = f"none, nor in {more:,} more row{'s' * (more > 1)}" if more else "none"
     return InputError(where, expected=f"a label under {column!r}", given=given, fix=fix)

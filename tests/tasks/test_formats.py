@@ -147,7 +147,7 @@ def test_quotes_in_tsv_are_letters_unless_its_first_line_has_them(tmp_path: Path
         (
             "a.csv",
             '\nlabel,text\n\n1,"a\nb"\n,bad\n1,c\n,bad\n',
-            "line 6: expected a label under 'label', got none, nor in 1",
+            "line 6: expected a label under 'label', got none, nor in 1 more row.",
         ),
         (
             "a.csv",
