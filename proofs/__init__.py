@@ -67,7 +67,7 @@ def find(claim: str) -> Proof:
     if claim not in PROOFS:
         raise InputError(
             "claim",
-            expected=f"one of {' '.join(CLAIMS)}",
+            expected=f"one of {', '.join(f'{each} ({PROOFS[each].name})' for each in CLAIMS)}",
             given=repr(claim),
             fix=_instead(claim.upper()),
         )

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from proofs.mean_field import NORM, RHO, S, U, X, rates
-from proofs.notation import m, n
+from proofs.mean_field import RHO, S, U, X, rates
+from proofs.notation import NORM, m, n
 from proofs.proof import Equal, Moves, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, curve
 from proofs.signs import FIXED, GAIN, MEAN_VALUE

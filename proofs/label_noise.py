@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from proofs.mean_field import NORM, RHO, S, U, X, c, contrast, equal_norms, k, rates, right, softmax
-from proofs.notation import N, m, n
+from proofs.mean_field import RHO, S, U, X, c, contrast, equal_norms, k, rates, right, softmax
+from proofs.notation import NORM, N, m, n
 from proofs.proof import Equal, Moves, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, curve
 from proofs.signs import GAIN, classes

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from proofs.notation import N, m, n
+from proofs.notation import NORM, N, m, n
 from proofs.proof import Equal, Moves, Step, Tends, assumption, factor, proves, sign
 from proofs.sums import Expr, Flow, Term, array, delta, index, size, total
 
@@ -14,8 +14,8 @@ i, b = index("i"), index("b")
 """Indices of a sentence and of an embedding dimension."""
 S, X, S_W, X_W = sp.symbols("s x s_w x_w", real=True)
 """Score of the topic word and its logit x, and those of another word of its sentences."""
-RHO, U, NORM = sp.symbols("rho u q", positive=True)
-"""Share of the sentences that contain the topic word, norm of a column of the head, query norm ‖q‖."""
+RHO, U = sp.symbols("rho u", positive=True)
+"""Share of the sentences that contain the topic word, and norm of a column of the head."""
 PI = sp.Symbol("pi", positive=True)
 """Probability π of the right class."""
 A = sp.Symbol("a", positive=True)

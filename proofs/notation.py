@@ -1,5 +1,7 @@
 """Symbols of the theory, shared by all proofs."""
 
+import sympy as sp
+
 from proofs.sums import array, size
 
 N, V, n, m = size("N"), size("V"), size("n"), size("m")
@@ -7,6 +9,8 @@ N, V, n, m = size("N"), size("V"), size("n"), size("m")
 D_E, D_K, H = size("d"), size("d_k"), size("h")
 """Dimensions of embeddings and keys, number of hidden units."""
 
+NORM = sp.Symbol("‖q‖", positive=True)
+"""Query norm."""
 C, s, K, Q = array("C"), array("s"), array("K"), array("q")
 """Counts C_iw, scores s_w, keys K_wb, query q_b."""
 E, G = array("nu"), array("g")

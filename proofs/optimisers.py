@@ -6,9 +6,9 @@ import sympy as sp
 
 from proofs.attention import attention, contexts, score_gradient
 from proofs.conservation import context, embedding_flow, linear_back, linear_flow
-from proofs.notation import D_E, D_K, A, E, G, K, N, Q, U, V, m, n, s
+from proofs.notation import D_E, D_K, NORM, A, E, G, K, N, Q, U, V, m, n, s
 from proofs.proof import Equal, Moves, Step, Tends, assumption, factor, proves, sign
-from proofs.sen import ATTENTION, ETA, NORM, NU, S, curve, push
+from proofs.sen import ATTENTION, ETA, NU, S, curve, push
 from proofs.sums import Expr, Flow, Term, along, array, index, size, stepped, total
 
 w, a, b = (index(name) for name in "wab")

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import sympy as sp
+from sympy.printing.latex import LatexPrinter
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 from sympy.printing.str import StrPrinter
 
@@ -79,7 +80,26 @@ SIGNS = {
     "≪": r"\ll", "⁶": "^6", "⁷": "^7", "ô": r"\hat{o}", "β": r"\beta", "ε": r"\varepsilon",
     "λ": r"\lambda", "θ": r"\theta",
 }  # fmt: skip
-"""LaTeX of the mathematical signs in texts."""
+"""LaTeX of the mathematical signs in texts and in names of symbols."""
+
+
+class _Latex(LatexPrinter):
+    """Sympy's LaTeX printer, with signs in names and with brackets around a summand that begins with a minus."""
+
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
+        signs = "".join(f"{SIGNS[each]} " if each in SIGNS else each for each in expr.name)
+        return signs if "‖" in expr.name else super()._print_Symbol(expr, style)
+
+    def _print_Sum(self, expr: sp.Sum) -> str:
+        whole, term = super()._print_Sum(expr), self._print(expr.function)
+        bare = term.startswith("-") and not isinstance(expr.function, sp.Add)  # sympy puts brackets around an Add
+        return rf"{whole.removesuffix(term)}\left({term}\right)" if bare else whole
+
+
+def latex(relation: sp.Basic) -> str:
+    """Return LaTeX of a relation."""
+    return _Latex().doprint(legible(relation))
+
 
 HEAD = r"""\documentclass{article}
 \usepackage[a4paper,margin=2cm]{geometry}
@@ -107,4 +127,4 @@ def _set(mathematics: str) -> str:
 
 def formula(relation: sp.Basic) -> str:
     """Return LaTeX of a displayed relation, shrunk if it is too long for the line."""
-    return rf"\fit{{{sp.latex(legible(relation))}}}"
+    return rf"\fit{{{latex(relation)}}}"

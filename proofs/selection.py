@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import sympy as sp
 
 from proofs.asymptotics import HOPITAL, LIMITS
-from proofs.mean_field import NORM, RHO, A, S, k, right, softmax
-from proofs.notation import N, m, n
+from proofs.mean_field import RHO, A, S, k, right, softmax
+from proofs.notation import NORM, N, m, n
 from proofs.proof import Equal, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sen import ATTENTION
 from proofs.signs import GAIN, MEAN_VALUE, classes

@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterator
 import sympy as sp
 from scipy.special import wrightomega
 
-from proofs.notation import D_E, D_K, G, N, Q, m
+from proofs.notation import D_E, D_K, NORM, G, N, Q, m
 from proofs.proof import Agrees, Equal, Moves, Positive, Step, Tends, assumption, factor, proves, sign
 from proofs.sums import Expr, Flow, Term, along, array, index, stepped, total
 
 i, b = index("i"), index("b")
 S, ETA = sp.Symbol("s", real=True), sp.Symbol("eta", positive=True)
 """Score of the topic word, learning rate."""
-NORM = sp.Symbol("q", positive=True)
-"""Query norm ‖q‖."""
 NU, OTHERS, HOLDS = array("nu"), array("o"), array("c")
 """ν_b of the topic word, embeddings o_ijb of the others, and c_i, 1 if sentence i contains the topic word."""
 ATTENTION = sp.exp(S) / (sp.exp(S) + m)
@@ -133,7 +131,7 @@ def inverse(
 
 KEY, H, TRAVELLED = array("kappa"), sp.Symbol("h", real=True), sp.Symbol("x", real=True)
 """Key of the topic word, h = -∂L/∂s, and the variable of an integral."""
-START = sp.Symbol("q_0", positive=True)
+START = sp.Symbol("‖q₀‖", positive=True)
 """Query norm ‖q₀‖ at the start."""
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from proofs.notation import D_E, N, V, m
+from proofs.notation import D_E, NORM, N, V, m
 from proofs.proof import Equal, Moves, Positive, Step, assumption, factor, proves, sign
-from proofs.sen import ATTENTION, NORM, NU, START, TRAVELLED, S, curve, inward, push
+from proofs.sen import ATTENTION, NU, START, TRAVELLED, S, curve, inward, push
 from proofs.sums import Expr, Flow, Term, along, array, delta, index, size, total
 
 b, u, x, j = (index(name) for name in "buxj")

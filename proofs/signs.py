@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import sympy as sp
 
 from proofs.attention import attention, contexts, score_gradient
-from proofs.mean_field import NORM, RHO, S, U, X, rates, right
-from proofs.notation import D_K, K, Q, m, n
+from proofs.mean_field import RHO, S, U, X, rates, right
+from proofs.notation import D_K, NORM, K, Q, m, n
 from proofs.proof import Equal, Moves, Positive, Step, assumption, factor, proves, sign
 from proofs.sen import ATTENTION, curve
 from proofs.sums import Expr, Flow, Term, along, index, size, total

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import sympy as sp
-
 from analysis.judge import HOLDS, NAMES
 from analysis.pages.claim_graph import Standing, above, below
 from analysis.pages.pictures import Picture
@@ -17,7 +15,7 @@ from analysis.theory_page import THEORY, Group, Passage, drawn, first_sentence
 from analysis.verdict_file import Outcome, Published, excess
 from attn_dynamics.claims import CLAIMS
 from proofs import PROOFS, Agrees, Proof, Step
-from proofs.printing import legible
+from proofs.printing import latex
 
 MATHEMATICS = re.compile(r"(^```.*?^```|`[^`]*`|\$[^$]*\$|\[[^\]]*\]\([^)]*\))", re.DOTALL | re.MULTILINE)
 """What holds no words: formulas, code and links."""
@@ -158,7 +156,7 @@ def _step(step: Step) -> dict[str, object]:
         "by": step.by,
         "numeric": step.reason if isinstance(step, Agrees) else "",
         "concludes": step.concludes,
-        "formula": "" if isinstance(step, Agrees) else sp.latex(legible(step.statement)),
+        "formula": "" if isinstance(step, Agrees) else latex(step.statement),
     }
 
 

@@ -13,7 +13,9 @@ import os
 import platform
 import re
 import stat
+import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -33,7 +35,10 @@ PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.partial", re.DOTAL
 LETTERS = 40
 """Number of characters of a file's name that the name of its partial file repeats, so that it is not too long."""
 MARK = b"attn-dynamics SHA-256 "
-"""Bytes before the digest at the end of a NetCDF file, which HDF5 ignores."""
+"""Bytes before the digest that is added to a NetCDF or Parquet file where its readers ignore it."""
+
+NAMES = "names of the arrays"
+"""Name of the first array of an archive, which lists the others."""
 
 
 class Damaged(InputError):
@@ -162,14 +167,33 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write named arrays without compression."""
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))  # pyright: ignore[reportArgumentType]
+    """Write named arrays without compression, after the list of their names."""
+    members: dict[str, Any] = {NAMES: np.array([*arrays], str)} | arrays
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **members))
 
 
 def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
-    """Read arrays written by `write_arrays`: all of them, or those of the given names that exist."""
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive if not names or name in names}
+    """Read arrays written by `write_arrays`: all of them, or those of the given names that exist.
+
+    Raises:
+        Exception: the file is damaged; an error of any kind.
+    """
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        found = {member.removesuffix(".npy"): member for member in archive.namelist()}
+        listed = found.pop(NAMES, None)
+        # A damaged entry of the directory can hide the entries after it.
+        if listed is not None and {*_read_whole(archive, listed).tolist()} != {*found}:
+            raise ValueError("arrays are missing")
+        return {name: _read_whole(archive, found[name]) for name in found if not names or name in names}
+
+
+def _read_whole(archive: zipfile.ZipFile, member: str) -> np.ndarray:
+    """Return an array of an archive; read to its end, where its checksum is compared."""
+    with archive.open(member) as file:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        if file.read():
+            raise ValueError(f"{member} is longer than its array")
+        return array
 
 
 def write_netcdf(path: Path, dataset: xr.Dataset) -> None:
@@ -209,12 +233,14 @@ def _mark(content: memoryview | bytes) -> bytes:
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table as Parquet with a checksum for every page."""
-    write_whole(path, lambda file: frame.to_parquet(file, engine="pyarrow", index=False, write_page_checksum=True))
+    """Write a table as Parquet, with a digest of the file before its footer, where readers skip it."""
+    content = frame.to_parquet(None, engine="pyarrow", index=False)
+    footer = _footer(content)
+    write_whole(path, lambda file: file.write(content[:footer] + _mark(content) + content[footer:]))
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a table and verify its checksums.
+    """Read a table, and verify the digest that `write_parquet` wrote.
 
     Raises:
         Damaged: the file is missing, or its content is not as it was written.
@@ -222,11 +248,21 @@ def read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        with path.open("rb") as file:
-            return pd.read_parquet(file, engine="pyarrow", page_checksum_verification=True)
+        content = path.read_bytes()
+        footer = _footer(content)
+        begin = max(footer - len(_mark(b"")), 0)
+        mark = content[begin:footer]
+        if mark.startswith(MARK) and mark != _mark(content[:begin] + content[footer:]):
+            raise ValueError("its digest is of another content")
+        return pd.read_parquet(BytesIO(content), engine="pyarrow")
     # A damaged file raises any kind of exception.
     except Exception as error:
         raise Damaged(path, error) from None
+
+
+def _footer(content: bytes) -> int:
+    """Return where the footer of a Parquet file begins; its length stands before the last four bytes."""
+    return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
 
 
 def _finite(content: object) -> object:

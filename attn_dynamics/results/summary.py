@@ -190,12 +190,6 @@ def _too_long(steps: dict[str, Any]) -> str | None:
 
 def broken(summary: dict[str, Any]) -> list[str]:
     """Return sentences on the failed assumptions and on the distance of the run from their laws."""
-    # Replicates report the longest steps among them.
-    longest = {SHORT: steps} if (steps := _too_long(summary)) else {}
-    found = [
-        each if each["holds"] else each | {"detail": longest.get(each["assumption"], each["detail"])}
-        for each in summary["assumptions"]
-    ]
     runs = summary.get("runs", [summary])
     off, word = max((each for run in runs for each in _distances(run)), default=(None, ""))
     predicted = max(
@@ -208,7 +202,7 @@ def broken(summary: dict[str, Any]) -> list[str]:
     advice = {SHORT: " A smaller --learning-rate keeps descent near gradient flow."}
     remarks = [
         text[0].upper() + text[1:] + "".join(more for assumption, more in advice.items() if assumption in text)
-        for text in sentences(found, names)
+        for text in sentences(summary["assumptions"], names)
     ]
     unsaid = summary["not_predicted"] and not any(each["law"].startswith("C") for each in summary["assumptions"])
     return remarks + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
@@ -308,6 +302,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
     names = [name for name in summaries[0] if name.endswith(("_loss", "_accuracy", "_residual"))]
     known = [name for name in names if all(each[name] is not None for each in summaries)]
     numbers = {name: np.array([each[name] for each in summaries]) for name in known}
+    coarsest_first = sorted(summaries, key=lambda each: -each["largest_loss_step"])  # its longest steps are told
     shared = {name: summaries[0][name] for name in ("model", "task", "classes", "seed", "versions")}
     return shared | {
         "replicates": len(summaries),
@@ -315,7 +310,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
         **dict.fromkeys(names),
         **{name: float(values.mean()) for name, values in numbers.items()},
         "not_predicted": next((each["not_predicted"] for each in summaries if each.get("not_predicted")), None),
-        "assumptions": joined([each.get("assumptions", []) for each in summaries]),
+        "assumptions": joined([each.get("assumptions", []) for each in coarsest_first]),
         "confidence_95": {name: float(half_width(values)) for name, values in numbers.items()},
         **{name: max(each[name] for each in summaries) for name in LARGEST},
         "seconds": sum(each["seconds"] for each in summaries),

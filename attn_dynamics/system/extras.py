@@ -28,7 +28,9 @@ def require(extra: str, *names: str) -> None:
     """
     for name in names:
         if find_spec(name) is None:
-            raise InputError(name, expected="this library to be installed", given="no such one", fix=how_to_get(extra))
+            raise InputError(
+                name, expected="this library to be installed", given=f"No module named {name!r}", fix=how_to_get(extra)
+            )
 
 
 def imported(extra: str, name: str) -> ModuleType:

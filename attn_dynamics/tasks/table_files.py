@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -39,10 +40,14 @@ class Columns(NamedTuple):
     label: str | None = None
 
     def find(self, part: str, names: Sequence[str]) -> str | None:
-        """Return the column of the part "text" or "label" among the names of a table; None if there is none."""
+        """Return the column of the part "text" or "label" among the names of a table; None if there is none.
+
+        A named column may be written in another case, if only one column has that name in any case.
+        """
         asked, stripped = getattr(self, part), {name.strip(): name for name in reversed(names)}
         if asked is not None:
-            return stripped.get(asked.strip())
+            alike = [whole for name, whole in stripped.items() if name.casefold() == asked.strip().casefold()]
+            return stripped.get(asked.strip(), alike[0] if len(alike) == 1 else None)
         lower = {name.lower(): whole for name, whole in stripped.items()}
         return next((lower[usual] for usual in USUAL[part] if usual in lower), None)
 
@@ -153,10 +158,10 @@ def table_rows(
         needs_labels: whether the table must have labels.
 
     Raises:
-        InputError: a column is missing, a row has another length, or a needed label is missing.
+        InputError: a column is missing, there are no rows, a row is too long, or a needed label is missing.
     """
     chosen: tuple[str, str | None] | None = None
-    number = 0
+    number, unlabelled = 0, list[int]()
     for chunk in _chunks(path, stream, form):
         text, label = chosen = chosen or columns.choose(path, [*chunk], notes, needs_labels=needs_labels)
         written = chunk[label].tolist() if label is not None else repeat("", len(chunk))
@@ -164,8 +169,15 @@ def table_rows(
             number += 1
             found = labels.read(given)
             if found is None and label is not None and needs_labels:
-                raise _no_label(f"{path}, row {number}", label)
-            yield found, content
+                unlabelled.append(number)
+            elif not unlabelled:
+                yield found, content
+    if not number:
+        fix = "Write rows below the header, or name another file."
+        raise InputError(str(path), expected="labelled texts", given="a header and no rows", fix=fix)
+    if unlabelled and chosen is not None:
+        line, _ = next(islice(_records(stream, form), unlabelled[0], None))
+        raise _no_label(f"{path}, line {line}", str(chosen[1]), more=len(unlabelled) - 1)
 
 
 def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFrame]:
@@ -180,11 +192,41 @@ def _chunks(path: Path, stream: TextIO, form: TableFormat) -> Iterator[pd.DataFr
                 chunks = chunks or iter(pd.read_csv(stream, sep=form.separator, chunksize=_CHUNK, **_options(form)))
                 chunk = next(chunks, None)
         except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
-            given, fix = " ".join(str(error).split()), "Put fields that hold the separator in double quotes."
-            raise InputError(str(path), expected="rows as long as the first line", given=given, fix=fix) from None
+            raise _bad_row(path, stream, form, unclosed="EOF inside string" in str(error)) from None
         if chunk is None:
             return
         yield chunk
+
+
+def _bad_row(path: Path, stream: TextIO, form: TableFormat, *, unclosed: bool) -> InputError:
+    """Return the error on the first row that is longer than the header, or on the quote that is never closed."""
+    line, width = 1, 0
+    for line, row in _records(stream, form):
+        width = width or len(row)
+        if len(row) > width and not unclosed:
+            given, fix = f"{len(row)} fields", "Put fields that hold the separator in double quotes."
+            return InputError(
+                f"{path}, line {line}", expected=f"{width} fields, as in the header", given=given, fix=fix
+            )
+    given, fix = "a double quote that is never closed", "Close it, or write a double quote within a text twice."
+    return InputError(f"{path}, line {line}", expected="rows of separated fields", given=given, fix=fix)
+
+
+def _records(stream: TextIO, form: TableFormat) -> Iterator[tuple[int, list[str]]]:
+    """Yield the header and the rows of a table from its beginning, each after its line in the file.
+
+    It tells where an error is, because pandas counts neither blank lines nor lines within quotes.
+    """
+    stream.seek(0)
+    # The csv module ends a line at any carriage return.
+    lines = (each.replace("\r", " ") for each in stream.read().split("\n")) if form.line_end == "\n" else stream
+    quoting = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
+    reader, line = csv.reader(lines, delimiter=form.separator, quoting=quoting), 1
+    with contextlib.suppress(csv.Error):  # a field of a quote that is never closed can be too long for csv
+        for row in reader:
+            if len(row) > 1 or "".join(row).strip():
+                yield line, row
+            line = reader.line_num + 1
 
 
 def _options(form: TableFormat) -> Any:
@@ -272,6 +314,7 @@ def _json_label(where: str, label: Any, labels: Labels) -> Label:
     raise InputError(where, expected="a label, an integer or a name", given=json.dumps(label)[:40], fix=fix)
 
 
-def _no_label(where: str, column: str) -> InputError:
+def _no_label(where: str, column: str, more: int = 0) -> InputError:
     fix = "Delete the row, or name another column by --label-column."
-    return InputError(where, expected=f"a label under {column!r}", given="none", fix=fix)
+    given = f"none, nor in {more:,} more row{'s' * (more > 1)}" if more else "none"
+    return InputError(where, expected=f"a label under {column!r}", given=given, fix=fix)

@@ -34,6 +34,8 @@ def test_claims_steps_and_verdicts_are_printed(capsys: pytest.CaptureFixture[str
 
 def test_an_unknown_claim_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     measured = "tokens W22 counted (D1) is measured, not proved: python -m analysis.verdicts --claim D1."
+    known = ", ".join(f"{each} ({PROOFS[each].name})" for each in CLAIMS)
+    assert "B1 (SEN relation), " in known
     for claim, fix in {
         "Z9": "Choose from these.",
         "b1": "Perhaps you meant B1.",
@@ -43,7 +45,7 @@ def test_an_unknown_claim_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
         assert main(["--claim", "B1", claim]) == 2
         captured = capsys.readouterr()
         assert captured.out == ""
-        assert captured.err == f"error: --claim: expected one of {' '.join(CLAIMS)}, got '{claim}'. {fix}\n"
+        assert captured.err == f"error: --claim: expected one of {known}, got '{claim}'. {fix}\n"
 
 
 def wrong(*, double: int = 3) -> Iterator[Step]:

@@ -4,7 +4,8 @@ import pytest
 import sympy as sp
 
 from proofs import sampling
-from proofs.printing import legible, line
+from proofs.notation import NORM
+from proofs.printing import latex, legible, line
 from proofs.sums import Expr, along, array, delta, index, normal, size, stepped, total
 
 i, j, w = index("i"), index("j"), index("w")
@@ -77,3 +78,17 @@ def test_what_is_printed_tells_bound_from_free() -> None:
     shown = line(sp.Eq(total(lambda i: a[i] * delta(i, j), N), a[i], evaluate=False))
     assert shown == "Σ[i'](δ[i',j]*a[i']) = a[i]"
     assert legible(a[i]) == a[i]
+
+
+def test_a_summand_that_begins_with_a_minus_has_brackets() -> None:
+    """The negative control: sympy's own LaTeX has none."""
+    lowered = sp.Eq(a[j], total(lambda i: -a[i], N), evaluate=False)
+    assert r"\sum_{i=1}^{N} - " in sp.latex(legible(lowered))
+    assert r"\sum_{i=1}^{N} \left(- {a}_{i}\right)" in latex(lowered)
+    assert latex(total(lambda i: x - a[i], N)).count(r"\left(") == 1
+    assert r"\left(" not in latex(total(lambda i: a[i], N))
+
+
+def test_a_norm_is_printed_as_in_the_theory() -> None:
+    assert line(NORM**2) == "‖q‖**2"
+    assert latex(NORM**2).replace(" ", "") == r"\|q\|^{2}"

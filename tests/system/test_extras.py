@@ -28,6 +28,7 @@ def test_an_experiment_begins_only_where_it_can_be_written(
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "pyarrow" else name)
     assert command.main(["--quick", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: pyarrow: expected this library to be installed, got no such one. {extras.how_to_get('analysis')}\n"
+        "error: pyarrow: expected this library to be installed, got No module named 'pyarrow'. "
+        f"{extras.how_to_get('analysis')}\n"
     )
     assert not list(tmp_path.iterdir())

@@ -100,6 +100,9 @@ def test_columns_that_are_named_count_for_more_than_usual_names(tmp_path: Path) 
         [(1, {"good": 1, "film": 1}), (0, {"bad": 1, "film": 1}), (0, {"bad": 1})]
     )
     assert named.notes == ("Classes: a = 0, b = 1.",)
+    assert whole(tmp_path / "a.csv", text_column="Title", label_column="KIND").notes == named.notes
+    (tmp_path / "b.csv").write_text("kind,KIND,text\n1,0,a\n0,1,b\n")
+    assert "'Kind', which" in refusal(tmp_path / "b.csv", label_column="Kind")
 
 
 def test_integers_stay_integers_and_cells_stay_as_they_are_written(tmp_path: Path) -> None:
@@ -125,11 +128,34 @@ def test_quotes_in_tsv_are_letters_unless_its_first_line_has_them(tmp_path: Path
         ("a.csv", "id,verdict\n1,good film\n", "got the columns 'id', 'verdict'. Name the column by --text-column"),
         ("a.csv", "text,verdict\ngood,1\n", "a.csv: expected a column of labels named label, labels,"),
         ("a.csv", "1,good film\n0,bad film\n", "got the columns '1', 'good film'. Name the column by"),
-        ("a.csv", "label,text\n1,good\n0,bad, really\n", "Expected 2 fields in line 3, saw 3"),
-        ("a.csv", "label,text\n1,good, really\n0,bad, really\n", "expected rows as long as the first line"),
-        ("a.csv", 'label,text\n1,"good\n0,bad\n', "EOF inside string"),
-        ("a.csv", "label,text\n1,good\n,bad\n", "a.csv, row 2: expected a label under 'label', got none"),
-        ("a.csv", "label,text\n", "got an empty file"),
+        (
+            "a.csv",
+            "label,text\n1,good\n0,bad, really\n",
+            "a.csv, line 3: expected 2 fields, as in the header, got 3 fields",
+        ),
+        (
+            "a.csv",
+            "label,text\n1,good, really\n0,bad, really\n",
+            "a.csv, line 2: expected 2 fields, as in the header, got 3 fields",
+        ),
+        (
+            "a.csv",
+            'label,text\n1,"good\n0,bad\n',
+            "a.csv, line 2: expected rows of separated fields, got a double quote that is never",
+        ),
+        ("a.csv", "label,text\n1,good\n,bad\n", "a.csv, line 3: expected a label under 'label', got none. D"),
+        (
+            "a.csv",
+            '\nlabel,text\n\n1,"a\nb"\n,bad\n1,c\n,bad\n',
+            "line 6: expected a label under 'label', got none, nor in 1 more row.",
+        ),
+        (
+            "a.csv",
+            'label,text\n\n1,"a\nb"\n1,a,b\n',
+            "a.csv, line 5: expected 2 fields, as in the header, got 3 fields",
+        ),
+        ("a.csv", "label,text\n1,a\rb\n,bad\n", "a.csv, line 3: expected a label under 'label', got none"),
+        ("a.csv", "label,text\n", "a.csv: expected labelled texts, got a header and no rows"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"\n', "a.jsonl, line 2: expected JSON"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"label": 1}\n', "line 2: expected a text under 'text', got null"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n', "line 2: expected a label under 'label', got none"),
