@@ -223,7 +223,7 @@ def test_fewer_epochs_are_refused(call: Call) -> None:
     assert done.code == 2
     assert done.said.startswith("error: --epochs: expected at least the 60")
     assert "got 59" in done.said
-    assert "results up to its last epoch are already there" in done.said
+    assert "what it has so far is kept" in done.said
     assert contents(Path("here")) == before
 
 
