@@ -14,13 +14,14 @@ WHERE = re.compile(r"^- \*(?:Proved|Not proved).*", re.DOTALL | re.MULTILINE)
 
 
 class Passage(NamedTuple):
-    """Passage of a claim."""
+    """Passage of docs/theory.md on one claim."""
 
     title: str
+    """Title after the claim's id; empty for a row of a table."""
     text: str
     """Statement, assumptions, proof or idea, and what was seen, in Markdown."""
     where: str
-    """Where the claim is proved, measured and drawn, in Markdown."""
+    """Line with the files that prove, measure and draw the claim, in Markdown."""
 
 
 def passages(text: str) -> dict[str, Passage]:
@@ -50,8 +51,9 @@ class Group(NamedTuple):
     """Claims that share a setting."""
 
     title: str
+    """Title of the group's section."""
     setting: str
-    """What all of them take as given, in Markdown."""
+    """Setting that the claims of the group share, in Markdown."""
 
 
 def groups(text: str) -> dict[str, Group]:

@@ -18,20 +18,24 @@ from proofs import PROOFS, Agrees, Proof, Step
 from proofs.printing import latex
 
 MATHEMATICS = re.compile(r"(^```.*?^```|`[^`]*`|\$[^$]*\$|\[[^\]]*\]\([^)]*\))", re.DOTALL | re.MULTILINE)
-"""What holds no words: formulas, code and links."""
+"""Pattern of formulas, code and links, in which no id of a claim is looked for."""
 ID = re.compile(r"\b([A-GM]\d+)\b")
 
 
 @dataclass(frozen=True)
 class Book:
-    """What the pages are made of."""
+    """Sources of all pages: the theory's text, the published verdicts and the figures."""
 
     folder: Path
     """Folder of the pages of claims."""
     passages: Mapping[str, Passage]
+    """Passage of the theory on each claim, by its id."""
     groups: Mapping[str, Group]
+    """Title and setting of each group of claims, by its letter."""
     published: Published | None
+    """Published verdicts; None if nothing is published."""
     pictures: Sequence[Picture] = ()
+    """Figures that pages may show."""
 
     def outcome(self, id: str) -> Outcome | None:
         """Return the published verdict on a claim; None if there is none."""

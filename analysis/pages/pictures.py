@@ -27,7 +27,7 @@ class Picture(NamedTuple):
     command: str
     """Command that draws it."""
     sentence: str
-    """What it shows."""
+    """Sentence that says what the figure shows."""
 
 
 def pictures(under: Path, folder: Path) -> Iterator[Picture]:

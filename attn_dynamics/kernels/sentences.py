@@ -1,6 +1,7 @@
 """The forward product, from words to sentences: normaliser D, context v = A P and leading word of one sentence.
 
-The operand (V, k + 1 and padding) holds [e^s | e^s ⊙ P]: the weight of a word first, then its weighted values. Columns
+The operand (V, k + 1 and padding) holds [e^s | e^s ⊙ P]: the weight of a word first, then its weighted values. A row
+has 2, 4, 8, 12, … numbers (`columns_of` in model/corpus_arrays.py), and these loops know no other widths. Columns
 are processed in fours, which fill a vector register. Offsets and indices are unsigned, which avoids numba's test for
 negative ones and a third of the time. The pattern alone fixes the order of every sum (theory §1).
 """

@@ -23,7 +23,7 @@ def test_no_length_between_is_a_bound(model: str) -> None:
 
 
 def test_short_sentences_of_the_other_class_break_the_lower_bound_by_a_number() -> None:
-    """Where the others are trained too, the topic word's score falls below 0, and no norm is too small for it."""
+    """Train the other words too: the topic word's score falls below 0, where the lower bound excludes no norm."""
     assert all(each.score.max() < 0.0 for model in SMOOTH for each in course(model, hold=False, contrary=3))
     parts = between_two_curves(quick=True, contrary=3).parts
     assert parts["below"].value > 2.0

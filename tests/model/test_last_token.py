@@ -81,7 +81,7 @@ def test_columns_that_are_not_of_their_sentence_are_refused() -> None:
 
 
 def test_where_the_margin_is_beyond_float64_the_loss_is_infinite() -> None:
-    """What the docstring says, on one word whose label has the logit -2000 below the other's."""
+    """Take a word whose label has a logit 2000 below that of the other class."""
     corpus = Corpus.from_sentences([["a"], ["b"]], [1, 0])
     still, head = np.zeros((2, 1)), FixedLinear(weight=np.array([[1.0, -1.0]]))
     state = LastToken(still, still, np.array([[1e3], [0.0]]), head)

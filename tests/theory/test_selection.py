@@ -64,7 +64,7 @@ def test_f2_the_constants_of_one_word() -> None:
 
 @pytest.mark.parametrize("margin", [0.05, 36.0, 37.0, 300.0, 700.0])
 def test_f2_the_rate_of_any_margin(margin: float) -> None:
-    """Where the right class has all probability, but for less than round-off, the rate is what is left."""
+    """Compare with mpmath, also at margins where the probability of the wrong classes is below round-off."""
     with mpmath.workdps(400):
         wanted = float(mpmath.mpf(margin) / (1 + mpmath.exp(margin) / 3))
     assert Selection(margin=margin, frequency=1.0, others=5.0, classes=4).rate == pytest.approx(wanted, rel=1e-12)
