@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import re
@@ -31,6 +30,8 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _INTEGER = re.compile(r"[+-]?\d{1,19}")
 _CHUNK = 20_000
 """Number of rows of a table in memory at a time."""
+LONGEST_FIELD = 2**31 - 1
+"""Number of characters that the csv module lets a field have; by default it refuses texts above 131,072."""
 
 
 class Columns(NamedTuple):
@@ -222,11 +223,14 @@ def _records(stream: TextIO, form: TableFormat) -> Iterator[tuple[int, list[str]
     lines = (each.replace("\r", " ") for each in stream.read().split("\n")) if form.line_end == "\n" else stream
     quoting = csv.QUOTE_MINIMAL if form.quoted else csv.QUOTE_NONE
     reader, line = csv.reader(lines, delimiter=form.separator, quoting=quoting), 1
-    with contextlib.suppress(csv.Error):  # a field of a quote that is never closed can be too long for csv
+    limit = csv.field_size_limit(LONGEST_FIELD)
+    try:
         for row in reader:
             if len(row) > 1 or "".join(row).strip():
                 yield line, row
             line = reader.line_num + 1
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _options(form: TableFormat) -> Any:

@@ -154,6 +154,11 @@ def test_quotes_in_tsv_are_letters_unless_its_first_line_has_them(tmp_path: Path
             'label,text\n\n1,"a\nb"\n1,a,b\n',
             "a.csv, line 5: expected 2 fields, as in the header, got 3 fields",
         ),
+        (
+            "a.csv",
+            f"label,text\n1,{'long ' * 30_000}\n,bad\n",
+            "a.csv, line 3: expected a label under 'label', got none",
+        ),
         ("a.csv", "label,text\n1,a\rb\n,bad\n", "a.csv, line 3: expected a label under 'label', got none"),
         ("a.csv", "label,text\n", "a.csv: expected labelled texts, got a header and no rows"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b"\n', "a.jsonl, line 2: expected JSON"),
