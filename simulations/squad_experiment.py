@@ -186,8 +186,8 @@ def _data(options: Settings) -> Data:
     splits = load_squad(options.data_dir or squad_folder())
     chosen = [_chosen(each, most, tokenizer, options) for each, most in zip(splits, options.most, strict=True)]
     stride = 0 if options.fitting else int(SHARED * options.tokens)
-    parts = (*chosen, chosen[1][: options.glimpsed or GLIMPSED])
-    train, dev, glimpse = (cut(each, tokenizer, length=options.tokens, stride=stride) for each in parts)
+    train, dev = (cut(each, tokenizer, length=options.tokens, stride=stride) for each in chosen)
+    glimpse = dev.first(options.glimpsed or GLIMPSED)
     return Data(train, dev, glimpse, _digest(repr((options.tokens, stride, chosen, fingerprint(model)))))
 
 
@@ -195,7 +195,7 @@ def _chosen(questions: Sequence[Question], most: int | None, tokenizer: Any, opt
     """Choose questions, of those that fit if required, in a random order: fewer questions are the first of more."""
     drawn = subset(questions, len(questions), 0)
     if options.fitting:
-        return fitting(drawn, tokenizer, length=options.tokens, most=most)
+        return fitting(drawn, tokenizer, length=options.tokens, shortest=options.shortest, most=most)
     return drawn if most is None else subset(questions, most, 0)
 
 
@@ -334,6 +334,7 @@ def _summary(runs: Runs, differences: Mapping[str, Array], options: Settings, da
         "judged": len(data.dev.questions),
         "passages": "those that fit into one window" if options.fitting else "all, cut where they must be",
         "length": options.tokens,
+        "shortest": options.shortest,
         **{name: getattr(options, name) for name in SHOWN},
         "rows": {name: {of: interval(scores(each, of)) for of in ("f1", "em")} for name, each in runs.items()},
         "differences_in_f1": {title: interval(each) for title, each in differences.items()},

@@ -198,6 +198,9 @@ class Settings(SeededOptions):
     all."""
     length: int | None = None
     """Number of tokens of a sequence, question and passage together, at most; by default 96, with --full 384."""
+    shortest: int = 1
+    """Number of tokens of a sequence, at least; more than 1 leaves out questions whose passages are shorter, and needs
+    short passages."""
     window: int = 2 * HALF_WIDTH + 1
     """Number of tokens that a query may see, 2w + 1."""
     batch_size: int = 16
@@ -224,6 +227,8 @@ class Settings(SeededOptions):
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), 1)
         integer("moments", self.moments, 0)
+        most, fix = self.tokens if self.fitting else 1, "Let it be at most --length, with --passages short."
+        integer("shortest", self.shortest, 1, most=most, fix=fix)
         some_of("row", self.row, ROWS)
 
     @property

@@ -62,6 +62,19 @@ class Features:
             exempt[begin + random.choice(length, number, replace=False)] = True
         return replace(self, exempt=exempt)
 
+    def first(self, number: int) -> "Features":
+        """Return the windows of the first `number` questions."""
+        windows = int(np.searchsorted(self.owner, number))
+        tokens = int(self.begins[windows])
+        by_token = {name: getattr(self, name) for name in ("tokens", "kinds", "offsets", "exempt")}
+        return replace(
+            self,
+            questions=self.questions[:number],
+            begins=self.begins[: windows + 1],
+            **{name: getattr(self, name)[:windows] for name in ("owner", "passage", "labels")},
+            **{name: each if each is None else each[:tokens] for name, each in by_token.items()},
+        )
+
     def __len__(self) -> int:
         return len(self.owner)
 
@@ -120,9 +133,16 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
 
 
 def fitting(
-    questions: Sequence[Question], tokenizer: Any, *, length: int, most: int | None = None
+    questions: Sequence[Question], tokenizer: Any, *, length: int, shortest: int = 1, most: int | None = None
 ) -> tuple[Question, ...]:
     """Return the questions that fit into one window with their passage, or the first `most` of them.
+
+    Args:
+        questions: one or more.
+        tokenizer: a fast tokenizer of `transformers`.
+        length: largest number of tokens of a window.
+        shortest: smallest number of tokens of a window.
+        most: number of questions; None means all.
 
     Raises:
         InputError: none or fewer than `most` fit, or `cut` raises it.
@@ -134,12 +154,19 @@ def fitting(
         some = questions[k : k + AT_ONCE]
         longest = _longest(tokenizer, length, stride=0)
         some = [each for each, own in zip(some, _lengths(some, tokenizer), strict=True) if own <= longest]
-        windows = np.bincount(cut(some, tokenizer, length=length, stride=0).owner) if some else []
-        found += [each for each, number in zip(some, windows, strict=True) if number == 1]
+        found += _in_one_window(some, cut(some, tokenizer, length=length, stride=0), shortest) if some else []
     if len(found) < (most or 1):
-        expected, fix = f"{most or 1:,} that fit into {length} tokens", "Ask for fewer, or make windows longer."
+        most_tokens = f"{shortest} to {length}" if shortest > 1 else f"{length}"
+        expected, fix = f"{most or 1:,} that fit into {most_tokens} tokens", "Ask for fewer, or allow more lengths."
         raise InputError("questions", expected=expected, given=f"{len(found):,}", fix=fix)
     return tuple(found[:most])
+
+
+def _in_one_window(questions: Sequence[Question], windows: Features, shortest: int) -> list[Question]:
+    """Return the questions that have one window, of at least `shortest` tokens."""
+    alone = np.bincount(windows.owner) == 1
+    tokens = np.bincount(windows.owner, weights=windows.lengths)
+    return [each for each, taken in zip(questions, alone & (tokens >= shortest), strict=True) if taken]
 
 
 class _Part(NamedTuple):

@@ -1,11 +1,13 @@
 """Windows are slices of the passage that share what they should, and labels are the tokens of the answer."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 from transformers import CanineTokenizer
 
 from attn_dynamics.errors import InputError
@@ -190,10 +192,26 @@ def test_those_that_fit_are_found_in_their_order(word_pieces: Any) -> None:
     assert len(cut(found, word_pieces, length=31, stride=0)) == len(found)
     assert len(cut([cut_in_two], word_pieces, length=31, stride=0)) == 2, "negative control"
     assert fitting(every, word_pieces, length=31, most=2) == found[:2]
+    assert fitting(every, word_pieces, length=31, shortest=31) == (fits, fits)
+    with pytest.raises(InputError, match="expected 3 that fit into 31 to 31 tokens, got 2"):
+        fitting(every, word_pieces, length=31, shortest=31, most=3)
     with pytest.raises(InputError, match=rf"questions: expected 999 that fit into 31 tokens, got {len(found)}"):
         fitting(every, word_pieces, length=31, most=999)
     with pytest.raises(InputError, match="expected 1 that fit into 31 tokens, got 0"):
         fitting([wordy], word_pieces, length=31)
+
+
+@pytest.mark.parametrize("number", [1, 2, 9])
+def test_the_first_questions_are_those_that_are_cut_alone(word_pieces: Any, number: int) -> None:
+    """The first is cut into two windows."""
+    every = [asked("sea " * k, "sea", id=str(k)) for k in (40, 3, 25)]
+    found, alone = (
+        cut(every, word_pieces, length=31, stride=2).with_random_exempt().first(number),
+        cut(every[:number], word_pieces, length=31, stride=2).with_random_exempt(),
+    )
+    assert found.questions == alone.questions
+    for field in fields(Features)[1:]:
+        assert_array_equal(getattr(found, field.name), getattr(alone, field.name), err_msg=field.name)
 
 
 # --- what is refused
