@@ -41,17 +41,17 @@ class Seconds(NamedTuple):
 
 def replicates() -> None:
     """Print replicates beside single runs, torch beside numpy, and rates by the number of replicates."""
-    tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, 400)]
+    tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, {"attn-fc": 400, "attn-tc": 400})]
     if folder := sst_folder():
-        tasks.insert(0, ("SST-2, d = 200", text_task(folder, prefer="stsa.binary", name="sst2"), 200, 150))
+        sst = text_task(folder, prefer="stsa.binary", name="sst2")
+        tasks.insert(0, ("SST-2, d = 200", sst, 200, {"attn-fc": 150, "attn-tc": 30}))
     else:
         print(f"\nSST-2: {ABSENT}; it names the folder of the files")
-    print(f"\n{REPLICATES} replicates of Attn-FC in epochs of a single run on one thread: time (processor time)")
-    for title, task, d, epochs in tasks:
-        starts = _starts(task, d, REPLICATES)
-        for judged in (False, True):
-            ratios = _against_single(task, starts, epochs, judged)
-            print(f"{title}, {'judged' if judged else 'trained only':12}  {ratios}", flush=True)
+    print(f"\n{REPLICATES} replicates in epochs of a single run on one thread, judged: time (processor time)")
+    for title, task, d, heads in tasks:
+        for model, epochs in heads.items():
+            ratios = _against_single(task, _starts(task, d, REPLICATES, model), epochs)
+            print(f"{title}, {model}  {ratios}", flush=True)
     print("\nAttn-FC by torch in epochs by numpy, float64: least time (least processor time)")
     for title, task, d, _ in tasks:
         for number in ENGINES:
@@ -87,8 +87,8 @@ def _devices() -> list[str]:
     return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-def _against_single(task: Task, starts: Sequence[Parameters], epochs: int, judged: bool) -> str:
-    judge = {name: corpus for name, corpus in task.splits.items() if name != "train"} if judged else {}
+def _against_single(task: Task, starts: Sequence[Parameters], epochs: int) -> str:
+    judge = {name: corpus for name, corpus in task.splits.items() if name != "train"}
 
     def single(epochs: int) -> None:
         descend(task.train, starts[0], epochs=epochs, evaluate_on=judge)
@@ -131,8 +131,8 @@ def _epoch(run: Callable[[int], object], epochs: int) -> Seconds:
     return Seconds(*((least[1] - least[0]) / epochs).tolist())
 
 
-def _starts(task: Task, d: int, number: int) -> list[Parameters]:
+def _starts(task: Task, d: int, number: int, model: str = "attn-fc") -> list[Parameters]:
     # All starts share a few tables of embeddings, because they are only timed.
     shape = {"n_words": task.train.n_words, "n_classes": task.train.n_classes, "embedding_dim": d}
-    drawn = [draw("paper", "attn-fc", **shape, rng=np.random.default_rng([0, k])) for k in range(min(number, 8))]
+    drawn = [draw("paper", model, **shape, rng=np.random.default_rng([0, k])) for k in range(min(number, 8))]
     return [drawn[k % len(drawn)] for k in range(number)]

@@ -232,6 +232,11 @@ class Settings(SeededOptions):
         some_of("row", self.row, ROWS)
 
     @property
+    def unsaid(self) -> dict[str, Any]:
+        """Return `SeededOptions.unsaid` with the least number of tokens."""
+        return super().unsaid | {"shortest": 1}
+
+    @property
     def chosen(self) -> tuple[str, ...]:
         """Return the trained rows, in the order of `ROWS`."""
         wanted = self.row or (GLANCE if self.quick else tuple(ROWS))
