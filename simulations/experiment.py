@@ -389,6 +389,8 @@ class Findings:
     figures: Mapping[str, Callable[[], Figure]]
     caption: str = ""
     """Meaning of the numbers in the table; by default means over seeds, with their intervals or ranges."""
+    sentences: Sequence[str] = ()
+    """Results in words, below the table."""
     wrong: str = ""
     """Message if an exact statement turned out wrong, or if runs had no end."""
 
@@ -430,6 +432,8 @@ def _run(study: Callable[[Given], Findings], options: Given, line: str) -> int:
         record_command(folder, line)
         seeds = options.counts.get("seeds", 0)
         terminal.print(_table(options.name, found.table, found.caption or f"{shown_as(seeds)} over {seeds} seeds"))
+        for sentence in found.sentences:
+            terminal.print(sentence, soft_wrap=True, markup=False)
         if found.wrong:
             terminal.print(found.wrong, soft_wrap=True)
         style.draw_all({folder / FIGURES / f"{name}.png": figure for name, figure in found.figures.items()})

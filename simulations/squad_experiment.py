@@ -37,15 +37,16 @@ from attn_dynamics.questions import (
     tokens_reached,
     train,
 )
-from attn_dynamics.statistics import in_words, interval
+from attn_dynamics.statistics import in_words, interval, shown_as
 from attn_dynamics.system.progress import meter
 from attn_dynamics.system.workers import finished, spawned
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.w22 import SCORES
 from simulations.experiment import Findings, begin
+from simulations.squad_differences import Difference, differences, goal
 from simulations.squad_figures import drawings, scores
 from simulations.squad_heads import AMONG, heads
-from simulations.squad_rows import COMPARED, EVEN, ROWS, Runs, Settings
+from simulations.squad_rows import EVEN, ROWS, Runs, Settings
 
 GLIMPSED = 250
 """Number of dev questions on which readers are evaluated during training."""
@@ -82,26 +83,29 @@ class Trial:
 
 
 def study(options: Settings) -> Findings:
-    """Train, evaluate and compare every row over all seeds; a row with a failed seed is left out and reported."""
+    """Train, evaluate and compare every row over all seeds; a row with a failed seed is left out and reported.
+
+    Without training, compare the rows over the seeds that are there.
+    """
     trials, data = trials_of(options), _data(options)
     store = begin(options)
-    if options.trained:
-        failed = _train_all(trials, options, data, store)
-    else:
-        failed = {each.row: "" for each in trials if not store.has(each.title)}
+    failed = _train_all(trials, options, data, store) if options.trained else {}
     runs: dict[str, list[xr.Dataset]] = {}
     for trial in trials:
-        if trial.row not in failed:
-            runs.setdefault(trial.row, []).append(_kept(trial, options, data, store))
+        run = None if trial.row in failed else _found(trial, options, data, store)
+        if run is not None:
+            runs.setdefault(trial.row, []).append(run)
     if not runs:
-        raise ArithmeticError("; ".join(filter(None, failed.values())) or f"no run of {', '.join(failed)} is there")
-    differences = _differences(runs)
+        raise ArithmeticError("; ".join(failed.values()) or f"no run of {', '.join(options.chosen)} is there")
+    compared = differences(runs)
     return Findings(
         rows=pd.DataFrame([_row(name, run) for name, each in runs.items() for run in each]),
-        summary=_summary(runs, differences, options, data),
+        summary=_summary(runs, compared, options, data),
         table=pd.DataFrame([_line(name, each) for name, each in runs.items()]),
-        figures=drawings(runs, differences),
-        wrong="; ".join(filter(None, failed.values())),
+        figures=drawings(runs, compared, len(data.glimpse.questions)),
+        caption=f"{shown_as(max(map(len, runs.values())))} over seeds",
+        sentences=_sentences(runs, compared),
+        wrong="; ".join(failed.values()),
     )
 
 
@@ -212,13 +216,6 @@ def _found(trial: Trial, options: Settings, data: Data, store: RunStore) -> xr.D
     return store.take(trial.title, _identity(trial, options, data))
 
 
-def _kept(trial: Trial, options: Settings, data: Data, store: RunStore) -> xr.Dataset:
-    """Return the stored run of a trial, which must exist."""
-    run = _found(trial, options, data, store)
-    assert run is not None
-    return run
-
-
 def _run(trial: Trial, options: Settings, data: Data, store: RunStore) -> None:
     """Train, evaluate and keep a run."""
     identity, checkpoint = _identity(trial, options, data), Checkpoint(store.checkpoint(trial.title), every=30.0)
@@ -316,6 +313,8 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     bell = row.start_width < EVEN
     return {
         "row": name,
+        "tests": row.tests,
+        "seeds": len(runs),
         "F1, %": in_words(numbers.f1),
         "EM, %": in_words(numbers.em),
         "W22: F1, EM": ", ".join(map(str, SCORES.get(name, ()))),
@@ -326,7 +325,7 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     }
 
 
-def _summary(runs: Runs, differences: Mapping[str, Array], options: Settings, data: Data) -> dict[str, Any]:
+def _summary(runs: Runs, compared: Mapping[str, Difference], options: Settings, data: Data) -> dict[str, Any]:
     """Return the results for the summary."""
     return {
         "encoder": options.encoder or "all-MiniLM-L6-v2, whose training data had pairs from SQuAD",
@@ -337,15 +336,16 @@ def _summary(runs: Runs, differences: Mapping[str, Array], options: Settings, da
         "shortest": options.shortest,
         **{name: getattr(options, name) for name in SHOWN},
         "rows": {name: {of: interval(scores(each, of)) for of in ("f1", "em")} for name, each in runs.items()},
-        "differences_in_f1": {title: interval(each) for title, each in differences.items()},
+        "differences_in_f1": {title: each.summary() for title, each in compared.items()},
+        "in_words": _sentences(runs, compared),
         "heads": {name: each.summary() for name, each in heads(runs).items()},
     }
 
 
-def _differences(runs: Runs) -> dict[str, Array]:
-    """Return differences in F1 (seeds,) of the rows that exist."""
-    return {
-        title: scores(runs[one], "f1") - scores(runs[other], "f1")
-        for title, (one, other) in COMPARED.items()
-        if one in runs and other in runs
-    }
+def _sentences(runs: Runs, compared: Mapping[str, Difference]) -> list[str]:
+    """Return sentences on the differences between rows, the goal, and the widths of heads."""
+    return [
+        *(f"{title}: {each}." for title, each in compared.items()),
+        goal(runs),
+        *(f"{name}: {each.verdict()}." for name, each in heads(runs).items()),
+    ]

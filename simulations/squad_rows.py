@@ -39,9 +39,18 @@ class Row:
     exempt: Literal["none", "special", "question", "random"] = "none"
     """Tokens exempt from the bell; random ones are as many as question and special tokens."""
 
+    @property
+    def family(self) -> str:
+        """Return the rows with which this one shares a panel of a figure."""
+        if self.exempt != "none":
+            return "exempt tokens"
+        return f"{self.placement}, σ {'trained' if self.bell_rate else 'frozen'}"
+
 
 FROZEN = (1, 2, 3, 5, 10, 15, 20, 30, 60)
 """Widths σ of the rows that are not trained, tokens: the curve on which every trained width is a point."""
+SLICED = (10, 20, 30)
+"""Widths σ of the rows that are sliced from the start, tokens."""
 
 
 def _frozen(placement: str) -> dict[str, Row]:
@@ -50,8 +59,29 @@ def _frozen(placement: str) -> dict[str, Row]:
     return {f"{of}-{σ}": Row(f"{placement}, σ = {σ}", "D10", placement, "deviation", float(σ), 0.0) for σ in FROZEN}
 
 
+def _sliced() -> dict[str, Row]:
+    """Return rows that are in stage 2 from the first step: σ is frozen, and keys are sliced to its half-width (D8).
+
+    The one whose σ is nearest to what `two-stages` finds says what its stage 1 is worth.
+    """
+    return {
+        f"sliced-{σ}": Row(
+            f"renormalised, σ = {σ}, sliced from the start",
+            "D8",
+            "renormalised",
+            "deviation",
+            float(σ),
+            0.0,
+            sliced_from=0.0,
+        )
+        for σ in SLICED
+    }
+
+
+NONE = "fixed"
+"""Name of the row without a bell."""
 ROWS: Mapping[str, Row] = {
-    "fixed": Row("no bell", "", "renormalised", "deviation", EVEN, 0.0),
+    NONE: Row("no bell", "", "renormalised", "deviation", EVEN, 0.0),
     # W22's counts are those of a variance without the prefactor (theory D1).
     "peak-narrow": Row("peak, variance, σ₀ = 1, rate × 1", "D1 D5", "peak", "variance", 1.0, 1.0),
     "peak-narrow-10": Row("peak, variance, σ₀ = 1, rate × 10", "D1 D6", "peak", "variance", 1.0, 10.0),
@@ -88,6 +118,7 @@ ROWS: Mapping[str, Row] = {
     "two-stages": Row(
         "renormalised, σ₀ = 30, ln σ, × 100; sliced half-way", "D8", "renormalised", "log", WIDE, 100.0, sliced_from=0.5
     ),
+    **_sliced(),
     **_frozen("renormalised"),
     **_frozen("peak"),
     "exempt-narrow": Row(
@@ -131,10 +162,10 @@ ROWS: Mapping[str, Row] = {
 }
 """Rows by their names in the option."""
 COMPARED: Mapping[str, tuple[str, str]] = {
-    "W22's gap: no bell, less narrow peak": ("fixed", "peak-narrow"),
-    "no bell, less narrow product": ("fixed", "product"),
-    "no bell, less question exempt, σ = 3": ("fixed", "exempt-3"),
-    "no bell, less question exempt, σ from 1": ("fixed", "exempt-narrow"),
+    "W22's gap: no bell, less narrow peak": (NONE, "peak-narrow"),
+    "no bell, less narrow product": (NONE, "product"),
+    "no bell, less question exempt, σ = 3": (NONE, "exempt-3"),
+    "no bell, less question exempt, σ from 1": (NONE, "exempt-narrow"),
     "question exempt: σ from 1, less σ = 1": ("exempt-narrow", "exempt-1"),
     "question exempt, less not: σ = 3": ("exempt-3", "frozen-3"),
     "question exempt, less special tokens: σ = 3": ("exempt-3", "exempt-special-3"),
@@ -152,12 +183,14 @@ COMPARED: Mapping[str, tuple[str, str]] = {
     "Adam, less plain descent: σ, rate × 1000": ("narrow-1000", "narrow-descent"),
     "a σ a head, less a layer: narrow start": ("narrow-heads", "narrow-log-gentle"),
     "stage 2, less stage 1 to the end": ("two-stages", "wide-log"),
-    "no bell, less wide renormalised": ("fixed", "wide"),
+    "two stages, less sliced from the start: σ = 30": ("two-stages", "sliced-30"),
+    "sliced from the start, less whole: σ = 30": ("sliced-30", "frozen-30"),
+    "no bell, less wide renormalised": (NONE, "wide"),
 }
-"""Comparisons of two rows, seed by seed, for theory D1, D7, D10, D13 and D14."""
+"""Comparisons of two rows, seed by seed, for theory D1, D7, D8, D10, D13 and D14."""
 Runs = Mapping[str, Sequence[xr.Dataset]]
 """Runs of each row, one per seed."""
-GLANCE = ("fixed", "product", "two-stages")
+GLANCE = (NONE, "product", "two-stages")
 """Rows that --quick trains."""
 
 

@@ -21,8 +21,8 @@ from attn_dynamics.results.figures import style
 from simulations import squad, squad_experiment
 from simulations.squad_rows import COMPARED, ROWS
 
-FIGURES = {"scores", "differences", "widths", "loss", "learning"}
-SOME = ("fixed", "product", "narrow", "narrow-log", "two-stages")
+FIGURES = {"scores", "differences", "widths", "loss", "learning", "cost"}
+SOME = ("fixed", "product", "narrow", "narrow-log", "two-stages", "sliced-10")
 SIZE = (
     "--seeds",
     "2",
@@ -99,6 +99,9 @@ def test_what_it_leaves(tmp_path: Path, asked_of: Path, tiny: Path, monkeypatch:
     assert two.attrs["stage_2"] == 3
     assert np.isnan(two.slope[3:]).all()
     assert np.isfinite(two.slope[:3]).all()
+    assert (two.half_width[:3] == 16).all()
+    assert (cells["sliced-10-0"].half_width == 16).all()
+    assert cells["sliced-10-0"].slope.isnull().all(), "its σ is never trained"
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert set(summary["differences_in_f1"]) == {title for title, pair in COMPARED.items() if set(pair) <= set(SOME)}
     gap = rows.pivot(index="seed", columns="row", values="f1")

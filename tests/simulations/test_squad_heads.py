@@ -49,8 +49,23 @@ def test_readers_without_a_record_of_attention_predict_nothing() -> None:
     assert heads({"fixed": [reader()], "wide": [trained(WIDTHS)]}) == {}
 
 
-def test_the_figure_sets_theory_beside_heads() -> None:
-    runs = {"fixed": [reader()], "exempt-narrow": [trained(WIDTHS)], "narrow-heads": [trained(WIDTHS)]}
-    left, right = heads_figure(heads(runs)).axes
-    assert "D11" in left.texts[0].get_text()
-    assert "theory D4" in [each.get_label() for each in right.lines]
+def test_the_figure_sets_theory_beside_heads_and_says_whether_it_holds() -> None:
+    runs = {"fixed": [reader()], "exempt-narrow": [trained(WIDTHS)], "exempt-wide": [trained(WIDTHS)]}
+    figure = heads_figure(heads(runs))
+    assert "theory: D11's threshold, D4's width" in figure.axes[0].get_legend_handles_labels()[1]
+    assert "exempt-narrow: D11's threshold" in figure.get_suptitle()
+
+
+def test_the_verdict_on_the_threshold() -> None:
+    """The first layer has a kurtosis of 5.88, so its heads should part, and those of the second, of 3 at most, not."""
+
+    def verdict(widths: list[list[float]]) -> str:
+        at = {"fixed": [reader()], "exempt-narrow": [trained(np.array(widths))]}
+        (row,) = heads(at).values()
+        return row._replace(shared=row.shared - 1e-6).verdict()  # 3 up to round-off
+
+    assert "threshold holds, ln σ scatters by 1.15 above it, 0.00 below" in verdict([[3.0, 30.0], [5.0, 5.0]])
+    # Negative controls: the heads of the other layer part, and all layers lie on one side of the threshold.
+    assert "threshold does not hold" in verdict([[5.0, 5.0], [3.0, 30.0]])
+    (row,) = heads({"fixed": [reader()], "exempt-narrow": [trained(WIDTHS)]}).values()
+    assert "is not tested, all layers are above it" in row._replace(shared=row.shared + 1.0).verdict()

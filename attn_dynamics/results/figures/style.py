@@ -122,8 +122,9 @@ def scale(values: np.ndarray) -> str:
 
 
 def entitled(figure: Figure, title: str) -> Figure:
-    """Put a plain-text title above a figure, wrapped to its width, and return the figure."""
-    figure.suptitle(fill(title, int(TITLE_LETTERS * figure.get_figwidth())), parse_math=False, fontsize=10)
+    """Put a plain-text title above a figure, each line wrapped to its width, and return the figure."""
+    lines = [fill(each, int(TITLE_LETTERS * figure.get_figwidth())) for each in title.splitlines()]
+    figure.suptitle("\n".join(lines), parse_math=False, fontsize=10)
     return figure
 
 
