@@ -285,7 +285,7 @@ def _row(name: str, run: xr.Dataset) -> dict[str, Any]:
     pace = (run.seconds / run.tokens).values
     return {
         "row": name,
-        **{each: getattr(ROWS[name], each) for each in ("placement", "scale", "start_width", "bell_rate")},
+        **{each: getattr(ROWS[name], each) for each in ("tests", "placement", "scale", "start_width", "bell_rate")},
         **{each: run.attrs[each] for each in ("seed", "f1", "em")},
         "loss": float(run.loss[-max(1, run.sizes["step"] // 10) :].mean()),
         "width": float(last.width.mean()),
@@ -313,7 +313,6 @@ def _line(name: str, runs: Sequence[xr.Dataset]) -> dict[str, Any]:
     bell = row.start_width < EVEN
     return {
         "row": name,
-        "tests": row.tests,
         "seeds": len(runs),
         "F1, %": in_words(numbers.f1),
         "EM, %": in_words(numbers.em),

@@ -1,6 +1,7 @@
 """The bell of an attention module, with a torch parameter for the layer or for each head (theory §D)."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,6 +86,30 @@ class TrainedBell(nn.Module):
         # The printed prefactor uses p itself if a variance is trained, as `Scale.log_height` does.
         height = self.parameter if self.bell.scale == "log" else torch.log(self.parameter)
         return exponent - height.view(axes) - ROOT
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Save the parameter, and what it is in the metadata of the state dict, which torch.save keeps."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]]["scale"] = self.bell.scale
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Load the parameter, unless the state dict says that it is another function of σ."""
+        mine, theirs = self.bell.scale, local_metadata.get("scale", self.bell.scale)
+        if mine != theirs:
+            error_msgs.append(f"{prefix}parameter: expected scale={mine!r}, got {theirs!r}. Build the window with it.")
+            return
+        lists = missing_keys, unexpected_keys, error_msgs
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, *lists)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TrainedBell":
         """Move the parameter with its model, but keep its type if the new one would lose small steps."""

@@ -151,6 +151,7 @@ def restored(model: PreTrainedModel, saved: Mapping[str, torch.Tensor]) -> PreTr
     """
     note = dict(getattr(model.config, NOTE))
     reach, special = (note.pop("half_widths"), note.pop("kernels")), note.pop("special_tokens", {})
+    frozen = note.pop("frozen", False)
     settings = Window(**note)
     _put(model, settings, Exemption(settings.exempt, tuple(special.get("ids", ())), special.get("separator")))
     for (name, each), half, kernel in zip(bells(model).items(), *reach, strict=True):
@@ -163,7 +164,7 @@ def restored(model: PreTrainedModel, saved: Mapping[str, torch.Tensor]) -> PreTr
         with torch.no_grad():
             each.parameter.copy_(found[0])
         each.half_width, each.kernel = half, kernel
-    _note(model)
+    freeze_bells(model, frozen=frozen)
     return model
 
 
@@ -181,6 +182,7 @@ def _note(model: PreTrainedModel) -> None:
         "each": "head" if heads > 1 else "layer",
         "half_widths": [each.half_width for each in present],
         "kernels": [each.kernel for each in present],
+        "frozen": not any(each.parameter.requires_grad for each in present),
         "exempt": exemption.kind,
         "special_tokens": {"ids": [*exemption.special], "separator": exemption.separator},
     }
@@ -261,6 +263,7 @@ def freeze_bells(model: nn.Module, *, frozen: bool = True) -> None:
     """Stop the training of σ, or resume it."""
     for each in _present(model).values():
         each.parameter.requires_grad_(not frozen)
+    _note(encoder_in(model))
 
 
 def use_kernel(model: nn.Module, kernel: Literal["dense", "low-rank", "sliced"]) -> None:

@@ -25,6 +25,7 @@ from attn_dynamics.encoder import (
     half_widths,
     load_encoder,
     parameter_groups,
+    restore_windows,
     slice_windows,
     use_kernel,
     widths,
@@ -116,6 +117,19 @@ def test_a_state_dict_holds_the_bells(minilm: MiniLM, tmp_path: Path) -> None:
         again.load_state_dict(state)
 
 
+def test_a_state_dict_of_another_scale_is_refused(tmp_path: Path) -> None:
+    """ln 20 would be a σ of 3.0."""
+    torch.save(small(Window(scale="log", start_width=20.0)).state_dict(), tmp_path / "model.pt")
+    state = torch.load(tmp_path / "model.pt", weights_only=True)
+    model = small(Window(scale="deviation", start_width=5.0))
+    with pytest.raises(RuntimeError, match="expected scale='deviation', got 'log'"):
+        model.load_state_dict(state)
+    np.testing.assert_array_equal(widths(model), np.full((2, 1), 5.0))
+    # Negative control: without that metadata, as in states of plain tensors, the parameter is taken as it is.
+    model.load_state_dict(dict(state))
+    np.testing.assert_allclose(widths(model), np.full((2, 1), np.log(20.0)), rtol=1e-6)
+
+
 @pytest.fixture
 def no_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder of a drawn encoder holds none."""
@@ -138,6 +152,7 @@ def test_a_saved_window_is_loaded_again(kind: type, shard: str, tmp_path: Path) 
     np.testing.assert_array_equal(widths(again), widths(model))
     assert half_widths(again) == half_widths(model)
     assert {each.kernel for each in bells(again).values()} == {"sliced"}
+    assert not any(each.parameter.requires_grad for each in bells(again).values())
     given = {"input_ids": torch.arange(1, 40)[None]}
     found, wanted = (getattr(each, "bert", each)(**given).last_hidden_state for each in (again, model))
     assert torch.equal(found, wanted)
@@ -148,6 +163,8 @@ def test_a_saved_window_is_loaded_again(kind: type, shard: str, tmp_path: Path) 
 def test_a_saved_window_is_not_lost_unsaid(tmp_path: Path) -> None:
     """Loaded by transformers alone the encoder does not run; without the widths it is not loaded."""
     small(Window()).save_pretrained(tmp_path)
+    trained = restore_windows(BertModel.from_pretrained(tmp_path), tmp_path)
+    assert all(each.parameter.requires_grad for each in bells(trained).values())
     with pytest.raises(InputError, match="load_encoder"):
         BertModel.from_pretrained(tmp_path)(input_ids=torch.arange(1, 9)[None])
     plain = BertModel(BertConfig(**SMALL))

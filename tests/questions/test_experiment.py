@@ -109,6 +109,9 @@ def test_what_it_leaves(tmp_path: Path, asked_of: Path, tiny: Path, monkeypatch:
     assert told == pytest.approx((gap["fixed"] - gap["product"]).mean())
 
     (tmp_path / "cells/narrow-1.nc").unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["shortest"]  # as in folders that were made before it was an option
+    (tmp_path / "config.json").write_text(json.dumps(config))
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").iterdir()}
     monkeypatch.setattr(style, "draw_all", lambda figures: [*figures])  # they were looked at above
     assert run(tmp_path, asked_of, tiny, *given, "--resume") == 0
