@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import xarray as xr
 
 from attn_dynamics.check import integer, some_of
+from attn_dynamics.errors import InputError
 from attn_dynamics.window.w22 import HALF_WIDTH
 from simulations.experiment import SeededOptions, Size
 
@@ -260,8 +261,10 @@ class Settings(SeededOptions):
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), 1)
         integer("moments", self.moments, 0)
-        most, fix = self.tokens if self.fitting else 1, "Let it be at most --length, with --passages short."
-        integer("shortest", self.shortest, 1, most=most, fix=fix)
+        integer("shortest", self.shortest, 1, most=self.tokens)
+        if self.shortest > 1 and not self.fitting:
+            expected, fix = "1 if long passages are cut", "Give --passages short too."
+            raise InputError("shortest", expected=expected, given=self.shortest, fix=fix)
         some_of("row", self.row, ROWS)
 
     @property

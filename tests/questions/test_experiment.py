@@ -229,6 +229,8 @@ def test_ctrl_c_keeps_what_was_trained(
         (("--window", "32"), "--window: expected an odd number"),
         (("--window", "193"), "at most the 192 tokens"),
         (("--length", "193"), "--length"),
+        (("--length", "64", "--shortest", "65"), "--shortest: expected at most 64"),
+        (("--passages", "all", "--shortest", "2"), "--passages short"),
         (("--questions", "21"), "questions"),
         (("--learning-rate", "-1"), "--learning-rate"),
         (("--error", "0"), "--error"),
