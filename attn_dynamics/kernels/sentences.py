@@ -31,9 +31,9 @@ def gather(start, stop, indices, data, source, column):
 
 
 @leaf
-def gather_eight(start, stop, indices, data, source):
-    """Return the first eight columns of Σ data · source[indices] over the entries from start to stop."""
-    a = b = c = d = e = f = g = h = 0.0
+def gather_twelve(start, stop, indices, data, source, column):
+    """Return the first eight columns and four more, from `column` on, of Σ data · source[indices], as `gather` does."""
+    a = b = c = d = e = f = g = h = i = j = k = m = 0.0
     for entry in range(start, stop):
         weight, row = float(data[entry]), indices[entry]
         a += weight * source[row, np.uint64(0)]
@@ -44,7 +44,11 @@ def gather_eight(start, stop, indices, data, source):
         f += weight * source[row, np.uint64(5)]
         g += weight * source[row, np.uint64(6)]
         h += weight * source[row, np.uint64(7)]
-    return a, b, c, d, e, f, g, h
+        i += weight * source[row, np.uint64(column)]
+        j += weight * source[row, np.uint64(column + 1)]
+        k += weight * source[row, np.uint64(column + 2)]
+        m += weight * source[row, np.uint64(column + 3)]
+    return a, b, c, d, e, f, g, h, i, j, k, m
 
 
 @leaf
@@ -88,18 +92,25 @@ def fill_rows(first, factors, columns, start, rows):
 def attend(start, stop, offsets, words, data, operand, sums):
     """Fill sums (B, k + 1) with the normaliser D = Σ c e^s and Σ c e^s P of each sentence from start to stop."""
     width = sums.shape[1]
-    done = 8 if width >= 8 else 0
-    for sentence in range(start, stop if done else start):
-        row = sums[sentence - start]
-        a, b, c, d, e, f, g, h = gather_eight(offsets[sentence], offsets[sentence + 1], words, data, operand)
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = a, b, c, d, e, f, g, h
     for sentence in range(start, stop):
-        first, last, row = offsets[sentence], offsets[sentence + 1], sentence - start
+        first, last, row = offsets[sentence], offsets[sentence + 1], sums[sentence - start]
+        done = 0
+        if width >= 8:
+            done = 12
+            some = gather_twelve(first, last, words, data, operand, min(8, width - 4))
+            _set_four(row, 0, some[:4])
+            _set_four(row, 4, some[4:8])
+            _set_four(row, min(8, width - 4), some[8:])
         for column in range(done, width - 3, 4):
-            a, b, c, d = gather(first, last, words, data, operand, column)
-            sums[row, column], sums[row, column + 1], sums[row, column + 2], sums[row, column + 3] = a, b, c, d
-        if width % 4:
-            sums[row, width - 2], sums[row, width - 1] = gather_two(first, last, words, data, operand, width - 2)
+            _set_four(row, column, gather(first, last, words, data, operand, column))
+        if width == 2:
+            row[0], row[1] = gather_two(first, last, words, data, operand, 0)
+
+
+@leaf
+def _set_four(row, column, numbers):
+    """Set four numbers of a row, from `column` on."""
+    row[column], row[column + 1], row[column + 2], row[column + 3] = numbers
 
 
 @leaf

@@ -9,7 +9,7 @@ import numpy as np
 from attn_dynamics.kernels import kernel, leaf
 from attn_dynamics.kernels.elementary import exponential
 from attn_dynamics.kernels.heads import add_outer, add_product, dot
-from attn_dynamics.kernels.sentences import fill_rows, gather, gather_eight, gather_two
+from attn_dynamics.kernels.sentences import fill_rows, gather, gather_twelve, gather_two
 
 BLOCK = 256
 """Number of words whose values stay in the innermost cache."""
@@ -64,12 +64,16 @@ def attend_back(start, stop, pattern, rows, operand, score_slopes, value_slopes)
             score_slopes[word] = _along(operand, word, 0, 0.0, b, c, d) - weight * a
             _set_four(value_slopes, word, -1, 0.0, weight * b, weight * c, weight * d)
         else:
-            a, b, c, d, e, f, g, h = gather_eight(first, last, sentences, counts, rows)
+            places = first, last, sentences, counts, rows, min(8, width - 4)
+            a, b, c, d, e, f, g, h, i, j, k, m = gather_twelve(*places)
             slope = _along(operand, word, 0, 0.0, b, c, d) + _along(operand, word, 4, e, f, g, h)
-            score_slopes[word] = slope - weight * a
             _set_four(value_slopes, word, -1, 0.0, weight * b, weight * c, weight * d)
             _set_four(value_slopes, word, 3, weight * e, weight * f, weight * g, weight * h)
-    for column in range(8, width, 4):
+            if width > 8:
+                slope += _along(operand, word, 8, i, j, k, m)
+                _set_four(value_slopes, word, 7, weight * i, weight * j, weight * k, weight * m)
+            score_slopes[word] = slope - weight * a
+    for column in range(12, width, 4):
         for word in range(np.uint64(start), np.uint64(stop)):
             weight = operand[word, np.uint64(0)]
             a, b, c, d = gather(offsets[word], offsets[word + ONE], sentences, counts, rows, column)
