@@ -46,7 +46,8 @@ try:
 except RuntimeError:  # neither the package nor the home folder is writable
     numba.config.CACHE_DIR = _own_folder()  # pyright: ignore
 
-OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+# `_nrt` is stated, because a function that a leaf calls would take over its False and could make no arrays.
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "_nrt": True}
 kernel = numba.njit(**OPTIONS)
 """Compile a function."""
 LEAF: dict[str, Any] = OPTIONS | {"_nrt": False}

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from attn_dynamics.kernels import OPTIONS, kernel, words
+from attn_dynamics.kernels import OPTIONS, kernel, leaf, words
 from attn_dynamics.kernels.heads import (
     add_outer,
     dot,
@@ -29,6 +29,8 @@ PARTS = 8
 """Largest number of parts of a sum over sentences or words; small corpora have one."""
 BLOCK = 128
 """Number of sentences whose contexts and logits stay in the innermost cache."""
+COLUMNS = 6
+"""Number of matrices of scratch that a block of sentences needs."""
 SIGNALS = 4
 """Number of signals in a recorded row, between the fits and the followed words."""
 
@@ -134,6 +136,10 @@ class Buffers(NamedTuple):
     """Sums by part (PARTS, d, k) of ∂L/∂R = Eᵀ (∂L/∂P) if R narrows."""
     sums: Array
     """Sums by part (PARTS, 4): losses, correct sentences, squares of ∂L/∂s and of ∂L/∂E."""
+    rows: Array
+    """Sums and deviations (PARTS, 2, BLOCK, k + 1 and padding) of a block of sentences."""
+    columns: Array
+    """Scratch (PARTS, COLUMNS, ·, BLOCK): contexts, logits and so on of a block of sentences."""
 
 
 class Rates(NamedTuple):
@@ -144,50 +150,57 @@ class Rates(NamedTuple):
     head: float
 
 
-@kernel
+@leaf
 def contexts_of(start, stop, wide, sentences, scores, operand, sums, deviations, kept, place, contexts):
     """Compute contexts (k, B) and deviations (B, k + 1) of the sentences from start to stop.
 
     From `place` on, keep 1/D, largest scores and leading words of the sentences; sums (B, k + 1) is scratch.
     """
     size, offsets, words_of, counts = stop - start, sentences.offsets, sentences.words, sentences.counts
-    inverses, largest, leads = kept.inverses, kept.largest, kept.leads
+    inverses, leads, limits = kept.inverses[place:], kept.leads[place:], sentences.limits[start:stop]
     if wide:
-        base, end = np.int64(offsets[start]), np.int64(offsets[stop])
-        own_words, own_counts = words_of[base:end], counts[base:end]
-        weights, own_offsets = np.empty(own_words.size), np.empty(size + 1, np.uint32)
-        for row in range(size + 1):
-            own_offsets[row] = offsets[start + row] - offsets[start]
-        for row in range(size):
-            first, last = own_offsets[row], own_offsets[row + 1]
-            largest[place + row] = relative_weights(first, last, own_words, own_counts, scores, weights)
-        attend(0, size, own_offsets, own_words, weights, operand, sums)
-        for row in range(size):
-            first, last = own_offsets[row], own_offsets[row + 1]
-            leads[place + row] = find_lead(first, last, own_words, weights, operand, sums, deviations, row)
+        _attend_wide(start, stop, sentences, scores, operand, sums, deviations, kept.largest[place:], leads)
     else:
         attend(start, stop, offsets, words_of, counts, operand, sums)
         for row in range(size):
-            leads[place + row] = NO_LEAD
-            if sums[row, 0] <= sentences.limits[start + row]:
+            leads[row] = NO_LEAD
+            if sums[row, 0] <= limits[row]:
                 first, last = offsets[start + row], offsets[start + row + 1]
-                leads[place + row] = find_lead(first, last, words_of, counts, operand, sums, deviations, row)
-    for row in range(size):
-        inverses[place + row] = 1.0 / sums[row, 0]
+                leads[row] = find_lead(first, last, words_of, counts, operand, sums, deviations, row)
+    for row in range(np.uint64(size)):
+        inverses[row] = 1.0 / sums[row, 0]
     for column in range(contexts.shape[0]):
-        for row in range(size):
-            contexts[column, row] = sums[row, column + 1] * inverses[place + row]
+        target = contexts[column]
+        for row in range(np.uint64(size)):
+            target[row] = sums[row, np.uint64(column + 1)] * inverses[row]
 
 
 @kernel
-def keep_slopes(slopes, contexts, deviations, kept, place, size):
-    """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass."""
+def _attend_wide(start, stop, sentences, scores, operand, sums, deviations, largest, leads):
+    """Fill the sums of sentences whose scores are spread wide, each with a shift of its own, and largest scores."""
+    base, end = np.int64(sentences.offsets[start]), np.int64(sentences.offsets[stop])
+    own_words, own_counts = sentences.words[base:end], sentences.counts[base:end]
+    weights, own_offsets = np.empty(own_words.size), np.empty(stop - start + 1, np.uint32)
+    for row in range(own_offsets.size):
+        own_offsets[row] = sentences.offsets[start + row] - sentences.offsets[start]
+    for row in range(stop - start):
+        largest[row] = relative_weights(own_offsets[row], own_offsets[row + 1], own_words, own_counts, scores, weights)
+    attend(0, stop - start, own_offsets, own_words, weights, operand, sums)
+    for row in range(stop - start):
+        first, last = own_offsets[row], own_offsets[row + 1]
+        leads[row] = find_lead(first, last, own_words, weights, operand, sums, deviations, row)
+
+
+@leaf
+def keep_slopes(slopes, contexts, deviations, kept, place, size, along):
+    """Keep the slopes g = ∂L/∂v (k, B) of the sentences from `place` on for the backward pass; `along` is scratch."""
     width, inverses, rows = contexts.shape[0], kept.inverses[place : place + size], kept.rows[place : place + size]
-    along = np.zeros(size)
+    for row in range(size):
+        along[row] = 0.0
     for column in range(width):
         for row in range(size):
-            along[row] += inverses[row] * slopes[column, row] * contexts[column, row]
-    fill_rows(along, inverses, slopes, 0, rows)
+            along[row] += slopes[column, row] * contexts[column, row]
+    fill_rows(along[:size], inverses, slopes, 0, rows)
     for row in range(size):
         lead = kept.leads[place + row]
         if lead != NO_LEAD:
@@ -198,25 +211,25 @@ def keep_slopes(slopes, contexts, deviations, kept, place, size):
             kept.led[lead] = True
 
 
-@kernel
-def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, head, kept, partial, part):
+@leaf
+def _pass(start, stop, corpus_size, wide, sentences, scores, head, kept, buffers, partial, part):
     """Return the sum of losses and the number of correct among the sentences from start to stop of a corpus.
 
     In training, where `kept.led` has entries, keep what the backward pass needs, and add the gradients of the head to
     a part of their sums.
     """
+    entry, room = buffers.entry, buffers.columns[part]
     reads, width = entry.shape
     hidden, training = head.bias_in.size > 0, kept.led.size > 0
-    sums, deviations = np.empty((BLOCK, operand.shape[1])), np.empty((BLOCK, operand.shape[1]))
-    losses, scratch = np.empty(BLOCK), np.empty((SCRATCH, BLOCK))
-    contexts, outward, projected = np.empty((width, BLOCK)), np.empty((width, BLOCK)), np.empty((reads, BLOCK))
-    units = np.empty((reads if hidden else 0, BLOCK))
-    logits = np.empty((head.bias_out.shape[1], BLOCK)) if hidden else projected
+    sums, deviations = buffers.rows[part, 0], buffers.rows[part, 1]
+    contexts, outward, projected, units = room[0, :width], room[1, :width], room[2, :reads], room[3, :reads]
+    logits = room[4, : head.bias_out.shape[1]] if hidden else projected
+    scratch, losses = room[5, :SCRATCH], room[5, SCRATCH]
     loss, correct = 0.0, 0
     for begin in range(start, stop, BLOCK):
         end = min(stop, begin + BLOCK)
-        size, place = end - begin, begin if training else 0
-        contexts_of(begin, end, wide, sentences, scores, operand, sums, deviations, kept, place, contexts)
+        size, place = end - begin, begin if training else part * BLOCK
+        contexts_of(begin, end, wide, sentences, scores, buffers.operand, sums, deviations, kept, place, contexts)
         multiply(entry, contexts, projected, size)
         if hidden:
             hidden_forward(projected, head.bias_in, head.weight_out, head.bias_out, logits, size)
@@ -231,14 +244,14 @@ def _pass(start, stop, corpus_size, wide, sentences, scores, operand, entry, hea
             if partial.first.size > 0:
                 add_outer(contexts, slopes, partial.first[part], 0, size)
             multiply(entry.T, slopes, outward, size)
-            keep_slopes(outward, contexts, deviations, kept, begin, size)
+            keep_slopes(outward, contexts, deviations, kept, begin, size, losses)
     return loss, correct
 
 
-@kernel
+@leaf
 def _forward(part, wide, sentences, state, head, kept, buffers, partial):
     """Compute the losses of one part of the training sentences, and keep results for the backward pass."""
-    size, parts, scores, operand = sentences.labels.size, len(buffers.sums), state.scores, buffers.operand
+    size, parts = sentences.labels.size, len(buffers.sums)
     clear(partial.bias_in[part])
     clear(partial.weight_out[part])
     clear(partial.bias_out[part])
@@ -246,21 +259,19 @@ def _forward(part, wide, sentences, state, head, kept, buffers, partial):
         clear(partial.first[part])
     start, stop = part * size // parts, (part + 1) * size // parts
     buffers.sums[part, 0], buffers.sums[part, 1] = _pass(
-        start, stop, size, wide, sentences, scores, operand, buffers.entry, head, kept, partial, part
+        start, stop, size, wide, sentences, state.scores, head, kept, buffers, partial, part
     )
 
 
-@kernel
-def _evaluate(part, wide, sentences, state, head, buffers, partial, fits):
+@leaf
+def _evaluate(part, wide, sentences, state, head, kept, buffers, partial, fits):
     """Fill fits (parts, corpora, 2) with losses and correct sentences of one part of each other corpus."""
-    parts, scores, operand = len(buffers.sums), state.scores, buffers.operand
-    numbers, leads, none = np.empty(BLOCK), np.empty(BLOCK, np.uint32), np.empty(0, np.bool_)
-    scratch = Kept(operand, numbers, numbers, leads, numbers, none)
+    parts = len(buffers.sums)
     for corpus in range(sentences.bounds.size - 1):
         before, size = sentences.bounds[corpus], sentences.bounds[corpus + 1] - sentences.bounds[corpus]
         start, stop = before + part * size // parts, before + (part + 1) * size // parts
         fits[part, corpus, 0], fits[part, corpus, 1] = _pass(
-            start, stop, size, wide, sentences, scores, operand, buffers.entry, head, scratch, partial, part
+            start, stop, size, wide, sentences, state.scores, head, kept, buffers, partial, part
         )
 
 
@@ -282,7 +293,7 @@ def _backward(part, wide, by_word, state, kept, buffers):
     buffers.sums[part, 3] = words.joint_square(start, stop, value_slopes, buffers.metric)
 
 
-@kernel
+@leaf
 def clear(array):
     """Fill a matrix with 0."""
     for row in range(array.shape[0]):
@@ -290,7 +301,7 @@ def clear(array):
             array[row, column] = 0.0
 
 
-@kernel
+@leaf
 def add(array, factor, step):
     """Compute array += factor · step in place, both matrices."""
     for row in range(array.shape[0]):
@@ -423,13 +434,13 @@ def _record_fits(row, sentences, others, buffers, by_part):
 
 
 def _epochs(
-    rows, moves, spread, rates, followed, sentences, by_word, others, state, head, kept, buffers, slopes, partial
+    rows, moves, spread, rates, followed, sentences, by_word, others, state, head, kept, spare, buffers, slopes, partial
 ):
     """Evaluate and record as many epochs as there are rows, with a step between them; return the number of finite rows.
 
     If `moves`, the first row also follows a step, along the gradient in the buffers. Scores that spread beyond `spread`
     have one shift a sentence. Otherwise all sentences share the largest score as their shift. Under a smaller one tiny
-    slopes over large divisors would fall below 1e-308.
+    slopes over large divisors would fall below 1e-308. `spare` is as `kept`, for a block of other corpora a part.
     """
     n_words, parts = state.scores.size, len(buffers.sums)
     by_part = np.empty((parts, others.bounds.size - 1, 2))
@@ -454,7 +465,7 @@ def _epochs(
         kept.led[:] = False
         for part in prange(parts):
             _forward(part, wide, sentences, state, head, kept, buffers, partial)
-            _evaluate(part, wide, others, state, head, buffers, partial, by_part)
+            _evaluate(part, wide, others, state, head, spare, buffers, partial, by_part)
         for part in prange(parts):
             _backward(part, wide, by_word, state, kept, buffers)
         _reduce(state, buffers, slopes, partial)

@@ -63,29 +63,28 @@ def gather_two(start, stop, indices, data, source, column):
 
 
 @leaf
-def fill_rows(first, factors, columns, start, rows):
-    """Fill rows (B, k + 1 and padding) with [first | factors · columns], of the columns (k, ·) from start on."""
-    width, size, begin = columns.shape[0], np.uint64(len(rows)), np.uint64(start)
-    if width == 3:  # four numbers side by side become one vector
+def fill_rows(lead, factors, columns, start, rows):
+    """Fill rows (B, k + 1 and padding) with factors · [lead | columns | 0], of the columns (k, ·) from start on.
+
+    Four numbers of a row are written at a time; the last column, times 0, stands for missing ones.
+    """
+    last, size, stop = columns.shape[0] - 1, np.uint64(len(rows)), start + len(rows)
+    if last == 0:
+        only = columns[0, start:stop]
         for place in range(size):
-            factor = factors[place]
-            rows[place, 0] = first[place]
-            rows[place, 1] = factor * columns[0, begin + place]
-            rows[place, 2] = factor * columns[1, begin + place]
-            rows[place, 3] = factor * columns[2, begin + place]
+            rows[place, 0], rows[place, 1] = factors[place] * lead[place], factors[place] * only[place]
         return
-    for place in range(size):
-        rows[place, 0] = first[place]
-    for column in range(0, width - 3, 4):
+    for column in range(0, rows.shape[1], 4):
+        a = columns[column - 1, start:stop] if column > 0 else lead
+        b, p = columns[min(column, last), start:stop], 1.0 if column <= last else 0.0
+        c, q = columns[min(column + 1, last), start:stop], 1.0 if column + 1 <= last else 0.0
+        d, r = columns[min(column + 2, last), start:stop], 1.0 if column + 2 <= last else 0.0
         for place in range(size):
             factor = factors[place]
-            rows[place, np.uint64(column + 1)] = factor * columns[np.uint64(column), begin + place]
-            rows[place, np.uint64(column + 2)] = factor * columns[np.uint64(column + 1), begin + place]
-            rows[place, np.uint64(column + 3)] = factor * columns[np.uint64(column + 2), begin + place]
-            rows[place, np.uint64(column + 4)] = factor * columns[np.uint64(column + 3), begin + place]
-    for column in range(width - width % 4, width):
-        for place in range(size):
-            rows[place, np.uint64(column + 1)] = factors[place] * columns[np.uint64(column), begin + place]
+            rows[place, np.uint64(column)] = factor * a[place]
+            rows[place, np.uint64(column + 1)] = factor * p * b[place]
+            rows[place, np.uint64(column + 2)] = factor * q * c[place]
+            rows[place, np.uint64(column + 3)] = factor * r * d[place]
 
 
 @leaf
@@ -115,19 +114,23 @@ def _set_four(row, column, numbers):
 
 @leaf
 def find_lead(first, last, words, data, operand, sums, deviations, row):
-    """Return the leading word of a sentence, or NO_LEAD; if there is one, compute its sums, and fill its deviations.
+    """Return the leading word of a sentence, or NO_LEAD; if there is one, set its sums anew, and its deviations.
 
     Deviations (k + 1,) get v - P_l = Σ_{u≠l} c e^{s_u} (P_u - P_l) / D, from the second place on. Computed from v,
     this difference would be noise.
     """
-    lead, largest, others = first, 0.0, 0.0
+    largest = 0.0
+    for entry in range(first, last):
+        largest = max(largest, float(data[entry]) * operand[words[entry], np.uint64(0)])
+    if largest <= LEADING * sums[row, 0]:
+        return np.uint32(NO_LEAD)
+    lead, others = first, 0.0
     for entry in range(first, last):
         weight = float(data[entry]) * operand[words[entry], np.uint64(0)]
-        if weight > largest:
-            lead, largest, weight = entry, weight, largest
-        others += weight
-    if largest <= LEADING * (largest + others):
-        return np.uint32(NO_LEAD)
+        if weight == largest:
+            lead = entry
+        else:
+            others += weight
     width, word, count, total = sums.shape[1], words[lead], float(data[lead]), largest + others
     for column in range(0, width, 2):
         left = gather_two(first, lead, words, data, operand, column)

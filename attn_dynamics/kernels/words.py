@@ -39,13 +39,13 @@ def extent(scores):
 @kernel
 def fill_operand(start, stop, wide, high, scores, values, operand):
     """Fill the operand [e^(s - high) | e^(s - high) ⊙ P], or [1 | P] if scores are spread wide."""
-    weights = np.ones(BLOCK)
+    weights, ones = np.ones(BLOCK), np.ones(BLOCK)
     for first in range(start, stop, BLOCK):
         last = min(stop, first + BLOCK)
         if not wide:
             for place in range(last - first):
                 weights[place] = exponential(scores[first + place] - high)
-        fill_rows(weights, weights, values, first, operand[first:last])
+        fill_rows(ones, weights, values, first, operand[first:last])
 
 
 @leaf

@@ -12,7 +12,7 @@ from attn_dynamics.check import instance, renamed
 from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import epochs
 from attn_dynamics.kernels.epochs import Buffers, Kept, Layers, Rates, Sentences, State
-from attn_dynamics.kernels.loss import cross_entropy
+from attn_dynamics.kernels.loss import SCRATCH, cross_entropy
 from attn_dynamics.model.corpus_arrays import SHARED_SPREAD, Data, by_sentence, columns_of
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
@@ -113,6 +113,7 @@ class Objective:
         contrasts = np.ascontiguousarray(head.contrasts)
         self._state, self._layers = State(scores, axes, still, contrasts), _layers(head)
         self._kept = _kept_rows(corpus.n_sentences, corpus.n_words, min(d, k))
+        self._spare = _kept_rows(self.parts * epochs.BLOCK, 0, min(d, k))
         self._buffers = self._make_buffers(corpus, min(d, k))
         self._slopes, self._partial = Layers(*map(np.zeros_like, self._layers)), self._make_partial()
         self._head_slopes = {
@@ -166,7 +167,7 @@ class Objective:
         loop = epochs.epochs_on_threads if threads else epochs.epochs
         words_followed, others = (self._followed, self._data.others) if followed else (NO_WORDS, self._none)
         corpora = self._data.sentences, self._data.words, others
-        model = self._state, self._layers, self._kept, self._buffers, self._slopes, self._partial
+        model = self._state, self._layers, self._kept, self._spare, self._buffers, self._slopes, self._partial
         return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, *model)
 
     def received(self) -> Array:
@@ -218,23 +219,26 @@ class Objective:
             for name, gradient in gradients.items():
                 slopes[name] = slopes[name] + gradient if name in slopes else gradient
             outward = np.array(entry.T @ inward, order="C")
-            epochs.keep_slopes(outward, contexts, deviations, kept, begin, end - begin)
+            epochs.keep_slopes(outward, contexts, deviations, kept, begin, end - begin, losses)
         return Fit(loss / (stop - start), correct / (stop - start))
 
     def _make_buffers(self, corpus: Corpus, width: int) -> Buffers:
         head, parts, contrasts = self._head, self.parts, self._state.contrasts
-        (d, k), size = head.readout_matrix.shape, corpus.n_words
+        (d, k), size, reads = head.readout_matrix.shape, corpus.n_words, contrasts.shape[0]
+        rows, block = max(width, reads, head.n_classes, SCRATCH + 1), epochs.BLOCK
         return Buffers(
             operand=_cache_lines(size, columns_of(width)),
-            values=np.empty((width, size if self._narrows else 0)),
+            values=_cache_lines(width, size if self._narrows else 0),
             readout=np.array(head.readout_matrix, order="C") if self._narrows else np.empty((0, 0)),
-            score_slopes=np.empty((1, size)),
-            value_slopes=np.empty((width, size)),
+            score_slopes=_cache_lines(1, size),
+            value_slopes=_cache_lines(width, size),
             entry=contrasts.copy() if self._narrows else np.empty(head.first_layer.T.shape),
             metric=np.eye(width),
             after=np.empty((d, k) if self._narrows else (0, 0)),
             pulled=np.zeros((parts, d, k) if self._narrows else (parts, 0, 0)),
             sums=np.zeros((parts, 4)),
+            rows=_cache_lines(parts, 2, block, columns_of(width)),
+            columns=_cache_lines(parts, epochs.COLUMNS, rows, block),
         )
 
     def _make_partial(self) -> Layers:
@@ -257,6 +261,13 @@ def _cache_lines(*shape: int) -> Array:
     room = np.zeros(math.prod(shape) + CACHE_LINE // 8)
     begin = -room.ctypes.data % CACHE_LINE // 8
     return room[begin : begin + math.prod(shape)].reshape(shape)
+
+
+def aligned(array: Array) -> Array:
+    """Return a copy whose first number begins a line of the cache."""
+    copy = _cache_lines(*array.shape)
+    copy[...] = array
+    return copy
 
 
 def _kept_rows(sentences: int, n_words: int, width: int) -> Kept:

@@ -16,7 +16,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import words
 from attn_dynamics.kernels.epochs import Rates
 from attn_dynamics.model.corpus_arrays import Data
-from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, check_fit
+from attn_dynamics.model.gradient import NO_WORDS, Fit, Gradient, Objective, aligned, check_fit
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
@@ -57,7 +57,7 @@ class Coordinates:
         self.scores = start.scores
         """Scores (V,) at the start."""
         self._reduced = embeddings
-        self.axes = np.array(embeddings.T, order="C")
+        self.axes = aligned(embeddings.T)
         """Transposed coordinates Fᵀ (k, V), or Eᵀ (d, V) if law A6 is not used."""
         self.still_norm = np.zeros(len(embeddings))
         """Norm (V,) of the part of each embedding that is orthogonal to these axes."""
@@ -114,7 +114,7 @@ class Dynamics:
         self._frozen = frozen_columns(corpus, parameters, training)
         self._coordinates = begin = Coordinates(parameters, training, from_zero=True)
         self._train, self._trained_head = begin.train, begin.trained_head
-        self.head, self._axes, self.scores = begin.head, begin.axes, begin.scores.copy()
+        self.head, self._axes, self.scores = begin.head, begin.axes, aligned(begin.scores)
         steps_keys = "keys" in self._train and begin.by_keys
         self._keys = parameters.keys.copy() if steps_keys else parameters.keys
         self._query = parameters.query.copy()

@@ -82,7 +82,7 @@ def through(corpus: Corpus, scores: Array, values: Array, slopes: Array, readout
         epochs.contexts_of(start, stop, wide, data.sentences, scores, operand, sums, deviations, *where)
         contexts[:, start:stop] = some
         outward = np.array(slopes[start:stop].T, order="C")
-        epochs.keep_slopes(outward, some, deviations, kept, start, stop - start)
+        epochs.keep_slopes(outward, some, deviations, kept, start, stop - start, np.empty(stop - start))
     by_score, by_value, squares = np.empty(corpus.n_words), np.empty((width, corpus.n_words)), np.zeros(2)
     scratch, metric = np.empty((2, kept.rows.shape[1])), readout_matrix.T @ readout_matrix
     for start, stop in pairwise(data.words.parts.tolist()):
