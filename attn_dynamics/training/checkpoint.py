@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from attn_dynamics.files.storage import read_arrays, write_arrays
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 
+Kind = TypeVar("Kind")
 SHARE = 20
 """Shortest pause between two writes, as a multiple of the time that the last write took."""
 
@@ -139,11 +141,11 @@ def digest_of_arrays(arrays: Iterable[np.ndarray], *settings: object) -> str:
     return found.hexdigest()
 
 
-def with_prefix(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def with_prefix(prefix: str, arrays: Mapping[str, Kind]) -> dict[str, Kind]:
     """Return the arrays with the prefix added to their names."""
     return {prefix + name: array for name, array in arrays.items()}
 
 
-def without_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def without_prefix(arrays: Mapping[str, Kind], prefix: str) -> dict[str, Kind]:
     """Return the arrays whose names have the prefix, without it: the inverse of `with_prefix`."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

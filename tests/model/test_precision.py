@@ -17,8 +17,8 @@ from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.mean_field import MeanField
 from attn_dynamics.training.dynamics import Coordinates
+from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import engine_for
-from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.settings import Training
 from tests.exact import exact
 from tests.support import MODELS, Array, attention_of, dense, named, numbered, own_logits, trained_names
@@ -48,14 +48,15 @@ def together(device: str) -> Engine:
     """Loss and gradients of models as replicates on a device."""
 
     def answer(corpus: Corpus, starts: list[Parameters]) -> list[Answer]:
+        equations = pytest.importorskip("attn_dynamics.training.replicates.equations", reason="needs PyTorch")
         engine, none = engine_for(device, "float64"), np.empty(0, np.int64)
         coordinates = [Coordinates(start, Training(train=TRAINABLE, reduced=False)) for start in starts]
-        fits, gradient, _ = Replicates(engine, {"train": corpus}, coordinates, none, none).evaluate()
-        losses, values = (engine.numbers(each) for each in (fits["train"], gradient.values))
+        models = equations.Replicates(engine, [corpus], coordinates, none, Layout(corpus, (), ()))
+        (fit,), gradient = models.evaluate()
+        losses, values, scores = (each.numpy() for each in (fit, gradient.values, gradient.scores))
         if gradient.readout_matrix is not None:
-            values = engine.numbers(gradient.readout_matrix) @ values
-        scores = engine.numbers(gradient.scores)
-        head = {f"head.{name}": engine.numbers(array) for name, array in gradient.head.items()}
+            values = gradient.readout_matrix.numpy() @ values
+        head = {f"head.{name}": array.numpy() for name, array in gradient.head.items()}
         return [
             {"loss": losses[r, 0], "scores": scores[r], "embeddings": values[r].T}
             | {name: array[r] for name, array in head.items() if name in trained_names(start.head)}

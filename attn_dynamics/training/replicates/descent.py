@@ -1,8 +1,10 @@
 """Gradient descent of many replicates, each recorded and stopped as if it ran alone."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,16 +13,13 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.corpus_arrays import Data
 from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.parameters import Parameters
-from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.checkpoint import Checkpoint, identity, with_prefix, without_prefix
+from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.descent import checked_checkpoint
 from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_columns
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates.engine import Engine, check_device, engine_for
-from attn_dynamics.training.replicates.equations import Replicates
-from attn_dynamics.training.replicates.group import Group
+from attn_dynamics.training.replicates.engine import check_device, engine_for
 from attn_dynamics.training.replicates.memory import (
     MemoryNeed,
     bytes_needed,
@@ -29,11 +28,12 @@ from attn_dynamics.training.replicates.memory import (
     most_replicates,
     too_large,
 )
-from attn_dynamics.training.replicates.recording import Records
-from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.threads import Threads, run_on_threads
-from attn_dynamics.training.run import Ended, Run, RunsInterrupted
+from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Training, training_with
+
+if TYPE_CHECKING:
+    from attn_dynamics.training.replicates.tensors import Torch
 
 
 @renamed(judge="evaluate_on", hold="frozen_words")
@@ -100,7 +100,7 @@ def descend_many(
     if not parameters:
         return []
     layout, judged = Layout(corpus, evaluate_on, follow), [*evaluate_on.values()]
-    engine = Threads() if device == "numpy" else engine_for(device, precision)
+    engine = engine_for(device, precision)
     needed = bytes_needed(engine, [corpus, *judged], parameters[0], layout, training, saved=checkpoint is not None)
     check_memory(engine, needed, len(parameters))
     frozen = np.unique(np.concatenate([frozen_columns(corpus, each, training) for each in parameters]))
@@ -117,15 +117,14 @@ def descend_many(
                 return Loop(dynamics, layout, training)
 
             return run_on_threads(loop, len(parameters), training.epochs, saving=saving, meter=meter)
+        from attn_dynamics.training.replicates.equations import Replicates
+        from attn_dynamics.training.replicates.group import Group
+
         starts = [Coordinates(each, training) for each in parameters]
-        models = Replicates(engine, {"train": corpus} | evaluate_on, starts, frozen, layout.columns)
-        stopping = None if training.patience is None else Patiences(engine, training.patience, len(starts))
-        records = Records(len(starts), layout)
-        members = np.arange(len(starts))
-        runs = _DeviceRuns(Group(engine, models, members, records, stopping, training), records)
+        group = Group(Replicates(engine, [corpus, *judged], starts, frozen, layout), layout, training)
         if saving is not None:
-            runs.save_to(*saving, training.epochs)
-        return runs.run(training.epochs, meter)
+            group.save_to(*saving)
+        return group.run(meter)
 
 
 def max_replicates(
@@ -147,7 +146,7 @@ def max_replicates(
         InputError: the corpus does not hold a followed word, or the device is not available.
     """
     check_device(device, precision)
-    engine = Threads() if device == "numpy" else engine_for(device, precision)
+    engine = engine_for(device, precision)
     others = data_sets("evaluate_on", evaluate_on, Corpus)
     needed = bytes_needed(engine, [corpus, *others.values()], start, Layout(corpus, others, follow), training)
     return most_replicates(engine, needed, share)
@@ -195,70 +194,6 @@ def check_rule(device: str, training: Training) -> None:
         )
 
 
-class _DeviceRuns:
-    """All replicates on a device as columns, and the checkpoint they are saved to."""
-
-    def __init__(self, group: Group, records: Records) -> None:
-        self._group, self._records, self._replicates = group, records, len(group)
-        self._epoch = 0
-        self._runs: dict[int, Run] = {}
-        self._checkpoint: tuple[Checkpoint, str] | None = None
-
-    def save_to(self, checkpoint: Checkpoint, identity: str, epochs: int) -> None:
-        """Save to this checkpoint from now on, and resume from it if it holds these runs."""
-        self._checkpoint = checkpoint, identity
-        saved = checkpoint.resume(identity, epochs)
-        if saved is None:
-            return
-        self._epoch = int(saved["epoch"])
-        self._records.restore(without_prefix(saved, "records."))
-        ends = zip(saved["ended"].tolist(), saved["best_epoch"].tolist(), strict=True)
-        ended = {member: end for member, end in enumerate(ends) if end[0]}
-        self._runs |= self._group.restore(saved, ended)
-
-    def run(self, epochs: int, meter: Callable[[int, float], None] | None) -> list[Run]:
-        """Continue to `epochs`, or until Ctrl-C, or until every replicate has ended by itself."""
-        with deferred_interrupt() as interrupted:
-            while len(self._runs) < self._replicates:
-                ending: Ended | None = "epochs" if self._epoch == epochs else "interrupted" if interrupted() else None
-                # Saved before the evaluation, so that a longer run can resume replicates that end at the last epoch.
-                self._save(only_if_due=ending is None)
-                self._advance(ending, meter)
-                if len(self._runs) < self._replicates:
-                    self._epoch += 1
-                elif ending is None:
-                    self._save()
-        result = [self._runs[member] for member in range(self._replicates)]
-        if any(run.ended == "interrupted" for run in result):  # false if all ended by themselves in that epoch
-            raise RunsInterrupted(result, f"epoch {self._epoch}")
-        return result
-
-    def _advance(self, ending: Ended | None, meter: Callable[[int, float], None] | None) -> None:
-        """Advance all running replicates by one epoch."""
-        self._records.make_room(self._epoch)
-        self._runs |= self._group.advance(self._epoch, ending)
-        if meter is not None:
-            losses = self._group.losses
-            meter(self._epoch, float(np.mean(losses[np.isfinite(losses)])) if np.isfinite(losses).any() else np.nan)
-
-    def _save(self, *, only_if_due: bool = False) -> None:
-        """Save the replicates that ended by themselves at their end, and all others at the start of this epoch."""
-        if self._checkpoint is None:
-            return
-        checkpoint, identity = self._checkpoint
-        if only_if_due and not checkpoint.due():
-            return
-        runs = [self._runs.get(member) for member in range(self._replicates)]
-        arrays = {
-            "epoch": np.array(self._epoch),
-            "epochs": np.full(self._replicates, self._epoch),
-            "over": np.array([run is not None for run in runs]),
-            "ended": np.array(["" if run is None else run.ended for run in runs]),
-            "best_epoch": np.array([-1 if run is None else run.best_epoch for run in runs]),
-        } | with_prefix("records.", self._records.state())
-        checkpoint.save(identity, arrays | self._group.states())
-
-
 def _starts(parameters: Iterable[Parameters]) -> Sequence[Parameters]:
     """Return the starts as a list; a generator is accepted too."""
     if isinstance(parameters, Parameters | str) or not isinstance(parameters, Iterable):
@@ -287,7 +222,7 @@ def _shapes(parameters: Parameters) -> str:
 
 
 @contextmanager
-def _memory_told(engine: Engine | Threads, needed: Sequence[MemoryNeed], replicates: int) -> Iterator[None]:
+def _memory_told(engine: Threads | Torch, needed: Sequence[MemoryNeed], replicates: int) -> Iterator[None]:
     """Raise an error that says how many replicates would fit, if memory runs out during the run."""
     first, room = next(iter(memory_for(engine, needed, replicates)), (needed[0], 0))
     try:

@@ -1,134 +1,156 @@
-"""Replicates that go through an epoch together, each recorded, stopped and restored as if it ran alone."""
+"""Replicates as columns on a device of torch: their loop, in which each is recorded, stopped and saved as if alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_dynamics.model.gradient import Fit
 from attn_dynamics.model.heads import Array
-from attn_dynamics.training.checkpoint import with_prefix, without_prefix
-from attn_dynamics.training.recording import snapshot_due
-from attn_dynamics.training.replicates.engine import Engine
-from attn_dynamics.training.replicates.equations import Gradient, Replicates
-from attn_dynamics.training.replicates.recording import Members, Records
+from attn_dynamics.system.interrupt import deferred_interrupt
+from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
+from attn_dynamics.training.recording import SIGNALS, Layout, snapshot_due
+from attn_dynamics.training.replicates.equations import Replicates
+from attn_dynamics.training.replicates.recording import Records, mean_of_finite
 from attn_dynamics.training.replicates.stopping import Patiences
-from attn_dynamics.training.run import Ended, Run
+from attn_dynamics.training.replicates.tensors import Tensors, numbers
+from attn_dynamics.training.run import Ended, Run, RunsInterrupted
 from attn_dynamics.training.settings import Training
 
 
 class Group:
-    """One group of replicates: the numbers of its members in the order of the models."""
+    """Replicates that go through an epoch together, and the checkpoint they are saved to.
 
-    def __init__(
-        self,
-        engine: Engine,
-        models: Replicates,
-        members: Members,
-        records: Records,
-        stopping: Patiences | None,
-        training: Training,
-    ) -> None:
-        self.losses = np.empty(0)
-        """Training losses of the running members at the last epoch."""
-        self._engine, self._models, self._members, self._records = engine, models, members, records
-        self._stopping, self._training = stopping, training
-        self._frequency = engine.array(records.layout.frequency)
-        self._followed_frequency = engine.array(records.layout.frequency[records.layout.columns])
-        self._dev = list(models.corpora).index("dev") * len(Fit._fields) if "dev" in models.corpora else None
+    Args:
+        models: the models; those that have ended leave them.
+        layout: layout of the record.
+        training: learning rate, number of epochs, and patience.
+    """
+
+    def __init__(self, models: Replicates, layout: Layout, training: Training) -> None:
+        self._models, self._layout, self._training = models, layout, training
+        self._replicates, self._epoch = len(models), 0
+        self._members = np.arange(self._replicates)
+        """Numbers of the replicates that still run, in the order of the models."""
+        self._records, self._stopping = Records(self._replicates, layout), None
+        if training.patience is not None:
+            self._stopping = Patiences(training.patience, self._replicates, models.moving())
+        self._runs: dict[int, Run] = {}
         self._left: dict[int, dict[str, Array]] = {}
+        """States of the replicates that lost patience; a diverged run has none, and all others can be resumed."""
+        # Training loss, both signals and the sum of scores are finite if all is, as in `kernels.epochs`.
+        signals = layout.scalars - len(SIGNALS)
+        self._watched = [0, signals, signals + 2, signals + 3]
+        self._checkpoint: tuple[Checkpoint, str] | None = None
 
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def advance(self, epoch: int, ending: Ended | None) -> dict[int, Run]:
-        """Advance all members by one epoch; return the runs of those that end in it."""
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            rows, gradient, finite = self._evaluate()
-            whole = np.flatnonzero(finite)
-            self._records.row(epoch, self._members[whole], rows[whole])
-            stops = self._stops(epoch, rows)
-            leaving = ~finite | stops | (ending is not None)
-            if snapshot_due(epoch) or (leaving & finite).any():
-                keeps = np.flatnonzero(finite) if snapshot_due(epoch) else np.flatnonzero(finite & leaving)
-                self._records.snapshot(epoch, self._members[keeps], self._models.snapshot(self._frequency)[keeps])
-            ended = {}
-            for place in np.flatnonzero(leaving).tolist():
-                reason = "diverged" if not finite[place] else "patience" if stops[place] else ending
-                assert reason is not None
-                ended[int(self._members[place])] = self._finish(place, epoch, reason)
-            if not leaving.all():
-                self._models.step(gradient, self._training.learning_rate)
-            if leaving.any():
-                self._keep(np.flatnonzero(~leaving))
-            return ended
-
-    def states(self) -> dict[str, np.ndarray]:
-        """Return the unrecorded state of every replicate that was ever here, by number and name, for a checkpoint."""
-        found = {member: with_prefix("state.", state) for member, state in self._left.items()}
-        if len(self):
-            stopping = [{}] * len(self) if self._stopping is None else self._stopping.states()
-            for member, state, kept in zip(self._members.tolist(), self._models.states(), stopping, strict=True):
-                found[member] = with_prefix("state.", state) | with_prefix("stopping.", kept)
-        return {
-            name: array for member, arrays in found.items() for name, array in with_prefix(f"{member}.", arrays).items()
-        }
-
-    def restore(self, saved: Mapping[str, np.ndarray], ended: Mapping[int, tuple[Ended, int]]) -> dict[int, Run]:
-        """Resume from the arrays of `states`; return the runs of the `ended` members (reason, best epoch)."""
-        mine = [without_prefix(saved, f"{member}.") for member in self._members.tolist()]
-        self._models.restore([without_prefix(each, "state.") for each in mine])
+    def save_to(self, checkpoint: Checkpoint, identity: str) -> None:
+        """Save to this checkpoint from now on, and resume from it if it holds these runs."""
+        self._checkpoint = checkpoint, identity
+        saved = checkpoint.resume(identity, self._training.epochs)
+        if saved is None:
+            return
+        self._epoch = int(saved["epoch"])
+        self._records.restore(without_prefix(saved, "records."))
+        each = [without_prefix(saved, f"{member}.") for member in self._members]
+        states = [without_prefix(mine, "state.") for mine in each]
+        self._models.restore(states)
         if self._stopping is not None:
-            self._stopping.restore([without_prefix(each, "stopping.") for each in mine], self._models.moving())
-        over = np.array([member in ended for member in self._members.tolist()])
-        runs = {}
-        for place in np.flatnonzero(over).tolist():
-            member = int(self._members[place])
-            self._left[member] = without_prefix(mine[place], "state.")
-            runs[member] = self._run(place, self._models.moving(), *ended[member])
-        if over.any():
-            self._keep(np.flatnonzero(~over))
+            self._stopping.restore([without_prefix(mine, "stopping.") for mine in each])
+        for member in np.flatnonzero(saved["over"]).tolist():
+            self._left[member] = states[member]
+            ended = cast("Ended", str(saved["ended"][member]))
+            self._end(member, self._models.moving(), ended, int(saved["best_epoch"][member]))
+        self._keep(np.flatnonzero(~saved["over"]))
+
+    def run(self, meter: Callable[[int, float], None] | None) -> list[Run]:
+        """Continue to the last epoch, or until Ctrl-C, or until every replicate has ended by itself.
+
+        Raises:
+            RunsInterrupted: Ctrl-C was pressed; the exception holds the runs so far.
+        """
+        with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            while self._members.size:
+                last = self._epoch == self._training.epochs
+                ending: Ended | None = "epochs" if last else "interrupted" if interrupted() else None
+                # Saved before the evaluation, so that a longer run can resume replicates that end at the last epoch.
+                self._save(only_if_due=ending is None)
+                losses = self._advance(ending)
+                if meter is not None:
+                    meter(self._epoch, mean_of_finite(losses))
+                if self._members.size:
+                    self._epoch += 1
+                elif ending is None:
+                    self._save()
+        runs = [self._runs[member] for member in range(self._replicates)]
+        if any(run.ended == "interrupted" for run in runs):  # false if all ended by themselves in that epoch
+            raise RunsInterrupted(runs, f"epoch {self._epoch}")
         return runs
 
-    def _evaluate(self) -> tuple[Array, Gradient, NDArray[np.bool_]]:
-        fits, gradient, signals = self._models.evaluate()
-        rows = self._models.row(fits, gradient, signals, self._followed_frequency)
-        self.losses = rows[:, 0]
-        scalars = self._records.layout.scalars
-        # The training loss and the two signals, as in `kernels.epochs`.
-        watched = rows[:, [0, scalars - 4, scalars - 2]]
-        return rows, gradient, np.isfinite(watched).all(axis=1) & ~self._models.has_nonfinite_scores()
+    def _advance(self, ending: Ended | None) -> Array:
+        """Advance all running replicates by one epoch; return their training losses before the step."""
+        models, epoch = self._models, self._epoch
+        rows, gradient = models.record()
+        finite = np.asarray(np.isfinite(rows[:, self._watched]).all(axis=1))
+        stops = np.zeros(len(rows), bool)
+        if self._stopping is not None:
+            stops = self._stopping.update(epoch, rows[:, self._layout.losses["dev"]], models.moving())
+        leaving = ~finite | stops | (ending is not None)
+        self._records.row(epoch, self._members[finite], rows[finite])
+        kept = finite if snapshot_due(epoch) else finite & leaving
+        if kept.any():
+            self._records.snapshot(epoch, self._members[kept], models.snapshot()[kept])
+        for place in np.flatnonzero(leaving).tolist():
+            ended = "diverged" if not finite[place] else "patience" if stops[place] else ending
+            self._finish(place, cast("Ended", ended))
+        if not leaving.all():
+            models.step(gradient, self._training.learning_rate)
+        if leaving.any():
+            self._keep(np.flatnonzero(~leaving))
+        return rows[:, 0]
 
-    def _stops(self, epoch: int, rows: Array) -> NDArray[np.bool_]:
-        if self._stopping is None or self._dev is None:
-            return np.zeros(len(self._members), bool)
-        return self._stopping.update(epoch, rows[:, self._dev], self._models.moving())
-
-    def _finish(self, place: int, epoch: int, ended: Ended) -> Run:
-        state, best = self._models.moving(), epoch
+    def _finish(self, place: int, ended: Ended) -> None:
+        """End the replicate at an index at this epoch, with the parameters of its best epoch."""
+        state, best = self._models.moving(), self._epoch
         if ended == "diverged":
-            best = max(epoch - 1, 0)
+            best = max(best - 1, 0)
         elif self._stopping is not None and self._stopping.best_epoch[place] >= 0:
             state, best = self._stopping.best, int(self._stopping.best_epoch[place])
-        if ended == "patience":  # a diverged run has no state to keep, and all others can be resumed
-            self._left[int(self._members[place])] = {
-                name: self._engine.numbers(array[place]).copy() for name, array in state.items()
-            }
-        return self._run(place, state, ended, best)
+        if ended == "patience":
+            self._left[int(self._members[place])] = {name: numbers(array[place]) for name, array in state.items()}
+        self._end(place, state, ended, best)
 
-    def _run(self, place: int, state: Mapping[str, Array], ended: Ended, best_epoch: int) -> Run:
-        return Run(
-            parameters=self._models.parameters(place, state) if ended != "diverged" else None,
-            trajectory=self._records.dataset(int(self._members[place]), self._training.learning_rate),
-            ended=ended,
-            best_epoch=best_epoch,
-            training=self._training,
-        )
+    def _end(self, place: int, state: Tensors, ended: Ended, best_epoch: int) -> None:
+        member = int(self._members[place])
+        parameters = None if ended == "diverged" else self._models.parameters(place, state)
+        ending = {"parameters": parameters, "ended": ended, "best_epoch": best_epoch}
+        self._runs[member] = self._records.run(member, self._training, **ending)
 
     def _keep(self, places: NDArray[np.int64]) -> None:
+        """Continue with the replicates at these indices only."""
         self._members = self._members[places]
-        if not places.size:
-            return
         self._models.keep(places)
         if self._stopping is not None:
             self._stopping.keep(places)
+
+    def _save(self, *, only_if_due: bool = False) -> None:
+        """Save the replicates that ended by themselves at their end, and all others at the start of this epoch."""
+        if self._checkpoint is None:
+            return
+        checkpoint, identity = self._checkpoint
+        if only_if_due and not checkpoint.due():
+            return
+        runs = [self._runs.get(member) for member in range(self._replicates)]
+        arrays = {
+            "epoch": np.array(self._epoch),
+            "epochs": np.full(self._replicates, self._epoch),
+            "over": np.array([run is not None for run in runs]),
+            "ended": np.array(["" if run is None else run.ended for run in runs]),
+            "best_epoch": np.array([-1 if run is None else run.best_epoch for run in runs]),
+        } | with_prefix("records.", self._records.state())
+        states = self._left | dict(zip(self._members.tolist(), self._models.states(), strict=True))
+        for member, state in states.items():
+            arrays |= with_prefix(f"{member}.state.", state)
+        if self._stopping is not None:
+            for member, kept in zip(self._members.tolist(), self._stopping.states(), strict=True):
+                arrays |= with_prefix(f"{member}.stopping.", kept)
+        checkpoint.save(identity, arrays)

@@ -1,7 +1,9 @@
 """The memory that replicates need, and the error if there is less."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,10 +13,12 @@ from attn_dynamics.system.memory import available_memory, in_words
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.dynamics import Coordinates
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates.engine import Engine
 from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.settings import Training
+
+if TYPE_CHECKING:
+    from attn_dynamics.training.replicates.tensors import Torch
 
 INDEX = 16
 """Bytes of an entry of the pattern on a device: both directions, each an index and a count."""
@@ -40,7 +44,7 @@ class MemoryNeed(NamedTuple):
 
 
 def bytes_needed(
-    engine: Engine | Threads,
+    engine: Torch | Threads,
     corpora: Sequence[Corpus],
     start: Parameters,
     layout: Layout,
@@ -84,12 +88,12 @@ def bytes_needed(
     return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host + copied, given)]
 
 
-def most_replicates(engine: Engine | Threads, needed: Sequence[MemoryNeed], share: float) -> int | None:
+def most_replicates(engine: Torch | Threads, needed: Sequence[MemoryNeed], share: float) -> int | None:
     """Return how many replicates, not drawn yet, fit into a share of the free memory; None if that is unknown."""
     return min((each.replicates_in(int(share * room)) for each, room in memory_for(engine, needed, 0)), default=None)
 
 
-def check_memory(engine: Engine | Threads, needed: Sequence[MemoryNeed], replicates: int) -> None:
+def check_memory(engine: Torch | Threads, needed: Sequence[MemoryNeed], replicates: int) -> None:
     """Refuse more replicates than memory can hold, before anything is computed; their starts are already in memory.
 
     Raises:
@@ -100,7 +104,7 @@ def check_memory(engine: Engine | Threads, needed: Sequence[MemoryNeed], replica
             raise too_large(each, replicates, room)
 
 
-def memory_for(engine: Engine | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
+def memory_for(engine: Torch | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
     """Return the need of each memory and the bytes available: free ones and those of the starts already there."""
     found = [engine.free_memory()] if engine.on_host else [engine.free_memory(), available_memory()]
     known = ((each, free) for each, free in zip(needed, found, strict=True) if free is not None)

@@ -1,9 +1,7 @@
 """The record of replicates: each is recorded as `attn_dynamics.training.recording` records one run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +9,8 @@ from numpy.typing import NDArray
 from attn_dynamics.model.heads import Array
 from attn_dynamics.training.checkpoint import without_prefix
 from attn_dynamics.training.recording import ALL_WORDS, Layout, snapshots_due
-
-if TYPE_CHECKING:
-    import xarray as xr
+from attn_dynamics.training.run import Run
+from attn_dynamics.training.settings import Training
 
 Members = NDArray[np.int64]
 """Numbers of replicates, in the order given."""
@@ -25,21 +22,18 @@ class Records:
     """Rows and snapshots of R replicates, which may end at different epochs."""
 
     def __init__(self, replicates: int, layout: Layout) -> None:
-        self.layout = layout
+        self._layout = layout
         # Rows after a replicate's end stay NaN instead of undefined, so that two checkpoints are alike.
         self._rows = np.full((ROOM, replicates, layout.width), np.nan)
         self._counts = np.zeros(replicates, np.int64)
         self._snapshots: list[dict[int, Array]] = [{} for _ in range(replicates)]
 
-    def make_room(self, epoch: int) -> None:
-        """Allocate rows up to and including an epoch."""
+    def row(self, epoch: int, members: Members, rows: Array) -> None:
+        """Keep the rows (R, numbers) of some replicates at an epoch."""
         if epoch >= len(self._rows):
             grown = np.full((max(ROOM, 2 * len(self._rows)), *self._rows.shape[1:]), np.nan)
             grown[: len(self._rows)] = self._rows
             self._rows = grown
-
-    def row(self, epoch: int, members: Members, rows: Array) -> None:
-        """Keep the rows (R, numbers) of some replicates at an epoch."""
         self._rows[epoch, members] = rows
         self._counts[members] = epoch + 1
 
@@ -64,10 +58,16 @@ class Records:
             member, epoch = map(int, name.split("."))
             self._snapshots[member][epoch] = words
 
-    def dataset(self, member: int, learning_rate: float) -> xr.Dataset:
-        """Return the trajectory of one replicate in the form of `Layout.dataset`."""
+    def run(self, member: int, training: Training, **ending: Any) -> Run:
+        """Return the run of one replicate; `ending` holds its parameters, the reason of its end, and its best epoch."""
         rows = self._rows[: self._counts[member], member]
-        return self.layout.dataset(rows, self._snapshots[member], learning_rate)
+        return self._layout.run(rows, self._snapshots[member], training, **ending)
+
+
+def mean_of_finite(losses: Array) -> float:
+    """Return the mean of the losses that are finite, which a report of progress shows; NaN if there are none."""
+    known = losses[np.isfinite(losses)]
+    return float(known.mean()) if known.size else np.nan
 
 
 def bytes_kept(layout: Layout, epochs: int) -> int:

@@ -1,10 +1,9 @@
-"""The products of replicates by torch, on a processor or a GPU; imported only if a device of torch is requested."""
+"""Devices of torch and the sparse products of replicates on them; imported only if such a device is requested."""
 
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import array_api_compat.torch as xp
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +15,8 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.tasks.corpus import Corpus
 
+Tensors = dict[str, Tensor]
+"""Tensors by name, whose first axis is that of replicates."""
 NEAR_SPREAD = 4.0
 """Spread of scores up to which one sparse product serves all replicates.
 
@@ -27,65 +28,40 @@ ENTRIES_AT_ONCE = 1 << 20
 
 
 class Torch:
-    """The engine of torch on one device.
+    """A device of torch in one precision.
 
     Raises:
         InputError: the device is not available.
     """
 
-    xp = xp
-    words_at_once = 1 << 14
     out_of_memory = (torch.OutOfMemoryError, MemoryError)
 
     def __init__(self, device: str, precision: str) -> None:
         if device == "cuda" and not torch.cuda.is_available():
             raise InputError("device", expected="a GPU that torch can use", given="none", fix="Take 'numpy' or 'cpu'.")
-        self._device, self._dtype = torch.device(device), getattr(torch, precision)
-        self.itemsize, self.on_host = self._dtype.itemsize, device == "cpu"
+        self.device, self.dtype = torch.device(device), getattr(torch, precision)
+        self.itemsize, self.on_host = self.dtype.itemsize, device == "cpu"
 
     def array(self, values: Any) -> Tensor:
-        """Return the values as a new tensor."""
-        return torch.tensor(np.asarray(values), dtype=self._dtype, device=self._device)
-
-    def numbers(self, array: Tensor) -> Array:
-        """Return a tensor on the host, as float64."""
-        return array.detach().cpu().numpy().astype(np.float64)
-
-    def by_words(self, array: Tensor) -> Tensor:
-        """Return the tensor contiguous; torch's products rearrange their operands themselves."""
-        return array.contiguous()
-
-    rows = by_words
-
-    def squares(self, array: Tensor) -> Tensor:
-        """Return the sums of squares (R,) by replicate."""
-        return (array * array).flatten(1).sum(dim=1)
-
-    def subtract(self, array: Tensor, rate: float | Tensor, step: Tensor) -> None:
-        """Subtract rate × step in place; overwrites the step."""
-        step *= rate.reshape(-1, *[1] * (step.ndim - 1)) if isinstance(rate, Tensor) else rate
-        array -= step
-
-    def operand(self, replicates: int, width: int, n_words: int) -> "TorchOperand":
-        """Return an operand, still without arrays."""
-        return TorchOperand()
-
-    def products(self, corpus: Corpus, replicates: int, width: int, columns: NDArray[np.int64]) -> "TorchProducts":
-        """Return the products of a corpus."""
-        return TorchProducts(corpus, columns, self._device, self._dtype)
+        """Return the values as a new tensor on the device."""
+        return torch.tensor(np.asarray(values), dtype=self.dtype, device=self.device)
 
     def free_memory(self) -> int | None:
         """Return the free bytes of the device; memory that torch keeps for later use counts as free."""
-        if self._device.type == "cpu":
+        if self.device.type == "cpu":
             return available_memory()
-        kept = torch.cuda.memory_reserved(self._device) - torch.cuda.memory_allocated(self._device)
-        return torch.cuda.mem_get_info(self._device)[0] + kept
+        kept = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return torch.cuda.mem_get_info(self.device)[0] + kept
+
+
+def numbers(array: Tensor) -> Array:
+    """Return a tensor on the host, as float64."""
+    return array.detach().cpu().numpy().astype(np.float64)
 
 
 class TorchOperand:
-    """The operand of all replicates."""
+    """The columns [e^s ⊙ P | e^s] of all replicates, side by side, shared by all corpora over one vocabulary."""
 
-    wide_scores: NDArray[np.bool_]
     scores: Tensor
     values: Tensor
     near: Tensor
@@ -100,10 +76,8 @@ class TorchOperand:
         """Set the scores (R, V) and the values (R, k, V)."""
         self.scores, self.values = scores, values
         low, high = scores.amin(dim=1), scores.amax(dim=1)
-        # Negated comparison, so that NaN counts as wide.
-        wide_scores = ~(high - low <= NEAR_SPREAD)
-        self.wide_scores = wide_scores.cpu().numpy()
-        self.near, self.far = (torch.nonzero(each)[:, 0] for each in (~wide_scores, wide_scores))
+        close = high - low <= NEAR_SPREAD  # false if a score is NaN
+        self.near, self.far = (torch.nonzero(each)[:, 0] for each in (close, ~close))
         self.weights = torch.exp(scores[self.near] - high[self.near, None])
         self.columns = _side_by_side(self.weights[:, None] * values[self.near], self.weights)
 
@@ -120,9 +94,16 @@ class Leading(NamedTuple):
 
 
 class TorchProducts:
-    """The products of one corpus: torch's sparse CSR matrices with dense columns."""
+    """The products of one corpus and all replicates: torch's sparse CSR matrices with dense columns.
 
-    def __init__(self, corpus: Corpus, columns: NDArray[np.int64], device: torch.device, dtype: torch.dtype) -> None:
+    Args:
+        corpus: N sentences over V words.
+        columns: columns of the followed words.
+        on: device and precision.
+    """
+
+    def __init__(self, corpus: Corpus, columns: NDArray[np.int64], on: Torch) -> None:
+        device = on.device
         counts = csr_array(corpus.counts, dtype=np.float64)
         by_word = csr_array(counts.T)
 
@@ -130,16 +111,15 @@ class TorchProducts:
             parts = torch.as_tensor(matrix.indptr), torch.as_tensor(matrix.indices), torch.as_tensor(matrix.data)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Sparse ", category=UserWarning)  # CSR is called beta
-                return torch.sparse_csr_tensor(
-                    *parts, size=matrix.shape, dtype=dtype, device=device, check_invariants=True
-                )
+                where = {"dtype": on.dtype, "device": device}
+                return torch.sparse_csr_tensor(*parts, size=matrix.shape, check_invariants=True, **where)
 
         self._pattern, self._by_word, self._followed = sparse(counts), sparse(by_word), sparse(by_word[columns])
         rows = np.repeat(np.arange(corpus.n_sentences), np.diff(counts.indptr))
         self._entries = tuple(
             torch.as_tensor(part, dtype=torch.int64, device=device) for part in (rows, counts.indices)
         )
-        self._counts = torch.as_tensor(counts.data, dtype=dtype, device=device)
+        self._counts = torch.as_tensor(counts.data, dtype=on.dtype, device=device)
         self._labels = torch.as_tensor(corpus.labels, device=device)
         self._places = torch.arange(corpus.n_sentences, device=device)
         self._leading: list[Leading] = []
@@ -157,7 +137,7 @@ class TorchProducts:
         return self._contexts
 
     def attend_back(self, operand: TorchOperand, slopes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ∂L/∂s (R, V) and ∂L/∂P (R, k, V)."""
+        """Return ∂L/∂s (R, V) and ∂L/∂P (R, k, V) from slopes ∂L/∂v (R, k, N); call it right after `attend`."""
         by_score, by_value = torch.empty_like(operand.scores), torch.empty_like(operand.values)
         shares = slopes * self._inverses[:, None]
         along = (shares * self._contexts).sum(dim=1)
@@ -196,7 +176,7 @@ class TorchProducts:
         return losses, correct
 
     def received(self, operand: TorchOperand, columns: NDArray[np.int64] | None = None) -> Tensor:
-        """Return the attention received, Σ_i A_iw (R, words)."""
+        """Return the attention Σ_i A_iw (R, words) received by all words, or by the followed words in these columns."""
         pattern, words = (self._by_word, slice(None)) if columns is None else (self._followed, columns)
         out = torch.empty_like(operand.scores[:, words])
         near = operand.near

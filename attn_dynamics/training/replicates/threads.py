@@ -12,6 +12,7 @@ from attn_dynamics.system.memory import available_memory
 from attn_dynamics.system.threads import Pace, one_blas_thread
 from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from attn_dynamics.training.loop import Loop
+from attn_dynamics.training.replicates.recording import mean_of_finite
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 
 POLL = 0.1
@@ -87,8 +88,7 @@ def run_on_threads(
                 for future in done:
                     future.result()  # an error of one ends all
                 if meter is not None:
-                    known = losses[np.isfinite(losses)]
-                    meter(int(reached.mean()), float(known.mean()) if known.size else np.nan)
+                    meter(int(reached.mean()), mean_of_finite(losses))
             runs = [future.result() for future in futures]
         finally:
             stop.set()

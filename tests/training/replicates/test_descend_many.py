@@ -21,12 +21,9 @@ from attn_dynamics.system import memory as available
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.tasks import Options, load_task
 from attn_dynamics.tasks.treebank import sst_folder
-from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates import memory
 from attn_dynamics.training.replicates.engine import engine_for
-from attn_dynamics.training.replicates.equations import Replicates
-from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import Diverged, RunsInterrupted
 from attn_dynamics.training.settings import Training
@@ -267,14 +264,14 @@ def test_each_stops_at_its_own_patience_and_returns_to_its_own_best_state(model:
 
 
 def test_a_best_state_taken_from_another_replicate_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch", reason="needs PyTorch")
+    stopping = pytest.importorskip("attn_dynamics.training.replicates.stopping", reason="needs PyTorch")
     corpus, starts, options = overfitting(6)
-    right = Patiences.update
+    right = stopping.Patiences.update
 
-    def spoilt(self: Patiences, epoch: int, losses: np.ndarray, state: dict[str, Any]) -> np.ndarray:
+    def spoilt(self: Any, epoch: int, losses: np.ndarray, state: dict[str, Any]) -> np.ndarray:
         return right(self, epoch, losses[::-1], state)
 
-    monkeypatch.setattr(Patiences, "update", spoilt)
+    monkeypatch.setattr(stopping.Patiences, "update", spoilt)
     assert farthest(corpus, starts, device="cpu", patience=7, **options) == np.inf
 
 
@@ -408,7 +405,8 @@ def test_memory_that_runs_out_on_the_way_is_told_the_same(
     def short(self: object, *given: object, **more: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(*((Loop, "run") if device == "numpy" else (Replicates, "evaluate")), short)
+    method = "loop.Loop.run" if device == "numpy" else "replicates.equations.Replicates.evaluate"
+    monkeypatch.setattr(f"attn_dynamics.training.{method}", short)
     with pytest.raises(
         InputError, match=r"parameters: expected replicates that fit .* got 2, which need about .*At most 1"
     ):
