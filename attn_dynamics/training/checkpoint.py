@@ -45,8 +45,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, every: float = 5.0) -> None:
-        self.path = path
-        self._every = every
+        self.path, self.every = path, every
         self._due = time.monotonic() + every
 
     def due(self) -> bool:
@@ -60,9 +59,13 @@ class Checkpoint:
             StorageError: the file could not be written; the last checkpoint remains.
         """
         begun = time.monotonic()
-        write_arrays(self.path, {"identity": np.array(identity)} | arrays)
+        self.write(identity, arrays)
         ended = time.monotonic()
-        self._due = ended + max(self._every, SHARE * (ended - begun))
+        self._due = ended + max(self.every, SHARE * (ended - begun))
+
+    def write(self, identity: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replace the file, as `save` does at its pauses."""
+        write_arrays(self.path, {"identity": np.array(identity)} | {**arrays})
 
     def load(self, identity: str) -> dict[str, np.ndarray] | None:
         """Return the arrays that were saved last, or None if there is no file.

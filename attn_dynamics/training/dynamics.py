@@ -194,18 +194,11 @@ class Dynamics:
         return out
 
     @property
-    def query_norm(self) -> float:
-        """Return the query norm ‖q‖."""
-        return float(np.linalg.norm(self._query))
-
-    @property
     def in_parts(self) -> bool:
         """Return whether the compiled loop can use several threads."""
         return self.objective.parts > 1
 
-    def divergence(self, epoch: int, learning_rate: float) -> str:
-        """Return the error message of a run that diverged at an epoch."""
-        return divergence_message(epoch, learning_rate)
+    divergence = staticmethod(divergence_message)
 
     def rates(self, learning_rate: float) -> Rates:
         """Return the factor on the gradient of each part in a step of the compiled loop."""

@@ -103,12 +103,8 @@ def flow(
     evaluate_on, follow = data_sets("evaluate_on", evaluate_on, Corpus), words("follow", follow)
     function("meter", meter)
     clock = LOG_TIME if flag("log_time", log_time) else LINEAR_TIME
-    _check(
-        solver,
-        follow,
-        {"rtol": rtol, "atol": atol, "stop_loss": stop_loss, "stop_attention": stop_attention},
-        max_steps,
-    )
+    bounds = {"rtol": rtol, "atol": atol, "stop_loss": stop_loss, "stop_attention": stop_attention}
+    _check(solver, follow, bounds, max_steps)
     due = _due(time, times, clock)
     check_fit(corpus, parameters, evaluate_on)
     layout = Layout(corpus, evaluate_on, follow)
@@ -240,69 +236,53 @@ def integrate(
     Raises:
         Interrupted, Diverged: as in `flow`.
     """
-    end = float(system.clock.from_time(due[-1]))
+    stops, due_times, steps = stops or {}, system.clock.from_time(due).tolist(), 0
+    ahead = deque(zip(due_times, due.tolist(), strict=True))
     options = {"rtol": rtol, "atol": atol, "max_step": system.clock.longest}
     with (
         one_blas_thread(),
         deferred_interrupt() as interrupted,
         np.errstate(over="ignore", invalid="ignore"),
     ):
-        solution = SOLVERS[solver](system.velocity, 0.0, system.start, end, **options)  # pyright: ignore
+        running = SOLVERS[solver](system.velocity, 0.0, system.start, due_times[-1], **options)  # pyright: ignore
         record = _Record(system, Recorder(system.dynamics, layout), training)
-        return _integrate(system, record, stops or {}, due, solution, max_steps or math.inf, interrupted, meter)
-
-
-def _integrate(
-    system: System,
-    record: _Record,
-    stops: Stops,
-    due: Array,
-    solver: OdeSolver,
-    max_steps: float,
-    interrupted: Callable[[], bool],
-    meter: Callable[[float, float], None] | None,
-) -> Any:
-    record.add(0.0, system.start)
-    for name, missing in stops.items():
-        if missing(system.start) <= 0.0:
-            return record.run(name)
-    ahead, steps = deque(zip(system.clock.from_time(due).tolist(), due.tolist(), strict=True)), 0
-    while solver.status == "running":
-        message, steps = _step(solver), steps + 1
-        if steps > max_steps:
-            message = f"more than {max_steps} steps"
-        elif not np.isfinite(solver.y).all():
-            message = "the state is not finite"
-        if message is not None:
-            raise Diverged(record.run("diverged"), _stuck(record.times[-1], message))
-        state = _within(solver)
-        end, event = _first_event(stops, state, solver)
-        while ahead and ahead[0][0] <= end:
-            clock_time, time = ahead.popleft()
+        record.add(0.0, system.start)
+        for name, missing in stops.items():
+            if missing(system.start) <= 0.0:
+                return record.run(name)
+        while running.status == "running":
+            steps += 1
             try:
-                record.add(clock_time, state(clock_time), time)
-            except ArithmeticError as error:  # the model has no such state
+                state = _step(running, steps, max_steps or math.inf)
+                end, event = _first_event(stops, state, running)
+                while ahead and ahead[0][0] <= end:
+                    clock_time, time = ahead.popleft()
+                    record.add(clock_time, state(clock_time), time)
+            except ArithmeticError as error:
                 raise Diverged(record.run("diverged"), _stuck(record.times[-1], str(error))) from None
-        if meter is not None:
-            meter(system.clock.time(end), system.evaluate(state(end))[0].loss)
-        if event is not None or interrupted():
-            record.add(end, state(end))
-            if event is not None:
-                return record.run(event)
-            raise Interrupted(record.run("interrupted"), f"time {record.times[-1]:g}")
-    return record.run("time")
+            if meter is not None:
+                meter(system.clock.time(end), system.evaluate(state(end))[0].loss)
+            if event is not None or interrupted():
+                record.add(end, state(end))
+                if event is not None:
+                    return record.run(event)
+                raise Interrupted(record.run("interrupted"), f"time {record.times[-1]:g}")
+        return record.run("time")
 
 
-def _step(solver: OdeSolver) -> str | None:
-    """Take a step; return the reason if it failed, else None."""
-    try:
-        return solver.step()
-    except ArithmeticError as error:  # the model has no such state
-        return str(error)
+def _step(solver: OdeSolver, steps: int, most: float) -> Callable[[float], Array]:
+    """Take a step; return the state as a function of clock time within it, at its end the solver's own state.
 
-
-def _within(solver: OdeSolver) -> Callable[[float], Array]:
-    """Return the state as a function of clock time within the last step; at its end it is the solver's own state."""
+    Raises:
+        ArithmeticError: the solver cannot continue, there are too many steps, or the model has no such state.
+    """
+    message = solver.step()
+    if steps > most:
+        message = f"more than {most} steps"
+    elif not np.isfinite(solver.y).all():
+        message = "the state is not finite"
+    if message is not None:
+        raise ArithmeticError(message)
     end, between, reached = solver.t, solver.dense_output(), solver.y
     return lambda clock_time: reached if clock_time == end else between(clock_time)
 
