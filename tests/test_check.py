@@ -114,5 +114,5 @@ def test_a_fork_and_a_second_thread_under_workqueue_train_on_one_thread(monkeypa
         monkeypatch.setattr(threads, "threading_layer", lambda: "workqueue")
         assert threads_are_usable()
         assert not other.submit(threads_are_usable).result()
-    monkeypatch.setattr(threads._Process, "forked", True)
+    monkeypatch.setattr(threads._FORKED, "is_set", lambda: True)
     assert not threads_are_usable()

@@ -20,11 +20,8 @@ SAFE = ("tbb", "omp")
 """Threading layers of numba that several Python threads may use at once."""
 
 
-class _Process:
-    """State of this process."""
-
-    forked = False
-    """Whether this process is a fork, which lacks the threads of the process it was forked from."""
+_FORKED = threading.Event()
+"""Set in a process that is a fork, which lacks the threads of the process it was forked from."""
 
 
 class Pace:
@@ -79,7 +76,7 @@ def _libraries(_with_scipy: bool) -> ThreadpoolController:
 
 def threads_are_usable() -> bool:
     """Return whether this Python thread may start numba's threads: not in a fork, nor beside another such thread."""
-    if _Process.forked:
+    if _FORKED.is_set():
         return False
     return threading.current_thread() is threading.main_thread() or threading_layer() in SAFE
 
@@ -92,9 +89,5 @@ def threading_layer() -> str:
         return str(numba.config.THREADING_LAYER)  # pyright: ignore
 
 
-def _after_fork() -> None:
-    _Process.forked = True
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_FORKED.set)

@@ -1,10 +1,10 @@
 """Protocols of training: the methods that it needs of a model, and of the layout of a record."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from attn_dynamics.model.heads import Array
-from attn_dynamics.training.run import Ended
+from attn_dynamics.training.run import Ending
 from attn_dynamics.training.settings import Training
 
 
@@ -80,15 +80,6 @@ class Layout(Protocol):
         """Return a snapshot of the model at the state that was last evaluated."""
         ...
 
-    def run(
-        self,
-        rows: Array,
-        snapshots: Mapping[int, Array],
-        training: Training,
-        *,
-        parameters: Any,
-        ended: Ended,
-        best_epoch: int,
-    ) -> Any:
-        """Return the run made of rows and snapshots, with its parameters and the reason why it ended."""
+    def run(self, rows: Array, snapshots: Mapping[int, Array], training: Training, **ending: Unpack[Ending]) -> Any:
+        """Return the run made of rows and snapshots, with how it ended."""
         ...

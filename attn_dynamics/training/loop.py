@@ -10,7 +10,7 @@ from attn_dynamics.system.threads import Pace
 from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from attn_dynamics.training.interface import Layout, Stepping
 from attn_dynamics.training.recording import Recorder
-from attn_dynamics.training.run import Diverged, Ended, Interrupted
+from attn_dynamics.training.run import Diverged, Ended, Ending, Interrupted
 from attn_dynamics.training.settings import Training
 from attn_dynamics.training.stopping import EVERY, Patience
 
@@ -96,7 +96,8 @@ class Loop:
 
     def _diverge(self, epoch: int) -> NoReturn:
         """Raise the error of a run whose state is not finite at this epoch; it has no parameters."""
-        run = self._recorder.run(epoch, self._training, ended="diverged", best_epoch=max(epoch - 1, 0))
+        ending = Ending(parameters=None, ended="diverged", best_epoch=max(epoch - 1, 0))
+        run = self._recorder.run(epoch, self._training, **ending)
         raise Diverged(run, self._dynamics.divergence(epoch, self._training.learning_rate))
 
     def _finish(self, ended: Ended) -> Any:
@@ -109,8 +110,8 @@ class Loop:
             again = np.empty((best - stopping.kept_epoch + 1, self._recorder.layout.width))
             dynamics.record(again[0])
             dynamics.advance(again[1:], self._training.learning_rate)
-        parameters = dynamics.parameters()
-        return self._recorder.run(self._epoch + 1, self._training, parameters=parameters, ended=ended, best_epoch=best)
+        ending = Ending(parameters=dynamics.parameters(), ended=ended, best_epoch=best)
+        return self._recorder.run(self._epoch + 1, self._training, **ending)
 
     def _save(self, *, over: bool = False, only_if_due: bool = False) -> None:
         if self._checkpoint is None:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from attn_dynamics.model.gradient import Fit
 from attn_dynamics.model.heads import Array
-from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training import interface
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.run import Ended, Run
+from attn_dynamics.training.run import Ending, Run
 from attn_dynamics.training.settings import Training
 
 if TYPE_CHECKING:
@@ -136,24 +135,9 @@ class Layout:
         }
         return xr.Dataset(variables, coordinates)
 
-    def run(
-        self,
-        rows: Array,
-        snapshots: Mapping[int, Array],
-        training: Training,
-        *,
-        parameters: Parameters | None,
-        ended: Ended,
-        best_epoch: int,
-    ) -> Run:
-        """Return the run made of rows and snapshots, with its parameters and the reason why it ended."""
-        return Run(
-            parameters=parameters,
-            trajectory=self.dataset(rows, snapshots, training.learning_rate),
-            ended=ended,
-            best_epoch=best_epoch,
-            training=training,
-        )
+    def run(self, rows: Array, snapshots: Mapping[int, Array], training: Training, **ending: Unpack[Ending]) -> Run:
+        """Return the run made of rows and snapshots, with how it ended."""
+        return Run(trajectory=self.dataset(rows, snapshots, training.learning_rate), training=training, **ending)
 
 
 class Recorder:
@@ -195,9 +179,8 @@ class Recorder:
         kept = zip(state["snapshot_epochs"].tolist(), state["snapshots"], strict=True)
         self._snapshots = {at: words for at, words in kept if at < epoch}
 
-    def run(self, count: int, training: Training, *, ended: Ended, best_epoch: int, parameters: object = None) -> Any:
-        """Return the run of the first `count` recorded epochs."""
-        ending = {"parameters": parameters, "ended": ended, "best_epoch": best_epoch}
+    def run(self, count: int, training: Training, **ending: Unpack[Ending]) -> Any:
+        """Return the run of the first `count` recorded epochs, with how it ended."""
         return self.layout.run(self._rows[:count], self._snapshots, training, **ending)
 
 

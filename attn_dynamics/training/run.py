@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Ended = Literal["epochs", "patience", "time", "loss", "attention", "interrupted", "diverged"]
+
+
+class Ending(TypedDict):
+    """How a run ended, as keywords of the functions that make the run."""
+
+    parameters: Any
+    """Parameters of the best epoch; None if the run diverged."""
+    ended: Ended
+    best_epoch: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,7 @@ from attn_dynamics.training.flow import LINEAR_TIME, LOG_TIME, System, integrate
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import next_snapshot, snapshot_due
 from attn_dynamics.training.rules import Stepper
-from attn_dynamics.training.run import Ended
+from attn_dynamics.training.run import Ended, Ending
 from attn_dynamics.training.settings import Training, training_with
 from attn_dynamics.window.layer import Fit, Layer, LayerGradient, evaluate, loss_and_gradient
 from attn_dynamics.window.readout import CrossEntropy
@@ -322,14 +322,7 @@ class _Layout:
         return model.vector.copy()
 
     def run(
-        self,
-        rows: Array,
-        snapshots: Mapping[int, Array],
-        training: Training,
-        *,
-        parameters: Layer | None,
-        ended: Ended,
-        best_epoch: int,
+        self, rows: Array, snapshots: Mapping[int, Array], training: Training, **ending: Unpack[Ending]
     ) -> Trajectory:
         """Return the trajectory of these rows and snapshots, with its last layer and how it ended."""
         return Trajectory(
@@ -337,7 +330,7 @@ class _Layout:
             layers=[self._model.layer_at(each) for each in snapshots.values()],
             epochs=[*snapshots],
             curves={name: rows[:, first : first + FIT].copy() for name, first in self.losses.items()},
-            layer=parameters,
-            ended=ended,
-            best_epoch=best_epoch,
+            layer=ending["parameters"],
+            ended=ending["ended"],
+            best_epoch=ending["best_epoch"],
         )

@@ -19,7 +19,7 @@ from attn_dynamics.training.descent import checked_checkpoint
 from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_columns
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates.engine import check_device, engine_for
+from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.replicates.memory import (
     MemoryNeed,
     bytes_needed,
@@ -86,21 +86,17 @@ def descend_many(
         >>> [run.ended for run in descend_many(corpus, starts, epochs=10)]
         ['epochs', 'epochs', 'epochs']
     """
-    training, evaluate_on, follow = (
-        training_with(training, settings),
-        data_sets("evaluate_on", evaluate_on, Corpus),
-        words("follow", follow),
-    )
+    training = training_with(training, settings)
+    evaluate_on, follow = data_sets("evaluate_on", evaluate_on, Corpus), words("follow", follow)
     function("meter", meter)
     training.check_dev(evaluate_on)
-    check_device(device, precision)
+    engine = engine_for(device, precision)
     check_rule(device, training)
     parameters, checkpoint = _starts(parameters), checked_checkpoint(checkpoint)
     _check_starts(corpus, parameters, evaluate_on)
     if not parameters:
         return []
     layout, judged = Layout(corpus, evaluate_on, follow), [*evaluate_on.values()]
-    engine = engine_for(device, precision)
     needed = bytes_needed(engine, [corpus, *judged], parameters[0], layout, training, saved=checkpoint is not None)
     check_memory(engine, needed, len(parameters))
     frozen = np.unique(np.concatenate([frozen_columns(corpus, each, training) for each in parameters]))
@@ -145,7 +141,6 @@ def max_replicates(
     Raises:
         InputError: the corpus does not hold a followed word, or the device is not available.
     """
-    check_device(device, precision)
     engine = engine_for(device, precision)
     others = data_sets("evaluate_on", evaluate_on, Corpus)
     needed = bytes_needed(engine, [corpus, *others.values()], start, Layout(corpus, others, follow), training)

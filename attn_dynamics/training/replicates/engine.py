@@ -23,36 +23,32 @@ def check_device(device: str, precision: str) -> None:
     Raises:
         InputError: as in `engine_for`.
     """
-    for name, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
-        one_of(name, value, known)
-    if device != "numpy":
-        engine_for(device, precision)
-    elif precision != "float64":
-        raise InputError(
-            "precision",
-            expected="'float64' on the device 'numpy', whose loops are compiled for it",
-            given=repr(precision),
-            fix="Take the device 'cpu' or 'cuda'.",
-        )
+    engine_for(device, precision)
 
 
 def engine_for(device: str, precision: str) -> Threads | Torch:
     """Return the threads of the processor, or a device of torch.
 
     Raises:
-        InputError: torch or its device is not available.
+        InputError: the device or precision is unknown, torch or its device is not available, or the compiled loops do
+            not have the precision.
     """
+    for name, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
+        one_of(name, value, known)
     if device == "numpy":
+        if precision != "float64":
+            raise InputError(
+                "precision",
+                expected="'float64' on the device 'numpy', whose loops are compiled for it",
+                given=repr(precision),
+                fix="Take the device 'cpu' or 'cuda'.",
+            )
         from attn_dynamics.training.replicates.threads import Threads
 
         return Threads()
     try:
         from attn_dynamics.training.replicates.tensors import Torch
     except ImportError:
-        raise InputError(
-            "device",
-            expected="'numpy', or PyTorch to be installed",
-            given=repr(device),
-            fix=how_to_get("torch"),
-        ) from None
+        expected, fix = "'numpy', or PyTorch to be installed", how_to_get("torch")
+        raise InputError("device", expected=expected, given=repr(device), fix=fix) from None
     return Torch(device, precision)

@@ -14,7 +14,7 @@ from attn_dynamics.training.replicates.equations import Replicates
 from attn_dynamics.training.replicates.recording import Records, mean_of_finite
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.tensors import Tensors, numbers
-from attn_dynamics.training.run import Ended, Run, RunsInterrupted
+from attn_dynamics.training.run import Ended, Ending, Run, RunsInterrupted
 from attn_dynamics.training.settings import Training
 
 
@@ -122,7 +122,7 @@ class Group:
     def _end(self, place: int, state: Tensors, ended: Ended, best_epoch: int) -> None:
         member = int(self._members[place])
         parameters = None if ended == "diverged" else self._models.parameters(place, state)
-        ending = {"parameters": parameters, "ended": ended, "best_epoch": best_epoch}
+        ending = Ending(parameters=parameters, ended=ended, best_epoch=best_epoch)
         self._runs[member] = self._records.run(member, self._training, **ending)
 
     def _keep(self, places: NDArray[np.int64]) -> None:

@@ -1,7 +1,7 @@
 """The record of replicates: each is recorded as `attn_dynamics.training.recording` records one run."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from attn_dynamics.model.heads import Array
 from attn_dynamics.training.checkpoint import without_prefix
 from attn_dynamics.training.recording import ALL_WORDS, Layout, snapshots_due
-from attn_dynamics.training.run import Run
+from attn_dynamics.training.run import Ending, Run
 from attn_dynamics.training.settings import Training
 
 Members = NDArray[np.int64]
@@ -58,8 +58,8 @@ class Records:
             member, epoch = map(int, name.split("."))
             self._snapshots[member][epoch] = words
 
-    def run(self, member: int, training: Training, **ending: Any) -> Run:
-        """Return the run of one replicate; `ending` holds its parameters, the reason of its end, and its best epoch."""
+    def run(self, member: int, training: Training, **ending: Unpack[Ending]) -> Run:
+        """Return the run of one replicate, with how it ended."""
         rows = self._rows[: self._counts[member], member]
         return self._layout.run(rows, self._snapshots[member], training, **ending)
 
