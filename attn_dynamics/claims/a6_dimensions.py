@@ -16,6 +16,10 @@ from attn_dynamics.training.run import Run
 
 RTOL = 1e-13
 """Relative tolerance of a step of the solver."""
+ROUNDED = 2.0 * np.finfo(float).eps
+"""Round-off of an epoch, which rounds the gradient and the step."""
+RATE = 0.1
+"""Learning rate η."""
 Span = Callable[[Parameters], Array]
 """Function from a start to columns (d, ·), whose span should hold every move of the embeddings."""
 
@@ -40,8 +44,7 @@ def columns(begin: Parameters) -> Array:
     quantity="runs apart: distance between a run of Attn-FC in n - 1 dimensions and the same run in d. Off the span: "
     "part of the moves of E and of the first layer off the span of that layer's start. It is measured by largest "
     "singular values, as a share of the whole move. Both are taken under descent and flow, for Attn-TL under descent",
-    tolerance="runs apart: 1e-13, the solver's relative tolerance per step. Off the span: 1e-13, from some hundred "
-    "steps that each round by 2⁻⁵²",
+    tolerance="2 · 2⁻⁵² an epoch, which rounds the gradient and the step",
 )
 def closed_in_classes(
     *,
@@ -51,7 +54,7 @@ def closed_in_classes(
     reduce: Callable[[Parameters], Parameters] = lambda begin: begin,
 ) -> Measured:
     """Measure each head in more dimensions than it has classes or hidden units."""
-    apart, off, ranks = 0.0, 0.0, set[int]()
+    apart, off, ranks, rounded = 0.0, 0.0, set[int](), ROUNDED * epochs(quick)
     for corpus in corpora(quick=quick):
         fixed, *trained = (start(corpus, model, d=8) for model in ("attn-fc", "attn-tc", "attn-tl"))
         pairs = zip(runs(corpus, reduce(fixed), quick), runs(corpus, fixed, quick, reduced=False), strict=True)
@@ -69,8 +72,8 @@ def closed_in_classes(
     note = f"Attn-TC moved in n{', n'.join(f'{rank:+}' for rank in sorted(ranks))} dimensions"
     return together(
         f"{note}; {where(quick=quick)}",
-        runs_apart=Measured(apart, RTOL, within=SCATTER),
-        off_the_span=Measured(off, 1e-13, within=SCATTER),
+        runs_apart=Measured(apart, rounded, within=SCATTER),
+        off_the_span=Measured(off, rounded, within=SCATTER),
     )
 
 
@@ -81,16 +84,20 @@ def without_gram(begin: Parameters) -> Parameters:
     return replace(begin, embeddings=begin.embeddings @ columns(begin) @ basis.T, head=head)
 
 
+def epochs(quick: bool) -> int:
+    """Return the number of epochs of descent."""
+    return 20 if quick else 200
+
+
 def runs(corpus: Corpus, begin: Parameters, quick: bool, *, reduced: bool = True) -> list[Run]:
     """Run descent, and flow to the same time.
 
     Attn-TL descends only, because its flow may stick at a kink of the relu.
     """
-    time = 2.0 if quick else 20.0
-    descended = descend(corpus, begin, epochs=round(time / 0.1), reduced=reduced)
+    descended = descend(corpus, begin, epochs=epochs(quick), learning_rate=RATE, reduced=reduced)
     if isinstance(begin.head, TwoLayer):
         return [descended]
-    return [descended, flow(corpus, begin, times=[time], rtol=RTOL, atol=RTOL / 10, reduced=reduced)]
+    return [descended, flow(corpus, begin, times=[RATE * epochs(quick)], rtol=RTOL, atol=RTOL / 10, reduced=reduced)]
 
 
 def _distance(first: Run, second: Run) -> float:
