@@ -166,6 +166,7 @@ COMPARED: Mapping[str, tuple[str, str]] = {
     "W22's gap: no bell, less narrow peak": (NONE, "peak-narrow"),
     "no bell, less narrow product": (NONE, "product"),
     "no bell, less question exempt, σ = 3": (NONE, "exempt-3"),
+    "no bell, less question exempt, σ = 10": (NONE, "exempt-10"),
     "no bell, less question exempt, σ from 1": (NONE, "exempt-narrow"),
     "question exempt: σ from 1, less σ = 1": ("exempt-narrow", "exempt-1"),
     "question exempt, less not: σ = 3": ("exempt-3", "frozen-3"),
