@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -93,6 +94,22 @@ def through(corpus: Corpus, scores: Array, values: Array, slopes: Array, readout
         squares += (by_score[start:stop] ** 2).sum(), words.joint_square(start, stop, by_value, metric)
     received = [words.received(word, wide, data.words, kept, scores, operand) for word in range(corpus.n_words)]
     return Through(contexts.T, by_score, by_value.T, np.array(received), squares)
+
+
+def test_products_are_rounded_before_they_are_added_to_the_slope_of_a_leading_word() -> None:
+    """Fused or not, as the compiler pleases, they would give compiled code other last bits than that of the cache."""
+    rng, (sentences, width) = np.random.default_rng(0), (epochs.BLOCK, 13)
+    slopes, contexts = rng.normal(size=(2, width, sentences))
+    deviations, kept = rng.normal(size=(sentences, columns_of(width))), _kept_rows(sentences, 1, width)
+    kept.inverses[:], kept.leads[:] = rng.random(sentences), 0
+    epochs.keep_slopes(slopes, contexts, deviations, kept, 0, sentences, np.empty(sentences))
+    products = kept.rows[:, 1 : width + 1] * deviations[:, 1 : width + 1]
+    np.testing.assert_array_equal(kept.lead_slopes, np.cumsum(products, axis=1)[:, -1])
+    fused = np.zeros(sentences)
+    for column in range(1, width + 1):
+        pairs = zip(kept.rows[:, column], deviations[:, column], fused, strict=True)
+        fused = np.array([float(Fraction(a) * Fraction(b) + Fraction(c)) for a, b, c in pairs])
+    assert (kept.lead_slopes != fused).any(), "negative control"
 
 
 PRODUCTS = [
