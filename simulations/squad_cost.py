@@ -27,7 +27,7 @@ class Cost(NamedTuple):
 
     @property
     def group(self) -> str:
-        """Return the rows that differ in their widths alone."""
+        """Return the name of the rows that differ from this one in their widths alone."""
         row: Row = ROWS[self.name]
         return EXEMPT.get(row.exempt, row.placement)
 

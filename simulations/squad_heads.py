@@ -10,7 +10,7 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.results.figures import style
 from attn_dynamics.statistics import interval
 from attn_dynamics.theory.parting_heads import moments
-from simulations.squad_rows import ROWS, Runs
+from simulations.squad_rows import NONE, ROWS, Runs
 
 AMONG = ("all tokens", "passage")
 """Pairs of tokens whose attention is counted by distance."""
@@ -81,7 +81,7 @@ def _range(values: Array) -> str:
 
 def heads(runs: Runs) -> dict[str, Heads]:
     """Return the rows with a σ per head; none if no reader without a bell has its attention recorded."""
-    readers = [run.distances.isel(moment=-1) for run in runs.get("fixed", ()) if "distances" in run]
+    readers = [run.distances.isel(moment=-1) for run in runs.get(NONE, ()) if "distances" in run]
     found = {}
     for name, each in runs.items():
         if readers and ROWS[name].each == "head":

@@ -42,7 +42,7 @@ class Row:
 
     @property
     def family(self) -> str:
-        """Return the rows with which this one shares a panel of a figure."""
+        """Return the title of the panel that this row has in a figure, with others."""
         if self.exempt != "none":
             return "exempt tokens"
         return f"{self.placement}, σ {'trained' if self.bell_rate else 'frozen'}"

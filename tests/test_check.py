@@ -15,6 +15,7 @@ from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.recording import Layout, snapshot_due, snapshots_due
 from attn_dynamics.training.replicates.recording import bytes_of_snapshots
 from attn_dynamics.window.tasks import WindowOptions
+from tests.forking import context
 
 
 @pytest.fixture(scope="module")
@@ -114,5 +115,5 @@ def test_a_fork_and_a_second_thread_under_workqueue_train_on_one_thread(monkeypa
         monkeypatch.setattr(threads, "threading_layer", lambda: "workqueue")
         assert threads_are_usable()
         assert not other.submit(threads_are_usable).result()
-    monkeypatch.setattr(threads._FORKED, "is_set", lambda: True)
-    assert not threads_are_usable()
+    with context().Pool(1) as forked:
+        assert not forked.apply(threads_are_usable)

@@ -63,8 +63,8 @@ def gather_two(start, stop, indices, data, source, column):
 
 
 @leaf
-def fill_rows(lead, factors, columns, start, rows):
-    """Fill rows (B, k + 1 and padding) with factors · [lead | columns | 0], of the columns (k, ·) from start on.
+def fill_rows(first, factors, columns, start, rows):
+    """Fill rows (B, k + 1 and padding) with factors · [first | columns | 0], of the columns (k, ·) from start on.
 
     Four numbers of a row are written at a time; the last column, times 0, stands for missing ones.
     """
@@ -72,10 +72,10 @@ def fill_rows(lead, factors, columns, start, rows):
     if last == 0:
         only = columns[0, start:stop]
         for place in range(size):
-            rows[place, 0], rows[place, 1] = factors[place] * lead[place], factors[place] * only[place]
+            rows[place, 0], rows[place, 1] = factors[place] * first[place], factors[place] * only[place]
         return
     for column in range(0, rows.shape[1], 4):
-        a = columns[column - 1, start:stop] if column > 0 else lead
+        a = columns[column - 1, start:stop] if column > 0 else first
         b, p = columns[min(column, last), start:stop], 1.0 if column <= last else 0.0
         c, q = columns[min(column + 1, last), start:stop], 1.0 if column + 1 <= last else 0.0
         d, r = columns[min(column + 2, last), start:stop], 1.0 if column + 2 <= last else 0.0

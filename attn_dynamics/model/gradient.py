@@ -200,8 +200,8 @@ class Objective:
         """Return loss and accuracy on some sentences; in training, also prepare the backward pass."""
         head, operand, width = self._head, self._buffers.operand, self._buffers.metric.shape[0]
         entry, loss, correct = head.contrasts if self._narrows else head.first_layer.T, 0.0, 0
-        kept, slopes = self._kept if training else _kept_rows(epochs.BLOCK, 0, width), self._head_slopes
-        sums, deviations = np.empty((epochs.BLOCK, operand.shape[1])), np.empty((epochs.BLOCK, operand.shape[1]))
+        kept, slopes = self._kept if training else self._spare, self._head_slopes
+        sums, deviations = self._buffers.rows[0]
         for begin in range(start, stop, epochs.BLOCK):
             end, place = min(stop, begin + epochs.BLOCK), begin if training else 0
             contexts, losses = np.empty((width, end - begin)), np.empty(end - begin)

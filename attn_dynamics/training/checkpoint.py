@@ -63,9 +63,9 @@ class Checkpoint:
         ended = time.monotonic()
         self._due = ended + max(self.every, SHARE * (ended - begun))
 
-    def write(self, identity: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Replace the file, as `save` does at its pauses."""
-        write_arrays(self.path, {"identity": np.array(identity)} | {**arrays})
+    def write(self, identity: str, arrays: dict[str, np.ndarray]) -> None:
+        """Replace the file as `save` does, without a change of when the next write is due."""
+        write_arrays(self.path, {"identity": np.array(identity)} | arrays)
 
     def load(self, identity: str) -> dict[str, np.ndarray] | None:
         """Return the arrays that were saved last, or None if there is no file.

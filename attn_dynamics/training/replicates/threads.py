@@ -56,6 +56,7 @@ def run_on_threads(
     Raises:
         RunsInterrupted: Ctrl-C was pressed; the exception holds the runs so far.
         CheckpointMismatch: the checkpoint belongs to other runs.
+        InputError: the saved runs already have more epochs.
     """
     checkpoint, identity = saving or (None, "")
     saved = (checkpoint and checkpoint.resume(identity, epochs)) or {}
@@ -76,7 +77,7 @@ def run_on_threads(
 
     def save(*, only_if_due: bool = False) -> None:
         if checkpoint is not None and (checkpoint.due() or not only_if_due):
-            checkpoint.save(identity, _all(states))
+            checkpoint.save(identity, _all([*states]))  # a copy, because replicates replace theirs meanwhile
 
     with (
         one_blas_thread(),
@@ -118,7 +119,7 @@ class _Member(Checkpoint):
         super().__init__(common.path, common.every / 2)
         self._states, self._replicate = states, replicate
 
-    def write(self, identity: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def write(self, identity: str, arrays: dict[str, np.ndarray]) -> None:
         """Hand in a copy of the state."""
         self._states[self._replicate] = {name: np.array(array) for name, array in arrays.items()}
 

@@ -349,7 +349,7 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
     device: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts = starts_for(corpus, "attn-tc", 9)
-    engine = Threads() if device == "numpy" else engine_for(device, "float64")
+    engine = engine_for(device, "float64")
     training, layout = Training(train=("keys",), epochs=1), Layout(corpus, (), ())
     ((fixed, each, start),) = memory.bytes_needed(engine, [corpus], starts[0], layout, training, saved=False)
     held = [9 * start]
