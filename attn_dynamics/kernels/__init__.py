@@ -55,3 +55,8 @@ leaf = numba.njit(**LEAF, fastmath={"contract"})
 """Compile a function that creates no arrays, without reference counts of its arguments; a·b + c is rounded once.
 
 If a function is called for each sentence or word, the counts would cost as much as its sums."""
+rounding = numba.njit(**LEAF)
+"""Compile a leaf that rounds each product before it is added.
+
+If products of a sum become one vector, as in some compilations of a function, they cannot be fused with the sum. The
+last bits would then depend on which compilation runs: that of this process or one from the cache."""

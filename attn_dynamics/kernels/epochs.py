@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from attn_dynamics.kernels import LEAF, OPTIONS, kernel, leaf, words
+from attn_dynamics.kernels import OPTIONS, kernel, leaf, rounding, words
 from attn_dynamics.kernels.heads import (
     add_outer,
     dot,
@@ -33,13 +33,6 @@ COLUMNS = 6
 """Number of matrices of scratch that a block of sentences needs."""
 SIGNALS = 4
 """Number of signals in a recorded row, between the fits and the followed words."""
-
-
-rounding = njit(**LEAF)
-"""Compile a leaf that rounds each product before it is added.
-
-If products of a sum become one vector, as in some compilations of a function, they cannot be fused with the sum. The
-last bits would then depend on which compilation runs: that of this process or one from the cache."""
 
 
 class Sentences(NamedTuple):
