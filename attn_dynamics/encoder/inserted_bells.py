@@ -117,9 +117,10 @@ def _put(
     if bells(model):
         raise InputError("encoder", expected="one without bells", given="one with bells", fix="Load it again.")
     longest = getattr(model.config, "max_position_embeddings", None)
-    if settings.window is not None and longest is not None and settings.window > longest:
-        expected, fix = f"at most the {longest} tokens of a sequence", "Make it shorter, or leave it out."
-        raise InputError("window", expected=expected, given=settings.window, fix=fix)
+    # From the first token of a sequence, 2L - 1 tokens reach its last.
+    if settings.window is not None and longest is not None and settings.window >= 2 * longest:
+        expected = f"at most {2 * longest - 1} tokens, because a sequence has {longest}"
+        raise InputError("window", expected=expected, given=settings.window, fix="Make it shorter, or leave it out.")
     for module, heads in attention_modules(model, example).items():
         module.bell = TrainedBell(
             settings.bell,

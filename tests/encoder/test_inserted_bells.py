@@ -193,7 +193,7 @@ def test_a_model_for_questions_has_windows() -> None:
         ({"start_width": float("inf")}, "width: expected a finite number above 0, got inf"),
         ({"window": 256}, "window: expected an odd number of tokens, 1 or more, got 256"),
         ({"window": -1}, "window: expected an odd number of tokens, 1 or more, got -1"),
-        ({"window": 513}, "window: expected at most the 512 tokens of a sequence, got 513"),
+        ({"window": 1025}, "window: expected at most 1023 tokens, because a sequence has 512, got 1025"),
         ({"placement": "beside"}, "placement: expected one of renormalised, product, peak, got 'beside'"),
         ({"scale": "width"}, "scale: expected one of deviation, variance, log, got 'width'"),
         ({"each": "word"}, "each: expected one of layer, head, got 'word'"),
