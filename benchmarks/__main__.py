@@ -14,9 +14,17 @@ from attn_dynamics.commands.shell import run_command
 from benchmarks.growth import growth
 from benchmarks.replicates import replicates
 from benchmarks.rivals import paper, sst2
+from benchmarks.rules import rules
 from benchmarks.window import window
 
-BENCHMARKS = {"paper": paper, "sst2": sst2, "growth": growth, "replicates": replicates, "window": window}
+BENCHMARKS = {
+    "paper": paper,
+    "sst2": sst2,
+    "growth": growth,
+    "replicates": replicates,
+    "rules": rules,
+    "window": window,
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class Options:
     """Measure how long training takes."""
 
     benchmarks: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Names of benchmarks to run, of paper, sst2, growth, replicates, window; by default all."""
+    """Names of benchmarks to run, of paper, sst2, growth, replicates, rules, window; by default all."""
 
     EXAMPLE: ClassVar = "paper growth"
 

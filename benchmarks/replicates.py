@@ -1,9 +1,7 @@
 """Replicates beside single runs, and torch beside numpy: ratios of seconds per epoch, in one process."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -14,6 +12,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.tasks import Synthetic, Task, text_task
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 from attn_dynamics.training.replicates.engine import PRECISIONS
+from benchmarks.timing import Seconds, epoch_time
 
 REPLICATES = 64
 ENGINES = (1, 64, 1024)
@@ -24,19 +23,6 @@ PACED = 2**17
 """Number of replicate-epochs that are timed for a rate, in 2 to 15 epochs."""
 LARGEST = 2**33
 """Largest number of bytes for the results of a comparison: a replicate has V × d parameters twice."""
-ROUNDS = 3
-
-
-class Seconds(NamedTuple):
-    """Times of an epoch."""
-
-    wall: float
-    processor: float
-    """Processor seconds summed over threads, which other programs on the machine affect less."""
-
-    def over(self, other: "Seconds") -> str:
-        """Return both times as ratios to another's."""
-        return f"{self.wall / other.wall:5.1f} ({self.processor / other.processor:5.1f})"
 
 
 def replicates() -> None:
@@ -76,7 +62,7 @@ def _rates(task: Task, number: int) -> str:
     for device, precision in ways:
         run = partial(descend_many, task.train, starts, device=device, precision=precision)
         try:
-            rate = f"{number / _epoch(lambda epochs, run=run: run(epochs=epochs), epochs).wall:9.2e}"
+            rate = f"{number / epoch_time(lambda epochs, run=run: run(epochs=epochs), epochs).wall:9.2e}"
         except InputError as error:
             rate = str(error)
         cells.append(f"{device} {precision}: {rate}")
@@ -99,36 +85,22 @@ def _against_single(task: Task, starts: Sequence[Parameters], epochs: int) -> st
     cells, most = [], numba.get_num_threads()
     for threads in sorted({1, most}):
         numba.set_num_threads(1)
-        one = _epoch(single, 4 * epochs)
+        one = epoch_time(single, 4 * epochs)
         numba.set_num_threads(threads)
-        cells.append(f"{threads} thread{'s' * (threads > 1)}: {_epoch(many, epochs).over(one)}")
+        cells.append(f"{threads} thread{'s' * (threads > 1)}: {epoch_time(many, epochs).over(one)}")
     numba.set_num_threads(most)
     return "   ".join(cells)
 
 
 def _engines(task: Task, starts: Sequence[Parameters]) -> str:
     def seconds(device: str) -> Seconds:
-        return _epoch(lambda epochs: descend_many(task.train, starts, epochs=epochs, device=device), 15)
+        return epoch_time(lambda epochs: descend_many(task.train, starts, epochs=epochs, device=device), 15)
 
     try:
         numpy = seconds("numpy")
         return "   ".join(f"{device}: {seconds(device).over(numpy)}" for device in _devices())
     except InputError as error:
         return str(error)
-
-
-def _epoch(run: Callable[[int], object], epochs: int) -> Seconds:
-    """Return the time of an epoch in the quickest of some runs, because other programs use the machine too.
-
-    A run without epochs is taken off: the start, the record, and what belongs to both.
-    """
-    least = np.full((2, 2), np.inf)
-    for _ in range(ROUNDS):
-        for row, length in enumerate((0, epochs)):
-            begun = time.perf_counter(), time.process_time()
-            run(length)
-            least[row] = np.minimum(least[row], [time.perf_counter() - begun[0], time.process_time() - begun[1]])
-    return Seconds(*((least[1] - least[0]) / epochs).tolist())
 
 
 def _starts(task: Task, d: int, number: int, model: str = "attn-fc") -> list[Parameters]:

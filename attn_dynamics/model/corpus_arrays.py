@@ -37,7 +37,25 @@ class Data(NamedTuple):
     @classmethod
     def of(cls, corpus: Corpus, others: Collection[Corpus], frozen: NDArray[np.int64]) -> Self:
         """Return the arrays of a training corpus, whose words in the `frozen` columns do not move, and of others."""
-        return cls(by_sentence([corpus]), by_word(corpus, frozen), by_sentence(others), parts_of(corpus))
+        parts, frozen_mask = parts_of(corpus), np.zeros(corpus.n_words if frozen.size else 0, np.bool_)
+        frozen_mask[frozen] = True
+        return cls(by_sentence([corpus]), by_word(corpus, frozen_mask, parts), by_sentence(others), parts)
+
+    def batch(self, rows: NDArray[np.int64]) -> Self:
+        """Return the arrays with the sentences of some rows instead of all, without scipy, which would take longer."""
+        whole, n_words, order = self.sentences, self.words.offsets.size - 1, np.arange(rows.size)
+        starts, lengths = whole.offsets[rows].astype(np.int64), np.diff(whole.offsets)[rows]
+        offsets = _offsets(lengths)
+        entries = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+        words, counts = whole.words[entries], whole.counts[entries]
+        bounds = np.array([0, rows.size])
+        by_word = np.argsort(words, kind="stable")
+        word_offsets = _offsets(np.bincount(words, minlength=n_words))
+        pattern = word_offsets, np.repeat(order.astype(np.uint32), lengths)[by_word], counts[by_word]
+        return self._replace(
+            sentences=Sentences(offsets, words, counts, whole.labels[rows], bounds, whole.limits[rows]),
+            words=Words(*pattern, _bounds_of_parts(word_offsets, self.parts), self.words.frozen),
+        )
 
 
 def parts_of(corpus: Corpus) -> int:
@@ -65,14 +83,10 @@ def by_sentence(corpora: Collection[Corpus]) -> Sentences:
     return Sentences(*pattern, labels, bounds, _joined(largest, np.float64) / LEADING)
 
 
-def by_word(corpus: Corpus, frozen: NDArray[np.int64]) -> Words:
-    """Return the training corpus word by word, in parts of about equal work; `frozen` are columns of frozen words."""
-    columns, parts = corpus.counts.tocsc(), parts_of(corpus)
-    work = np.cumsum(np.diff(columns.indptr) + WORK_A_WORD)
-    inner = np.searchsorted(work, work[-1] * np.arange(1, parts) // parts)
-    mask = np.zeros(corpus.n_words if frozen.size else 0, np.bool_)
-    mask[frozen] = True
-    return Words(*_pattern(columns), np.array([0, *inner, corpus.n_words]), mask)
+def by_word(corpus: Corpus, frozen: NDArray[np.bool_], parts: int) -> Words:
+    """Return the training corpus word by word, in parts of about equal work; `frozen` marks words, or is empty."""
+    columns = _pattern(corpus.counts.tocsc())
+    return Words(*columns, _bounds_of_parts(columns[0], parts), frozen)
 
 
 def columns_of(width: int) -> int:
@@ -86,6 +100,18 @@ def columns_of(width: int) -> int:
 def _pattern(matrix: csr_array | csc_array) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.int32]]:
     """Return offsets, indices and counts of a sparse matrix, without copies."""
     return matrix.indptr.view(np.uint32), matrix.indices.view(np.uint32), np.asarray(matrix.data, np.int32)
+
+
+def _bounds_of_parts(offsets: NDArray[np.uint32], parts: int) -> NDArray[np.int64]:
+    """Return the bounds (parts + 1,) of words with about equal work, given the bounds (V + 1,) of their entries."""
+    work = np.cumsum(np.diff(offsets).astype(np.int64) + WORK_A_WORD)
+    inner = np.searchsorted(work, work[-1] * np.arange(1, parts) // parts)
+    return np.array([0, *inner, offsets.size - 1])
+
+
+def _offsets(sizes: NDArray[np.integer]) -> NDArray[np.uint32]:
+    """Return the bounds (n + 1,) of n runs of entries of some sizes (n,), one after the other."""
+    return np.concatenate([np.zeros(1, np.uint32), np.cumsum(sizes)], dtype=np.uint32, casting="unsafe")
 
 
 def _joined(arrays: Sequence[NDArray], dtype: type[np.generic]) -> NDArray:

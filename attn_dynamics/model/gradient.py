@@ -132,6 +132,15 @@ class Objective:
         self.record(row, followed=False)
         return Fit(row[0], row[1]), self.gradient(row[2], row[4])
 
+    def evaluate_batch(self, rows: NDArray[np.int64]) -> tuple[Fit, Gradient]:
+        """Return what `evaluate` does, of the sentences of some rows of the corpus alone."""
+        whole = self._data
+        self._data = whole.batch(rows)
+        try:
+            return self.evaluate()
+        finally:
+            self._data = whole
+
     def record(self, row: Array, *, followed: bool = True) -> bool:
         """Evaluate the present state and fill a row of the record; `gradient` then returns the gradient there.
 

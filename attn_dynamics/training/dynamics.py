@@ -240,8 +240,7 @@ class Dynamics:
             self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
             return
         for rows in self._training.batches(self._corpus.n_sentences, int(self._passes)):
-            batch = Objective(self._corpus.take(rows), self.scores, self._axes, self.head, frozen=self._frozen)
-            self.step(batch.evaluate()[1], learning_rate)
+            self.step(self.objective.evaluate_batch(rows)[1], learning_rate)
         self._passes += 1.0
 
     def _decay(self, array: Array, slopes: Arrays, name: str, decay: float, learning_rate: float) -> None:

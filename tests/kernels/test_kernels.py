@@ -20,7 +20,7 @@ from attn_dynamics import Corpus, descend, loss_and_gradient
 from attn_dynamics.kernels import epochs, loss, words
 from attn_dynamics.kernels.elementary import exponential, log1p
 from attn_dynamics.model import corpus_arrays
-from attn_dynamics.model.corpus_arrays import SHARED_SPREAD, Data, by_word, columns_of
+from attn_dynamics.model.corpus_arrays import SHARED_SPREAD, Data, columns_of
 from attn_dynamics.model.gradient import Objective, _kept_rows
 from attn_dynamics.model.heads import HEADS
 from tests.support import (
@@ -150,12 +150,28 @@ def test_attention_is_the_dense_one_forward_and_back(
 def test_parts_of_the_vocabulary_have_about_equal_work(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = ragged(3)
     monkeypatch.setattr(corpus_arrays, "ENTRIES_A_PART", corpus.counts.nnz // parts)
-    bounds, counts = by_word(corpus, np.empty(0, np.int64)).parts, corpus.counts
+    bounds, counts = Data.of(corpus, [], np.empty(0, np.int64)).words.parts, corpus.counts
     assert bounds.size == parts + 1
     assert (bounds[0], bounds[-1]) == (0, corpus.n_words)
     work = np.bincount(counts.indices, minlength=corpus.n_words) + corpus_arrays.WORK_A_WORD
     each = [work[start:stop].sum() for start, stop in pairwise(bounds)]
     assert max(each) <= work.sum() / parts + work.max()
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_batch_has_the_arrays_of_a_corpus_of_its_sentences(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, frozen, rows = ragged(3), np.array([1]), np.array([4, 0, 7, 2])
+    monkeypatch.setattr(corpus_arrays, "ENTRIES_A_PART", corpus.counts.nnz // parts)
+    whole = Data.of(corpus, [], frozen)
+    batch = whole.batch(rows)
+    monkeypatch.setattr(corpus_arrays, "ENTRIES_A_PART", corpus.take(rows).counts.nnz // parts)
+    expected = Data.of(corpus.take(rows), [], frozen)
+    assert batch.parts == expected.parts == parts
+    for name in ("sentences", "words"):
+        for array, other in zip(getattr(batch, name), getattr(expected, name), strict=True):
+            assert array.dtype == other.dtype
+            np.testing.assert_array_equal(array, other)
+    assert not np.array_equal(batch.words.rows, whole.batch(rows[::-1]).words.rows)
 
 
 @pytest.mark.parametrize("model", MODELS)
