@@ -184,7 +184,9 @@ class Replicates:
 
     def _update(self, gradient: Gradient) -> None:
         """Take one step of the update rule in all trained parameters at once."""
-        rate, state, slopes = self._training.learning_rate, self.moving(), self._slopes(gradient)
+        state: Any = self.moving()
+        slopes: Any = self._slopes(gradient)
+        rate = self._training.learning_rate
         add_decay(self._training, state, slopes, self._frozen, rate)
         self._stepper.step(state, slopes, rate)
         if self._by_keys:
@@ -192,7 +194,7 @@ class Replicates:
 
     def _slopes(self, gradient: Gradient) -> Tensors:
         """Return the gradients of all arrays that move, by name, as `Dynamics` has them."""
-        arrays, slopes, by_score = self._arrays, {}, gradient.scores
+        arrays, by_score, slopes = self._arrays, gradient.scores, {}
         if "query" in self._train:
             slopes["query"] = self._query_slopes(by_score)
         if "keys" in self._train and self._by_keys:

@@ -19,18 +19,20 @@ from attn_dynamics.training.rules import Rule, Stepper, step_in_place
 class ManySteps(Stepper):
     """A rule at work on tensors of R replicates, which are the first axis of all arrays, buffers included."""
 
+    buffers: Any
+
     def keep(self, places: NDArray[np.int64]) -> None:
         """Continue with the replicates at these indices only."""
         self.buffers = {name: buffer[places] for name, buffer in self.buffers.items()}
 
     def _start(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        buffers = vmap(self._rule.start)(state) if state else {}
+        buffers: Any = vmap(self._rule.start)(state) if state else {}
         # Copied, because a buffer that is the same for all replicates stands once in memory.
         return {name: buffer.clone(memory_format=torch.contiguous_format) for name, buffer in buffers.items()}
 
     def _take(self, state: dict[str, Any], slopes: Mapping[str, Any], rate: float) -> None:
-        def step(*arrays: dict[str, Any]) -> tuple[()]:
-            step_in_place(self._rule, *arrays, rate)
+        def step(state: Any, slopes: Any, buffers: Any) -> tuple[()]:
+            step_in_place(self._rule, state, slopes, buffers, rate)
             return ()
 
         if slopes:
@@ -43,7 +45,8 @@ def check_rule(rule: Rule, device: torch.device, dtype: torch.dtype) -> None:
     Raises:
         InputError: the rule calls functions of numpy, reads a number out of an array, or does not step in place.
     """
-    state, slopes = ({"array": torch.zeros((2, 1, 1), dtype=dtype, device=device)} for _ in range(2))
+    state: Any = {"array": torch.zeros((2, 1, 1), dtype=dtype, device=device)}
+    slopes: Any = {"array": torch.zeros_like(state["array"])}
     try:
         trial = ManySteps(rule, state)
         for _ in range(2):
