@@ -17,7 +17,6 @@ from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.descent import (
-    check_rule,
     descend_many,
     max_replicates,
     replicates_in,
@@ -47,8 +46,7 @@ def check(config: Config, task: Task) -> None:
         InputError: a word cannot be written to a file, a followed word is not in the data, patience lacks dev data, or
             the device is not available.
     """
-    check_device(config.device, config.precision)
-    check_rule(config.device, config.training)
+    check_device(config.device, config.precision, config.training.rule)
     check_words(task)
     layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
     if config.patience and task.dev is None:

@@ -108,7 +108,7 @@ class Config:
     """Number of runs from different initial values on the same data."""
     device: Device = "numpy"
     """Device that computes: numpy, by compiled loops, or the same equations by PyTorch (extra 'torch') on a
-    processor or a GPU; update rules, decay and mini-batches need numpy."""
+    processor or a GPU."""
     precision: Precision = "float64"
     """Precision of PyTorch's numbers; numpy needs float64."""
     follow: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ change of W, stay in the span of the directions that the head reads at the start
 """
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,9 +161,7 @@ class Dynamics:
     def step(self, gradient: Gradient, learning_rate: float) -> None:
         """Take one step of the update rule in all trained parameters at once."""
         state, slopes = self._moving(), self._slopes(gradient)
-        for name, array in state.items():
-            if decay := self._training.decay_of(PARTS[name.split(".")[0]]):
-                self._decay(array, slopes, name, decay, learning_rate)
+        add_decay(self._training, state, slopes, self._frozen, learning_rate)
         self._stepper.step(state, slopes, learning_rate)
         self._follow_keys()
 
@@ -243,20 +242,33 @@ class Dynamics:
             self.step(self.objective.evaluate_batch(rows)[1], learning_rate)
         self._passes += 1.0
 
-    def _decay(self, array: Array, slopes: Arrays, name: str, decay: float, learning_rate: float) -> None:
-        """Shrink an array if decay is decoupled, else add decay to its slope; frozen words stay as they are."""
-        shrinking = decay * array
-        if name in ("keys", "axes"):
-            by_word = shrinking if name == "keys" else shrinking.T
-            by_word[self._frozen] = 0.0
-        if self._training.decoupled:
-            array -= learning_rate * shrinking
-        else:
-            slopes[name] = slopes[name] + shrinking
-
     def _follow_keys(self) -> None:
         if "query" in self._train or self._coordinates.by_keys:
             self.scores[...] = self._keys @ self._query
+
+
+def add_decay(training: Training, state: Arrays, slopes: Arrays, frozen: Any, learning_rate: float) -> None:
+    """Shrink arrays that decay if decay is decoupled, else add their decay to their slopes; frozen words stay.
+
+    Args:
+        training: weight decay of each part.
+        state: moving arrays by name: keys (…, V, d_k), axes (…, d, V), and others.
+        slopes: gradient of each array, by the same names.
+        frozen: columns of the frozen words, as an array that can index those of the state.
+        learning_rate: learning rate η.
+    """
+    for name, array in state.items():
+        decay = training.decay_of(PARTS[name.split(".")[0]])
+        if not decay:
+            continue
+        shrinking = decay * array
+        if name in ("keys", "axes"):
+            by_word = shrinking if name == "keys" else shrinking.mT
+            by_word[..., frozen, :] = 0.0
+        if training.decoupled:
+            array -= learning_rate * shrinking
+        else:
+            slopes[name] = slopes[name] + shrinking
 
 
 def frozen_columns(corpus: Corpus, parameters: Parameters, training: Training) -> NDArray[np.int64]:

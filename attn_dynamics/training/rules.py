@@ -1,7 +1,8 @@
 """Update rules, which turn a gradient into a step.
 
 A new rule is one class and one line in `RULES`. A rule steps named arrays in place. It keeps its memory in named
-buffers, which checkpoints and early stopping save like the parameters.
+buffers, which checkpoints and early stopping save like the parameters. It takes its functions from the namespace of
+the arrays, which are numpy's or torch's, and always those of one model (`training/replicates/steps.py`).
 """
 
 import re
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast, final
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from attn_dynamics.check import flag, number, shown
 from attn_dynamics.errors import InputError
@@ -47,7 +49,8 @@ class Descent:
 
     def step(self, state: Mapping[str, Array], slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
         for name, slope in slopes.items():
-            state[name][...] -= rate * slope
+            array = state[name]
+            array -= rate * slope
 
 
 DESCENT = Descent()
@@ -82,13 +85,14 @@ class Momentum:
         object.__setattr__(self, "nesterov", flag("nesterov", self.nesterov))
 
     def start(self, state: Mapping[str, Array]) -> Arrays:
-        return {name: np.zeros_like(array) for name, array in state.items()}
+        return {name: _zeros_like(array) for name, array in state.items()}
 
     def step(self, state: Mapping[str, Array], slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
         for name, slope in slopes.items():
-            buffers[name] *= self.beta
-            buffers[name] += slope
-            state[name][...] -= rate * (slope + self.beta * buffers[name] if self.nesterov else buffers[name])
+            array, buffer = state[name], buffers[name]
+            buffer *= self.beta
+            buffer += slope
+            array -= rate * (slope + self.beta * buffer if self.nesterov else buffer)
 
 
 @final
@@ -120,18 +124,18 @@ class Adam:
         object.__setattr__(self, "epsilon", number("epsilon", self.epsilon, above=0, fix="1e-8 is usual."))
 
     def start(self, state: Mapping[str, Array]) -> Arrays:
-        zeros = {f"{kind}.{name}": np.zeros_like(a) for kind in ("mean", "square") for name, a in state.items()}
-        return zeros | {"steps": np.zeros(())}
+        zeros = {f"{kind}.{name}": _zeros_like(a) for kind in ("mean", "square") for name, a in state.items()}
+        return zeros | {"steps": _zero(state)}
 
     def step(self, state: Mapping[str, Array], slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
-        buffers["steps"] += 1.0
-        steps = float(buffers["steps"])
+        steps = buffers["steps"]
+        steps += 1.0
         for name, slope in slopes.items():
-            mean, square = buffers[f"mean.{name}"], buffers[f"square.{name}"]
+            array, mean, square = state[name], buffers[f"mean.{name}"], buffers[f"square.{name}"]
             mean += (1.0 - self.beta1) * (slope - mean)
             square += (1.0 - self.beta2) * (slope * slope - square)
-            divisor = np.sqrt(square / (1.0 - self.beta2**steps)) + self.epsilon
-            state[name][...] -= rate / (1.0 - self.beta1**steps) * mean / divisor
+            divisor = array_namespace(square).sqrt(square / (1.0 - self.beta2**steps)) + self.epsilon
+            array -= rate / (1.0 - self.beta1**steps) * mean / divisor
 
 
 @final
@@ -153,7 +157,8 @@ class SignDescent:
 
     def step(self, state: Mapping[str, Array], slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
         for name, slope in slopes.items():
-            state[name][...] -= rate * np.sign(slope)
+            array = state[name]
+            array -= rate * array_namespace(slope).sign(slope)
 
 
 RULES: dict[str, Callable[..., Rule]] = {
@@ -203,9 +208,8 @@ def lasting(rule: Rule) -> Rule:
     return rule
 
 
-@final
 class Stepper:
-    """A rule at work on named arrays: its buffers, and its steps, which are checked.
+    """A rule at work on the named arrays of a model: its buffers, and its steps, which are checked.
 
     Args:
         rule: the rule.
@@ -217,7 +221,7 @@ class Stepper:
 
     def __init__(self, rule: Rule, state: Mapping[str, Array]) -> None:
         self._rule, self._new = rule, True
-        self.buffers = first_buffers(rule, state)
+        self.buffers = self._start(state)
 
     def step(self, state: Arrays, slopes: Mapping[str, Array], rate: float) -> None:
         """Step arrays, check that the arrays themselves were stepped, and warn if the first step moves none.
@@ -225,19 +229,8 @@ class Stepper:
         Raises:
             InputError: the rule returned arrays, or bound others to their names, so that the model keeps the old ones.
         """
-        start = {name: state[name].copy() for name in slopes} if self._new else {}
-        before = {**state}, {**self.buffers}
-        returned: object = self._rule.step(state, slopes, self.buffers, rate)
-        pairs = zip(before, (state, self.buffers), strict=True)
-        rebound = [name for then, now in pairs for name in then | now if now.get(name) is not then.get(name)]
-        if rebound or returned is not None:
-            mistake = f"puts another at {rebound[0]!r}" if rebound else "returns arrays"
-            raise InputError(
-                "rule",
-                expected="a step that changes arrays in place",
-                given=f"one of {type(self._rule).__name__} that {mistake}",
-                fix="Write state[name] -= … or buffers[name][...] = …, and return nothing; `start` makes all buffers.",
-            )
+        start = {name: 1.0 * state[name] for name in slopes} if self._new else {}
+        self._take(state, slopes, rate)
         # A step may be below round-off, and then descent moves nothing either.
         descended = {name: array - rate * slopes[name] for name, array in start.items()}
         if _differ(start, descended) and not _differ(start, state):
@@ -247,6 +240,32 @@ class Stepper:
                 stacklevel=2,
             )
         self._new = False
+
+    def _start(self, state: Mapping[str, Array]) -> Arrays:
+        return first_buffers(self._rule, state)
+
+    def _take(self, state: Arrays, slopes: Mapping[str, Array], rate: float) -> None:
+        step_in_place(self._rule, state, slopes, self.buffers, rate)
+
+
+def step_in_place(rule: Rule, state: Arrays, slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
+    """Take a step of a rule in the arrays of one model.
+
+    Raises:
+        InputError: the rule returned arrays, or bound others to their names, so that the model keeps the old ones.
+    """
+    before = {**state}, {**buffers}
+    returned: object = rule.step(state, slopes, buffers, rate)
+    pairs = zip(before, (state, buffers), strict=True)
+    rebound = [name for then, now in pairs for name in then | now if now.get(name) is not then.get(name)]
+    if rebound or returned is not None:
+        mistake = f"puts another at {rebound[0]!r}" if rebound else "returns arrays"
+        raise InputError(
+            "rule",
+            expected="a step that changes arrays in place",
+            given=f"one of {type(rule).__name__} that {mistake}",
+            fix="Write state[name] -= … or buffers[name][...] = …, and return nothing; `start` makes all buffers.",
+        )
 
 
 def first_buffers(rule: Rule, state: Mapping[str, Array]) -> Arrays:
@@ -264,6 +283,16 @@ def first_buffers(rule: Rule, state: Mapping[str, Array]) -> Arrays:
         given=f"one of {type(rule).__name__} that returns {shown(buffers)}",
         fix="Return {} if the rule remembers nothing, and np.zeros(()) for a number.",
     )
+
+
+def _zeros_like(array: Array) -> Array:
+    return array_namespace(array).zeros_like(array)
+
+
+def _zero(state: Mapping[str, Array]) -> Array:
+    """Return a buffer for one number, beside the arrays of a state."""
+    beside = next(iter(state.values()), np.zeros(()))
+    return array_namespace(beside).zeros((), dtype=beside.dtype, device=beside.device)
 
 
 def _differ(before: Mapping[str, Array], after: Mapping[str, Array]) -> bool:

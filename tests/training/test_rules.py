@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from array_api_compat import array_namespace
 from torch import Tensor
 
 from attn_dynamics import (
@@ -40,6 +41,7 @@ from attn_dynamics.training.settings import Training
 from tests.support import (
     MODELS,
     built,
+    differences,
     end,
     formula,
     named,
@@ -168,9 +170,9 @@ def plain_torch(
     return {name: (whole(name) if name in still else leaf).detach().numpy() for name, leaf in leaves.items()}
 
 
-def started(model: str, held: tuple[int, ...] = ()) -> Parameters:
+def started(model: str, held: tuple[int, ...] = (), seed: int = 3) -> Parameters:
     """A start with more dimensions than its head reads; the keys of held words are 0, as a trained query asks."""
-    start = parameters_for(CORPUS, model, 3, d=5, spread=1.0)
+    start = parameters_for(CORPUS, model, seed, d=5, spread=1.0)
     keys = start.keys.copy()
     keys[list(held)] = 0.0
     return built(start, named(start) | {"keys": keys})
@@ -186,15 +188,13 @@ EPOCHS = 200
 
 def trained(model: str, case: str, train: tuple[str, ...], batch: int | None, held: tuple[int, ...], **other) -> Run:
     """A run of a case, or of other settings at its rate."""
-    settings: Options = {
-        "train": train,
-        "frozen_words": held,
-        "batch_size": batch,
-        "batch_seed": SEED,
-        "epochs": EPOCHS,
-    }
-    settings |= CASES[case].ours | {"learning_rate": CASES[case].rate} | other
-    return descend(CORPUS, started(model, held), **settings)
+    return descend(CORPUS, started(model, held), **settled(case, train, batch, held) | other)
+
+
+def settled(case: str, train: tuple[str, ...], batch: int | None, held: tuple[int, ...]) -> Options:
+    """The settings of a case."""
+    settings: Options = {"train": train, "frozen_words": held, "batch_size": batch, "batch_seed": SEED}
+    return settings | {"epochs": EPOCHS, "learning_rate": CASES[case].rate} | CASES[case].ours
 
 
 WAYS = {
@@ -205,11 +205,11 @@ WAYS = {
 }
 
 
-def spread_over(*others: Iterable[Any]) -> list[Any]:
-    """Every combination of a case with others; all but a fourth, in which each case stands, are slow."""
+def spread_over(*others: Iterable[Any], quick: int = 4) -> list[Any]:
+    """Every combination of a case with others; all but one in so many, in which each case stands, are slow."""
     rest = [*product(*others)]
     return [
-        pytest.param(case, *rest[place], marks=() if (place + number) % 4 == 0 else pytest.mark.slow)
+        pytest.param(case, *rest[place], marks=() if (place + number) % quick == 0 else pytest.mark.slow)
         for number, case in enumerate(CASES)
         for place in range(len(rest))
     ]
@@ -252,29 +252,31 @@ class Reduced:
         self.adam.step(state, slopes, buffers, rate)
 
 
-@pytest.mark.parametrize(
-    ("case", "wrong"),
-    [
-        ("adam", {"rule": Uncorrected()}),
-        ("adam", {"rule": Reduced()}),
-        ("adam", {"rule": Adam(epsilon=1e-7)}),
-        ("adam, decay", {"decoupled": True}),
-        ("adamw", {"decoupled": False}),
-        ("momentum, decay", {"decoupled": True}),
-        ("momentum, decoupled decay", {"decoupled": False}),
-        ("momentum, decay", {"decay": {"keys": 0.01, "embeddings": 0.01}}),
-        ("nesterov", {"rule": Momentum(0.8)}),
-        ("momentum", {"rule": Momentum(0.9, nesterov=True)}),
-        ("momentum", {"batch_seed": SEED + 1}),
-        ("momentum", {"batch_size": BATCH + 1}),
-        ("sign", {"rule": Descent()}),
-    ],
-    ids=lambda value: str(value).replace("object at", "")[:50],
-)
+MISTAKES = [
+    ("adam", {"rule": Uncorrected()}),
+    ("adam", {"rule": Reduced()}),
+    ("adam", {"rule": Adam(epsilon=1e-7)}),
+    ("adam, decay", {"decoupled": True}),
+    ("adamw", {"decoupled": False}),
+    ("momentum, decay", {"decoupled": True}),
+    ("momentum, decoupled decay", {"decoupled": False}),
+    ("momentum, decay", {"decay": {"keys": 0.01, "embeddings": 0.01}}),
+    ("nesterov", {"rule": Momentum(0.8)}),
+    ("momentum", {"rule": Momentum(0.9, nesterov=True)}),
+    ("momentum", {"batch_seed": SEED + 1}),
+    ("momentum", {"batch_size": BATCH + 1}),
+    ("sign", {"rule": Descent()}),
+]
+
+
+@pytest.mark.parametrize(("case", "wrong"), MISTAKES, ids=lambda value: str(value).replace("object at", "")[:50])
 def test_another_rule_is_far_from_that_of_torch(case: str, wrong: Options) -> None:
-    """Negative control: what would be a mistake of a rule, of decay or of batches is seen."""
+    """Negative control: what would be a mistake of a rule, of decay or of batches is seen, on a device too."""
     wanted = plain_torch(started("attn-tc"), CASES[case].torch, train=FIXED, epochs=40, held=(), batch=BATCH)
-    assert apart(end(trained("attn-tc", case, FIXED, BATCH, (), **{"epochs": 40} | wrong)), wanted) > 1e-7
+    settings: Options = settled(case, FIXED, BATCH, ()) | {"epochs": 40} | wrong
+    for device in ("numpy", "cpu"):
+        (run,) = descend_many(CORPUS, [started("attn-tc")], device=device, **settings)
+        assert apart(end(run), wanted) > 1e-7
 
 
 # --- coordinates
@@ -521,12 +523,76 @@ def test_replicates_are_single_runs_to_the_bit(case: str, batch: int | None) -> 
     assert not same(runs[0], alone[1]), "negative control"
 
 
-def test_a_device_of_torch_refuses_what_it_does_not_compute() -> None:
-    others: list[Options] = [{"rule": Momentum()}, {"decay": 0.1}, {"batch_size": 3}]
-    for options in others:
-        with pytest.raises(InputError, match="device: expected 'numpy' for update rules"):
-            descend_many(CORPUS, [started("attn-tc")], epochs=1, device="cpu", **options)
-    descend_many(CORPUS, [started("attn-tc")], epochs=1, device="cpu", rule=Descent())
+def on_each(model: str, case: str, way: str, **other: Any) -> list[list[Run]]:
+    """Three replicates in numpy, and the same ones on a device of torch."""
+    train, batch, held = WAYS[way]
+    starts = [started(model, held, seed) for seed in (3, 4, 5)]
+    settings: Options = settled(case, train, batch, held) | {
+        "epochs": 100,
+        "evaluate_on": {"dev": DEV},
+        "follow": (1, 2),
+    }
+    settings |= other
+    return [descend_many(CORPUS, starts, device=device, **settings) for device in ("numpy", "cpu")]
+
+
+def distance(first: Run, second: Run) -> float:
+    """Largest relative distance of all that two runs recorded, and of their ends."""
+    return max(*differences(first, second).values(), apart(end(first), named(end(second))))
+
+
+@pytest.mark.parametrize(("case", "model", "way"), spread_over(MODELS, WAYS, quick=12))
+def test_a_device_of_torch_steps_as_numpy_does(case: str, model: str, way: str) -> None:
+    numpy, device = on_each(model, case, way)
+    assert max(map(distance, numpy, device)) <= 1e-10
+    assert distance(numpy[0], device[1]) > 1e-3, "negative control"
+
+
+@pytest.mark.parametrize("case", ["nesterov", "adamw", "sign"])
+def test_patience_on_a_device_of_torch_is_that_of_numpy(case: str) -> None:
+    judge = {"dev": replace(DEV, labels=DEV.labels[::-1].copy())}
+    numpy, device = on_each("attn-tc", case, "fixed query, held words, batches", patience=9, evaluate_on=judge)
+    assert {run.ended for run in device} == {"patience"}
+    assert len({run.best_epoch for run in device}) > 1, "all end together: this shows nothing"
+    assert [run.best_epoch for run in numpy] == [run.best_epoch for run in device]
+    assert max(map(distance, numpy, device)) <= 1e-10
+
+
+NORMALISED = "normalised"
+OWN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    NORMALISED: lambda slope: slope / array_namespace(slope).sum(slope * slope) ** 0.5,
+    "numpy": lambda slope: np.sqrt(slope * slope),
+    "number": lambda slope: slope * float((slope * slope).sum()),
+}
+"""Steps of rules of one's own: by the norm of a whole array, by functions of numpy, and by a number on the host."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A rule of one's own."""
+
+    kind: str
+    linear: ClassVar[bool] = False
+
+    def start(self, state: Arrays) -> Arrays:
+        return {}
+
+    def step(self, state: Arrays, slopes: Arrays, buffers: Arrays, rate: float) -> None:
+        for name, slope in slopes.items():
+            state[name] -= rate * OWN[self.kind](slope)
+
+
+def test_a_rule_that_reads_norms_sees_one_replicate_at_a_time() -> None:
+    assert max(map(distance, *on_each("attn-tl", "sign", "fixed query", rule=Own(NORMALISED)))) <= 1e-10
+
+
+@pytest.mark.parametrize("kind", ["numpy", "number"])
+def test_a_rule_that_needs_numpy_is_refused_on_a_device_of_torch(kind: str) -> None:
+    with pytest.raises(
+        InputError, match=r"rule: expected a rule that steps tensors, which the device 'cpu' needs, got Own"
+    ):
+        descend_many(CORPUS, [started("attn-tc")], epochs=1, device="cpu", rule=Own(kind))
+    descend_many(CORPUS, [started("attn-tc")], epochs=1, rule=Own(kind))
 
 
 def test_memory_counts_the_buffers_of_a_rule() -> None:
@@ -536,7 +602,7 @@ def test_memory_counts_the_buffers_of_a_rule() -> None:
 # --- the command
 
 
-def test_a_configuration_trains_by_its_rule() -> None:
+def test_a_configuration_trains_by_its_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     task = Synthetic(dictionary=50, sentences=240, test_sentences=10).draw(3)
     plain = Config(epochs=12, seed=3)
     config = replace(plain, rule="momentum", momentum=0.5, nesterov=True, decay=1e-3, decoupled=True, batch_size=100)
@@ -545,7 +611,9 @@ def test_a_configuration_trains_by_its_rule() -> None:
     alone = descend(task.train, start, epochs=12, rule=Momentum(0.5, nesterov=True), **update)
     assert same_ends(configured_run.train(config, task, start), alone)
     assert not same_ends(configured_run.train(plain, task, start), alone), "control"
-    with pytest.raises(InputError, match="device: expected 'numpy'"):
+    configured_run.check(replace(config, device="cpu"), task)
+    monkeypatch.setitem(RULES, "momentum", lambda **settings: Own("numpy"))
+    with pytest.raises(InputError, match="expected a rule that steps tensors"):
         configured_run.check(replace(config, device="cpu"), task)
 
 

@@ -13,7 +13,6 @@ from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.tasks import Synthetic, Task, load_task
 from attn_dynamics.training import configured_run
 from attn_dynamics.training.corpus_config import Config, Trainable
-from attn_dynamics.training.replicates.descent import check_rule
 
 ALONE = ("replicates", "follow", "out", "resume", "overwrite")
 """Settings that only a single run has: a sweep varies the seed instead of replicates, and its table has no words."""
@@ -81,8 +80,6 @@ def check(configs: list[Config], *, here: bool) -> list[str]:
     Raises:
         InputError: data cannot be used, settings do not fit them, or a device is missing.
     """
-    for config in configs:
-        check_rule(config.device, config.training)
     if not here:
         configs = [replace(config, device=Config.device, precision=Config.precision) for config in configs]
     alike = {}

@@ -59,8 +59,8 @@ def descend_many(
     Args:
         corpus: N sentences over V words to train on.
         parameters: the R starts, with one kind of head and the same shapes; not changed.
-        training: settings of the runs, by default `Training()`. A device of torch accepts plain descent alone. All
-            replicates take their mini-batches in the same order.
+        training: settings of the runs, by default `Training()`. All replicates take their mini-batches in the same
+            order. On a device of torch a rule of your own must take its functions from the namespace of its arrays.
         evaluate_on: further corpora by name, evaluated at every epoch; `patience` watches "dev".
         follow: words recorded at every epoch.
         device: "numpy" (compiled loops on all cores), or "cpu" or "cuda" of torch.
@@ -91,7 +91,7 @@ def descend_many(
     function("meter", meter)
     training.check_dev(evaluate_on)
     engine = engine_for(device, precision)
-    check_rule(device, training)
+    engine.check_rule(training.rule)
     parameters, checkpoint = _starts(parameters), checked_checkpoint(checkpoint)
     _check_starts(corpus, parameters, evaluate_on)
     if not parameters:
@@ -117,7 +117,7 @@ def descend_many(
         from attn_dynamics.training.replicates.group import Group
 
         starts = [Coordinates(each, training) for each in parameters]
-        group = Group(Replicates(engine, [corpus, *judged], starts, frozen, layout), layout, training)
+        group = Group(Replicates(engine, [corpus, *judged], starts, training, frozen, layout), layout, training)
         if saving is not None:
             group.save_to(*saving)
         return group.run(meter)
@@ -172,21 +172,6 @@ def replicates_in(checkpoint: Checkpoint) -> int | None:
 
 LAYOUT = 2
 """Number of the layout of a checkpoint of replicates, so that a file of an older one is refused."""
-
-
-def check_rule(device: str, training: Training) -> None:
-    """Refuse settings that the device does not support.
-
-    Raises:
-        InputError: an update rule, decay or mini-batches on a device of torch.
-    """
-    if device != "numpy" and not training.plain:
-        raise InputError(
-            "device",
-            expected="'numpy' for update rules, weight decay and mini-batches",
-            given=repr(device),
-            fix="A device of torch trains by plain descent on all sentences.",
-        )
 
 
 def _starts(parameters: Iterable[Parameters]) -> Sequence[Parameters]:

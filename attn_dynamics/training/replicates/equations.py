@@ -2,6 +2,7 @@
 
 Replicates are the first axis: scores (R, V), embeddings (R, d, V), logits (R, n, N). As in `Dynamics`, only
 coordinates that can move are kept. If the head reads fewer dimensions, the products run on P = E W H (`Objective`).
+Plain descent steps in place, some words at a time; any other rule is given whole gradients.
 """
 
 import math
@@ -13,16 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attn_dynamics.model.gradient import NO_WORDS
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix, without_prefix
-from attn_dynamics.training.dynamics import Coordinates
+from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates, add_decay
 from attn_dynamics.training.recording import Layout
+from attn_dynamics.training.replicates.memory import WORDS_AT_ONCE
+from attn_dynamics.training.replicates.steps import ManySteps
 from attn_dynamics.training.replicates.tensors import Tensors, Torch, TorchOperand, TorchProducts, numbers
-
-WORDS_AT_ONCE = 1 << 14
-"""Number of words whose embeddings are stepped at once, so that their increments fit into memory."""
+from attn_dynamics.training.settings import Training
 
 
 class Gradient(NamedTuple):
@@ -45,6 +47,7 @@ class Replicates:
         device: device and precision.
         corpora: the training corpus first, then the corpora to evaluate.
         starts: start of each replicate, all with the same shapes and the same trained parts.
+        training: learning rate, trained parts, update rule, weight decay and mini-batches.
         frozen: columns of the words that keep their initial values.
         layout: layout of the recorded rows.
     """
@@ -54,11 +57,14 @@ class Replicates:
         device: Torch,
         corpora: Sequence[Corpus],
         starts: Sequence[Coordinates],
+        training: Training,
         frozen: NDArray[np.int64],
         layout: Layout,
     ) -> None:
-        head, self._trained_head = starts[0].head, starts[0].trained_head
-        self._starts, self._train, self._frozen = list(starts), starts[0].train, frozen
+        head, self._trained_head, self._by_keys = starts[0].head, starts[0].trained_head, starts[0].by_keys
+        self._device, self._corpus, self._training = device, corpora[0], training
+        self._starts, self._train = list(starts), training.train
+        self._frozen = torch.as_tensor(frozen, device=device.device)
         self._kind, self._trains_first = type(head), head.first in head.trained
         d, read = head.readout_matrix.shape
         self._narrows = read < d
@@ -69,6 +75,7 @@ class Replicates:
         self._products, *self._others = [TorchProducts(corpus, layout.columns, device) for corpus in corpora]
         arrays = [_arrays(start) for start in starts]
         self._arrays = {name: device.array(np.stack([each[name] for each in arrays])) for name in arrays[0]}
+        self._stepper = ManySteps(training.rule, self.moving())
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -89,42 +96,45 @@ class Replicates:
 
     def evaluate(self) -> tuple[list[Tensor], Gradient]:
         """Return losses and accuracies (R, 2) on each corpus, and the gradient."""
-        head, axes = self._head(), self._arrays["axes"]
+        fit, gradient = self._gradient(self._products)
+        return [fit, *(self._fit(each)[-1] for each in self._others)], gradient
+
+    def _gradient(self, products: TorchProducts) -> tuple[Tensor, Gradient]:
+        """Return losses and accuracies (R, 2) on the sentences of some products, and the gradient."""
+        head, entry, axes = self._head(), self._entry(), self._arrays["axes"]
         readout_matrix = head.first_layer @ self._contrasts if self._narrows else None
-        entry = self._contrasts if self._narrows else head.first_layer.mT
         self._operand.update(self._arrays["scores"], axes if readout_matrix is None else readout_matrix.mT @ axes)
-        contexts, slopes, kept, fit = self._fit(self._products, head, entry)
+        contexts, slopes, kept, fit = self._fit(products)
         slopes, gradients = head.backward(kept, slopes)
-        by_score, by_value = self._products.attend_back(self._operand, entry.mT @ slopes)
+        by_score, by_value = products.attend_back(self._operand, entry.mT @ slopes)
         if self._trains_first:
             gradients[head.first] = (axes @ by_value.mT) @ self._contrasts.mT if self._narrows else contexts @ slopes.mT
-        if self._frozen.size:
+        if len(self._frozen):
             by_score[:, self._frozen] = 0.0
             by_value[:, :, self._frozen] = 0.0
-        fits = [fit, *(self._fit(each, head, entry)[-1] for each in self._others)]
-        return fits, Gradient(by_score, by_value, gradients, readout_matrix)
+        return fit, Gradient(by_score, by_value, gradients, readout_matrix)
 
     def snapshot(self) -> Array:
         """Return scores, embedding norms ‖ν‖ and mean attention of all words (R, 3, V)."""
         attention = self._products.received(self._operand) / self._frequency
-        return numbers(torch.stack([self._arrays["scores"], self._norms(slice(None)), attention], dim=1))
+        scores, some = self._arrays["scores"], SOME_WORDS  # because norms copy the embeddings
+        norms = torch.cat([self._norms(slice(at, at + some)) for at in range(0, scores.shape[1], some)], dim=1)
+        return numbers(torch.stack([scores, norms, attention], dim=1))
 
-    def step(self, gradient: Gradient, learning_rate: float) -> None:
-        """Take one step of gradient descent in all trained parameters at once; overwrites the gradient."""
-        if "embeddings" in self._train:
-            self._step_embeddings(gradient, learning_rate)
-        for name in self._trained_head:
-            array = self._arrays[f"head.{name}"]
-            array -= learning_rate * gradient.head[name]
-        if "query" in self._train:
-            self._step_query(gradient.scores, learning_rate)
-        elif "keys" in self._train:
-            scores = self._arrays["scores"]
-            scores -= (learning_rate * self._arrays["speed"])[:, None] * gradient.scores
+    def step(self, gradient: Gradient, epoch: int) -> None:
+        """Take the steps of an epoch: one along the gradient, which is overwritten, or one on each mini-batch."""
+        if self._training.plain:
+            self._descend(gradient, self._training.learning_rate)
+        elif self._training.batch_size is None:
+            self._update(gradient)
+        else:
+            for rows in self._training.batches(self._corpus.n_sentences, epoch):
+                products = TorchProducts(self._corpus.take(rows), NO_WORDS, self._device)
+                self._update(self._gradient(products)[1])
 
     def moving(self) -> Tensors:
         """Return everything that moves, by name, replicates first: the arrays themselves, not copies."""
-        keys = "keys" if "query" in self._train else "scores"
+        keys = "keys" if self._by_keys else "scores"
         parts = {"query": "query", keys: "keys", "axes": "embeddings"}
         names = [name for name, part in parts.items() if part in self._train]
         return {name: self._arrays[name] for name in [*names, *(f"head.{name}" for name in self._trained_head)]}
@@ -133,9 +143,10 @@ class Replicates:
         """Continue with the replicates at these indices only."""
         self._starts = [self._starts[place] for place in places]
         self._arrays = {name: array[places] for name, array in self._arrays.items()}
+        self._stepper.keep(places)
 
     def states(self) -> list[dict[str, Array]]:
-        """Return for each replicate everything that moves, and its scores, by name, on the host."""
+        """Return for each replicate everything that moves, its scores and buffers, by name, on the host."""
         return apart(self._all_that_moves())
 
     def restore(self, states: Sequence[Mapping[str, Array]]) -> None:
@@ -155,17 +166,58 @@ class Replicates:
         )
 
     def _all_that_moves(self) -> Tensors:
-        """Return the moving arrays and the scores, which a resumed run need not sum again if the query is trained."""
-        return self.moving() | {"scores": self._arrays["scores"]}
+        """Return moving arrays, buffers of the rule, and scores, which a resumed run need not sum again from keys."""
+        return self.moving() | with_prefix("rule.", self._stepper.buffers) | {"scores": self._arrays["scores"]}
 
     def _head(self) -> Any:
         """Return one head that stands for those of all replicates."""
         return self._kind.stacked(without_prefix(self._arrays, "head."))
 
-    def _fit(self, products: TorchProducts, head: Any, entry: Tensor) -> tuple[Any, Any, Any, Tensor]:
+    def _entry(self) -> Any:
+        """Return the matrix that takes contexts to u: Wᵀ, or the contrasts H if the contexts are read through W H."""
+        return self._contrasts if self._narrows else self._head().first_layer.mT
+
+    def _fit(self, products: TorchProducts) -> tuple[Any, Any, Any, Tensor]:
         contexts = products.attend(self._operand)
-        logits, kept = head.forward(entry @ contexts)
+        logits, kept = self._head().forward(self._entry() @ contexts)
         return contexts, logits, kept, torch.stack(products.cross_entropy(logits), dim=1)
+
+    def _update(self, gradient: Gradient) -> None:
+        """Take one step of the update rule in all trained parameters at once."""
+        state: Any = self.moving()
+        slopes: Any = self._slopes(gradient)
+        rate = self._training.learning_rate
+        add_decay(self._training, state, slopes, self._frozen, rate)
+        self._stepper.step(state, slopes, rate)
+        if self._by_keys:
+            self._follow_keys()
+
+    def _slopes(self, gradient: Gradient) -> Tensors:
+        """Return the gradients of all arrays that move, by name, as `Dynamics` has them."""
+        arrays, by_score, slopes = self._arrays, gradient.scores, {}
+        if "query" in self._train:
+            slopes["query"] = self._query_slopes(by_score)
+        if "keys" in self._train and self._by_keys:
+            slopes["keys"] = by_score[:, :, None] * arrays["query"][:, None, :]
+        elif "keys" in self._train:
+            slopes["scores"] = arrays["speed"][:, None] * by_score
+        if "embeddings" in self._train:
+            values, readout_matrix = gradient.values, gradient.readout_matrix
+            slopes["axes"] = values if readout_matrix is None else readout_matrix @ values
+        return slopes | {f"head.{name}": gradient.head[name] for name in self._trained_head}
+
+    def _descend(self, gradient: Gradient, learning_rate: float) -> None:
+        """Take one step of plain descent, without arrays of the size of E."""
+        if "embeddings" in self._train:
+            self._step_embeddings(gradient, learning_rate)
+        for name in self._trained_head:
+            array = self._arrays[f"head.{name}"]
+            array -= learning_rate * gradient.head[name]
+        if "query" in self._train:
+            self._step_query(gradient.scores, learning_rate)
+        elif "keys" in self._train:
+            scores = self._arrays["scores"]
+            scores -= (learning_rate * self._arrays["speed"])[:, None] * gradient.scores
 
     def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
         axes, values = self._arrays["axes"], gradient.values
@@ -177,12 +229,17 @@ class Replicates:
             axes[:, :, words] -= (learning_rate * gradient.readout_matrix) @ values[:, :, words]
 
     def _step_query(self, slopes: Tensor, learning_rate: float) -> None:
-        keys, query = self._arrays["keys"], self._arrays["query"]
-        query_slope = (slopes[:, None, :] @ keys)[:, 0]
+        keys, query, query_slopes = self._arrays["keys"], self._arrays["query"], self._query_slopes(slopes)
         if "keys" in self._train:
             keys -= learning_rate * slopes[:, :, None] * query[:, None, :]
-        query -= learning_rate * query_slope
-        self._arrays["scores"][...] = (keys @ query[:, :, None])[:, :, 0]
+        query -= learning_rate * query_slopes
+        self._follow_keys()
+
+    def _query_slopes(self, by_score: Tensor) -> Tensor:
+        return (by_score[:, None, :] @ self._arrays["keys"])[:, 0]
+
+    def _follow_keys(self) -> None:
+        self._arrays["scores"][...] = (self._arrays["keys"] @ self._arrays["query"][:, :, None])[:, :, 0]
 
     def _norms(self, words: Any) -> Tensor:
         axes, still = self._arrays["axes"][:, :, words], self._arrays["still"][:, None, words]
@@ -205,7 +262,7 @@ def put_back(arrays: Mapping[str, Any], states: Sequence[Mapping[str, Array]]) -
 def _arrays(start: Coordinates) -> dict[str, Array]:
     """Return the arrays of a start by name; "speed" is ‖q‖², at which scores move if the query is fixed."""
     query, keys = start.start.query, start.start.keys
-    along = {"query": query, "keys": keys} if "query" in start.train else {"speed": query @ query}
+    along = {"query": query, "keys": keys} if start.by_keys else {"speed": query @ query}
     given = {"scores": start.scores, "axes": start.axes, "still": start.still_norm}
     return given | along | with_prefix("head.", start.head.arrays())
 

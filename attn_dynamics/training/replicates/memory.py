@@ -11,7 +11,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.memory import available_memory, in_words
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.dynamics import Coordinates
+from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
 from attn_dynamics.training.replicates.threads import Threads
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 INDEX = 16
 """Bytes of an entry of the pattern on a device: both directions, each an index and a count."""
+WORDS_AT_ONCE = 1 << 14
+"""Number of words whose embeddings plain descent steps at once on a device, so that increments fit into memory."""
+OF_A_STEP = 3
+"""Arrays that a rule's step needs beside each moving array and its buffers: its slope, and two on the way."""
 
 
 class MemoryNeed(NamedTuple):
@@ -54,25 +58,28 @@ def bytes_needed(
 ) -> list[MemoryNeed]:
     """Return the bytes that a run needs of the engine's memory, and of the host's if that is separate.
 
-    A replicate holds its state with the buffers of its rule, and under early stopping two copies. By words it holds an
-    operand, sums and gradients. By sentences it holds contexts, their deviations from the leading word, logits, what
-    the head keeps, and the slopes of contexts, logits and what is kept. The host holds its start, as given and in
-    coordinates, its record (`bytes_kept`), and at the end its parameters. While a trajectory is made, it also holds the
-    snapshots of one more replicate.
+    A replicate holds its state with the buffers of its rule, under early stopping two copies, and what a step needs
+    (`_of_a_step`). By words it holds an operand, sums and gradients, and again for a mini-batch. By sentences it holds
+    contexts, their deviations from the leading word, logits, what the head keeps, and the slopes of contexts, logits
+    and what is kept. The host holds its start, as given and in coordinates, its record (`bytes_kept`), and at the end
+    its parameters. While a trajectory is made, it also holds the snapshots of one more replicate.
     """
     place = Coordinates(start, training)
     head, (d, size) = place.head, place.axes.shape
     read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
-    state = (2 + d) * size + sum(array.size for array in head.arrays().values())
-    if place.by_keys:
-        state += 2 * start.keys.size + start.query.size
-    state *= (1 + training.buffers) * (3 if training.patience else 1)
-    by_words = 6 * (k + 1) * size
+    moving = d * size + sum(array.size for array in head.arrays().values())
+    moving += start.keys.size + start.query.size if place.by_keys else size
+    step = _of_a_step(engine, training, place, moving)
+    state = moving * (1 + training.buffers) * (3 if training.patience else 1)
+    fixed = size * (2 if place.by_keys else 1)
+    batch = min(training.batch_size or 0, corpora[0].n_sentences)
+    by_words = 6 * (k + 1) * size * (2 if batch else 1)
     rows = max(corpus.n_sentences for corpus in corpora)
     by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
-    kept = sum(2 * (k + 1) * corpus.n_sentences for corpus in corpora)
-    each = engine.itemsize * (state + by_words + by_sentences + kept)
-    pattern = INDEX * sum(corpus.counts.nnz for corpus in corpora)
+    kept = 2 * (k + 1) * (sum(corpus.n_sentences for corpus in corpora) + batch)
+    each = engine.itemsize * (state + fixed + step + by_words + by_sentences + kept)
+    of_batch = corpora[0].counts.nnz * batch // corpora[0].n_sentences
+    pattern = INDEX * (sum(corpus.counts.nnz for corpus in corpora) + of_batch)
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
     on_host = given + place.axes.nbytes + place.still_norm.nbytes + bytes_kept(layout, training.epochs)
     on_host += start.keys.nbytes + start.embeddings.nbytes
@@ -82,10 +89,21 @@ def bytes_needed(
         coordinates = place.axes.nbytes + place.still_norm.nbytes
         on_host += (engine.itemsize * state if saved else 0) - coordinates
         return [MemoryNeed(pattern + snapshots + engine.at_once * (each + coordinates), on_host, given)]
+    on_host += np.float64().itemsize * state if saved or training.patience else 0  # copies for a checkpoint
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
-    copied = np.float64().itemsize * state if training.patience else 0  # of those that stopped, for the checkpoint
-    return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host + copied, given)]
+    return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host, given)]
+
+
+def _of_a_step(engine: Torch | Threads, training: Training, place: Coordinates, moving: int) -> int:
+    """Return how many numbers a step needs beside the state and gradients by word, given how many numbers move."""
+    if not training.plain or (isinstance(engine, Threads) and "query" in training.train):
+        return OF_A_STEP * moving
+    if isinstance(engine, Threads):
+        return 0
+    d, size = place.axes.shape
+    keys = place.start.keys.size if place.by_keys else 0
+    return max(d * min(size, WORDS_AT_ONCE), 3 * (d + 1) * min(size, SOME_WORDS), keys)
 
 
 def most_replicates(engine: Torch | Threads, needed: Sequence[MemoryNeed], share: float) -> int | None:

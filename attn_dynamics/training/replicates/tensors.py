@@ -14,6 +14,8 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.tasks.corpus import Corpus
+from attn_dynamics.training.replicates.steps import check_rule
+from attn_dynamics.training.rules import Rule
 
 Tensors = dict[str, Tensor]
 """Tensors by name, whose first axis is that of replicates."""
@@ -41,6 +43,14 @@ class Torch:
             raise InputError("device", expected="a GPU that torch can use", given="none", fix="Take 'numpy' or 'cpu'.")
         self.device, self.dtype = torch.device(device), getattr(torch, precision)
         self.itemsize, self.on_host = self.dtype.itemsize, device == "cpu"
+
+    def check_rule(self, rule: Rule) -> None:
+        """Refuse a rule that cannot step tensors.
+
+        Raises:
+            InputError: the rule needs numpy, or does not step in place.
+        """
+        check_rule(rule, self.device, self.dtype)
 
     def array(self, values: Any) -> Tensor:
         """Return the values as a new tensor on the device."""

@@ -13,6 +13,7 @@ from attn_dynamics.system.threads import Pace, one_blas_thread
 from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.replicates.recording import mean_of_finite
+from attn_dynamics.training.rules import Rule
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 
 POLL = 0.1
@@ -30,6 +31,9 @@ class Threads:
     def at_once(self) -> int:
         """Return the number of replicates that are computed at once."""
         return int(numba.get_num_threads())
+
+    def check_rule(self, rule: Rule) -> None:
+        """Accept any rule, because each replicate is a run of numpy."""
 
     def free_memory(self) -> int | None:
         """Return the memory that the system reports as available."""

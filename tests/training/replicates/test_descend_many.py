@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, Parameters, Run, descend, descend_many, draw
+from attn_dynamics import Adam, Corpus, Momentum, Parameters, Run, SignDescent, descend, descend_many, draw
 from attn_dynamics.errors import InputError
 from attn_dynamics.system import memory as available
 from attn_dynamics.system.memory import available_memory
@@ -414,19 +414,19 @@ def test_memory_that_runs_out_on_the_way_is_told_the_same(
 
 
 def peak_and_estimate(
-    model: str, replicates: int, epochs: int, counted: int | None = None, d_k: int = 2
+    model: str, replicates: int, epochs: int, counted: int | None = None, d_k: int = 2, **settings: Any
 ) -> tuple[int, memory.MemoryNeed]:
     """Bytes that starts and a run of so many epochs take at most, and those said to be needed for `counted` epochs."""
     corpus, test = topic_corpus(0, sentences=400, words=3000), topic_corpus(1, words=3000)
     follow = range(8)
-    options = {"evaluate_on": {"test": test}, "follow": follow, "learning_rate": 0.01}
+    options = {"evaluate_on": {"test": test}, "follow": follow, "learning_rate": 0.01} | settings
     descend_many(corpus, starts_for(corpus, model, 1, d=20, d_k=d_k), epochs=1, **options)
     tracemalloc.start()
     starts = starts_for(corpus, model, replicates, d=20, d_k=d_k)
     descend_many(corpus, starts, epochs=epochs, **options)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    training = Training(train=TRAINED, epochs=epochs if counted is None else counted)
+    training = Training(epochs=epochs if counted is None else counted, **settings)
     layout = Layout(corpus, ("test",), follow)
     (needed,) = memory.bytes_needed(Threads(), [corpus, test], starts[0], layout, training, saved=False)
     return peak, needed
@@ -436,11 +436,25 @@ FACTOR = 1.25
 """Of what is said to be needed to what is: parts whose largest moments differ are added, small ones left out."""
 
 
+RULED = [
+    {"rule": Adam()},
+    {"rule": Adam(), "decay": 0.1, "batch_size": 100},
+    {"rule": Momentum(), "train": ("query", *TRAINED)},
+    {"rule": SignDescent()},
+]
+
+
 @pytest.mark.parametrize("d_k", [2, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("epochs", [1, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("model", MODELS)
 def test_what_is_said_to_be_needed_is_what_numpy_takes(model: str, epochs: int, d_k: int) -> None:
     peak, needed = peak_and_estimate(model, 6, epochs, d_k=d_k)
+    assert peak / FACTOR <= needed.of(6) <= FACTOR * peak
+
+
+@pytest.mark.parametrize("settings", RULED)
+def test_so_it_is_with_a_rule(settings: dict[str, Any]) -> None:
+    peak, needed = peak_and_estimate("attn-tc", 6, 2, d_k=20, **settings)
     assert peak / FACTOR <= needed.of(6) <= FACTOR * peak
 
 

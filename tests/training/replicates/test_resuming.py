@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_dynamics import Corpus, Parameters, Run, descend_many
+from attn_dynamics import Adam, Corpus, Momentum, Parameters, Run, descend_many
 from attn_dynamics.errors import InputError
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.dynamics import Dynamics
@@ -99,6 +99,31 @@ def test_replicates_cut_off_anywhere_go_on_to_the_bit(model: str, patience: int 
             assert unlike(go(path=path, **options), whole[train, reduced]) == []
 
     check()
+
+
+RULED: list[dict[str, Any]] = [
+    {"rule": Adam(), "learning_rate": 0.02, "batch_size": 7},
+    {"rule": Momentum(0.9), "learning_rate": 0.03, "train": ("query", "keys", "embeddings", "head"), "decay": 0.01},
+]
+
+
+@pytest.mark.parametrize("options", RULED)
+def test_a_rule_on_a_device_of_torch_goes_on_to_the_bit(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    equations = pytest.importorskip("attn_dynamics.training.replicates.equations", reason="needs PyTorch")
+    options = {"device": "cpu", "patience": 20, "starts": starts("attn-tl", 3)} | options
+
+    def cut_twice(path: Path) -> list[Run]:
+        for at in (5, 17):
+            with saved_at_every_epoch(), pytest.raises(PowerCut):
+                go(path=path, meter=cut(at), **options)
+        return go(path=path, **options)
+
+    whole = go(**options)
+    assert unlike(cut_twice(tmp_path / "runs.npz"), whole) == []
+    monkeypatch.setattr(equations.Replicates, "_all_that_moves", equations.Replicates.moving)
+    assert unlike(cut_twice(tmp_path / "forgetful.npz"), whole) != [], "negative control: without buffers"
 
 
 def test_these_replicates_end_in_every_way() -> None:
