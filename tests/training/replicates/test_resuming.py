@@ -18,7 +18,7 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.replicates.descent import resume_points
-from attn_dynamics.training.replicates.threads import Threads, content
+from attn_dynamics.training.replicates.threads import Threads, common_state
 from attn_dynamics.training.run import RunsInterrupted
 from attn_dynamics.training.stopping import Patience
 from tests.support import MODELS, examples, named, parameters_for, press, topic_corpus
@@ -147,7 +147,7 @@ class Advancing(Sequence[dict[str, np.ndarray]]):
 
 def test_a_checkpoint_is_of_one_moment_though_replicates_replace_their_states_meanwhile() -> None:
     states = Advancing()
-    arrays = content(states)
+    arrays = common_state(states)
     assert arrays["epochs"].tolist() == [arrays["0.epoch"], arrays["1.epoch"]]
     assert int(states[0]["epoch"]) > arrays["epochs"].max(), "negative control"
 
