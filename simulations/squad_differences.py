@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from attn_dynamics.model.heads import Array
-from attn_dynamics.statistics import interval
+from attn_dynamics.statistics import FEWEST, interval
 from simulations.squad_rows import COMPARED, NONE, ROWS, Runs
 
 SPARE = 5
@@ -40,9 +40,10 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         over = interval(self.by_question)
+        known = f"{over['low']:.1f} to {over['high']:.1f} over questions; " * (len(self.by_question) >= FEWEST)
         seeds = ", ".join(f"{each:.1f}" for each in self.by_seed)
         return (
-            f"{self.mean:.1f} points of F1 ({over['low']:.1f} to {over['high']:.1f} over questions; by seed {seeds}), "
+            f"{self.mean:.1f} points of F1 ({known}by seed {seeds}), "
             f"at {100 * self.pairs[0]:.0f} % and {100 * self.pairs[1]:.0f} % of the pairs"
         )
 

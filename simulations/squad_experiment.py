@@ -188,19 +188,23 @@ def _data(options: Settings) -> Data:
         expected, fix = f"at most the {longest} tokens that the encoder takes", "Make it shorter."
         raise InputError("--length", expected=expected, given=options.tokens, fix=fix)
     splits = load_squad(options.data_dir or squad_folder())
-    chosen = [_chosen(each, most, tokenizer, options) for each, most in zip(splits, options.most, strict=True)]
-    stride = 0 if options.fitting else int(SHARED * options.tokens)
-    train, dev = (cut(each, tokenizer, length=options.tokens, stride=stride) for each in chosen)
-    glimpse = dev.first(options.glimpsed or GLIMPSED)
-    return Data(train, dev, glimpse, _digest(repr((options.tokens, stride, chosen, fingerprint(model)))))
+    train, dev = (_windows(each, most, tokenizer, options) for each, most in zip(splits, options.most, strict=True))
+    glimpse, chosen = dev.first(options.glimpsed or GLIMPSED), [train.questions, dev.questions]
+    return Data(train, dev, glimpse, _digest(repr((options.tokens, _stride(options), chosen, fingerprint(model)))))
 
 
-def _chosen(questions: Sequence[Question], most: int | None, tokenizer: Any, options: Settings) -> tuple[Question, ...]:
+def _windows(questions: Sequence[Question], most: int | None, tokenizer: Any, options: Settings) -> Features:
     """Choose questions, of those that fit if required, in a random order: fewer questions are the first of more."""
     drawn = subset(questions, len(questions), 0)
     if options.fitting:
         return fitting(drawn, tokenizer, length=options.tokens, shortest=options.shortest, most=most)
-    return drawn if most is None else subset(questions, most, 0)
+    chosen = drawn if most is None else subset(questions, most, 0)
+    return cut(chosen, tokenizer, length=options.tokens, stride=_stride(options))
+
+
+def _stride(options: Settings) -> int:
+    """Return the number of passage tokens that a window shares with the next."""
+    return 0 if options.fitting else int(SHARED * options.tokens)
 
 
 def _digest(text: str) -> str:

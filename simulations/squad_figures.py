@@ -63,7 +63,7 @@ def scores_figure(runs: Runs) -> Figure:
 
 
 def differences_figure(compared: Mapping[str, Difference]) -> Figure:
-    """Draw the differences in F1 between rows, with their intervals over questions, and those of each seed."""
+    """Draw the mean differences in F1 between rows, with their intervals over questions, and those of each seed."""
     figure, ((axes,),) = style.panels((7.6, 1.0 + 0.34 * len(compared)))
     places = np.arange(len(compared), dtype=float)[::-1]
     points = {place: interval(each.by_question) for place, each in zip(places, compared.values(), strict=True)}
@@ -71,7 +71,9 @@ def differences_figure(compared: Mapping[str, Difference]) -> Figure:
     _draw_strokes(axes, [each.by_seed for each in compared.values()], places, 0)
     axes.axvline(0.0, **style.REFERENCE)
     axes.set(yticks=places, yticklabels=list(compared))
-    axes.set_xlabel("difference in F1 (points); 95 % interval over questions, and seeds")
+    questions = min(len(each.by_question) for each in compared.values())
+    mean = f"mean over {questions} questions" if questions < FEWEST else "mean, 95 % interval over questions"
+    axes.set_xlabel(f"difference in F1 (points); {mean}, and each seed")
     return figure
 
 

@@ -112,9 +112,76 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
             room for its passage.
     """
     _check(questions, tokenizer, length, stride)
-    parts = [
-        _encode(questions[k : k + AT_ONCE], k, tokenizer, length, stride) for k in range(0, len(questions), AT_ONCE)
-    ]
+    parts = []
+    for k in range(0, len(questions), AT_ONCE):
+        some = questions[k : k + AT_ONCE]
+        _check_room(some, tokenizer, length, stride)
+        parts.append(_encode(some, k, tokenizer, length, stride))
+    return _features(questions, parts, tokenizer)
+
+
+def fitting(
+    questions: Sequence[Question], tokenizer: Any, *, length: int, shortest: int = 1, most: int | None = None
+) -> Features:
+    """Return the windows of the questions that fit into one with their passage, or of the first `most` of them.
+
+    Args:
+        questions: one or more.
+        tokenizer: a fast tokenizer of `transformers`.
+        length: largest number of tokens of a window.
+        shortest: smallest number of tokens of a window.
+        most: number of questions; None means all.
+
+    Raises:
+        InputError: none or fewer than `most` fit, the tokenizer is slow, there are no questions, or the length is out
+            of range.
+    """
+    _check(questions, tokenizer, length, stride=0)
+    found: list[Question] = []
+    parts: list[_Part] = []
+    longest = _longest(tokenizer, length, stride=0)
+    for k in range(0, len(questions), AT_ONCE):
+        if most is not None and len(found) >= most:
+            break
+        some = questions[k : k + AT_ONCE]
+        some = [each for each, own in zip(some, _lengths(some, tokenizer), strict=True) if own <= longest]
+        if some:
+            part = _encode(some, 0, tokenizer, length, stride=0)
+            alone = (np.bincount(part.owner) == 1)[part.owner] & (part.lengths >= shortest)
+            parts.append(part.of(alone, len(found)))
+            found += [some[owner] for owner in part.owner[alone]]
+    if len(found) < (most or 1):
+        most_tokens = f"{shortest} to {length}" if shortest > 1 else f"{length}"
+        expected, fix = f"{most or 1:,} that fit into {most_tokens} tokens", "Ask for fewer, or allow more lengths."
+        raise InputError("questions", expected=expected, given=f"{len(found):,}", fix=fix)
+    return _features(found, parts, tokenizer).first(most or len(found))
+
+
+class _Part(NamedTuple):
+    """Windows of some questions, with the fields of `Features`."""
+
+    tokens: NDArray[np.int32]
+    kinds: NDArray[np.int8] | None
+    offsets: NDArray[np.int32]
+    lengths: Ints
+    owner: Ints
+    passage: Ints
+
+    def of(self, alone: NDArray[np.bool_], number: int) -> "_Part":
+        """Return the windows in a mask (F,), one a question; `number` is the index of the first of these."""
+        tokens = np.repeat(alone, self.lengths)
+        return _Part(
+            tokens=self.tokens[tokens],
+            kinds=None if self.kinds is None else self.kinds[tokens],
+            offsets=self.offsets[tokens],
+            lengths=self.lengths[alone],
+            owner=number + np.arange(alone.sum()),
+            passage=self.passage[alone],
+        )
+
+
+def _features(questions: Sequence[Question], parts: Sequence[_Part], tokenizer: Any) -> Features:
+    """Return all windows of questions, with their labels."""
     kinds = [each.kinds for each in parts if each.kinds is not None]
     offsets, owner, passage = (_joined(parts, name) for name in ("offsets", "owner", "passage"))
     begins = np.concatenate([[0], np.cumsum(_joined(parts, "lengths"))])
@@ -132,57 +199,8 @@ def cut(questions: Sequence[Question], tokenizer: Any, *, length: int = 384, str
     )
 
 
-def fitting(
-    questions: Sequence[Question], tokenizer: Any, *, length: int, shortest: int = 1, most: int | None = None
-) -> tuple[Question, ...]:
-    """Return the questions that fit into one window with their passage, or the first `most` of them.
-
-    Args:
-        questions: one or more.
-        tokenizer: a fast tokenizer of `transformers`.
-        length: largest number of tokens of a window.
-        shortest: smallest number of tokens of a window.
-        most: number of questions; None means all.
-
-    Raises:
-        InputError: none or fewer than `most` fit, or `cut` raises it.
-    """
-    found: list[Question] = []
-    for k in range(0, len(questions), AT_ONCE):
-        if most is not None and len(found) >= most:
-            break
-        some = questions[k : k + AT_ONCE]
-        longest = _longest(tokenizer, length, stride=0)
-        some = [each for each, own in zip(some, _lengths(some, tokenizer), strict=True) if own <= longest]
-        found += _in_one_window(some, cut(some, tokenizer, length=length, stride=0), shortest) if some else []
-    if len(found) < (most or 1):
-        most_tokens = f"{shortest} to {length}" if shortest > 1 else f"{length}"
-        expected, fix = f"{most or 1:,} that fit into {most_tokens} tokens", "Ask for fewer, or allow more lengths."
-        raise InputError("questions", expected=expected, given=f"{len(found):,}", fix=fix)
-    return tuple(found[:most])
-
-
-def _in_one_window(questions: Sequence[Question], windows: Features, shortest: int) -> list[Question]:
-    """Return the questions that have one window, of at least `shortest` tokens."""
-    alone = np.bincount(windows.owner) == 1
-    tokens = np.bincount(windows.owner, weights=windows.lengths)
-    return [each for each, taken in zip(questions, alone & (tokens >= shortest), strict=True) if taken]
-
-
-class _Part(NamedTuple):
-    """Windows of some questions, with the fields of `Features`."""
-
-    tokens: NDArray[np.int32]
-    kinds: NDArray[np.int8] | None
-    offsets: NDArray[np.int32]
-    lengths: Ints
-    owner: Ints
-    passage: Ints
-
-
 def _encode(questions: Sequence[Question], number: int, tokenizer: Any, length: int, stride: int) -> _Part:
-    """Return the windows of questions; `number` is the index of the first question."""
-    _check_room(questions, tokenizer, length, stride)
+    """Return the windows of questions, which leave room; `number` is the index of the first question."""
     found = tokenizer(
         [each.question for each in questions],
         [each.context for each in questions],

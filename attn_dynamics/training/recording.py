@@ -36,6 +36,8 @@ WORDS = {
     "attention": "mean of A_iw over the training sentences that hold w",
     "score_gradient": "∂L/∂s_w",
 }
+ROOM = 1024
+"""Rows allocated at first for a run; doubled as needed."""
 ALL_WORDS = {name: f"{WORDS[name]}, all words" for name in ("score", "embedding_norm", "attention")}
 
 
@@ -156,7 +158,7 @@ class Recorder:
     def rows(self, start: int, stop: int) -> Array:
         """Return the rows of the epochs from start to before stop, to be filled."""
         if stop > len(self._rows):
-            grown = np.full((max(stop, 2 * len(self._rows), 1024), self.layout.width), np.nan)
+            grown = np.full((max(stop, 2 * len(self._rows), ROOM), self.layout.width), np.nan)
             grown[:start] = self._rows[:start]
             self._rows = grown
         return self._rows[start:stop]

@@ -19,7 +19,6 @@ from attn_dynamics.questions import (
     WIDEST,
     Features,
     Plan,
-    cut,
     fitting,
     mark,
     read,
@@ -270,7 +269,7 @@ def test_tokens_reached_are_those_of_the_counts() -> None:
 @needs_squad
 def test_one_step_on_real_questions(real: tuple, word_pieces: Any) -> None:
     """MiniLM with a window, two dozen questions of SQuAD."""
-    data = cut(fitting(real, word_pieces, length=112, most=24), word_pieces, length=112, stride=0)
+    data = fitting(real, word_pieces, length=112, most=24)
     model = reader(Window(start_width=20.0, scale="log", window=257)).model
     record = train(model, data, Plan(epochs=2, batch=24, learning_rate=3e-4, bell_rate=100.0, warmup=0.5))
     assert record.loss[0] == pytest.approx(np.log(96), rel=0.1), "at the start any token is as good as another"

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from simulations.squad_cost import costs_of
-from simulations.squad_differences import difference, differences, goal
-from simulations.squad_figures import drawings, learning_figure
+from simulations.squad_differences import Difference, difference, differences, goal
+from simulations.squad_figures import differences_figure, drawings, learning_figure
 from simulations.squad_rows import COMPARED, ROWS
 
 QUESTIONS, STEPS = 8, 4
@@ -77,6 +77,16 @@ def test_f1_over_the_steps_is_that_of_the_same_questions_to_the_end() -> None:
     # Negative control: over all questions the end has another height.
     (other,) = learning_figure({"fixed": [run(60.0)]}, QUESTIONS).axes[0].lines
     assert np.array(other.get_ydata())[-1] == pytest.approx(60.0)
+
+
+@pytest.mark.parametrize(("questions", "known"), [(4, False), (5, True)])
+def test_an_interval_is_drawn_and_told_of_five_questions_or_more(questions: int, known: bool) -> None:
+    each = Difference(np.array([1.0, 3.0]), np.arange(float(questions)), (1.0, 0.2))
+    (axes,) = differences_figure({"one, other": each}).axes
+    (bar,) = axes.collections[0].get_paths()
+    assert bool(np.isfinite(bar.vertices).all()) == known
+    assert ("95 % interval" in axes.get_xlabel()) == known
+    assert ("over questions" in str(each)) == known
 
 
 def test_every_comparison_is_of_two_rows() -> None:

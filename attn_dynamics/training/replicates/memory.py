@@ -12,8 +12,8 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.memory import available_memory, in_words
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates
-from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates.recording import bytes_kept, bytes_of_snapshots
+from attn_dynamics.training.recording import ROOM, Layout
+from attn_dynamics.training.replicates.recording import bytes_of_snapshots, bytes_of_trajectory, bytes_recorded
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.settings import Training
 
@@ -61,8 +61,11 @@ def bytes_needed(
     A replicate holds its state with the buffers of its rule, under early stopping two copies, and what a step needs
     (`_of_a_step`). By words it holds an operand, sums and gradients, and again for a mini-batch. By sentences it holds
     contexts, their deviations from the leading word, logits, what the head keeps, and the slopes of contexts, logits
-    and what is kept. The host holds its start, as given and in coordinates, its record (`bytes_kept`), and at the end
-    its parameters. While a trajectory is made, it also holds the snapshots of one more replicate.
+    and what is kept. The host holds its start, as given and in coordinates, its record, and at the end its trajectory
+    and parameters. While a trajectory is made, the host also holds the snapshots of one more replicate.
+
+    On threads, only the replicates that run hold coordinates and a record. A checkpoint keeps the state and the record
+    of every replicate, of those that ended too.
     """
     place = Coordinates(start, training)
     head, (d, size) = place.head, place.axes.shape
@@ -81,14 +84,14 @@ def bytes_needed(
     of_batch = corpora[0].counts.nnz * batch // corpora[0].n_sentences
     pattern = INDEX * (sum(corpus.counts.nnz for corpus in corpora) + of_batch)
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
-    on_host = given + place.axes.nbytes + place.still_norm.nbytes + bytes_kept(layout, training.epochs)
-    on_host += start.keys.nbytes + start.embeddings.nbytes
-    snapshots = bytes_of_snapshots(layout, training.epochs)
+    coordinates = place.axes.nbytes + place.still_norm.nbytes
+    trajectory, snapshots = bytes_of_trajectory(layout, training.epochs), bytes_of_snapshots(layout, training.epochs)
+    on_host = given + trajectory + start.keys.nbytes + start.embeddings.nbytes
     if isinstance(engine, Threads):
-        # Coordinates are of those that run; a checkpoint keeps the state of every replicate, of those that ended too.
-        coordinates = place.axes.nbytes + place.still_norm.nbytes
-        on_host += (engine.itemsize * state if saved else 0) - coordinates
-        return [MemoryNeed(pattern + snapshots + engine.at_once * (each + coordinates), on_host, given)]
+        running = each + coordinates + bytes_recorded(layout, training.epochs, ROOM) + snapshots
+        checkpoint = engine.itemsize * state + trajectory if saved else 0
+        return [MemoryNeed(pattern + engine.at_once * running, on_host + checkpoint, given)]
+    on_host += coordinates + bytes_recorded(layout, training.epochs)
     on_host += np.float64().itemsize * state if saved or training.patience else 0  # copies for a checkpoint
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]

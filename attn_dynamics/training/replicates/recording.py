@@ -70,13 +70,18 @@ def mean_of_finite(losses: Array) -> float:
     return float(known.mean()) if known.size else np.nan
 
 
-def bytes_kept(layout: Layout, epochs: int) -> int:
-    """Return the bytes of a replicate's rows and snapshots at the end, with its trajectory (a copy of both).
+def bytes_recorded(layout: Layout, epochs: int, room: int = ROOM) -> int:
+    """Return the bytes that a replicate's rows take, at first `room` of them, and its snapshots.
 
-    While rows are doubled, half as much again is allocated; this is no more than the later copy.
+    While rows are doubled, half as much again is allocated; this is no more than their copy in the trajectory.
     """
-    rows = max(ROOM, 1 << epochs.bit_length()) + epochs + 1
-    return layout.width * rows * np.float64().itemsize + 2 * bytes_of_snapshots(layout, epochs)
+    rows = max(room, 1 << epochs.bit_length())
+    return layout.width * rows * np.float64().itemsize + bytes_of_snapshots(layout, epochs)
+
+
+def bytes_of_trajectory(layout: Layout, epochs: int) -> int:
+    """Return the bytes of a replicate's trajectory."""
+    return layout.width * (epochs + 1) * np.float64().itemsize + bytes_of_snapshots(layout, epochs)
 
 
 def bytes_of_snapshots(layout: Layout, epochs: int) -> int:

@@ -81,7 +81,7 @@ def run_on_threads(
 
     def save(*, only_if_due: bool = False) -> None:
         if checkpoint is not None and (checkpoint.due() or not only_if_due):
-            checkpoint.save(identity, _all([*states]))  # a copy, because replicates replace theirs meanwhile
+            checkpoint.save(identity, common_state(states))
 
     with (
         one_blas_thread(),
@@ -132,8 +132,9 @@ class _Member(Checkpoint):
         return self._states[self._replicate] or None
 
 
-def _all(states: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def common_state(states: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Return the content of the common checkpoint: the state of each replicate, and where all of them stand."""
+    states = [*states]  # a copy, because replicates replace theirs meanwhile
     epochs = np.array([int(state["epoch"]) if state else 0 for state in states])
     over = np.array([bool(state) and bool(state["over"]) for state in states])
     arrays = {"epochs": epochs, "epoch": epochs.max(initial=0), "over": over}

@@ -2,6 +2,7 @@
 
 import signal
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.replicates.descent import resume_points
-from attn_dynamics.training.replicates.threads import Threads
+from attn_dynamics.training.replicates.threads import Threads, common_state
 from attn_dynamics.training.run import RunsInterrupted
 from attn_dynamics.training.stopping import Patience
 from tests.support import MODELS, examples, named, parameters_for, press, topic_corpus
@@ -152,6 +153,28 @@ def test_more_epochs_lengthen_those_that_ended_by_them_alone(
         go(model, tmp_path / "runs.npz", epochs=epochs, patience=patience, device=device)
     longer = go(model, tmp_path / "runs.npz", epochs=130, patience=patience, device=device)
     assert unlike(longer, go(model, epochs=130, patience=patience, device=device)) == []
+
+
+class Advancing(Sequence[dict[str, np.ndarray]]):
+    """States of two replicates, which are an epoch on at every look at one of them."""
+
+    epoch = 0
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, replicate: Any) -> Any:
+        if replicate >= len(self):
+            raise IndexError(replicate)
+        self.epoch += 1
+        return {"epoch": np.array(self.epoch), "over": np.array(False)}
+
+
+def test_a_checkpoint_is_of_one_moment_though_replicates_replace_their_states_meanwhile() -> None:
+    states = Advancing()
+    arrays = common_state(states)
+    assert arrays["epochs"].tolist() == [arrays["0.epoch"], arrays["1.epoch"]]
+    assert int(states[0]["epoch"]) > arrays["epochs"].max(), "negative control"
 
 
 def test_on_more_threads_they_go_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
