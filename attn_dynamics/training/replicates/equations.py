@@ -75,7 +75,8 @@ class Replicates:
         self._products, *self._others = [TorchProducts(corpus, layout.columns, device) for corpus in corpora]
         arrays = [_arrays(start) for start in starts]
         self._arrays = {name: device.array(np.stack([each[name] for each in arrays])) for name in arrays[0]}
-        self._stepper = ManySteps(training.rule, self.moving())
+        moving: Any = self.moving()
+        self._stepper = ManySteps(training.rule, moving)
 
     def __len__(self) -> int:
         return len(self._starts)
