@@ -158,7 +158,8 @@ class SignDescent:
     def step(self, state: Mapping[str, Array], slopes: Mapping[str, Array], buffers: Arrays, rate: float) -> None:
         for name, slope in slopes.items():
             array = state[name]
-            array -= rate * array_namespace(slope).sign(slope)
+            # The library's own function, because array_api_compat's masks NaN in a way that `vmap` refuses.
+            array -= rate * array_namespace(slope, use_compat=False).sign(slope)
 
 
 RULES: dict[str, Callable[..., Rule]] = {

@@ -50,8 +50,9 @@ def together(device: str) -> Engine:
     def answer(corpus: Corpus, starts: list[Parameters]) -> list[Answer]:
         equations = pytest.importorskip("attn_dynamics.training.replicates.equations", reason="needs PyTorch")
         engine, none = engine_for(device, "float64"), np.empty(0, np.int64)
-        coordinates = [Coordinates(start, Training(train=TRAINABLE, reduced=False)) for start in starts]
-        models = equations.Replicates(engine, [corpus], coordinates, none, Layout(corpus, (), ()))
+        training = Training(train=TRAINABLE, reduced=False)
+        coordinates = [Coordinates(start, training) for start in starts]
+        models = equations.Replicates(engine, [corpus], coordinates, training, none, Layout(corpus, (), ()))
         (fit,), gradient = models.evaluate()
         losses, values, scores = (each.numpy() for each in (fit, gradient.values, gradient.scores))
         if gradient.readout_matrix is not None:

@@ -344,17 +344,18 @@ def test_a_bad_argument_is_refused(options: dict[str, Any], message: str, corpus
         descend_many(corpus, starts_for(corpus, "attn-fc", 2), **options)
 
 
+@pytest.mark.parametrize("rule", [{}, {"rule": Adam(), "decay": 0.1, "batch_size": 5}], ids=["descent", "adam"])
 @pytest.mark.parametrize("device", [device for device in DEVICES if device in ("numpy", "cpu")])
 def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fits(
-    device: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+    device: str, rule: dict[str, Any], corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts = starts_for(corpus, "attn-tc", 9)
     engine = engine_for(device, "float64")
-    training, layout = Training(train=("keys",), epochs=1), Layout(corpus, (), ())
+    training, layout = Training(train=("keys",), epochs=1, **rule), Layout(corpus, (), ())
     ((fixed, each, start),) = memory.bytes_needed(engine, [corpus], starts[0], layout, training, saved=False)
     held = [9 * start]
     monkeypatch.setattr(type(engine), "free_memory", lambda self: fixed + 5 * each - held[0])
-    options = {"device": device, "train": ("keys",), "epochs": 1}
+    options: dict[str, Any] = {"device": device, "train": ("keys",), "epochs": 1} | rule
     with pytest.raises(InputError, match=r"got 9, which need about .*At most 5 fit at a time"):
         descend_many(corpus, starts, **options)
     held[0] = 5 * start
@@ -452,7 +453,7 @@ def test_what_is_said_to_be_needed_is_what_numpy_takes(model: str, epochs: int, 
     assert peak / FACTOR <= needed.of(6) <= FACTOR * peak
 
 
-@pytest.mark.parametrize("settings", RULED)
+@pytest.mark.parametrize("settings", RULED, ids=["adam", "adam, decay, batches", "momentum, query", "sign"])
 def test_so_it_is_with_a_rule(settings: dict[str, Any]) -> None:
     peak, needed = peak_and_estimate("attn-tc", 6, 2, d_k=20, **settings)
     assert peak / FACTOR <= needed.of(6) <= FACTOR * peak
