@@ -58,29 +58,15 @@ def bytes_needed(
 ) -> list[MemoryNeed]:
     """Return the bytes that a run needs of the engine's memory, and of the host's if that is separate.
 
-    A replicate holds its state with the buffers of its rule, under early stopping two copies, and what a step needs
-    (`_of_a_step`). By words it holds an operand, sums and gradients, and again for a mini-batch. By sentences it holds
-    contexts, their deviations from the leading word, logits, what the head keeps, and the slopes of contexts, logits
-    and what is kept. The host holds its start, as given and in coordinates, its record, and at the end its trajectory
-    and parameters. While a trajectory is made, the host also holds the snapshots of one more replicate.
+    The host holds the start of a replicate, as given and in coordinates, its record, and at the end its trajectory and
+    parameters. While a trajectory is made, the host also holds the snapshots of one more replicate.
 
     On threads, only the replicates that run hold coordinates and a record. A checkpoint keeps the state and the record
     of every replicate, of those that ended too.
     """
-    place = Coordinates(start, training)
-    head, (d, size) = place.head, place.axes.shape
-    read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
-    moving = d * size + sum(array.size for array in head.arrays().values())
-    moving += start.keys.size + start.query.size if place.by_keys else size
-    step = _of_a_step(engine, training, place, moving)
-    state = moving * (1 + training.buffers) * (3 if training.patience else 1)
-    fixed = size * (2 if place.by_keys else 1)
-    batch = min(training.batch_size or 0, corpora[0].n_sentences)
-    by_words = 6 * (k + 1) * size * (2 if batch else 1)
-    rows = max(corpus.n_sentences for corpus in corpora)
-    by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
-    kept = 2 * (k + 1) * (sum(corpus.n_sentences for corpus in corpora) + batch)
-    each = engine.itemsize * (state + fixed + step + by_words + by_sentences + kept)
+    place, batch = Coordinates(start, training), min(training.batch_size or 0, corpora[0].n_sentences)
+    state, beside = _numbers(engine, corpora, place, training, batch)
+    each = engine.itemsize * (state + beside)
     of_batch = corpora[0].counts.nnz * batch // corpora[0].n_sentences
     pattern = INDEX * (sum(corpus.counts.nnz for corpus in corpora) + of_batch)
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
@@ -96,6 +82,28 @@ def bytes_needed(
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
     return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host, given)]
+
+
+def _numbers(
+    engine: Torch | Threads, corpora: Sequence[Corpus], place: Coordinates, training: Training, batch: int
+) -> tuple[int, int]:
+    """Return how many numbers of a replicate a checkpoint keeps, and how many its device holds beside them.
+
+    The state has the buffers of the rule, and under early stopping two copies. By words the device holds an operand,
+    sums and gradients, and again for a mini-batch. By sentences it holds contexts, their deviations from the leading
+    word, logits, what the head keeps, and the slopes of contexts, logits and what is kept.
+    """
+    head, start, (d, size) = place.head, place.start, place.axes.shape
+    read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
+    moving = d * size + sum(array.size for array in head.arrays().values())
+    moving += start.keys.size + start.query.size if place.by_keys else size
+    state = moving * (1 + training.buffers) * (3 if training.patience else 1)
+    still = size * (2 if place.by_keys else 1)
+    by_words = 6 * (k + 1) * size * (2 if batch else 1)
+    rows = max(corpus.n_sentences for corpus in corpora)
+    by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
+    kept = 2 * (k + 1) * (sum(corpus.n_sentences for corpus in corpora) + batch)
+    return state, still + _of_a_step(engine, training, place, moving) + by_words + by_sentences + kept
 
 
 def _of_a_step(engine: Torch | Threads, training: Training, place: Coordinates, moving: int) -> int:
