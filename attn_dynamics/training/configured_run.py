@@ -15,6 +15,7 @@ from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.descent import descend
+from attn_dynamics.training.memory import check_run
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.descent import (
     descend_many,
@@ -48,7 +49,7 @@ def check(config: Config, task: Task) -> None:
     """
     check_device(config.device, config.precision, config.training.rule)
     check_words(task)
-    layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
+    layout = _layout(config, task)
     if config.patience and task.dev is None:
         raise InputError(
             "--patience",
@@ -58,6 +59,16 @@ def check(config: Config, task: Task) -> None:
         )
     # Patience may end a run at any epoch.
     layout.check_room(config.max_epochs if patience(config, task) is None else 0, config.replicates)
+
+
+def check_memory(config: Config, task: Task, start: Parameters) -> None:
+    """Refuse a run, or one of several replicates, on processors that memory cannot hold, before anything is written.
+
+    Raises:
+        InputError: as in `check_run`.
+    """
+    if config.device == "numpy":
+        check_run([*task.splits.values()], start, _layout(config, task), training(config, task))
 
 
 def check_words(task: Task) -> None:
@@ -179,6 +190,11 @@ def patience(config: Config, task: Task) -> int | None:
     if config.patience is None:
         return PATIENCE if task.dev is not None else None
     return config.patience or None
+
+
+def _layout(config: Config, task: Task) -> Layout:
+    """Return the layout of the record of a run."""
+    return Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
 
 
 def _followed(config: Config, task: Task) -> Sequence[Hashable]:
