@@ -9,6 +9,7 @@ import numpy as np
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.system.options import without_effect
 from attn_dynamics.tasks import Options, Task
 from attn_dynamics.tasks.class_labels import can_be_written
 from attn_dynamics.training import descent
@@ -38,6 +39,13 @@ PATIENCE = 2000
 def task_options(config: Config) -> Options:
     """Return the options that the task of a configuration may depend on."""
     return Options(seed=config.seed, data_dir=config.data_dir, text=config.text, synthetic=config.synthetic)
+
+
+def notes(config: Config, task: Task) -> list[str]:
+    """Return notes on settings that have no effect, and on what was dropped or guessed in the data."""
+    whole = ["batch_size"] * (config.batch_size is not None and training(config, task).batch_size is None)
+    sentences = f"{task.train.n_sentences:,} training sentences, all of them in each step"
+    return [*config.notes, *task.notes, *without_effect(sentences, whole)]
 
 
 def check(config: Config, task: Task) -> None:
@@ -163,8 +171,8 @@ def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkp
 
 
 def training(config: Config, task: Task) -> Training:
-    """Return the training settings of a configuration, with the patience for this task."""
-    return replace(config.training, patience=patience(config, task))
+    """Return the training settings of a configuration for this task: with its patience, without batches of all."""
+    return replace(config.training, patience=patience(config, task)).on(task.train.n_sentences)
 
 
 def _recorded(config: Config, task: Task, checkpoint: Checkpoint | None = None) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def descend(
     training.check_dev(evaluate_on)
     checkpoint = checked_checkpoint(checkpoint)
     check_fit(corpus, parameters, evaluate_on)
+    training = training.on(corpus.n_sentences)
     layout = Layout(corpus, evaluate_on, follow)
     if training.patience is None:
         layout.check_room(training.epochs)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from attn_dynamics.check import flag, instance, integer, number, some_of, words
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule, first_buffers, lasting
+from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule, first_buffers, lasting, simplest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +42,15 @@ class Training:
     reduced: bool = True
     """Whether to step fewer coordinates if law A6 holds; the results agree to round-off."""
     rule: Rule = DESCENT
-    """Update rule, an object of one of `RULES`: Descent, Momentum, Adam or SignDescent."""
+    """Update rule, an object of one of `RULES`: Descent, Momentum, Adam or SignDescent. Momentum(0.0) is Descent()."""
     decay: float | Mapping[str, float] | tuple[tuple[str, float], ...] = 0.0
     """Weight decay λ, at least 0: one number for all trained parts, or a number for each part by its name. A run with
     decay does not use law A6."""
     decoupled: bool = False
     """Whether decay shrinks parameters θ by η λ θ at each step, as in AdamW, instead of adding λ θ to the gradient."""
     batch_size: int | None = None
-    """Number of sentences in a step; None for all of them. An epoch is then one pass over all sentences, in an order of
-    its own, and the record is evaluated on all sentences."""
+    """Number of sentences in a step; None, or a number of at least all, for all of them. An epoch is one pass over all
+    sentences, in an order of its own without replacement, and the record is evaluated on all sentences."""
     batch_seed: int = 0
     """Random seed of the orders of the mini-batches."""
     PARTS: ClassVar[tuple[str, ...]] = TRAINABLE
@@ -64,7 +64,7 @@ class Training:
             "train": tuple(part for part in self.PARTS if part in trained),
             "frozen_words": words("frozen_words", self.frozen_words),
             "reduced": flag("reduced", self.reduced),
-            "rule": checked_rule(self.rule),
+            "rule": simplest(checked_rule(self.rule)),
             "decay": _decay(self.decay, self.PARTS, trained),
             "decoupled": flag("decoupled", self.decoupled),
             "batch_seed": integer("batch_seed", self.batch_seed, 0, most=None),
@@ -85,7 +85,7 @@ class Training:
     @property
     def decays(self) -> bool:
         """Return whether any parameter decays."""
-        return any(map(self.decay_of, self.PARTS))
+        return any(map(self.decay_of, self.train))
 
     @property
     def along_gradient(self) -> bool:
@@ -114,6 +114,11 @@ class Training:
         decay = {part: self.decay_of(part) for part in self.train}
         return kept if self.plain else (*kept, lasting(self.rule), decay, self.decoupled and self.decays, batches)
 
+    def on(self, sentences: int) -> Self:
+        """Return the settings for a training corpus of so many sentences, all of which are no mini-batch."""
+        whole = self.batch_size is not None and self.batch_size >= sentences
+        return replace(self, batch_size=None) if whole else self
+
     def check_dev(self, evaluate_on: Collection[str]) -> None:
         """Refuse patience if there is no dev corpus.
 
@@ -129,7 +134,9 @@ class Training:
             )
 
     def decay_of(self, part: str) -> float:
-        """Return the weight decay λ of a part: query, keys, embeddings or head."""
+        """Return the weight decay λ of a part: query, keys, embeddings or head; 0 if it is not trained."""
+        if part not in self.train:
+            return 0.0
         return dict(self.decay).get(part, 0.0) if isinstance(self.decay, tuple | Mapping) else self.decay
 
     def batches(self, sentences: int, epoch: int) -> Iterator[NDArray[np.int64]]:
