@@ -328,8 +328,8 @@ def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus
     if law == "B1":
         return _Verdict(not any(why), "; ".join(filter(None, why)) or _relation_kept(training))
     if training.rule.linear and training.batch_size is not None:
-        steps = -(-corpus.n_sentences // training.batch_size)
-        why.append(f"an epoch takes {_count(steps, 'step')}, one a mini-batch, where time counts one")
+        steps = _count(training.steps(corpus.n_sentences), "step")
+        why.append(f"an epoch takes {steps}, one a mini-batch, where time counts one")
     return _Verdict(not any(why), "; ".join(filter(None, why)))
 
 

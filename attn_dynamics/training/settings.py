@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from attn_dynamics.check import flag, instance, integer, number, some_of, words
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule, first_buffers, lasting, simplest
+from attn_dynamics.training.rules import (
+    DESCENT,
+    Descent,
+    Rule,
+    checked_rule,
+    first_buffers,
+    lasting,
+    rule_in_words,
+    simplest,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +123,26 @@ class Training:
         decay = {part: self.decay_of(part) for part in self.train}
         return kept if self.plain else (*kept, lasting(self.rule), decay, self.decoupled and self.decays, batches)
 
+    @property
+    def in_words(self) -> str:
+        """Return rule, learning rate, decay and mini-batches in words.
+
+        Example:
+            >>> from attn_dynamics import Adam
+            >>> Training(rule=Adam(), learning_rate=0.01, decay=1e-3, batch_size=32).in_words
+            'Adam, η = 0.01, decay 0.001, batches of 32'
+        """
+        decays = {part: self.decay_of(part) for part in self.train}
+        of_all = len({*decays.values()}) == 1
+        told = [f"{rate:g}{'' if of_all else f' of {part}'}" for part, rate in decays.items() if rate]
+        decay = [f"{'decoupled ' * self.decoupled}decay {' and '.join(dict.fromkeys(told))}"] * self.decays
+        batches = [] if self.batch_size is None else [f"batches of {self.batch_size:,}"]
+        return ", ".join([rule_in_words(self.rule), f"η = {self.learning_rate:g}", *decay, *batches])
+
+    def steps(self, sentences: int) -> int:
+        """Return the number of steps of an epoch on so many sentences."""
+        return 1 if self.batch_size is None else -(-sentences // self.batch_size)
+
     def on(self, sentences: int) -> Self:
         """Return the settings for a training corpus of so many sentences, all of which are no mini-batch."""
         whole = self.batch_size is not None and self.batch_size >= sentences
@@ -176,10 +205,9 @@ def _name(word: Hashable) -> str:
 
 def _decay(decay: object, parts: Collection[str], trained: Collection[str]) -> float | tuple[tuple[str, float], ...]:
     """Return weight decay as one number, or as pairs of a part and a number, which can be hashed, unlike a dict."""
-    fix = 'Give one number, or one a part: {"keys": 1e-3}.'
     if not isinstance(decay, Mapping | tuple):
-        return number("decay", decay, least=0, fix=fix)
-    decay = dict(decay)
+        return number("decay", decay, least=0, fix="0 is none, and 0.001 a usual one.")
+    fix, decay = 'Give one number a part: {"keys": 1e-3}.', dict(decay)
     names = some_of("decay", [*decay], parts)
     found = {name: number(f"decay[{name!r}]", decay[name], least=0, fix=fix) for name in sorted(names)}
     still = [name for name, rate in found.items() if rate and name not in trained]

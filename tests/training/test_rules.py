@@ -599,6 +599,23 @@ def test_a_rule_that_needs_numpy_is_refused_on_a_device_of_torch(kind: str) -> N
     descend_many(CORPUS, [started("attn-tc")], epochs=1, rule=Own(kind))
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "gradient descent, η = 0.1"),
+        (
+            {"rule": Momentum(0.9), "decay": {"keys": 0.1, "head": 0.2}},
+            "momentum 0.9, η = 0.1, decay 0.1 of keys and 0.2 of head",
+        ),
+        ({"rule": Adam(beta1=0.5), "decay": 0.01, "decoupled": True}, "Adam, beta1 0.5, η = 0.1, decoupled decay 0.01"),
+        ({"decay": 0.0, "decoupled": True, "batch_size": 1000}, "gradient descent, η = 0.1, batches of 1,000"),
+        ({"rule": Uncorrected()}, "Uncorrected, η = 0.1"),
+    ],
+)
+def test_a_training_is_said_in_words(settings: Options, said: str) -> None:
+    assert Training(**settings).in_words == said
+
+
 def test_memory_counts_the_buffers_of_a_rule() -> None:
     assert [Training(rule=RULES[name]()).buffers for name in RULES] == [0, 1, 2, 0]
 
@@ -839,7 +856,9 @@ def test_only_a_checkpoint_asks_for_a_repr_that_lasts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "momentum"}, "rule: expected a Rule, got 'momentum'. Take one of Descent, Momentum"),
+        ({"rule": "momentum"}, r"rule: expected a Rule, got 'momentum'. Give rule=Momentum\(\)\."),
+        ({"rule": "adamw"}, r"got 'adamw'. Give rule=Adam\(\), decoupled=True"),
+        ({"rule": "lion"}, "got 'lion'. Take one of Descent, Momentum"),
         ({"rule": Momentum}, r"rule: expected a rule, got the class Momentum. Give Momentum\(\)"),
         ({"rule": Stepless()}, "with linear, start, step, got Stepless without step. In a rule step is a method"),
         ({"rule": Forgetful()}, "returns a dict of arrays by name, got one of Forgetful that returns None"),
