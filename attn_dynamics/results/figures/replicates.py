@@ -37,8 +37,8 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
     applies, rows = bool(np.isfinite(query_norms).all()) and not only_start(*runs), -(-len(words) // ACROSS)
     with mpl.rc_context(style_of(*runs)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        figure = Figure(figsize=(9.6, 3.3 + 1.7 * rows), layout="constrained")
-        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.9, 1.7 * rows)).ravel()
+        figure = Figure(figsize=(9.6, 3.8 + 1.7 * rows), layout="constrained")
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.4, 1.7 * rows)).ravel()
         first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
         _draw_losses(first, runs)
         if applies:
