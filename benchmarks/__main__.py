@@ -3,6 +3,7 @@
 python -m benchmarks paper window
 """
 
+import inspect
 import sys
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,9 +33,14 @@ class Options:
     """Measure how long training takes."""
 
     benchmarks: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Names of benchmarks to run, of paper, sst2, growth, replicates, rules, window; by default all."""
+    """Names of benchmarks to run; by default all."""
 
     EXAMPLE: ClassVar = "paper growth"
+
+
+Options.__doc__ = f"{Options.__doc__}\n\n" + "\n".join(
+    f"- {name}: {inspect.cleandoc(each.__doc__ or '')}" for name, each in BENCHMARKS.items()
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

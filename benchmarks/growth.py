@@ -15,7 +15,7 @@ SIZES = (10**5, 10**6, 10**7)
 
 
 def growth() -> None:
-    """Print time and peak memory per token; the memory of a tiny corpus is subtracted."""
+    """Print time and peak memory per token of corpora of 10⁵ to 10⁷ tokens, less the memory of a tiny corpus."""
     print("\ngrowth with the corpus: Attn-TC on the synthetic task, recorded")
     print(f"{'tokens':>12}  {'time a token and epoch':>24}  {'peak bytes a token':>20}")
     measured = [_measure(size) for size in SIZES]

@@ -27,14 +27,14 @@ RECORDED = (*SCALARS, "score", "embedding_norm", "attention", "score_gradient")
 
 
 def paper() -> None:
-    """Time LMN21's synthetic task at its published configuration."""
+    """Time LMN21's synthetic task at its published configuration beside plain PyTorch and JAX."""
     task = Synthetic().draw(0)
     topic = [str(word) for words in task.topic_words for word in words]
     _table("synthetic task, d = 10", task, topic, list(HEADS), embedding_dim=10, ours=1500, agree_over=300)
 
 
 def sst2() -> None:
-    """Time SST-2 with 200-dimensional embeddings."""
+    """Time SST-2 with 200-dimensional embeddings beside plain PyTorch and JAX."""
     folder = sst_folder()
     if folder is None:
         print(f"\nSST-2: {ABSENT}; it names the folder of the files")

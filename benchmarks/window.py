@@ -39,7 +39,7 @@ class Cost(NamedTuple):
 
 
 def window() -> None:
-    """Print both tables: sliced attention beside PyTorch's own full one, and the growth of each."""
+    """Print time and peak memory of keys sliced to a half-width, beside full attention, by length."""
     print(
         f"\nsliced beside full attention: {HEADS} heads of {SIZE}, forward, float32, {torch.get_num_threads()} threads"
     )

@@ -86,13 +86,15 @@ def _numbers(each: Compared) -> dict[str, float | str | None]:
     """Return losses at the best epoch, all else at the last, and the training signals over the whole run."""
     if each.config["model"] == WINDOW:
         return {name: each.summary.get(name) for name in SHOWN_OF_WINDOWS}
-    curves = word_curves(each.run)
+    curves, signals = word_curves(each.run), {"Tₛ": "score_signal", "Tᵥ": "embedding_signal"}
     return {
         **{name: each.summary.get(name) for name in SHOWN},
         "mean_score": float(np.mean([curve.score[-1] for curve in curves])),
         "mean_norm": float(np.mean([curve.embedding_norm[-1] for curve in curves])),
-        "∫ Tₛ dτ": float(trapezoid(each.run.score_signal.values, each.time)),
-        "∫ Tᵥ dτ": float(trapezoid(each.run.embedding_signal.values, each.time)),
+        **{  # which has no meaning where time counts steps
+            f"∫ {symbol} dτ": None if each.by_steps else float(trapezoid(each.run[name].values, each.time))
+            for symbol, name in signals.items()
+        },
     }
 
 

@@ -9,15 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from analysis.compare.runs import MOST, Compared, names_of, shared_title
+from analysis.compare.runs import MOST, Compared, clock_of, names_of, shared_title
 from attn_dynamics.results.figures import style
 from attn_dynamics.results.word_curves import WordCurve, sen_deviation, word_curves
 
 Array = NDArray[np.float64]
-EFFECTIVE, MOMENTUM = (
-    "time, effective learning rate × epoch",
-    "under momentum η/(1 - β) is the effective rate, theory G2",
-)
 MARKS = 6
 """Number of markers on the line of a run."""
 STROKE = 6
@@ -160,15 +156,14 @@ def _finished(
     figure: Figure, runs: Sequence[Compared], theory: Mapping[str, Any] | None = None, timed: Sequence[Axes] = ()
 ) -> Figure:
     """Label the time axes, by default all, and name the runs and then the theory below the panels."""
-    paced = any(each.pace != 1.0 for each in runs)
+    clock, notes = clock_of(runs)
     for axes in timed or figure.axes:
         style.log_time(axes, np.arange(2))
-        if paced:
-            axes.set_xlabel(EFFECTIVE)
+        axes.set_xlabel(clock)
     handles = [Line2D([], [], **_look(k)) for k in range(len(runs))]
     handles += [Line2D([], [], **look) for look in (theory or {}).values()]
     names = [*names_of(runs), *(theory or {})]
     room, widths = int(style.TITLE_LETTERS * figure.get_figwidth()), [len(name) + STROKE for name in names]
     columns = len(names) if sum(widths) <= room else max(1, room // max(widths))
     style.name_lines(figure, handles, names, loc="outside lower center", ncols=columns)
-    return style.entitled(figure, f"{shared_title(runs)}; {MOMENTUM}" if paced else shared_title(runs))
+    return style.entitled(figure, "; ".join([shared_title(runs), *notes]))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ from attn_dynamics.results.figures import style
 from attn_dynamics.results.folder import SUMMARY, TRAJECTORY, flat
 from attn_dynamics.training.corpus_config import WINDOW, Config
 
+EFFECTIVE, STEPS = "time, effective learning rate × step", "steps"
+MOMENTUM = "under momentum η/(1 - β) is the effective rate, theory G2"
+WITHOUT_RATE = "steps are compared, because not every rule has a rate of flow"
+RATES = ("descent", "momentum", None)
+"""Rules with a rate of flow; None stands for windows, which have no other."""
 MOST = len(style.MARKERS)
 """Largest number of runs, which is that of markers."""
 SYMBOLS = {
@@ -44,15 +49,36 @@ class Compared:
     """Trajectory."""
     summary: Mapping[str, Any]
 
+    by_steps: bool = False
+    """Whether time counts steps, because a run among those compared has a rule without a rate of flow."""
+
     @property
     def time(self) -> NDArray[np.float64]:
-        """Return learning rate × epoch, under momentum η/(1 - β) × epoch (theory G2)."""
+        """Return effective learning rate × step, or the number of steps."""
         return self.run.time.values * self.pace
 
     @property
     def pace(self) -> float:
-        """Return the factor on the time of the run by which it is comparable: 1/(1 - β) under momentum."""
-        return 1.0 / (1.0 - self.config["momentum"]) if self.config.get("rule") == "momentum" else 1.0
+        """Return the factor on learning rate × epoch that makes runs comparable.
+
+        It counts the steps of an epoch of mini-batches, and the factor 1/(1 - β) of momentum (theory G2).
+        """
+        steps = float(self.run.attrs.get("steps_per_epoch", 1))
+        if self.by_steps:
+            return steps / float(self.run.attrs["learning_rate"])
+        return steps / (1.0 - self.config["momentum"]) if self.config.get("rule") == "momentum" else steps
+
+
+def clock_of(runs: Sequence[Compared]) -> tuple[str, list[str]]:
+    """Return the label of the time axis of some runs, and what a title says of it."""
+    batches = ["an epoch of mini-batches has several steps"] * any(
+        each.run.attrs.get("steps_per_epoch", 1) > 1 for each in runs
+    )
+    if runs[0].by_steps:
+        return STEPS, [WITHOUT_RATE, *batches]
+    paced = any(each.pace != 1.0 for each in runs)
+    momentum = [MOMENTUM] * any(each.config.get("rule") == "momentum" for each in runs)
+    return (EFFECTIVE, [*momentum, *batches]) if paced else (style.TIME, [])
 
 
 def read_runs(folders: Sequence[Path]) -> list[Compared]:
@@ -73,7 +99,8 @@ def read_runs(folders: Sequence[Path]) -> list[Compared]:
         a, b = (found[windows.index(kind)].folder for kind in (True, False))
         fix = "Compare windows with windows, and others with others."
         raise InputError("runs", expected="one kind of model", given=f"a window in {a} and none in {b}", fix=fix)
-    return found
+    by_steps = any(each.config.get("rule") not in RATES for each in found)
+    return [replace(each, by_steps=by_steps) for each in found]
 
 
 def read_run(folder: Path) -> Compared:
@@ -106,6 +133,7 @@ def _check_version(folder: Path, saved: Mapping[str, Any], run: xr.Dataset) -> N
     now = dict(flat((WindowConfig() if window else Config()).identity_settings()))
     variables = ("width", "held", "score", "loss") if window else ("score_signal", "embedding_signal", "train_loss")
     lacking = [*(now.keys() - saved.keys()), *(name for name in variables if name not in run)]
+    lacking += ["steps_per_epoch"] * (saved.get("batch_size") is not None and "steps_per_epoch" not in run.attrs)
     if lacking or {*saved} - {*now, "epochs"}:
         given = f"one without {min(lacking)}" if lacking else f"one with {min({*saved} - {*now, 'epochs'})}"
         raise InputError(str(folder), expected="a run of this version", given=given, fix="Run its command again.")

@@ -19,10 +19,11 @@ def simulate(config: Config, line: str) -> int:
         StorageError: a result could not be written.
     """
     task = load_task(config.task, configured_run.task_options(config))
-    for note in (*config.notes, *task.notes):
+    for note in configured_run.notes(config, task):
         print(note, file=sys.stderr)
     configured_run.check(config, task)
     start = configured_run.start(config, task)
+    configured_run.check_memory(config, task, start)
     run = _run if config.replicates == 1 else _run_replicates
     return into_folder(config, line, lambda out: run(config, task, start, out))
 

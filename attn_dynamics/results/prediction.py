@@ -55,7 +55,8 @@ def predict(
         >>> predict(task, start, epochs=100)
         'mean field (C9, C10) is known for linear heads, not for the head of attn-tl'
     """
-    task, training = as_task(task), training_with(training, settings)
+    task = as_task(task)
+    training = training_with(training, settings).on(task.train.n_sentences)
     instance("start", start, Parameters, fix="draw(…) makes them.")
     if reason := _refusal(task, start, training):
         return reason

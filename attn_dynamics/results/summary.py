@@ -70,7 +70,7 @@ def beside_theory(run: Run, task: Task, start: Parameters, *, model: str) -> xr.
     The query norm ‖q‖ is NaN if the SEN relation does not apply. It requires a fixed query, trained keys and trained
     embeddings (theory §3).
     """
-    train = run.training.train
+    training, train = run.training, run.training.train
     sen_applies = {"keys", "embeddings"} <= set(train) and "query" not in train
     frequency, others = _neighbours(task.train)
     words = {
@@ -82,10 +82,12 @@ def beside_theory(run: Run, task: Task, start: Parameters, *, model: str) -> xr.
     if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
     trajectory = trajectory.assign_attrs(
-        title=printable(f"{model} on {Path(task.name).name}"),
+        title=printable(f"{model} on {Path(task.name).name}" + ("" if training.plain else f", {training.in_words}")),
         model=model,
         task=printable(task.name),
-        learning_rate=run.training.learning_rate,
+        training=training.in_words,
+        learning_rate=training.learning_rate,
+        steps_per_epoch=training.steps(task.train.n_sentences),
         query_norm=float(np.linalg.norm(start.query)) if sen_applies else np.nan,
         start_query_norm=float(np.linalg.norm(start.query)),
         best_epoch=run.best_epoch,
@@ -135,6 +137,8 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
     return {
         "model": trajectory.attrs["model"],
         "task": trajectory.attrs["task"],
+        "title": trajectory.attrs["title"],
+        "training": trajectory.attrs.get("training"),
         "classes": {name: number for number, name in enumerate(trajectory.attrs["classes"])},
         "seed": int(trajectory.attrs["seed"]),
         "epochs": int(trajectory.epoch[-1]),
@@ -232,8 +236,8 @@ def fits_table(summary: dict[str, Any]) -> Table:
 
     Its columns serve further rows, which compare a quantity with the theory.
     """
-    task = Path(summary["task"]).name
-    out = _entitled(f"{summary['model']} on {task}, seed {summary['seed']}: {_story(summary)}")
+    title = summary.get("title") or f"{summary['model']} on {summary['task']}, seed {summary['seed']}"
+    out = _entitled(f"{title}: {_story(summary)}")
     if (best := summary["best_epoch"]) < (last := summary["epochs"]):
         out.caption = Text(f"losses and accuracies at epoch {best:,}, everything else at epoch {last:,}")
     for name in ("quantity", "measured", "theory", "difference", "source"):
@@ -303,7 +307,7 @@ def summarise_replicates(summaries: list[dict[str, Any]]) -> dict[str, Any]:
     known = [name for name in names if all(each[name] is not None for each in summaries)]
     numbers = {name: np.array([each[name] for each in summaries]) for name in known}
     coarsest_first = sorted(summaries, key=lambda each: -each["largest_loss_step"])  # its longest steps are told
-    shared = {name: summaries[0][name] for name in ("model", "task", "classes", "seed", "versions")}
+    shared = {name: summaries[0][name] for name in ("model", "task", "training", "classes", "seed", "versions")}
     return shared | {
         "replicates": len(summaries),
         "epochs": [each["epochs"] for each in summaries],
@@ -322,7 +326,7 @@ def replicates_table(summary: dict[str, Any]) -> Table:
     """Return a table of means over replicates with their intervals, or with ranges for fewer than five replicates."""
     runs = summary["runs"]
     story = f"{summary['replicates']} replicates, {shown_as(len(runs))}"
-    out = _entitled(f"{summary['model']} on {Path(summary['task']).name}: {story}")
+    out = _entitled(f"{runs[0]['title']}: {story}")
     out.add_column("quantity")
     out.add_column("measured", justify="right")
     for name in summary["confidence_95"]:

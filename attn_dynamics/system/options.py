@@ -33,6 +33,8 @@ NAMES: dict[Any, str] = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}
 def read_options(options: type[Given], arguments: Sequence[str] | None, prog: str) -> Given:
     """Return the options of a command line, by default that of this process.
 
+    A class may have `HINTS`, from an option with a value that it does not have to what to give instead.
+
     Raises:
         InputError: an option is unknown, cannot be read, or is out of range.
         SystemExit: help or version was requested and printed.
@@ -129,7 +131,8 @@ def _refusal(box: str, given: Sequence[str], options: type, prog: str) -> InputE
         return InputError(name, expected=_kind(lines[1]) or "a value", given="none", fix=see)
     if found := re.match(r"invalid choice (.+) for argument '(\S+)'\. Expected one of \((.+)\)", text):
         known = ", ".join(each for each in re.split(r"[', ]+", found[3]) if each not in ("", "None"))
-        return InputError(found[2], expected=f"one of {known}", given=found[1], fix="Choose one of these.")
+        fix = getattr(options, "HINTS", {}).get(f"{found[2]} {found[1]}".replace("'", ""), "Choose one of these.")
+        return InputError(found[2], expected=f"one of {known}", given=found[1], fix=fix)
     if found := re.match(r"Missing value for argument \W*(--[\w-]+)\W+Expected (\d+) values", text):
         number, typed = ("a value", "") if found[2] == "1" else (f"{found[2]} values", _typed(found[1], given))
         return InputError(found[1], expected=number, given=typed or "none", fix=see)

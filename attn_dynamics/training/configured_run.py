@@ -9,12 +9,14 @@ import numpy as np
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.initial import draw
 from attn_dynamics.model.parameters import Parameters
+from attn_dynamics.system.options import without_effect
 from attn_dynamics.tasks import Options, Task
 from attn_dynamics.tasks.class_labels import can_be_written
 from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.descent import descend
+from attn_dynamics.training.memory import check_run
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.descent import (
     descend_many,
@@ -39,6 +41,13 @@ def task_options(config: Config) -> Options:
     return Options(seed=config.seed, data_dir=config.data_dir, text=config.text, synthetic=config.synthetic)
 
 
+def notes(config: Config, task: Task) -> list[str]:
+    """Return notes on settings that have no effect, and on what was dropped or guessed in the data."""
+    whole = ["batch_size"] * (config.batch_size is not None and training(config, task).batch_size is None)
+    sentences = f"{task.train.n_sentences:,} training sentences, all of them in each step"
+    return [*config.notes, *task.notes, *without_effect(sentences, whole)]
+
+
 def check(config: Config, task: Task) -> None:
     """Refuse settings that do not fit the data or the machine, before anything is written.
 
@@ -48,7 +57,7 @@ def check(config: Config, task: Task) -> None:
     """
     check_device(config.device, config.precision, config.training.rule)
     check_words(task)
-    layout = Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
+    layout = _layout(config, task)
     if config.patience and task.dev is None:
         raise InputError(
             "--patience",
@@ -58,6 +67,16 @@ def check(config: Config, task: Task) -> None:
         )
     # Patience may end a run at any epoch.
     layout.check_room(config.max_epochs if patience(config, task) is None else 0, config.replicates)
+
+
+def check_memory(config: Config, task: Task, start: Parameters) -> None:
+    """Refuse a run, or one of several replicates, on processors that memory cannot hold, before anything is written.
+
+    Raises:
+        InputError: as in `check_run`.
+    """
+    if config.device == "numpy":
+        check_run([*task.splits.values()], start, _layout(config, task), training(config, task))
 
 
 def check_words(task: Task) -> None:
@@ -152,8 +171,8 @@ def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkp
 
 
 def training(config: Config, task: Task) -> Training:
-    """Return the training settings of a configuration, with the patience for this task."""
-    return replace(config.training, patience=patience(config, task))
+    """Return the training settings of a configuration for this task: with its patience, without batches of all."""
+    return replace(config.training, patience=patience(config, task)).on(task.train.n_sentences)
 
 
 def _recorded(config: Config, task: Task, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
@@ -179,6 +198,11 @@ def patience(config: Config, task: Task) -> int | None:
     if config.patience is None:
         return PATIENCE if task.dev is not None else None
     return config.patience or None
+
+
+def _layout(config: Config, task: Task) -> Layout:
+    """Return the layout of the record of a run."""
+    return Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
 
 
 def _followed(config: Config, task: Task) -> Sequence[Hashable]:

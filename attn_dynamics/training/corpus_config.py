@@ -78,7 +78,8 @@ class Config:
     epochs: int | None = None
     """Largest number of steps of gradient descent (default: 5,000 on the synthetic task, 50,000 on text)."""
     learning_rate: float = Training.learning_rate
-    """Learning rate η; time = η × epoch."""
+    """Learning rate η; time = η × epoch. The default is that of LMN21 under every rule; steps of adam and sign are of
+    about this length in every entry, so that 0.001 is usual with them."""
     rule: RuleName = "descent"
     """Update rule: plain gradient descent, momentum, adam or sign descent."""
     momentum: float = Momentum.beta
@@ -97,8 +98,8 @@ class Config:
     """Shrink parameters by learning rate × decay at each step, as AdamW does, instead of adding decay to the
     gradient."""
     batch_size: int | None = Training.batch_size
-    """Number of sentences in a step, in an order drawn from the seed (default: all). An epoch is one pass over all
-    sentences."""
+    """Number of sentences in a step, in an order drawn from the seed (default: all, as for a number of at least all).
+    An epoch is one pass over all sentences."""
     patience: int | None = None
     """Number of epochs without a lower dev loss after which to stop; 0 for never (default with dev data: 2,000, as in
     LMN21's published configuration; its text says 100)."""
@@ -125,6 +126,12 @@ class Config:
     """First option of each group of the help."""
     FORMER: ClassVar = {"--full": "--no-reduction"}
     """Former names of options."""
+    HINTS: ClassVar = {
+        "--rule adamw": "Give --rule adam --decoupled --decay 0.01.",
+        "--rule sgd": "Give --rule descent, or momentum; --batch-size takes mini-batches.",
+        "--rule nesterov": "Give --rule momentum --nesterov.",
+    }
+    """What to give instead of some values, by option and value."""
 
     def __post_init__(self) -> None:
         least = {"embedding_dim": 1, "hidden_dim": 1, "replicates": 1, "epochs": 0, "patience": 0, "key_dim": 1}

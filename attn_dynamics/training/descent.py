@@ -12,6 +12,7 @@ from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.loop import Loop
+from attn_dynamics.training.memory import check_run
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Training, training_with
@@ -43,7 +44,7 @@ def descend(
             train=("keys",), patience=100, rule=Momentum(0.9), decay=1e-3 or batch_size=32.
 
     Raises:
-        InputError: an argument is invalid.
+        InputError: an argument is invalid, or memory is too small.
         Interrupted: Ctrl-C was pressed; the exception holds the run so far.
         Diverged: the loss is not finite; the exception holds the run so far.
 
@@ -62,10 +63,12 @@ def descend(
     training.check_dev(evaluate_on)
     checkpoint = checked_checkpoint(checkpoint)
     check_fit(corpus, parameters, evaluate_on)
+    training = training.on(corpus.n_sentences)
     layout = Layout(corpus, evaluate_on, follow)
     if training.patience is None:
         layout.check_room(training.epochs)
     others = [*evaluate_on.values()]
+    check_run([corpus, *others], parameters, layout, training)
     dynamics = Dynamics(corpus, parameters, training, others=others, followed=layout.columns)
     loop = Loop(dynamics, layout, training)
     if checkpoint is not None:

@@ -8,7 +8,7 @@ the arrays, which are numpy's or torch's, and always those of one model (`traini
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import ClassVar, Protocol, cast, final
 
 import numpy as np
@@ -183,7 +183,11 @@ def checked_rule(rule: object) -> Rule:
     Raises:
         InputError: the object is a class, or lacks an attribute of a rule.
     """
-    fix = f"Take one of {', '.join(each.__name__ for each in RULES.values())}, such as Momentum(0.9)."
+    named = RULES.get(rule.lower()) if isinstance(rule, str) else None
+    some = ", ".join(each.__name__ for each in RULES.values())
+    fix = f"Give rule={named.__name__}()." if named else f"Take one of {some}, such as Momentum(0.9)."
+    if rule == "adamw":
+        fix = "Give rule=Adam(), decoupled=True, and a decay such as 0.01."
     if isinstance(rule, type):
         raise InputError("rule", expected="a rule", given=f"the class {rule.__name__}", fix=f"Give {rule.__name__}().")
     missing = [name for name in NEEDS if not hasattr(rule, name)]
@@ -195,6 +199,26 @@ def checked_rule(rule: object) -> Rule:
         given = f"{name} without {' and '.join(missing)}"
         raise InputError("rule", expected=f"a rule with {', '.join(NEEDS)}", given=given, fix=f"In a rule {fix}.")
     return cast("Rule", rule)
+
+
+def rule_in_words(rule: Rule) -> str:
+    """Return the name of a rule with its settings that are not the usual ones, as in "Adam, beta1 0.5".
+
+    Example:
+        >>> rule_in_words(Momentum(0.9, nesterov=True))
+        'Nesterov momentum 0.9'
+    """
+    if isinstance(rule, Momentum):
+        return f"{'Nesterov ' * rule.nesterov}momentum {rule.beta:g}"
+    known = {Descent: "gradient descent", SignDescent: "sign descent"}
+    settings = fields(rule) if is_dataclass(rule) else ()
+    told = [f"{each.name} {value}" for each in settings if (value := getattr(rule, each.name)) != each.default]
+    return ", ".join([known.get(type(rule), type(rule).__name__), *told])
+
+
+def simplest(rule: Rule) -> Rule:
+    """Return plain descent for momentum that keeps nothing, whose steps are the same to the bit; else the rule."""
+    return DESCENT if isinstance(rule, Momentum) and rule.beta == 0.0 else rule
 
 
 def lasting(rule: Rule) -> Rule:

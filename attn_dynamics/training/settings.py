@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from attn_dynamics.check import flag, instance, integer, number, some_of, words
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.training.rules import DESCENT, Descent, Rule, checked_rule, first_buffers, lasting
+from attn_dynamics.training.rules import (
+    DESCENT,
+    Descent,
+    Rule,
+    checked_rule,
+    first_buffers,
+    lasting,
+    rule_in_words,
+    simplest,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +51,15 @@ class Training:
     reduced: bool = True
     """Whether to step fewer coordinates if law A6 holds; the results agree to round-off."""
     rule: Rule = DESCENT
-    """Update rule, an object of one of `RULES`: Descent, Momentum, Adam or SignDescent."""
+    """Update rule, an object of one of `RULES`: Descent, Momentum, Adam or SignDescent. Momentum(0.0) is Descent()."""
     decay: float | Mapping[str, float] | tuple[tuple[str, float], ...] = 0.0
     """Weight decay λ, at least 0: one number for all trained parts, or a number for each part by its name. A run with
     decay does not use law A6."""
     decoupled: bool = False
     """Whether decay shrinks parameters θ by η λ θ at each step, as in AdamW, instead of adding λ θ to the gradient."""
     batch_size: int | None = None
-    """Number of sentences in a step; None for all of them. An epoch is then one pass over all sentences, in an order of
-    its own, and the record is evaluated on all sentences."""
+    """Number of sentences in a step; None, or a number of at least all, for all of them. An epoch is one pass over all
+    sentences, in an order of its own without replacement, and the record is evaluated on all sentences."""
     batch_seed: int = 0
     """Random seed of the orders of the mini-batches."""
     PARTS: ClassVar[tuple[str, ...]] = TRAINABLE
@@ -64,7 +73,7 @@ class Training:
             "train": tuple(part for part in self.PARTS if part in trained),
             "frozen_words": words("frozen_words", self.frozen_words),
             "reduced": flag("reduced", self.reduced),
-            "rule": checked_rule(self.rule),
+            "rule": simplest(checked_rule(self.rule)),
             "decay": _decay(self.decay, self.PARTS, trained),
             "decoupled": flag("decoupled", self.decoupled),
             "batch_seed": integer("batch_seed", self.batch_seed, 0, most=None),
@@ -85,7 +94,7 @@ class Training:
     @property
     def decays(self) -> bool:
         """Return whether any parameter decays."""
-        return any(map(self.decay_of, self.PARTS))
+        return any(map(self.decay_of, self.train))
 
     @property
     def along_gradient(self) -> bool:
@@ -114,6 +123,31 @@ class Training:
         decay = {part: self.decay_of(part) for part in self.train}
         return kept if self.plain else (*kept, lasting(self.rule), decay, self.decoupled and self.decays, batches)
 
+    @property
+    def in_words(self) -> str:
+        """Return rule, learning rate, decay and mini-batches in words.
+
+        Example:
+            >>> from attn_dynamics import Adam
+            >>> Training(rule=Adam(), learning_rate=0.01, decay=1e-3, batch_size=32).in_words
+            'Adam, η = 0.01, decay 0.001, batches of 32'
+        """
+        decays = {part: self.decay_of(part) for part in self.train}
+        of_all = len({*decays.values()}) == 1
+        told = [f"{rate:g}{'' if of_all else f' of {part}'}" for part, rate in decays.items() if rate]
+        decay = [f"{'decoupled ' * self.decoupled}decay {' and '.join(dict.fromkeys(told))}"] * self.decays
+        batches = [] if self.batch_size is None else [f"batches of {self.batch_size:,}"]
+        return ", ".join([rule_in_words(self.rule), f"η = {self.learning_rate:g}", *decay, *batches])
+
+    def steps(self, sentences: int) -> int:
+        """Return the number of steps of an epoch on so many sentences."""
+        return 1 if self.batch_size is None else -(-sentences // self.batch_size)
+
+    def on(self, sentences: int) -> Self:
+        """Return the settings for a training corpus of so many sentences, all of which are no mini-batch."""
+        whole = self.batch_size is not None and self.batch_size >= sentences
+        return replace(self, batch_size=None) if whole else self
+
     def check_dev(self, evaluate_on: Collection[str]) -> None:
         """Refuse patience if there is no dev corpus.
 
@@ -129,7 +163,9 @@ class Training:
             )
 
     def decay_of(self, part: str) -> float:
-        """Return the weight decay λ of a part: query, keys, embeddings or head."""
+        """Return the weight decay λ of a part: query, keys, embeddings or head; 0 if it is not trained."""
+        if part not in self.train:
+            return 0.0
         return dict(self.decay).get(part, 0.0) if isinstance(self.decay, tuple | Mapping) else self.decay
 
     def batches(self, sentences: int, epoch: int) -> Iterator[NDArray[np.int64]]:
@@ -169,10 +205,9 @@ def _name(word: Hashable) -> str:
 
 def _decay(decay: object, parts: Collection[str], trained: Collection[str]) -> float | tuple[tuple[str, float], ...]:
     """Return weight decay as one number, or as pairs of a part and a number, which can be hashed, unlike a dict."""
-    fix = 'Give one number, or one a part: {"keys": 1e-3}.'
     if not isinstance(decay, Mapping | tuple):
-        return number("decay", decay, least=0, fix=fix)
-    decay = dict(decay)
+        return number("decay", decay, least=0, fix="0 is none, and 0.001 a usual one.")
+    fix, decay = 'Give one number a part: {"keys": 1e-3}.', dict(decay)
     names = some_of("decay", [*decay], parts)
     found = {name: number(f"decay[{name!r}]", decay[name], least=0, fix=fix) for name in sorted(names)}
     still = [name for name, rate in found.items() if rate and name not in trained]

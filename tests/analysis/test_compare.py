@@ -136,9 +136,29 @@ def test_momentum_has_its_effective_time(trained: Trained, heads: Sequence[Path]
     plain, momentum = read_runs([heads[0], pushed])
     np.testing.assert_allclose(momentum.time, plain.time, rtol=1e-12)
     figure = signals_figure([plain, momentum])
-    assert figure.axes[0].get_xlabel() == "time, effective learning rate × epoch"
+    assert figure.axes[0].get_xlabel() == "time, effective learning rate × step"
     assert "G2" in figure.get_suptitle()
     assert "G2" not in signals_figure([plain, plain]).get_suptitle()
+
+
+def test_steps_are_counted_where_an_epoch_has_several_and_compared_where_a_rule_has_no_rate(
+    trained: Trained, heads: Sequence[Path]
+) -> None:
+    batches = trained("--model", "attn-fc", "--batch-size", "20")
+    adam = trained("--model", "attn-fc", "--rule", "adam", "--batch-size", "20")
+    plain, mini = read_runs([heads[0], batches])
+    steps = mini.run.attrs["steps_per_epoch"]
+    assert steps > 1 == plain.run.attrs["steps_per_epoch"]
+    np.testing.assert_allclose(mini.time, steps * mini.run.time.values)
+    plain, mini, fast = read_runs([heads[0], batches, adam])
+    for each, count in ((plain, 1), (mini, steps), (fast, steps)):
+        np.testing.assert_allclose(each.time, count * each.run.epoch.values)
+    figure = signals_figure([plain, mini, fast])
+    assert figure.axes[0].get_xlabel() == "steps"
+    assert "not every rule has a rate of flow" in figure.get_suptitle()
+    table = compare.table_of([plain, fast])
+    assert "∫ Tₛ dτ" not in table
+    assert "∫ Tₛ dτ" in compare.table_of(read_runs(heads)), "negative control"
 
 
 def test_windows_are_compared_with_windows(

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -116,8 +117,13 @@ def alike_in_grey(axes: Axes) -> list[tuple[str, str]]:
     ]
 
 
+def outside_legends(figure: Figure) -> list[Legend]:
+    """The legends of a figure and of its parts, which lie in no panel."""
+    return [legend for part in (figure, *figure.subfigs) for legend in part.legends]
+
+
 def legends(figure: Figure) -> list[list[str]]:
-    found = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    found = [*outside_legends(figure), *(axes.get_legend() for axes in figure.axes)]
     return [[text.get_text() for text in legend.get_texts()] for legend in found if legend is not None]
 
 
@@ -126,7 +132,7 @@ def texts(figure: Figure) -> Iterator[Text]:
     yield from figure.texts
     if figure._suptitle is not None:  # pyright: ignore[reportAttributeAccessIssue]
         yield figure._suptitle  # pyright: ignore[reportAttributeAccessIssue]
-    for legend in figure.legends:
+    for legend in outside_legends(figure):
         yield from legend.get_texts()
     for axes in figure.axes:
         yield from axes.texts
@@ -388,6 +394,9 @@ def test_the_figure_of_replicates_can_be_read(case: str, together: dict[str, Fig
     assert "5 replicates" in figure.get_suptitle()
     for axes in panels(figure):
         assert len(axes.collections) <= 3, "bands over each other are a cloud"
+    told = [legend.get_window_extent() for legend in outside_legends(figure)]
+    assert len(told) == (case in ("topic words", "text")), "of the SEN relation, whose points may lie anywhere"
+    assert not [box for box in told for axes in panels(figure) if box.overlaps(axes.bbox)]
 
 
 def test_the_words_of_reviews_fit_below_replicates(replicates: dict[str, list[xr.Dataset]]) -> None:

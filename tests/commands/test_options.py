@@ -26,6 +26,8 @@ REFUSALS = {
         "--lerning-rate",
         "1",
     ): "--lerning-rate: expected an option of this command, got an unknown one. ",
+    ("--rule", "adamw"): "--rule: expected one of descent, momentum, adam, sign, got 'adamw'. Give --rule adam --dec",
+    ("--decay", "-1"): "--decay: expected a finite number from 0, got -1.0. 0 is none, and 0.001 a usual one.",
     ("--out",): "--out: expected a value, got none. ",
     ("--follow",): "--follow: expected at least one value, got none. ",
     ("--train", "--seed", "1"): "--train: expected at least one value, got none. ",

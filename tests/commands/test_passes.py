@@ -240,3 +240,17 @@ def test_a_pass_that_leaves_its_starts_behind_is_noticed(
     monkeypatch.setattr(configured_run, "start", kept)
     call(*SEVEN)
     assert limited() != [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_a_rule_that_needs_too_much_is_refused_before_anything_is_written(
+    replicates: int, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attn_dynamics.training.memory.available_memory", lambda: 10 * 2**20)
+    given = (*LARGE, *FAR, "--epochs", "1", "--replicates", replicates, "--out", "here")
+    done = call(*given, "--rule", "adam")
+    assert done.code == 2, done.said
+    assert "memory: expected a run that fits" in done.said
+    assert not Path("here").exists()
+    done = call(*given)
+    assert done.code == 0, "negative control: plain descent fits"

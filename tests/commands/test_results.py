@@ -122,6 +122,25 @@ def test_the_summary_says_what_the_trajectory_holds(model: str, call: Call) -> N
     assert run.attrs["ended"] == "epochs"
 
 
+@pytest.mark.parametrize(
+    ("update", "said"),
+    [
+        ((), None),
+        (("--rule", "adam", "--batch-size", "20"), "Adam, η = 0.1, batches of 20"),
+        (("--decay", "1e-3", "--decoupled"), "gradient descent, η = 0.1, decoupled decay 0.001"),
+    ],
+)
+def test_a_run_says_how_it_was_trained(update: tuple[str, ...], said: str | None, call: Call) -> None:
+    """In its trajectory, summary and table, and unless by plain descent in the titles of its figures."""
+    done, here = call(*TINY, *update, "--out", "here"), Path("here")
+    attributes, summary = trajectory(here).attrs, read_json(here / "summary.json")
+    assert attributes["training"] == summary["training"] == (said or "gradient descent, η = 0.1")
+    title = f"attn-tc on synthetic, {said}, seed 0" if said else "attn-tc on synthetic, seed 0"
+    assert attributes["title"] == summary["title"] == title
+    assert title in " ".join(done.out.split())
+    assert attributes["steps_per_epoch"] == (2 if "--batch-size" in update else 1)
+
+
 def test_the_configuration_says_how_to_do_it_again(call: Call) -> None:
     call(*TINY, "--out", "here", "--seed", "5", "--learning-rate", "0.2")
     config = read_json(Path("here/config.json"))

@@ -1,8 +1,10 @@
 """Claim: each update rule, weight decay and mini-batches step as torch's optimisers do, and resume to the bit."""
 
+import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,7 +32,9 @@ from attn_dynamics import (
 from attn_dynamics.commands.sweep.grid import Grid
 from attn_dynamics.commands.sweep.table import settings
 from attn_dynamics.results import summary as results
-from attn_dynamics.results.assumptions import PLAIN_STEPS
+from attn_dynamics.results.assumptions import PLAIN_STEPS, Assumption
+from attn_dynamics.results.prediction import predict
+from attn_dynamics.tasks import Task
 from attn_dynamics.theory.small_start import decay_threshold
 from attn_dynamics.training import checkpoint, configured_run, loop
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
@@ -595,6 +599,23 @@ def test_a_rule_that_needs_numpy_is_refused_on_a_device_of_torch(kind: str) -> N
     descend_many(CORPUS, [started("attn-tc")], epochs=1, rule=Own(kind))
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "gradient descent, η = 0.1"),
+        (
+            {"rule": Momentum(0.9), "decay": {"keys": 0.1, "head": 0.2}},
+            "momentum 0.9, η = 0.1, decay 0.1 of keys and 0.2 of head",
+        ),
+        ({"rule": Adam(beta1=0.5), "decay": 0.01, "decoupled": True}, "Adam, beta1 0.5, η = 0.1, decoupled decay 0.01"),
+        ({"decay": 0.0, "decoupled": True, "batch_size": 1000}, "gradient descent, η = 0.1, batches of 1,000"),
+        ({"rule": Uncorrected()}, "Uncorrected, η = 0.1"),
+    ],
+)
+def test_a_training_is_said_in_words(settings: Options, said: str) -> None:
+    assert Training(**settings).in_words == said
+
+
 def test_memory_counts_the_buffers_of_a_rule() -> None:
     assert [Training(rule=RULES[name]()).buffers for name in RULES] == [0, 1, 2, 0]
 
@@ -638,45 +659,93 @@ def test_a_sweep_takes_rules_as_an_axis() -> None:
 # --- which laws hold
 
 
-LAWS = {
-    "momentum": (Training(rule=Momentum()), {"B1", "C10"}),
-    "batches": (Training(batch_size=10), {"C10"}),
-    "decay": (Training(decay=0.1), {"B1", "C10"}),
-    "adam": (Training(rule=Adam()), {"A1", "B1", "C10"}),
-    "sign": (Training(rule=SignDescent()), {"A1", "B1", "C10"}),
+LAWS: dict[str, tuple[Training, set[str], str]] = {
+    "momentum": (Training(rule=Momentum()), {"B1", "C10"}, "scores sum to 0 over the words in every step$"),
+    "batches": (Training(batch_size=10), {"C10"}, "scores sum to 0 over the words in every step$"),
+    "decay": (Training(decay=0.1), {"B1", "C10"}, "decay shrinks Σ s, which starts at 0"),
+    "decay of the head": (Training(decay={"head": 0.1}), {"C10"}, "no key decays"),
+    "adam": (Training(rule=Adam()), {"A1", "B1", "C10"}, r"no sums of gradients \(law G5\)"),
+    "sign": (Training(rule=SignDescent()), {"A1", "B1", "C10"}, r"no sums of gradients \(law G4\)"),
 }
-"""Laws whose steps another update than plain descent breaks, from scores that sum to 0."""
+"""Updates, the laws that their steps break from scores that sum to 0, and why A1 holds or fails."""
 
 
 @pytest.mark.parametrize("name", LAWS)
 def test_the_laws_that_an_update_breaks_are_named(name: str) -> None:
-    training, broken = LAWS[name]
-    task = Synthetic(dictionary=500, sentences=80).draw(0)
-    start = draw(
-        "paper", "attn-tc", n_words=task.train.n_words, n_classes=4, embedding_dim=5, rng=np.random.default_rng(0)
-    )
+    training, broken, reason = LAWS[name]
+    task, start = small_task()
     found = check_assumptions(task, start, training, train=FIXED)
     assert {each.law for each in found if each.assumption == PLAIN_STEPS and not each.holds} == broken
-    assert not [each for each in check_assumptions(task, start, train=FIXED) if each.assumption == PLAIN_STEPS]
+    assert re.search(reason, told(task, start, training, "A1"))
     moved = replace(start, keys=np.ones_like(start.keys))
     if name == "decay":
         found = check_assumptions(task, moved, training, train=FIXED)
         assert {each.law for each in found if each.assumption == PLAIN_STEPS and not each.holds} == {"A1", *broken}
+        assert "decay of the keys shrinks Σ s, which starts at" in told(task, moved, training, "A1")
     run = descend(task.train, moved, training, epochs=60, learning_rate=0.05)
     drift = np.abs(run.trajectory.score_sum - run.trajectory.score_sum[0]).max().item()
     assert (drift > 1e-3) == (name in ("adam", "sign", "decay")), "A1 as it is said"
 
 
-def test_what_holds_instead_is_named_with_all_that_breaks_the_relation() -> None:
+STILL_PLAIN: dict[str, Options] = {
+    "momentum that keeps nothing": {"rule": Momentum(0.0)},
+    "Nesterov's that keeps nothing": {"rule": Momentum(0.0, nesterov=True)},
+    "no decay": {"decay": 0.0, "decoupled": True},
+    "no decay of a part": {"decay": {"keys": 0.0}},
+    "a batch of all": {"batch_size": 80},
+    "a batch of more": {"batch_size": 81},
+}
+
+
+@pytest.mark.parametrize("name", STILL_PLAIN)
+def test_what_steps_as_plain_descent_is_plain_descent(name: str, tmp_path: Path) -> None:
+    """No law is said to break, a prediction stands beside, and a checkpoint of plain descent goes on."""
+    task, start = small_task()
+    settings: Options = {"epochs": 30, "train": FIXED}
+    assert not [each for each in check_assumptions(task, start, **settings, **STILL_PLAIN[name]) if _on_steps(each)]
+    predicted, usual = predict(task, start, **settings, **STILL_PLAIN[name]), predict(task, start, **settings)
+    assert not isinstance(predicted, str)
+    assert predicted.identical(usual)
+    saved = Checkpoint(tmp_path / "run.npz")
+    plain = descend(task.train, start, checkpoint=saved, **settings)
+    assert same(descend(task.train, start, checkpoint=saved, **settings, **STILL_PLAIN[name]), plain)
+    assert same(descend(task.train, start, **settings, **STILL_PLAIN[name]), plain)
+    if name.startswith("a batch"):
+        assert not same(descend(task.train, start, **settings, batch_size=79), plain), "negative control"
+        assert [each for each in check_assumptions(task, start, **settings, batch_size=79) if _on_steps(each)]
+
+
+def test_adam_that_trains_no_key_keeps_the_sum_of_scores() -> None:
+    task, start = small_task()
+    others = ("embeddings", "head")
+    found = [check_assumptions(task, start, rule=Adam(), train=train)[-3:] for train in (others, FIXED)]
+    assert [[each.holds for each in laws if each.law == "A1"] for laws in found] == [[True], [False]]
+
+
+def small_task() -> tuple[Task, Parameters]:
+    """A task of 80 sentences whose assumptions hold, and a start from zero scores."""
     task = Synthetic(dictionary=500, sentences=80).draw(0)
-    start = draw(
-        "paper", "attn-tc", n_words=task.train.n_words, n_classes=4, embedding_dim=5, rng=np.random.default_rng(0)
-    )
+    sizes = {"n_words": task.train.n_words, "n_classes": 4, "embedding_dim": 5}
+    return task, draw("paper", "attn-tc", rng=np.random.default_rng(0), **sizes)
 
-    def said(**settings: Any) -> str:
-        found = check_assumptions(task, start, train=FIXED, **settings)
-        return next(each.detail for each in found if each.law == "B1" and each.assumption == PLAIN_STEPS)
 
+def told(task: Task, start: Parameters, training: Training, law: str, **settings: Any) -> str:
+    """What is found about a law's steps."""
+    found = check_assumptions(task, start, training, train=FIXED, **settings)
+    return next(each.detail for each in found if each.law == law and _on_steps(each))
+
+
+def _on_steps(each: Assumption) -> bool:
+    return each.assumption == PLAIN_STEPS
+
+
+def test_what_holds_instead_is_named_with_all_that_breaks_the_relation() -> None:
+    task, start = small_task()
+    said = partial(told, task, start, Training(), "B1")
+    assert "law G3" in said(batch_size=10)
+    assert "embeddings beside" in said(decay={"embeddings": 0.1})
+    assert "decay of the head alone leaves it" in said(decay={"head": 0.1})
+    assert "equations of mean field have no weight decay" in told(task, start, Training(), "C10", decay={"head": 0.1})
     both = said(rule=Momentum(), decay=1e-3)
     assert "law G1" in both
     assert "Momentum steps along past gradients" in both
@@ -787,7 +856,9 @@ def test_only_a_checkpoint_asks_for_a_repr_that_lasts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rule": "momentum"}, "rule: expected a Rule, got 'momentum'. Take one of Descent, Momentum"),
+        ({"rule": "momentum"}, r"rule: expected a Rule, got 'momentum'. Give rule=Momentum\(\)\."),
+        ({"rule": "adamw"}, r"got 'adamw'. Give rule=Adam\(\), decoupled=True"),
+        ({"rule": "lion"}, "got 'lion'. Take one of Descent, Momentum"),
         ({"rule": Momentum}, r"rule: expected a rule, got the class Momentum. Give Momentum\(\)"),
         ({"rule": Stepless()}, "with linear, start, step, got Stepless without step. In a rule step is a method"),
         ({"rule": Forgetful()}, "returns a dict of arrays by name, got one of Forgetful that returns None"),

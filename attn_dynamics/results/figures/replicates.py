@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from attn_dynamics.files.storage import make_folder
@@ -37,13 +37,13 @@ def spread_figure(runs: Sequence[xr.Dataset]) -> Figure:
     query_norms = np.array([run.attrs["query_norm"] for run in runs])
     applies, rows = bool(np.isfinite(query_norms).all()) and not only_start(*runs), -(-len(words) // ACROSS)
     with mpl.rc_context(style_of(*runs)), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        figure = Figure(figsize=(9.6, 3.3 + 1.7 * rows), layout="constrained")
-        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(2.9, 1.7 * rows)).ravel()
+        figure = Figure(figsize=(9.6, 3.8 + 1.7 * rows), layout="constrained")
+        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(3.4, 1.7 * rows)).ravel()
         first, *rest = above.subplots(1, 3 if applies else 1, squeeze=False)[0]
         _draw_losses(first, runs)
         if applies:
             name = curve_name("SEN, theory B1", ("B1",), *(run.attrs for run in runs))
-            _draw_relation(rest[0], words, query_norms, name)
+            _draw_relation(rest[0], words, query_norms, name, above)
             _draw_deviation(rest[1], words, query_norms)
         panels = below.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False).ravel()
         _draw_scores(panels, words, rare=not runs[0].sizes["word"])
@@ -87,8 +87,11 @@ def _draw_scores(panels: Sequence[Axes], words: _Words, *, rare: bool) -> None:
         axes.set_axis_off()
 
 
-def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str) -> None:
-    """Draw measured norms over the norms that SEN predicts from the score and each replicate's query norm ‖q‖."""
+def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str, below: Figure | SubFigure) -> None:
+    """Draw measured norms over the norms that SEN predicts from the score and each replicate's query norm ‖q‖.
+
+    The legend stands at the foot of the figure `below`.
+    """
     beside = []
     for curves in words:
         some = style.spaced(curves[0].time.size, POINTS)
@@ -100,7 +103,8 @@ def _draw_relation(axes: Axes, words: _Words, query_norms: np.ndarray, name: str
     axes.plot(ends, ends, label=name, **style.THEORY)
     axes.set(xlabel="‖ν‖ by SEN from the score", ylabel=style.QUANTITIES["embedding_norm"])
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.legend(loc="lower right")
+    # The legend is below the panels because the theory's name may be wider than the panel, and points lie anywhere.
+    style.name_lines(below, axes.lines, ["words of all runs", name], loc="outside lower center", ncols=2)
 
 
 def _draw_deviation(axes: Axes, words: _Words, query_norms: np.ndarray) -> None:

@@ -15,7 +15,7 @@ import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import ArrayLike, NDArray
@@ -144,7 +144,7 @@ def legend_below(figure: Figure, columns: int = 5) -> None:
     legend(figure, loc="outside lower center", ncols=columns)
 
 
-def name_lines(target: Axes | Figure, lines: Iterable[Artist], names: Sequence[str], **where: Any) -> None:
+def name_lines(target: Axes | Figure | SubFigure, lines: Iterable[Artist], names: Sequence[str], **where: Any) -> None:
     """Add a legend that shows each name as plain text, even names like $x$ or _it."""
     for text in target.legend(list(lines), list(names), **where).get_texts():
         text.set_parse_math(False)

@@ -96,6 +96,7 @@ def descend_many(
     _check_starts(corpus, parameters, evaluate_on)
     if not parameters:
         return []
+    training = training.on(corpus.n_sentences)
     layout, judged = Layout(corpus, evaluate_on, follow), [*evaluate_on.values()]
     needed = bytes_needed(engine, [corpus, *judged], parameters[0], layout, training, saved=checkpoint is not None)
     check_memory(engine, needed, len(parameters))
