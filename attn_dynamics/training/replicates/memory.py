@@ -25,7 +25,7 @@ INDEX = 16
 WORDS_AT_ONCE = 1 << 14
 """Number of words whose embeddings plain descent steps at once on a device, so that increments fit into memory."""
 OF_A_STEP = 3
-"""Arrays that a rule's step needs beside each moving array and its buffers: its slope, and two on the way."""
+"""Arrays that a rule's step on a device needs beside each moving array and its buffers: its slope, two on the way."""
 
 
 class MemoryNeed(NamedTuple):
@@ -108,10 +108,10 @@ def _numbers(
 
 def _of_a_step(engine: Torch | Threads, training: Training, place: Coordinates, moving: int) -> int:
     """Return how many numbers a step needs beside the state and gradients by word, given how many numbers move."""
-    if not training.plain or (isinstance(engine, Threads) and "query" in training.train):
+    if isinstance(engine, Threads):  # which step one array after the other
+        return 0 if training.plain and "query" not in training.train else moving
+    if not training.plain:
         return OF_A_STEP * moving
-    if isinstance(engine, Threads):
-        return 0
     d, size = place.axes.shape
     keys = place.start.keys.size if place.by_keys else 0
     return max(d * min(size, WORDS_AT_ONCE), 3 * (d + 1) * min(size, SOME_WORDS), keys)
