@@ -44,7 +44,8 @@ class Data(NamedTuple):
     def batch(self, rows: NDArray[np.int64]) -> Self:
         """Return the arrays with the sentences of some rows instead of all, without scipy, which would take longer."""
         whole, n_words, order = self.sentences, self.words.offsets.size - 1, np.arange(rows.size)
-        starts, lengths = whole.offsets[rows].astype(np.int64), np.diff(whole.offsets)[rows]
+        starts, stops = (whole.offsets[each].astype(np.int64) for each in (rows, rows + 1))
+        lengths = stops - starts
         offsets = _offsets(lengths)
         entries = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
         words, counts = whole.words[entries], whole.counts[entries]

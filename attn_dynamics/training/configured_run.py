@@ -55,7 +55,7 @@ def check(config: Config, task: Task) -> None:
         InputError: a word cannot be written to a file, a followed word is not in the data, patience lacks dev data, or
             the device is not available.
     """
-    check_device(config.device, config.precision, config.training.rule)
+    check_device(config.device, config.precision)
     check_words(task)
     layout = _layout(config, task)
     if config.patience and task.dev is None:
@@ -70,7 +70,7 @@ def check(config: Config, task: Task) -> None:
 
 
 def check_memory(config: Config, task: Task, start: Parameters) -> None:
-    """Refuse a run, or one of several replicates, on processors that memory cannot hold, before anything is written.
+    """Refuse a run on processors that memory cannot hold, or whose replicates it cannot hold one at a time.
 
     Raises:
         InputError: as in `check_run`.

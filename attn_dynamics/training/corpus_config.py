@@ -76,7 +76,7 @@ class Config:
     synthetic: Synthetic = dataclasses.field(default_factory=Synthetic)
     text: TextOptions = dataclasses.field(default_factory=TextOptions)
     epochs: int | None = None
-    """Largest number of steps of gradient descent (default: 5,000 on the synthetic task, 50,000 on text)."""
+    """Largest number of epochs (default: 5,000 on the synthetic task, 50,000 on text)."""
     learning_rate: float = Training.learning_rate
     """Learning rate η; time = η × epoch. The default is that of LMN21 under every rule; steps of adam and sign are of
     about this length in every entry, so that 0.001 is usual with them."""

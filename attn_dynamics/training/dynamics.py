@@ -8,6 +8,7 @@ change of W, stay in the span of the directions that the head reads at the start
 """
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,28 +43,59 @@ class Coordinates:
     """
 
     def __init__(self, start: Parameters, training: Training, *, from_zero: bool = False) -> None:
-        head, embeddings = start.head, start.embeddings
-        self.start = start
+        head, self.start = start.head, start
         self.train = train = training.train
         self.by_keys = "query" in train or ("keys" in train and not training.along_gradient)
         """Whether trained keys are stepped themselves instead of the scores."""
         self.trained_head = head.trained if "head" in train else ()
-        closes = head.first not in self.trained_head or (from_zero and not embeddings.any())
+        closes = head.first not in self.trained_head or (from_zero and not start.embeddings.any())
         self._basis = _basis(head) if training.reduced and training.along_gradient and closes else None
         if self._basis is not None:
             head = head.replace(**{head.first: self._basis.T @ head.first_layer})
-            embeddings = start.embeddings @ self._basis
         self.head = _copied(head)
         """Head on the reduced embeddings, as copies."""
         self.scores = start.scores
         """Scores (V,) at the start."""
-        self._reduced = embeddings
-        self.axes = aligned(embeddings.T)
-        """Transposed coordinates Fᵀ (k, V), or Eᵀ (d, V) if law A6 is not used."""
-        self.still_norm = np.zeros(len(embeddings))
+
+    @property
+    def reduced(self) -> bool:
+        """Return whether law A6 is used."""
+        return self._basis is not None
+
+    @cached_property
+    def axes(self) -> Array:
+        """Transposed coordinates Fᵀ (k, V), or Eᵀ (d, V) if law A6 is not used; computed when first asked for."""
+        return aligned(self._embeddings.T)
+
+    @cached_property
+    def still_norm(self) -> Array:
         """Norm (V,) of the part of each embedding that is orthogonal to these axes."""
+        out = np.zeros(len(self.start.embeddings))
         if self._basis is not None:
-            _set_norms_outside(start.embeddings, self._basis, self.still_norm)
+            _set_norms_outside(self.start.embeddings, self._basis, out)
+        return out
+
+    @property
+    def axes_shape(self) -> tuple[int, int]:
+        """Return the shape (k, V) or (d, V) of the axes, without computing them."""
+        return self.head.first_layer.shape[0], len(self.start.embeddings)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each array that moves, by name."""
+        start, shapes = self.start, {}
+        if "query" in self.train:
+            shapes["query"] = start.query.shape
+        if "keys" in self.train:
+            shapes |= {"keys": start.keys.shape} if self.by_keys else {"scores": self.scores.shape}
+        if "embeddings" in self.train:
+            shapes["axes"] = self.axes_shape
+        return shapes | {f"head.{name}": getattr(self.head, name).shape for name in self.trained_head}
+
+    @cached_property
+    def _embeddings(self) -> Array:
+        """Return embeddings in these coordinates (V, k), at the start."""
+        return self.start.embeddings if self._basis is None else self.start.embeddings @ self._basis
 
     def parameters(self, *, scores: Array, axes: Array, head: Head, keys: Array, query: Array) -> Parameters:
         """Return a later state as parameters of the same shapes as the start, as copies."""
@@ -73,7 +105,7 @@ class Coordinates:
             if head.first in self.trained_head:
                 first += self._basis @ (head.first_layer - self._basis.T @ first)
             head = head.replace(**{head.first: first})
-            embeddings = (embeddings - self._reduced) @ self._basis.T
+            embeddings = (embeddings - self._embeddings) @ self._basis.T
             embeddings += start.embeddings
         if "keys" in self.train and not self.by_keys:
             moved = np.outer(scores - self.scores, query / max(query @ query, np.finfo(float).tiny))

@@ -43,9 +43,10 @@ def check_run(corpora: Sequence[Corpus], start: Parameters, layout: Layout, trai
     plain = run_memory(corpora, start, layout, replace(training, rule=Training.rule, patience=None))
     copies = needed.of(1) - plain.of(1)
     held = f", {in_words(copies)} of it for the buffers of the rule and the copies of early stopping" if copies else ""
+    others = ["train by plain descent without patience"] * bool(copies) + ["take fewer epochs"] * bool(training.epochs)
     raise InputError(
         "memory",
         expected=f"a run that fits into the {in_words(max(0, room) + needed.start)} that are free for it",
         given=f"one that needs about {in_words(needed.of(1))}{held}",
-        fix="Give embeddings and keys fewer dimensions, or take fewer words or epochs.",
+        fix=f"Give embeddings and keys fewer dimensions, {', or '.join(['take fewer words', *others])}.",
     )

@@ -5,6 +5,7 @@ buffers, which checkpoints and early stopping save like the parameters. It takes
 the arrays, which are numpy's or torch's, and always those of one model (`training/replicates/steps.py`).
 """
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import ClassVar, Protocol, cast, final
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 
 from attn_dynamics.check import flag, number, shown
 from attn_dynamics.errors import InputError
@@ -134,8 +135,8 @@ class Adam:
             array, mean, square = state[name], buffers[f"mean.{name}"], buffers[f"square.{name}"]
             mean += (1.0 - self.beta1) * (slope - mean)
             square += (1.0 - self.beta2) * (slope * slope - square)
-            divisor = array_namespace(square).sqrt(square / (1.0 - self.beta2**steps)) + self.epsilon
-            array -= rate / (1.0 - self.beta1**steps) * mean / divisor
+            divisor = array_namespace(square).sqrt(square / _share_seen(self.beta2, steps)) + self.epsilon
+            array -= rate / _share_seen(self.beta1, steps) * mean / divisor
 
 
 @final
@@ -256,9 +257,9 @@ class Stepper:
         """
         start = {name: 1.0 * state[name] for name in slopes} if self._new else {}
         self._take(state, slopes, rate)
+        moved = any(bool((array != state[name]).any()) for name, array in start.items())
         # A step may be below round-off, and then descent moves nothing either.
-        descended = {name: array - rate * slopes[name] for name, array in start.items()}
-        if _differ(start, descended) and not _differ(start, state):
+        if not moved and any(bool((array != array - rate * slopes[name]).any()) for name, array in start.items()):
             warnings.warn(
                 f"the first step of {type(self._rule).__name__} moves nothing, though slopes are not 0; "
                 "a step changes arrays in place, as in state[name] -= …",
@@ -300,7 +301,7 @@ def first_buffers(rule: Rule, state: Mapping[str, Array]) -> Arrays:
         InputError: `start` of the rule returns something else.
     """
     buffers: object = rule.start(state)
-    if isinstance(buffers, dict) and all(isinstance(each, np.ndarray) for each in buffers.values()):
+    if isinstance(buffers, dict) and all(map(is_array_api_obj, buffers.values())):
         return cast("Arrays", buffers)
     raise InputError(
         "rule",
@@ -320,9 +321,9 @@ def _zero(state: Mapping[str, Array]) -> Array:
     return array_namespace(beside).zeros((), dtype=beside.dtype, device=beside.device)
 
 
-def _differ(before: Mapping[str, Array], after: Mapping[str, Array]) -> bool:
-    """Return whether any of some arrays differs from its later value."""
-    return any(bool((array != after[name]).any()) for name, array in before.items())
+def _share_seen(beta: float, steps: Array) -> Array:
+    """Return 1 - βᵗ, the share of a mean over gradients that t gradients make up, to round-off in float32 too."""
+    return -array_namespace(steps).expm1(steps * (math.log(beta) if beta else -math.inf))
 
 
 def share(name: str, value: object) -> float:

@@ -16,7 +16,6 @@ from attn_dynamics.training.rules import (
     Descent,
     Rule,
     checked_rule,
-    first_buffers,
     lasting,
     rule_in_words,
     simplest,
@@ -103,12 +102,6 @@ class Training:
         Decay would also shrink the coordinates that are left out.
         """
         return self.rule.linear and not self.decays
-
-    @property
-    def buffers(self) -> int:
-        """Return the number of arrays that the rule keeps for each array that it steps."""
-        many = 1000
-        return sum(array.size for array in first_buffers(self.rule, {"one": np.zeros(many)}).values()) // many
 
     @property
     def identity(self) -> tuple[object, ...]:

@@ -40,7 +40,9 @@ from attn_dynamics.training import checkpoint, configured_run, loop
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.rules import RULES, Arrays, Descent
+from attn_dynamics.training.memory import run_memory
+from attn_dynamics.training.recording import Layout
+from attn_dynamics.training.rules import RULES, Arrays, Descent, Rule
 from attn_dynamics.training.settings import Training
 from tests.support import (
     MODELS,
@@ -556,7 +558,7 @@ def test_a_device_of_torch_steps_as_numpy_does(case: str, model: str, way: str) 
 def test_patience_on_a_device_of_torch_is_that_of_numpy(case: str) -> None:
     judge = {"dev": replace(DEV, labels=DEV.labels[::-1].copy())}
     numpy, device = on_each("attn-tc", case, "fixed query, held words, batches", patience=9, evaluate_on=judge)
-    assert {run.ended for run in device} == {"patience"}
+    assert "patience" in {run.ended for run in device}
     assert len({run.best_epoch for run in device}) > 1, "all end together: this shows nothing"
     assert [run.best_epoch for run in numpy] == [run.best_epoch for run in device]
     assert max(map(distance, numpy, device)) <= 1e-10
@@ -617,7 +619,39 @@ def test_a_training_is_said_in_words(settings: Options, said: str) -> None:
 
 
 def test_memory_counts_the_buffers_of_a_rule() -> None:
-    assert [Training(rule=RULES[name]()).buffers for name in RULES] == [0, 1, 2, 0]
+    def needed(rule: Rule) -> int:
+        settings = Training(rule=rule, reduced=False, train=("embeddings",), epochs=0)
+        return run_memory([CORPUS], start, Layout(CORPUS, [], []), settings).of(1)
+
+    start = started("attn-tc")
+    size, plain = start.embeddings.nbytes, needed(SignDescent())
+    assert [round((needed(RULES[name]()) - plain) / size) for name in ("momentum", "adam", "sign")] == [1, 2, 0]
+
+
+@dataclass(frozen=True)
+class ByName:
+    """Descent with a momentum of the embeddings alone, by word, which reads the names and axes of its arrays."""
+
+    linear: ClassVar[bool] = False
+
+    def start(self, state: Arrays) -> Arrays:
+        axes = state["axes"]
+        return {"by_word": array_namespace(axes).zeros(axes.shape[1:], dtype=axes.dtype)}
+
+    def step(self, state: Arrays, slopes: Arrays, buffers: Arrays, rate: float) -> None:
+        by_word = buffers["by_word"]
+        by_word += array_namespace(by_word).sum(slopes["axes"], axis=0)
+        for name, slope in slopes.items():
+            array = state[name]
+            array -= rate * (slope + 0.1 * by_word if name == "axes" else slope)
+
+
+def test_a_rule_may_read_the_names_and_shapes_of_its_arrays() -> None:
+    starts, settings = [started("attn-tc", seed=seed) for seed in (3, 4)], {"epochs": 20, "rule": ByName()}
+    alone = descend(CORPUS, starts[0], **settings)
+    assert max(differences(alone, descend_many(CORPUS, starts, **settings)[0]).values()) == 0.0
+    assert distance(alone, descend_many(CORPUS, starts, device="cpu", **settings)[0]) <= 1e-10
+    assert distance(alone, descend(CORPUS, starts[0], epochs=20)) > 1e-3, "negative control"
 
 
 # --- the command
@@ -705,6 +739,7 @@ def test_what_steps_as_plain_descent_is_plain_descent(name: str, tmp_path: Path)
     assert not [each for each in check_assumptions(task, start, **settings, **STILL_PLAIN[name]) if _on_steps(each)]
     predicted, usual = predict(task, start, **settings, **STILL_PLAIN[name]), predict(task, start, **settings)
     assert not isinstance(predicted, str)
+    assert not isinstance(usual, str)
     assert predicted.identical(usual)
     saved = Checkpoint(tmp_path / "run.npz")
     plain = descend(task.train, start, checkpoint=saved, **settings)

@@ -91,12 +91,12 @@ def descend_many(
     function("meter", meter)
     training.check_dev(evaluate_on)
     engine = engine_for(device, precision)
-    engine.check_rule(training.rule)
     parameters, checkpoint = _starts(parameters), checked_checkpoint(checkpoint)
     _check_starts(corpus, parameters, evaluate_on)
     if not parameters:
         return []
     training = training.on(corpus.n_sentences)
+    engine.check_rule(training.rule, Coordinates(parameters[0], training).shapes)
     layout, judged = Layout(corpus, evaluate_on, follow), [*evaluate_on.values()]
     needed = bytes_needed(engine, [corpus, *judged], parameters[0], layout, training, saved=checkpoint is not None)
     check_memory(engine, needed, len(parameters))
@@ -142,7 +142,7 @@ def max_replicates(
     Raises:
         InputError: the corpus does not hold a followed word, or the device is not available.
     """
-    engine = engine_for(device, precision)
+    engine, training = engine_for(device, precision), training.on(corpus.n_sentences)
     others = data_sets("evaluate_on", evaluate_on, Corpus)
     needed = bytes_needed(engine, [corpus, *others.values()], start, Layout(corpus, others, follow), training)
     return most_replicates(engine, needed, share)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from attn_dynamics.check import one_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.extras import how_to_get
-from attn_dynamics.training.rules import DESCENT, Rule
 
 if TYPE_CHECKING:
     from attn_dynamics.training.replicates.tensors import Torch
@@ -18,13 +17,13 @@ DEVICES = ("numpy", "cpu", "cuda")
 PRECISIONS = ("float64", "float32")
 
 
-def check_device(device: str, precision: str, rule: Rule = DESCENT) -> None:
-    """Refuse a device or a precision that is unknown or not available, and a rule that cannot step on the device.
+def check_device(device: str, precision: str) -> None:
+    """Refuse a device or a precision that is unknown or not available.
 
     Raises:
-        InputError: as in `engine_for`, or the rule needs numpy.
+        InputError: as in `engine_for`.
     """
-    engine_for(device, precision).check_rule(rule)
+    engine_for(device, precision)
 
 
 def engine_for(device: str, precision: str) -> Threads | Torch:

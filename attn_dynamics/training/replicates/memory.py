@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates
 from attn_dynamics.training.recording import ROOM, Layout
 from attn_dynamics.training.replicates.recording import bytes_of_snapshots, bytes_of_trajectory, bytes_recorded
 from attn_dynamics.training.replicates.threads import Threads
+from attn_dynamics.training.rules import first_buffers
 from attn_dynamics.training.settings import Training
 
 if TYPE_CHECKING:
@@ -70,14 +72,16 @@ def bytes_needed(
     of_batch = corpora[0].counts.nnz * batch // corpora[0].n_sentences
     pattern = INDEX * (sum(corpus.counts.nnz for corpus in corpora) + of_batch)
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
-    coordinates = place.axes.nbytes + place.still_norm.nbytes
+    inside = math.prod(place.axes_shape) if place.reduced else 0
+    still = np.float64().itemsize * (place.axes_shape[1] + inside)
     trajectory, snapshots = bytes_of_trajectory(layout, training.epochs), bytes_of_snapshots(layout, training.epochs)
     on_host = given + trajectory + start.keys.nbytes + start.embeddings.nbytes
     if isinstance(engine, Threads):
-        running = each + coordinates + bytes_recorded(layout, training.epochs, ROOM) + snapshots
+        running = each + still + bytes_recorded(layout, training.epochs, ROOM) + snapshots
         checkpoint = engine.itemsize * state + trajectory if saved else 0
         return [MemoryNeed(pattern + engine.at_once * running, on_host + checkpoint, given)]
-    on_host += coordinates + bytes_recorded(layout, training.epochs)
+    on_host += still + np.float64().itemsize * math.prod(place.axes_shape)
+    on_host += bytes_recorded(layout, training.epochs)
     on_host += np.float64().itemsize * state if saved or training.patience else 0  # copies for a checkpoint
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
@@ -89,15 +93,20 @@ def _numbers(
 ) -> tuple[int, int]:
     """Return how many numbers of a replicate a checkpoint keeps, and how many its device holds beside them.
 
-    The state has the buffers of the rule, and under early stopping two copies. By words the device holds an operand,
+    The state has the buffers of the rule, and under early stopping copies: two of it all, or on a device of torch one,
+    without the buffers. By words the device holds an operand,
     sums and gradients, and again for a mini-batch. By sentences it holds contexts, their deviations from the leading
     word, logits, what the head keeps, and the slopes of contexts, logits and what is kept.
     """
-    head, start, (d, size) = place.head, place.start, place.axes.shape
+    head, start, (d, size) = place.head, place.start, place.axes_shape
     read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
     moving = d * size + sum(array.size for array in head.arrays().values())
     moving += start.keys.size + start.query.size if place.by_keys else size
-    state = moving * (1 + training.buffers) * (3 if training.patience else 1)
+    # Views of one number take no memory, and zeros that a rule makes of them none before they are written.
+    views = {name: np.broadcast_to(0.0, shape) for name, shape in place.shapes.items()}
+    state = moving + sum(array.size for array in first_buffers(training.rule, views).values())
+    if training.patience is not None:
+        state += 2 * state if isinstance(engine, Threads) else moving
     still = size * (2 if place.by_keys else 1)
     by_words = 6 * (k + 1) * size * (2 if batch else 1)
     rows = max(corpus.n_sentences for corpus in corpora)
@@ -112,7 +121,7 @@ def _of_a_step(engine: Torch | Threads, training: Training, place: Coordinates, 
         return 0 if training.plain and "query" not in training.train else moving
     if not training.plain:
         return OF_A_STEP * moving
-    d, size = place.axes.shape
+    d, size = place.axes_shape
     keys = place.start.keys.size if place.by_keys else 0
     return max(d * min(size, WORDS_AT_ONCE), 3 * (d + 1) * min(size, SOME_WORDS), keys)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.func import vmap
 
 from attn_dynamics.errors import InputError
-from attn_dynamics.training.rules import Rule, Stepper, step_in_place
+from attn_dynamics.training.rules import Rule, Stepper, first_buffers, step_in_place
 
 
 class ManySteps(Stepper):
@@ -26,7 +26,7 @@ class ManySteps(Stepper):
         self.buffers = {name: buffer[places] for name, buffer in self.buffers.items()}
 
     def _start(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        buffers: Any = vmap(self._rule.start)(state) if state else {}
+        buffers: Any = vmap(lambda one: first_buffers(self._rule, one))(state) if state else {}
         # Copied, because a buffer that is the same for all replicates stands once in memory.
         return {name: buffer.clone(memory_format=torch.contiguous_format) for name, buffer in buffers.items()}
 
@@ -39,14 +39,22 @@ class ManySteps(Stepper):
             vmap(step)(state, slopes, self.buffers)
 
 
-def check_rule(rule: Rule, device: torch.device, dtype: torch.dtype) -> None:
-    """Refuse a rule that cannot step tensors, after a trial of two steps.
+def check_rule(rule: Rule, shapes: Mapping[str, tuple[int, ...]], device: torch.device, dtype: torch.dtype) -> None:
+    """Refuse a rule that cannot step tensors, after a trial of two steps on arrays as a model has, but of one number.
+
+    Args:
+        rule: the rule.
+        shapes: shape of each array that moves, by name.
+        device: device of the tensors.
+        dtype: type of the tensors.
 
     Raises:
         InputError: the rule calls functions of numpy, reads a number out of an array, or does not step in place.
     """
-    state: Any = {"array": torch.zeros((2, 1, 1), dtype=dtype, device=device)}
-    slopes: Any = {"array": torch.zeros_like(state["array"])}
+    state: Any = {
+        name: torch.zeros((2, *(1 for _ in shape)), dtype=dtype, device=device) for name, shape in shapes.items()
+    }
+    slopes: Any = {name: torch.zeros_like(array) for name, array in state.items()}
     try:
         trial = ManySteps(rule, state)
         for _ in range(2):

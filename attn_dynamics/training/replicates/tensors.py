@@ -1,7 +1,7 @@
 """Devices of torch and the sparse products of replicates on them; imported only if such a device is requested."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,13 +44,13 @@ class Torch:
         self.device, self.dtype = torch.device(device), getattr(torch, precision)
         self.itemsize, self.on_host = self.dtype.itemsize, device == "cpu"
 
-    def check_rule(self, rule: Rule) -> None:
-        """Refuse a rule that cannot step tensors.
+    def check_rule(self, rule: Rule, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Refuse a rule that cannot step tensors; `shapes` are those of the arrays that move, by name.
 
         Raises:
             InputError: the rule needs numpy, or does not step in place.
         """
-        check_rule(rule, self.device, self.dtype)
+        check_rule(rule, shapes, self.device, self.dtype)
 
     def array(self, values: Any) -> Tensor:
         """Return the values as a new tensor on the device."""

@@ -32,7 +32,7 @@ class Threads:
         """Return the number of replicates that are computed at once."""
         return int(numba.get_num_threads())
 
-    def check_rule(self, rule: Rule) -> None:
+    def check_rule(self, rule: Rule, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Accept any rule, because each replicate is a run of numpy."""
 
     def free_memory(self) -> int | None:
