@@ -23,7 +23,7 @@ def simulate(config: Config, line: str) -> int:
         print(note, file=sys.stderr)
     configured_run.check(config, task)
     start = configured_run.start(config, task)
-    configured_run.check_memory(config, task, start)
+    configured_run.check_start(config, task, start)
     run = _run if config.replicates == 1 else _run_replicates
     return into_folder(config, line, lambda out: run(config, task, start, out))
 

@@ -6,6 +6,7 @@ K = y sgn(q)ᵀ, with one number x and one number y for each word. These numbers
 dimension with the query ‖q‖₁ and the contrast ‖D‖₁.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -173,6 +174,8 @@ def adam_course(
         gradient = attention * wrong * np.array([1.0, (1.0 - attention) * x])
         mean += (1.0 - beta1) * (gradient - mean)
         square += (1.0 - beta2) * (gradient**2 - square)
-        corrected = mean / (1.0 - beta1 ** (k + 1)), np.sqrt(square / (1.0 - beta2 ** (k + 1)))
+        # 1 - βᵏ to round-off, also while βᵏ is near 1.
+        seen = [-math.expm1((k + 1) * (math.log(beta) if beta else -math.inf)) for beta in (beta1, beta2)]
+        corrected = mean / seen[0], np.sqrt(square / seen[1])
         place[k + 1] = place[k] + learning_rate * np.divide(*corrected, out=np.zeros(2), where=square > 0.0)
     return AdamCourse(query_length * place[:, 1], place[:, 0])

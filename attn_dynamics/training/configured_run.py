@@ -16,6 +16,7 @@ from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.descent import descend
+from attn_dynamics.training.dynamics import Coordinates
 from attn_dynamics.training.memory import check_run
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.descent import (
@@ -24,7 +25,7 @@ from attn_dynamics.training.replicates.descent import (
     replicates_in,
     resume_points,
 )
-from attn_dynamics.training.replicates.engine import check_device
+from attn_dynamics.training.replicates.engine import check_device, engine_for
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted, divergence_message
 from attn_dynamics.training.settings import Training
 
@@ -69,14 +70,18 @@ def check(config: Config, task: Task) -> None:
     layout.check_room(config.max_epochs if patience(config, task) is None else 0, config.replicates)
 
 
-def check_memory(config: Config, task: Task, start: Parameters) -> None:
-    """Refuse a run on processors that memory cannot hold, or whose replicates it cannot hold one at a time.
+def check_start(config: Config, task: Task, start: Parameters) -> None:
+    """Refuse a rule that the device cannot step, and on processors a run that memory cannot hold.
+
+    Of several replicates memory must hold one. Nothing is written before.
 
     Raises:
-        InputError: as in `check_run`.
+        InputError: the rule needs numpy, or as in `check_run`.
     """
+    settings = training(config, task)
+    engine_for(config.device, config.precision).check_rule(settings.rule, Coordinates(start, settings).shapes)
     if config.device == "numpy":
-        check_run([*task.splits.values()], start, _layout(config, task), training(config, task))
+        check_run([*task.splits.values()], start, _layout(config, task), settings)
 
 
 def check_words(task: Task) -> None:

@@ -227,7 +227,7 @@ def test_ctrl_c_keeps_what_was_trained(
         (("--row", "broad"), "--row"),
         (("--questions", "0"), "--questions"),
         (("--window", "32"), "--window: expected an odd number"),
-        (("--window", "193"), "at most the 192 tokens"),
+        (("--window", "385"), "at most 383 tokens"),
         (("--length", "193"), "--length"),
         (("--length", "64", "--shortest", "65"), "--shortest: expected at most 64"),
         (("--passages", "all", "--shortest", "2"), "--passages short"),

@@ -666,10 +666,10 @@ def test_a_configuration_trains_by_its_rule(monkeypatch: pytest.MonkeyPatch) -> 
     alone = descend(task.train, start, epochs=12, rule=Momentum(0.5, nesterov=True), **update)
     assert same_ends(configured_run.train(config, task, start), alone)
     assert not same_ends(configured_run.train(plain, task, start), alone), "control"
-    configured_run.check(replace(config, device="cpu"), task)
+    configured_run.check_start(replace(config, device="cpu"), task, start)
     monkeypatch.setitem(RULES, "momentum", lambda **settings: Own("numpy"))
     with pytest.raises(InputError, match="expected a rule that steps tensors"):
-        configured_run.check(replace(config, device="cpu"), task)
+        configured_run.check_start(replace(config, device="cpu"), task, start)
 
 
 def test_settings_that_a_rule_does_not_read_are_named() -> None:
