@@ -46,12 +46,21 @@ try:
 except RuntimeError:  # neither the package nor the home folder is writable
     numba.config.CACHE_DIR = _own_folder()  # pyright: ignore
 
-# `_nrt` is stated, because a function that a leaf calls would take over its False and could make no arrays.
-OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "_nrt": True}
+# A function takes over options that it does not state from the function whose compilation compiles it. So `_nrt` is
+# stated, because a function that a leaf calls could make no arrays, and `fastmath`, because its sums would be fused.
+OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "error_model": "numpy",
+    "nogil": True,
+    "no_cfunc_wrapper": True,
+    "_nrt": True,
+    "fastmath": False,
+}
 kernel = numba.njit(**OPTIONS)
 """Compile a function."""
 LEAF: dict[str, Any] = OPTIONS | {"_nrt": False}
-leaf = numba.njit(**LEAF, fastmath={"contract"})
+FUSING: dict[str, Any] = LEAF | {"fastmath": {"contract"}}
+leaf = numba.njit(**FUSING)
 """Compile a function that creates no arrays, without reference counts of its arguments; a·b + c is rounded once.
 
 If a function is called for each sentence or word, the counts would cost as much as its sums."""

@@ -1,10 +1,13 @@
 """The heads in compiled code, for a block of sentences as columns (theory §1)."""
 
+from typing import Any
+
 from numba import njit
 
 from attn_dynamics.kernels import LEAF, leaf
 
-summing = njit(**LEAF, fastmath={"reassoc", "contract"})
+SUMMING: dict[str, Any] = LEAF | {"fastmath": {"reassoc", "contract"}}
+summing = njit(**SUMMING)
 """Compile a function whose sums may be reordered, so that they become vector instructions."""
 
 

@@ -126,20 +126,15 @@ class Objective:
         """Return the number of parts that threads may share."""
         return self._data.parts
 
-    def evaluate(self) -> tuple[Fit, Gradient]:
-        """Return loss and accuracy at the present state, and the gradient."""
-        row = np.empty(2 + epochs.SIGNALS)
-        self.record(row, followed=False)
-        return Fit(row[0], row[1]), self.gradient(row[2], row[4])
+    def evaluate(self, rows: NDArray[np.int64] | None = None) -> tuple[Fit, Gradient]:
+        """Return loss and accuracy at the present state, and the gradient.
 
-    def evaluate_batch(self, rows: NDArray[np.int64]) -> tuple[Fit, Gradient]:
-        """Return what `evaluate` does, of the sentences of some rows of the corpus alone."""
-        whole = self._data
-        self._data = whole.batch(rows)
-        try:
-            return self.evaluate()
-        finally:
-            self._data = whole
+        Args:
+            rows: indices of the sentences of a mini-batch; None means all sentences.
+        """
+        row = np.empty(2 + epochs.SIGNALS)
+        self._record(row, self._data if rows is None else self._data.batch(rows), followed=False)
+        return Fit(row[0], row[1]), self.gradient(row[2], row[4])
 
     def record(self, row: Array, *, followed: bool = True) -> bool:
         """Evaluate the present state and fill a row of the record; `gradient` then returns the gradient there.
@@ -147,9 +142,7 @@ class Objective:
         Returns:
             Whether loss, signals and scores are finite.
         """
-        if not self._head.compiled:
-            return self._record_by_head(row, followed=followed)
-        return self._run(row[None], STILL, moves=False, followed=followed) == 1
+        return self._record(row, self._data, followed=followed)
 
     def gradient(self, score_signal: float, embedding_signal: float) -> Gradient:
         """Return the gradient at the state that was evaluated last, with the signals of its row."""
@@ -170,12 +163,19 @@ class Objective:
         Returns:
             The number of rows before the first whose loss, signals or scores are not finite.
         """
-        return self._run(rows, rates, moves=True, threads=threads)
+        return self._run(rows, rates, self._data, moves=True, threads=threads)
 
-    def _run(self, rows: Array, rates: Rates, *, moves: bool, followed: bool = True, threads: bool = False) -> int:
+    def _record(self, row: Array, data: Data, *, followed: bool) -> bool:
+        if not self._head.compiled:
+            return self._record_by_head(row, data, followed=followed)
+        return self._run(row[None], STILL, data, moves=False, followed=followed) == 1
+
+    def _run(
+        self, rows: Array, rates: Rates, data: Data, *, moves: bool, followed: bool = True, threads: bool = False
+    ) -> int:
         loop = epochs.epochs_on_threads if threads else epochs.epochs
-        words_followed, others = (self._followed, self._data.others) if followed else (NO_WORDS, self._none)
-        corpora = self._data.sentences, self._data.words, others
+        words_followed, others = (self._followed, data.others) if followed else (NO_WORDS, self._none)
+        corpora = data.sentences, data.words, others
         model = self._state, self._layers, self._kept, self._spare, self._buffers, self._slopes, self._partial
         return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, *model)
 
@@ -183,9 +183,9 @@ class Objective:
         """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
         return epochs.received(SHARED_SPREAD, self._data.words, self._state, self._kept, self._buffers)
 
-    def _record_by_head(self, row: Array, *, followed: bool) -> bool:
+    def _record_by_head(self, row: Array, data: Data, *, followed: bool) -> bool:
         """Evaluate a head that the compiled loop does not know, by its `forward` and `backward`."""
-        data, state, kept, buffers = self._data, self._state, self._kept, self._buffers
+        state, kept, buffers = self._state, self._kept, self._buffers
         others = data.others if followed else self._none
         wide, score_sum = epochs.begin(SHARED_SPREAD, state, self._layers, buffers)
         kept.led[:] = False

@@ -148,7 +148,7 @@ def fitting(
         if some:
             part = _encode(some, 0, tokenizer, length, stride=0)
             alone = (np.bincount(part.owner) == 1)[part.owner] & (part.lengths >= shortest)
-            parts.append(part.of(alone, len(found)))
+            parts.append(part.where(alone, len(found)))
             found += [some[owner] for owner in part.owner[alone]]
     if len(found) < (most or 1):
         most_tokens = f"{shortest} to {length}" if shortest > 1 else f"{length}"
@@ -167,8 +167,13 @@ class _Part(NamedTuple):
     owner: Ints
     passage: Ints
 
-    def of(self, alone: NDArray[np.bool_], number: int) -> "_Part":
-        """Return the windows in a mask (F,), one a question; `number` is the index of the first of these."""
+    def where(self, alone: NDArray[np.bool_], number: int) -> "_Part":
+        """Return some windows, each the only one of its question, with their questions numbered anew.
+
+        Args:
+            alone: mask (F,) of these windows.
+            number: new number of the first question.
+        """
         tokens = np.repeat(alone, self.lengths)
         return _Part(
             tokens=self.tokens[tokens],

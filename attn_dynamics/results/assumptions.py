@@ -54,6 +54,8 @@ PLAIN_STEPS = "steps of plain descent"
 FREE = "no frozen words"
 HARD = (FIXED, ONE_WORD, LABELS, BESIDE, ONE_LENGTH, FROM_ZERO)
 """Assumptions without which the mean-field equations cannot be written down for a task."""
+ALONG = "every step is along the gradient, at the learning rate"
+"""Reason why the steps of plain descent hold."""
 
 
 class Assumption(NamedTuple):
@@ -326,11 +328,11 @@ def _plain_steps(law: str, training: Training, start: Parameters, corpus: Corpus
         return _sum_kept(training, start)
     why = [_not_plain(law, training.rule), _shrinking(law, training), _stifled(training, start, corpus)]
     if law == "B1":
-        return _Verdict(not any(why), "; ".join(filter(None, why)) or _relation_kept(training))
+        return _Verdict(not any(why), "; ".join(filter(None, why)) or _relation_kept(training) or ALONG)
     if training.rule.linear and training.batch_size is not None:
         steps = _count(training.steps(corpus.n_sentences), "step")
         why.append(f"an epoch takes {steps}, one a mini-batch, where time counts one")
-    return _Verdict(not any(why), "; ".join(filter(None, why)))
+    return _Verdict(not any(why), "; ".join(filter(None, why)) or ALONG)
 
 
 def _sum_kept(training: Training, start: Parameters) -> _Verdict:

@@ -73,7 +73,7 @@ def check(config: Config, task: Task) -> None:
 def check_start(config: Config, task: Task, start: Parameters) -> None:
     """Refuse a rule that the device cannot step, and on processors a run that memory cannot hold.
 
-    Of several replicates memory must hold one. Nothing is written before.
+    Of several replicates, memory must hold at least one. A command calls it before it writes anything.
 
     Raises:
         InputError: the rule needs numpy, or as in `check_run`.

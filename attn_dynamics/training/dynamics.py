@@ -80,9 +80,9 @@ class Coordinates:
         """Return the shape (k, V) or (d, V) of the axes, without computing them."""
         return self.head.first_layer.shape[0], len(self.start.embeddings)
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each array that moves, by name."""
+        """Shape of each array that moves, by name."""
         start, shapes = self.start, {}
         if "query" in self.train:
             shapes["query"] = start.query.shape
@@ -94,7 +94,7 @@ class Coordinates:
 
     @cached_property
     def _embeddings(self) -> Array:
-        """Return embeddings in these coordinates (V, k), at the start."""
+        """Embeddings in these coordinates (V, k), at the start."""
         return self.start.embeddings if self._basis is None else self.start.embeddings @ self._basis
 
     def parameters(self, *, scores: Array, axes: Array, head: Head, keys: Array, query: Array) -> Parameters:
@@ -240,14 +240,10 @@ class Dynamics:
         )
 
     def _moving(self) -> Arrays:
-        moving = {}
-        if "query" in self._train:
-            moving["query"] = self._query
-        if "keys" in self._train:
-            moving |= {"keys": self._keys} if self._coordinates.by_keys else {"scores": self.scores}
-        if "embeddings" in self._train:
-            moving["axes"] = self._axes
-        return moving | {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
+        """Return everything that moves, by name: the arrays themselves, not copies."""
+        arrays = {"query": self._query, "keys": self._keys, "scores": self.scores, "axes": self._axes}
+        arrays |= {f"head.{name}": getattr(self.head, name) for name in self._trained_head}
+        return {name: arrays[name] for name in self._coordinates.shapes}
 
     def _slopes(self, gradient: Gradient) -> Arrays:
         """Return the gradient of all arrays that move, by name; for scores ‖q‖² ∂L/∂s, because keys move along q."""
@@ -271,7 +267,7 @@ class Dynamics:
             self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
             return
         for rows in self._training.batches(self._corpus.n_sentences, int(self._passes)):
-            self.step(self.objective.evaluate_batch(rows)[1], learning_rate)
+            self.step(self.objective.evaluate(rows)[1], learning_rate)
         self._passes += 1.0
 
     def _follow_keys(self) -> None:

@@ -13,15 +13,9 @@ from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.settings import Training
 
 
-class _Alone(Threads):
-    """Processors that compute one run."""
-
-    at_once = 1  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
-
-
 def run_memory(corpora: Sequence[Corpus], start: Parameters, layout: Layout, training: Training) -> MemoryNeed:
     """Return the bytes that a single run needs, by the formula of replicates."""
-    (needed,) = bytes_needed(_Alone(), corpora, start, layout, training, saved=False)
+    (needed,) = bytes_needed(Threads(at_once=1), corpora, start, layout, training, saved=False)
     return needed
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import mpmath
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from numba import njit
 from scipy.special import softmax
 
 from attn_dynamics import Corpus, descend, loss_and_gradient
-from attn_dynamics.kernels import epochs, loss, words
+from attn_dynamics.kernels import FUSING, LEAF, epochs, loss, words
 from attn_dynamics.kernels.elementary import exponential, log1p
 from attn_dynamics.model import corpus_arrays
 from attn_dynamics.model.corpus_arrays import SHARED_SPREAD, Data, columns_of
@@ -110,6 +111,19 @@ def test_products_are_rounded_before_they_are_added_to_the_slope_of_a_leading_wo
         pairs = zip(kept.rows[:, column], deviations[:, column], fused, strict=True)
         fused = np.array([float(Fraction(a) * Fraction(b) + Fraction(c)) for a, b, c in pairs])
     assert (kept.lead_slopes != fused).any(), "negative control"
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_function_that_rounds_does_so_too_where_one_that_fuses_compiles_it(stated: bool) -> None:
+    """Numba hands options down to functions that do not state their own, which is the negative control."""
+    ours: dict[str, Any] = {name: value for name, value in LEAF.items() if stated or name != "fastmath"}
+    theirs: dict[str, Any] = FUSING | {"cache": False}
+    ours["cache"] = False
+    rounding = numba.njit(**ours)(lambda a, b, c: a * b + c)
+    caller = numba.njit(**theirs)(lambda a, b, c: rounding(a, b, c))
+    numbers = np.random.default_rng(0).normal(size=(1000, 3)).tolist()
+    assert all(caller(a, b, c) == rounding(a, b, c) for a, b, c in numbers)
+    assert all(rounding(a, b, c) == a * b + c for a, b, c in numbers) == stated
 
 
 PRODUCTS = [

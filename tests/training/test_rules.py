@@ -628,6 +628,22 @@ def test_memory_counts_the_buffers_of_a_rule() -> None:
     assert [round((needed(RULES[name]()) - plain) / size) for name in ("momentum", "adam", "sign")] == [1, 2, 0]
 
 
+def test_adam_corrects_its_means_to_round_off_in_single_precision() -> None:
+    """As β₂ is near 1, 1 - β₂ᵗ from powers in single precision would be off by 1e-5."""
+    rule, epsilon = Adam(), float(np.finfo(np.float32).eps)
+    tensor: Any = torch.zeros(4, dtype=torch.float32)
+    array = np.zeros(4)
+    single, double = rule.start({"x": tensor}), rule.start({"x": array})
+    for step in range(1, 6):
+        slope = np.array([0.3, -0.2, 1.0, 5.0]) / step
+        slopes: Any = torch.tensor(slope, dtype=torch.float32)
+        rule.step({"x": tensor}, {"x": slopes}, single, rate=0.1)
+        rule.step({"x": array}, {"x": slope}, double, rate=0.1)
+        np.testing.assert_allclose(tensor.numpy(), array, rtol=8 * step * epsilon)
+    powers = 1 - np.float32(0.999) ** np.float32(1)
+    assert abs(powers / 0.001 - 1) > 50 * epsilon, "negative control"
+
+
 @dataclass(frozen=True)
 class ByName:
     """Descent with a momentum of the embeddings alone, by word, which reads the names and axes of its arrays."""

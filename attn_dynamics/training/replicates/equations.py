@@ -63,7 +63,7 @@ class Replicates:
     ) -> None:
         head, self._trained_head, self._by_keys = starts[0].head, starts[0].trained_head, starts[0].by_keys
         self._device, self._corpus, self._training = device, corpora[0], training
-        self._starts, self._train = list(starts), training.train
+        self._starts, self._shapes, self._train = list(starts), starts[0].shapes, training.train
         self._frozen = torch.as_tensor(frozen, device=device.device)
         self._kind, self._trains_first = type(head), head.first in head.trained
         d, read = head.readout_matrix.shape
@@ -135,10 +135,7 @@ class Replicates:
 
     def moving(self) -> Tensors:
         """Return everything that moves, by name, replicates first: the arrays themselves, not copies."""
-        keys = "keys" if self._by_keys else "scores"
-        parts = {"query": "query", keys: "keys", "axes": "embeddings"}
-        names = [name for name, part in parts.items() if part in self._train]
-        return {name: self._arrays[name] for name in [*names, *(f"head.{name}" for name in self._trained_head)]}
+        return {name: self._arrays[name] for name in self._shapes}
 
     def keep(self, places: NDArray[np.int64]) -> None:
         """Continue with the replicates at these indices only."""

@@ -94,9 +94,9 @@ def _numbers(
     """Return how many numbers of a replicate a checkpoint keeps, and how many its device holds beside them.
 
     The state has the buffers of the rule, and under early stopping copies: two of it all, or on a device of torch one,
-    without the buffers. By words the device holds an operand,
-    sums and gradients, and again for a mini-batch. By sentences it holds contexts, their deviations from the leading
-    word, logits, what the head keeps, and the slopes of contexts, logits and what is kept.
+    without the buffers. By words the device holds an operand, sums and gradients; torch holds them again for a
+    mini-batch. By sentences it holds contexts, their deviations from the leading word, logits, what the head keeps, and
+    the slopes of contexts, logits and what is kept.
     """
     head, start, (d, size) = place.head, place.start, place.axes_shape
     read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
@@ -108,7 +108,7 @@ def _numbers(
     if training.patience is not None:
         state += 2 * state if isinstance(engine, Threads) else moving
     still = size * (2 if place.by_keys else 1)
-    by_words = 6 * (k + 1) * size * (2 if batch else 1)
+    by_words = 6 * (k + 1) * size * (1 if isinstance(engine, Threads) or not batch else 2)
     rows = max(corpus.n_sentences for corpus in corpora)
     by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
     kept = 2 * (k + 1) * (sum(corpus.n_sentences for corpus in corpora) + batch)
