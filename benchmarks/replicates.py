@@ -9,12 +9,15 @@ import torch
 
 from attn_dynamics import Parameters, descend, descend_many, draw
 from attn_dynamics.errors import InputError
+from attn_dynamics.system.threads import one_blas_thread
 from attn_dynamics.tasks import Synthetic, Task, text_task
 from attn_dynamics.tasks.treebank import ABSENT, sst_folder
 from attn_dynamics.training.replicates.engine import PRECISIONS
-from benchmarks.timing import Seconds, epoch_time
+from benchmarks.timing import Ratio, Seconds, epoch_time, ratio
 
 REPLICATES = 64
+DRAWN = 8
+"""Number of starts that are drawn; more replicates share them, because they are only timed."""
 ENGINES = (1, 64, 1024)
 """Numbers R of replicates for the comparison of engines."""
 SIZES = (1, 16, 256, 4096, 65_536)
@@ -27,17 +30,18 @@ LARGEST = 2**33
 
 def replicates() -> None:
     """Print replicates beside single runs, torch beside numpy, and rates by the number of replicates."""
-    tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, {"attn-fc": 400, "attn-tc": 400})]
+    tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, {"attn-fc": 1500, "attn-tc": 1500, "attn-tl": 1500})]
     if folder := sst_folder():
         sst = text_task(folder, prefer="stsa.binary", name="sst2")
-        tasks.insert(0, ("SST-2, d = 200", sst, 200, {"attn-fc": 150, "attn-tc": 30}))
+        tasks.insert(0, ("SST-2, d = 200", sst, 200, {"attn-fc": 600, "attn-tc": 150}))
     else:
         print(f"\nSST-2: {ABSENT}; it names the folder of the files")
-    print(f"\n{REPLICATES} replicates in epochs of a single run on one thread, judged: time (processor time)")
+    print(
+        f"\n{REPLICATES} replicates, recorded and judged, in such runs one by one: median (least … most)"
+    )
     for title, task, d, heads in tasks:
         for model, epochs in heads.items():
-            ratios = _against_single(task, _starts(task, d, REPLICATES, model), epochs)
-            print(f"{title}, {model}  {ratios}", flush=True)
+            print(f"{title}, {model}  {_in_single_runs(task, _starts(task, d, REPLICATES, model), epochs)}", flush=True)
     print("\nAttn-FC by torch in epochs by numpy, float64: least time (least processor time)")
     for title, task, d, _ in tasks:
         for number in ENGINES:
@@ -73,23 +77,24 @@ def _devices() -> list[str]:
     return ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-def _against_single(task: Task, starts: Sequence[Parameters], epochs: int) -> str:
+def _in_single_runs(task: Task, starts: Sequence[Parameters], epochs: int) -> Ratio:
+    """Return the time of all runs at once in the mean time of one of them."""
     judge = {name: corpus for name, corpus in task.splits.items() if name != "train"}
 
-    def single(epochs: int) -> None:
-        descend(task.train, starts[0], epochs=epochs, evaluate_on=judge)
-
-    def many(epochs: int) -> None:
+    def at_once() -> int:
         descend_many(task.train, starts, epochs=epochs, evaluate_on=judge)
+        return epochs
 
-    cells, most = [], numba.get_num_threads()
-    for threads in sorted({1, most}):
+    def one_by_one() -> int:
+        most = numba.get_num_threads()
         numba.set_num_threads(1)
-        one = epoch_time(single, 4 * epochs)
-        numba.set_num_threads(threads)
-        cells.append(f"{threads} thread{'s' * (threads > 1)}: {epoch_time(many, epochs).over(one)}")
-    numba.set_num_threads(most)
-    return "   ".join(cells)
+        with one_blas_thread():
+            for start in starts[:DRAWN]:
+                descend(task.train, start, epochs=epochs, evaluate_on=judge)
+        numba.set_num_threads(most)
+        return DRAWN * epochs
+
+    return ratio(at_once, one_by_one)
 
 
 def _engines(task: Task, starts: Sequence[Parameters]) -> str:
@@ -104,7 +109,6 @@ def _engines(task: Task, starts: Sequence[Parameters]) -> str:
 
 
 def _starts(task: Task, d: int, number: int, model: str = "attn-fc") -> list[Parameters]:
-    # All starts share a few tables of embeddings, because they are only timed.
     shape = {"n_words": task.train.n_words, "n_classes": task.train.n_classes, "embedding_dim": d}
-    drawn = [draw("paper", model, **shape, rng=np.random.default_rng([0, k])) for k in range(min(number, 8))]
+    drawn = [draw("paper", model, **shape, rng=np.random.default_rng([0, k])) for k in range(min(number, DRAWN))]
     return [drawn[k % len(drawn)] for k in range(number)]
