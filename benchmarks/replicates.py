@@ -36,9 +36,7 @@ def replicates() -> None:
         tasks.insert(0, ("SST-2, d = 200", sst, 200, {"attn-fc": 600, "attn-tc": 150}))
     else:
         print(f"\nSST-2: {ABSENT}; it names the folder of the files")
-    print(
-        f"\n{REPLICATES} replicates, recorded and judged, in such runs one by one: median (least … most)"
-    )
+    print(f"\n{REPLICATES} replicates, recorded and judged, in such runs one by one: median (least … most)")
     for title, task, d, heads in tasks:
         for model, epochs in heads.items():
             print(f"{title}, {model}  {_in_single_runs(task, _starts(task, d, REPLICATES, model), epochs)}", flush=True)
