@@ -47,7 +47,7 @@ def finished(
 
 @contextmanager
 def spawned(processes: int, *, resumes: bool = False) -> Iterator[Executor]:
-    """Start processes, and kill them at the end of the block or when this process ends.
+    """Start processes that end with the block; if it is left early, or this process ends, they are killed.
 
     Args:
         processes: number of processes.
@@ -60,6 +60,7 @@ def spawned(processes: int, *, resumes: bool = False) -> Iterator[Executor]:
     with _Spawned(processes, get_context("spawn"), initializer=begin_process) as pool, killing() as send:
         try:
             yield pool
+            pool.shutdown()  # processes that end by themselves leave no semaphores behind, of which Python would warn
         except BrokenProcessPool:
             fix = "Give it more memory, or --workers 1" + ("; --resume keeps finished work." if resumes else ".")
             raise InputError("--workers", expected="processes that live", given="a killed one", fix=fix) from None

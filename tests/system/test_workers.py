@@ -1,5 +1,7 @@
 """Claim: a pool has no more than it was to have at once, and what was handed over comes back, whatever came of it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -54,3 +56,17 @@ def test_what_a_scheduler_gave_up_is_an_error() -> None:
     done.set_result(3)
     assert [error is None for error in map(error_of, (lost, done))] == [False, True]
     assert "gave it up" in in_line(error_of(lost) or ValueError())
+
+
+@pytest.mark.parametrize(("end", "leaks"), [("pass", False), ("raise SystemExit", True)], ids=["end", "left early"])
+def test_processes_give_back_their_locks(end: str, leaks: bool) -> None:
+    """Negative control: those of a block that is left early are killed, and lose theirs."""
+    program = f"""
+from attn_dynamics.system.workers import spawned
+keep_a_lock = "import builtins, multiprocessing; builtins.kept = multiprocessing.get_context('spawn').Lock()"
+with spawned(1) as pool:
+    pool.submit(exec, keep_a_lock).result()
+    {end}
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+    assert ("leaked semaphore" in told, bool(told)) == (leaks, leaks)
