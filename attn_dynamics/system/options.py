@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import MISSING, fields, is_dataclass, make_dataclass
 from dataclasses import field as dataclass_field
+from difflib import get_close_matches
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -121,8 +122,9 @@ def _refusal(box: str, given: Sequence[str], options: type, prog: str) -> InputE
     lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
     text, see = lines[0] if lines else "no message", f"See {prog} --help."
     if found := re.match(r"Unrecognized options: (.+?)(?:, |$)", text):
-        near = next((line.split()[0].rstrip(",") for line in lines[1:] if line.startswith("--")), None)
-        fix = f"Perhaps you meant {near}. {see}" if near else see
+        containing = [line.split()[0].rstrip(",") for line in lines[1:] if line.startswith("--")]  # as tyro suggests
+        near = [*_alike(found[1], options), *containing]
+        fix = f"Perhaps you meant {near[0]}. {see}" if near else see
         return InputError(found[1], expected="an option of this command", given="an unknown one", fix=fix)
     if text.startswith("Missing from") and len(lines) > 1:
         name = lines[1].split()[0]
@@ -140,6 +142,12 @@ def _refusal(box: str, given: Sequence[str], options: type, prog: str) -> InputE
         kinds = next((line.partition(" ")[2] for line in lines if line.startswith(f"{found[1]} ")), text)
         return InputError(found[1], expected=_kind(kinds) or "another value", given=_typed(found[1], given), fix=see)
     return InputError(prog, expected="options that can be read", given=text, fix=see)
+
+
+def _alike(typed: str, options: type) -> list[str]:
+    """Return the option of the class that is spelled most like the typed one, if any is."""
+    name, known = typed.partition("=")[0].removeprefix("--"), [each.replace("_", "-") for each in _names(options)]
+    return [f"--{near}" for near in get_close_matches(name, sorted(known), 1)]
 
 
 def _kind(usage: str) -> str | None:
