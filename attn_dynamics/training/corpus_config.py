@@ -179,12 +179,14 @@ class Config:
     @property
     def notes(self) -> list[str]:
         """Return notes on settings that were given but have no effect."""
-        unread = (*UNREAD.get(self.model, ()), *UNREAD.get(self.start, ()))
         given, read = changed(self, Config()), RULE_OPTIONS.get(self.rule, {})
-        idle = [name for options in RULE_OPTIONS.values() for name in options if name not in read]
-        idle += ["decoupled"] * (not self.decay)
-        notes = without_effect(f"{self.model} from the start {self.start}", [name for name in given if name in unread])
-        return notes + without_effect(f"the rule {self.rule}", [name for name in given if name in idle])
+        unread: dict[str, list[str]] = {
+            f"{self.model} from the start {self.start}": [*UNREAD.get(self.model, ()), *UNREAD.get(self.start, ())],
+            f"the rule {self.rule}": [name for names in RULE_OPTIONS.values() for name in names if name not in read],
+            "a run without --decay": ["decoupled"] * (not self.decay),
+        }
+        found = (without_effect(run, [name for name in given if name in names]) for run, names in unread.items())
+        return [note for notes in found for note in notes]
 
     def identity_settings(self) -> dict[str, Any]:
         """Return all settings that decide the run in a form for JSON, without its length and folder."""

@@ -17,15 +17,17 @@ from fuzz.processes import interrupted
 from tests.commands.driving import TINY, Call, contents
 
 ROOT = Path(__file__).resolve().parents[2]
+UNKNOWN = "expected an option of this command, got an unknown one."
 REFUSALS = {
     ("--learning-rate", "fast"): "--learning-rate: expected a number, got 'fast'. ",
     ("--split", "a", "b", "c"): "--split: expected a number each, got 'a', 'b', 'c'. ",
     ("--topics", "1"): "--topics: expected 2 or more, got 1. ",
     ("--model", "attn"): "--model: expected one of attn-fc, attn-tc, attn-tl, attn-window, got 'attn'. ",
-    (
-        "--lerning-rate",
-        "1",
-    ): "--lerning-rate: expected an option of this command, got an unknown one. ",
+    ("--lerning-rate", "1"): f"--lerning-rate: {UNKNOWN} Perhaps you meant --learning-rate. See ",
+    ("--output", "here"): f"--output: {UNKNOWN} Perhaps you meant --out. See ",
+    ("--output=here",): f"--output=here: {UNKNOWN} Perhaps you meant --out. See ",
+    ("--rate", "1"): f"--rate: {UNKNOWN} Perhaps you meant --learning-rate. See ",
+    ("--quiet",): f"--quiet: {UNKNOWN} See ",
     ("--rule", "adamw"): "--rule: expected one of descent, momentum, adam, sign, got 'adamw'. Give --rule adam --dec",
     ("--decay", "-1"): "--decay: expected a finite number from 0, got -1.0. 0 is none, and 0.001 a usual one.",
     ("--out",): "--out: expected a value, got none. ",
@@ -133,6 +135,12 @@ def test_a_sweep_says_that_it_has_no_windows(capsys: pytest.CaptureFixture[str])
             "--hidden-dim 5 --start-scale 3 --start mean-field",
             ["Without effect on attn-tc from the start mean-field: --hidden-dim, --start-scale."],
         ),
+        (
+            Config,
+            "--beta1 0.8 --decoupled",
+            ["Without effect on the rule descent: --beta1.", "Without effect on a run without --decay: --decoupled."],
+        ),
+        (Config, "--rule adam --beta1 0.8 --decoupled --decay 0.01", []),
         (WindowConfig, "--words 9 --classes 3", ["Without effect on the task needle: --words, --classes."]),
         (WindowConfig, "--words 9 --classes 3 --task topics", []),
         (WindowConfig, "--task topics --loss reward", ["Without effect on the task topics: --loss."]),
