@@ -1,7 +1,7 @@
 """Results of a run: the annotated trajectory, a summary, and a table that compares measurements with the theory."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -43,6 +43,8 @@ LARGEST = ("score_sum_drift", "loss_rises", "largest_loss_step")
 """Quantities for which replicates report the largest value."""
 LARGEST_INTEGER = np.iinfo(np.int64).max
 """Largest integer in NetCDF; a larger seed is written as text."""
+LAWS = {"A1": "the law of Σ s", "B1": "SEN", "C9": "mean field", "C10": "mean field"}
+"""Names of the laws in remarks."""
 ROUND_OFF = 1e-10
 """Largest change of the loss, in nats, that counts as round-off."""
 COARSE = 0.1
@@ -128,7 +130,8 @@ def versions(device: str = "numpy") -> list[str]:
 
 def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
     """Return the summary of one run: losses and accuracies at the best epoch, everything else at the last epoch."""
-    best = trajectory.sel(epoch=trajectory.attrs["best_epoch"])
+    best, query_norm = trajectory.sel(epoch=trajectory.attrs["best_epoch"]), float(trajectory.attrs["query_norm"])
+    on_curve = query_norm if trajectory.sizes["epoch"] > 1 else np.nan  # at its start every word is on its curve
     fits = {
         f"{split}_{part}": float(best[f"{split}_{part}"]) if f"{split}_{part}" in best else None
         for split in ("train", "dev", "test")
@@ -145,26 +148,26 @@ def summarise(trajectory: xr.Dataset, seconds: float) -> dict[str, Any]:
         "ended": trajectory.attrs["ended"],
         "best_epoch": int(trajectory.attrs["best_epoch"]),
         **fits,
-        "sen_residual": sen_residual(trajectory),
+        "sen_residual": _sen_residual(trajectory, on_curve),
         "prediction_residual": deviation(trajectory),
         "not_predicted": trajectory.attrs.get("not_predicted") or None,
         "assumptions": [each._asdict() for each in from_text(trajectory.attrs.get("assumptions", "[]"))],
         "score_sum_drift": float(abs(trajectory.score_sum - trajectory.score_sum[0]).max()),
         **loss_steps(trajectory.train_loss.values),
-        "query_norm": float(trajectory.attrs["query_norm"]),
-        "words": {curve.word: _final(curve, trajectory.attrs["query_norm"]) for curve in word_curves(trajectory)},
+        "query_norm": query_norm,
+        "words": {curve.word: _final(curve, on_curve) for curve in word_curves(trajectory)},
         "versions": trajectory.attrs["versions"],
         "seconds": seconds,
     }
 
 
-def sen_residual(trajectory: xr.Dataset) -> float | None:
+def _sen_residual(trajectory: xr.Dataset, query_norm: float) -> float | None:
     """Return the largest relative distance of a topic word from its SEN curve at the end (theory B2).
 
-    Words without a curve, which occur in no sentence or only alone, do not count. Return None if no word counts.
+    Words without a curve, which occur in no sentence or only alone, do not count. Return None if no word counts, or if
+    the query norm is NaN.
     """
     topic = {*np.atleast_1d(trajectory.attrs["topic_words"])}
-    query_norm = trajectory.attrs["query_norm"]
     shown = [curve for curve in word_curves(trajectory) if curve.word in topic and curve.others > 0]
     ends = [abs(sen_deviation(curve, query_norm)[-1]) for curve in shown]
     return float(np.max(ends)) if ends and np.isfinite(query_norm) else None
@@ -194,22 +197,29 @@ def _too_long(steps: dict[str, Any]) -> str | None:
 
 def broken(summary: dict[str, Any]) -> list[str]:
     """Return sentences on the failed assumptions and on the distance of the run from their laws."""
-    runs = summary.get("runs", [summary])
-    off, word = max((each for run in runs for each in _distances(run)), default=(None, ""))
-    predicted = max(
-        (run["prediction_residual"] for run in runs if run["prediction_residual"] is not None), default=None
-    )
-    sen = "no curve" if off is None else f"here up to {percent(off)} off for “{word}”"
-    mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
-    names = {"A1": "the law of Σ s (A1)", "B1": f"SEN (B1, {sen})"}
-    names |= {law: f"mean field ({law}, {mean_field})" for law in ("C9", "C10")}
+    distances = _told_distances(summary.get("runs", [summary]))
+    names = {law: f"{name} ({', '.join([law, *distances.get(law, [])])})" for law, name in LAWS.items()}
     advice = {SHORT: " A smaller --learning-rate keeps descent near gradient flow."}
     remarks = [
         text[0].upper() + text[1:] + "".join(more for assumption, more in advice.items() if assumption in text)
         for text in sentences(summary["assumptions"], names)
     ]
     unsaid = summary["not_predicted"] and not any(each["law"].startswith("C") for each in summary["assumptions"])
-    return remarks + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
+    untrained = ["Nothing was trained, so that no distance from a law is measured."] * (not distances)
+    return untrained + remarks + [f"No prediction: {summary['not_predicted']}."] * bool(unsaid)
+
+
+def _told_distances(runs: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the largest distance of the runs from each law, in words; {} if nothing was trained."""
+    if not any(run["epochs"] for run in runs):
+        return {}
+    off, word = max((each for run in runs for each in _distances(run)), default=(None, ""))
+    predicted = max(
+        (run["prediction_residual"] for run in runs if run["prediction_residual"] is not None), default=None
+    )
+    sen = "no curve" if off is None else f"here up to {percent(off)} off for “{word}”"
+    mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
+    return {"B1": [sen], "C9": [mean_field], "C10": [mean_field]}
 
 
 def _distances(run: dict[str, Any]) -> Iterator[tuple[float, str]]:
@@ -224,7 +234,8 @@ def _distances(run: dict[str, Any]) -> Iterator[tuple[float, str]]:
 def table(summary: dict[str, Any]) -> Group:
     """Return the tables of one run beside the theory: its numbers, then its words."""
     out = fits_table(summary)
-    out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
+    if summary["epochs"]:
+        out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}", "0", "", "law A1")
     if summary["prediction_residual"] is not None:
         most = f"≤ {100 * summary['prediction_residual']:.2f} %"
         out.add_row("topic words' s", "", "predicted", most, "mean field C9, C10")
@@ -331,7 +342,8 @@ def replicates_table(summary: dict[str, Any]) -> Table:
     out.add_column("measured", justify="right")
     for name in summary["confidence_95"]:
         out.add_row(name.replace("_", " "), in_words(np.array([run[name] for run in runs])))
-    out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}")
+    if any(summary["epochs"]):
+        out.add_row("Σ s, largest drift", f"{summary['score_sum_drift']:.1e}")
     return out
 
 

@@ -144,7 +144,7 @@ def test_a_run_says_which_assumptions_it_breaks(tmp_path: Path) -> None:
     word = {"score": 1.0, "embedding_norm": 1.1, "sen_norm": 1.0}
     found = {"law": "B1", "assumption": "rare other words", "holds": False, "detail": "there are 10"}
     summary = {"words": {"a": word}, "assumptions": [found], "prediction_residual": None, "not_predicted": None}
-    summary |= {"loss_rises": 0, "largest_loss_step": 0.0}
+    summary |= {"epochs": 1, "loss_rises": 0, "largest_loss_step": 0.0}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     record_command(tmp_path, "python -m attn_dynamics.simulate")
     part = report.part(tmp_path, tmp_path)

@@ -194,10 +194,23 @@ def test_the_same_command_gives_the_same_bits_and_another_seed_others(call: Call
     assert set(differences(Path("one"), Path("three"))) == LEFT - {"command.txt"}
 
 
-def test_no_epochs_at_all_leave_the_start(call: Call) -> None:
-    assert call("--epochs", "0", *TASK, "--out", "here").code == 0
+@pytest.mark.parametrize("replicates", ["1", "2"])
+def test_no_epochs_at_all_leave_the_start_and_no_distance(replicates: str, call: Call) -> None:
+    """The task breaks an assumption of each law, which is told without a distance."""
+    broken = ("--dictionary", "10", "--replicates", replicates)
+    done = call(*TASK, *broken, "--epochs", "0", "--out", "here")
+    assert done.code == 0
     assert trajectory(Path("here")).sizes["epoch"] == 1
-    assert read_json(Path("here/summary.json"))["epochs"] == 0
+    summary = read_json(Path("here/summary.json"))
+    assert summary["epochs"] in (0, [0, 0])
+    assert summary["sen_residual"] is None
+    assert "Nothing was trained" in done.out
+    assert "SEN (B1) and mean field (C10) assume rare other words" in done.out
+    trained = call(*TASK, *broken, "--epochs", "1", "--out", "there").out
+    for distance in ("here up to", "drift", "SEN, B1" if replicates == "1" else "sen residual"):
+        assert distance in trained
+        assert distance not in done.out
+    assert "Nothing was trained" not in trained
 
 
 def test_without_test_sentences_the_test_loss_is_null(call: Call) -> None:
