@@ -42,7 +42,7 @@ from attn_dynamics.system.progress import meter
 from attn_dynamics.system.workers import finished, spawned
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.window.w22 import SCORES
-from simulations.experiment import Findings, begin
+from simulations.experiment import CELLS, Findings, begin
 from simulations.squad_differences import Difference, differences, goal
 from simulations.squad_figures import drawings, scores
 from simulations.squad_heads import AMONG, heads
@@ -86,7 +86,13 @@ def study(options: Settings) -> Findings:
     """Train, evaluate and compare every row over all seeds; a row with a failed seed is left out and reported.
 
     Without training, compare the rows over the seeds that are there.
+
+    Raises:
+        InputError: without training, the folder has no run; or the data or the encoder cannot be used.
     """
+    if not options.trained and not any((options.folder / CELLS).glob("*.nc")):
+        fix = "Name one by --out and give --resume, or leave out --no-trained."
+        raise InputError("--out", expected="a folder with runs", given=f"{options.folder}, which has none", fix=fix)
     trials, data = trials_of(options), _data(options)
     store = begin(options)
     failed = _train_all(trials, options, data, store) if options.trained else {}

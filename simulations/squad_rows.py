@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import xarray as xr
 
-from attn_dynamics.check import integer, some_of
+from attn_dynamics.check import at_most_one, integer, some_of
 from attn_dynamics.errors import InputError
 from attn_dynamics.window.w22 import HALF_WIDTH
 from simulations.experiment import SeededOptions, Size
@@ -258,6 +258,7 @@ class Settings(SeededOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        at_most_one(overwrite=self.overwrite, no_trained=not self.trained)
         for name in ("questions", "judged", "glimpsed", "length", "batch_size"):
             if getattr(self, name) is not None:
                 integer(name, getattr(self, name), 1)

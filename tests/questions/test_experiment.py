@@ -235,6 +235,8 @@ def test_ctrl_c_keeps_what_was_trained(
         (("--learning-rate", "-1"), "--learning-rate"),
         (("--error", "0"), "--error"),
         (("--encoder", str(Path(__file__).parent)), "encoder"),
+        (("--no-trained",), "--out: expected a folder with runs"),
+        (("--no-trained", "--overwrite"), "--overwrite: expected either this or --no-trained"),
     ],
 )
 def test_what_cannot_be_used(
@@ -247,10 +249,11 @@ def test_what_cannot_be_used(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(squad_experiment, "train", lambda *given, **others: pytest.fail("nothing is trained before"))
-    assert run(tmp_path, asked_of, tiny, *given) == 2
+    assert run(tmp_path / "new", asked_of, tiny, *given) == 2
     error = capfd.readouterr().err
     assert told in error
     assert "Traceback" not in error
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_malformed_file_names_the_question(
