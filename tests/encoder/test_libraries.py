@@ -91,12 +91,23 @@ def test_a_cast_leaves_the_width_its_small_steps(cast: torch.dtype) -> None:
         assert each.parameter.item() == pytest.approx(30.1, rel=1e-7)
 
 
-def test_it_is_exported_and_compiled_whole() -> None:
-    model = windowed(BertModel(BertConfig(**SMALL)).eval(), Window(start_width=3.0))
-    wanted = model(**BATCH).last_hidden_state
-    exported = torch.export.export(model, (), BATCH, strict=False).module()(**BATCH).last_hidden_state
-    torch.testing.assert_close(exported, wanted, rtol=0.0, atol=1e-6)
-    assert torch._dynamo.explain(model)(**BATCH).graph_break_count == 0
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # of torch, at a break
+@pytest.mark.parametrize(
+    ("kernel", "exempt", "whole"),
+    [("dense", "mask", True), ("sliced", "none", True), ("low-rank", "none", False)],
+)
+def test_it_is_exported_and_compiled_whole_unless_sizes_depend_on_values(kernel: Any, exempt: Any, whole: bool) -> None:
+    """The sequence is longer than a block with its keys, so that keys are sliced."""
+    size: dict[str, Any] = SMALL | {"num_hidden_layers": 1, "max_position_embeddings": 96}
+    settings = Window(start_width=3.0, window=9, kernel=kernel, exempt=exempt)
+    model = windowed(BertModel(BertConfig(**size)).eval(), settings)
+    batch = {name: each.repeat(1, 3) for name, each in BATCH.items()}
+    batch |= {"exempt_tokens": batch["input_ids"] == IDS[0, 0]} if exempt == "mask" else {}
+    torch._dynamo.reset()
+    assert (torch._dynamo.explain(model)(**batch).graph_break_count == 0) == whole
+    if whole:
+        exported = torch.export.export(model, (), batch, strict=False).module()(**batch).last_hidden_state
+        torch.testing.assert_close(exported, model(**batch).last_hidden_state, rtol=0.0, atol=1e-6)
 
 
 def test_weights_are_asked_of_the_dense_kernel_alone() -> None:
