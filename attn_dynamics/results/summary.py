@@ -73,6 +73,8 @@ def beside_theory(run: Run, task: Task, start: Parameters, *, model: str) -> xr.
     embeddings (theory §3).
     """
     training, train = run.training, run.training.train
+    steps = training.steps(task.train.n_sentences)
+    trained = [training.in_words] * (not training.plain) + [f"{steps:,} steps an epoch"] * (steps > 1)
     sen_applies = {"keys", "embeddings"} <= set(train) and "query" not in train
     frequency, others = _neighbours(task.train)
     words = {
@@ -84,12 +86,12 @@ def beside_theory(run: Run, task: Task, start: Parameters, *, model: str) -> xr.
     if isinstance(predicted, xr.Dataset):
         trajectory = trajectory.merge(predicted, join="left")
     trajectory = trajectory.assign_attrs(
-        title=printable(f"{model} on {Path(task.name).name}" + ("" if training.plain else f", {training.in_words}")),
+        title=printable(", ".join([f"{model} on {Path(task.name).name}", *trained])),
         model=model,
         task=printable(task.name),
         training=training.in_words,
         learning_rate=training.learning_rate,
-        steps_per_epoch=training.steps(task.train.n_sentences),
+        steps_per_epoch=steps,
         query_norm=float(np.linalg.norm(start.query)) if sen_applies else np.nan,
         start_query_norm=float(np.linalg.norm(start.query)),
         best_epoch=run.best_epoch,
@@ -110,7 +112,8 @@ def _assumptions(run: xr.Dataset, task: Task, start: Parameters, training: Train
     if training.decays:  # the flow lowers the loss with its penalty, and may raise the loss alone
         steps |= {"loss_rises": 0}
     over = f"the run diverged after epoch {int(run.epoch[-1]):,}" if run.attrs["ended"] == "diverged" else None
-    return found + short_steps([each.law for each in found], over or _too_long(steps), steps["largest_loss_step"])
+    long = over or _too_long(steps, run.attrs["steps_per_epoch"])
+    return found + short_steps([each.law for each in found], long, steps["largest_loss_step"])
 
 
 def data_digest(task: Task) -> str:
@@ -187,9 +190,10 @@ def loss_steps(loss: np.ndarray) -> dict[str, Any]:
     return {"loss_rises": rises, "largest_loss_step": float(share.max(initial=0.0))}
 
 
-def _too_long(steps: dict[str, Any]) -> str | None:
+def _too_long(steps: dict[str, Any], per_epoch: int) -> str | None:
+    """Return why steps are too long; None if the loss never rose, and an epoch took no more than its steps may."""
     rises, largest = steps["loss_rises"], steps["largest_loss_step"]
-    if not rises and largest <= COARSE:
+    if not rises and largest <= 1.0 - (1.0 - COARSE) ** per_epoch:
         return None
     rose = f"rose at {rises:,} epochs and " if rises else ""
     return f"the training loss {rose}changed by up to {100 * largest:.0f} % in a single epoch"

@@ -76,6 +76,13 @@ def test_steps_that_follow_the_flow_are_no_matter(model: str, start: str, call: 
     assert "gradient flow" not in done.out
 
 
+@pytest.mark.parametrize(("rate", "short"), [("0.1", True), ("5", False)])
+def test_an_epoch_of_several_steps_may_change_the_loss_as_much_as_they(rate: str, short: bool, call: Call) -> None:
+    done = call("--epochs", "300", *TASK, "--batch-size", "1", "--learning-rate", rate, "--out", "here")
+    assert read_json(Path("here/summary.json"))["largest_loss_step"] > 0.1, "as much as one step may"
+    assert ("assume short steps" in done.out) != short
+
+
 def test_round_off_is_no_rise() -> None:
     settled = 0.5 + 1e-15 * np.random.default_rng(0).standard_normal(1000)
     assert loss_steps(settled) == {"loss_rises": 0, "largest_loss_step": 0.0}

@@ -135,10 +135,12 @@ def test_a_run_says_how_it_was_trained(update: tuple[str, ...], said: str | None
     done, here = call(*TINY, *update, "--out", "here"), Path("here")
     attributes, summary = trajectory(here).attrs, read_json(here / "summary.json")
     assert attributes["training"] == summary["training"] == (said or "gradient descent, η = 0.1")
-    title = f"attn-tc on synthetic, {said}, seed 0" if said else "attn-tc on synthetic, seed 0"
+    steps = 2 if "--batch-size" in update else 1
+    told = ([said] if said else []) + ["2 steps an epoch"] * (steps > 1)  # because time is learning rate × epoch
+    title = ", ".join(["attn-tc on synthetic", *told, "seed 0"])
     assert attributes["title"] == summary["title"] == title
     assert title in " ".join(done.out.split())
-    assert attributes["steps_per_epoch"] == (2 if "--batch-size" in update else 1)
+    assert attributes["steps_per_epoch"] == steps
 
 
 def test_the_configuration_says_how_to_do_it_again(call: Call) -> None:
