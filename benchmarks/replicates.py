@@ -20,10 +20,10 @@ DRAWN = 8
 """Number of starts that are drawn; more replicates share them, because they are only timed."""
 ENGINES = (1, 64, 1024)
 """Numbers R of replicates for the comparison of engines."""
-SIZES = (1, 16, 256, 4096, 65_536)
+SIZES = (1, 16, 256, 4096)
 """Numbers R of replicates for the rates of torch."""
-PACED = 2**17
-"""Number of replicate-epochs that are timed for a rate, in 2 to 15 epochs."""
+EPOCHS = 15
+"""Number of epochs that are timed, of torch and of numpy beside it."""
 LARGEST = 2**33
 """Largest number of bytes for the results of a comparison: a replicate has V × d parameters twice."""
 
@@ -57,14 +57,14 @@ def replicates() -> None:
 
 def _rates(task: Task, number: int) -> str:
     """Return the rates of numpy, up to the largest number in `ENGINES`, and of torch in both precisions."""
-    starts, epochs = _starts(task, 10, number), min(max(2, PACED // number), 15)
+    starts = _starts(task, 10, number)
     ways = [("numpy", "float64")] * (number <= max(ENGINES))
     ways += [(device, precision) for device in _devices() for precision in PRECISIONS]
     cells = []
     for device, precision in ways:
         run = partial(descend_many, task.train, starts, device=device, precision=precision)
         try:
-            rate = f"{number / epoch_time(lambda epochs, run=run: run(epochs=epochs), epochs).wall:9.2e}"
+            rate = f"{number / epoch_time(lambda epochs, run=run: run(epochs=epochs), EPOCHS).wall:9.2e}"
         except InputError as error:
             rate = str(error)
         cells.append(f"{device} {precision}: {rate}")
@@ -97,7 +97,7 @@ def _in_single_runs(task: Task, starts: Sequence[Parameters], epochs: int) -> Ra
 
 def _engines(task: Task, starts: Sequence[Parameters]) -> str:
     def seconds(device: str) -> Seconds:
-        return epoch_time(lambda epochs: descend_many(task.train, starts, epochs=epochs, device=device), 15)
+        return epoch_time(lambda epochs: descend_many(task.train, starts, epochs=epochs, device=device), EPOCHS)
 
     try:
         numpy = seconds("numpy")
