@@ -22,6 +22,7 @@ from attn_dynamics.training.descent import descend as descend
 from attn_dynamics.training.flow import flow as flow
 from attn_dynamics.training.replicates.descent import descend_many as descend_many
 from attn_dynamics.training.rules import Adam as Adam
+from attn_dynamics.training.rules import Descent as Descent
 from attn_dynamics.training.rules import Momentum as Momentum
 from attn_dynamics.training.rules import SignDescent as SignDescent
 from attn_dynamics.training.run import Run as Run

@@ -5,6 +5,7 @@ import operator
 import reprlib
 import warnings
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from difflib import get_close_matches
 from functools import wraps
 from numbers import Real
 from typing import Any, ParamSpec, TypeVar
@@ -94,9 +95,16 @@ def one_of(name: str, value: object, known: Collection[str]) -> str:
 
 
 def did_you_mean(value: object, known: Collection[str]) -> str:
-    """Return advice on an unknown name: the known name that differs only in case, if there is one."""
-    near = [each for each in known if str(value).casefold() == each.casefold()]
-    return f"Perhaps you meant {near[0]}." if near else "Choose from these."
+    """Return advice on an unknown name: the known one that is nearest, if one is near."""
+    near = nearest(str(value), known)
+    return f"Perhaps you meant {near}." if near else "Choose from these."
+
+
+def nearest(typed: str, known: Collection[str]) -> str | None:
+    """Return the known name that is spelled most like the typed one, whatever their case; None if none is alike."""
+    folded = {each.casefold(): each for each in sorted(known)}
+    found = get_close_matches(typed.casefold(), folded, 1)
+    return folded[found[0]] if found else None
 
 
 def some_of(name: str, values: object, known: Collection[str]) -> frozenset[str]:

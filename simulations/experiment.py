@@ -467,7 +467,9 @@ def _table(title: str, frame: pd.DataFrame, caption: str) -> Table:
         [f"{each:.4g}" if isinstance(each, float) else str(each) for each in row]
         for row in frame.itertuples(index=False)
     ]
-    return table(title, frame, rows, right, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    out = table(title, frame, rows, right, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    out.columns[0].no_wrap = True  # names of rows differ at their ends, which a narrow column would cut
+    return out
 
 
 def grouped(rows: pd.DataFrame, *names: str) -> dict[Any, pd.DataFrame]:

@@ -56,7 +56,7 @@ def scores_figure(runs: Runs) -> Figure:
         if theirs:
             given = {"mfc": "white", "color": style.COLOURS[k], "ms": 4}
             axes.plot(*zip(*theirs, strict=True), style.MARKERS[k], label=f"{label}, W22", **given)
-    axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs], xlim=(0.0, None))
+    axes.set(yticks=places, yticklabels=[ROWS[name].title for name in runs], xlim=(0.0, None), ylim=_around(places))
     axes.set_xlabel(f"questions of dev, per cent; {_seeds_as([scores(each, 'f1') for each in runs.values()])}")
     style.legend_below(figure, 4)
     return figure
@@ -70,11 +70,16 @@ def differences_figure(compared: Mapping[str, Difference]) -> Figure:
     style.draw_points(axes, points, 0, None, sideways=True)
     _draw_strokes(axes, [each.by_seed for each in compared.values()], places, 0)
     axes.axvline(0.0, **style.REFERENCE)
-    axes.set(yticks=places, yticklabels=list(compared))
+    axes.set(yticks=places, yticklabels=list(compared), ylim=_around(places))
     questions = min(len(each.by_question) for each in compared.values())
     mean = f"mean over {questions} questions" if questions < FEWEST else "mean, 95 % interval over questions"
     axes.set_xlabel(f"difference in F1 (points); {mean}, and each seed")
     return figure
+
+
+def _around(places: Array) -> tuple[float, float]:
+    """Return the limits of an axis that leave room for the strokes of the first and the last place."""
+    return places[-1] - 0.6, places[0] + 0.6
 
 
 def _draw_seeds(axes: Axes, values: Sequence[Array], places: Array, k: int, label: str | None = None) -> None:

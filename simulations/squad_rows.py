@@ -165,6 +165,7 @@ ROWS: Mapping[str, Row] = {
 COMPARED: Mapping[str, tuple[str, str]] = {
     "W22's gap: no bell, less narrow peak": (NONE, "peak-narrow"),
     "no bell, less narrow product": (NONE, "product"),
+    "no bell, less σ = 3": (NONE, "frozen-3"),
     "no bell, less question exempt, σ = 3": (NONE, "exempt-3"),
     "no bell, less question exempt, σ = 10": (NONE, "exempt-10"),
     "no bell, less question exempt, σ from 1": (NONE, "exempt-narrow"),

@@ -221,7 +221,7 @@ def _told_distances(runs: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
     predicted = max(
         (run["prediction_residual"] for run in runs if run["prediction_residual"] is not None), default=None
     )
-    sen = "no curve" if off is None else f"here up to {percent(off)} off for “{word}”"
+    sen = "no curve" if off is None else f"here up to {percent(off)} off at the end, for “{word}”"
     mean_field = "no prediction" if predicted is None else f"here up to {percent(predicted)} off"
     return {"B1": [sen], "C9": [mean_field], "C10": [mean_field]}
 

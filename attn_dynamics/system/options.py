@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import MISSING, fields, is_dataclass, make_dataclass
 from dataclasses import field as dataclass_field
-from difflib import get_close_matches
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, cast, ge
 
 import tyro
 
-from attn_dynamics.check import at_least_one
+from attn_dynamics.check import at_least_one, did_you_mean, nearest
 from attn_dynamics.errors import InputError
 from attn_dynamics.system.version import VERSION
 
@@ -123,8 +122,10 @@ def _refusal(box: str, given: Sequence[str], options: type, prog: str) -> InputE
     text, see = lines[0] if lines else "no message", f"See {prog} --help."
     if found := re.match(r"Unrecognized options: (.+?)(?:, |$)", text):
         containing = [line.split()[0].rstrip(",") for line in lines[1:] if line.startswith("--")]  # as tyro suggests
-        near = [*_alike(found[1], options), *containing]
-        fix = f"Perhaps you meant {near[0]}. {see}" if near else see
+        known = {each.replace("_", "-") for each in _names(options)}
+        near = nearest(found[1].partition("=")[0].removeprefix("--"), known)
+        meant = [*([f"--{near}"] if near else []), *containing]
+        fix = f"Perhaps you meant {meant[0]}. {see}" if meant else see
         return InputError(found[1], expected="an option of this command", given="an unknown one", fix=fix)
     if text.startswith("Missing from") and len(lines) > 1:
         name = lines[1].split()[0]
@@ -132,9 +133,12 @@ def _refusal(box: str, given: Sequence[str], options: type, prog: str) -> InputE
             (name,) = _leaves(options).keys() - _names(options)
         return InputError(name, expected=_kind(lines[1]) or "a value", given="none", fix=see)
     if found := re.match(r"invalid choice (.+) for argument '(\S+)'\. Expected one of \((.+)\)", text):
-        known = ", ".join(each for each in re.split(r"[', ]+", found[3]) if each not in ("", "None"))
-        fix = getattr(options, "HINTS", {}).get(f"{found[2]} {found[1]}".replace("'", ""), "Choose one of these.")
-        return InputError(found[2], expected=f"one of {known}", given=found[1], fix=fix)
+        typed, choices = (
+            found[1].strip("'"),
+            [each for each in re.split(r"[', ]+", found[3]) if each not in ("", "None")],
+        )
+        fix = getattr(options, "HINTS", {}).get(f"{found[2]} {typed}") or did_you_mean(typed, choices)
+        return InputError(found[2], expected=f"one of {', '.join(choices)}", given=found[1], fix=fix)
     if found := re.match(r"Missing value for argument \W*(--[\w-]+)\W+Expected (\d+) values", text):
         number, typed = ("a value", "") if found[2] == "1" else (f"{found[2]} values", _typed(found[1], given))
         return InputError(found[1], expected=number, given=typed or "none", fix=see)
@@ -142,12 +146,6 @@ def _refusal(box: str, given: Sequence[str], options: type, prog: str) -> InputE
         kinds = next((line.partition(" ")[2] for line in lines if line.startswith(f"{found[1]} ")), text)
         return InputError(found[1], expected=_kind(kinds) or "another value", given=_typed(found[1], given), fix=see)
     return InputError(prog, expected="options that can be read", given=text, fix=see)
-
-
-def _alike(typed: str, options: type) -> list[str]:
-    """Return the option of the class that is spelled most like the typed one, if any is."""
-    name, known = typed.partition("=")[0].removeprefix("--"), [each.replace("_", "-") for each in _names(options)]
-    return [f"--{near}" for near in get_close_matches(name, sorted(known), 1)]
 
 
 def _kind(usage: str) -> str | None:

@@ -148,7 +148,7 @@ def test_a_run_says_which_assumptions_it_breaks(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     record_command(tmp_path, "python -m attn_dynamics.simulate")
     part = report.part(tmp_path, tmp_path)
-    told = "SEN (B1, here up to 10 % off for “a”) assumes rare other words: there are 10."
+    told = "SEN (B1, here up to 10 % off at the end, for “a”) assumes rare other words: there are 10."
     assert part.remarks == [told]
     window = {"model": "attn-window", "prediction_residual": 0.1, "assumptions": [found | {"law": "D2"}]}
     (tmp_path / "summary.json").write_text(json.dumps(window))

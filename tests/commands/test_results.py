@@ -294,7 +294,7 @@ def test_an_assumption_that_fails_is_a_sentence_below_the_table(replicates: int,
         assert drawn_names(trajectory(Path("here"))).count(f"not met: {RARE}") == 3
         off = {word: abs(each["embedding_norm"] / each["sen_norm"] - 1) for word, each in summary["words"].items()}
         farthest = max(off, key=lambda word: off[word])
-        assert f"B1, here up to {percent(off[farthest])} off for “{farthest}”)" in told
+        assert f"B1, here up to {percent(off[farthest])} off at the end, for “{farthest}”)" in told
     else:
         assert [failing(run) for run in summary["runs"]] == [failing(summary)] * 2
 
