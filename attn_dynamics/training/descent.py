@@ -88,7 +88,8 @@ def resume_point(checkpoint: Checkpoint, epochs: int, patience: int | None) -> t
     if not saved:
         return None
     epoch = int(saved["epoch"])
-    return epoch, epoch >= epochs or bool(patience and epoch - saved["stopping.best_epoch"] >= patience)
+    best = saved.get("stopping.best_epoch", epoch)  # missing in the checkpoint of a run without patience
+    return epoch, epoch >= epochs or bool(patience and epoch - best >= patience)
 
 
 def checked_checkpoint(checkpoint: Checkpoint | None) -> Checkpoint | None:

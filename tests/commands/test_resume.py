@@ -24,6 +24,7 @@ from tests.commands.driving import (
     eager,
     ended,
     film_folder,
+    films,
     forked,
     read_json,
     started,
@@ -177,6 +178,18 @@ def test_a_run_that_lost_its_patience_is_complete(call: Call, tmp_path: Path) ->
     call(*arguments)
     ended = read_json(Path("here/summary.json"))["epochs"]
     assert standings(call(*arguments, "--resume").err) == [f"here: complete at epoch {ended}"]
+
+
+def test_a_run_whose_data_gained_dev_data_is_refused(call: Call, tmp_path: Path) -> None:
+    """Early stopping is the default with dev data, and the checkpoint of a run without it has no best epoch."""
+    folder = film_folder(tmp_path / "films", dev=False)
+    given = ("--task", folder, "--out", "here", "--epochs")
+    assert call(*given, 9).code == 0
+    assert call(*given, 10, "--resume").code == 0, "negative control: the data are the same"
+    films(folder / "dev.txt", sentences=12)
+    done = call(*given, 11, "--resume")
+    assert done.code == 2, done.said
+    assert "expected a checkpoint of this run, got one of another" in done.said
 
 
 # --- longer and shorter
