@@ -15,7 +15,7 @@ from attn_dynamics.training.settings import Training
 
 def run_memory(corpora: Sequence[Corpus], start: Parameters, layout: Layout, training: Training) -> MemoryNeed:
     """Return the bytes that a single run needs, by the formula of replicates."""
-    (needed,) = bytes_needed(Threads(at_once=1), corpora, start, layout, training, saved=False)
+    (needed,) = bytes_needed(Threads(), corpora, start, layout, training, saved=False)
     return needed
 
 

@@ -4,9 +4,10 @@ import tracemalloc
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from attn_dynamics import Adam, InputError, Momentum, descend
+from attn_dynamics import Adam, Corpus, InputError, Momentum, Parameters, descend
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.training import memory
 from attn_dynamics.training.recording import Layout
@@ -34,28 +35,52 @@ UPDATES: dict[str, dict[str, Any]] = {
 }
 
 
-def peak_and_need(model: str, update: str, d_k: int) -> list[int]:
-    """Bytes that a run takes at most, those said to be needed, and those with a rule that keeps no buffers."""
-    start, training = parameters_for(CORPUS, model, 0, d=20, d_k=d_k), Training(epochs=3, **UPDATES[update])
-    given: Any = {"training": training, "evaluate_on": {"dev": DEV}, "follow": FOLLOW}
-    descend(CORPUS, start, **given | {"training": replace(training, epochs=1)})
+def peak(start: Parameters, training: Training, corpus: Corpus = CORPUS) -> int:
+    """Bytes that a run takes at most."""
+    given: Any = {"evaluate_on": {"dev": topic_corpus(1, words=corpus.n_words)}, "follow": FOLLOW}
+    descend(corpus, start, replace(training, epochs=1), **given)
     tracemalloc.start()
-    descend(CORPUS, start, **given)
-    peak = tracemalloc.get_traced_memory()[1]
+    descend(corpus, start, training, **given)
+    found = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    layout, plain = Layout(CORPUS, ("dev",), FOLLOW), replace(training, rule=Training.rule, patience=None)
-    needs = [memory.run_memory([CORPUS, DEV], start, layout, each) for each in (training, plain)]
-    return [peak, *(each.of(1) - each.start for each in needs)]
+    return found
+
+
+def need(start: Parameters, training: Training, corpus: Corpus = CORPUS) -> int:
+    """Bytes said to be needed beside the start."""
+    corpora, layout = [corpus, topic_corpus(1, words=corpus.n_words)], Layout(corpus, ("dev",), FOLLOW)
+    needed = memory.run_memory(corpora, start, layout, training)
+    return needed.of(1) - needed.start
 
 
 @pytest.mark.parametrize("d_k", [2, 20])
 @pytest.mark.parametrize("update", UPDATES)
 @pytest.mark.parametrize("model", ["attn-fc", pytest.param("attn-tc", marks=pytest.mark.slow)])
 def test_what_is_said_to_be_needed_is_what_a_run_takes(model: str, update: str, d_k: int) -> None:
-    peak, needed, without = peak_and_need(model, update, d_k)
-    assert peak / FACTOR <= needed <= FACTOR * peak
+    start, training = parameters_for(CORPUS, model, 0, d=20, d_k=d_k), Training(epochs=3, **UPDATES[update])
+    taken = peak(start, training)
+    assert taken / FACTOR <= need(start, training) <= FACTOR * taken
     if update in ("adam", "adam, patience"):
-        assert without < peak / FACTOR, "negative control: buffers and copies left out"
+        without = need(start, replace(training, rule=Training.rule, patience=None))
+        assert without < taken / FACTOR, "negative control: buffers and copies left out"
+
+
+@pytest.mark.parametrize("batch_size", [None, 10_000])
+def test_so_it_is_where_sentences_outnumber_words(batch_size: int | None) -> None:
+    """Mini-batches where there are none, and none where there are, are the negative control."""
+    corpus = topic_corpus(0, sentences=20_000, words=200)
+    start, training = parameters_for(corpus, "attn-tc", 0), Training(epochs=3, batch_size=batch_size)
+    taken, other = peak(start, training, corpus), replace(training, batch_size=None if batch_size else 10_000)
+    assert taken / FACTOR <= need(start, training, corpus) <= FACTOR * taken
+    assert not taken / FACTOR <= need(start, other, corpus) <= FACTOR * taken
+
+
+def test_embeddings_that_start_at_zero_need_memory_for_what_can_move_alone() -> None:
+    """The same shapes from a random start are the negative control."""
+    random, training = parameters_for(CORPUS, "attn-tc", 0, d=60), Training(epochs=3)
+    zero = replace(random, embeddings=np.zeros_like(random.embeddings))
+    taken = peak(zero, training)
+    assert taken / FACTOR <= need(zero, training) <= FACTOR * taken < need(random, training)
 
 
 def test_a_run_is_refused_where_its_rule_needs_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

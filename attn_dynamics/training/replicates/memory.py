@@ -1,4 +1,4 @@
-"""The memory that replicates need, and the error if there is less."""
+"""The memory that single runs and replicates need, and the error if there is less."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attn_dynamics.errors import InputError
+from attn_dynamics.model.corpus_arrays import columns_of
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.memory import available_memory, in_words
 from attn_dynamics.tasks.corpus import Corpus
@@ -22,8 +23,13 @@ from attn_dynamics.training.settings import Training
 if TYPE_CHECKING:
     from attn_dynamics.training.replicates.tensors import Torch
 
+FLOAT = np.float64().itemsize
 INDEX = 16
 """Bytes of an entry of the pattern on a device: both directions, each an index and a count."""
+BY_WORD = 8
+"""Bytes of an entry of the pattern by words. By sentences, the compiled loops read the arrays of the corpus itself."""
+OF_BATCH = 40
+"""Bytes of an entry of a mini-batch of the compiled loops, while it is taken from the corpus."""
 WORDS_AT_ONCE = 1 << 14
 """Number of words whose embeddings plain descent steps at once on a device, so that increments fit into memory."""
 OF_A_STEP = 3
@@ -39,14 +45,20 @@ class MemoryNeed(NamedTuple):
     """Bytes per replicate, its start included."""
     start: int
     """Bytes of its start within `each`, allocated before the run."""
+    running: int = 0
+    """Bytes beside `each` of a replicate that is computed, if not all are computed at once."""
+    at_once: int = 0
+    """Largest number of replicates that need their `running` bytes at once."""
 
     def of(self, replicates: int) -> int:
         """Return the bytes for this number of replicates."""
-        return self.fixed + self.each * replicates
+        return self.fixed + self.each * replicates + self.running * min(replicates, self.at_once)
 
     def replicates_in(self, room: int) -> int:
         """Return how many replicates fit into this many bytes."""
-        return max(0, (room - self.fixed) // self.each)
+        few = (room - self.fixed) // (self.each + self.running)
+        many = (room - self.fixed - self.running * self.at_once) // self.each
+        return max(0, min(few, self.at_once), many)
 
 
 def bytes_needed(
@@ -66,64 +78,89 @@ def bytes_needed(
     On threads, only the replicates that run hold coordinates and a record. A checkpoint keeps the state and the record
     of every replicate, of those that ended too.
     """
-    place, batch = Coordinates(start, training), min(training.batch_size or 0, corpora[0].n_sentences)
-    state, beside = _numbers(engine, corpora, place, training, batch)
-    each = engine.itemsize * (state + beside)
-    of_batch = corpora[0].counts.nnz * batch // corpora[0].n_sentences
-    pattern = INDEX * (sum(corpus.counts.nnz for corpus in corpora) + of_batch)
-    given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))
-    inside = math.prod(place.axes_shape) if place.reduced else 0
-    still = np.float64().itemsize * (place.axes_shape[1] + inside)
-    trajectory, snapshots = bytes_of_trajectory(layout, training.epochs), bytes_of_snapshots(layout, training.epochs)
-    on_host = given + trajectory + start.keys.nbytes + start.embeddings.nbytes
-    if isinstance(engine, Threads):
-        running = each + still + bytes_recorded(layout, training.epochs, ROOM) + snapshots
-        checkpoint = engine.itemsize * state + trajectory if saved else 0
-        return [MemoryNeed(pattern + engine.at_once * running, on_host + checkpoint, given)]
-    on_host += still + np.float64().itemsize * math.prod(place.axes_shape)
-    on_host += bytes_recorded(layout, training.epochs)
-    on_host += np.float64().itemsize * state if saved or training.patience else 0  # copies for a checkpoint
+    on_threads = isinstance(engine, Threads)
+    place, keys, embeddings = Coordinates(start, training, from_zero=on_threads), start.keys, start.embeddings
+    given = sum(array.nbytes for array in (start.query, keys, embeddings, *start.head.arrays().values()))
+    on_host = given + bytes_of_trajectory(layout, training.epochs) + keys.nbytes + embeddings.nbytes
+    if on_threads:
+        running, kept = _on_threads(corpora[0], place, layout, training)
+        pattern = sum(BY_WORD * corpus.counts.nnz + FLOAT * corpus.n_sentences for corpus in corpora)
+        return [MemoryNeed(pattern, on_host + kept * saved, given, running, engine.at_once)]
+    snapshots = bytes_of_snapshots(layout, training.epochs)
+    pattern, each, copies = _on_device(engine.itemsize, corpora, place, training)
+    on_host += FLOAT * (_still(place) + math.prod(place.axes_shape)) + bytes_recorded(layout, training.epochs)
+    on_host += copies if saved or training.patience else 0
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
     return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host, given)]
 
 
-def _numbers(
-    engine: Torch | Threads, corpora: Sequence[Corpus], place: Coordinates, training: Training, batch: int
-) -> tuple[int, int]:
-    """Return how many numbers of a replicate a checkpoint keeps, and how many its device holds beside them.
+def _on_threads(corpus: Corpus, place: Coordinates, layout: Layout, training: Training) -> tuple[int, int]:
+    """Return the bytes of a replicate while it runs on a thread, and those of its part of a checkpoint.
 
-    The state has the buffers of the rule, and under early stopping copies: two of it all, or on a device of torch one,
-    without the buffers. By words the device holds an operand, sums and gradients; torch holds them again for a
-    mini-batch. By sentences it holds contexts, their deviations from the leading word, logits, what the head keeps, and
-    the slopes of contexts, logits and what is kept.
+    The state has the buffers of the rule, and under early stopping two copies of it all. By words there are an operand,
+    sums and gradients. By sentences there is what the backward pass needs; other results are those of a block.
     """
-    head, start, (d, size) = place.head, place.start, place.axes_shape
-    read, k = head.readout_matrix.shape[1], min(d, head.readout_matrix.shape[1])
-    moving = d * size + sum(array.size for array in head.arrays().values())
-    moving += start.keys.size + start.query.size if place.by_keys else size
+    moving, k, size = _moving(place), _width(place), place.axes_shape[1]
+    state = (moving + _buffers(place, training)) * (1 if training.patience is None else 3)
+    by_words = (6 * (k + 1) + (2 if place.by_keys else 1)) * size + _still(place)
+    by_sentences = (columns_of(k) + 4) * corpus.n_sentences
+    step = 0 if training.plain and "query" not in training.train else moving  # one array after the other
+    numbers = FLOAT * (state + by_words + by_sentences + step)
+    record = bytes_recorded(layout, training.epochs, ROOM) + bytes_of_snapshots(layout, training.epochs)
+    running = numbers + record + OF_BATCH * _entries_of_batch(corpus, training)
+    return running, FLOAT * state + bytes_of_trajectory(layout, training.epochs)
+
+
+def _on_device(
+    itemsize: int, corpora: Sequence[Corpus], place: Coordinates, training: Training
+) -> tuple[int, int, int]:
+    """Return the bytes of the pattern on a device, those of a replicate there, and those of a copy of its state.
+
+    The state has the buffers of the rule, and under early stopping a copy without them. By words the device holds an
+    operand, sums and gradients, and holds them again for a mini-batch. By sentences it holds contexts, their deviations
+    from the leading word, logits, what the head keeps, and the slopes of contexts, logits and what is kept.
+    """
+    head, (d, size), moving, k = place.head, place.axes_shape, _moving(place), _width(place)
+    batch, keys = min(training.batch_size or 0, corpora[0].n_sentences), place.start.keys.size if place.by_keys else 0
+    state = moving + _buffers(place, training) + (0 if training.patience is None else moving)
+    by_words = (6 * (k + 1) * (2 if batch else 1) + (2 if place.by_keys else 1)) * size
+    rows = max(corpus.n_sentences for corpus in corpora)
+    read, layer = head.readout_matrix.shape[1], head.first_layer.shape[1]
+    by_sentences = (4 * (k + 1) + 2 * (read + layer) + 3 * head.n_classes) * rows
+    kept = 2 * (k + 1) * (sum(corpus.n_sentences for corpus in corpora) + batch)
+    in_place = max(d * min(size, WORDS_AT_ONCE), 3 * (d + 1) * min(size, SOME_WORDS), keys)
+    step = in_place if training.plain else OF_A_STEP * moving
+    pattern = INDEX * (sum(corpus.counts.nnz for corpus in corpora) + _entries_of_batch(corpora[0], training))
+    return pattern, itemsize * (state + by_words + by_sentences + kept + step), FLOAT * state
+
+
+def _moving(place: Coordinates) -> int:
+    """Return how many numbers a replicate's parameters are in coordinates, those that are not trained included."""
+    by_scores = place.start.keys.size + place.start.query.size if place.by_keys else place.axes_shape[1]
+    return math.prod(place.axes_shape) + sum(array.size for array in place.head.arrays().values()) + by_scores
+
+
+def _buffers(place: Coordinates, training: Training) -> int:
+    """Return how many numbers the buffers of the rule are."""
     # Views of one number take no memory, and zeros that a rule makes of them none before they are written.
     views = {name: np.broadcast_to(0.0, shape) for name, shape in place.shapes.items()}
-    state = moving + sum(array.size for array in first_buffers(training.rule, views).values())
-    if training.patience is not None:
-        state += 2 * state if isinstance(engine, Threads) else moving
-    still = size * (2 if place.by_keys else 1)
-    by_words = 6 * (k + 1) * size * (1 if isinstance(engine, Threads) or not batch else 2)
-    rows = max(corpus.n_sentences for corpus in corpora)
-    by_sentences = (4 * (k + 1) + 2 * (read + head.first_layer.shape[1]) + 3 * head.n_classes) * rows
-    kept = 2 * (k + 1) * (sum(corpus.n_sentences for corpus in corpora) + batch)
-    return state, still + _of_a_step(engine, training, place, moving) + by_words + by_sentences + kept
+    return sum(array.size for array in first_buffers(training.rule, views).values())
 
 
-def _of_a_step(engine: Torch | Threads, training: Training, place: Coordinates, moving: int) -> int:
-    """Return how many numbers a step needs beside the state and gradients by word, given how many numbers move."""
-    if isinstance(engine, Threads):  # which step one array after the other
-        return 0 if training.plain and "query" not in training.train else moving
-    if not training.plain:
-        return OF_A_STEP * moving
-    d, size = place.axes_shape
-    keys = place.start.keys.size if place.by_keys else 0
-    return max(d * min(size, WORDS_AT_ONCE), 3 * (d + 1) * min(size, SOME_WORDS), keys)
+def _width(place: Coordinates) -> int:
+    """Return the number k of columns of the sparse products."""
+    return min(place.head.readout_matrix.shape)
+
+
+def _still(place: Coordinates) -> int:
+    """Return how many numbers `Coordinates` keeps of the start: norms, and embeddings if law A6 is used."""
+    return place.axes_shape[1] + (math.prod(place.axes_shape) if place.reduced else 0)
+
+
+def _entries_of_batch(corpus: Corpus, training: Training) -> int:
+    """Return how many entries of the counts a mini-batch has; 0 without mini-batches."""
+    return corpus.counts.nnz * min(training.batch_size or 0, corpus.n_sentences) // corpus.n_sentences
 
 
 def most_replicates(engine: Torch | Threads, needed: Sequence[MemoryNeed], share: float) -> int | None:

@@ -21,23 +21,15 @@ POLL = 0.1
 
 
 class Threads:
-    """Processors as a device: how many replicates are computed at once, and the memory for them.
+    """Processors as a device: how many replicates are computed at once, and the memory for them."""
 
-    Args:
-        at_once: number of replicates that are computed at once; None means as many as numba has threads.
-    """
-
-    itemsize = 8
     on_host = True
     out_of_memory = (MemoryError,)
 
-    def __init__(self, at_once: int | None = None) -> None:
-        self._at_once = at_once
-
     @property
     def at_once(self) -> int:
-        """Return the number of replicates that are computed at once."""
-        return self._at_once or int(numba.get_num_threads())
+        """Return the largest number of replicates that are computed at once."""
+        return int(numba.get_num_threads())
 
     def check_rule(self, rule: Rule, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Accept any rule, because each replicate is a run of numpy."""

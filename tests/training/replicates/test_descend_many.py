@@ -352,9 +352,9 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
     starts = starts_for(corpus, "attn-tc", 9)
     engine = engine_for(device, "float64")
     training, layout = Training(train=("keys",), epochs=1, **rule), Layout(corpus, (), ())
-    ((fixed, each, start),) = memory.bytes_needed(engine, [corpus], starts[0], layout, training, saved=False)
-    held = [9 * start]
-    monkeypatch.setattr(type(engine), "free_memory", lambda self: fixed + 5 * each - held[0])
+    (needed,) = memory.bytes_needed(engine, [corpus], starts[0], layout, training, saved=False)
+    start, held = needed.start, [9 * needed.start]
+    monkeypatch.setattr(type(engine), "free_memory", lambda self: needed.of(5) - held[0])
     options: dict[str, Any] = {"device": device, "train": ("keys",), "epochs": 1} | rule
     with pytest.raises(InputError, match=r"got 9, which need about .*At most 5 fit at a time"):
         descend_many(corpus, starts, **options)
@@ -366,6 +366,28 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
     monkeypatch.setattr(type(engine), "free_memory", lambda self: -(10**6) - 9 * start)
     with pytest.raises(InputError, match=r"fit into the [\d.]+ [KM]iB .*Not even one fits"):
         descend_many(corpus, starts, **options)
+
+
+def test_replicates_fewer_than_threads_need_no_memory_for_idle_ones(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two fit where sixteen threads could compute them; three do not, which is the negative control."""
+    starts, layout = starts_for(corpus, "attn-tc", 3), Layout(corpus, (), ())
+    (needed,) = memory.bytes_needed(Threads(), [corpus], starts[0], layout, Training(epochs=1), saved=False)
+    both = needed.fixed + 2 * (needed.each + needed.running - needed.start)
+    monkeypatch.setattr(Threads, "at_once", 16)
+    monkeypatch.setattr(Threads, "free_memory", lambda self: both)
+    assert len(descend_many(corpus, starts[:2], epochs=1)) == 2
+    with pytest.raises(InputError, match="At most 2 fit"):
+        descend_many(corpus, starts, epochs=1)
+
+
+@given(st.integers(0, 50), st.integers(1, 50), st.integers(0, 50), st.integers(0, 5), st.integers(0, 500))
+def test_one_more_than_fits_does_not_fit(fixed: int, each: int, running: int, at_once: int, room: int) -> None:
+    needed = memory.MemoryNeed(fixed, each, 0, running, at_once)
+    fits = needed.replicates_in(room)
+    assert needed.of(fits + 1) > room
+    assert needed.of(fits) <= room or fits == 0
 
 
 def test_a_device_with_memory_of_its_own_leaves_starts_and_records_to_the_host(
