@@ -83,7 +83,8 @@ class Replicates:
 
     def record(self) -> tuple[Array, Gradient]:
         """Evaluate all replicates; return the recorded row of each (R, numbers), in the order of `Layout`."""
-        fits, gradient = self.evaluate()
+        fit, gradient = self._gradient(self._products)
+        fits = [fit, *(self._fit(each)[-1] for each in self._others)]
         scores, words, readout_matrix = self._arrays["scores"], self._followed, gradient.readout_matrix
         slopes = gradient.scores[:, words]
         if readout_matrix is None:
@@ -94,11 +95,6 @@ class Replicates:
         attention = self._products.received(self._operand, words) / self._followed_frequency
         parts = [*fits, torch.stack(signals, dim=1), scores[:, words], self._norms(words), attention, slopes]
         return numbers(torch.cat(parts, dim=1)), gradient
-
-    def evaluate(self) -> tuple[list[Tensor], Gradient]:
-        """Return losses and accuracies (R, 2) on each corpus, and the gradient."""
-        fit, gradient = self._gradient(self._products)
-        return [fit, *(self._fit(each)[-1] for each in self._others)], gradient
 
     def _gradient(self, products: TorchProducts) -> tuple[Tensor, Gradient]:
         """Return losses and accuracies (R, 2) on the sentences of some products, and the gradient."""
@@ -137,19 +133,15 @@ class Replicates:
         """Return everything that moves, by name, replicates first: the arrays themselves, not copies."""
         return {name: self._arrays[name] for name in self._shapes}
 
+    def state(self) -> Tensors:
+        """Return moving arrays, buffers of the rule, and scores, which a resumed run need not sum again from keys."""
+        return self.moving() | with_prefix("rule.", self._stepper.buffers) | {"scores": self._arrays["scores"]}
+
     def keep(self, places: NDArray[np.int64]) -> None:
         """Continue with the replicates at these indices only."""
         self._starts = [self._starts[place] for place in places]
         self._arrays = {name: array[places] for name, array in self._arrays.items()}
         self._stepper.keep(places)
-
-    def states(self) -> list[dict[str, Array]]:
-        """Return for each replicate everything that moves, its scores and buffers, by name, on the host."""
-        return apart(self._all_that_moves())
-
-    def restore(self, states: Sequence[Mapping[str, Array]]) -> None:
-        """Set each replicate to its arrays of `states`; a replicate with an empty state is not changed."""
-        put_back(self._all_that_moves(), states)
 
     def parameters(self, place: int, state: Tensors) -> Parameters:
         """Return the parameters of one replicate at a state that `moving` returned, in the shapes of its start."""
@@ -162,10 +154,6 @@ class Replicates:
             keys=moved.get("keys", start.start.keys),
             query=moved.get("query", start.start.query),
         )
-
-    def _all_that_moves(self) -> Tensors:
-        """Return moving arrays, buffers of the rule, and scores, which a resumed run need not sum again from keys."""
-        return self.moving() | with_prefix("rule.", self._stepper.buffers) | {"scores": self._arrays["scores"]}
 
     def _head(self) -> Any:
         """Return one head that stands for those of all replicates."""

@@ -10,7 +10,7 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from attn_dynamics.training.recording import SIGNALS, Layout, snapshot_due
-from attn_dynamics.training.replicates.equations import Replicates
+from attn_dynamics.training.replicates.equations import Replicates, apart, put_back
 from attn_dynamics.training.replicates.recording import Records, mean_of_finite
 from attn_dynamics.training.replicates.stopping import Patiences
 from attn_dynamics.training.replicates.tensors import Tensors, numbers
@@ -53,9 +53,9 @@ class Group:
         self._records.restore(without_prefix(saved, "records."))
         each = [without_prefix(saved, f"{member}.") for member in self._members]
         states = [without_prefix(mine, "state.") for mine in each]
-        self._models.restore(states)
+        put_back(self._models.state(), states)
         if self._stopping is not None:
-            self._stopping.restore([without_prefix(mine, "stopping.") for mine in each])
+            put_back(self._stopping.state(), [without_prefix(mine, "stopping.") for mine in each])
         for member in np.flatnonzero(saved["over"]).tolist():
             self._left[member] = states[member]
             ended = cast("Ended", str(saved["ended"][member]))
@@ -147,10 +147,10 @@ class Group:
             "ended": np.array(["" if run is None else run.ended for run in runs]),
             "best_epoch": np.array([-1 if run is None else run.best_epoch for run in runs]),
         } | with_prefix("records.", self._records.state())
-        states = self._left | dict(zip(self._members.tolist(), self._models.states(), strict=True))
+        states = self._left | dict(zip(self._members.tolist(), apart(self._models.state()), strict=True))
         for member, state in states.items():
             arrays |= with_prefix(f"{member}.state.", state)
         if self._stopping is not None:
-            for member, kept in zip(self._members.tolist(), self._stopping.states(), strict=True):
+            for member, kept in zip(self._members.tolist(), apart(self._stopping.state()), strict=True):
                 arrays |= with_prefix(f"{member}.stopping.", kept)
         checkpoint.save(identity, arrays)

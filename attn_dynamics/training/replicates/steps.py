@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.func import vmap
 
-from attn_dynamics.errors import InputError
-from attn_dynamics.training.rules import Rule, Stepper, first_buffers, step_in_place
+from attn_dynamics.training.rules import Stepper, first_buffers, step_in_place
 
 
 class ManySteps(Stepper):
@@ -37,36 +36,3 @@ class ManySteps(Stepper):
 
         if slopes:
             vmap(step)(state, slopes, self.buffers)
-
-
-def check_rule(rule: Rule, shapes: Mapping[str, tuple[int, ...]], device: torch.device, dtype: torch.dtype) -> None:
-    """Refuse a rule that cannot step tensors, after a trial of two steps on arrays as a model has, but of one number.
-
-    Args:
-        rule: the rule.
-        shapes: shape of each array that moves, by name.
-        device: device of the tensors.
-        dtype: type of the tensors.
-
-    Raises:
-        InputError: the rule calls functions of numpy, reads a number out of an array, or does not step in place.
-    """
-    state: Any = {
-        name: torch.zeros((2, *(1 for _ in shape)), dtype=dtype, device=device) for name, shape in shapes.items()
-    }
-    slopes: Any = {name: torch.zeros_like(array) for name, array in state.items()}
-    try:
-        trial = ManySteps(rule, state)
-        for _ in range(2):
-            trial.step(state, slopes, rate=0.1)
-    except InputError:
-        raise
-    except Exception as error:
-        first_sentence = str(error).partition(". ")[0]
-        raise InputError(
-            "rule",
-            expected=f"a rule that steps tensors, which the device {device.type!r} needs",
-            given=f"{type(rule).__name__}, which raises {type(error).__name__}: {first_sentence}",
-            fix="Take its functions from array_api_compat.array_namespace(array) instead of numpy, and read no number "
-            "out of an array; or take the device 'numpy'.",
-        ) from None

@@ -1,6 +1,5 @@
 """Early stopping of replicates on a device, each by its own development loss."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,6 @@ from numpy.typing import NDArray
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.training.checkpoint import with_prefix
-from attn_dynamics.training.replicates.equations import apart, put_back
 from attn_dynamics.training.replicates.tensors import Tensors
 
 
@@ -44,13 +42,6 @@ class Patiences:
         self._best_loss, self.best_epoch = self._best_loss[places], self.best_epoch[places]
         self.best = {name: array[places] for name, array in self.best.items()}
 
-    def states(self) -> list[dict[str, Array]]:
-        """Return for each replicate everything kept, for a checkpoint."""
-        return apart(self._kept())
-
-    def restore(self, states: Sequence[Mapping[str, Array]]) -> None:
-        """Resume from the arrays of `states`; an empty one changes nothing."""
-        put_back(self._kept(), states)
-
-    def _kept(self) -> Mapping[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """Return everything kept, by name, replicates first: the arrays themselves, not copies."""
         return {"best_loss": self._best_loss, "best_epoch": self.best_epoch} | with_prefix("best.", self.best)

@@ -14,7 +14,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.tasks.corpus import Corpus
-from attn_dynamics.training.replicates.steps import check_rule
+from attn_dynamics.training.replicates.steps import ManySteps
 from attn_dynamics.training.rules import Rule
 
 Tensors = dict[str, Tensor]
@@ -45,12 +45,32 @@ class Torch:
         self.itemsize, self.on_host = self.dtype.itemsize, device == "cpu"
 
     def check_rule(self, rule: Rule, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Refuse a rule that cannot step tensors; `shapes` are those of the arrays that move, by name.
+        """Refuse a rule that cannot step tensors, after a trial of two steps on arrays of one number.
+
+        Args:
+            rule: the rule.
+            shapes: shape of each array that moves, by name; the trial takes the number of axes from it.
 
         Raises:
-            InputError: the rule needs numpy, or does not step in place.
+            InputError: the rule calls functions of numpy, reads a number out of an array, or does not step in place.
         """
-        check_rule(rule, shapes, self.device, self.dtype)
+        axes = {name: (2, *(1 for _ in shape)) for name, shape in shapes.items()}
+        state: Any = {name: self.array(np.zeros(each)) for name, each in axes.items()}
+        slopes: Any = {name: self.array(np.zeros(each)) for name, each in axes.items()}
+        try:
+            trial = ManySteps(rule, state)
+            for _ in range(2):
+                trial.step(state, slopes, rate=0.1)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                "rule",
+                expected=f"a rule that steps tensors, which the device {self.device.type!r} needs",
+                given=f"{type(rule).__name__}, which raises {type(error).__name__}: {str(error).partition('. ')[0]}",
+                fix="Take its functions from array_api_compat.array_namespace(array) instead of numpy, and read no "
+                "number out of an array; or take the device 'numpy'.",
+            ) from None
 
     def array(self, values: Any) -> Tensor:
         """Return the values as a new tensor on the device."""

@@ -428,7 +428,7 @@ def test_memory_that_runs_out_on_the_way_is_told_the_same(
     def short(self: object, *given: object, **more: object) -> None:
         raise MemoryError
 
-    method = "loop.Loop.run" if device == "numpy" else "replicates.equations.Replicates.evaluate"
+    method = "loop.Loop.run" if device == "numpy" else "replicates.equations.Replicates.record"
     monkeypatch.setattr(f"attn_dynamics.training.{method}", short)
     with pytest.raises(
         InputError, match=r"parameters: expected replicates that fit .* got 2, which need about .*At most 1"
