@@ -29,7 +29,7 @@ from attn_dynamics.statistics import in_words, interval
 from attn_dynamics.tasks import Task
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.corpus_config import Config, Device, Model, Precision
-from attn_dynamics.training.replicates.engine import check_device
+from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.stopping import Patience
 from simulations.configurations import CONFIGURATIONS, Name
 from simulations.experiment import NAMES, Cell, Findings, SeededOptions, Size, alike, grouped, run_all
@@ -98,7 +98,7 @@ class TextSettings(SeededOptions):
                 integer(name, getattr(self, name), least)
         for name in ("model", "configuration"):
             at_least_one(name, getattr(self, name))
-        check_device(self.device, self.precision)
+        engine_for(self.device, self.precision)
 
     @property
     def rules(self) -> Rules:

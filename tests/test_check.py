@@ -13,7 +13,6 @@ from attn_dynamics.system import threads
 from attn_dynamics.system.threads import threads_are_usable
 from attn_dynamics.tasks import Synthetic
 from attn_dynamics.training.recording import Layout, snapshot_due, snapshots_due
-from attn_dynamics.training.replicates.recording import bytes_of_snapshots
 from attn_dynamics.window.tasks import WindowOptions
 from tests.forking import context
 
@@ -101,7 +100,7 @@ def test_snapshots_are_counted_without_a_look_at_each_epoch(corpus: Corpus) -> N
     for epochs in (0, 1, 9, 10, 99, 12_345):
         assert snapshots_due(epochs) == [epoch for epoch in range(epochs + 1) if snapshot_due(epoch)]
     layout = Layout(corpus, (), ())
-    assert bytes_of_snapshots(layout, 10**20) == (len(snapshots_due(10**20)) + 1) * 3 * corpus.n_words * 8
+    assert layout.bytes(0, len(snapshots_due(10**20))) == len(snapshots_due(10**20)) * 3 * corpus.n_words * 8
 
 
 def test_a_fork_and_a_second_thread_under_workqueue_train_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

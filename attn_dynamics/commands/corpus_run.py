@@ -8,6 +8,7 @@ from attn_dynamics.commands.run_steps import Result, Showing, into_folder, one_r
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task, load_task
 from attn_dynamics.training import configured_run
+from attn_dynamics.training.checkpoint import resume_point
 from attn_dynamics.training.corpus_config import Config
 
 
@@ -32,7 +33,7 @@ def _run(config: Config, task: Task, start: Parameters, out: Path) -> Result:
     return one_run(
         config,
         out,
-        resume_point=partial(configured_run.resume_point, config, task),
+        resume_point=partial(resume_point, epochs=config.max_epochs),
         train=lambda checkpoint, meter: configured_run.train(config, task, start, checkpoint=checkpoint, meter=meter),
         show=partial(_showing, config, task, start),
     )

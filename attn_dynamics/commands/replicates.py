@@ -16,7 +16,7 @@ from attn_dynamics.results.figures import run as figures
 from attn_dynamics.results.folder import SUMMARY, TRAJECTORY
 from attn_dynamics.tasks import Task
 from attn_dynamics.training import configured_run
-from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.checkpoint import Checkpoint, resume_point
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.run import divergence_message
 
@@ -49,7 +49,7 @@ def _pass(
     folders, which = [out / f"replicate-{replicate}" for replicate in replicates], _named(replicates)
     if config.resume:
         where = f"{out}" if whole else f"{out}, {which}"
-        print_resume_point(where, configured_run.resume_point(config, task, checkpoint))
+        print_resume_point(where, resume_point(checkpoint, config.max_epochs))
         found = {folder: _finished(config, task, folder) for folder in folders}
         # A pass that is complete needs no checkpoint, which would take as much memory as training did.
         if all(found.values()):

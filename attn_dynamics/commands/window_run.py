@@ -19,8 +19,7 @@ from attn_dynamics.results.assumptions import as_text, from_text, percent, sente
 from attn_dynamics.results.figures.window import save_window_figures
 from attn_dynamics.results.window_assumptions import OFF, window_assumptions
 from attn_dynamics.results.window_dataset import dataset, predict
-from attn_dynamics.training.checkpoint import Checkpoint
-from attn_dynamics.training.descent import resume_point
+from attn_dynamics.training.checkpoint import Checkpoint, resume_point
 from attn_dynamics.training.recording import snapshots_due
 from attn_dynamics.window.dynamics import TRAIN, Trajectory, descend, flow
 from attn_dynamics.window.layer import Fit, loss_and_gradient
@@ -47,7 +46,7 @@ def _run(config: WindowConfig, task: WindowTask, out: Path) -> Result:
     return one_run(
         config,
         out,
-        resume_point=partial(resume_point, epochs=config.epochs, patience=config.training.patience),
+        resume_point=partial(resume_point, epochs=config.epochs),
         train=partial(_train, config, task),
         show=partial(_showing, config, task),
     )

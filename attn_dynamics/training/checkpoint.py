@@ -119,6 +119,19 @@ class Checkpoint:
             ) from None
 
 
+def resume_point(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
+    """Return the epoch to resume at, of replicates the mean, and whether nothing is left to do; None without a file.
+
+    Raises:
+        CheckpointMismatch: the file is no checkpoint.
+    """
+    saved = checkpoint.peek("epoch", "epochs", "over")
+    if not saved:
+        return None
+    reached = saved.get("epochs", saved["epoch"])
+    return int(reached.mean()), bool(((reached >= epochs) | saved.get("over", False)).all())
+
+
 def identity(corpora: Collection[Corpus], starts: Sequence[Parameters], *settings: object) -> str:
     """Return a digest of one run or several, which is the same exactly if corpora, starts and settings are the same."""
     arrays = (

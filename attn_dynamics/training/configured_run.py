@@ -1,6 +1,6 @@
 """Runs of a configuration: its checks, its initial values, its training on a task, and the point to resume at."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,20 +12,14 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.options import without_effect
 from attn_dynamics.tasks import Options, Task
 from attn_dynamics.tasks.class_labels import can_be_written
-from attn_dynamics.training import descent
 from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.dynamics import Coordinates
 from attn_dynamics.training.memory import check_run
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates.descent import (
-    descend_many,
-    max_replicates,
-    replicates_in,
-    resume_points,
-)
-from attn_dynamics.training.replicates.engine import check_device, engine_for
+from attn_dynamics.training.replicates.descent import descend_many, max_replicates
+from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted, divergence_message
 from attn_dynamics.training.settings import Training
 
@@ -56,7 +50,7 @@ def check(config: Config, task: Task) -> None:
         InputError: a word cannot be written to a file, a followed word is not in the data, patience lacks dev data, or
             the device is not available.
     """
-    check_device(config.device, config.precision)
+    engine_for(config.device, config.precision)
     check_words(task)
     layout = _layout(config, task)
     if config.patience and task.dev is None:
@@ -133,7 +127,8 @@ def train(
         InputError, Interrupted, Diverged: as in `descend`.
     """
     if config.device == "numpy":
-        return descend(task.train, begin, training(config, task), **_recorded(config, task, checkpoint), meter=meter)
+        where = {"checkpoint": checkpoint, "meter": meter}
+        return descend(task.train, begin, training(config, task), **_recorded(config, task), **where)
     try:
         (run,) = train_many(config, task, [begin], checkpoint=checkpoint, meter=meter)
     except RunsInterrupted as stop:
@@ -156,8 +151,8 @@ def train_many(
     Raises:
         InputError, RunsInterrupted: as in `descend_many`.
     """
-    where = {"device": config.device, "precision": config.precision, "meter": meter}
-    return descend_many(task.train, starts, training(config, task), **_recorded(config, task, checkpoint), **where)
+    where = {"device": config.device, "precision": config.precision, "checkpoint": checkpoint, "meter": meter}
+    return descend_many(task.train, starts, training(config, task), **_recorded(config, task), **where)
 
 
 def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkpoint: Checkpoint) -> int:
@@ -168,8 +163,8 @@ def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkp
     Raises:
         InputError: the file is no checkpoint.
     """
-    if saved := replicates_in(checkpoint):
-        return saved
+    if saved := checkpoint.peek("epochs"):
+        return len(saved["epochs"])
     where = {"device": config.device, "precision": config.precision, "share": SHARE}
     room = max_replicates(task.train, start, training(config, task), **_recorded(config, task), **where)
     return wanted if room is None else min(wanted, max(1, room))
@@ -180,22 +175,11 @@ def training(config: Config, task: Task) -> Training:
     return replace(config.training, patience=patience(config, task)).on(task.train.n_sentences)
 
 
-def _recorded(config: Config, task: Task, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
-    """Return the arguments of `descend` that say which corpora and words to record, and where to save."""
+def _recorded(config: Config, task: Task) -> dict[str, Any]:
+    """Return the arguments of `descend` that say which corpora and words to record."""
     others = {name: corpus for name, corpus in task.splits.items() if name != "train"}
-    found: dict[str, Any] = {"evaluate_on": others, "follow": _followed(config, task)}
-    return found if checkpoint is None else found | {"checkpoint": checkpoint}
-
-
-def resume_point(config: Config, task: Task, checkpoint: Checkpoint) -> tuple[int, bool] | None:
-    """Return the epoch at which a run would resume, and whether nothing is left to do; None without a checkpoint.
-
-    Raises:
-        InputError: the file is no checkpoint.
-    """
-    if config.replicates == 1 and config.device == "numpy":
-        return descent.resume_point(checkpoint, config.max_epochs, patience(config, task))
-    return resume_points(checkpoint, config.max_epochs)
+    topic_words = (word for topic in task.topic_words for word in topic)
+    return {"evaluate_on": others, "follow": list(dict.fromkeys([*topic_words, *config.follow]))}
 
 
 def patience(config: Config, task: Task) -> int | None:
@@ -207,8 +191,5 @@ def patience(config: Config, task: Task) -> int | None:
 
 def _layout(config: Config, task: Task) -> Layout:
     """Return the layout of the record of a run."""
-    return Layout(task.train, [name for name in task.splits if name != "train"], _followed(config, task))
-
-
-def _followed(config: Config, task: Task) -> Sequence[Hashable]:
-    return list(dict.fromkeys([*(word for topic in task.topic_words for word in topic), *config.follow]))
+    recorded = _recorded(config, task)
+    return Layout(task.train, recorded["evaluate_on"], recorded["follow"])

@@ -1,6 +1,7 @@
 """Settings of a run of a model on a corpus, and those of them that identify the run."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -194,10 +195,4 @@ class Config:
         for name in ("epochs", "out", "resume", "overwrite"):
             del kept[name]
         kept["data_dir"] = None if self.data_dir is None else str(self.data_dir.resolve())
-        return _as_json(kept)
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _as_json(each) for key, each in value.items()}
-    return [_as_json(each) for each in value] if isinstance(value, tuple) else value
+        return json.loads(json.dumps(kept))  # lists instead of tuples, as a file will have

@@ -78,20 +78,6 @@ def descend(
         return loop.run(meter, interrupted, Pace(single=not dynamics.in_parts))
 
 
-def resume_point(checkpoint: Checkpoint, epochs: int, patience: int | None) -> tuple[int, bool] | None:
-    """Return the epoch that `descend` would resume at, and whether nothing is left to do; None without a checkpoint.
-
-    Raises:
-        InputError: the file is no checkpoint.
-    """
-    saved = checkpoint.peek("epoch", "stopping.best_epoch")
-    if not saved:
-        return None
-    epoch = int(saved["epoch"])
-    best = saved.get("stopping.best_epoch", epoch)  # missing in the checkpoint of a run without patience
-    return epoch, epoch >= epochs or bool(patience and epoch - best >= patience)
-
-
 def checked_checkpoint(checkpoint: Checkpoint | None) -> Checkpoint | None:
     """Return the given checkpoint, or None if there is none.
 

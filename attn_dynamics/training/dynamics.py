@@ -179,7 +179,12 @@ class Dynamics:
             The number of rows before the first that is not finite.
         """
         if self._training.plain and self.head.compiled and "query" not in self._train:
-            return self.objective.descend(rows, self.rates(learning_rate), threads=threads)
+            rates = Rates(
+                scores=learning_rate * float(self._query @ self._query) if "keys" in self._train else 0.0,
+                embeddings=learning_rate if "embeddings" in self._train else 0.0,
+                head=learning_rate if self._trained_head else 0.0,
+            )
+            return self.objective.descend(rows, rates, threads=threads)
         for index, row in enumerate(rows):
             self._epoch(learning_rate)
             if not self.record(row):
@@ -231,14 +236,6 @@ class Dynamics:
 
     divergence = staticmethod(divergence_message)
 
-    def rates(self, learning_rate: float) -> Rates:
-        """Return the factor on the gradient of each part in a step of the compiled loop."""
-        return Rates(
-            scores=learning_rate * float(self._query @ self._query) if "keys" in self._train else 0.0,
-            embeddings=learning_rate if "embeddings" in self._train else 0.0,
-            head=learning_rate if self._trained_head else 0.0,
-        )
-
     def _moving(self) -> Arrays:
         """Return everything that moves, by name: the arrays themselves, not copies."""
         arrays = {"query": self._query, "keys": self._keys, "scores": self.scores, "axes": self._axes}
@@ -250,13 +247,10 @@ class Dynamics:
         slopes = {}
         if "query" in self._train:
             slopes["query"] = self._keys.T @ gradient.scores
-        if "keys" in self._train:
-            by_keys = self._coordinates.by_keys
-            slopes |= (
-                {"keys": np.outer(gradient.scores, self._query)}
-                if by_keys
-                else {"scores": (self._query @ self._query) * gradient.scores}
-            )
+        if "keys" in self._train and self._coordinates.by_keys:
+            slopes["keys"] = np.outer(gradient.scores, self._query)
+        elif "keys" in self._train:
+            slopes["scores"] = (self._query @ self._query) * gradient.scores
         if "embeddings" in self._train:
             slopes["axes"] = gradient.axes
         return slopes | {f"head.{name}": gradient.head[name] for name in self._trained_head}

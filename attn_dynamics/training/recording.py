@@ -56,8 +56,7 @@ def next_snapshot(epoch: int, decade: int = 10) -> int:
 def snapshots_due(epochs: int, decade: int = 10) -> list[int]:
     """Return all epochs up to this one at which to take a snapshot."""
     steps = range(round(decade * math.log10(max(epochs, 1))) + 2)
-    rounded = {0, *(round(10 ** (step / decade)) for step in steps)}
-    return sorted(epoch for epoch in rounded if epoch <= epochs and snapshot_due(epoch, decade))
+    return sorted(epoch for epoch in {0, *(round(10 ** (step / decade)) for step in steps)} if epoch <= epochs)
 
 
 class Layout:
@@ -110,9 +109,12 @@ class Layout:
         Raises:
             InputError: the memory is too small; the message gives the needed and the free memory.
         """
-        snapshots = len(snapshots_due(epochs)) * len(ALL_WORDS) * len(self._vocabulary)
-        each = 2 * np.float64().itemsize * (self.width * (epochs + 1) + snapshots)
+        each = 2 * self.bytes(epochs + 1, len(snapshots_due(epochs)))
         check_room(replicates * each, {"epochs": epochs, "replicates": replicates})
+
+    def bytes(self, rows: int, snapshots: int) -> int:
+        """Return the bytes of a record of so many rows and snapshots."""
+        return np.float64().itemsize * (self.width * rows + len(ALL_WORDS) * len(self._vocabulary) * snapshots)
 
     def dataset(self, rows: Array, snapshots: Mapping[int, Array], learning_rate: float) -> xr.Dataset:
         """Return the trajectory over epoch, word, snapshot (epochs) and vocabulary; time = learning rate × epoch."""

@@ -110,7 +110,8 @@ class Training:
         Raises:
             InputError: the rule's `repr` changes from process to process.
         """
-        words = sorted({_name(word) for word in self.frozen_words})
+        # A number of numpy and of Python is one word.
+        words = sorted({repr(each.item() if isinstance(each, np.generic) else each) for each in self.frozen_words})
         kept = self.learning_rate, self.train, words, self.patience, self.reduced
         batches = None if self.batch_size is None else (self.batch_size, self.batch_seed)
         decay = {part: self.decay_of(part) for part in self.train}
@@ -189,11 +190,6 @@ def training_with(training: Kind | None, settings: Mapping[str, Any], kind: type
         name = type(training).__name__
         raise InputError("training", expected=f"a {kind.__name__}", given=f"a {name}", fix=fix)
     return replace(training, **settings)
-
-
-def _name(word: Hashable) -> str:
-    """Return a text that identifies a word, the same for a number of numpy and of Python."""
-    return repr(word.item() if isinstance(word, np.generic) else word)
 
 
 def _decay(decay: object, parts: Collection[str], trained: Collection[str]) -> float | tuple[tuple[str, float], ...]:

@@ -15,7 +15,7 @@ from attn_dynamics.system.workers import error_of, finished, in_line
 from attn_dynamics.tasks import load_task
 from attn_dynamics.training import configured_run
 from attn_dynamics.training.corpus_config import Config
-from attn_dynamics.training.replicates.engine import check_device
+from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.run import Diverged
 
 AT_ONCE = 1000
@@ -78,7 +78,7 @@ def workers_versions(client: Any, device: str, precision: str) -> list[list[str]
 
 
 def _equipment(device: str, precision: str) -> list[str]:
-    check_device(device, precision)
+    engine_for(device, precision)
     return results.versions(device)
 
 

@@ -1,10 +1,7 @@
 """Gradient descent of many replicates, each recorded and stopped as if it ran alone."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,20 +17,10 @@ from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_column
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import engine_for
-from attn_dynamics.training.replicates.memory import (
-    MemoryNeed,
-    bytes_needed,
-    check_memory,
-    memory_for,
-    most_replicates,
-    too_large,
-)
+from attn_dynamics.training.replicates.memory import bytes_needed, check_memory, most_replicates
 from attn_dynamics.training.replicates.threads import Threads, run_on_threads
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Training, training_with
-
-if TYPE_CHECKING:
-    from attn_dynamics.training.replicates.tensors import Torch
 
 
 @renamed(judge="evaluate_on", hold="frozen_words")
@@ -99,13 +86,13 @@ def descend_many(
     engine.check_rule(training.rule, Coordinates(parameters[0], training).shapes)
     layout, judged = Layout(corpus, evaluate_on, follow), [*evaluate_on.values()]
     needed = bytes_needed(engine, [corpus, *judged], parameters[0], layout, training, saved=checkpoint is not None)
-    check_memory(engine, needed, len(parameters))
+    short = check_memory(engine, needed, len(parameters))
     frozen = np.unique(np.concatenate([frozen_columns(corpus, each, training) for each in parameters]))
     saving = None
     if checkpoint is not None:
         same = *training.identity, *layout.identity, device, precision, LAYOUT
         saving = checkpoint, identity([corpus, *judged], parameters, *same)
-    with _memory_told(engine, needed, len(parameters)):
+    try:
         if isinstance(engine, Threads):
             data = Data.of(corpus, judged, frozen)
 
@@ -122,6 +109,8 @@ def descend_many(
         if saving is not None:
             group.save_to(*saving)
         return group.run(meter)
+    except engine.out_of_memory:
+        raise short from None
 
 
 def max_replicates(
@@ -146,29 +135,6 @@ def max_replicates(
     others = data_sets("evaluate_on", evaluate_on, Corpus)
     needed = bytes_needed(engine, [corpus, *others.values()], start, Layout(corpus, others, follow), training)
     return most_replicates(engine, needed, share)
-
-
-def resume_points(checkpoint: Checkpoint, epochs: int) -> tuple[int, bool] | None:
-    """Return the mean epoch to resume replicates at, and whether nothing is left to do; None without a checkpoint.
-
-    Raises:
-        InputError: the file is no checkpoint.
-    """
-    saved = checkpoint.peek("epochs", "over")
-    if not saved:
-        return None
-    done = (saved["epochs"] >= epochs) | saved["over"]
-    return int(saved["epochs"].mean()), bool(done.all())
-
-
-def replicates_in(checkpoint: Checkpoint) -> int | None:
-    """Return how many replicates `descend_many` saved; None without a checkpoint.
-
-    Raises:
-        InputError: the file is no checkpoint.
-    """
-    saved = checkpoint.peek("epochs")
-    return len(saved["epochs"]) if saved else None
 
 
 LAYOUT = 2
@@ -200,13 +166,3 @@ def _shapes(parameters: Parameters) -> str:
     shapes = {"keys": parameters.keys.shape, "embeddings": parameters.embeddings.shape}
     shapes |= {name: array.shape for name, array in arrays.items()}
     return f"{type(parameters.head).__name__}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-
-
-@contextmanager
-def _memory_told(engine: Threads | Torch, needed: Sequence[MemoryNeed], replicates: int) -> Iterator[None]:
-    """Raise an error that says how many replicates would fit, if memory runs out during the run."""
-    first, room = next(iter(memory_for(engine, needed, replicates)), (needed[0], 0))
-    try:
-        yield
-    except engine.out_of_memory:
-        raise too_large(first, replicates, room) from None

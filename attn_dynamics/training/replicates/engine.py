@@ -17,15 +17,6 @@ DEVICES = ("numpy", "cpu", "cuda")
 PRECISIONS = ("float64", "float32")
 
 
-def check_device(device: str, precision: str) -> None:
-    """Refuse a device or a precision that is unknown or not available.
-
-    Raises:
-        InputError: as in `engine_for`.
-    """
-    engine_for(device, precision)
-
-
 def engine_for(device: str, precision: str) -> Threads | Torch:
     """Return the threads of the processor, or a device of torch.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.training.checkpoint import without_prefix
-from attn_dynamics.training.recording import ALL_WORDS, Layout, snapshots_due
+from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.run import Ending, Run
 from attn_dynamics.training.settings import Training
 
@@ -68,23 +68,3 @@ def mean_of_finite(losses: Array) -> float:
     """Return the mean of the losses that are finite, which a report of progress shows; NaN if there are none."""
     known = losses[np.isfinite(losses)]
     return float(known.mean()) if known.size else np.nan
-
-
-def bytes_recorded(layout: Layout, epochs: int, room: int = ROOM) -> int:
-    """Return the bytes that a replicate's rows take, at first `room` of them, and its snapshots.
-
-    While rows are doubled, half as much again is allocated; this is no more than their copy in the trajectory.
-    """
-    rows = max(room, 1 << epochs.bit_length())
-    return layout.width * rows * np.float64().itemsize + bytes_of_snapshots(layout, epochs)
-
-
-def bytes_of_trajectory(layout: Layout, epochs: int) -> int:
-    """Return the bytes of a replicate's trajectory."""
-    return layout.width * (epochs + 1) * np.float64().itemsize + bytes_of_snapshots(layout, epochs)
-
-
-def bytes_of_snapshots(layout: Layout, epochs: int) -> int:
-    """Return the bytes of one replicate's snapshots: the scheduled ones, and the one at its end."""
-    count = len(snapshots_due(epochs)) + 1
-    return count * len(ALL_WORDS) * layout.frequency.size * np.float64().itemsize

@@ -286,11 +286,14 @@ def test_the_device_is_looked_for_where_the_runs_are(
     """This machine has no such device, the workers have. Negative control: the same runs on this machine."""
     pytest.importorskip("torch", reason="needs PyTorch")
 
-    def lacking(device: str, precision: str) -> None:
+    usual = configured_run.engine_for
+
+    def lacking(device: str, precision: str) -> object:
         if device != "numpy":
             raise InputError("device", expected="a better machine", given="this one", fix="Buy it.")
+        return usual(device, precision)
 
-    monkeypatch.setattr(configured_run, "check_device", lacking)
+    monkeypatch.setattr(configured_run, "engine_for", lacking)
     arguments = (*TINY, "--device", "cpu", "--out", "here")
     done = call_dask(*arguments)
     assert done.code == 2

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from attn_dynamics import Adam, Corpus, Momentum, Parameters, Run, descend_many
 from attn_dynamics.errors import InputError
-from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.checkpoint import Checkpoint, resume_point
 from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.loop import Loop
-from attn_dynamics.training.replicates.descent import resume_points
 from attn_dynamics.training.replicates.threads import Threads, common_state
 from attn_dynamics.training.run import RunsInterrupted
 from attn_dynamics.training.stopping import Patience
@@ -123,7 +122,7 @@ def test_a_rule_on_a_device_of_torch_goes_on_to_the_bit(
 
     whole = go(**options)
     assert unlike(cut_twice(tmp_path / "runs.npz"), whole) == []
-    monkeypatch.setattr(equations.Replicates, "_all_that_moves", equations.Replicates.moving)
+    monkeypatch.setattr(equations.Replicates, "state", equations.Replicates.moving)
     assert unlike(cut_twice(tmp_path / "forgetful.npz"), whole) != [], "negative control: without buffers"
 
 
@@ -228,7 +227,7 @@ def test_ctrl_c_saves_the_runs_it_gives(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGINT, usual)
     assert "interrupted" in {run.ended for run in caught.value.runs}
-    resumed = resume_points(Checkpoint(tmp_path / "runs.npz"), 60)
+    resumed = resume_point(Checkpoint(tmp_path / "runs.npz"), 60)
     assert resumed is not None
     assert resumed[0] > 0
     assert not resumed[1]
@@ -238,13 +237,13 @@ def test_ctrl_c_saves_the_runs_it_gives(tmp_path: Path) -> None:
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_checkpoint_of_replicates_says_where_it_stands(device: str, tmp_path: Path) -> None:
     at = Checkpoint(tmp_path / "runs.npz")
-    assert resume_points(at, 40) is None
+    assert resume_point(at, 40) is None
     go(path=at.path, epochs=12, device=device)
-    assert resume_points(at, 12) == (12, True)
-    assert resume_points(at, 13) == (12, False)
+    assert resume_point(at, 12) == (12, True)
+    assert resume_point(at, 13) == (12, False)
     (tmp_path / "runs.npz").unlink()
     go(path=at.path, patience=8, epochs=500, device=device)
-    found = resume_points(at, 500)
+    found = resume_point(at, 500)
     assert found is not None
     assert found[1]
 
