@@ -75,7 +75,7 @@ def descend(
         same = *training.identity, *layout.identity
         loop.save_to(checkpoint, identity([corpus, *others], [parameters], *same))
     with one_blas_thread(), deferred_interrupt() as interrupted:
-        return loop.run(meter, interrupted, Pace(single=not dynamics.in_parts))
+        return loop.run(meter, interrupted, Pace(single=dynamics.objective.parts == 1))
 
 
 def checked_checkpoint(checkpoint: Checkpoint | None) -> Checkpoint | None:

@@ -198,8 +198,7 @@ class Dynamics:
     def step(self, gradient: Gradient, learning_rate: float) -> None:
         """Take one step of the update rule in all trained parameters at once."""
         state, slopes = self._moving(), self._slopes(gradient)
-        add_decay(self._training, state, slopes, self._frozen, learning_rate)
-        self._stepper.step(state, slopes, learning_rate)
+        take_step(self._stepper, self._training, state, slopes, self._frozen, learning_rate)
         self._follow_keys()
 
     def state(self) -> Arrays:
@@ -228,11 +227,6 @@ class Dynamics:
         out = np.empty(self.scores.size)
         words.all_norms(self._axes, self._coordinates.still_norm, out)
         return out
-
-    @property
-    def in_parts(self) -> bool:
-        """Return whether the compiled loop can use several threads."""
-        return self.objective.parts > 1
 
     divergence = staticmethod(divergence_message)
 
@@ -269,28 +263,43 @@ class Dynamics:
             self.scores[...] = self._keys @ self._query
 
 
-def add_decay(training: Training, state: Arrays, slopes: Arrays, frozen: Any, learning_rate: float) -> None:
-    """Shrink arrays that decay if decay is decoupled, else add their decay to their slopes; frozen words stay.
+def take_step(
+    stepper: Stepper, training: Training, state: Arrays, slopes: Arrays, frozen: Any, learning_rate: float
+) -> None:
+    """Take one step of an update rule in all trained parameters, with weight decay; frozen words stay.
+
+    Decay shrinks arrays before the step if it is decoupled. Otherwise it is added to their slopes.
 
     Args:
+        stepper: the rule at work.
         training: weight decay of each part.
-        state: moving arrays by name: keys (…, V, d_k), axes (…, d, V), and others.
+        state: moving arrays by name: scores (…, V), keys (…, V, d_k), axes (…, d, V), and others.
         slopes: gradient of each array, by the same names.
         frozen: columns of the frozen words, as an array that can index those of the state.
         learning_rate: learning rate η.
     """
+    of_words = {"scores", "keys", "axes"} & state.keys() if len(frozen) else ()
+    by_word = {name: _words_last(name, state[name]) for name in of_words}
+    start = {name: array[..., frozen] for name, array in by_word.items()}
     for name, array in state.items():
         decay = training.decay_of(PARTS[name.split(".")[0]])
         if not decay:
             continue
         shrinking = decay * array
-        if name in ("keys", "axes"):
-            by_word = shrinking if name == "keys" else shrinking.mT
-            by_word[..., frozen, :] = 0.0
+        if name in by_word:
+            _words_last(name, shrinking)[..., frozen] = 0.0
         if training.decoupled:
             array -= learning_rate * shrinking
         else:
             slopes[name] = slopes[name] + shrinking
+    stepper.step(state, slopes, learning_rate)
+    for name, array in by_word.items():  # A rule with a decay of its own also moves entries of slope 0.
+        array[..., frozen] = start[name]
+
+
+def _words_last(name: str, array: Any) -> Any:
+    """Return a view of a moving array whose last axis is that of words."""
+    return array.mT if name == "keys" else array
 
 
 def frozen_columns(corpus: Corpus, parameters: Parameters, training: Training) -> NDArray[np.int64]:

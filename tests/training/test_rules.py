@@ -321,6 +321,34 @@ def test_held_words_never_move(case: str, train: tuple[str, ...]) -> None:
             assert moved.size > 5, "negative control: other words move"
 
 
+@dataclass(frozen=True)
+class Shrinking:
+    """Descent with a decay of its own, which also moves entries of slope 0."""
+
+    linear: ClassVar[bool] = False
+
+    def start(self, state: Arrays) -> Arrays:
+        return {}
+
+    def step(self, state: Arrays, slopes: Arrays, buffers: Arrays, rate: float) -> None:
+        for name in slopes:
+            state[name] *= 0.9
+        Descent().step(state, slopes, buffers, rate)
+
+
+@pytest.mark.parametrize("device", ["numpy", "cpu"])
+def test_a_rule_that_moves_entries_of_slope_0_leaves_held_words(device: str) -> None:
+    start = started("attn-tc", HELD)
+    for train in (FIXED, ALL):
+        (run,) = descend_many(
+            CORPUS, [start], rule=Shrinking(), frozen_words=HELD, train=train, epochs=3, device=device
+        )
+        for name in ("keys", "embeddings"):
+            before, now = named(start)[name], named(end(run))[name]
+            np.testing.assert_array_equal(now[list(HELD)], before[list(HELD)])
+            assert (now[0] != before[0]).all(), "negative control: other words move"
+
+
 @pytest.mark.parametrize("decoupled", [False, True])
 @pytest.mark.parametrize("part", ALL)
 def test_a_part_decays_alone(part: str, decoupled: bool) -> None:

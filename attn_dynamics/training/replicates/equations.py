@@ -19,7 +19,7 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix, without_prefix
-from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates, add_decay
+from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates, take_step
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.memory import WORDS_AT_ONCE
 from attn_dynamics.training.replicates.steps import ManySteps
@@ -172,9 +172,7 @@ class Replicates:
         """Take one step of the update rule in all trained parameters at once."""
         state: Any = self.moving()
         slopes: Any = self._slopes(gradient)
-        rate = self._training.learning_rate
-        add_decay(self._training, state, slopes, self._frozen, rate)
-        self._stepper.step(state, slopes, rate)
+        take_step(self._stepper, self._training, state, slopes, self._frozen, self._training.learning_rate)
         if self._by_keys:
             self._follow_keys()
 
@@ -194,32 +192,28 @@ class Replicates:
 
     def _descend(self, gradient: Gradient, learning_rate: float) -> None:
         """Take one step of plain descent, without arrays of the size of E."""
+        arrays, slopes = self._arrays, gradient.scores
         if "embeddings" in self._train:
             self._step_embeddings(gradient, learning_rate)
         for name in self._trained_head:
-            array = self._arrays[f"head.{name}"]
-            array -= learning_rate * gradient.head[name]
+            arrays[f"head.{name}"] -= learning_rate * gradient.head[name]
         if "query" in self._train:
-            self._step_query(gradient.scores, learning_rate)
+            query_slopes = self._query_slopes(slopes)
+            if "keys" in self._train:
+                arrays["keys"] -= learning_rate * slopes[:, :, None] * arrays["query"][:, None, :]
+            arrays["query"] -= learning_rate * query_slopes
+            self._follow_keys()
         elif "keys" in self._train:
-            scores = self._arrays["scores"]
-            scores -= (learning_rate * self._arrays["speed"])[:, None] * gradient.scores
+            arrays["scores"] -= (learning_rate * arrays["speed"])[:, None] * slopes
 
     def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
-        axes, values = self._arrays["axes"], gradient.values
-        if gradient.readout_matrix is None:
+        axes, values, readout_matrix = self._arrays["axes"], gradient.values, gradient.readout_matrix
+        if readout_matrix is None:
             axes -= values.mul_(learning_rate)
             return
         for start in range(0, axes.shape[2], WORDS_AT_ONCE):
             words = slice(start, start + WORDS_AT_ONCE)
-            axes[:, :, words] -= (learning_rate * gradient.readout_matrix) @ values[:, :, words]
-
-    def _step_query(self, slopes: Tensor, learning_rate: float) -> None:
-        keys, query, query_slopes = self._arrays["keys"], self._arrays["query"], self._query_slopes(slopes)
-        if "keys" in self._train:
-            keys -= learning_rate * slopes[:, :, None] * query[:, None, :]
-        query -= learning_rate * query_slopes
-        self._follow_keys()
+            axes[:, :, words] -= (learning_rate * readout_matrix) @ values[:, :, words]
 
     def _query_slopes(self, by_score: Tensor) -> Tensor:
         return (by_score[:, None, :] @ self._arrays["keys"])[:, 0]
