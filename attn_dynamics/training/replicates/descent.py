@@ -78,14 +78,15 @@ def descend_many(
     function("meter", meter)
     training.check_dev(evaluate_on)
     engine = engine_for(device, precision)
-    parameters, checkpoint = _starts(parameters), checked_checkpoint(checkpoint)
-    _check_starts(corpus, parameters, evaluate_on)
+    checkpoint, parameters = checked_checkpoint(checkpoint), _starts(corpus, parameters, evaluate_on)
     if not parameters:
         return []
     training = training.on(corpus.n_sentences)
     engine.check_rule(training.rule, Coordinates(parameters[0], training).shapes)
     layout, judged = Layout(corpus, evaluate_on, follow), [*evaluate_on.values()]
-    needed = bytes_needed(engine, [corpus, *judged], parameters[0], layout, training, saved=checkpoint is not None)
+    # One from E(0) = 0 may need less than the others.
+    largest = next((each for each in parameters if each.embeddings.any()), parameters[0])
+    needed = bytes_needed(engine, [corpus, *judged], largest, layout, training, saved=checkpoint is not None)
     short = check_memory(engine, needed, len(parameters))
     frozen = np.unique(np.concatenate([frozen_columns(corpus, each, training) for each in parameters]))
     saving = None
@@ -141,28 +142,27 @@ LAYOUT = 2
 """Number of the layout of a checkpoint of replicates, so that a file of an older one is refused."""
 
 
-def _starts(parameters: Iterable[Parameters]) -> Sequence[Parameters]:
-    """Return the starts as a list; a generator is accepted too."""
+def _starts(
+    corpus: Corpus, parameters: Iterable[Parameters], evaluate_on: Mapping[str, Corpus]
+) -> Sequence[Parameters]:
+    """Return the starts as a list, if they fit the corpora and each other; a generator is accepted too."""
     if isinstance(parameters, Parameters | str) or not isinstance(parameters, Iterable):
         fix = "Put them into a list, or call descend for a single start."
         raise InputError("parameters", expected="a list of Parameters", given=shown(parameters), fix=fix)
-    return list(parameters)
-
-
-def _check_starts(corpus: Corpus, parameters: Sequence[Parameters], evaluate_on: Mapping[str, Corpus]) -> None:
-    for start in parameters:
+    starts = list(parameters)
+    for start in starts:
         check_fit(corpus, start, evaluate_on)
-        if _shapes(start) != _shapes(parameters[0]):
+        if _shapes(start) != _shapes(starts[0]):
             raise InputError(
                 "parameters",
-                expected=f"replicates of one head and one shape, {_shapes(parameters[0])}",
+                expected=f"replicates of one head and one shape, {_shapes(starts[0])}",
                 given=f"one of {_shapes(start)}",
                 fix="Train replicates of different shapes in different calls.",
             )
+    return starts
 
 
 def _shapes(parameters: Parameters) -> str:
-    arrays = parameters.head.arrays()
     shapes = {"keys": parameters.keys.shape, "embeddings": parameters.embeddings.shape}
-    shapes |= {name: array.shape for name, array in arrays.items()}
+    shapes |= {name: array.shape for name, array in parameters.head.arrays().items()}
     return f"{type(parameters.head).__name__}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())

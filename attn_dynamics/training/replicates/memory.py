@@ -81,14 +81,12 @@ def bytes_needed(
     """
     on_threads = isinstance(engine, Threads)
     place, keys, embeddings = Coordinates(start, training, from_zero=on_threads), start.keys, start.embeddings
-    inside = math.prod(place.axes_shape)
-    still = FLOAT * (place.axes_shape[1] + (inside if place.reduced else 0))
-    entries, batch = sum(corpus.counts.nnz for corpus in corpora), _batch(corpora[0], training)
-    of_batch = corpora[0].counts.nnz * batch // corpora[0].n_sentences
-    room, taken = recording.ROOM if on_threads else ROOM, len(snapshots_due(training.epochs)) + 1  # and one at the end
-    trajectory, snapshots = layout.bytes(training.epochs + 1, taken), layout.bytes(0, taken)
-    # While rows are doubled, half as much again is allocated; this is no more than their copy in the trajectory.
-    recorded = layout.bytes(max(room, 1 << training.epochs.bit_length()), taken)
+    axes = math.prod(place.axes_shape)
+    still = FLOAT * (place.axes_shape[1] + (axes if place.reduced else 0))
+    entries = sum(corpus.counts.nnz for corpus in corpora)
+    of_batch = corpora[0].counts.nnz * _batch(corpora[0], training) // corpora[0].n_sentences
+    room = recording.ROOM if on_threads else ROOM
+    recorded, trajectory, snapshots = _of_record(layout, training.epochs, room)
     given = sum(array.nbytes for array in (start.query, keys, embeddings, *start.head.arrays().values()))
     on_host = given + trajectory + keys.nbytes + embeddings.nbytes
     if on_threads:
@@ -99,11 +97,21 @@ def bytes_needed(
         return [MemoryNeed(pattern, on_host, given, running, engine.at_once)]
     state, beside = _on_device(corpora, place, training)
     each, pattern = engine.itemsize * (state + beside), INDEX * (entries + of_batch)
-    on_host += still + FLOAT * inside + recorded
+    on_host += still + FLOAT * axes + recorded
     on_host += FLOAT * state if saved or training.patience else 0  # copies for a checkpoint
     if engine.on_host:
         return [MemoryNeed(pattern + snapshots, each + on_host, given)]
     return [MemoryNeed(pattern, each, 0), MemoryNeed(snapshots, on_host, given)]
+
+
+def _of_record(layout: Layout, epochs: int, room: int) -> tuple[int, int, int]:
+    """Return the bytes of a record with room for so many rows at first, of its trajectory, and of its snapshots.
+
+    While rows are doubled, half as much again is allocated; this is no more than their copy in the trajectory.
+    """
+    taken = len(snapshots_due(epochs)) + 1  # one at the end
+    rows = max(room, 1 << epochs.bit_length())
+    return layout.bytes(rows, taken), layout.bytes(epochs + 1, taken), layout.bytes(0, taken)
 
 
 def _on_threads(corpus: Corpus, place: Coordinates, training: Training) -> tuple[int, int]:

@@ -382,6 +382,17 @@ def test_replicates_fewer_than_threads_need_no_memory_for_idle_ones(
         descend_many(corpus, starts, epochs=1)
 
 
+def test_memory_is_counted_for_the_start_that_needs_most(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From E(0) = 0 fewer dimensions move; two such starts fit, which is the negative control."""
+    random, layout = parameters_for(corpus, "attn-tc", 0, d=40), Layout(corpus, (), ())
+    zero = replace(random, embeddings=np.zeros_like(random.embeddings))
+    (needed,) = memory.bytes_needed(Threads(), [corpus], random, layout, Training(epochs=1), saved=False)
+    monkeypatch.setattr(Threads, "free_memory", lambda self: needed.of(2) - 2 * needed.start - 1)
+    assert len(descend_many(corpus, [zero, zero], epochs=1)) == 2
+    with pytest.raises(InputError, match="At most 1 fit"):
+        descend_many(corpus, [zero, random], epochs=1)
+
+
 @given(st.integers(0, 50), st.integers(1, 50), st.integers(0, 50), st.integers(0, 5), st.integers(0, 500))
 def test_one_more_than_fits_does_not_fit(fixed: int, each: int, running: int, at_once: int, room: int) -> None:
     needed = memory.MemoryNeed(fixed, each, 0, running, at_once)
