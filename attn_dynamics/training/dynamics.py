@@ -179,12 +179,7 @@ class Dynamics:
             The number of rows before the first that is not finite.
         """
         if self._training.plain and self.head.compiled and "query" not in self._train:
-            rates = Rates(
-                scores=learning_rate * float(self._query @ self._query) if "keys" in self._train else 0.0,
-                embeddings=learning_rate if "embeddings" in self._train else 0.0,
-                head=learning_rate if self._trained_head else 0.0,
-            )
-            return self.objective.descend(rows, rates, threads=threads)
+            return self.objective.descend(rows, self.rates(learning_rate), threads=threads)
         for index, row in enumerate(rows):
             self._epoch(learning_rate)
             if not self.record(row):
@@ -229,6 +224,14 @@ class Dynamics:
         return out
 
     divergence = staticmethod(divergence_message)
+
+    def rates(self, learning_rate: float) -> Rates:
+        """Return the factor on the gradient of each part in a step of the compiled loop."""
+        return Rates(
+            scores=learning_rate * float(self._query @ self._query) if "keys" in self._train else 0.0,
+            embeddings=learning_rate if "embeddings" in self._train else 0.0,
+            head=learning_rate if self._trained_head else 0.0,
+        )
 
     def _moving(self) -> Arrays:
         """Return everything that moves, by name: the arrays themselves, not copies."""
