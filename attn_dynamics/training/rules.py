@@ -41,7 +41,14 @@ class Rule(Protocol):
 @final
 @dataclass(frozen=True)
 class Descent:
-    """Gradient descent: θ -= η g."""
+    """Gradient descent: θ -= η g.
+
+    Example:
+        >>> rule, state = Descent(), {"x": np.zeros(1)}
+        >>> rule.step(state, {"x": np.ones(1)}, rule.start(state), rate=0.5)
+        >>> state["x"].tolist()
+        [-0.5]
+    """
 
     linear: ClassVar[bool] = True
 

@@ -718,7 +718,8 @@ def test_a_configuration_trains_by_its_rule(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_settings_that_a_rule_does_not_read_are_named() -> None:
     notes = Config(momentum=0.5, decoupled=True).notes
-    assert notes == ["Without effect on the rule descent: --momentum, --decoupled."]
+    rule, run = "the rule descent: --momentum", "a run without --decay: --decoupled"
+    assert notes == [f"Without effect on {rule}.", f"Without effect on {run}."]
     assert Config(rule="momentum", momentum=0.5, decay=0.1, decoupled=True).notes == []
     assert Config(rule="adam", beta1=0.5).training.rule == Adam(beta1=0.5)
     refused: list[Options] = [{"momentum": 1.0}, {"beta2": 1.0}, {"epsilon": 0.0}, {"decay": -1.0}, {"batch_size": 0}]

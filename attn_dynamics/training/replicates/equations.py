@@ -83,8 +83,7 @@ class Replicates:
 
     def record(self) -> tuple[Array, Gradient]:
         """Evaluate all replicates; return the recorded row of each (R, numbers), in the order of `Layout`."""
-        fit, gradient = self._gradient(self._products)
-        fits = [fit, *(self._fit(each)[-1] for each in self._others)]
+        fits, gradient = self.evaluate()
         scores, words, readout_matrix = self._arrays["scores"], self._followed, gradient.readout_matrix
         slopes = gradient.scores[:, words]
         if readout_matrix is None:
@@ -95,6 +94,11 @@ class Replicates:
         attention = self._products.received(self._operand, words) / self._followed_frequency
         parts = [*fits, torch.stack(signals, dim=1), scores[:, words], self._norms(words), attention, slopes]
         return numbers(torch.cat(parts, dim=1)), gradient
+
+    def evaluate(self) -> tuple[list[Tensor], Gradient]:
+        """Return losses and accuracies (R, 2) on each corpus, and the gradient."""
+        fit, gradient = self._gradient(self._products)
+        return [fit, *(self._fit(each)[-1] for each in self._others)], gradient
 
     def _gradient(self, products: TorchProducts) -> tuple[Tensor, Gradient]:
         """Return losses and accuracies (R, 2) on the sentences of some products, and the gradient."""
