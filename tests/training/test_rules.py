@@ -587,6 +587,7 @@ def test_patience_on_a_device_of_torch_is_that_of_numpy(case: str) -> None:
     judge = {"dev": replace(DEV, labels=DEV.labels[::-1].copy())}
     numpy, device = on_each("attn-tc", case, "fixed query, held words, batches", patience=9, evaluate_on=judge)
     assert "patience" in {run.ended for run in device}
+    assert [run.ended for run in numpy] == [run.ended for run in device]
     assert len({run.best_epoch for run in device}) > 1, "all end together: this shows nothing"
     assert [run.best_epoch for run in numpy] == [run.best_epoch for run in device]
     assert max(map(distance, numpy, device)) <= 1e-10

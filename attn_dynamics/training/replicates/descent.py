@@ -17,7 +17,7 @@ from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_column
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import engine_for
-from attn_dynamics.training.replicates.memory import bytes_needed, check_memory, most_replicates
+from attn_dynamics.training.replicates.memory import bytes_needed, check_memory, most_replicates, rooms, too_large
 from attn_dynamics.training.replicates.threads import Threads, run_on_threads
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Training, training_with
@@ -87,7 +87,8 @@ def descend_many(
     # One from E(0) = 0 may need less than the others.
     largest = next((each for each in parameters if each.embeddings.any()), parameters[0])
     needed = bytes_needed(engine, [corpus, *judged], largest, layout, training, saved=checkpoint is not None)
-    short = check_memory(engine, needed, len(parameters))
+    needs = rooms(engine, needed, len(parameters))
+    check_memory(needs, len(parameters))
     frozen = np.unique(np.concatenate([frozen_columns(corpus, each, training) for each in parameters]))
     saving = None
     if checkpoint is not None:
@@ -111,7 +112,8 @@ def descend_many(
             group.save_to(*saving)
         return group.run(meter)
     except engine.out_of_memory:
-        raise short from None
+        first, room = needs[0] if needs else (needed[0], 0)
+        raise too_large(first, room, len(parameters)) from None
 
 
 def max_replicates(

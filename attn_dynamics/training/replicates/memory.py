@@ -165,34 +165,32 @@ def _batch(corpus: Corpus, training: Training) -> int:
 
 def most_replicates(engine: Torch | Threads, needed: Sequence[MemoryNeed], share: float) -> int | None:
     """Return how many replicates, not drawn yet, fit into a share of the free memory; None if that is unknown."""
-    return min((each.replicates_in(int(share * room)) for each, room in _rooms(engine, needed, 0)), default=None)
+    return min((each.replicates_in(int(share * room)) for each, room in rooms(engine, needed, 0)), default=None)
 
 
-def check_memory(engine: Torch | Threads, needed: Sequence[MemoryNeed], replicates: int) -> InputError:
-    """Refuse more replicates than memory can hold, before anything is computed; their starts are already in memory.
+def check_memory(needs: Sequence[tuple[MemoryNeed, int]], replicates: int) -> None:
+    """Refuse more replicates than memory can hold.
 
-    Returns:
-        The error to raise if memory runs out during the run although they should fit.
+    Args:
+        needs: the need of each memory and its bytes available, from `rooms`.
+        replicates: number R of replicates.
 
     Raises:
         InputError: memory is too small; the message gives the bytes needed and the largest R that fits.
     """
-    rooms = _rooms(engine, needed, replicates)
-    for each, room in rooms:
-        if each.of(replicates) > room:
-            raise _too_large(each, replicates, room)
-    first, room = rooms[0] if rooms else (needed[0], 0)
-    return _too_large(first, replicates, room)
+    for needed, room in needs:
+        if needed.of(replicates) > room:
+            raise too_large(needed, room, replicates)
 
 
-def _rooms(engine: Torch | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
-    """Return the need of each memory and the bytes available: free ones and those of the starts already there."""
+def rooms(engine: Torch | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
+    """Return the need of each memory and the bytes available: free ones, and those of `there` starts already there."""
     found = [engine.free_memory()] if engine.on_host else [engine.free_memory(), available_memory()]
     known = ((each, free) for each, free in zip(needed, found, strict=True) if free is not None)
     return [(each, max(0, free) + there * each.start) for each, free in known]
 
 
-def _too_large(needed: MemoryNeed, replicates: int, room: int) -> InputError:
+def too_large(needed: MemoryNeed, room: int, replicates: int) -> InputError:
     """Return the error that says how many replicates would fit."""
     most = min(needed.replicates_in(room), replicates - 1)
     fix = f"At most {most:,} fit at a time: train them in several calls." if most else "Not even one fits."
