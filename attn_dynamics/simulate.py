@@ -9,7 +9,7 @@ import gc
 import sys
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000)  # imports make few cycles, and frequent searches for them take a tenth of a short run
+    gc.set_threshold(500_000)  # imports make few cycles, and frequent searches for them take a tenth of a short run
     # Numba and xarray load these where they are installed, which takes a tenth of a short run; a run uses neither.
     for unused in ("coverage", "dask"):
         sys.modules.setdefault(unused, None)  # pyright: ignore[reportArgumentType]
