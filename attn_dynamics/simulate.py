@@ -10,8 +10,8 @@ import sys
 
 if __name__ == "__main__":
     gc.set_threshold(500_000)  # imports make few cycles, and frequent searches for them take a tenth of a short run
-    # Numba and xarray load these where they are installed, which takes a tenth of a short run; a run uses neither.
-    for unused in ("coverage", "dask"):
+    # Numba, xarray and pandas load these where they are installed, which takes a tenth of a short run that uses none.
+    for unused in ("coverage", "dask", "pyarrow"):
         sys.modules.setdefault(unused, None)  # pyright: ignore[reportArgumentType]
 
 from attn_dynamics.commands.simulate import main

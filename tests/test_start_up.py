@@ -7,9 +7,9 @@ import pytest
 
 import attn_dynamics
 
-SLOW = {"coverage", "dask", "h5py", "matplotlib", "numba", "pandas", "scipy.integrate", "xarray"}
-UNUSED = {"coverage", "dask"}
-"""Libraries that numba and xarray load where they are installed, and a run does without."""
+SLOW = {"coverage", "dask", "h5py", "matplotlib", "numba", "pandas", "pyarrow", "scipy.integrate", "xarray"}
+UNUSED = {"coverage", "dask", "pyarrow"}
+"""Libraries that numba, xarray and pandas load where they are installed, and a run does without."""
 
 
 def loaded(command: str) -> set[str]:

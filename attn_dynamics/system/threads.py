@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 
 import numba
@@ -64,8 +64,31 @@ class Pace:
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """Keep BLAS to one thread: more would wait for the compiled loops, and change the last bits of small products."""
-    return _libraries("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
+    """Keep BLAS to one thread: more would wait for the compiled loops, and change the last bits of small products.
+
+    Blocks of several Python threads may overlap; the last to end lifts the limit.
+    """
+    return _ONE_BLAS_THREAD
+
+
+class _OneBlasThread:
+    def __init__(self) -> None:
+        self._lock, self._inside, self._limits = threading.Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        libraries = _libraries("scipy.linalg" in sys.modules)
+        with self._lock:
+            self._limits.enter_context(libraries.limit(limits=1, user_api="blas"))
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limits.close()
+
+
+_ONE_BLAS_THREAD = _OneBlasThread()
 
 
 @cache

@@ -1,6 +1,5 @@
 """Claim: one object decides a run, keywords are its fields, and former names of arguments work, with a warning."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,22 +103,6 @@ def test_runs_that_are_the_same_have_one_identity_and_others_another() -> None:
 def test_a_training_of_windows_is_none_of_models(start: Parameters) -> None:
     with pytest.raises(InputError, match="training: expected a Training, got a WindowTraining"):
         descend(CORPUS, start, WindowTraining())
-
-
-def test_every_blas_library_is_kept_to_one_thread() -> None:
-    """One that scipy brings after the first look, too; the control looks once."""
-    script = """
-import numpy, threadpoolctl
-from attn_dynamics.system.threads import one_blas_thread
-with one_blas_thread():
-    pass
-import scipy.linalg
-with one_blas_thread():
-    print({each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"})
-"""
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout == "{1}\n"
 
 
 def test_modules_are_reached_by_the_package_without_an_import_of_their_own() -> None:
