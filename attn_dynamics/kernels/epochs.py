@@ -276,15 +276,18 @@ def _evaluate(part, wide, sentences, state, head, kept, buffers, partial, fits):
 
 
 @kernel
-def _backward(part, wide, by_word, state, kept, buffers):
-    """Compute the gradients of scores and values, and their squares, in one part of the vocabulary."""
+def _backward(part, wide, by_word, state, kept, buffers, pulls):
+    """Compute the gradients of scores and values, and their squares, in one part of the vocabulary.
+
+    Compute Eᵀ (∂L/∂P) too if `pulls`.
+    """
     start, stop = by_word.parts[part], by_word.parts[part + 1]
     score_slopes, value_slopes, operand = buffers.score_slopes[0], buffers.value_slopes, buffers.operand
     sums = np.empty((2, kept.rows.shape[1]))
     if not wide:
         words.attend_back(start, stop, by_word, kept.rows, operand, score_slopes, value_slopes)
     words.attend_back_apart(start, stop, wide, by_word, kept, state.scores, operand, score_slopes, value_slopes, sums)
-    if buffers.readout.size > 0:
+    if pulls and buffers.readout.size > 0:
         clear(buffers.pulled[part])
         words.pull_back(start, stop, state.axes, value_slopes, buffers.pulled[part])
     if by_word.frozen.size > 0:
@@ -319,6 +322,12 @@ def _set_readout(state, head, buffers):
                 entry[row, column] = first[column, row]
         return
     multiply(first, state.contrasts, after, after.shape[1])
+    _set_metric(after, metric)
+
+
+@kernel
+def _set_metric(after, metric):
+    """Set the metric RᵀR."""
     clear(metric)
     for axis in range(after.shape[0]):
         for row in range(metric.shape[0]):
@@ -327,16 +336,46 @@ def _set_readout(state, head, buffers):
 
 
 @kernel
-def prepare(start, stop, wide, high, state, buffers, rate):
-    """Step the embeddings of some words, unless the rate is 0, and fill their rows of the operand."""
-    values = state.axes
+def step(start, stop, state, buffers, rate):
+    """Step the embeddings of some words, unless the rate is 0, and set their attended values P."""
     if buffers.after.size > 0:
-        values = buffers.values
+        words.clear(start, stop, buffers.values)
         words.step_and_project(
-            start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, values
+            start, stop, state.axes, buffers.value_slopes, buffers.readout, rate, buffers.after, buffers.values
         )
     elif rate != 0.0:
         words.subtract(start, stop, state.axes, rate, buffers.value_slopes)
+
+
+@kernel
+def step_by_axes(by_word, state, head, buffers, slopes, rates):
+    """Step first layer and embeddings of all words, and set readout, metric and attended values, as if one by one.
+
+    Each row of W has a gradient of its own, from one axis of E. So four axes are read for it, and stepped while they
+    are in the cache: E, which may be larger than the cache, is read from memory once.
+    """
+    words.clear(0, state.scores.size, buffers.values)
+    for axis in range(0, len(state.axes), 4):
+        axes, first, after = state.axes[axis : axis + 4], head.first[axis : axis + 4], buffers.after[axis : axis + 4]
+        gradient, before = slopes.first[axis : axis + 4], buffers.readout[axis : axis + 4]
+        clear(gradient)
+        for part in range(len(buffers.sums)):
+            pulled, start, stop = buffers.pulled[part, axis : axis + 4], by_word.parts[part], by_word.parts[part + 1]
+            clear(pulled)
+            words.pull_back(start, stop, axes, buffers.value_slopes, pulled)
+            _add_pulled(gradient, pulled, state.contrasts)
+        add(first, -rates.head, gradient)
+        multiply(first, state.contrasts, after, after.shape[1])
+        words.step_and_project(
+            0, state.scores.size, axes, buffers.value_slopes, before, rates.embeddings, after, buffers.values
+        )
+    _set_metric(buffers.after, buffers.metric)
+
+
+@kernel
+def fill_operand(start, stop, wide, high, state, buffers):
+    """Fill the rows of some words in the operand of the forward product."""
+    values = buffers.values if buffers.after.size > 0 else state.axes
     words.fill_operand(start, stop, wide, high, state.scores, values, buffers.operand)
 
 
@@ -355,12 +394,16 @@ def _reduce(state, buffers, slopes, partial):
         if partial.first.size > 0:
             add(first, 1.0, partial.first[part])
         if buffers.after.size > 0:
-            # ∂L/∂W = (Eᵀ ∂L/∂P) Hᵀ, so that no context in d dimensions is formed.
-            pulled, contrasts = buffers.pulled[part], state.contrasts
-            for axis in range(first.shape[0]):
-                for row in range(first.shape[1]):
-                    for column in range(pulled.shape[1]):
-                        first[axis, row] += pulled[axis, column] * contrasts[row, column]
+            _add_pulled(first, buffers.pulled[part], state.contrasts)
+
+
+@kernel
+def _add_pulled(slopes, pulled, contrasts):
+    """Add ∂L/∂W = (Eᵀ ∂L/∂P) Hᵀ to the slopes of W, so that no context in d dimensions is formed."""
+    for axis in range(slopes.shape[0]):
+        for row in range(slopes.shape[1]):
+            for column in range(pulled.shape[1]):
+                slopes[axis, row] += pulled[axis, column] * contrasts[row, column]
 
 
 @kernel
@@ -434,11 +477,27 @@ def _record_fits(row, sentences, others, buffers, by_part):
 
 
 def _epochs(
-    rows, moves, spread, rates, followed, sentences, by_word, others, state, head, kept, spare, buffers, slopes, partial
+    rows,
+    moves,
+    by_axes,
+    spread,
+    rates,
+    followed,
+    sentences,
+    by_word,
+    others,
+    state,
+    head,
+    kept,
+    spare,
+    buffers,
+    slopes,
+    partial,
 ):
     """Evaluate and record as many epochs as there are rows, with a step between them; return the number of finite rows.
 
-    If `moves`, the first row also follows a step, along the gradient in the buffers. Scores that spread beyond `spread`
+    If `moves`, the first row also follows a step, along the gradient in the buffers. If `by_axes`, each step computes
+    the gradient of the first layer itself, with results that are equal to the bit. Scores that spread beyond `spread`
     have one shift a sentence. Otherwise all sentences share the largest score as their shift. Under a smaller one tiny
     slopes over large divisors would fall below 1e-308. `spare` is as `kept`, for a block of other corpora a part.
     """
@@ -449,16 +508,22 @@ def _epochs(
             for word in range(n_words):
                 state.scores[word] -= rates.scores * buffers.score_slopes[0, word]
             if rates.head != 0.0:
-                add(head.first, -rates.head, slopes.first)
+                if not by_axes:
+                    add(head.first, -rates.head, slopes.first)
                 add(head.bias_in, -rates.head, slopes.bias_in)
                 add(head.weight_out, -rates.head, slopes.weight_out)
                 add(head.bias_out, -rates.head, slopes.bias_out)
-        _set_readout(state, head, buffers)
+        if moves and by_axes:
+            step_by_axes(by_word, state, head, buffers, slopes, rates)
+        else:
+            _set_readout(state, head, buffers)
         low, high = words.extent(state.scores)
         score_sum, wide = total(state.scores), not high - low <= spread
         for part in prange(parts):
             start, stop = part * n_words // parts, (part + 1) * n_words // parts
-            prepare(start, stop, wide, high, state, buffers, rates.embeddings if moves else 0.0)
+            if not (moves and by_axes):
+                step(start, stop, state, buffers, rates.embeddings if moves else 0.0)
+            fill_operand(start, stop, wide, high, state, buffers)
         if buffers.readout.size > 0:
             clear(buffers.readout)
             add(buffers.readout, 1.0, buffers.after)
@@ -467,7 +532,7 @@ def _epochs(
             _forward(part, wide, sentences, state, head, kept, buffers, partial)
             _evaluate(part, wide, others, state, head, spare, buffers, partial, by_part)
         for part in prange(parts):
-            _backward(part, wide, by_word, state, kept, buffers)
+            _backward(part, wide, by_word, state, kept, buffers, not by_axes or epoch == len(rows) - 1)
         _reduce(state, buffers, slopes, partial)
         row, place, moves = rows[epoch], 2 * others.bounds.size, True
         _record_fits(row, sentences, others, buffers, by_part)
@@ -483,7 +548,8 @@ def begin(spread, state, head, buffers):
     _set_readout(state, head, buffers)
     low, high = words.extent(state.scores)
     wide = not high - low <= spread
-    prepare(0, state.scores.size, wide, high, state, buffers, 0.0)
+    step(0, state.scores.size, state, buffers, 0.0)
+    fill_operand(0, state.scores.size, wide, high, state, buffers)
     return wide, total(state.scores)
 
 
@@ -491,7 +557,7 @@ def begin(spread, state, head, buffers):
 def finish(row, followed, wide, score_sum, by_word, state, kept, buffers, slopes, partial):
     """Compute the gradients by words after the forward pass, and fill a row of the record after its fits."""
     for part in range(len(buffers.sums)):
-        _backward(part, wide, by_word, state, kept, buffers)
+        _backward(part, wide, by_word, state, kept, buffers, True)
     if buffers.readout.size > 0:
         clear(buffers.readout)
         add(buffers.readout, 1.0, buffers.after)

@@ -188,17 +188,22 @@ def pull_back(start, stop, axes, value_slopes, out):
 
 
 @leaf
+def clear(start, stop, out):
+    """Fill the columns of these words with 0."""
+    for column in range(len(out)):
+        for word in range(start, stop):
+            out[column, word] = 0.0
+
+
+@leaf
 def step_and_project(start, stop, axes, value_slopes, readout_matrix, rate, readout_after, out):
-    """Compute E -= rate (∂L/∂P) Rᵀ in place, and Pᵀ = (E R′)ᵀ (k, V) of the new E, in one pass without ∂L/∂E (V, d).
+    """Compute E -= rate (∂L/∂P) Rᵀ in place, and add (E R′)ᵀ (k, V) of the new E to out, in one pass without ∂L/∂E.
 
     The arguments are axes Eᵀ (d, V), (∂L/∂P)ᵀ (k, V), R (d, k) before and R′ after the step; a rate of 0 takes none.
     """
     block = LONG if len(out) == 1 else BLOCK
     for first in range(start, stop, block):
         last = min(stop, first + block)
-        for column in range(len(out)):
-            for word in range(first, last):
-                out[column, word] = 0.0
         for axis in range(0, len(axes), 4):  # four axes stay in the cache between step and projection
             some, before, after = axes[axis : axis + 4], readout_matrix[axis : axis + 4], readout_after[axis : axis + 4]
             if rate == 0.0:

@@ -177,7 +177,9 @@ class Objective:
         words_followed, others = (self._followed, data.others) if followed else (NO_WORDS, self._none)
         corpora = data.sentences, data.words, others
         model = self._state, self._layers, self._kept, self._spare, self._buffers, self._slopes, self._partial
-        return loop(rows, moves, SHARED_SPREAD, rates, words_followed, *corpora, *model)
+        # Gradients of frozen words enter that of the head, but not steps.
+        by_axes = moves and not threads and self._narrows and rates.head > 0.0 and not data.words.frozen.size
+        return loop(rows, moves, by_axes, SHARED_SPREAD, rates, words_followed, *corpora, *model)
 
     def received(self) -> Array:
         """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""

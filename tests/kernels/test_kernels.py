@@ -260,7 +260,8 @@ SHAPES = [(d, k) for d in (1, 2, 5, 13) for k in (1, 3, 4, 9)]
 def test_products_over_the_vocabulary_are_those_of_numpy(d: int, k: int) -> None:
     rng = np.random.default_rng(10 * d + k)
     axes, slopes, weight = (rng.standard_normal(shape) for shape in ((d, 600), (k, 600), (d, k)))
-    out = np.full((k, 600), np.nan)
+    out, again = np.full((k, 600), np.nan), np.zeros((k, 600))
+    words.clear(0, 600, out)
     words.step_and_project(0, 600, axes, slopes, weight, 0.0, weight, out)
     np.testing.assert_allclose(out, weight.T @ axes, atol=50 * EPS)
 
@@ -268,7 +269,8 @@ def test_products_over_the_vocabulary_are_those_of_numpy(d: int, k: int) -> None
     words.pull_back(0, 600, axes, slopes, pulled)
     np.testing.assert_allclose(pulled, axes @ slopes.T, atol=1e-12)
 
-    moved, after, again = axes.copy(), rng.standard_normal((d, k)), out.copy()
+    moved, after = axes.copy(), rng.standard_normal((d, k))
+    out[...] = 0.0
     words.step_and_project(0, 600, moved, slopes, weight, 0.3, after, out)
     np.testing.assert_allclose(moved, axes - 0.3 * weight @ slopes, atol=50 * EPS)
     words.step_and_project(0, 600, moved, slopes, weight, 0.0, after, again)
@@ -414,14 +416,18 @@ for model in MODELS:
                 rows = np.empty((9, 2 + 2 + 4 + 4 * 2))
                 dynamics.record(rows[0])
                 assert dynamics.advance(rows[1:], 0.1, threads=threads > 0) == 8
-                arrays = [rows, *dynamics.state().values()]
+                gradient = dynamics.objective.gradient(np.nan, np.nan)
+                arrays = [rows, *dynamics.state().values(), gradient.scores, gradient.axes, *gradient.head.values()]
                 found.add(hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest())
             print(model, spread, d, len(found))
 """
 
 
 def test_any_number_of_threads_gives_the_same_bits() -> None:
-    """In a process of its own, since the number of threads is settled when numba is first used."""
+    """In a process of its own, since the number of threads is settled when numba is first used.
+
+    The loop of one thread steps first layer and embeddings axis by axis, that of several by words.
+    """
     environment = os.environ | {"NUMBA_NUM_THREADS": "3", "NUMBA_DISABLE_JIT": "0", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", f"MODELS = {MODELS}\n{DIGESTS}"],
