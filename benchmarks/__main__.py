@@ -16,6 +16,7 @@ from benchmarks.growth import growth
 from benchmarks.replicates import replicates
 from benchmarks.rivals import paper, sst2
 from benchmarks.rules import rules
+from benchmarks.whole_jobs import whole_jobs
 from benchmarks.window import window
 
 BENCHMARKS = {
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "growth": growth,
     "replicates": replicates,
     "rules": rules,
+    "jobs": whole_jobs,
     "window": window,
 }
 
