@@ -99,7 +99,7 @@ def test_only_the_full_stop_of_a_sentence_is_taken_off(given: str, shown: str) -
 def test_snapshots_are_counted_without_a_look_at_each_epoch(corpus: Corpus) -> None:
     for epochs in (0, 1, 9, 10, 99, 12_345):
         assert snapshots_due(epochs) == [epoch for epoch in range(epochs + 1) if snapshot_due(epoch)]
-    layout = Layout(corpus, (), ())
+    layout = Layout(corpus)
     assert layout.bytes(0, len(snapshots_due(10**20))) == len(snapshots_due(10**20)) * 3 * corpus.n_words * 8
 
 

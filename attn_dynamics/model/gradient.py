@@ -1,7 +1,7 @@
 """Loss and exact gradient of any head on any corpus (theory §1)."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -324,13 +324,8 @@ def loss_and_gradient(corpus: Corpus, parameters: Parameters) -> tuple[float, Pa
     )
 
 
-def check_fit(corpus: Corpus, parameters: Parameters, evaluate_on: Mapping[str, Corpus] | None = None) -> None:
-    """Check that parameters and further corpora fit a corpus.
-
-    Args:
-        corpus: training corpus.
-        parameters: query, keys, embeddings, head.
-        evaluate_on: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
+def check_fit(corpus: Corpus, parameters: Parameters) -> None:
+    """Check that parameters fit a corpus.
 
     Raises:
         InputError: an argument is of another type, or has other words or classes.
@@ -342,5 +337,3 @@ def check_fit(corpus: Corpus, parameters: Parameters, evaluate_on: Mapping[str, 
         if wanted != given:
             fix = "Draw the parameters with the corpus's n_words and n_classes."
             raise InputError("parameters", expected=f"{wanted} {name}, as the corpus has", given=given, fix=fix)
-    for name, other in (evaluate_on or {}).items():
-        other.check_alike(corpus, f"evaluate_on {name!r}")

@@ -16,9 +16,9 @@ from attn_dynamics.training.checkpoint import Checkpoint
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.descent import descend
 from attn_dynamics.training.dynamics import Coordinates
-from attn_dynamics.training.memory import check_run
+from attn_dynamics.training.memory import check_run, most_replicates
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates.descent import descend_many, max_replicates
+from attn_dynamics.training.replicates.descent import descend_many
 from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted, divergence_message
 from attn_dynamics.training.settings import Training
@@ -75,7 +75,7 @@ def check_start(config: Config, task: Task, start: Parameters) -> None:
     settings = training(config, task)
     engine_for(config.device, config.precision).check_rule(settings.rule, Coordinates(start, settings).shapes)
     if config.device == "numpy":
-        check_run([*task.splits.values()], start, _layout(config, task), settings)
+        check_run(start, _layout(config, task), settings)
 
 
 def check_words(task: Task) -> None:
@@ -165,8 +165,8 @@ def pass_size(config: Config, task: Task, start: Parameters, wanted: int, checkp
     """
     if saved := checkpoint.peek("epochs"):
         return len(saved["epochs"])
-    where = {"device": config.device, "precision": config.precision, "share": SHARE}
-    room = max_replicates(task.train, start, training(config, task), **_recorded(config, task), **where)
+    engine = engine_for(config.device, config.precision)
+    room = most_replicates(engine, start, _layout(config, task), training(config, task), SHARE)
     return wanted if room is None else min(wanted, max(1, room))
 
 
@@ -191,5 +191,4 @@ def patience(config: Config, task: Task) -> int | None:
 
 def _layout(config: Config, task: Task) -> Layout:
     """Return the layout of the record of a run."""
-    recorded = _recorded(config, task)
-    return Layout(task.train, recorded["evaluate_on"], recorded["follow"])
+    return Layout(task.train, **_recorded(config, task))

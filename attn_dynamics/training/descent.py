@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from attn_dynamics.check import data_sets, function, instance, renamed, words
+from attn_dynamics.check import function, instance, renamed
 from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
@@ -58,22 +58,17 @@ def descend(
         (101, True)
     """
     training = training_with(training, settings)
-    evaluate_on, follow = data_sets("evaluate_on", evaluate_on, Corpus), words("follow", follow)
-    function("meter", meter)
-    training.check_dev(evaluate_on)
-    checkpoint = checked_checkpoint(checkpoint)
-    check_fit(corpus, parameters, evaluate_on)
-    training = training.on(corpus.n_sentences)
     layout = Layout(corpus, evaluate_on, follow)
-    if training.patience is None:
-        layout.check_room(training.epochs)
-    others = [*evaluate_on.values()]
-    check_run([corpus, *others], parameters, layout, training)
-    dynamics = Dynamics(corpus, parameters, training, others=others, followed=layout.columns)
+    function("meter", meter)
+    training.check_dev(layout.others)
+    checkpoint = checked_checkpoint(checkpoint)
+    check_fit(corpus, parameters)
+    training = training.on(corpus.n_sentences)
+    check_run(parameters, layout, training)
+    dynamics = Dynamics(corpus, parameters, training, others=layout.others.values(), followed=layout.columns)
     loop = Loop(dynamics, layout, training)
     if checkpoint is not None:
-        same = *training.identity, *layout.identity
-        loop.save_to(checkpoint, identity([corpus, *others], [parameters], *same))
+        loop.save_to(checkpoint, identity(layout.corpora, [parameters], *training.identity, *layout.identity))
     with one_blas_thread(), deferred_interrupt() as interrupted:
         return loop.run(meter, interrupted, Pace(single=dynamics.objective.parts == 1))
 

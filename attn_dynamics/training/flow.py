@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.integrate import BDF, DOP853, LSODA, RK45, OdeSolver, Radau
 from scipy.optimize import brentq
 
-from attn_dynamics.check import as_floats, data_sets, flag, function, integer, number, one_of, renamed, words
+from attn_dynamics.check import as_floats, flag, function, integer, number, one_of, renamed
 from attn_dynamics.errors import InputError
-from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
@@ -100,15 +99,13 @@ def flow(
         ([0.0, 1.0, 10.0], 'time')
     """
     training = Training(train=train, frozen_words=frozen_words, reduced=reduced)
-    evaluate_on, follow = data_sets("evaluate_on", evaluate_on, Corpus), words("follow", follow)
+    layout = Layout(corpus, evaluate_on, follow)
     function("meter", meter)
     clock = LOG_TIME if flag("log_time", log_time) else LINEAR_TIME
     bounds = {"rtol": rtol, "atol": atol, "stop_loss": stop_loss, "stop_attention": stop_attention}
-    _check(solver, follow, bounds, max_steps)
+    _check(solver, layout, bounds, max_steps)
     due = _due(time, times, clock)
-    check_fit(corpus, parameters, evaluate_on)
-    layout = Layout(corpus, evaluate_on, follow)
-    dynamics = Dynamics(corpus, parameters, training, others=[*evaluate_on.values()], followed=layout.columns)
+    dynamics = Dynamics(corpus, parameters, training, others=layout.others.values(), followed=layout.columns)
     system = System(dynamics, clock)
     _check_size(solver, system.start.size)
     stops = _stops(system, layout, stop_loss, stop_attention)
@@ -320,7 +317,7 @@ def _due(time: float, times: ArrayLike | None, clock: Clock) -> Array:
     return np.unique(np.append(asked, 0.0))
 
 
-def _check(solver: str, follow: Sequence[Hashable], numbers: Mapping[str, float | None], max_steps: int | None) -> None:
+def _check(solver: str, layout: Layout, numbers: Mapping[str, float | None], max_steps: int | None) -> None:
     one_of("solver", solver, SOLVERS)
     for name, value in numbers.items():
         if value is not None or name in ("rtol", "atol"):
@@ -330,7 +327,7 @@ def _check(solver: str, follow: Sequence[Hashable], numbers: Mapping[str, float 
     stop = numbers["stop_attention"]
     if stop is not None and stop >= 1.0:
         raise InputError("stop_attention", expected="a weight below 1", given=stop, fix="Attention never reaches 1.")
-    if stop is not None and not follow:
+    if stop is not None and not layout.columns.size:
         raise InputError("stop_attention", expected="words to watch", given="none", fix='Name them: follow=("word",).')
 
 

@@ -7,11 +7,12 @@ snapshots, ten per decade of epochs and one at the end, have three quantities of
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from attn_dynamics.check import data_sets, instance, words
 from attn_dynamics.model.gradient import Fit
 from attn_dynamics.model.heads import Array
 from attn_dynamics.system.memory import check_room
@@ -60,29 +61,45 @@ def snapshots_due(epochs: int, decade: int = 10) -> list[int]:
 
 
 class Layout:
-    """Layout of the recorded rows, one per epoch, and of the dataset made from them.
+    """Corpora and words that a run records, in rows, one per epoch, and the dataset made from them.
 
     Args:
         corpus: the training corpus.
-        others: names of the further corpora to evaluate.
-        words: words to follow.
+        evaluate_on: further corpora by name, whose words and classes must be those of `corpus`, in the same order.
+        follow: words to follow.
+
+    Raises:
+        InputError: an argument is of another type, a corpus has other words or classes, or a word is unknown.
     """
 
-    def __init__(self, corpus: Corpus, others: Iterable[str], words: Sequence[Hashable]) -> None:
-        self.columns = corpus.columns(words, "follow")
+    def __init__(
+        self, corpus: Corpus, evaluate_on: Mapping[str, Corpus] | None = None, follow: Iterable[Hashable] = ()
+    ) -> None:
+        self.corpus = instance("corpus", corpus, Corpus, fix="Corpus.from_sentences makes one.")
+        self.others = data_sets("evaluate_on", evaluate_on, Corpus)
+        """Corpora by name that are only evaluated."""
+        for name, other in self.others.items():
+            other.check_alike(corpus, f"evaluate_on {name!r}")
+        followed = words("follow", follow)
+        self.columns = corpus.columns(followed, "follow")
         """Columns (words,) of the followed words."""
         self.frequency = np.bincount(corpus.counts.indices, minlength=corpus.n_words)
         """Number of sentences (V,) that hold each word."""
-        self._words = [str(word) for word in words]
+        self._words = [str(word) for word in followed]
         self._vocabulary = [str(word) for word in corpus.vocabulary]
-        others = list(others)
-        self._fits = [f"{name}_{part}" for name in ("train", *others) for part in Fit._fields]
+        names = ["train", *self.others]
+        self._fits = [f"{name}_{part}" for name in names for part in Fit._fields]
         self.scalars = len(self._fits) + len(SIGNALS)
         """Number of values in a row before those of the followed words."""
-        self.losses = {name: len(Fit._fields) * index for index, name in enumerate(("train", *others))}
+        self.losses = {name: len(Fit._fields) * index for index, name in enumerate(names)}
         """Index of the loss of each corpus in a row."""
         self.width = self.scalars + len(WORDS) * self.columns.size
         """Number of values in a row: fits, SIGNALS, then each of WORDS for all followed words."""
+
+    @property
+    def corpora(self) -> list[Corpus]:
+        """Return all corpora, the training corpus first."""
+        return [self.corpus, *self.others.values()]
 
     @property
     def identity(self) -> tuple[list[str], list[str]]:

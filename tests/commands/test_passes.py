@@ -16,10 +16,9 @@ import pytest
 from attn_dynamics.commands import run_steps
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks import Task
-from attn_dynamics.training import configured_run
+from attn_dynamics.training import configured_run, memory
 from attn_dynamics.training.corpus_config import Config
-from attn_dynamics.training.replicates import descent
-from attn_dynamics.training.replicates.memory import MemoryNeed
+from attn_dynamics.training.memory import MemoryNeed
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import Run
 from tests.commands.driving import TINY, Call, calling_at, contents, differences, films, read_json, trajectory
@@ -33,7 +32,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Choose how many replicates of these there is room for."""
 
     def choose(replicates: int) -> None:
-        monkeypatch.setattr(configured_run, "max_replicates", lambda *given, **settings: replicates)
+        monkeypatch.setattr(configured_run, "most_replicates", lambda *given: replicates)
 
     return choose
 
@@ -214,12 +213,12 @@ def test_starts_that_are_not_counted_are_noticed(
     call: Call, limited: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: a pass is sized by what training adds to its starts, and to the brim."""
-    usual = descent.most_replicates
+    usual = memory.bytes_needed
 
-    def short(engine: Threads, needed: list[MemoryNeed], share: float) -> int | None:
-        return usual(engine, [each._replace(each=each.each - each.start) for each in needed], share)
+    def short(*given: Any, **more: Any) -> list[MemoryNeed]:
+        return [each._replace(each=each.each - each.start) for each in usual(*given, **more)]
 
-    monkeypatch.setattr(descent, "most_replicates", short)
+    monkeypatch.setattr(memory, "bytes_needed", short)
     monkeypatch.setattr(configured_run, "SHARE", 1.0)
     done = call(*SEVEN)
     assert done.code == 2
@@ -246,11 +245,11 @@ def test_a_pass_that_leaves_its_starts_behind_is_noticed(
 def test_a_rule_that_needs_too_much_is_refused_before_anything_is_written(
     replicates: int, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attn_dynamics.training.memory.available_memory", lambda: 10 * 2**20)
+    monkeypatch.setattr(Threads, "free_memory", lambda self: 10 * 2**20)
     given = (*LARGE, *FAR, "--epochs", "1", "--replicates", replicates, "--out", "here")
     done = call(*given, "--rule", "adam")
     assert done.code == 2, done.said
-    assert "memory: expected a run that fits" in done.said
+    assert re.search(r"memory: expected about .* for a run, got .* MiB that are free for it", done.said)
     assert not Path("here").exists()
     done = call(*given)
     assert done.code == 0, "negative control: plain descent fits"

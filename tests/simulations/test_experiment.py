@@ -432,7 +432,7 @@ def test_seeds_beyond_memory_go_in_several_passes(
     room: int | None, sizes: list[int], tmp_path: Path, passes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch", reason="needs PyTorch")
-    monkeypatch.setattr(configured_run, "max_replicates", lambda *given, **settings: room)
+    monkeypatch.setattr(configured_run, "most_replicates", lambda *given: room)
     assert run_text(labelled_file(tmp_path), tmp_path / "out", "--device", "cpu") == 0
     assert passes == sizes
     assert len(rows(tmp_path / "out").seed.unique()) == 3

@@ -9,8 +9,9 @@ import pytest
 
 from attn_dynamics import Adam, Corpus, InputError, Momentum, Parameters, descend
 from attn_dynamics.model.parameters import TRAINABLE
-from attn_dynamics.training import memory
+from attn_dynamics.training.memory import bytes_needed
 from attn_dynamics.training.recording import Layout
+from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.settings import Training
 from tests.support import parameters_for, topic_corpus
 
@@ -48,8 +49,8 @@ def peak(start: Parameters, training: Training, corpus: Corpus = CORPUS) -> int:
 
 def need(start: Parameters, training: Training, corpus: Corpus = CORPUS) -> int:
     """Bytes said to be needed beside the start."""
-    corpora, layout = [corpus, topic_corpus(1, words=corpus.n_words)], Layout(corpus, ("dev",), FOLLOW)
-    needed = memory.run_memory(corpora, start, layout, training)
+    layout = Layout(corpus, {"dev": topic_corpus(1, words=corpus.n_words)}, FOLLOW)
+    (needed,) = bytes_needed(Threads(), start, layout, training, saved=False)
     return needed.of(1) - needed.start
 
 
@@ -86,13 +87,11 @@ def test_embeddings_that_start_at_zero_need_memory_for_what_can_move_alone() -> 
 def test_a_run_is_refused_where_its_rule_needs_more_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain descent of the same start fits, which is the negative control."""
     start, others = parameters_for(CORPUS, "attn-tc", 0, d=20, d_k=20), {"dev": DEV}
-    monkeypatch.setattr(memory, "available_memory", lambda: 9 * 2**20)
+    monkeypatch.setattr(Threads, "free_memory", lambda self: 9 * 2**20)
     for update in ("descent", "adam"):
         descend(CORPUS, start, epochs=1, evaluate_on=others, **UPDATES[update])
-    message = (
-        r"memory: expected a run that fits into the [\d.]+ MiB .*got one that needs about .* MiB of it for the buffers"
-    )
+    message = r"memory: expected about [\d.]+ MiB for a run, got [\d.]+ MiB that are free for it\. Give embeddings"
     with pytest.raises(InputError, match=message):
         descend(CORPUS, start, epochs=1, evaluate_on=others, **UPDATES["adam, patience"])
-    monkeypatch.setattr(memory, "available_memory", lambda: None)
+    monkeypatch.setattr(Threads, "free_memory", lambda self: None)
     descend(CORPUS, start, epochs=1, evaluate_on=others, **UPDATES["adam, patience"])

@@ -40,8 +40,9 @@ from attn_dynamics.training import checkpoint, configured_run, loop
 from attn_dynamics.training.checkpoint import Checkpoint, CheckpointMismatch
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.dynamics import Dynamics
-from attn_dynamics.training.memory import run_memory
+from attn_dynamics.training.memory import bytes_needed
 from attn_dynamics.training.recording import Layout
+from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.rules import RULES, Arrays, Descent, Rule
 from attn_dynamics.training.settings import Training
 from tests.support import (
@@ -650,7 +651,7 @@ def test_a_training_is_said_in_words(settings: Options, said: str) -> None:
 def test_memory_counts_the_buffers_of_a_rule() -> None:
     def needed(rule: Rule) -> int:
         settings = Training(rule=rule, reduced=False, train=("embeddings",), epochs=0)
-        return run_memory([CORPUS], start, Layout(CORPUS, [], []), settings).of(1)
+        return bytes_needed(Threads(), start, Layout(CORPUS), settings, saved=False)[0].of(1)
 
     start = started("attn-tc")
     size, plain = start.embeddings.nbytes, needed(SignDescent())

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from attn_dynamics.check import data_sets, function, renamed, shown, words
+from attn_dynamics.check import function, renamed, shown
 from attn_dynamics.errors import InputError
 from attn_dynamics.model.corpus_arrays import Data
 from attn_dynamics.model.gradient import check_fit
@@ -15,9 +15,9 @@ from attn_dynamics.training.checkpoint import Checkpoint, identity
 from attn_dynamics.training.descent import checked_checkpoint
 from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_columns
 from attn_dynamics.training.loop import Loop
+from attn_dynamics.training.memory import bytes_needed, memory_for
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import engine_for
-from attn_dynamics.training.replicates.memory import bytes_needed, check_memory, most_replicates, rooms, too_large
 from attn_dynamics.training.replicates.threads import Threads, run_on_threads
 from attn_dynamics.training.run import Run
 from attn_dynamics.training.settings import Training, training_with
@@ -74,29 +74,26 @@ def descend_many(
         ['epochs', 'epochs', 'epochs']
     """
     training = training_with(training, settings)
-    evaluate_on, follow = data_sets("evaluate_on", evaluate_on, Corpus), words("follow", follow)
+    layout = Layout(corpus, evaluate_on, follow)
     function("meter", meter)
-    training.check_dev(evaluate_on)
+    training.check_dev(layout.others)
     engine = engine_for(device, precision)
-    checkpoint, parameters = checked_checkpoint(checkpoint), _starts(corpus, parameters, evaluate_on)
+    checkpoint, parameters = checked_checkpoint(checkpoint), _starts(corpus, parameters)
     if not parameters:
         return []
     training = training.on(corpus.n_sentences)
     engine.check_rule(training.rule, Coordinates(parameters[0], training).shapes)
-    layout, judged = Layout(corpus, evaluate_on, follow), [*evaluate_on.values()]
     # One from E(0) = 0 may need less than the others.
     largest = next((each for each in parameters if each.embeddings.any()), parameters[0])
-    needed = bytes_needed(engine, [corpus, *judged], largest, layout, training, saved=checkpoint is not None)
-    needs = rooms(engine, needed, len(parameters))
-    check_memory(needs, len(parameters))
+    needed = bytes_needed(engine, largest, layout, training, saved=checkpoint is not None)
     frozen = np.unique(np.concatenate([frozen_columns(corpus, each, training) for each in parameters]))
     saving = None
     if checkpoint is not None:
         same = *training.identity, *layout.identity, device, precision, LAYOUT
-        saving = checkpoint, identity([corpus, *judged], parameters, *same)
-    try:
+        saving = checkpoint, identity(layout.corpora, parameters, *same)
+    with memory_for(engine, needed, len(parameters)):
         if isinstance(engine, Threads):
-            data = Data.of(corpus, judged, frozen)
+            data = Data.of(corpus, layout.others.values(), frozen)
 
             def loop(replicate: int) -> Loop:
                 dynamics = Dynamics(corpus, parameters[replicate], training, followed=layout.columns, data=data)
@@ -107,53 +104,24 @@ def descend_many(
         from attn_dynamics.training.replicates.group import Group
 
         starts = [Coordinates(each, training) for each in parameters]
-        group = Group(Replicates(engine, [corpus, *judged], starts, training, frozen, layout), layout, training)
+        group = Group(Replicates(engine, layout.corpora, starts, training, frozen, layout), layout, training)
         if saving is not None:
             group.save_to(*saving)
         return group.run(meter)
-    except engine.out_of_memory:
-        first, room = needs[0] if needs else (needed[0], 0)
-        raise too_large(first, room, len(parameters)) from None
-
-
-def max_replicates(
-    corpus: Corpus,
-    start: Parameters,
-    training: Training,
-    *,
-    share: float = 1.0,
-    evaluate_on: Mapping[str, Corpus] | None = None,
-    follow: Sequence[Hashable] = (),
-    device: str = "numpy",
-    precision: str = "float64",
-) -> int | None:
-    """Return how many starts like this one, not drawn yet, `descend_many` can take in a share of the free memory.
-
-    The result is None if the free memory is unknown.
-
-    Raises:
-        InputError: the corpus does not hold a followed word, or the device is not available.
-    """
-    engine, training = engine_for(device, precision), training.on(corpus.n_sentences)
-    others = data_sets("evaluate_on", evaluate_on, Corpus)
-    needed = bytes_needed(engine, [corpus, *others.values()], start, Layout(corpus, others, follow), training)
-    return most_replicates(engine, needed, share)
 
 
 LAYOUT = 2
 """Number of the layout of a checkpoint of replicates, so that a file of an older one is refused."""
 
 
-def _starts(
-    corpus: Corpus, parameters: Iterable[Parameters], evaluate_on: Mapping[str, Corpus]
-) -> Sequence[Parameters]:
-    """Return the starts as a list, if they fit the corpora and each other; a generator is accepted too."""
+def _starts(corpus: Corpus, parameters: Iterable[Parameters]) -> Sequence[Parameters]:
+    """Return the starts as a list, if they fit the corpus and each other; a generator is accepted too."""
     if isinstance(parameters, Parameters | str) or not isinstance(parameters, Iterable):
         fix = "Put them into a list, or call descend for a single start."
         raise InputError("parameters", expected="a list of Parameters", given=shown(parameters), fix=fix)
     starts = list(parameters)
     for start in starts:
-        check_fit(corpus, start, evaluate_on)
+        check_fit(corpus, start)
         if _shapes(start) != _shapes(starts[0]):
             raise InputError(
                 "parameters",

@@ -20,8 +20,8 @@ from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix, without_prefix
 from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates, take_step
+from attn_dynamics.training.memory import WORDS_AT_ONCE
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates.memory import WORDS_AT_ONCE
 from attn_dynamics.training.replicates.steps import ManySteps
 from attn_dynamics.training.replicates.tensors import Tensors, Torch, TorchOperand, TorchProducts, numbers
 from attn_dynamics.training.settings import Training

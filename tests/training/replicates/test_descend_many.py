@@ -21,8 +21,8 @@ from attn_dynamics.system import memory as available
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.tasks import Options, load_task
 from attn_dynamics.tasks.treebank import sst_folder
+from attn_dynamics.training import memory
 from attn_dynamics.training.recording import Layout
-from attn_dynamics.training.replicates import memory
 from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.run import Diverged, RunsInterrupted
@@ -351,12 +351,12 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
 ) -> None:
     starts = starts_for(corpus, "attn-tc", 9)
     engine = engine_for(device, "float64")
-    training, layout = Training(train=("keys",), epochs=1, **rule), Layout(corpus, (), ())
-    (needed,) = memory.bytes_needed(engine, [corpus], starts[0], layout, training, saved=False)
+    training, layout = Training(train=("keys",), epochs=1, **rule), Layout(corpus)
+    (needed,) = memory.bytes_needed(engine, starts[0], layout, training, saved=False)
     start, held = needed.start, [9 * needed.start]
     monkeypatch.setattr(type(engine), "free_memory", lambda self: needed.of(5) - held[0])
     options: dict[str, Any] = {"device": device, "train": ("keys",), "epochs": 1} | rule
-    with pytest.raises(InputError, match=r"got 9, which need about .*At most 5 fit at a time"):
+    with pytest.raises(InputError, match=r"for 9 runs, got .* that are free for them\. At most 5 fit at a time"):
         descend_many(corpus, starts, **options)
     held[0] = 5 * start
     assert len(descend_many(corpus, starts[:5], **options)) == 5
@@ -364,7 +364,7 @@ def test_too_many_replicates_for_the_memory_are_refused_with_the_number_that_fit
     with pytest.raises(InputError):
         descend_many(corpus, starts[:6], **options)
     monkeypatch.setattr(type(engine), "free_memory", lambda self: -(10**6) - 9 * start)
-    with pytest.raises(InputError, match=r"fit into the [\d.]+ [KM]iB .*Not even one fits"):
+    with pytest.raises(InputError, match=r"got [\d.]+ [KM]iB that are free for them\. Give embeddings"):
         descend_many(corpus, starts, **options)
 
 
@@ -372,8 +372,8 @@ def test_replicates_fewer_than_threads_need_no_memory_for_idle_ones(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two fit where sixteen threads could compute them; three do not, which is the negative control."""
-    starts, layout = starts_for(corpus, "attn-tc", 3), Layout(corpus, (), ())
-    (needed,) = memory.bytes_needed(Threads(), [corpus], starts[0], layout, Training(epochs=1), saved=False)
+    starts, layout = starts_for(corpus, "attn-tc", 3), Layout(corpus)
+    (needed,) = memory.bytes_needed(Threads(), starts[0], layout, Training(epochs=1), saved=False)
     both = needed.fixed + 2 * (needed.each + needed.running - needed.start)
     monkeypatch.setattr(Threads, "at_once", 16)
     monkeypatch.setattr(Threads, "free_memory", lambda self: both)
@@ -384,9 +384,9 @@ def test_replicates_fewer_than_threads_need_no_memory_for_idle_ones(
 
 def test_memory_is_counted_for_the_start_that_needs_most(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     """From E(0) = 0 fewer dimensions move; two such starts fit, which is the negative control."""
-    random, layout = parameters_for(corpus, "attn-tc", 0, d=40), Layout(corpus, (), ())
+    random, layout = parameters_for(corpus, "attn-tc", 0, d=40), Layout(corpus)
     zero = replace(random, embeddings=np.zeros_like(random.embeddings))
-    (needed,) = memory.bytes_needed(Threads(), [corpus], random, layout, Training(epochs=1), saved=False)
+    (needed,) = memory.bytes_needed(Threads(), random, layout, Training(epochs=1), saved=False)
     monkeypatch.setattr(Threads, "free_memory", lambda self: needed.of(2) - 2 * needed.start - 1)
     assert len(descend_many(corpus, [zero, zero], epochs=1)) == 2
     with pytest.raises(InputError, match="At most 1 fit"):
@@ -414,9 +414,9 @@ def test_a_device_with_memory_of_its_own_leaves_starts_and_records_to_the_host(
             self.on_host = False
 
     starts = starts_for(corpus, "attn-tc", 9)
-    training, layout = Training(train=TRAINED, epochs=9), Layout(corpus, (), ())
+    training, layout = Training(train=TRAINED, epochs=9), Layout(corpus)
     (whole,), (device, host) = (
-        memory.bytes_needed(engine, [corpus], starts[0], layout, training)
+        memory.bytes_needed(engine, starts[0], layout, training)
         for engine in (tensors.Torch("cpu", "float64"), Apart())
     )
     assert [*whole] == [one + other for one, other in zip(device, host, strict=True)]
@@ -441,9 +441,7 @@ def test_memory_that_runs_out_on_the_way_is_told_the_same(
 
     method = "loop.Loop.run" if device == "numpy" else "replicates.equations.Replicates.record"
     monkeypatch.setattr(f"attn_dynamics.training.{method}", short)
-    with pytest.raises(
-        InputError, match=r"parameters: expected replicates that fit .* got 2, which need about .*At most 1"
-    ):
+    with pytest.raises(InputError, match=r"memory: expected about .* for 2 runs, got .*At most 1"):
         descend_many(corpus, starts_for(corpus, "attn-fc", 2), epochs=1, device=device)
 
 
@@ -461,8 +459,8 @@ def peak_and_estimate(
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     training = Training(epochs=epochs if counted is None else counted, **settings)
-    layout = Layout(corpus, ("test",), follow)
-    (needed,) = memory.bytes_needed(Threads(), [corpus, test], starts[0], layout, training, saved=False)
+    layout = Layout(corpus, {"test": test}, follow)
+    (needed,) = memory.bytes_needed(Threads(), starts[0], layout, training, saved=False)
     return peak, needed
 
 
