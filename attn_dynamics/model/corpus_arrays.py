@@ -20,6 +20,7 @@ ENTRIES_A_PART = 50_000
 """Number of entries of the counts in each part of the sums; for fewer, a thread of its own would not pay."""
 WORK_A_WORD = 4
 """Fixed cost of a word in the backward product, in units of the cost of an entry."""
+NO_WORDS = np.empty(0, np.int64)
 
 
 class Data(NamedTuple):
@@ -31,15 +32,27 @@ class Data(NamedTuple):
     """Training corpus word by word."""
     others: Sentences
     """Corpora that are only evaluated, one after the other."""
+    followed: NDArray[np.int64]
+    """Columns of the words in every recorded row."""
     parts: int
     """Number of parts of the sums over the training corpus, which threads may share."""
 
     @classmethod
-    def of(cls, corpus: Corpus, others: Collection[Corpus], frozen: NDArray[np.int64]) -> Self:
+    def of(
+        cls,
+        corpus: Corpus,
+        others: Collection[Corpus],
+        frozen: NDArray[np.int64],
+        followed: NDArray[np.int64] = NO_WORDS,
+    ) -> Self:
         """Return the arrays of a training corpus, whose words in the `frozen` columns do not move, and of others."""
         parts, frozen_mask = parts_of(corpus), np.zeros(corpus.n_words if frozen.size else 0, np.bool_)
         frozen_mask[frozen] = True
-        return cls(by_sentence([corpus]), by_word(corpus, frozen_mask, parts), by_sentence(others), parts)
+        return cls(by_sentence([corpus]), by_word(corpus, frozen_mask, parts), by_sentence(others), followed, parts)
+
+    def alone(self) -> Self:
+        """Return the arrays of the training corpus alone, without other corpora and followed words."""
+        return self._replace(others=by_sentence([]), followed=NO_WORDS)
 
     def batch(self, rows: NDArray[np.int64]) -> Self:
         """Return the arrays with the sentences of some rows instead of all, without scipy, which would take longer."""

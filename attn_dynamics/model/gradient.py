@@ -13,7 +13,7 @@ from attn_dynamics.errors import InputError
 from attn_dynamics.kernels import epochs
 from attn_dynamics.kernels.epochs import Buffers, Kept, Layers, Rates, Sentences, State
 from attn_dynamics.kernels.loss import SCRATCH, cross_entropy
-from attn_dynamics.model.corpus_arrays import SHARED_SPREAD, Data, by_sentence, columns_of
+from attn_dynamics.model.corpus_arrays import NO_WORDS, SHARED_SPREAD, Data, columns_of
 from attn_dynamics.model.heads import Array, Head
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
@@ -22,7 +22,6 @@ STILL = Rates(0.0, 0.0, 0.0)
 """Rates of a step that moves nothing."""
 CACHE_LINE = 64
 """Number of bytes that the processor fetches at a time."""
-NO_WORDS = np.empty(0, np.int64)
 
 
 class Fit(NamedTuple):
@@ -45,10 +44,6 @@ class Gradient(NamedTuple):
     """Gradients of the head's arrays by name: of all that can be trained, perhaps of more."""
     readout_matrix: Array | None
     """Readout matrix R (d, k) if P = E R, so that ∂L/∂E = (∂L/∂P) Rᵀ; None if P = E."""
-    score_signal: float
-    """Training signal T_s = ‖∂L/∂s‖₂ (theory §4)."""
-    embedding_signal: float
-    """Training signal T_ν = ‖∂L/∂E‖_F (theory §4)."""
 
     @property
     def axes(self) -> Array:
@@ -77,7 +72,7 @@ class Objective:
         frozen: columns of the words whose gradient is set to 0.
         others: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
-        data: arrays of the corpus, the others and the frozen words, if they exist already.
+        data: arrays of the corpus, the others, the frozen and the followed words, if they exist already.
 
     Example:
         >>> from attn_dynamics import Corpus, FixedLinear
@@ -106,9 +101,9 @@ class Objective:
     ) -> None:
         d, k = head.readout_matrix.shape
         self._narrows = k < d
-        self._head, self._followed = head, followed
-        self._data = Data.of(corpus, others, frozen) if data is None else data
-        self._none = by_sentence([])
+        self._head = head
+        self._data = Data.of(corpus, others, frozen, followed) if data is None else data
+        self._alone = self._data.alone()
         still = np.zeros(scores.size) if still is None else still
         contrasts = np.ascontiguousarray(head.contrasts)
         self._state, self._layers = State(scores, axes, still, contrasts), _layers(head)
@@ -133,29 +128,22 @@ class Objective:
             rows: indices of the sentences of a mini-batch; None means all sentences.
         """
         row = np.empty(2 + epochs.SIGNALS)
-        self._record(row, self._data if rows is None else self._data.batch(rows), followed=False)
-        return Fit(row[0], row[1]), self.gradient(row[2], row[4])
+        self._record(row, self._alone if rows is None else self._alone.batch(rows))
+        return Fit(row[0], row[1]), self.gradient()
 
-    def record(self, row: Array, *, followed: bool = True) -> bool:
+    def record(self, row: Array) -> bool:
         """Evaluate the present state and fill a row of the record; `gradient` then returns the gradient there.
 
         Returns:
             Whether loss, signals and scores are finite.
         """
-        return self._record(row, self._data, followed=followed)
+        return self._record(row, self._data)
 
-    def gradient(self, score_signal: float, embedding_signal: float) -> Gradient:
-        """Return the gradient at the state that was evaluated last, with the signals of its row."""
+    def gradient(self) -> Gradient:
+        """Return the gradient at the state that was evaluated last."""
         buffers = self._buffers
         readout_matrix = buffers.readout if self._narrows else None
-        return Gradient(
-            buffers.score_slopes[0],
-            buffers.value_slopes,
-            self._head_slopes,
-            readout_matrix,
-            score_signal,
-            embedding_signal,
-        )
+        return Gradient(buffers.score_slopes[0], buffers.value_slopes, self._head_slopes, readout_matrix)
 
     def descend(self, rows: Array, rates: Rates, *, threads: bool = False) -> int:
         """Take as many steps of descent as there are rows, from the state that was evaluated last; record each state.
@@ -165,43 +153,37 @@ class Objective:
         """
         return self._run(rows, rates, self._data, moves=True, threads=threads)
 
-    def _record(self, row: Array, data: Data, *, followed: bool) -> bool:
+    def _record(self, row: Array, data: Data) -> bool:
         if not self._head.compiled:
-            return self._record_by_head(row, data, followed=followed)
-        return self._run(row[None], STILL, data, moves=False, followed=followed) == 1
+            return self._record_by_head(row, data)
+        return self._run(row[None], STILL, data, moves=False) == 1
 
-    def _run(
-        self, rows: Array, rates: Rates, data: Data, *, moves: bool, followed: bool = True, threads: bool = False
-    ) -> int:
+    def _run(self, rows: Array, rates: Rates, data: Data, *, moves: bool, threads: bool = False) -> int:
         loop = epochs.epochs_on_threads if threads else epochs.epochs
-        words_followed, others = (self._followed, data.others) if followed else (NO_WORDS, self._none)
-        corpora = data.sentences, data.words, others
+        corpora = data.followed, data.sentences, data.words, data.others
         model = self._state, self._layers, self._kept, self._spare, self._buffers, self._slopes, self._partial
         # Gradients of frozen words enter that of the head, but not steps.
         by_axes = moves and not threads and self._narrows and rates.head > 0.0 and not data.words.frozen.size
-        return loop(rows, moves, by_axes, SHARED_SPREAD, rates, words_followed, *corpora, *model)
+        return loop(rows, moves, by_axes, SHARED_SPREAD, rates, *corpora, *model)
 
     def received(self) -> Array:
         """Return Σ_i A_iw (V,): the attention that each word receives at the state that was evaluated last."""
         return epochs.received(SHARED_SPREAD, self._data.words, self._state, self._kept, self._buffers)
 
-    def _record_by_head(self, row: Array, data: Data, *, followed: bool) -> bool:
+    def _record_by_head(self, row: Array, data: Data) -> bool:
         """Evaluate a head that the compiled loop does not know, by its `forward` and `backward`."""
         state, kept, buffers = self._state, self._kept, self._buffers
-        others = data.others if followed else self._none
         wide, score_sum = epochs.begin(SHARED_SPREAD, state, self._layers, buffers)
         kept.led[:] = False
         self._head_slopes = {}
         fits = [
             self._through_head(wide, sentences, start, stop, training=sentences is data.sentences)
-            for sentences in (data.sentences, others)
+            for sentences in (data.sentences, data.others)
             for start, stop in pairwise(sentences.bounds.tolist())
         ]
         row[: 2 * len(fits)] = np.ravel(fits)
-        words_followed = self._followed if followed else NO_WORDS
-        epochs.finish(
-            row, words_followed, wide, score_sum, data.words, state, kept, buffers, self._slopes, self._partial
-        )
+        model = state, kept, buffers, self._slopes, self._partial
+        epochs.finish(row, data.followed, wide, score_sum, data.words, *model)
         if self._narrows:
             self._head_slopes[self._head.first] = self._slopes.first
         signals = row[2 * len(fits) :]

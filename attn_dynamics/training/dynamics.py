@@ -125,7 +125,7 @@ class Dynamics:
         training: trained parts, frozen words, whether to use law A6, update rule, weight decay and mini-batches.
         others: further corpora, evaluated with every recorded row.
         followed: columns of the words in every recorded row.
-        data: the arrays of the corpora, frozen words included, if they exist already.
+        data: the arrays of the corpora, with frozen and followed words, if they exist already.
 
     Raises:
         InputError: the parameters fit another corpus, a frozen word is unknown, or a trained query would move its
@@ -255,7 +255,7 @@ class Dynamics:
     def _epoch(self, learning_rate: float) -> None:
         """Take the steps of one epoch: one on all sentences, or one on each mini-batch."""
         if self._training.batch_size is None:
-            self.step(self.objective.gradient(np.nan, np.nan), learning_rate)
+            self.step(self.objective.gradient(), learning_rate)
             return
         for rows in self._training.batches(self._corpus.n_sentences, int(self._passes)):
             self.step(self.objective.evaluate(rows)[1], learning_rate)

@@ -42,22 +42,20 @@ ROOM = 1024
 ALL_WORDS = {name: f"{WORDS[name]}, all words" for name in ("score", "embedding_norm", "attention")}
 
 
+def snapshots_due(epochs: int, decade: int = 10) -> list[int]:
+    """Return all epochs up to this one at which to take a snapshot: 0, and `decade` per decade of epochs."""
+    steps = range(round(decade * math.log10(max(epochs, 1))) + 2)
+    return sorted(epoch for epoch in {0, *(round(10 ** (step / decade)) for step in steps)} if epoch <= epochs)
+
+
 def snapshot_due(epoch: int, decade: int = 10) -> bool:
-    """Return whether to take a snapshot at this epoch: at 0, and `decade` times per decade of epochs."""
-    return epoch == 0 or epoch == round(10 ** (round(decade * math.log10(epoch)) / decade))
+    """Return whether to take a snapshot at this epoch."""
+    return epoch in snapshots_due(epoch, decade)
 
 
 def next_snapshot(epoch: int, decade: int = 10) -> int:
     """Return the first epoch after this one at which to take a snapshot."""
-    step = math.floor(decade * math.log10(max(epoch, 1)))
-    due = (round(10 ** (each / decade)) for each in range(step, step + decade + 2))
-    return next(each for each in due if each > epoch)
-
-
-def snapshots_due(epochs: int, decade: int = 10) -> list[int]:
-    """Return all epochs up to this one at which to take a snapshot."""
-    steps = range(round(decade * math.log10(max(epochs, 1))) + 2)
-    return sorted(epoch for epoch in {0, *(round(10 ** (step / decade)) for step in steps)} if epoch <= epochs)
+    return next(each for each in snapshots_due(10 * epoch + 10, decade) if each > epoch)
 
 
 class Layout:

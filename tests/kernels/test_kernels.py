@@ -416,7 +416,7 @@ for model in MODELS:
                 rows = np.empty((9, 2 + 2 + 4 + 4 * 2))
                 dynamics.record(rows[0])
                 assert dynamics.advance(rows[1:], 0.1, threads=threads > 0) == 8
-                gradient = dynamics.objective.gradient(np.nan, np.nan)
+                gradient = dynamics.objective.gradient()
                 arrays = [rows, *dynamics.state().values(), gradient.scores, gradient.axes, *gradient.head.values()]
                 found.add(hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest())
             print(model, spread, d, len(found))

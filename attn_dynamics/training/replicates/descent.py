@@ -93,10 +93,10 @@ def descend_many(
         saving = checkpoint, identity(layout.corpora, parameters, *same)
     with memory_for(engine, needed, len(parameters)):
         if isinstance(engine, Threads):
-            data = Data.of(corpus, layout.others.values(), frozen)
+            data = Data.of(corpus, layout.others.values(), frozen, layout.columns)
 
             def loop(replicate: int) -> Loop:
-                dynamics = Dynamics(corpus, parameters[replicate], training, followed=layout.columns, data=data)
+                dynamics = Dynamics(corpus, parameters[replicate], training, data=data)
                 return Loop(dynamics, layout, training)
 
             return run_on_threads(loop, len(parameters), training.epochs, saving=saving, meter=meter)
