@@ -439,7 +439,10 @@ def _root(square, columns, readout):
 
 @kernel
 def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
-    """Fill a row of the record after the fits, with four signals and four quantities of each followed word."""
+    """Fill a row of the record after the fits, with four signals and four quantities of each followed word.
+
+    Return whether loss, signals and scores are finite.
+    """
     size = followed.size
     place, slopes = row.size - SIGNALS - 4 * size, np.empty((1, size))
     squares = np.zeros(2)
@@ -453,6 +456,7 @@ def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
     row[place + 1] = _root(dot(slopes[0], slopes[0]), slopes, none) if size > 0 else 0.0
     row[place + 2] = _root(squares[1], buffers.value_slopes, buffers.after)
     row[place + 3] = score_sum
+    finite = np.isfinite(row[0] + row[place] + row[place + 2] + score_sum)
     place += SIGNALS
     words.norms(state.axes, state.still, followed, row[place + size : place + 2 * size])
     for index in range(size):
@@ -461,6 +465,7 @@ def _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
         attention = words.received(word, wide, by_word, kept, state.scores, buffers.operand)
         row[place + 2 * size + index] = attention / (by_word.offsets[word + 1] - by_word.offsets[word])
         row[place + 3 * size + index] = slopes[0, index]
+    return finite
 
 
 @kernel
@@ -534,35 +539,35 @@ def _epochs(
         for part in prange(parts):
             _backward(part, wide, by_word, state, kept, buffers, not by_axes or epoch == len(rows) - 1)
         _reduce(state, buffers, slopes, partial)
-        row, place, moves = rows[epoch], 2 * others.bounds.size, True
+        row, moves = rows[epoch], True
         _record_fits(row, sentences, others, buffers, by_part)
-        _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
-        if not np.isfinite(row[0] + row[place] + row[place + 2] + score_sum):
+        if not _record(row, followed, wide, by_word, state, kept, buffers, score_sum):
             return epoch
     return len(rows)
 
 
 @kernel
-def begin(spread, state, head, buffers):
+def begin(spread, state, head, kept, buffers):
     """Prepare a forward pass whose head is not compiled; return whether scores are spread wide, and their sum."""
     _set_readout(state, head, buffers)
     low, high = words.extent(state.scores)
     wide = not high - low <= spread
     step(0, state.scores.size, state, buffers, 0.0)
     fill_operand(0, state.scores.size, wide, high, state, buffers)
+    kept.led[:] = False
     return wide, total(state.scores)
 
 
 @kernel
 def finish(row, followed, wide, score_sum, by_word, state, kept, buffers, slopes, partial):
-    """Compute the gradients by words after the forward pass, and fill a row of the record after its fits."""
+    """Compute the gradients by words after the forward pass, and fill a row of the record as `_record` does."""
     for part in range(len(buffers.sums)):
         _backward(part, wide, by_word, state, kept, buffers, True)
     if buffers.readout.size > 0:
         clear(buffers.readout)
         add(buffers.readout, 1.0, buffers.after)
     _reduce(state, buffers, slopes, partial)
-    _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
+    return _record(row, followed, wide, by_word, state, kept, buffers, score_sum)
 
 
 @kernel

@@ -173,9 +173,8 @@ class Objective:
     def _record_by_head(self, row: Array, data: Data) -> bool:
         """Evaluate a head that the compiled loop does not know, by its `forward` and `backward`."""
         state, kept, buffers = self._state, self._kept, self._buffers
-        wide, score_sum = epochs.begin(SHARED_SPREAD, state, self._layers, buffers)
-        kept.led[:] = False
-        self._head_slopes = {}
+        wide, score_sum = epochs.begin(SHARED_SPREAD, state, self._layers, kept, buffers)
+        self._head_slopes = {self._head.first: self._slopes.first} if self._narrows else {}
         fits = [
             self._through_head(wide, sentences, start, stop, training=sentences is data.sentences)
             for sentences in (data.sentences, data.others)
@@ -183,11 +182,7 @@ class Objective:
         ]
         row[: 2 * len(fits)] = np.ravel(fits)
         model = state, kept, buffers, self._slopes, self._partial
-        epochs.finish(row, data.followed, wide, score_sum, data.words, *model)
-        if self._narrows:
-            self._head_slopes[self._head.first] = self._slopes.first
-        signals = row[2 * len(fits) :]
-        return bool(np.isfinite([row[0], signals[0], signals[2], score_sum]).all())
+        return epochs.finish(row, data.followed, wide, score_sum, data.words, *model)
 
     def _through_head(self, wide: bool, sentences: Sentences, start: int, stop: int, *, training: bool) -> Fit:
         """Return loss and accuracy on some sentences; in training, also prepare the backward pass."""
