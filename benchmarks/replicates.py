@@ -76,7 +76,7 @@ def _devices() -> list[str]:
 
 
 def _in_single_runs(task: Task, starts: Sequence[Parameters], epochs: int) -> Ratio:
-    """Return the time of all runs at once in the mean time of one of them; the results of a turn are kept either way."""
+    """Return the time of all runs at once in the mean time of one of them; results of a turn are kept either way."""
     judge = {name: corpus for name, corpus in task.splits.items() if name != "train"}
 
     def at_once() -> int:
