@@ -13,9 +13,9 @@ from attn_dynamics.system.options import without_effect
 from attn_dynamics.tasks import Options, Task
 from attn_dynamics.tasks.class_labels import can_be_written
 from attn_dynamics.training.checkpoint import Checkpoint
+from attn_dynamics.training.coordinates import Coordinates
 from attn_dynamics.training.corpus_config import Config
 from attn_dynamics.training.descent import descend
-from attn_dynamics.training.dynamics import Coordinates
 from attn_dynamics.training.memory import check_run, most_replicates
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.descent import descend_many

@@ -15,7 +15,7 @@ from attn_dynamics.model.corpus_arrays import columns_of
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.memory import available_memory, in_words
 from attn_dynamics.training import recording
-from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates
+from attn_dynamics.training.coordinates import SOME_WORDS, Coordinates
 from attn_dynamics.training.recording import Layout, snapshots_due
 from attn_dynamics.training.replicates.recording import ROOM
 from attn_dynamics.training.replicates.threads import Threads
@@ -32,8 +32,6 @@ BY_WORD = 8
 """Bytes of an entry of the pattern by words. By sentences, the compiled loops read the arrays of the corpus itself."""
 OF_BATCH = 40
 """Bytes of an entry of a mini-batch of the compiled loops, while it is taken from the corpus."""
-WORDS_AT_ONCE = 1 << 14
-"""Number of words whose embeddings plain descent steps at once on a device, so that increments fit into memory."""
 OF_A_STEP = 3
 """Arrays that a rule's step on a device needs beside each moving array and its buffers: its slope, two on the way."""
 SMALLER = "Give embeddings and keys fewer dimensions, take fewer words or epochs, or plain descent without patience."
@@ -130,7 +128,7 @@ def _on_device(layout: Layout, place: Coordinates, training: Training) -> tuple[
     by_sentences = (4 * (k + 1) + 2 * (read + layer) + 3 * head.n_classes) * max(sentences)
     kept = 2 * (k + 1) * (sum(sentences) + batch)
     keys = place.start.keys.size if place.by_keys else 0
-    in_place = max(d * min(size, WORDS_AT_ONCE), 3 * (d + 1) * min(size, SOME_WORDS), keys)
+    in_place = max(3 * (d + 1) * min(size, SOME_WORDS), keys)
     step = in_place if training.plain else OF_A_STEP * moving
     state = moving + buffers + (0 if training.patience is None else moving)
     return state, by_words + by_sentences + kept + step

@@ -16,7 +16,7 @@ from attn_dynamics.claims._support.exact_task import ExactTask, exact_flow
 from attn_dynamics.model.heads import HEADS
 from attn_dynamics.model.parameters import TRAINABLE
 from attn_dynamics.theory.mean_field import MeanField
-from attn_dynamics.training.dynamics import Coordinates
+from attn_dynamics.training.coordinates import Coordinates
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.engine import engine_for
 from attn_dynamics.training.settings import Training

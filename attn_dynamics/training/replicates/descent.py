@@ -12,8 +12,9 @@ from attn_dynamics.model.gradient import check_fit
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import Checkpoint, identity
+from attn_dynamics.training.coordinates import Coordinates
 from attn_dynamics.training.descent import checked_checkpoint
-from attn_dynamics.training.dynamics import Coordinates, Dynamics, frozen_columns
+from attn_dynamics.training.dynamics import Dynamics, frozen_columns
 from attn_dynamics.training.loop import Loop
 from attn_dynamics.training.memory import bytes_needed, memory_for
 from attn_dynamics.training.recording import Layout

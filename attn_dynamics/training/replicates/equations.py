@@ -2,45 +2,32 @@
 
 Replicates are the first axis: scores (R, V), embeddings (R, d, V), logits (R, n, N). As in `Dynamics`, only
 coordinates that can move are kept. If the head reads fewer dimensions, the products run on P = E W H (`Objective`).
-Plain descent steps in place, some words at a time; any other rule is given whole gradients.
+Plain descent steps in place; any other rule is given whole gradients.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attn_dynamics.model.gradient import NO_WORDS
+from attn_dynamics.model.gradient import NO_WORDS, Gradient
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix, without_prefix
-from attn_dynamics.training.dynamics import SOME_WORDS, Coordinates, take_step
-from attn_dynamics.training.memory import WORDS_AT_ONCE
+from attn_dynamics.training.coordinates import SOME_WORDS, Coordinates
+from attn_dynamics.training.moving import Moving
 from attn_dynamics.training.recording import Layout
 from attn_dynamics.training.replicates.steps import ManySteps
 from attn_dynamics.training.replicates.tensors import Tensors, Torch, TorchOperand, TorchProducts, numbers
 from attn_dynamics.training.settings import Training
 
 
-class Gradient(NamedTuple):
-    """Gradients of the mean losses of R replicates, valid until the next evaluation; a step overwrites them."""
-
-    scores: Tensor
-    """Gradient ∂L/∂s (R, V)."""
-    values: Tensor
-    """Gradient ∂L/∂P (R, k, V)."""
-    head: dict[str, Any]
-    """Gradients with respect to the arrays of the head, by name."""
-    readout_matrix: Tensor | None
-    """Readout matrix W H (R, d, k) if P = E W H, so that ∂L/∂E = (∂L/∂P)(W H)ᵀ; None if P = E."""
-
-
-class Replicates:
+class Replicates(Moving):
     """Models of one shape in training on one corpus.
 
     Args:
@@ -61,10 +48,8 @@ class Replicates:
         frozen: NDArray[np.int64],
         layout: Layout,
     ) -> None:
-        head, self._trained_head, self._by_keys = starts[0].head, starts[0].trained_head, starts[0].by_keys
-        self._device, self._corpus, self._training = device, corpora[0], training
-        self._starts, self._shapes, self._train = list(starts), starts[0].shapes, training.train
-        self._frozen = torch.as_tensor(frozen, device=device.device)
+        head = starts[0].head
+        self._device, self._corpus, self._starts = device, corpora[0], list(starts)
         self._kind, self._trains_first = type(head), head.first in head.trained
         d, read = head.readout_matrix.shape
         self._narrows = read < d
@@ -73,10 +58,10 @@ class Replicates:
         self._followed_frequency = self._frequency[layout.columns]
         self._operand = TorchOperand()
         self._products, *self._others = [TorchProducts(corpus, layout.columns, device) for corpus in corpora]
-        arrays = [_arrays(start) for start in starts]
-        self._arrays = {name: device.array(np.stack([each[name] for each in arrays])) for name in arrays[0]}
-        moving: Any = self.moving()
-        self._stepper = ManySteps(training.rule, moving)
+        each = [_arrays(start) for start in starts]
+        arrays = {name: device.array(np.stack([one[name] for one in each])) for name in each[0]}
+        frozen_words = torch.as_tensor(frozen, device=device.device)
+        super().__init__(starts[0], arrays, training, frozen_words, ManySteps)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -84,16 +69,13 @@ class Replicates:
     def record(self) -> tuple[Array, Gradient]:
         """Evaluate all replicates; return the recorded row of each (R, numbers), in the order of `Layout`."""
         fits, gradient = self.evaluate()
-        scores, words, readout_matrix = self._arrays["scores"], self._followed, gradient.readout_matrix
-        slopes = gradient.scores[:, words]
-        if readout_matrix is None:
-            embedding_signal = _root(_squares, gradient.values, axis=(1, 2))
-        else:
-            embedding_signal = _root(_joint_squares, gradient.values, readout_matrix, axis=(1, 2))
-        signals = [_lengths(gradient.scores), _lengths(slopes), embedding_signal, scores.sum(dim=1)]
+        scores, words = self._arrays["scores"], self._followed
+        slopes: Any = gradient.scores
+        parts: Any = gradient.values, gradient.readout_matrix
+        signals = [_lengths(slopes), _lengths(slopes[:, words]), _embedding_signal(*parts), scores.sum(dim=1)]
         attention = self._products.received(self._operand, words) / self._followed_frequency
-        parts = [*fits, torch.stack(signals, dim=1), scores[:, words], self._norms(words), attention, slopes]
-        return numbers(torch.cat(parts, dim=1)), gradient
+        followed = scores[:, words], self._norms(words), attention, slopes[:, words]
+        return numbers(torch.cat([*fits, torch.stack(signals, dim=1), *followed], dim=1)), gradient
 
     def evaluate(self) -> tuple[list[Tensor], Gradient]:
         """Return losses and accuracies (R, 2) on each corpus, and the gradient."""
@@ -113,7 +95,8 @@ class Replicates:
         if len(self._frozen):
             by_score[:, self._frozen] = 0.0
             by_value[:, :, self._frozen] = 0.0
-        return fit, Gradient(by_score, by_value, gradients, readout_matrix)
+        parts: Any = by_score, by_value, gradients, readout_matrix
+        return fit, Gradient(*parts)
 
     def snapshot(self) -> Array:
         """Return scores, embedding norms ‖ν‖ and mean attention of all words (R, 3, V)."""
@@ -122,42 +105,31 @@ class Replicates:
         norms = torch.cat([self._norms(slice(at, at + some)) for at in range(0, scores.shape[1], some)], dim=1)
         return numbers(torch.stack([scores, norms, attention], dim=1))
 
-    def step(self, gradient: Gradient, epoch: int) -> None:
+    def train(self, gradient: Gradient, epoch: int) -> None:
         """Take the steps of an epoch: one along the gradient, which is overwritten, or one on each mini-batch."""
-        if self._training.plain:
-            self._descend(gradient, self._training.learning_rate)
-        elif self._training.batch_size is None:
-            self._update(gradient)
+        training = self._training
+        if training.plain:
+            self._descend(gradient, training.learning_rate)
+        elif training.batch_size is None:
+            self.step(gradient, training.learning_rate)
         else:
-            for rows in self._training.batches(self._corpus.n_sentences, epoch):
+            for rows in training.batches(self._corpus.n_sentences, epoch):
                 products = TorchProducts(self._corpus.take(rows), NO_WORDS, self._device)
-                self._update(self._gradient(products)[1])
-
-    def moving(self) -> Tensors:
-        """Return everything that moves, by name, replicates first: the arrays themselves, not copies."""
-        return {name: self._arrays[name] for name in self._shapes}
+                self.step(self._gradient(products)[1], training.learning_rate)
 
     def state(self) -> Tensors:
         """Return moving arrays, buffers of the rule, and scores, which a resumed run need not sum again from keys."""
-        return self.moving() | with_prefix("rule.", self._stepper.buffers) | {"scores": self._arrays["scores"]}
+        return super().state() | {"scores": self._arrays["scores"]}
 
     def keep(self, places: NDArray[np.int64]) -> None:
         """Continue with the replicates at these indices only."""
         self._starts = [self._starts[place] for place in places]
         self._arrays = {name: array[places] for name, array in self._arrays.items()}
-        self._stepper.keep(places)
+        self._stepper.buffers = {name: buffer[places] for name, buffer in self._stepper.buffers.items()}
 
     def parameters(self, place: int, state: Tensors) -> Parameters:
         """Return the parameters of one replicate at a state that `moving` returned, in the shapes of its start."""
-        start = self._starts[place]
-        moved = {name: numbers(array[place]) for name, array in state.items()}
-        return start.parameters(
-            scores=moved.get("scores", start.scores),
-            axes=moved.get("axes", start.axes),
-            head=start.head.replace(**without_prefix(moved, "head.")),
-            keys=moved.get("keys", start.start.keys),
-            query=moved.get("query", start.start.query),
-        )
+        return self._starts[place].parameters({name: numbers(array[place]) for name, array in state.items()})
 
     def _head(self) -> Any:
         """Return one head that stands for those of all replicates."""
@@ -172,58 +144,16 @@ class Replicates:
         logits, kept = self._head().forward(self._entry() @ contexts)
         return contexts, logits, kept, torch.stack(products.cross_entropy(logits), dim=1)
 
-    def _update(self, gradient: Gradient) -> None:
-        """Take one step of the update rule in all trained parameters at once."""
-        state: Any = self.moving()
-        slopes: Any = self._slopes(gradient)
-        take_step(self._stepper, self._training, state, slopes, self._frozen, self._training.learning_rate)
-        if self._by_keys:
-            self._follow_keys()
-
-    def _slopes(self, gradient: Gradient) -> Tensors:
-        """Return the gradients of all arrays that move, by name, as `Dynamics` has them."""
-        arrays, by_score, slopes = self._arrays, gradient.scores, {}
-        if "query" in self._train:
-            slopes["query"] = self._query_slopes(by_score)
-        if "keys" in self._train and self._by_keys:
-            slopes["keys"] = by_score[:, :, None] * arrays["query"][:, None, :]
-        elif "keys" in self._train:
-            slopes["scores"] = arrays["speed"][:, None] * by_score
-        if "embeddings" in self._train:
-            values, readout_matrix = gradient.values, gradient.readout_matrix
-            slopes["axes"] = values if readout_matrix is None else readout_matrix @ values
-        return slopes | {f"head.{name}": gradient.head[name] for name in self._trained_head}
-
     def _descend(self, gradient: Gradient, learning_rate: float) -> None:
-        """Take one step of plain descent, without arrays of the size of E."""
-        arrays, slopes = self._arrays, gradient.scores
-        if "embeddings" in self._train:
-            self._step_embeddings(gradient, learning_rate)
-        for name in self._trained_head:
-            arrays[f"head.{name}"] -= learning_rate * gradient.head[name]
-        if "query" in self._train:
-            query_slopes = self._query_slopes(slopes)
-            if "keys" in self._train:
-                arrays["keys"] -= learning_rate * slopes[:, :, None] * arrays["query"][:, None, :]
-            arrays["query"] -= learning_rate * query_slopes
-            self._follow_keys()
-        elif "keys" in self._train:
-            arrays["scores"] -= (learning_rate * arrays["speed"])[:, None] * slopes
-
-    def _step_embeddings(self, gradient: Gradient, learning_rate: float) -> None:
+        """Take one step of plain descent in place, without arrays of the size of E."""
+        for name, slope in self.slopes(gradient, axes=False).items():
+            self._arrays[name].sub_(slope, alpha=learning_rate)
         axes, values, readout_matrix = self._arrays["axes"], gradient.values, gradient.readout_matrix
-        if readout_matrix is None:
-            axes -= values.mul_(learning_rate)
-            return
-        for start in range(0, axes.shape[2], WORDS_AT_ONCE):
-            words = slice(start, start + WORDS_AT_ONCE)
-            axes[:, :, words] -= (learning_rate * readout_matrix) @ values[:, :, words]
-
-    def _query_slopes(self, by_score: Tensor) -> Tensor:
-        return (by_score[:, None, :] @ self._arrays["keys"])[:, 0]
-
-    def _follow_keys(self) -> None:
-        self._arrays["scores"][...] = (self._arrays["keys"] @ self._arrays["query"][:, :, None])[:, :, 0]
+        if "embeddings" in self._training.train and readout_matrix is None:
+            axes.sub_(values, alpha=learning_rate)
+        elif "embeddings" in self._training.train:
+            axes.baddbmm_(readout_matrix, values, alpha=-learning_rate)
+        self.follow_keys()
 
     def _norms(self, words: Any) -> Tensor:
         axes, still = self._arrays["axes"][:, :, words], self._arrays["still"][:, None, words]
@@ -244,11 +174,10 @@ def put_back(arrays: Mapping[str, Any], states: Sequence[Mapping[str, Array]]) -
 
 
 def _arrays(start: Coordinates) -> dict[str, Array]:
-    """Return the arrays of a start by name; "speed" is ‖q‖², at which scores move if the query is fixed."""
-    query, keys = start.start.query, start.start.keys
-    along = {"query": query, "keys": keys} if start.by_keys else {"speed": query @ query}
-    given = {"scores": start.scores, "axes": start.axes, "still": start.still_norm}
-    return given | along | with_prefix("head.", start.head.arrays())
+    """Return the arrays of a start by name; keys only if they are stepped or the query is."""
+    given = {"scores": start.scores, "axes": start.axes, "still": start.still_norm, "query": start.start.query}
+    keys = {"keys": start.start.keys} if start.by_keys else {}
+    return given | keys | with_prefix("head.", start.head.arrays())
 
 
 def _lengths(vectors: Tensor) -> Tensor:
@@ -259,6 +188,13 @@ def _lengths(vectors: Tensor) -> Tensor:
 def _squares(array: Tensor) -> Tensor:
     """Return the sums of squares (R,) by replicate."""
     return (array * array).flatten(1).sum(dim=1)
+
+
+def _embedding_signal(by_value: Tensor, readout_matrix: Tensor | None) -> Tensor:
+    """Return ‖∂L/∂E‖_F (R,)."""
+    if readout_matrix is None:
+        return _root(_squares, by_value, axis=(1, 2))
+    return _root(_joint_squares, by_value, readout_matrix, axis=(1, 2))
 
 
 def _joint_squares(by_value: Tensor, readout_matrix: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ class Group:
             ended = "diverged" if not finite[place] else "patience" if stops[place] else ending
             self._finish(place, cast("Ended", ended))
         if not leaving.all():
-            models.step(gradient, epoch)
+            models.train(gradient, epoch)
         if leaving.any():
             self._keep(np.flatnonzero(~leaving))
         return rows[:, 0]

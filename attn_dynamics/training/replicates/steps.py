@@ -7,9 +7,7 @@ as if it were alone, even if it reads the norm of an array.
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.func import vmap
 
 from attn_dynamics.training.rules import Stepper, first_buffers, step_in_place
@@ -19,10 +17,6 @@ class ManySteps(Stepper):
     """A rule at work on tensors of R replicates, which are the first axis of all arrays, buffers included."""
 
     buffers: Any
-
-    def keep(self, places: NDArray[np.int64]) -> None:
-        """Continue with the replicates at these indices only."""
-        self.buffers = {name: buffer[places] for name, buffer in self.buffers.items()}
 
     def _start(self, state: Mapping[str, Any]) -> dict[str, Any]:
         buffers: Any = vmap(lambda one: first_buffers(self._rule, one))(state) if state else {}
