@@ -122,6 +122,12 @@ class Dynamics(Moving):
         words.all_norms(self._arrays["axes"], self._begin.still_norm, out)
         return out
 
+    def snapshot(self, frequency: NDArray[np.int64]) -> Array:
+        """Return score, embedding norm and mean attention (3, V) of all words, which so many sentences hold."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            attention = self.objective.received() / frequency
+        return np.stack([self.scores, self.embedding_norms(), attention])
+
     divergence = staticmethod(divergence_message)
 
     def rates(self, learning_rate: float) -> Rates:

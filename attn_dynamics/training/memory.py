@@ -17,7 +17,6 @@ from attn_dynamics.system.memory import available_memory, in_words
 from attn_dynamics.training import recording
 from attn_dynamics.training.coordinates import SOME_WORDS, Coordinates
 from attn_dynamics.training.recording import Layout, snapshots_due
-from attn_dynamics.training.replicates.recording import ROOM
 from attn_dynamics.training.replicates.threads import Threads
 from attn_dynamics.training.rules import first_buffers
 from attn_dynamics.training.settings import Training
@@ -80,7 +79,7 @@ def bytes_needed(
     entries = sum(corpus.counts.nnz for corpus in corpora)
     of_batch = layout.corpus.counts.nnz * (training.batch_size or 0) // layout.corpus.n_sentences
     # While rows are doubled, half as much again is allocated; this is no more than their copy in the trajectory.
-    rows = max(recording.ROOM if on_threads else ROOM, 1 << training.epochs.bit_length())
+    rows = max(recording.ROOM, 1 << training.epochs.bit_length())
     taken = len(snapshots_due(training.epochs)) + 1  # one at the end
     recorded, trajectory, snapshots = (layout.bytes(each, taken) for each in (rows, training.epochs + 1, 0))
     given = sum(array.nbytes for array in (start.query, start.keys, start.embeddings, *start.head.arrays().values()))

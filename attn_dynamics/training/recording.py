@@ -18,7 +18,6 @@ from attn_dynamics.model.heads import Array
 from attn_dynamics.system.memory import check_room
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training import interface
-from attn_dynamics.training.dynamics import Dynamics
 from attn_dynamics.training.run import Ending, Run
 from attn_dynamics.training.settings import Training
 
@@ -37,7 +36,7 @@ WORDS = {
     "attention": "mean of A_iw over the training sentences that hold w",
     "score_gradient": "∂L/∂s_w",
 }
-ROOM = 1024
+ROOM = 64
 """Rows allocated at first for a run; doubled as needed."""
 ALL_WORDS = {name: f"{WORDS[name]}, all words" for name in ("score", "embedding_norm", "attention")}
 
@@ -112,11 +111,9 @@ class Layout:
     snapshot_due = staticmethod(snapshot_due)
     next_snapshot = staticmethod(next_snapshot)
 
-    def snapshot(self, model: Dynamics) -> Array:
+    def snapshot(self, model: Any) -> Array:
         """Return score, embedding norm and mean attention (3, V) of all words."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            attention = model.objective.received() / self.frequency
-        return np.stack([model.scores, model.embedding_norms(), attention])
+        return model.snapshot(self.frequency)
 
     def check_room(self, epochs: int, replicates: int = 1) -> None:
         """Refuse a record of all replicates that, with a copy in the trajectories, is larger than the free memory.

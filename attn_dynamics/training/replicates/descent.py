@@ -55,8 +55,8 @@ def descend_many(
         precision: "float64", or "float32" with torch.
         checkpoint: file to save all replicates to, and to resume from. A resumed run is the same to the bit, except on
             a GPU, whose sums vary.
-        meter: function called with epoch and mean training loss: on a device of torch at every epoch, of the replicates
-            still running; on processors ten times a second, with the means over all replicates.
+        meter: function called with epoch and mean training loss: on a device of torch some twenty times a second, of
+            the replicates still running; on processors ten times a second, with the means over all replicates.
         settings: fields of `Training` that replace those of `training`, as `descend` takes them.
 
     Returns:
@@ -105,13 +105,14 @@ def descend_many(
         from attn_dynamics.training.replicates.group import Group
 
         starts = [Coordinates(each, training) for each in parameters]
-        group = Group(Replicates(engine, layout.corpora, starts, training, frozen, layout), layout, training)
+        models = Replicates(engine, layout.corpora, starts, training, frozen, layout)
+        group = Group(models, starts, layout, training)
         if saving is not None:
             group.save_to(*saving)
         return group.run(meter)
 
 
-LAYOUT = 2
+LAYOUT = 3
 """Number of the layout of a checkpoint of replicates, so that a file of an older one is refused."""
 
 

@@ -6,7 +6,7 @@ Plain descent steps in place; any other rule is given whole gradients.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from attn_dynamics.model.gradient import NO_WORDS, Gradient
 from attn_dynamics.model.heads import Array
-from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix, without_prefix
 from attn_dynamics.training.coordinates import SOME_WORDS, Coordinates
@@ -49,7 +48,7 @@ class Replicates(Moving):
         layout: Layout,
     ) -> None:
         head = starts[0].head
-        self._device, self._corpus, self._starts = device, corpora[0], list(starts)
+        self._device, self._corpus = device, corpora[0]
         self._kind, self._trains_first = type(head), head.first in head.trained
         d, read = head.readout_matrix.shape
         self._narrows = read < d
@@ -62,27 +61,56 @@ class Replicates(Moving):
         arrays = {name: device.array(np.stack([one[name] for one in each])) for name in each[0]}
         frozen_words = torch.as_tensor(frozen, device=device.device)
         super().__init__(starts[0], arrays, training, frozen_words, ManySteps)
+        self._best: Tensors = {}
+        """Copies of the best states, and their dev losses (R,), under early stopping."""
+        if training.patience is not None:
+            losses, self._dev = torch.full_like(arrays["scores"][:, 0], torch.inf), layout.losses["dev"]
+            self._best = {name: array.clone() for name, array in self.moving().items()} | {"loss": losses}
+        self.rows = np.empty((0, len(starts), layout.width))
+        """Rows (epochs, R, numbers) of the epochs of the last `advance`, or of the state recorded last."""
+        self._snapshots: Array | None = None
+        self._latest: Any = None
+        """Gradient at the state evaluated last, until it is stepped along."""
 
-    def __len__(self) -> int:
-        return len(self._starts)
+    def record(self) -> None:
+        """Evaluate the present state, and set `rows` (1, R, numbers) to it, in the order of `Layout`."""
+        self.rows = numbers(self._row()[None])
 
-    def record(self) -> tuple[Array, Gradient]:
-        """Evaluate all replicates; return the recorded row of each (R, numbers), in the order of `Layout`."""
-        fits, gradient = self.evaluate()
-        scores, words = self._arrays["scores"], self._followed
-        slopes: Any = gradient.scores
-        parts: Any = gradient.values, gradient.readout_matrix
-        signals = [_lengths(slopes), _lengths(slopes[:, words]), _embedding_signal(*parts), scores.sum(dim=1)]
+    def advance(self, epoch: int, stop: int) -> None:
+        """Train from an epoch, whose state was recorded last, to another; set `rows` to those of all epochs after."""
+        rows, self._snapshots = [], None
+        for each in range(epoch, stop):
+            self._train(each)
+            rows.append(self._row())
+        self.rows = numbers(torch.stack(rows))
+
+    def _row(self) -> Tensor:
+        """Evaluate the present state; return the row of each replicate (R, numbers)."""
+        fits, self._latest = self.evaluate()
+        scores, words, slopes = self._arrays["scores"], self._followed, self._latest.scores
+        embedding_signal = _embedding_signal(self._latest.values, self._latest.readout_matrix)
+        signals = [_lengths(slopes), _lengths(slopes[:, words]), embedding_signal, scores.sum(dim=1)]
         attention = self._products.received(self._operand, words) / self._followed_frequency
         followed = scores[:, words], self._norms(words), attention, slopes[:, words]
-        return numbers(torch.cat([*fits, torch.stack(signals, dim=1), *followed], dim=1)), gradient
+        row = torch.cat([*fits, torch.stack(signals, dim=1), *followed], dim=1)
+        if self._best:
+            self._copy_best(row[:, self._dev])
+        return row
+
+    def _copy_best(self, losses: Tensor) -> None:
+        """Copy the states whose dev loss (R,) is the lowest so far, always into the same arrays."""
+        better = losses < self._best["loss"]
+        if better.any():
+            places = slice(None) if better.all() else better.nonzero()[:, 0]
+            for name, array in (self.moving() | {"loss": losses}).items():
+                self._best[name][places] = array[places]
 
     def evaluate(self) -> tuple[list[Tensor], Gradient]:
         """Return losses and accuracies (R, 2) on each corpus, and the gradient."""
-        fit, gradient = self._gradient(self._products)
+        fit, gradient = self._derive(self._products)
         return [fit, *(self._fit(each)[-1] for each in self._others)], gradient
 
-    def _gradient(self, products: TorchProducts) -> tuple[Tensor, Gradient]:
+    def _derive(self, products: TorchProducts) -> tuple[Tensor, Gradient]:
         """Return losses and accuracies (R, 2) on the sentences of some products, and the gradient."""
         head, entry, axes = self._head(), self._entry(), self._arrays["axes"]
         readout_matrix = head.first_layer @ self._contrasts if self._narrows else None
@@ -98,16 +126,19 @@ class Replicates(Moving):
         parts: Any = by_score, by_value, gradients, readout_matrix
         return fit, Gradient(*parts)
 
-    def snapshot(self) -> Array:
-        """Return scores, embedding norms ‖ν‖ and mean attention of all words (R, 3, V)."""
-        attention = self._products.received(self._operand) / self._frequency
-        scores, some = self._arrays["scores"], SOME_WORDS  # because norms copy the embeddings
-        norms = torch.cat([self._norms(slice(at, at + some)) for at in range(0, scores.shape[1], some)], dim=1)
-        return numbers(torch.stack([scores, norms, attention], dim=1))
+    def snapshots(self) -> Array:
+        """Return scores, embedding norms ‖ν‖ and mean attention of all words (R, 3, V) at the state recorded last."""
+        if self._snapshots is None:
+            attention = self._products.received(self._operand) / self._frequency
+            scores, some = self._arrays["scores"], SOME_WORDS  # because norms copy the embeddings
+            norms = torch.cat([self._norms(slice(at, at + some)) for at in range(0, scores.shape[1], some)], dim=1)
+            self._snapshots = numbers(torch.stack([scores, norms, attention], dim=1))
+        return self._snapshots
 
-    def train(self, gradient: Gradient, epoch: int) -> None:
-        """Take the steps of an epoch: one along the gradient, which is overwritten, or one on each mini-batch."""
-        training = self._training
+    def _train(self, epoch: int) -> None:
+        """Take the steps of an epoch: one on all sentences, or one on each mini-batch."""
+        training, gradient = self._training, self._latest
+        self._latest = None  # so that memory holds one gradient at a time
         if training.plain:
             self._descend(gradient, training.learning_rate)
         elif training.batch_size is None:
@@ -115,21 +146,24 @@ class Replicates(Moving):
         else:
             for rows in training.batches(self._corpus.n_sentences, epoch):
                 products = TorchProducts(self._corpus.take(rows), NO_WORDS, self._device)
-                self.step(self._gradient(products)[1], training.learning_rate)
+                self.step(self._derive(products)[1], training.learning_rate)
 
     def state(self) -> Tensors:
-        """Return moving arrays, buffers of the rule, and scores, which a resumed run need not sum again from keys."""
-        return super().state() | {"scores": self._arrays["scores"]}
+        """Return moving arrays, buffers of the rule, best states, and scores, which are not summed again from keys."""
+        return super().state() | with_prefix("best.", self._best) | {"scores": self._arrays["scores"]}
 
-    def keep(self, places: NDArray[np.int64]) -> None:
+    def keep(self, places: Sequence[int]) -> None:
         """Continue with the replicates at these indices only."""
-        self._starts = [self._starts[place] for place in places]
-        self._arrays = {name: array[places] for name, array in self._arrays.items()}
-        self._stepper.buffers = {name: buffer[places] for name, buffer in self._stepper.buffers.items()}
+        self._latest = None
+        for arrays in (self._arrays, self._stepper.buffers, self._best):
+            arrays |= {name: array[places] for name, array in arrays.items()}
+        if places:
+            self._latest = self.evaluate()[1]
 
-    def parameters(self, place: int, state: Tensors) -> Parameters:
-        """Return the parameters of one replicate at a state that `moving` returned, in the shapes of its start."""
-        return self._starts[place].parameters({name: numbers(array[place]) for name, array in state.items()})
+    def go_back(self, place: int) -> None:
+        """Return one replicate to its best state."""
+        for name, array in self.moving().items():
+            array[place] = self._best[name][place]
 
     def _head(self) -> Any:
         """Return one head that stands for those of all replicates."""
@@ -158,19 +192,6 @@ class Replicates(Moving):
     def _norms(self, words: Any) -> Tensor:
         axes, still = self._arrays["axes"][:, :, words], self._arrays["still"][:, None, words]
         return _lengths(torch.cat([axes, still], dim=1))
-
-
-def apart(arrays: Mapping[str, Any]) -> list[dict[str, Array]]:
-    """Return arrays whose first axis is that of replicates as one mapping a replicate, on the host."""
-    found = {name: numbers(array) if isinstance(array, Tensor) else array for name, array in arrays.items()}
-    return [{name: array[place] for name, array in found.items()} for place in range(len(next(iter(found.values()))))]
-
-
-def put_back(arrays: Mapping[str, Any], states: Sequence[Mapping[str, Array]]) -> None:
-    """Set arrays to what `apart` returned; a replicate with an empty state is not changed."""
-    for place, state in enumerate(states):
-        for name, values in state.items():
-            arrays[name][place] = torch.tensor(values)
 
 
 def _arrays(start: Coordinates) -> dict[str, Array]:

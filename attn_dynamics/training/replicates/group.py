@@ -1,21 +1,85 @@
-"""Replicates as columns on a device of torch: their loop, in which each is recorded, stopped and saved as if alone."""
+"""Replicates as columns on a device of torch: each has a loop of its own, and all step together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from attn_dynamics.model.heads import Array
+from attn_dynamics.model.parameters import Parameters
 from attn_dynamics.system.interrupt import deferred_interrupt
-from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
-from attn_dynamics.training.recording import SIGNALS, Layout, snapshot_due
-from attn_dynamics.training.replicates.equations import Replicates, apart, put_back
-from attn_dynamics.training.replicates.recording import Records, mean_of_finite
-from attn_dynamics.training.replicates.stopping import Patiences
-from attn_dynamics.training.replicates.tensors import Tensors, numbers
-from attn_dynamics.training.run import Ended, Ending, Run, RunsInterrupted
+from attn_dynamics.system.threads import Pace
+from attn_dynamics.training.checkpoint import Checkpoint, without_prefix
+from attn_dynamics.training.coordinates import Coordinates
+from attn_dynamics.training.loop import Loop
+from attn_dynamics.training.recording import SIGNALS, Layout
+from attn_dynamics.training.replicates.equations import Replicates
+from attn_dynamics.training.replicates.tensors import numbers
+from attn_dynamics.training.replicates.threads import common_state, mean_of_finite
+from attn_dynamics.training.run import Ended, Run, RunsInterrupted, divergence_message
 from attn_dynamics.training.settings import Training
+from attn_dynamics.training.stopping import Patience
+
+
+class Column:
+    """One of the replicates, as the model of a loop: it has computed whatever all of them have."""
+
+    divergence = staticmethod(divergence_message)
+
+    def __init__(self, models: Replicates, start: Coordinates, layout: Layout, place: int) -> None:
+        self._models, self._start, self.place = models, start, place
+        # Training loss, both signals and the sum of scores are finite if all is, as in `kernels.epochs`.
+        signals = layout.scalars - len(SIGNALS)
+        self._watched = [0, signals, signals + 2, signals + 3]
+
+    def record(self, row: Array) -> bool:
+        """Fill a row of the record; return whether it is finite."""
+        return self.advance(row[None], 0.0) == 1
+
+    def advance(self, rows: Array, learning_rate: float, *, threads: bool = False) -> int:
+        """Fill rows with those of the epochs to which all replicates have advanced.
+
+        Returns:
+            The number of rows before the first that is not finite.
+        """
+        rows[:] = self._models.rows[:, self.place]
+        finite = np.isfinite(rows[:, self._watched]).all(axis=1)
+        return len(rows) if finite.all() else int(finite.argmin())
+
+    def snapshot(self, frequency: Array) -> Array:
+        """Return score, embedding norm and mean attention (3, V) of all words."""
+        return self._models.snapshots()[self.place].copy()
+
+    def state(self) -> dict[str, Array]:
+        """Return all that the replicate needs to resume, by name, as copies on the host."""
+        return {name: numbers(array[self.place]) for name, array in self._models.state().items()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Return to a state that `state` returned."""
+        for name, array in self._models.state().items():
+            array[self.place] = torch.as_tensor(state[name])
+
+    def go_back(self) -> None:
+        """Return to the best state."""
+        self._models.go_back(self.place)
+
+    def parameters(self) -> Parameters:
+        """Return the present state as parameters of the same shapes as the start."""
+        moved = {name: numbers(array[self.place]) for name, array in self._models.moving().items()}
+        return self._start.parameters(moved)
+
+
+class ColumnLoop(Loop):
+    """The loop of a replicate, whose best state its model keeps."""
+
+    dynamics: Column
+
+    def _keep(self) -> None:
+        pass
+
+    def _go_back(self, stopping: Patience) -> None:
+        self.dynamics.go_back()
 
 
 class Group:
@@ -23,24 +87,20 @@ class Group:
 
     Args:
         models: the models; those that have ended leave them.
+        starts: start of each.
         layout: layout of the record.
         training: learning rate, number of epochs, and patience.
     """
 
-    def __init__(self, models: Replicates, layout: Layout, training: Training) -> None:
-        self._models, self._layout, self._training = models, layout, training
-        self._replicates, self._epoch = len(models), 0
-        self._members = np.arange(self._replicates)
-        """Numbers of the replicates that still run, in the order of the models."""
-        self._records, self._stopping = Records(self._replicates, layout), None
-        if training.patience is not None:
-            self._stopping = Patiences(training.patience, self._replicates, models.moving())
-        self._runs: dict[int, Run] = {}
-        self._left: dict[int, dict[str, Array]] = {}
-        """States of the replicates that lost patience; a diverged run has none, and all others can be resumed."""
-        # Training loss, both signals and the sum of scores are finite if all is, as in `kernels.epochs`.
-        signals = layout.scalars - len(SIGNALS)
-        self._watched = [0, signals, signals + 2, signals + 3]
+    def __init__(self, models: Replicates, starts: Sequence[Coordinates], layout: Layout, training: Training) -> None:
+        self._models, self._training = models, training
+        columns = [Column(models, start, layout, place) for place, start in enumerate(starts)]
+        self._loops = [ColumnLoop(column, layout, training) for column in columns]
+        self._running = self._loops
+        """Loops of the replicates that still run, in the order of the models."""
+        self._runs: dict[Loop, Run] = {}
+        self._left: dict[Loop, dict[str, np.ndarray]] = {}
+        """Last states of the replicates that ended, if they are saved."""
         self._checkpoint: tuple[Checkpoint, str] | None = None
 
     def save_to(self, checkpoint: Checkpoint, identity: str) -> None:
@@ -49,18 +109,14 @@ class Group:
         saved = checkpoint.resume(identity, self._training.epochs)
         if saved is None:
             return
-        self._epoch = int(saved["epoch"])
-        self._records.restore(without_prefix(saved, "records."))
-        each = [without_prefix(saved, f"{member}.") for member in self._members]
-        states = [without_prefix(mine, "state.") for mine in each]
-        put_back(self._models.state(), states)
-        if self._stopping is not None:
-            put_back(self._stopping.state(), [without_prefix(mine, "stopping.") for mine in each])
-        for member in np.flatnonzero(saved["over"]).tolist():
-            self._left[member] = states[member]
-            ended = cast("Ended", str(saved["ended"][member]))
-            self._end(member, self._models.moving(), ended, int(saved["best_epoch"][member]))
-        self._keep(np.flatnonzero(~saved["over"]))
+        for member, loop in enumerate(self._loops):
+            state = without_prefix(saved, f"{member}.")
+            ended = cast("Ended", str(state["ended"]))
+            # Whoever reached the same epoch is evaluated again with the others, as it was.
+            left = ended == "diverged" or (ended == "patience" and int(state["epoch"]) < int(saved["epoch"]))
+            loop.restore(state, recorded=left)
+            loop.ended = ended if left else None
+        self._leave([loop for loop in self._loops if loop.ended is not None])
 
     def run(self, meter: Callable[[int, float], None] | None) -> list[Run]:
         """Continue to the last epoch, or until Ctrl-C, or until every replicate has ended by itself.
@@ -68,89 +124,51 @@ class Group:
         Raises:
             RunsInterrupted: Ctrl-C was pressed; the exception holds the runs so far.
         """
-        with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            while self._members.size:
-                last = self._epoch == self._training.epochs
-                ending: Ended | None = "epochs" if last else "interrupted" if interrupted() else None
-                # Saved before the evaluation, so that a longer run can resume replicates that end at the last epoch.
-                self._save(only_if_due=ending is None)
-                losses = self._advance(ending)
+        pace = Pace(single=True)
+        with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):
+            self._models.record()
+            for loop in self._running:
+                loop.begin()
+            while self._running:
+                # Saved before any leaves, because sums may depend on how many are computed together.
+                self._save(only_if_due=True)
                 if meter is not None:
-                    meter(self._epoch, mean_of_finite(losses))
-                if self._members.size:
-                    self._epoch += 1
-                elif ending is None:
-                    self._save()
-        runs = [self._runs[member] for member in range(self._replicates)]
+                    losses = np.array([loop.loss for loop in self._running])
+                    meter(self._running[0].epoch, mean_of_finite(losses))
+                now = interrupted()
+                self._leave([loop for loop in self._running if loop.look_up(interrupted=now)])
+                if self._running:
+                    self._advance(pace)
+            self._save()
+        runs = [self._runs[loop] for loop in self._loops]
         if any(run.ended == "interrupted" for run in runs):  # false if all ended by themselves in that epoch
-            raise RunsInterrupted(runs, f"epoch {self._epoch}")
+            raise RunsInterrupted(runs, f"epoch {self._loops[0].epoch}")
         return runs
 
-    def _advance(self, ending: Ended | None) -> Array:
-        """Advance all running replicates by one epoch; return their training losses before the step."""
-        models, epoch = self._models, self._epoch
-        rows, gradient = models.record()
-        finite = np.asarray(np.isfinite(rows[:, self._watched]).all(axis=1))
-        stops = np.zeros(len(rows), bool)
-        if self._stopping is not None:
-            stops = self._stopping.update(epoch, rows[:, self._layout.losses["dev"]], models.moving())
-        leaving = ~finite | stops | (ending is not None)
-        self._records.row(epoch, self._members[finite], rows[finite])
-        kept = finite if snapshot_due(epoch) else finite & leaving
-        if kept.any():
-            self._records.snapshot(epoch, self._members[kept], models.snapshot()[kept])
-        for place in np.flatnonzero(leaving).tolist():
-            ended = "diverged" if not finite[place] else "patience" if stops[place] else ending
-            self._finish(place, cast("Ended", ended))
-        if not leaving.all():
-            models.train(gradient, epoch)
-        if leaving.any():
-            self._keep(np.flatnonzero(~leaving))
-        return rows[:, 0]
+    def _leave(self, loops: Collection[Loop]) -> None:
+        """End the runs of some loops, and continue with the others."""
+        if not loops:
+            return
+        for loop in loops:
+            if self._checkpoint is not None:
+                self._left[loop] = loop.state()
+            self._runs[loop] = loop.finish()
+        self._running = [loop for loop in self._running if loop.ended is None]
+        self._models.keep([loop.dynamics.place for loop in self._running])
+        for place, loop in enumerate(self._running):
+            loop.dynamics.place = place
 
-    def _finish(self, place: int, ended: Ended) -> None:
-        """End the replicate at an index at this epoch, with the parameters of its best epoch."""
-        state, best = self._models.moving(), self._epoch
-        if ended == "diverged":
-            best = max(best - 1, 0)
-        elif self._stopping is not None and self._stopping.best_epoch[place] >= 0:
-            state, best = self._stopping.best, int(self._stopping.best_epoch[place])
-        if ended == "patience":
-            self._left[int(self._members[place])] = {name: numbers(array[place]) for name, array in state.items()}
-        self._end(place, state, ended, best)
-
-    def _end(self, place: int, state: Tensors, ended: Ended, best_epoch: int) -> None:
-        member = int(self._members[place])
-        parameters = None if ended == "diverged" else self._models.parameters(place, state)
-        ending = Ending(parameters=parameters, ended=ended, best_epoch=best_epoch)
-        self._runs[member] = self._records.run(member, self._training, **ending)
-
-    def _keep(self, places: NDArray[np.int64]) -> None:
-        """Continue with the replicates at these indices only."""
-        self._members = self._members[places]
-        self._models.keep(places)
-        if self._stopping is not None:
-            self._stopping.keep(places)
+    def _advance(self, pace: Pace) -> None:
+        epoch = self._running[0].epoch
+        stop = min(loop.stop(pace.epochs) for loop in self._running)
+        with pace.timed(stop - epoch):
+            self._models.advance(epoch, stop)
+        for loop in self._running:
+            loop.advance(stop)
 
     def _save(self, *, only_if_due: bool = False) -> None:
-        """Save the replicates that ended by themselves at their end, and all others at the start of this epoch."""
         if self._checkpoint is None:
             return
         checkpoint, identity = self._checkpoint
-        if only_if_due and not checkpoint.due():
-            return
-        runs = [self._runs.get(member) for member in range(self._replicates)]
-        arrays = {
-            "epoch": np.array(self._epoch),
-            "epochs": np.full(self._replicates, self._epoch),
-            "over": np.array([run is not None for run in runs]),
-            "ended": np.array(["" if run is None else run.ended for run in runs]),
-            "best_epoch": np.array([-1 if run is None else run.best_epoch for run in runs]),
-        } | with_prefix("records.", self._records.state())
-        states = self._left | dict(zip(self._members.tolist(), apart(self._models.state()), strict=True))
-        for member, state in states.items():
-            arrays |= with_prefix(f"{member}.state.", state)
-        if self._stopping is not None:
-            for member, kept in zip(self._members.tolist(), apart(self._stopping.state()), strict=True):
-                arrays |= with_prefix(f"{member}.stopping.", kept)
-        checkpoint.save(identity, arrays)
+        if checkpoint.due() or not only_if_due:
+            checkpoint.save(identity, common_state([self._left.get(loop) or loop.state() for loop in self._loops]))

@@ -7,12 +7,12 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 import numba
 import numpy as np
 
+from attn_dynamics.model.heads import Array
 from attn_dynamics.system.interrupt import deferred_interrupt
 from attn_dynamics.system.memory import available_memory
 from attn_dynamics.system.threads import Pace, one_blas_thread
 from attn_dynamics.training.checkpoint import Checkpoint, with_prefix, without_prefix
 from attn_dynamics.training.loop import Loop
-from attn_dynamics.training.replicates.recording import mean_of_finite
 from attn_dynamics.training.rules import Rule
 from attn_dynamics.training.run import Diverged, Interrupted, Run, RunsInterrupted
 
@@ -140,3 +140,9 @@ def common_state(states: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.nda
     for replicate, state in enumerate(states):
         arrays |= with_prefix(f"{replicate}.", state)
     return arrays
+
+
+def mean_of_finite(losses: Array) -> float:
+    """Return the mean of the losses that are finite, which a report of progress shows; NaN if there are none."""
+    known = losses[np.isfinite(losses)]
+    return float(known.mean()) if known.size else np.nan

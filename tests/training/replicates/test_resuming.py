@@ -196,8 +196,8 @@ def test_finished_replicates_that_are_resumed_take_no_step(
 ) -> None:
     """They only step again from the copy that early stopping kept to the best state."""
     options: dict[str, Any] = {"patience": patience, "epochs": 200}
-    first, taken, advance = go(path=tmp_path / "runs.npz", **options), [], Loop._advance
-    monkeypatch.setattr(Loop, "_advance", lambda *given: taken.append(advance(*given)))
+    first, taken, advance = go(path=tmp_path / "runs.npz", **options), [], Loop.advance
+    monkeypatch.setattr(Loop, "advance", lambda *given, **more: taken.append(advance(*given, **more)))
     assert unlike(first, go(path=tmp_path / "runs.npz", **options)) == []
     assert not taken
     go(path=tmp_path / "more.npz", **options)
