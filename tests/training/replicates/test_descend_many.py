@@ -241,6 +241,29 @@ def test_on_any_number_of_threads_they_are_single_runs_to_the_bit(
         assert single(corpus, start, **options).trajectory.identical(run.trajectory)
 
 
+@pytest.mark.parametrize("patience", [None, 7])
+def test_on_a_device_no_bit_depends_on_how_many_epochs_are_computed_at_a_time(
+    patience: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    equations = pytest.importorskip("attn_dynamics.training.replicates.equations", reason="needs PyTorch")
+    corpus, starts, options = overfitting(4)
+    lengths, advance = set[int](), equations.Replicates.advance
+
+    def noted(self: Any, epoch: int, stop: int) -> None:
+        lengths.add(stop - epoch)
+        advance(self, epoch, stop)
+
+    monkeypatch.setattr(equations.Replicates, "advance", noted)
+    some = descend_many(corpus, starts, device="cpu", patience=patience, **options)
+    assert max(lengths) > 1, "else both are alike"
+    monkeypatch.setattr("attn_dynamics.system.threads.TURN", 0.0)
+    single = descend_many(corpus, starts, device="cpu", patience=patience, **options)
+    for run, other in zip(some, single, strict=True):
+        assert run.trajectory.identical(other.trajectory)
+        assert distance(run, other) == 0.0
+    assert distance(some[0], single[1]) > 0.0, "negative control"
+
+
 # --- each ends in its own way
 
 
