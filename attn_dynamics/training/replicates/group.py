@@ -71,7 +71,7 @@ class Column:
 
 
 class ColumnLoop(Loop):
-    """The loop of a replicate, whose best state its model keeps."""
+    """The loop of a replicate, whose best state the models copy whenever there is a better one."""
 
     dynamics: Column
 
@@ -133,8 +133,7 @@ class Group:
                 # Saved before any leaves, because sums may depend on how many are computed together.
                 self._save(only_if_due=True)
                 if meter is not None:
-                    losses = np.array([loop.loss for loop in self._running])
-                    meter(self._running[0].epoch, mean_of_finite(losses))
+                    meter(self._epoch, mean_of_finite(np.array([loop.loss for loop in self._running])))
                 now = interrupted()
                 self._leave([loop for loop in self._running if loop.look_up(interrupted=now)])
                 if self._running:
@@ -142,8 +141,13 @@ class Group:
             self._save()
         runs = [self._runs[loop] for loop in self._loops]
         if any(run.ended == "interrupted" for run in runs):  # false if all ended by themselves in that epoch
-            raise RunsInterrupted(runs, f"epoch {self._loops[0].epoch}")
+            raise RunsInterrupted(runs, f"epoch {self._epoch}")
         return runs
+
+    @property
+    def _epoch(self) -> int:
+        """Return the epoch that all replicates have reached that did not end before."""
+        return max(loop.epoch for loop in self._loops)
 
     def _leave(self, loops: Collection[Loop]) -> None:
         """End the runs of some loops, and continue with the others."""
@@ -159,10 +163,9 @@ class Group:
             loop.dynamics.place = place
 
     def _advance(self, pace: Pace) -> None:
-        epoch = self._running[0].epoch
         stop = min(loop.stop(pace.epochs) for loop in self._running)
-        with pace.timed(stop - epoch):
-            self._models.advance(epoch, stop)
+        with pace.timed(stop - self._epoch):
+            self._models.advance(self._epoch, stop)
         for loop in self._running:
             loop.advance(stop)
 
