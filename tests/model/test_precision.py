@@ -52,7 +52,7 @@ def together(device: str) -> Engine:
         engine, none = engine_for(device, "float64"), np.empty(0, np.int64)
         training = Training(train=TRAINABLE, reduced=False)
         coordinates = [Coordinates(start, training) for start in starts]
-        models = equations.Replicates(engine, [corpus], coordinates, training, none, Layout(corpus))
+        models = equations.Replicates(engine, coordinates, training, none, Layout(corpus))
         (fit,), gradient = models.evaluate()
         losses, values, scores = (each.numpy() for each in (fit, gradient.values, gradient.scores))
         if gradient.readout_matrix is not None:

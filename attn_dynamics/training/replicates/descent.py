@@ -105,7 +105,7 @@ def descend_many(
         from attn_dynamics.training.replicates.group import Group
 
         starts = [Coordinates(each, training) for each in parameters]
-        models = Replicates(engine, layout.corpora, starts, training, frozen, layout)
+        models = Replicates(engine, starts, training, frozen, layout)
         group = Group(models, starts, layout, training)
         if saving is not None:
             group.save_to(*saving)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from attn_dynamics.model.gradient import NO_WORDS, Gradient
 from attn_dynamics.model.heads import Array
-from attn_dynamics.tasks.corpus import Corpus
 from attn_dynamics.training.checkpoint import with_prefix, without_prefix
 from attn_dynamics.training.coordinates import SOME_WORDS, Coordinates
 from attn_dynamics.training.moving import Moving
@@ -31,24 +30,22 @@ class Replicates(Moving):
 
     Args:
         device: device and precision.
-        corpora: the training corpus first, then the corpora to evaluate.
         starts: start of each replicate, all with the same shapes and the same trained parts.
         training: learning rate, trained parts, update rule, weight decay and mini-batches.
         frozen: columns of the words that keep their initial values.
-        layout: layout of the recorded rows.
+        layout: corpora, and layout of the recorded rows.
     """
 
     def __init__(
         self,
         device: Torch,
-        corpora: Sequence[Corpus],
         starts: Sequence[Coordinates],
         training: Training,
         frozen: NDArray[np.int64],
         layout: Layout,
     ) -> None:
         head = starts[0].head
-        self._device, self._corpus = device, corpora[0]
+        self._device, self._corpus = device, layout.corpus
         self._kind, self._trains_first = type(head), head.first in head.trained
         d, read = head.readout_matrix.shape
         self._narrows = read < d
@@ -56,7 +53,7 @@ class Replicates(Moving):
         self._followed, self._frequency = layout.columns, device.array(layout.frequency)
         self._followed_frequency = self._frequency[layout.columns]
         self._operand = TorchOperand()
-        self._products, *self._others = [TorchProducts(corpus, layout.columns, device) for corpus in corpora]
+        self._products, *self._others = [TorchProducts(corpus, layout.columns, device) for corpus in layout.corpora]
         each = [_arrays(start) for start in starts]
         arrays = {name: device.array(np.stack([one[name] for one in each])) for name in each[0]}
         frozen_words = torch.as_tensor(frozen, device=device.device)
