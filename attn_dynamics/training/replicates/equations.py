@@ -6,7 +6,7 @@ Plain descent steps in place; any other rule is given whole gradients.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,6 +156,11 @@ class Replicates(Moving):
             arrays |= {name: array[places] for name, array in arrays.items()}
         if places:
             self._latest = self.evaluate()[1]
+
+    def restore(self, place: int, state: Mapping[str, Array]) -> None:
+        """Set one replicate to its part of what `state` returned."""
+        for name, array in self.state().items():
+            array[place] = torch.as_tensor(state[name])
 
     def go_back(self, place: int) -> None:
         """Return one replicate to its best state."""

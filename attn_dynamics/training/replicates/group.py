@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import cast
 
 import numpy as np
-import torch
 
 from attn_dynamics.model.heads import Array
 from attn_dynamics.model.parameters import Parameters
@@ -57,8 +56,7 @@ class Column:
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Return to a state that `state` returned."""
-        for name, array in self._models.state().items():
-            array[self.place] = torch.as_tensor(state[name])
+        self._models.restore(self.place, state)
 
     def go_back(self) -> None:
         """Return to the best state."""
