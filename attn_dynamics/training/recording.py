@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -47,11 +48,13 @@ def snapshots_due(epochs: int, decade: int = 10) -> list[int]:
     return sorted(epoch for epoch in {0, *(round(10 ** (step / decade)) for step in steps)} if epoch <= epochs)
 
 
+@lru_cache  # replicates ask for the same epochs
 def snapshot_due(epoch: int, decade: int = 10) -> bool:
     """Return whether to take a snapshot at this epoch."""
     return epoch in snapshots_due(epoch, decade)
 
 
+@lru_cache
 def next_snapshot(epoch: int, decade: int = 10) -> int:
     """Return the first epoch after this one at which to take a snapshot."""
     return next(each for each in snapshots_due(10 * epoch + 10, decade) if each > epoch)
