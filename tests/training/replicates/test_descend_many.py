@@ -325,8 +325,11 @@ def test_one_that_diverges_leaves_the_others_to_go_on(device: str, corpus: Corpu
     starts = starts_for(corpus, "attn-tc", 4)
     weight = 1e200 * starts[1].head.first_layer
     starts[1] = replace(starts[1], head=replace(starts[1].head, weight=weight))  # pyright: ignore
-    many = descend_many(corpus, starts, device=device, learning_rate=0.1, epochs=8)
+    reports: list[float] = []
+    meter = lambda _, loss: reports.append(loss)  # noqa: E731
+    many = descend_many(corpus, starts, device=device, learning_rate=0.1, epochs=8, meter=meter)
     assert [run.ended for run in many] == ["epochs", "diverged", "epochs", "epochs"]
+    assert np.nanmax(reports) < 100.0, "progress tells the loss of those that go on"
     assert many[1].parameters is None
     for start, run in zip(starts, many, strict=True):
         alone = single(corpus, start, learning_rate=0.1, epochs=8)
