@@ -131,7 +131,8 @@ class Group:
                 # Saved before any leaves, because sums may depend on how many are computed together.
                 self._save(only_if_due=True)
                 if meter is not None:
-                    meter(self._epoch, mean_of_finite(np.array([loop.loss for loop in self._running])))
+                    losses = [loop.loss for loop in self._running if loop.ended is None]
+                    meter(self._epoch, mean_of_finite(np.array(losses)))
                 now = interrupted()
                 self._leave([loop for loop in self._running if loop.look_up(interrupted=now)])
                 if self._running:

@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -241,12 +241,29 @@ def test_on_any_number_of_threads_they_are_single_runs_to_the_bit(
         assert single(corpus, start, **options).trajectory.identical(run.trajectory)
 
 
-@pytest.mark.parametrize("patience", [None, 7])
+@dataclass(frozen=True)
+class Growing:
+    """Rule that doubles all arrays at each step, until they overflow."""
+
+    linear: ClassVar[bool] = False
+
+    def start(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def step(self, state: dict[str, Any], slopes: Mapping[str, Any], buffers: dict[str, Any], rate: float) -> None:
+        for name, slope in slopes.items():
+            state[name] -= rate * slope
+            state[name] *= 2.0
+
+
+@pytest.mark.parametrize("settings", [{}, {"patience": 7}, {"rule": Growing(), "epochs": 30}])
 def test_on_a_device_no_bit_depends_on_how_many_epochs_are_computed_at_a_time(
-    patience: int | None, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Some diverge between two looks, at epochs of their own."""
     equations = pytest.importorskip("attn_dynamics.training.replicates.equations", reason="needs PyTorch")
     corpus, starts, options = overfitting(4)
+    options |= settings
     lengths, advance = set[int](), equations.Replicates.advance
 
     def noted(self: Any, epoch: int, stop: int) -> None:
@@ -254,14 +271,19 @@ def test_on_a_device_no_bit_depends_on_how_many_epochs_are_computed_at_a_time(
         advance(self, epoch, stop)
 
     monkeypatch.setattr(equations.Replicates, "advance", noted)
-    some = descend_many(corpus, starts, device="cpu", patience=patience, **options)
+    monkeypatch.setattr("attn_dynamics.system.threads.TURN", 1e9)
+    some = descend_many(corpus, starts, device="cpu", **options)
     assert max(lengths) > 1, "else both are alike"
     monkeypatch.setattr("attn_dynamics.system.threads.TURN", 0.0)
-    single = descend_many(corpus, starts, device="cpu", patience=patience, **options)
-    for run, other in zip(some, single, strict=True):
+    at_a_time = descend_many(corpus, starts, device="cpu", **options)
+    for run, other in zip(some, at_a_time, strict=True):
         assert run.trajectory.identical(other.trajectory)
         assert distance(run, other) == 0.0
-    assert distance(some[0], single[1]) > 0.0, "negative control"
+    assert distance(some[0], at_a_time[1]) > 0.0, "negative control"
+    if "rule" in settings:
+        alone = [single(corpus, start, **options) for start in starts]
+        assert [run.trajectory.sizes for run in some] == [run.trajectory.sizes for run in alone]
+        assert len({run.trajectory.sizes["epoch"] for run in some if run.ended == "diverged"}) > 1
 
 
 # --- each ends in its own way
@@ -303,8 +325,11 @@ def test_one_that_diverges_leaves_the_others_to_go_on(device: str, corpus: Corpu
     starts = starts_for(corpus, "attn-tc", 4)
     weight = 1e200 * starts[1].head.first_layer
     starts[1] = replace(starts[1], head=replace(starts[1].head, weight=weight))  # pyright: ignore
-    many = descend_many(corpus, starts, device=device, learning_rate=0.1, epochs=8)
+    reports: list[float] = []
+    meter = lambda _, loss: reports.append(loss)  # noqa: E731
+    many = descend_many(corpus, starts, device=device, learning_rate=0.1, epochs=8, meter=meter)
     assert [run.ended for run in many] == ["epochs", "diverged", "epochs", "epochs"]
+    assert np.nanmax(reports) < 100.0, "progress tells the loss of those that go on"
     assert many[1].parameters is None
     for start, run in zip(starts, many, strict=True):
         alone = single(corpus, start, learning_rate=0.1, epochs=8)

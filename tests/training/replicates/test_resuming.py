@@ -37,7 +37,7 @@ def starts(model: str, number: int = 4, *, corpus: Corpus | None = None) -> list
 
 
 def diverging(start: Parameters) -> Parameters:
-    """The same start with a head whose logits overflow after some epochs."""
+    """The same start with a head whose gradient overflows at once, or after a step."""
     weight = getattr(start.head, start.head.first)
     return replace(start, head=start.head.replace(**{start.head.first: 1e200 * weight}))
 
