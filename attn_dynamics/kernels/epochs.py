@@ -349,7 +349,7 @@ def step(start, stop, state, buffers, rate):
 
 @kernel
 def step_by_axes(by_word, state, head, buffers, slopes, rates):
-    """Step first layer and embeddings of all words, and set readout, metric and attended values, as if one by one.
+    """Step the first layer and all embeddings, and set readout matrix, metric and attended values, to the same bits.
 
     Each row of W has a gradient of its own, from one axis of E. So four axes are read for it, and stepped while they
     are in the cache: E, which may be larger than the cache, is read from memory once.
