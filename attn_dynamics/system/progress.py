@@ -1,5 +1,6 @@
 """Progress bar with loss and speed, which costs one reading of the clock per epoch."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,8 @@ def meter(
             last = epoch, loss
             if (now := time.monotonic()) >= due:
                 due = now + REFRESH
-                bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+                if not math.isnan(loss):  # no replicate has a loss before the first is evaluated
+                    bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
                 bar.update(epoch - bar.n)
 
         yield show

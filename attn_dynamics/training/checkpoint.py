@@ -44,8 +44,8 @@ class Checkpoint:
         3
     """
 
-    def __init__(self, path: Path, every: float = 5.0) -> None:
-        self.path, self.every = path, every
+    def __init__(self, path: Path | str, every: float = 5.0) -> None:
+        self.path, self.every = Path(path), every
         self._due = time.monotonic() + every
 
     def due(self) -> bool:

@@ -185,7 +185,7 @@ def memory_for(engine: Torch | Threads, needed: Sequence[MemoryNeed], replicates
         yield
     except engine.out_of_memory:
         first, room = rooms[0] if rooms else (needed[0], 0)
-        raise _too_large(first, room, replicates) from None
+        raise _too_large(first, room, replicates, given="less on the way, perhaps by a limit of this process") from None
 
 
 def _rooms(engine: Torch | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:
@@ -195,13 +195,13 @@ def _rooms(engine: Torch | Threads, needed: Sequence[MemoryNeed], there: int) ->
     return [(each, max(0, free) + there * each.start) for each, free in known]
 
 
-def _too_large(needed: MemoryNeed, room: int, replicates: int) -> InputError:
-    """Return the error that says how many replicates would fit, or how to make one smaller."""
+def _too_large(needed: MemoryNeed, room: int, replicates: int, given: str | None = None) -> InputError:
+    """Return the error that says how many replicates would fit in `room`, or how to make one smaller."""
     most = min(needed.replicates_in(room), replicates - 1)
     runs, them = ("a run", "it") if replicates == 1 else (f"{replicates:,} runs", "them")
     return InputError(
         "memory",
         expected=f"about {in_words(needed.of(replicates))} for {runs}",
-        given=f"{in_words(room)} that are free for {them}",
+        given=given or f"{in_words(room)} that are free for {them}",
         fix=f"At most {most:,} fit at a time: train them in several calls." if most else SMALLER,
     )

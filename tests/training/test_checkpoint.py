@@ -115,6 +115,10 @@ def test_more_epochs_on_resuming_are_the_longer_run(model: str, patience: int | 
     assert_same(longer, go(model, epochs=130, patience=patience))
 
 
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    assert Checkpoint(f"{tmp_path}/run.npz").path == tmp_path / "run.npz"
+
+
 @pytest.mark.parametrize("patience", [None, 8])
 def test_a_finished_run_that_is_resumed_is_finished(patience: int | None, tmp_path: Path) -> None:
     first = go(path=tmp_path / "run.npz", patience=patience)

@@ -489,7 +489,7 @@ def test_memory_that_runs_out_on_the_way_is_told_the_same(
 
     method = "loop.Loop.run" if device == "numpy" else "replicates.equations.Replicates.record"
     monkeypatch.setattr(f"attn_dynamics.training.{method}", short)
-    with pytest.raises(InputError, match=r"memory: expected about .* for 2 runs, got .*At most 1"):
+    with pytest.raises(InputError, match=r"for 2 runs, got less on the way, .*At most 1"):
         descend_many(corpus, starts_for(corpus, "attn-fc", 2), epochs=1, device=device)
 
 
