@@ -103,7 +103,8 @@ def run_on_threads(
             pool.shutdown(cancel_futures=True)
             save()
     if any(run.ended == "interrupted" for run in runs):
-        raise RunsInterrupted(runs, f"epoch {int(reached.max())}")
+        low, high = reached.min(), reached.max()
+        raise RunsInterrupted(runs, f"epoch {low}" if low == high else f"epochs {low} to {high}")
     return runs
 
 
