@@ -157,12 +157,11 @@ def check_run(start: Parameters, layout: Layout, training: Training) -> None:
     """Refuse a run that memory cannot hold, before it is computed; its start is already in memory.
 
     Raises:
-        InputError: memory is too small, as in `memory_for`.
+        InputError: memory is too small; the message gives the bytes needed and those available.
     """
     if training.patience is not None:  # which may end the run at any epoch
         training = replace(training, epochs=0)
-    with memory_for(Threads(), bytes_needed(Threads(), start, layout, training, saved=False), 1):
-        pass  # the check alone
+    _checked_rooms(Threads(), bytes_needed(Threads(), start, layout, training, saved=False), 1)
 
 
 @contextmanager
@@ -177,15 +176,23 @@ def memory_for(engine: Torch | Threads, needed: Sequence[MemoryNeed], replicates
     Raises:
         InputError: memory is too small; the message gives the bytes needed and the largest R that fits.
     """
-    rooms = _rooms(engine, needed, replicates)
-    for each, room in rooms:
-        if each.of(replicates) > room:
-            raise _too_large(each, room, replicates)
+    rooms = _checked_rooms(engine, needed, replicates)
     try:
         yield
     except engine.out_of_memory:
         first, room = rooms[0] if rooms else (needed[0], 0)
         raise _too_large(first, room, replicates, given="less on the way, perhaps by a limit of this process") from None
+
+
+def _checked_rooms(
+    engine: Torch | Threads, needed: Sequence[MemoryNeed], replicates: int
+) -> list[tuple[MemoryNeed, int]]:
+    """Return what `_rooms` returns, if so many replicates fit."""
+    rooms = _rooms(engine, needed, replicates)
+    for each, room in rooms:
+        if each.of(replicates) > room:
+            raise _too_large(each, room, replicates)
+    return rooms
 
 
 def _rooms(engine: Torch | Threads, needed: Sequence[MemoryNeed], there: int) -> list[tuple[MemoryNeed, int]]:

@@ -19,7 +19,7 @@ def blas_threads() -> set[int]:
 
 
 def test_every_blas_library_is_kept_to_one_thread() -> None:
-    """One that scipy brings after the first look, too; the control looks once."""
+    """One that scipy loads after the first look is kept to one thread too."""
     script = """
 import numpy, threadpoolctl
 from attn_dynamics.system.threads import one_blas_thread
@@ -57,3 +57,4 @@ def test_models_train_beside_each_other_as_alone() -> None:
         beside, alone = list(pool.map(train, MODELS)), list(map(train, MODELS))
     for here, there in zip(beside, alone, strict=True):
         assert all(np.array_equal(one, other) for one, other in zip(here, there, strict=True))
+    assert not np.array_equal(beside[0][0], alone[1][0]), "negative control: another model"

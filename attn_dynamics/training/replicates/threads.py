@@ -104,7 +104,7 @@ def run_on_threads(
             save()
     if any(run.ended == "interrupted" for run in runs):
         low, high = reached.min(), reached.max()
-        raise RunsInterrupted(runs, f"epoch {low}" if low == high else f"epochs {low} to {high}")
+        raise RunsInterrupted(runs, f"epoch {low}" if low == high else f"epochs {low} to {high} of different runs")
     return runs
 
 
