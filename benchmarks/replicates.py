@@ -33,7 +33,7 @@ def replicates() -> None:
     tasks = [("synthetic task, d = 10", Synthetic().draw(0), 10, {"attn-fc": 1500, "attn-tc": 1500, "attn-tl": 1500})]
     if folder := sst_folder():
         sst = text_task(folder, prefer="stsa.binary", name="sst2")
-        tasks.insert(0, ("SST-2, d = 200", sst, 200, {"attn-fc": 600, "attn-tc": 300}))
+        tasks.insert(0, ("SST-2, d = 200", sst, 200, {"attn-fc": 600, "attn-tc": 1000}))
     else:
         print(f"\nSST-2: {ABSENT}; it names the folder of the files")
     print(f"\n{REPLICATES} replicates, recorded and judged, in such runs one by one: median (least … most)")
